@@ -63,7 +63,7 @@ def image_model(name: str, device: str, dtype: torch.dtype, *, small: bool) -> I
     """``name`` of NAMES on ``device``. small: the tests' tiny model of the same family."""
     family = next(family for family in FAMILIES if family.name == NAMES[name])
     base = tiny.IMAGE_MODELS[family.name]() if small else _assemble(name, dtype, device)
-    card = cards.make(family, {}, tiny.CARD if small else {})
+    card = cards.make_card(family, {}, tiny.CARD if small else {})
     return ImageModel(name, family, card, base.to(device, dtype), device, "none", name)
 
 

@@ -266,7 +266,7 @@ async def services(
 
 def _model_of_vectors(settings: Settings) -> str:
     """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
-    return files.named(settings.models["clip"]) if settings.search_pictures else ""
+    return files.named_by(settings.models["clip"]) if settings.search_pictures else ""
 
 
 def _marker(settings: Settings) -> Marker:

@@ -40,7 +40,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield doctor_services.python()
     yield doctor_services.versions()
-    yield doctor_services.films(settings.video_encoder, codecs.found(), date.today())
+    yield doctor_services.films(settings.video_encoder, codecs.find_codec(), date.today())
     if settings.c2pa_certificate:
         yield doctor_services.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
     yield from doctor_services.secrets(secret_files())

@@ -164,7 +164,7 @@ class Indexing:
         before = await self._database.read(partial(people.read_setting, key=IN_USE))
         if not isinstance(before, str) or not before:
             return self._model
-        now = await asyncio.to_thread(files.named, files.spec_of(before))
+        now = await asyncio.to_thread(files.named_by, files.spec_of(before))
         return before if now == before else self._model
 
     # Older pictures

@@ -69,17 +69,17 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
         return ModelInfo(role, spec, spec, "?", problem=str(error))
     info = ModelInfo(role, spec, source.name, source.kind)
     try:
-        path = hub.find(source, cache_dir)
+        path = hub.find_downloaded(source, cache_dir)
         if path is None:
             return replace(info, problem=MISSING.get(source.kind, MISSING["local"]))
         if source.kind == "program":
-            return replace(info, path=str(path), family="OCR", bytes=packaged.size(source.id, path))
+            return replace(info, path=str(path), family="OCR", bytes=packaged.program_size(source.id, path))
         info = replace(info, path=str(path), bytes=files.size(path))
         if source.kind == "package":
             packaged.verify(path)
             return replace(
                 info,
-                bytes=packaged.packages_size(path),
+                bytes=packaged.packaged_size(path),
                 family=packaged.MODELS[source.id].notice.partition(",")[0],
             )
         if path.is_dir():

@@ -84,9 +84,9 @@ class ModelLoader:
         path = self._path(source, report)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
-            return FoundModel(source.name, path, packaged.packages_size(path))
+            return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
-            return FoundModel(source.name, path, packaged.size(source.id, path))
+            return FoundModel(source.name, path, packaged.program_size(source.id, path))
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
         found = memory.sizes(path, self.dtype.itemsize)
@@ -149,7 +149,7 @@ class ModelLoader:
             find_lora=self.lora,
         )
         self._attach_tiny_decoder(model)
-        if compiled.wanted(self.config.compile, self.device):
+        if compiled.wants_compiling(self.config.compile, self.device):
             torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
             model.compile()
         return model
@@ -184,7 +184,7 @@ class ModelLoader:
         module, _, function = LOADERS[role].partition(":")
         load = getattr(importlib.import_module(module), function)
         try:
-            return load(path, name, cards.read(path), self.device, self.dtype)
+            return load(path, name, cards.read_card(path), self.device, self.dtype)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise
@@ -231,7 +231,7 @@ class ModelLoader:
         return path
 
     def _path(self, source: ModelSource, report: Report) -> Path:
-        path = hub.find(source, self._cache)
+        path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
         if source.kind == "package":

@@ -60,16 +60,16 @@ class OwnModels:
             self.loaded.pop(name, None)
 
 
-def read(path: Path, task: str) -> Inspector | Classifier | BoxDetector:
+def read_own_model(path: Path, task: str) -> Inspector | Classifier | BoxDetector:
     """Return the model in a file. Raises ModelError for a file that is gone, of another task, or of none."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError("The model's file is gone. Train it again.") from error
-    return unpack(data, task)
+    return unpack_own_model(data, task)
 
 
-def unpack(data: bytes, task: str) -> Inspector | Classifier | BoxDetector:
+def unpack_own_model(data: bytes, task: str) -> Inspector | Classifier | BoxDetector:
     """Return the model in the bytes of a file. Raises ModelError for one of another task, or none."""
     from vision.custom_models.anomaly.detector import Inspector
     from vision.custom_models.classification.model import Classifier

@@ -118,7 +118,7 @@ def _draw(
 
     def ask() -> None:
         if (question := next(questions, None)) is not None:
-            queries.begin(question, models, engine, _Open(), heard, Redactor([]))  # type: ignore[arg-type]
+            queries.begin_question(question, models, engine, _Open(), heard, Redactor([]))  # type: ignore[arg-type]
 
     def heard(answer: Any) -> None:
         nonlocal answered

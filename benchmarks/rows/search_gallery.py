@@ -116,7 +116,7 @@ def _settings(folder: Path) -> Settings:
 
 
 def _model(settings: Settings) -> str:
-    return files.named(settings.models["clip"])
+    return files.named_by(settings.models["clip"])
 
 
 async def _ready(built: Services) -> None:

@@ -123,5 +123,5 @@ async def _ask_bot(discord: Discord, asks: list[dict[str, Any]]) -> tuple[float,
 
 def _sheet(images: np.ndarray) -> np.ndarray:
     """The loop's pictures as the bot shows them: enlarged, side by side."""
-    scale = cards.read(DEMO).get("output_scale", 1)
-    return np.asarray(encode.sheet([encode.enlarge(Image.fromarray(image), scale) for image in images]))
+    scale = cards.read_card(DEMO).get("output_scale", 1)
+    return np.asarray(encode.draw_sheet([encode.enlarge(Image.fromarray(image), scale) for image in images]))

@@ -24,7 +24,7 @@ from demo.evaluate.report import Report
 from demo.train.loop import MODELS
 from demo.world import COLOURS, OBJECTS, PLACE_WORDS, PLACES, STYLES, Scene, held_out_scene
 from vision.capabilities import classify, cutout, upscale
-from vision.capabilities.region import by_words
+from vision.diffusion.inpaint import find_mask_by_words
 from vision.images import encode
 from vision.protocol import WorkerConfig
 from vision.readers import attribution, clip
@@ -260,7 +260,7 @@ def words(scene: Scene, group: int) -> str:
 def overlap(pack: Pack, picture: Image.Image, truth: np.ndarray, text: str) -> float:
     """The IoU of what the words select with the truth; 0 where the studio can't tell."""
     try:
-        mask = by_words(picture, text, pack.models, Reporter(), rim=False).mask
+        mask = find_mask_by_words(picture, text, pack.models, Reporter(), rim=False).mask
     except UserError:
         return 0.0
     found = np.asarray(mask) > 127

@@ -36,7 +36,7 @@ from vision.capabilities import video
 from vision.reporter import Reporter
 from vision.video.cutout import compose
 from vision.video.cutout.compose import Moved, shares
-from vision.video.cutout.motion import read
+from vision.video.cutout.motion import read_motion
 from vision.video.reader import FilmReader
 
 WENT, STOOD = 0.08, 0.05  # of a side: least way of a thing that moves, most of one that stands still
@@ -334,9 +334,9 @@ def judge_rows(pack: Pack, report: Report, n: int):
     for case in cases(n)[pack.skipped :]:
         size, rng = (SHOWN, SHOWN), random.Random(case.words)
         picture, owner = draw_apart(case.scene, rng, size, layout(case.scene, rng, size))
-        layers = compose.cut(picture, Image.fromarray((owner == 0).astype(np.uint8) * 255))
-        motion = read(case.words).motion
-        shot = Moved(layers, *compose.moving_path(layers, motion, fixed=False))
+        layers = compose.cut_layers(picture, Image.fromarray((owner == 0).astype(np.uint8) * 255))
+        motion = read_motion(case.words).motion
+        shot = Moved(layers, *compose.find_path(layers, motion, fixed=False))
         found.append(_verdict(pack, case, [shot.at(share) for share in shares(FRAMES)]))
     _tell(report, "drawn films", found)
 
@@ -358,7 +358,7 @@ def picture_rows(pack: Pack, report: Report, n: int):
     """Pictures to films, of pictures that the image model drew right."""
 
     def judged(case: Case) -> Verdict | None:
-        [small] = pack.imagine([read(case.words).words], _seed_of_picture(case))
+        [small] = pack.imagine([read_motion(case.words).words], _seed_of_picture(case))
         if not seen_right(look(pack.judge, [small]), case.scene)[0]:
             return None
         picture = pack.models.image(None).enlarged(small)
@@ -420,7 +420,7 @@ def extend_rows(pack: Pack, report: Report, n: int):
     def judged(case: Case) -> Extended | None:
         if case.kind not in ("left", "right", "up", "down"):
             return None
-        [small] = pack.imagine([read(case.words).words], _seed_of_picture(case))
+        [small] = pack.imagine([read_motion(case.words).words], _seed_of_picture(case))
         if not seen_right(look(pack.judge, [small]), case.scene)[0]:
             return None
         picture = pack.models.image(None).enlarged(small)
@@ -458,7 +458,7 @@ def _extended(
 
 
 def _drawn(pack: Pack, every: list[Case]) -> list[Image.Image]:
-    return pack.imagine([read(case.words).words for case in every], PICTURES)
+    return pack.imagine([read_motion(case.words).words for case in every], PICTURES)
 
 
 def _seed_of_picture(case: Case) -> int:
@@ -523,5 +523,5 @@ def _tell(
 
 def _turns(case: Case, count: int, *, fixed: bool) -> list[float]:
     """By how many degrees clockwise the thing should lean in each of ``count`` frames."""
-    turn = read(case.words).motion.turn
+    turn = read_motion(case.words).motion.turn
     return [turn * share if fixed else turn * (share - 0.5) for share in shares(count)]

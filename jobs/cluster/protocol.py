@@ -443,5 +443,5 @@ def _all(models: dict[str, str]) -> dict[str, str]:
 
 def _name(spec: str) -> str:
     """Return a hub's model as it is, what lies on the disk by its weights."""
-    name = files.named(spec) if spec else ""
+    name = files.named_by(spec) if spec else ""
     return name.rpartition("#")[2] if "#" in name else name

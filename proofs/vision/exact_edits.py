@@ -192,12 +192,12 @@ def _drawn(request: Any, images: Any, marked: np.ndarray, case: Case, rng: rando
             images[request.image],
             inpaint.from_picture(images[request.mask_image], marked.shape[::-1]),
         )
-        layout = inpaint.plan(mask, CARD)
+        layout = inpaint.plan_region(mask, CARD)
         after = inpaint.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
         return np.asarray(image), np.asarray(after), marked
     if isinstance(request, OutpaintRequest):
         image = images[request.image]
-        layout = outpaint.plan(request, image.size, CARD)
+        layout = outpaint.plan_canvas(request, image.size, CARD)
         after = np.asarray(outpaint.paste_back(_noise(rng, layout.size), image, layout))
         before, old = (
             after.copy(),
@@ -218,7 +218,7 @@ def _drawn(request: Any, images: Any, marked: np.ndarray, case: Case, rng: rando
         before[may & (before == after).all(axis=-1)] ^= 255  # what is new was nothing before
         return before, after, may
     assert isinstance(request, ComposeRequest)
-    plan = compose.plan(request, images, CARD)
+    plan = compose.plan_canvas(request, images, CARD)
     before, covered = _composed_plainly(request, images, plan)
     after = np.asarray(compose.pasted(_noise(rng, plan.layout.size), plan, MODEL))
     return before, after, marked | _near(~covered, request.seam)

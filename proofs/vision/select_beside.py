@@ -79,7 +79,7 @@ class Asking:
         """Ask the next question, if it is time."""
         if self.begun is None and self.questions and time.monotonic() >= self.due:
             self.begun = time.monotonic()
-            queries.begin(
+            queries.begin_question(
                 self.questions.pop(),
                 self.models,
                 engine,

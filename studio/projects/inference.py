@@ -371,7 +371,7 @@ class Styles:
         spec = settings.image_models.get(request.model or "", request.model or settings.models["image"])
         with contextlib.suppress(ModelError):
             source = files.parse(spec)
-            path = hub.find(source, settings.data_dir / "cache")
+            path = hub.find_downloaded(source, settings.data_dir / "cache")
             planned = path and config.settings_for(path, request.words, request.count)
             if path and planned and ready:
                 largest = max(ready, key=lambda device: device.memory)

@@ -83,7 +83,7 @@ def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(
     model = image_model(DEMO, tmp_path)
 
     def grid(*drawn: Image.Image) -> np.ndarray:
-        return np.asarray(encode.sheet([model.enlarged(image) for image in drawn]))
+        return np.asarray(encode.draw_sheet([model.enlarged(image) for image in drawn]))
 
     right, wrong = (
         model.pipeline(Mode.TEXT)(

@@ -25,7 +25,7 @@ from vision.protocol import Check, Talk, Turn, WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import queries
-from vision.worker.queries import check
+from vision.worker.queries import check_picture
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def picture(tmp_path: Path) -> str:
 
 
 def test_a_chance_is_the_mean_of_both_orders(real: Models, picture: str) -> None:
-    found = check(Check("q", (picture,), "hello", ("No cats", "No dogs")), real, Reporter())
+    found = check_picture(Check("q", (picture,), "hello", ("No cats", "No dogs")), real, Reporter())
     assert found.unread == queries.NO_READER and found.unjudged == ""
     assert found.model == real.get("ask").name
     told, chances = queries.told_of("hello", []), []
@@ -64,12 +64,12 @@ def test_a_chance_is_the_mean_of_both_orders(real: Models, picture: str) -> None
 
 
 def test_a_message_without_pictures_is_judged_too(real: Models) -> None:
-    assert len(check(Check("q", (), "buy now", ("No advertising",)), real, Reporter()).chances) == 1
+    assert len(check_picture(Check("q", (), "buy now", ("No advertising",)), real, Reporter()).chances) == 1
 
 
 def test_a_check_reads_every_picture(paths) -> None:  # noqa: F811
     models = Both(("ocr",))
-    found = check(Check("q", (paths[BILL], paths[SIGN]), "", ("No cats",)), models, Reporter())
+    found = check_picture(Check("q", (paths[BILL], paths[SIGN]), "", ("No cats",)), models, Reporter())
     assert found.texts == tuple(SAID.values()) and found.reader == "pretended"
     assert found.unjudged == queries.NO_MODEL
 
@@ -84,7 +84,7 @@ def test_a_check_reads_every_picture(paths) -> None:  # noqa: F811
 def test_what_is_missing_has_a_reason(paths, roles, rules, unread: str, unjudged: str) -> None:  # noqa: F811
     models = Both(roles)
     models.broken = True
-    found = check(Check("q", (paths[BILL],), "", rules), models, Reporter())
+    found = check_picture(Check("q", (paths[BILL],), "", rules), models, Reporter())
     assert (found.unread, found.unjudged, found.chances) == (unread, unjudged, ())
 
 
@@ -93,7 +93,7 @@ def test_a_model_that_compares_nothing_is_named(paths, monkeypatch) -> None:  # 
         raise ModelError("it can write answers, but not compare given ones.")
 
     monkeypatch.setattr(talker, "score_answers", refuse)
-    found = check(Check("q", (paths[BILL],), "", ("No cats",)), Both(), Reporter())
+    found = check_picture(Check("q", (paths[BILL],), "", ("No cats",)), Both(), Reporter())
     assert found.texts and "not compare" in found.unjudged
 
 

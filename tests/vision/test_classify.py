@@ -104,8 +104,8 @@ def test_without_a_classifier_clip_answers_with_default_labels_and_says_so(
 
 def test_a_chart_grows_with_its_labels_and_draws_the_best_longest() -> None:
     few, many = (
-        chart.draw([("a", 0.9), ("b", 0.1)]),
-        chart.draw([(f"label {i}", 1 / (i + 2)) for i in range(50)]),
+        chart.draw_chart([("a", 0.9), ("b", 0.1)]),
+        chart.draw_chart([(f"label {i}", 1 / (i + 2)) for i in range(50)]),
     )
     assert few.width == many.width and few.height < many.height < 1600
     best = [few.getpixel((x, chart.MARGIN + 21)) for x in range(few.width)].count(
@@ -119,12 +119,12 @@ def test_a_chart_grows_with_its_labels_and_draws_the_best_longest() -> None:
 
 @pytest.mark.parametrize("label", ["x" * 80, "word " * 16, "猫" * 40, "🎉", "é", "a\nb"])
 def test_any_label_fits_its_column(label: str) -> None:
-    text, font = chart.fit(label, 200, 24, place=3)
+    text, font = chart.fit_text(label, 200, 24, place=3)
     assert text and font.getlength(text) <= 200 and "\n" not in text
 
 
 def test_a_script_no_font_here_has_becomes_its_place() -> None:
-    text, _ = chart.fit("\U00010380\U00010381", 200, 24, place=3)  # Ugaritic
+    text, _ = chart.fit_text("\U00010380\U00010381", 200, 24, place=3)  # Ugaritic
     assert text == "#3"
 
 
@@ -133,4 +133,4 @@ def test_only_zero_is_shown_as_zero() -> None:
 
 
 def test_pils_own_font_is_enough_for_plain_words() -> None:
-    assert chart.fit("a red star", 300, 24, place=1)[1].getname() == ImageFont.load_default(24).getname()
+    assert chart.fit_text("a red star", 300, 24, place=1)[1].getname() == ImageFont.load_default(24).getname()

@@ -102,7 +102,7 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
     from vision.weights import card as cards
 
     for family in FAMILIES:
-        card = cards.make(family, {}, {})
+        card = cards.make_card(family, {}, {})
         (width, height), shape, notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
         assert shape == aspect
         assert width % card.multiple == height % card.multiple == 0 and not notes
@@ -118,7 +118,7 @@ def test_a_picture_has_exactly_the_shape_that_was_asked_for(aspect: tuple[int, i
     from vision.weights import card as cards
 
     for family in FAMILIES:
-        card = cards.make(family, {}, {})
+        card = cards.make_card(family, {}, {})
         size, shape, _ = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
         width, height = encode.largest(size, shape)
         assert (

@@ -76,7 +76,7 @@ def test_a_drift_of_colour_is_taken_back_at_the_seam_and_left_alone_far_away() -
 
 def test_the_mask_covers_the_new_area_and_a_soft_band_of_the_old() -> None:
     layout = outpaint.CanvasLayout(96, 64, 32, 0, 0, 0, (128, 64), 16)
-    mask = np.asarray(outpaint.mask(layout), int)[32]
+    mask = np.asarray(outpaint.paint_mask(layout), int)[32]
     assert mask[:32].min() > 240
     assert 60 < mask[32 + 16] < 200, "half of the soft edge lies in the old picture"
     assert mask[70:].max() == 0
@@ -115,7 +115,9 @@ def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
 ) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, outpaint={"max_area": max_area})
     card = models.get("image").card
-    layout = outpaint.plan(OutpaintRequest(prompt="a", image=SHA, left=256, right=256), (512, 512), card)
+    layout = outpaint.plan_canvas(
+        OutpaintRequest(prompt="a", image=SHA, left=256, right=256), (512, 512), card
+    )
     assert layout.canvas == (1024, 512)
     assert layout.size[0] * layout.size[1] == pytest.approx(max_area * 64**2, rel=0.25)
     assert layout.size[0] / layout.size[1] == pytest.approx(2, rel=0.15)

@@ -84,7 +84,7 @@ def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) 
 )
 def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int]) -> None:
     size = (512, 384) if box[3] <= 384 else (512, 512)
-    layout = inpaint.plan(inpaint.from_boxes((box,), size), CARD)
+    layout = inpaint.plan_region(inpaint.from_boxes((box,), size), CARD)
     left, top, right, bottom = layout.box
     assert (
         0 <= left <= box[0]
@@ -100,7 +100,7 @@ def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int
 
 def test_a_thin_line_is_painted_too() -> None:
     image, mask = tiny.picture(512, 512), inpaint.from_boxes(((100, 100, 300, 101),), (512, 512))
-    layout = inpaint.plan(mask, CARD)
+    layout = inpaint.plan_region(mask, CARD)
     result = inpaint.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, CARD)
     assert (np.asarray(result)[100, 100:300] == 255).all()
     assert (np.asarray(result) != np.asarray(image)).any(-1).sum() <= 200

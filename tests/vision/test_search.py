@@ -107,7 +107,7 @@ class Open:
 
 def answered(models: Models, question: Embed) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
-    queries.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()
     [answer] = said
     return answer

@@ -16,10 +16,10 @@ from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests import tiny
-from vision.capabilities import region
+from vision.diffusion import inpaint
 from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
-from vision.readers import segmentation
+from vision.readers import attribution, segmentation
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import queries
@@ -34,7 +34,7 @@ class Open:
 
 def answered(models: Models, question: Select) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
-    queries.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()
     [answer] = said
     return answer
@@ -145,10 +145,10 @@ def test_sam_outlines_the_place_that_clip_finds(folders, tmp_path, monkeypatch) 
     models = models_of(tmp_path, segment=folders["sam"], clip=folders["clip"])
     rough = Image.new("L", (90, 50))
     rough.paste(255, (10, 5, 40, 35))
-    monkeypatch.setattr(region, "_by_occlusion", lambda *_: rough)
+    monkeypatch.setattr(attribution, "find", lambda *_: rough)
     image = tiny.picture(90, 50, seed=3)
     right = models.get("segment", Reporter()).pick(image, box=(10, 5, 40, 35)).mask
-    assert region.by_words(image, "a boat", models, Reporter()).mask.tobytes() == right.tobytes()
+    assert inpaint.find_mask_by_words(image, "a boat", models, Reporter()).mask.tobytes() == right.tobytes()
 
 
 def test_the_demo_models_find_a_thing_by_words_and_by_a_click_on_it(tmp_path) -> None:
@@ -180,8 +180,8 @@ def test_a_region_takes_a_rim_around_the_thing_that_words_name(tmp_path) -> None
     scene = Scene((Group(1, "red", "boat", "medium"),), "center", "blue", "flat")
     picture, _ = draw_apart(scene, random.Random(3), (256, 256), placed)
     models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
-    exact = region.by_words(picture, "a red boat", models, Reporter(), rim=False).mask
-    wide = region.by_words(picture, "a red boat", models, Reporter()).mask
+    exact = inpaint.find_mask_by_words(picture, "a red boat", models, Reporter(), rim=False).mask
+    wide = inpaint.find_mask_by_words(picture, "a red boat", models, Reporter()).mask
     assert wide.tobytes() == segmentation.widened(exact).tobytes() != exact.tobytes()
 
 
@@ -190,7 +190,7 @@ def test_words_for_the_ground_are_left_to_clip(tmp_path) -> None:
     scene = Scene((Group(1, "red", "boat", "medium"),), "top", "grass", "flat")
     picture, owner = draw_apart(scene, random.Random(19), (256, 256), placed)
     models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
-    named = region.by_words(picture, "grass", models, Reporter(), rim=False)
+    named = inpaint.find_mask_by_words(picture, "grass", models, Reporter(), rim=False)
     assert named.by == "clip" and not (np.asarray(named.mask, bool) & (owner == 0)).all()
 
 

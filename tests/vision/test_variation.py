@@ -63,7 +63,7 @@ def test_a_variation_keeps_the_whole_picture_and_its_shape(models_of: Callable[.
     from vision.capabilities import variation
 
     start = variation.prepare(request, {SHA: source}, model.image(None, Recorder())).generation.image
-    begun = encode.cut(start, source.size)
+    begun = encode.cut_to_shape(start, source.size)
     assert begun.size[0] * 2 == begun.size[1] * 3
     red = [begun.getpixel((x, begun.height // 2))[0] > 128 for x in range(begun.width)]
     assert sum(red) == pytest.approx(begun.width * 24 / 312, abs=1) and red[0] and not red[-1]

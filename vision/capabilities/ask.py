@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 SIDE = 2_000  # px of the longer side of a picture that is read
 
 
-def hints_told(
+def with_picture_texts(
     talk: Talk, paths: Mapping[str, str], models: Models, reporter: Reporter, room: int
 ) -> tuple[Talk, str, str]:
     """Return the conversation with the text of those pictures that the model sees, all of that text, and a
@@ -38,20 +38,15 @@ def hints_told(
     texts = dict[int, str]()
     try:
         for one in to_read(talk.turns, skipped(talk.turns)):
-            reader = models.get("ocr", reporter)
-            texts[one.number] = _text(reader, one.job_id, one.sha256, paths[one.sha256], reporter)
+            reader, key = models.get("ocr", reporter), (one.job_id, one.sha256)
+            if key not in reader.kept:  # read once
+                reader.kept[key] = enough(_lines(reader, paths[one.sha256], reporter))
+            texts[one.number] = reader.kept[key]
     except ModelError as error:
         log.warning("no text for the chat model: %s", error)
         return talk, "", UNREAD
     turns, said = with_texts(talk.turns, texts, room)
     return replace(talk, turns=turns), said, ""
-
-
-def _text(reader: TextReader, job_id: str, sha: str, path: str, reporter: Reporter) -> str:
-    """Return what a picture of a job's question says, "" for too little; read once and kept."""
-    if (job_id, sha) not in reader.kept:
-        reader.kept[job_id, sha] = enough(_lines(reader, path, reporter))
-    return reader.kept[job_id, sha]
 
 
 def _lines(reader: TextReader, path: str, reporter: Reporter) -> list[TextLine]:
@@ -103,7 +98,7 @@ def run(
     hinted = talk.read and talk.answer != "boxes"  # which needs the question as it is
     if hinted and talker.takes_hints and models.config.models.get("ocr"):
         room = min(talk.context, talker.model.context) // 2
-        talk, seen, note = hints_told(talk, paths, models, reporter, room)
+        talk, seen, note = with_picture_texts(talk, paths, models, reporter, room)
         notes += [note] if note else []
         if seen:
             reporter.seen(seen)

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 from core.errors import ModelError
 from core.events import Output
 from core.requests import BlendRequest
-from vision.capabilities.imagine import finish
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -33,7 +32,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, given, captions, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
 def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:
@@ -60,16 +59,12 @@ def prepare(
         request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words)
     )
     strength = model.card.blend if request.strength is None else request.strength
-    mode, given = (
-        (Mode.IMAGE, {"image": mean(images, size), "strength": strength})
-        if model.has(Mode.IMAGE)
-        else (Mode.TEXT, {})
-    )
-    note = (
-        f"The pictures were read as: {'; '.join(captions)}."
-        if captions
-        else "No captioner is set up, so only the pictures' mean was used."
-    )
+    mode, given = Mode.TEXT, {}
+    if model.has(Mode.IMAGE):
+        mode, given = Mode.IMAGE, {"image": mean(images, size), "strength": strength}
+    note = "No captioner is set up, so only the pictures' mean was used."
+    if captions:
+        note = f"The pictures were read as: {'; '.join(captions)}."
     task = drawing.prepare(described, model, mode, size, shape=shape, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
     return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note))

@@ -47,7 +47,7 @@ def run(
             scores = scores[: request.top_k]
             notes.append("There is no classifier; a default list of labels was tried with CLIP.")
     reporter.step(1, 1)
-    sheet = reporter.in_thread(lambda: encode.png(chart.draw(scores, title=f"{name}")))
+    sheet = reporter.in_thread(lambda: encode.png(chart.draw_chart(scores, title=f"{name}")))
     return Output(
         grid=sheet,
         scores=tuple(scores),

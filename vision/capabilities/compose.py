@@ -7,8 +7,7 @@ picture's. The model gets a crop around what is to be drawn, so a canvas may be 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -21,9 +20,7 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.inpaint import RegionLayout
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
-from vision.families import Mode
 from vision.images import encode, seams
 from vision.images.ops import Composed, Flags, compose
 from vision.reporter import Reporter
@@ -60,15 +57,17 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    plan_ = reporter.in_thread(lambda: plan(request, images, model.card))
-    attach = partial(models.attach_adapter, model, reporter)
-    task = drawing.with_references(prepare(request, plan_, model), request, images, model, attach)
-    reporter.place(plan_.layout.box)
+    plan = reporter.in_thread(lambda: plan_canvas(request, images, model.card))
+    task = prepare(request, plan, model)
+    task = drawing.with_references(task, request, images, model, models, reporter)
+    reporter.place(plan.layout.box)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, plan_, model))
+    return reporter.in_thread(
+        lambda: drawing.output(task, drawn, [pasted(one, plan, model) for one in drawn.images])
+    )
 
 
-def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
+def plan_canvas(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
     """Return what is to be drawn. Raises UserError when the canvas is covered and nothing is marked."""
     composed = compose(request.canvas, request.layers, images)
     marked = np.zeros(composed.covered.shape, bool)
@@ -81,7 +80,7 @@ def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card)
         raise UserError(
             "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
         )
-    layout = inpaint.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
+    layout = inpaint.plan_region(_marks(touched), card)
     left, top, right, bottom = layout.box
     inside = slice(top, bottom), slice(left, right)
     edge = max(1, min(right - left, bottom - top) // 64)
@@ -91,26 +90,16 @@ def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card)
 def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
     """Return the task: the crop at the model's scale with its gaps filled, and what to paint of it."""
     card, size = model.card, plan.layout.size
-    known = encode.resize(Image.fromarray(plan.covered.astype(np.uint8) * 255), size)
+    known = encode.resize(_marks(plan.covered), size)
     start = encode.resize(plan.crop, size)
     usual = card.region
     if not plan.covered.all():
         start, usual = seams.filled(start, known), card.outpaint.strength
-    given = {"image": start, "strength": usual if request.strength is None else request.strength}
-    notes: tuple[str, ...] = ()
-    if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, inpaint.widened(_marks(plan.alpha > 0), size, card)
-    else:
-        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
-    task = drawing.prepare(request, model, mode, size, **given)
+    mask = inpaint.widened(_marks(plan.alpha > 0), size, card)
+    task = drawing.prepare_inpainting(request, model, size, start, mask, usual)
     width, height = request.canvas
     used = {"width": width, "height": height, "seam": request.seam, "box": list(plan.layout.box)}
-    return Task(task.generation, task.parameters | used, (*notes, *task.notes))
-
-
-def finish(task: Task, drawn: Drawn, plan: Plan, model: ImageModel) -> Output:
-    """Return the output: each of the drawn crops, pasted into the composed picture."""
-    return drawing.output(task, drawn, [pasted(painted, plan, model) for painted in drawn.images])
+    return replace(task, parameters=task.parameters | used)
 
 
 def pasted(painted: Image.Image, plan: Plan, model: ImageModel) -> Image.Image:

@@ -42,12 +42,12 @@ def run(
         "model": name,
         **({"knows": knows} if knows else {}),
     }
-    picture = reporter.in_thread(lambda: encode.png(cut(image, alpha), parameters, request.seed))
+    picture = reporter.in_thread(lambda: encode.png(cut_out(image, alpha), parameters, request.seed))
     reporter.step(1, 1)
     return Output((picture,), parameters={**parameters, "notes": notes})
 
 
-def cut(image: Image.Image, alpha: Image.Image) -> Image.Image:
+def cut_out(image: Image.Image, alpha: Image.Image) -> Image.Image:
     """Return an RGB picture as RGBA, with ``alpha`` ("L" at its size) and white where that is 0."""
     colours, values = np.array(image), np.asarray(alpha)
     colours[values == 0] = 255

@@ -13,7 +13,6 @@ from vision.capabilities.variation import within_aspect
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode, seams
@@ -31,7 +30,13 @@ def run(
     model.pipeline(Mode.EDIT)
     task = prepare(request, images, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, model))
+    shape = task.generation.shape
+
+    def finish() -> Output:  # enlarged, with the old picture's own pixels where they stay, cut to its shape
+        whole = [_over(task.extra["start"], image, model, shape) for image in drawn.images]
+        return drawing.output(task, drawn, [encode.cut_to_shape(image, shape) for image in whole])
+
+    return reporter.in_thread(finish)
 
 
 def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
@@ -44,14 +49,6 @@ def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: Imag
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
     notes += [f"`--{name}` had no effect on an edit." for name in ignored]
     return Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
-
-
-def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
-    """Return the output: the pictures enlarged by the card's output scale, the old one's own pixels where
-    they stay, cut to their shape."""
-    shape, start = task.generation.shape, task.extra["start"]
-    whole = [_over(start, image, model, shape) for image in drawn.images]
-    return drawing.output(task, drawn, [encode.cut(image, shape) for image in whole])
 
 
 def _over(

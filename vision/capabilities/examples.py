@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from PIL import Image
@@ -124,23 +123,22 @@ def _features(
 ) -> list[Blocks]:
     """Return the features of pictures; those that aren't kept from before are read."""
     reader = matcher.features
+
+    def open_small(path: str) -> Image.Image:
+        image = encode.open_picture(path)
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        return image
+
     found = {name: blocks for name in names if (blocks := reader.known(name)) is not None}
     missing = [name for name in dict.fromkeys(names) if name not in found]
     for start in range(0, len(missing), AT_ONCE):
         some = missing[start : start + AT_ONCE]
-        images = reporter.in_thread(partial(_all_opened, [paths[name] for name in some]))
+        images = reporter.in_thread(lambda some=some: [open_small(paths[name]) for name in some])  # type: ignore[misc]
         for name, blocks in zip(some, reporter.batched("clip", reader.read_lists, images), strict=True):
             found[name] = blocks
             reader.keep(name, blocks)
         reporter.step(start + len(some), len(missing) + 1)
     return [found[name] for name in names]
-
-
-def _all_opened(paths: Sequence[str]) -> list[Image.Image]:
-    images = [encode.open_picture(path) for path in paths]
-    for image in images:
-        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return images
 
 
 def _by_chat(
@@ -173,7 +171,9 @@ def _by_chat(
 
 def _charts(found: Sequence[Found], best: Found) -> Image.Image:
     """Return one chart of each way, the one that answers first."""
-    charts = [chart.draw(one.scores, one.title) for one in sorted(found, key=lambda one: one is not best)]
+    charts = [
+        chart.draw_chart(one.scores, one.title) for one in sorted(found, key=lambda one: one is not best)
+    ]
     height = sum(one.height for one in charts) + GAP * (len(charts) - 1)
     whole, top = Image.new("RGB", (charts[0].width, height), chart.ROW), 0
     for one in charts:

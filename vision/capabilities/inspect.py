@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def run(
     if request.task == CLASSIFY and one.model.card["weights"][1]:
         words = inference.label_words(one.model.card["labels"], models, reporter, one.model.card["words"])
     for number, sha256 in enumerate(request.images, 1):
-        image = reporter.in_thread(lambda path=paths[sha256]: _opened(path))  # type: ignore[misc]
+        image = reporter.in_thread(partial(encode.open_picture, paths[sha256]))
         if request.task == ANOMALY:
             verdict, places = inference.inspected(sha256, image, one, request.limit, reporter)
             shown.append(_inspected(image, places, verdict, alone, request.explain))
@@ -64,12 +65,6 @@ def run(
             "notes": [],
         },
     )
-
-
-def _opened(path: str) -> Image.Image:
-    image = encode.open_picture(path)
-    image.load()
-    return image
 
 
 def _inspected(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -22,9 +21,7 @@ from core.requests import OutpaintRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
-from vision.families import Mode
 from vision.images import encode
 from vision.reporter import Reporter
 from vision.store import Models
@@ -74,53 +71,31 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    attach = partial(models.attach_adapter, model, reporter)
-    task = drawing.with_references(prepare(request, images, model), request, images, model, attach)
-    reporter.place((0, 0, *task.extra["layout"].canvas))
-    drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn))
-
-
-def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """Return the task: canvas and mask at the model's scale, with its parameters and notes. Raises UserError
-    when the canvas is too large."""
     assert request.image is not None  # its constructor has checked that
-    image, card = images[request.image], model.card
-    layout = plan(request, image.size, card)
-    strength = card.outpaint.strength if request.strength is None else request.strength
-    given = {"image": canvas(image, layout), "strength": strength}
-    notes: tuple[str, ...] = ()
-    if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, mask(layout)
-    else:
-        mode, notes = (
-            Mode.IMAGE,
-            (
-                (
-                    f"{model.name} can't paint into a mask; the whole canvas was redrawn and the old picture"
-                    " laid over it."
-                ),
-            ),
-        )
-    task = drawing.prepare(request, model, mode, layout.size, **given)
+    image = images[request.image]
+    layout = plan_canvas(request, image.size, model.card)
+    task = prepare(request, image, layout, model)
+    task = drawing.with_references(task, request, images, model, models, reporter)
+    reporter.place((0, 0, *layout.canvas))
+    drawn = generate(model, task.generation, reporter)
+    return reporter.in_thread(
+        lambda: drawing.output(task, drawn, [paste_back(one, image, layout) for one in drawn.images])
+    )
+
+
+def prepare(request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, model: ImageModel) -> Task:
+    """Return the task: canvas and mask at the model's scale, with its parameters and notes."""
+    strength, start = model.card.outpaint.strength, canvas(image, layout)
+    otherwise = "the whole canvas was redrawn and the old picture laid over it"
+    mask = paint_mask(layout)
+    task = drawing.prepare_inpainting(request, model, layout.size, start, mask, strength, otherwise)
+    width, height = layout.canvas
     sides = {name: getattr(request, name) for name in ("left", "top", "right", "bottom")}
-    parameters = {
-        **task.parameters,
-        **sides,
-        "width": layout.canvas[0],
-        "height": layout.canvas[1],
-        "seam": max(layout.seam()),
-    }
-    return Task(task.generation, parameters, (*notes, *task.notes), {"image": image, "layout": layout})
+    own = {**sides, "width": width, "height": height, "seam": max(layout.seam())}
+    return replace(task, parameters=task.parameters | own)
 
 
-def finish(task: Task, drawn: Drawn) -> Output:
-    """Return the output: what was painted, enlarged to the canvas, with the old pixels pasted over it."""
-    image, layout = task.extra["image"], task.extra["layout"]
-    return drawing.output(task, drawn, [paste_back(painted, image, layout) for painted in drawn.images])
-
-
-def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
+def plan_canvas(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
     """Return the layout of the canvas: about the native area, up to the card's ``outpaint.max_area`` times
     that.
 
@@ -138,14 +113,9 @@ def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasL
     native = card.native_size**2
     area = min(max(total[0] * total[1], 0.75 * native), card.outpaint.max_area * native)
     scale = math.sqrt(area / (total[0] * total[1]))
-    model_size = (
-        encode.round_to(total[0] * scale, card.multiple),
-        encode.round_to(total[1] * scale, card.multiple),
-    )
-    band = card.outpaint.band or max(16, card.native_size // 24)
-    return CanvasLayout(
-        width, height, request.left, request.top, request.right, request.bottom, model_size, band
-    )
+    sides = request.left, request.top, request.right, request.bottom
+    drawn = encode.round_to(total[0] * scale, card.multiple), encode.round_to(total[1] * scale, card.multiple)
+    return CanvasLayout(*size, *sides, drawn, card.outpaint.band or max(16, card.native_size // 24))
 
 
 def _old(layout: CanvasLayout) -> tuple[int, int, int, int]:
@@ -175,7 +145,7 @@ def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
     return Image.fromarray(around)
 
 
-def mask(layout: CanvasLayout) -> Image.Image:
+def paint_mask(layout: CanvasLayout) -> Image.Image:
     """Return the "L" mask, 255 = paint: the new area and a band of the old picture along extended edges, with
     a soft edge."""
     left, top, right, bottom = _old(layout)

@@ -4,13 +4,11 @@ as it was."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
-from core.errors import ModelError, UserError
 from core.events import Output
 from core.prompt.values import short
 from core.requests import RegionRequest
@@ -18,23 +16,10 @@ from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
-from vision.families import Mode
 from vision.images.ops import place_of
-from vision.readers import attribution
-from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant, widened
 from vision.reporter import Reporter
 from vision.store import Models
-
-
-@dataclass(frozen=True)
-class Named:
-    """What words name in a picture. mask: "L" at its size, 255 = the thing. by: who drew its outline, "sam",
-    "segment", or "clip", which knows only the place."""
-
-    mask: Image.Image
-    by: str
 
 
 def run(
@@ -45,11 +30,18 @@ def run(
     image = images[request.image]
     mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
-    attach = partial(models.attach_adapter, model, reporter)
-    task = drawing.with_references(prepare(request, image, mask, model), request, images, model, attach)
-    reporter.place(task.extra["layout"].box)
+    layout = inpaint.plan_region(mask, model.card)
+    task = prepare(request, image, mask, layout, model)
+    task = drawing.with_references(task, request, images, model, models, reporter)
+    reporter.place(layout.box)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, image, mask, model))
+
+    def finish() -> Output:
+        large = [model.enlarged(painted) for painted in drawn.images]
+        pasted = [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
+        return drawing.output(task, drawn, pasted)
+
+    return reporter.in_thread(finish)
 
 
 def find_mask(
@@ -65,106 +57,24 @@ def find_mask(
         return inpaint.from_picture(images[request.mask_image], image.size)
     if request.boxes:
         return inpaint.from_boxes(request.boxes, image.size)
-    return by_words(image, request.region.strip(), models, reporter).mask
+    return inpaint.find_mask_by_words(image, request.region.strip(), models, reporter).mask
 
 
-def by_words(
-    image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
-) -> Named:
-    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
-    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
-
-    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
-    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
-    """
-    segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
-    if segmenter is not None and segmenter.takes_words:
-        return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
-    if isinstance(segmenter, ThingSegmenter):
-        mask = _among_things(segmenter, image, words, models, reporter, key)
-        if mask is not None:
-            return Named(reporter.in_thread(lambda: widened(mask)) if rim else mask, "segment")
-    place = _by_occlusion(image, words, models, reporter)
-    if isinstance(segmenter, PointSegmenter):
-        box = place.getbbox()
-        return Named(reporter.in_thread(lambda: segmenter.pick(image, box=box).mask), "sam")
-    return Named(place, "clip")
-
-
-def _among_things(
-    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
-) -> Image.Image | None:
-    """Return the mask of the things that the words name; None when they fit the ground better, or there are
-    none."""
-    matcher = _matcher(models, reporter)
-
-    def find() -> Image.Image | None:
-        things = segmenter.see(image, key)
-        if not things:
-            return None
-        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
-        *fits, ground = (parts @ text).float().tolist()
-        chosen = meant(things, fits, ground)
-        return segmenter.outline(image, chosen).mask if chosen else None
-
-    # at once, as a click is answered: between two passes each of its parts would wait for a pass
-    return reporter.in_thread(find, thread="fetching")
-
-
-def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
-    """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
-    matcher = _matcher(models, reporter)
-    text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
-    return attribution.find_by_occlusion(
-        image,
-        lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
-    )
-
-
-def _matcher(models: Models, reporter: Reporter) -> Any:
-    """Return the CLIP. Raises UserError without one."""
-    try:
-        return models.get("clip", reporter)
-    except ModelError as error:
-        raise UserError(
-            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
-        ) from error
-
-
-def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
+def prepare(
+    request: RegionRequest,
+    image: Image.Image,
+    mask: Image.Image,
+    layout: inpaint.RegionLayout,
+    model: ImageModel,
+) -> Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
-    layout = inpaint.plan(mask, model.card)
-    start, paint = inpaint.shown(image, mask, layout, model.card)
-    strength = model.card.region if request.strength is None else request.strength
-    given: dict[str, Any] = {"image": start, "strength": strength}
+    start, paint = inpaint.crop_region(image, mask, layout, model.card)
     notes: tuple[str, ...] = ()
-    if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, paint
-    else:
-        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
-    task = drawing.prepare(request, model, mode, layout.size, **given)
     if request.region:
         found = f"Redrawn: what “{short(request.region)}” seems to be, {place_of(mask)}."
-        notes = (*notes, f"{found} If that is the wrong part, choose it by `mask` or `fields`.")
-    parameters = {
-        **task.parameters,
-        "width": image.width,
-        "height": image.height,
-        "region": request.region or None,
-        "box": list(layout.box),
-    }
-    return Task(
-        task.generation,
-        {k: v for k, v in parameters.items() if v is not None},
-        (*notes, *task.notes),
-        {"layout": layout},
-    )
-
-
-def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
-    """Return the output: what was drawn, pasted into ``image`` where the mask is."""
-    layout = task.extra["layout"]
-    large = [model.enlarged(painted) for painted in drawn.images]
-    return drawing.output(
-        task, drawn, [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
-    )
+        notes = (f"{found} If that is the wrong part, choose it by `mask` or `fields`.",)
+    strength = model.card.region
+    task = drawing.prepare_inpainting(request, model, layout.size, start, paint, strength, notes=notes)
+    own: dict[str, Any] = {"width": image.width, "height": image.height}
+    own |= {"region": request.region} if request.region else {}
+    return replace(task, parameters=task.parameters | own | {"box": list(layout.box)})

@@ -35,7 +35,6 @@ from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
 from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
 from vision.custom_models.steps import Budget, FolderStore, Step, Store
-from vision.diffusion.model import ImageModel
 from vision.families import Mode
 from vision.images import encode
 from vision.lora_training import families, train
@@ -71,7 +70,7 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
     if request.task == STYLE:
-        return asking_run(request, paths, models, reporter, folder)
+        return train_style(request, paths, models, reporter, folder)
     steps.check_libraries()
     reporter.loading("what a training needs", None)
     reporter.in_thread(steps.load_libraries, thread="loading")
@@ -88,8 +87,12 @@ def run(
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
     extractor = find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get)
-    testing = _testing(lesson, model, extractor, reporter)
-    tested = budget.run(testing, Stage(reporter, TRAINED, TESTED))
+    stage = Stage(reporter, TRAINED, TESTED)
+    tested: Sequence[Looked] | Sequence[Tested]
+    if isinstance(model, Detector):
+        tested = budget.run(inference.testing(model, lesson.snapshot, lesson.open), stage)
+    else:
+        tested = budget.run(_judging(lesson, model, extractor, reporter), stage)
     report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))
     (folder / MODEL).write_bytes(model.pack())
     reporter.step(1, 1)
@@ -120,18 +123,10 @@ def _training(
     )
 
 
-def _testing(
-    lesson: Lesson, model: Model, extractor: Extractor, reporter: Reporter
-) -> Generator[Step, None, list[Tested] | list[Looked]]:
-    """Yield a step for each picture that was kept for testing, and return what the model says of them."""
-    if isinstance(model, Detector):
-        return inference.testing(model, lesson.snapshot, lesson.open)
-    return _judging(lesson, model, extractor, reporter)
-
-
 def _judging(
     lesson: Lesson, model: Inspector | Classifier, extractor: Extractor, reporter: Reporter
 ) -> Generator[Step, None, list[Tested]]:
+    """Yield a step for each picture that was kept for testing, and return what the model says of them."""
     items, found = lesson.snapshot.part(TEST), list[Tested]()
     plain = Reporter()  # a step is a slice already
     if isinstance(model, Inspector):
@@ -189,12 +184,11 @@ def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Le
     )
 
 
-ASKING_SNAPSHOT, ASKING_FEATURES, FILE = "snapshot.json", "features", "model.safetensors"
 SHORT_SIDE = 1024  # px of a picture's shorter side; no model is trained on larger ones
-CURVE = 20  # numbers that tell how the loss went
+CURVE = 20  # means that tell how the loss went, from the first step to the last
 
 
-def asking_run(
+def train_style(
     request: TrainRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what
@@ -203,33 +197,32 @@ def asking_run(
     Raises UserError for too few or too many pictures, a model that can't be taught, or one that would take
     longer than ``request.seconds``.
     """
-    snapshot = Snapshot.read((folder / ASKING_SNAPSHOT).read_text(encoding="utf-8"))
+    snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
-    store = FolderStore(folder / ASKING_FEATURES)
+    store = FolderStore(folder / FEATURES)
     notes: list[str] = []
     examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
     model = models.image(request.model, reporter)
-    settings = usual_settings(request.words, len(examples), _weights(model), request.seed)
+    denoiser = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
+    weights = sum(value.numel() for value in denoiser.parameters())
+    settings = usual_settings(request.words, len(examples), weights, request.seed)
     prompts = prompts_of([example.caption for example in examples])
     plan = Plan(request.model, examples, prompts, settings, request.seconds)
     learned = train.learn_style(plan, models, store, reporter)
-    (folder / FILE).write_bytes(learned.file)
+    (folder / MODEL).write_bytes(learned.file)
+    size = max(1, len(learned.losses) // CURVE)
+    parts = [learned.losses[start : start + size] for start in range(0, len(learned.losses), size)]
+    loss = [round(sum(part) / len(part), 4) for part in parts]
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
     version = Learned(
-        str(folder / FILE),
+        str(folder / MODEL),
         tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
-        metrics={"loss": _curve(learned.losses), **learned.about},
+        metrics={"loss": loss, **learned.about},
         charts=("samples",),
         sentence=f"Learned from {len(examples)} pictures in {settings.steps} steps on {model.name}.",
     )
     parameters = {"kind": request.kind, "model": model.name, "seed": request.seed, "notes": notes}
     return Output((sheet,), sheet, learned=version, parameters=parameters)
-
-
-def _weights(model: ImageModel) -> int:
-    """How many weights the denoiser has."""
-    module = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
-    return sum(value.numel() for value in module.parameters())
 
 
 def _examples(
@@ -277,10 +270,3 @@ def _described(
         kept = told.captions[0].encode()
         store.put(name, kept)
     return kept.decode()
-
-
-def _curve(losses: Sequence[float]) -> list[float]:
-    """Return the loss as CURVE means, from the first step to the last."""
-    size = max(1, len(losses) // CURVE)
-    parts = [losses[start : start + size] for start in range(0, len(losses), size)]
-    return [round(sum(part) / len(part), 4) for part in parts]

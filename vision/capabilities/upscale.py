@@ -22,7 +22,6 @@ from vision.readers.photo import describe
 from vision.readers.photo.models import Enlarger
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.weights.card import Card
 
 
 def run(
@@ -39,13 +38,22 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, target, model)
     task = replace(task, notes=(*task.notes, *notes))
-    size = at_models_scale(target, model.card)
     if not model.has(Mode.IMAGE):
-        return _plain(task, image, target, model)
-    refined = refine.refine(
-        model, [encode.resize(image, size)], task.generation, task.parameters["strength"], reporter
+        note = f"{model.name} can't start from a picture; it was enlarged without new detail."
+        task = replace(task, notes=(*task.notes, note))
+        return refine.output(task, Drawn((image,)), [encode.resize(image, target)])
+    card = model.card
+    wide, high = (
+        max(card.multiple, -(-side // card.output_scale)) for side in target
+    )  # at the model's scale
+    [refined] = refine.refine(
+        model, [encode.resize(image, (wide, high))], task.generation, task.parameters["strength"], reporter
     )
-    return reporter.in_thread(lambda: finish(task, refined[0], target, model))
+
+    def finish() -> Output:
+        return refine.output(task, Drawn((refined,)), [model.enlarged(refined).crop((0, 0, *target))])
+
+    return reporter.in_thread(finish)
 
 
 def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
@@ -60,39 +68,17 @@ def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
     return target
 
 
-def at_models_scale(target: tuple[int, int], card: Card) -> tuple[int, int]:
-    """Return (w, h) that the model draws for ``target`` finished px."""
-    return max(card.multiple, -(-target[0] // card.output_scale)), max(
-        card.multiple, -(-target[1] // card.output_scale)
-    )
-
-
 def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
     """Return the task of one tile. "subtle" leaves the words out: read for every tile, they would draw their
     object into each."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = encode.round_to(model.card.native_size, model.card.multiple)
     task = refine.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
-    generation = (
-        replace(task.generation, prompt="", text_spec=TextSpec())
-        if request.mode == "subtle"
-        else task.generation
-    )
+    generation = task.generation
+    if request.mode == "subtle":
+        generation = replace(generation, prompt="", text_spec=TextSpec())
     upscaled = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
     return Task(generation, {**task.parameters, **upscaled}, task.notes)
-
-
-def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
-    """Return the output: the refined picture enlarged by the card's output scale and cut to ``target`` (w,
-    h)."""
-    large = model.enlarged(refined).crop((0, 0, *target))
-    return refine.output(task, Drawn((refined,)), [large])
-
-
-def _plain(task: Task, image: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
-    note = f"{model.name} can't start from a picture; it was enlarged without new detail."
-    task = Task(task.generation, task.parameters, (*task.notes, note))
-    return refine.output(task, Drawn((image,)), [encode.resize(image, target)])
 
 
 def _for_photograph(
@@ -109,8 +95,7 @@ def _for_photograph(
         notes += [looked.note] if looked.note else []
         return None
     try:
-        found: Enlarger = models.get("enlarge", reporter)
-        return found
+        return models.get("enlarge", reporter)
     except ModelError as error:
         notes.append(f"{error} The demo's image model, which knows drawings, enlarged this photograph.")
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
 from PIL import Image
 
@@ -13,7 +12,6 @@ from core.errors import ModelError
 from core.events import Output
 from core.limits import KEPT, MAX_ASPECT
 from core.requests import VariationRequest
-from vision.capabilities.imagine import finish
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -24,9 +22,8 @@ from vision.images.ops import edges
 from vision.reporter import Reporter
 from vision.store import Models
 
-LONGEST_ASPECT = (
-    MAX_ASPECT + 1.0
-)  # longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
+# longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
+LONGEST_ASPECT = MAX_ASPECT + 1.0
 CONTROLLED = 0.9  # strength where a ControlNet keeps the shapes: colours and textures may become others
 CONTROLLED_NOTE = "The shapes were kept by their edges (ControlNet)."
 KEPT_NOTE = (
@@ -39,15 +36,20 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    notes = _attach(models, model, reporter) if request.keep_structure else ()
-    attach = partial(models.attach_adapter, model, reporter)
-    task = drawing.with_references(prepare(request, images, model), request, images, model, attach)
+    notes: tuple[str, ...] = ()
+    if request.keep_structure:
+        try:
+            models.attach_controlnet(model, reporter)
+        except ModelError as error:
+            notes = (f"The ControlNet that the host has set up can't be had: {error}",)
+    task = prepare(request, images, model)
+    task = drawing.with_references(task, request, images, model, models, reporter)
     generation, start = task.generation, task.generation.image
     if request.keep_structure and model.controlnet is not None and start is not None:
         generation = replace(generation, edges=reporter.in_thread(lambda: edges(start)))
     task = replace(task, generation=generation, notes=(*notes, *task.notes))
     drawn = generate(model, generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
@@ -56,9 +58,11 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     assert request.image is not None  # its constructor has checked that
     start, notes = within_aspect(images[request.image])
     size, shape, more = drawing.choose_size(request, model.card, start.size)
-    strength = _strength(request, model) if request.strength is None else request.strength
+    strength = model.card.variation[request.variation]
     if request.keep_structure:
+        strength = KEPT if model.controlnet is None else CONTROLLED
         notes.append(CONTROLLED_NOTE if model.controlnet else KEPT_NOTE)
+    strength = strength if request.strength is None else request.strength
     image = encode.placed(start, size, shape)
     task = drawing.prepare(request, model, Mode.IMAGE, size, image=image, shape=shape, strength=strength)
     parameters = {**task.parameters, "variation": request.variation}
@@ -67,30 +71,12 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     return Task(task.generation, parameters, (*notes, *more, *task.notes))
 
 
-def _attach(models: Models, model: ImageModel, reporter: Reporter) -> tuple[str, ...]:
-    """Attach the ControlNet, and return notes: why there is none, where one was set up that can't be had."""
-    try:
-        models.attach_controlnet(model, reporter)
-    except ModelError as error:
-        return (f"The ControlNet that the host has set up can't be had: {error}",)
-    return ()
-
-
-def _strength(request: VariationRequest, model: ImageModel) -> float:
-    if not request.keep_structure:
-        return model.card.variation[request.variation]
-    return CONTROLLED if model.controlnet is not None else KEPT
-
-
 def within_aspect(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Return the picture, or of one longer than models can draw its middle, and notes."""
     if 1 / LONGEST_ASPECT <= image.width / image.height <= LONGEST_ASPECT:
         return image, []
-    return _cut(image), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
-
-
-def _cut(image: Image.Image) -> Image.Image:
     width = min(image.width, round(image.height * LONGEST_ASPECT))
     height = min(image.height, round(image.width * LONGEST_ASPECT))
     left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
+    middle = image.crop((left, top, left + width, top + height))
+    return middle, [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]

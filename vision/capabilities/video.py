@@ -48,7 +48,7 @@ def run(
     request: VideoRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """See vision.capabilities."""
-    sources = reporter.in_thread(lambda: film_sources.sources_opened(request, paths))
+    sources = reporter.in_thread(lambda: film_sources.open_sources(request, paths))
     films: Films
     if models.config.models.get("video"):
         films = video.prepare(request, sources, models, reporter)
@@ -63,39 +63,23 @@ def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: R
     """Draw film ``number`` and write it into ``folder``."""
     path, ends = folder / f"{number}.mp4", folder / f"{number}.ends"
     drawing = films.draw(number)
-    first, last, count = _write(path, drawing, encoder, films.writing(number))
-    reporter.in_thread(lambda: drawing.keep_ends(ends, first, last))
-    heard = drawing.sound()
-    if heard is not None:
-        reporter.in_thread(lambda: writer.add(path, heard))
-    own = {name: value for name, value in films.parameters.items() if name != "num_images"}
-    poster = reporter.in_thread(lambda: encode.png(first, own, drawing.seed))
-    return Film(
-        str(path),
-        *drawing.size,
-        count,
-        drawing.fps,
-        poster,
-        drawing.seed,
-        str(ends),
-        heard is not None,
-    )
-
-
-def _write(
-    path: Path, drawing: Drawing, encoder: Encoder, reporter: Reporter
-) -> tuple[Image.Image, Image.Image, int]:
-    """Write a film; return its first and its last frame, and how many there are."""
-    first, last, count = None, None, 0
+    writing, first, last, count = films.writing(number), None, None, 0
     with film_at(path, drawing.size, drawing.fps, encoder) as film:
         for chunk in drawing.chunks:
-            reporter.give_way()
-            reporter.in_thread(partial(film.write, chunk))
+            writing.give_way()
+            writing.in_thread(partial(film.write, chunk))
             first = Image.fromarray(chunk[0]) if first is None else first
             last, count = Image.fromarray(chunk[-1]), count + len(chunk)
             del chunk  # before the next is decoded
             if drawing.frames:
-                reporter.step(min(count, drawing.frames), drawing.frames)
+                writing.step(min(count, drawing.frames), drawing.frames)
     if first is None or last is None:
         raise ValueError("a film without a frame")
-    return first, last, count
+    reporter.in_thread(partial(drawing.keep_ends, ends, first, last))
+    heard = drawing.sound()
+    if heard is not None:
+        reporter.in_thread(lambda: writer.add_sound(path, heard))
+    own = {name: value for name, value in films.parameters.items() if name != "num_images"}
+    poster = reporter.in_thread(partial(encode.png, first, own, drawing.seed))
+    has_sound = heard is not None
+    return Film(str(path), *drawing.size, count, drawing.fps, poster, drawing.seed, str(ends), has_sound)

@@ -16,7 +16,7 @@ from core.requests.chat import Form
 from core.results import Box, Table
 from vision.chat import output_parsing
 from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
-from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
+from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Talk
 
 CHART_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
@@ -81,19 +81,19 @@ def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
     """Write the title and what the colours mean; return where that ends."""
     top = MARGIN
     if table.title:
-        text, face = fit(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
+        text, face = fit_text(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
         pen.text((MARGIN, top), text, TEXT, face)
         top += TITLE + CHART_GAP
     if len(places) > 1:
         x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
         for colour, place in zip(CHART_COLOURS, places, strict=False):
-            text, face = fit(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
+            text, face = fit_text(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
             pen.rectangle((x, top + 2, x + 12, top + 14), colour)
             pen.text((x + 18, top), text, FAINT, face)
             x += room
         top += SMALL + CHART_GAP
     elif table.columns[places[0]]:
-        text, face = fit(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
+        text, face = fit_text(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
         pen.text((MARGIN, top), text, FAINT, face)
         top += SMALL + CHART_GAP
     return top + CHART_GAP
@@ -118,7 +118,7 @@ def _standing(
     room = (area.right - area.left) / len(names)
     for row, name in enumerate(names):
         middle = area.left + room * (row + 0.5)
-        text, wide = fit(name, room - 4, SMALL, row + 1)
+        text, wide = fit_text(name, room - 4, SMALL, row + 1)
         pen.text((middle, area.bottom + CHART_GAP), text, TEXT, wide, anchor="ma")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
@@ -140,7 +140,7 @@ def _lying(
     ticks: Sequence[float],
 ) -> None:
     face = ImageFont.load_default(SMALL)
-    fitted = [fit(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
+    fitted = [fit_text(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
     left = MARGIN + CHART_GAP + round(max(wide.getlength(text) for text, wide in fitted))
     area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
     for tick in ticks:
@@ -193,7 +193,7 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
     for number, (box, place) in enumerate(zip(boxes, places, strict=False)):
         # write a label above its box; inside it where there is no room above
         within = drawn.size
-        text, face = fit(f"{number + 1} {box.label}".strip(), max(40, within[0] * 0.6), size, number + 1)
+        text, face = fit_text(f"{number + 1} {box.label}".strip(), max(40, within[0] * 0.6), size, number + 1)
         width, height = round(face.getlength(text)) + 8, size + 6
         x = min(max(0, round(place[0])), max(0, within[0] - width))
         y = round(place[1]) - height
@@ -203,6 +203,26 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
         pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
         pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
     return encoded(drawn)
+
+
+def _plate(
+    pen: ImageDraw.ImageDraw,
+    within: tuple[int, int],
+    label: str,
+    place: tuple[float, float, float, float],
+    size: int,
+    number: int,
+) -> None:
+    """Write a label above its box; inside it where there is no room above."""
+    text, face = fit_text(label, max(40, within[0] * 0.6), size, number + 1)
+    width, height = round(face.getlength(text)) + 8, size + 6
+    x = min(max(0, round(place[0])), max(0, within[0] - width))
+    y = round(place[1]) - height
+    y = y if y >= 0 else round(place[1]) + LINE
+    y = min(y, max(0, within[1] - height))
+    pen.rectangle((x, y, x + width, y + height), PLATE)
+    pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
+    pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
 
 
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:

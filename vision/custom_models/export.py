@@ -404,12 +404,12 @@ def main(folder: Path) -> int:
     import torch
 
     from vision.images import encode
-    from vision.store import unpack
+    from vision.store import unpack_own_model
 
     torch.set_num_threads(1)
     order = pickle.loads((folder / ORDER).read_bytes())
     try:
-        model = unpack(order.artefact, order.task)
+        model = unpack_own_model(order.artefact, order.task)
         golden = [encode.open_picture(path) for path in order.golden]
         data = bundle(model, order.extractor, order.name, golden, order.figures, limit=order.limit)
     except ModelError as error:

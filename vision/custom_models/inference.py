@@ -39,7 +39,7 @@ from vision.custom_models.snapshot import GOOD, TEST, Item, Snapshot
 from vision.custom_models.steps import Step, in_slice
 from vision.readers.photo.describe import is_demo
 from vision.reporter import Reporter
-from vision.store import Loaded, read
+from vision.store import Loaded, read_own_model
 
 if TYPE_CHECKING:
     from vision.store import Models
@@ -121,7 +121,7 @@ def loaded(sha256: str, path: Path, task: str, models: Models, reporter: Reporte
     host has no more what it sees with."""
     if (kept := models.own.loaded.get(sha256)) is not None:
         return kept
-    model = reporter.in_thread(lambda: read(path, task))
+    model = reporter.in_thread(lambda: read_own_model(path, task))
     if isinstance(model, BoxDetector):
         extractor = sees_with(int(model.card["side"]))
     else:

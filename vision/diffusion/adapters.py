@@ -1,14 +1,7 @@
-"""What a host may attach to an image model: an IP-Adapter, a ControlNet. Jobs without them notice nothing.
-
-ControlNet (arXiv:2302.05543): a picture of edges that a UNet keeps to. The two become one module, so that
-steps of jobs with edges are shared like all others.
-
-IP-Adapter (arXiv:2308.06721): pictures as part of a prompt for UNets. It is attached to a copy of the UNet
-over the same tensors, so that other jobs aren't affected.
-
-Lets all frames of a film look at its first one while a UNet draws them: in self-attention each reads the
-first frame's tokens beside its own (Text2Video-Zero, arXiv:2303.13439, 3.3.2). It is put into a copy of the
-UNet over the same tensors, so that other jobs aren't affected."""
+"""What may be attached to an image model without other jobs noticing: a ControlNet (arXiv:2302.05543), which
+becomes one module with the UNet, so that steps of jobs with edges are shared like all others; an IP-Adapter
+(arXiv:2308.06721); and attention by which all frames of a film look at its first one (Text2Video-Zero,
+arXiv:2303.13439, 3.3.2). The last two are put into a copy of the UNet over the same tensors."""
 
 from __future__ import annotations
 
@@ -33,7 +26,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def attach(kind: Callable[[Any, Path], T], pipe: Any, folder: Path, without: str) -> T | None:
+def attach_folder(kind: Callable[[Any, Path], T], pipe: Any, folder: Path, without: str) -> T | None:
     """Return what ``kind`` makes of ``folder`` over ``pipe``; where it doesn't fit, None with a line in the
     log. without: what the model does then, a sentence."""
     try:
@@ -107,7 +100,7 @@ class ControlNet:
 
     def __init__(self, pipe: Any, folder: Path) -> None:
         """Load the ControlNet in ``folder``. Raises ModelError when it doesn't fit the model of ``pipe``."""
-        config = check(folder)
+        config = check_controlnet(folder)
         wrong = [name for name in SHAPES if _listed(config.get(name)) != _listed(pipe.unet.config.get(name))]
         if wrong:
             raise ModelError(f"{folder.name} is a ControlNet for other models: {', '.join(wrong)} differ.")
@@ -143,7 +136,7 @@ class ControlNet:
         return values.permute(2, 0, 1)[None].contiguous().to(self._module.device, self._module.dtype)
 
 
-def check(folder: Path) -> dict[str, Any]:
+def check_controlnet(folder: Path) -> dict[str, Any]:
     """Return the configuration of the ControlNet in ``folder``. Raises ModelError for anything else, or what
     could run code."""
     contents.check_contents(folder)
@@ -169,7 +162,7 @@ class IPAdapter:
     def __init__(self, pipe: Any, folder: Path) -> None:
         """Load the adapter from ``folder``: one .safetensors file, and ``image_encoder/``. Raises ModelError
         when it doesn't fit the model."""
-        file = ip_adapter_check(folder)
+        file = check_ip_adapter(folder)
         self._pipe = copy.copy(pipe)
         vars(self._pipe)["unet"] = seamless.shared_weights_copy(pipe.unet)
         try:
@@ -193,11 +186,8 @@ class IPAdapter:
         scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
         """
         pipe = copy.copy(self._pipe)
-        unet = vars(pipe)["unet"] = (
-            seamless.circular_copy(self._pipe.unet)
-            if circular
-            else seamless.shared_weights_copy(self._pipe.unet)
-        )
+        copied = seamless.circular_copy if circular else seamless.shared_weights_copy
+        unet = vars(pipe)["unet"] = copied(self._pipe.unet)
         pipe.set_ip_adapter_scale(scale)
         return {
             "unet": unet,
@@ -206,7 +196,7 @@ class IPAdapter:
         }
 
 
-def ip_adapter_check(folder: Path) -> Path:
+def check_ip_adapter(folder: Path) -> Path:
     """Return the adapter's file. Raises ModelError when the folder isn't an adapter's, or could run code."""
     contents.check_contents(folder)
     files = sorted(folder.glob("*.safetensors"))
@@ -221,7 +211,7 @@ def ip_adapter_check(folder: Path) -> Path:
     return files[0]
 
 
-def scale(influence: float) -> float:
+def ip_adapter_scale(influence: float) -> float:
     """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
     1 at ``--iw 3``."""
     return min(1.0, 0.25 + 1.25 * influence)

@@ -1,9 +1,7 @@
-"""Checkpoints: what a half-drawn job needs to continue in another process and end in the same bits.
+"""Checkpoints: what a half-drawn job needs to continue in another process and end in the same bits; and noise
+schedules that end early (``--stop``), at the noise-free picture that is predicted by then.
 
-One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. What
-is drawn, and when, is left to others.
-
-``--stop``: noise schedules that end early, at the noise-free picture that is predicted by then. Knows
+One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. Knows
 diffusers' schedulers and no pipeline."""
 
 from __future__ import annotations
@@ -190,11 +188,8 @@ class Checkpoint:
     """The file of one job."""
 
     def __init__(self, folder: Path, job_id: str, pace: Pace | None = None) -> None:
-        self.job_id, self.path, self.pace = (
-            job_id,
-            folder / f"{quote(job_id, safe='')}.safetensors",
-            pace or Pace(),
-        )
+        self.job_id, self.pace = job_id, pace or Pace()
+        self.path = folder / f"{quote(job_id, safe='')}.safetensors"
         self._fingerprint, self._off = "", False
         self._began = self._written = time.monotonic()
         self._first: tuple[int, float] | None = None  # (step, when) of the first step seen
@@ -243,7 +238,10 @@ class Checkpoint:
         """
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
-            data = _encode(make(), self._fingerprint)
+            state, tensors = make(), dict[str, torch.Tensor]()
+            fields = {one.name: _pack(getattr(state, one.name), tensors) for one in dataclasses.fields(state)}
+            entry = {"fingerprint": self._fingerprint, "state": fields}
+            data = save(tensors, {ENTRY: json.dumps(entry)})
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)
             os.replace(partial, self.path)
@@ -278,11 +276,10 @@ def fingerprint(generation: Any, *rest: Any) -> str:
         value = getattr(generation, field.name)
         digest.update(f"\0{field.name}\0".encode())
         for part in value if isinstance(value, tuple) else (value,):
-            digest.update(
-                f"{part.mode} {part.size}".encode() + part.tobytes()
-                if isinstance(part, Image.Image)
-                else f"{part!r},".encode()
-            )
+            if isinstance(part, Image.Image):
+                digest.update(f"{part.mode} {part.size}".encode() + part.tobytes())
+            else:
+                digest.update(f"{part!r},".encode())
     for value in rest:
         digest.update(f"\0{value}".encode())
     return digest.hexdigest()
@@ -360,12 +357,6 @@ class Resume:
 # The file
 
 
-def _encode(state: State, fingerprint: str) -> bytes:
-    tensors: dict[str, torch.Tensor] = {}
-    fields = {field.name: _pack(getattr(state, field.name), tensors) for field in dataclasses.fields(state)}
-    return save(tensors, {ENTRY: json.dumps({"fingerprint": fingerprint, "state": fields})})
-
-
 def _read(path: Path, fingerprint: str) -> State | None:
     """The state in the file; None when it is another drawing's."""
     with safe_open(path, framework="pt") as file:
@@ -383,16 +374,11 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
-        return {
-            "tensor": _put(copy.contiguous(), tensors),
-            "stride": copy.stride(),
-            "device": str(value.device),
-        }
+        name = _put(copy.contiguous(), tensors)
+        return {"tensor": name, "stride": copy.stride(), "device": str(value.device)}
     if isinstance(value, (np.ndarray, np.generic)):
-        return {
-            "array": _put(torch.from_numpy(np.array(value, order="C")), tensors),
-            "scalar": isinstance(value, np.generic),
-        }
+        name = _put(torch.from_numpy(np.array(value, order="C")), tensors)
+        return {"array": name, "scalar": isinstance(value, np.generic)}
     if isinstance(value, (list, tuple)):
         return {type(value).__name__: [_pack(item, tensors) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -413,11 +399,8 @@ def _unpack(value: Any, file: Any) -> Any:
         return value
     if "tensor" in value:
         stored = file.get_tensor(value["tensor"])
-        return (
-            torch.empty_strided(stored.shape, value["stride"], dtype=stored.dtype)
-            .copy_(stored)
-            .to(value["device"])
-        )
+        strided = torch.empty_strided(stored.shape, value["stride"], dtype=stored.dtype)
+        return strided.copy_(stored).to(value["device"])
     if "array" in value:
         array = file.get_tensor(value["array"]).numpy().copy()
         return array[()] if value["scalar"] else array

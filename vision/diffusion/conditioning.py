@@ -1,11 +1,6 @@
-"""Makes embeddings for texts that steer the pictures beyond one prompt and one negative prompt: weights, a
-style, chaos, weird. Tensors in, tensors out.
-
-Every picture gets embeddings of its own, made from the texts and its own seed, so that it comes out the same
-in any batch.
-
-Pictures as part of a prompt: image prompts, style, character and omni references. Decides what a model
-gets of them, and notes it for the person.
+"""What steers pictures beyond one prompt and one negative prompt. Texts: embeddings with weights, a style,
+chaos, weird; every picture gets its own, made from the texts and its own seed, so that it comes out the same
+in any batch. Pictures: image prompts, style, character and omni references.
 
 A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the pictures. Any other begins to
 draw at their mean, the nearest thing to it."""
@@ -44,10 +39,8 @@ class Encoded:
     def towards(self, other: Encoded, share: float) -> Encoded:
         """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
         length, and beyond."""
-        if self.pooled is None or other.pooled is None:
-            pooled = None
-        else:
-            pooled = torch.lerp(self.pooled, other.pooled, share)
+        both = self.pooled is not None and other.pooled is not None
+        pooled = torch.lerp(self.pooled, other.pooled, share) if both else None  # type: ignore[arg-type]
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
 
     def zeroed(self) -> Encoded:
@@ -58,11 +51,9 @@ class Encoded:
     def filled(self, length: int, filler: Encoded) -> Encoded:
         """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
         missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
-        return (
-            replace(self, tokens=torch.cat([self.tokens, *[filler.tokens] * missing], 1))
-            if missing > 0
-            else self
-        )
+        if missing <= 0:
+            return self
+        return replace(self, tokens=torch.cat([self.tokens, *[filler.tokens] * missing], 1))
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ class Conditioning:
         return callback
 
 
-def encode(
+def encode_prompt(
     read: Callable[[str], Encoded],
     prompt: str,
     negative_prompt: str,
@@ -163,31 +154,26 @@ def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
     length = max(part.tokens.shape[1] for part, _ in parts)
     tokens = [part.filled(length, empty).tokens * share for part, share in parts]
     pooled = [part.pooled * share for part, share in parts if part.pooled is not None]
-    return Encoded(_sum(tokens), _sum(pooled) if pooled else None)
-
-
-def _sum(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    return functools.reduce(torch.add, tensors)
+    return Encoded(
+        functools.reduce(torch.add, tokens), functools.reduce(torch.add, pooled) if pooled else None
+    )
 
 
 def _for_each(
     positive: Encoded, negative: Encoded | None, spec: TextSpec, seeds: Sequence[int]
 ) -> Conditioning:
-    def rows(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.expand(len(seeds), *tensor.shape[1:])
+    def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
 
-    def rows_or_none(tensor: torch.Tensor | None) -> torch.Tensor | None:
-        return None if tensor is None else rows(tensor)
-
-    prompt = rows(positive.tokens)
+    prompt = positive.tokens.expand(len(seeds), *positive.tokens.shape[1:])
     if spec.weird:
         prompt = _blurred(prompt, _noise(positive.tokens, seeds, WEIRD), MAX_WEIRD * spec.weird)
     noise = _noise(positive.tokens, seeds, CHAOS) if spec.chaos else None
     return Conditioning(
         prompt,
-        rows_or_none(positive.pooled),
+        rows(positive.pooled),
         rows(negative.tokens) if negative else None,
-        rows_or_none(negative.pooled) if negative else None,
+        rows(negative.pooled) if negative else None,
         noise,
         spec.chaos,
     )
@@ -270,11 +256,8 @@ def _acceptable(image: Image.Image) -> Image.Image:
     width, height = min(width, int(height * MAX_ASPECT)), min(height, int(width * MAX_ASPECT))
     cut = ImageOps.fit(image, (width, height)) if (width, height) != image.size else image
     scale = max(1.0, MIN_SIDE / min(cut.size))
-    return (
-        cut
-        if scale == 1
-        else cut.resize((round(cut.width * scale), round(cut.height * scale)), Image.Resampling.LANCZOS)
-    )
+    size = round(cut.width * scale), round(cut.height * scale)
+    return cut if scale == 1 else cut.resize(size, Image.Resampling.LANCZOS)
 
 
 def ignored_pictures_notes(request: GenerateRequest) -> list[str]:

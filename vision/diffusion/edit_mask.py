@@ -64,7 +64,12 @@ class Keeping:
         if free is None:
             return output
         rows = len(sample) // self.count
-        kept = self._towards(noisy, source.repeat(rows, 1, 1, 1), alpha).to(predicted)
+        kept = source.repeat(rows, 1, 1, 1)  # what has to be predicted to lead to it
+        if self._kind != "sample":
+            noise = (noisy - alpha.sqrt() * kept) / (1 - alpha).sqrt()
+            is_v = self._kind == "v_prediction"
+            kept = alpha.sqrt() * noise - (1 - alpha).sqrt() * kept if is_v else noise
+        kept = kept.to(predicted)
         free = free[:, None].repeat(rows, 1, 1, 1).to(predicted.device)
         return (torch.where(free, predicted, kept), *output[1:])
 
@@ -111,13 +116,6 @@ class Keeping:
         if self._kind == "v_prediction":
             return alpha.sqrt() * noisy - (1 - alpha).sqrt() * predicted
         return (noisy - (1 - alpha).sqrt() * predicted) / alpha.sqrt()
-
-    def _towards(self, noisy: torch.Tensor, clean: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-        """The prediction that leads to ``clean``."""
-        if self._kind == "sample":
-            return clean
-        noise = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-        return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean if self._kind == "v_prediction" else noise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "denoiser"), name)

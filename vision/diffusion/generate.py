@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -39,10 +39,10 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
     """
     with model.loras.in_use(generation.loras):  # also while the second of several is still being read
         model.loras.ensure_loaded(generation.loras, reporter)
-        return _generate(model, generation, reporter)
+        return _draw_or_draw_small(model, generation, reporter)
 
 
-def _generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
+def _draw_or_draw_small(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     batch = min(len(generation.seeds), generation.at_once or len(generation.seeds))
     saved, problem = None, None
     # other models' result can't be reproduced from a saved step
@@ -118,20 +118,19 @@ def _draw(
             generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
             position = Position(batch, number, len(chunks), generators, list(images), list(veiled))
             state = saved if saved and number == saved.chunk else None
-            part = _part(generation, number * batch, seeds)
-            for image, flagged in _draw_chunk(model, part, reporter, position, state):
-                images.append(_veil(image) if flagged else image)
-                veiled += [len(images)] if flagged else []
+            begin = number * batch
+            own = replace(generation, seeds=seeds, images=generation.images[begin : begin + len(seeds)])
+            for image, flagged in _draw_chunk(model, own, reporter, position, state):
+                if flagged:
+                    small = image.convert("RGB").resize((8, 8), Image.Resampling.BOX)
+                    image = small.resize(image.size, Image.Resampling.BICUBIC)
+                    veiled.append(len(images) + 1)
+                images.append(image)
     finally:
         model.free_hooks()
     numbers = ", ".join(map(str, veiled))
     notes = (f"The model's own safety check has veiled picture {numbers}.",) if veiled else ()
     return Drawn(tuple(images), notes)
-
-
-def _part(generation: Generation, begin: int, seeds: Sequence[int]) -> Generation:
-    """Of ``generation``, the pictures from ``begin`` on, which have ``seeds``."""
-    return replace(generation, seeds=tuple(seeds), images=generation.images[begin : begin + len(seeds)])
 
 
 def _draw_chunk(
@@ -154,14 +153,10 @@ def _draw_chunk(
         finished = list(_finish(model, job.pipe, generation, reporter, result))
     keeping = keeping_of(job.pipe)
     masks = [None] * len(finished) if keeping is None else keeping.masks()
-    return [(_marked(image, mask), flagged) for (image, flagged), mask in zip(finished, masks, strict=True)]
-
-
-def _marked(image: Image.Image, changed: Image.Image | None) -> Image.Image:
-    """``image``, transparent where it has not ``changed``; None = all of it has."""
-    if changed is not None:
-        image.putalpha(changed.resize(image.size, Image.Resampling.NEAREST))
-    return image
+    for (image, _), changed in zip(finished, masks, strict=True):
+        if changed is not None:  # it is transparent where it hasn't
+            image.putalpha(changed.resize(image.size, Image.Resampling.NEAREST))
+    return finished
 
 
 def _finish(
@@ -182,8 +177,3 @@ def _finish(
             reporter.give_way()
         image, flagged = run(work, lock=model.decoder_lock)
         yield encode.resize(image, size), flagged
-
-
-def _veil(image: Image.Image) -> Image.Image:
-    small = image.convert("RGB").resize((8, 8), Image.Resampling.BOX)
-    return small.resize(image.size, Image.Resampling.BICUBIC)

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from core.errors import UserError
+from core.errors import ModelError, UserError
 from vision.images import encode
 from vision.images.seams import eroded
+from vision.readers import attribution
+from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant
+from vision.readers.segmentation import widened as with_rim
+from vision.reporter import Reporter
+from vision.store import Models
 from vision.weights.card import Card
 
 MARGIN = 0.5  # of the part's longer side that is cut out around it
@@ -48,6 +54,73 @@ def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]
     return checked(mask)
 
 
+@dataclass(frozen=True)
+class Named:
+    """What words name in a picture. mask: "L" at its size, 255 = the thing. by: who drew its outline, "sam",
+    "segment", or "clip", which knows only the place."""
+
+    mask: Image.Image
+    by: str
+
+
+def find_mask_by_words(
+    image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
+) -> Named:
+    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
+    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
+
+    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
+    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
+    """
+    segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
+    if segmenter is not None and segmenter.takes_words:
+        return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
+    if isinstance(segmenter, ThingSegmenter):
+        mask = _among_things(segmenter, image, words, models, reporter, key)
+        if mask is not None:
+            return Named(reporter.in_thread(lambda: with_rim(mask)) if rim else mask, "segment")
+    matcher = _matcher(models, reporter)
+    text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
+    place = attribution.find_by_occlusion(
+        image,
+        lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
+    )
+    if isinstance(segmenter, PointSegmenter):
+        box = place.getbbox()
+        return Named(reporter.in_thread(lambda: segmenter.pick(image, box=box).mask), "sam")
+    return Named(place, "clip")
+
+
+def _among_things(
+    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
+) -> Image.Image | None:
+    """Return the mask of the things that the words name; None when they fit the ground better, or there are
+    none."""
+    matcher = _matcher(models, reporter)
+
+    def find() -> Image.Image | None:
+        things = segmenter.see(image, key)
+        if not things:
+            return None
+        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
+        *fits, ground = (parts @ text).float().tolist()
+        chosen = meant(things, fits, ground)
+        return segmenter.outline(image, chosen).mask if chosen else None
+
+    # at once, as a click is answered: between two passes each of its parts would wait for a pass
+    return reporter.in_thread(find, thread="fetching")
+
+
+def _matcher(models: Models, reporter: Reporter) -> Any:
+    """Return the CLIP. Raises UserError without one."""
+    try:
+        return models.get("clip", reporter)
+    except ModelError as error:
+        raise UserError(
+            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
+        ) from error
+
+
 def checked(mask: Image.Image) -> Image.Image:
     """Return ``mask``. Raises UserError when there is nothing in it."""
     if mask.getbbox() is None:
@@ -58,7 +131,7 @@ def checked(mask: Image.Image) -> Image.Image:
     return mask
 
 
-def plan(mask: Image.Image, card: Card) -> RegionLayout:
+def plan_region(mask: Image.Image, card: Card) -> RegionLayout:
     """Lay out a crop of the mask and some of its surroundings, at about the model's native area, so that
     small parts get its full detail."""
     marked = mask.getbbox()
@@ -85,7 +158,7 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
     return start, start + wanted
 
 
-def shown(
+def crop_region(
     image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
     """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is

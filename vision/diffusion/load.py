@@ -1,6 +1,5 @@
-"""Loads an image model from a folder or a single file, quantised where the plan says so.
-
-Quantised loading by diffusers' own configurations, one for each part of a pipeline."""
+"""Loads an image model from a folder or a single file, quantised where the plan says so: by diffusers' own
+configurations, one for each part of a pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import transformers
 
 from core.errors import ModelError, first_line
 from vision.diffusion import loras
-from vision.diffusion.model import FindLora, ImageModel
+from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
 from vision.engine.denoiser import denoiser_of
 from vision.families import Family
@@ -36,20 +35,17 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
         return None
     index = read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
-    mapping = {part: _part(libraries[index[part][0]], kind, dtype) for part in parts}
+
+    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
+        if kind == "nf4":
+            nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+            return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
+        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+
+        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
+
+    mapping = {part: of(libraries[index[part][0]]) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
-
-
-def _part(library: Any, kind: str, dtype: torch.dtype) -> Any:
-    """Return ``library``'s configuration: weights alone are quantised, so that rows of a pass never count for
-    each other."""
-    if kind == "nf4":
-        return library.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
-        )
-    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-    return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
 
 
 log = logging.getLogger(__name__)
@@ -64,7 +60,7 @@ def load_image_model(
     plan: Plan,
     offline: bool,
     report: Callable[[float], None],
-    find_lora: FindLora | None = None,
+    find_lora: FindLora = no_lora,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
 
@@ -101,33 +97,43 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
         files.check_folder(path)
         return _from_folder(family, path, dtype, config)
     folder = files.gguf_folder(path)
-    if folder is None:
-        return _from_file(family, path, dtype, offline)
-    files.check_file(path)
-    return _from_folder(family, folder, dtype, config, transformer=_gguf_transformer(path, folder, dtype))
-
-
-def _gguf_transformer(file: Path, folder: Path, dtype: torch.dtype) -> Any:
-    """The transformer in ``file``, with the configuration of the pipeline in ``folder``."""
-    name = files.read_json(folder / "model_index.json")[files.GGUF_PART][1]
-    return getattr(diffusers, name).from_single_file(
-        str(file),
-        config=str(folder),
-        subfolder=files.GGUF_PART,
-        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
-        dtype=dtype,
-        local_files_only=True,
-    )
+    if folder is not None:
+        files.check_file(path)
+        name = files.read_json(folder / "model_index.json")[files.GGUF_PART][1]
+        transformer = getattr(diffusers, name).from_single_file(
+            str(path),
+            config=str(folder),
+            subfolder=files.GGUF_PART,
+            quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
+            dtype=dtype,
+            local_files_only=True,
+        )
+        return _from_folder(family, folder, dtype, config, transformer=transformer)
+    cls, beside = _class(family, family.text), files.config_folder(path)
+    if not hasattr(cls, "from_single_file"):
+        raise ModelError(
+            f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
+        )
+    given = {"config": None if beside is None else str(beside), "dtype": dtype}
+    return cls.from_single_file(str(path), **given, local_files_only=offline or beside is not None)
 
 
 def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
     """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
     that are loaded already."""
     masks = files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
-    parts = {**_shared(folder, dtype), **parts}
-    return _class(
-        family, family.inpaint if masks else family.text or _editor(family, folder)
-    ).from_pretrained(
+    index = files.read_json(folder / "model_index.json")
+    # parts in folders beside it; of diffusers' own classes alone, which are all that has weights worth it
+    shared = {
+        name: getattr(diffusers, index[name][1]).from_pretrained(
+            part, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        for name, part in files.shared_parts(folder).items()
+        if name != upscaler.FOLDER
+    }
+    named = index.get("_class_name")  # of one that only edits, too: Qwen-Image-Edit has two
+    edits = named if named in family.pipelines else family.edit
+    return _class(family, family.inpaint if masks else family.text or edits).from_pretrained(
         folder,
         dtype=dtype,
         variant=files.variant(folder),
@@ -135,41 +141,8 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         local_files_only=True,
         trust_remote_code=False,
         **({} if config is None else {"quantization_config": config}),
-        **parts,
+        **{**shared, **parts},
     )
-
-
-def _shared(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
-    """The parts that lie in folders beside it; of diffusers' own classes alone, which are all that has
-    weights worth it."""
-    index = files.read_json(folder / "model_index.json")
-    return {
-        name: getattr(diffusers, index[name][1]).from_pretrained(
-            part, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-        for name, part in files.shared_parts(folder).items()
-        if name != upscaler.FOLDER
-    }
-
-
-def _from_file(family: Family, file: Path, dtype: torch.dtype, offline: bool) -> Any:
-    cls, config = _class(family, family.text), files.config_folder(file)
-    if not hasattr(cls, "from_single_file"):
-        raise ModelError(
-            f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
-        )
-    return cls.from_single_file(
-        str(file),
-        config=str(config) if config else None,
-        dtype=dtype,
-        local_files_only=offline or config is not None,
-    )
-
-
-def _editor(family: Family, folder: Path) -> str | None:
-    """The class of a pipeline that only edits, as its folder names it: Qwen-Image-Edit has two."""
-    named = files.read_json(folder / "model_index.json").get("_class_name")
-    return named if named in family.pipelines else family.edit
 
 
 def _class(family: Family, name: str | None) -> Any:

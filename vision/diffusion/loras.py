@@ -3,13 +3,8 @@ or none, share a pass.
 
 peft inserts the layers, and diffusers reads the files' dialects; which row gets which LoRAs is decided here:
 peft takes one adapter a row and one weight for all (``adapter_names``), while a prompt may name several, each
-with its weight.
-
-The LoRA that belongs to a model: a file in its folder ``lora`` that its card names (``merged_lora``). It
-is added to the weights once, when they are loaded, so that drawing with it costs nothing.
-
-How a LoRA counts in drawings that a prompt guides, where its file says so: in what is predicted with the
-prompt alone, not at all in pure noise, and whole from some share of noise on."""
+with its weight. A file may say how its LoRA counts in drawings that a prompt guides (``GuidedUse``). The LoRA
+that a model's card names (``merged_lora``) is added to the weights once, when they are loaded."""
 
 from __future__ import annotations
 
@@ -69,7 +64,7 @@ class GuidedUse:
         return asdict(self)
 
 
-def read(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
+def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
     """Return what a file's metadata say; None where they say nothing. name: of the LoRA. Raises ModelError
     for what can't be."""
     try:
@@ -84,9 +79,8 @@ log = logging.getLogger(__name__)
 NOISE_LEVELS = 1000  # of Stable Diffusion's schedules: a timestep of as many is pure noise
 MAX_LOADED = 16  # kept beside one model
 WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
-Plan = list[
-    tuple[str, torch.Tensor | None, Any]
-]  # adapter, rows (None = all), weights: a number, or one for each of the rows
+# adapter, rows (None = all), weights: a number, or one for each of the rows
+Plan = list[tuple[str, torch.Tensor | None, Any]]
 
 
 class Loras:
@@ -212,13 +206,8 @@ class Loras:
         plan: Plan = []
         for name in dict.fromkeys(name for row in rows for name, _ in row):
             having = [i for i, row in enumerate(rows) if name in dict(row)]
-            plan.append(
-                (
-                    self._adapters[name],
-                    torch.tensor(having),
-                    torch.tensor([dict(rows[i])[name] for i in having]),
-                )
-            )
+            weights = torch.tensor([dict(rows[i])[name] for i in having])
+            plan.append((self._adapters[name], torch.tensor(having), weights))
         return plan
 
     def forget(self, sha256s: Collection[str]) -> None:
@@ -232,7 +221,7 @@ class Loras:
 
     def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
         path = self._find(name, reporter)
-        use = read(files.header(path).get("__metadata__", {}), shown_lora(name))
+        use = read_loras(files.header(path).get("__metadata__", {}), shown_lora(name))
         try:
             return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}", use
         except (OSError, SafetensorError) as error:
@@ -367,7 +356,11 @@ def merge(pipe: Any, folder: Path, name: str) -> None:
     try:
         with safe_open(file, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}
-            scales = _scales(json.loads((opened.metadata() or {}).get(METADATA, "{}")))
+            about = json.loads((opened.metadata() or {}).get(METADATA, "{}"))
+        if any(value for name, value in about.items() if name.endswith("alpha_pattern")):
+            raise ValueError("an alpha for some layers alone")
+        parts = [name.removesuffix(".lora_alpha") for name in about if name.endswith(".lora_alpha")]
+        scales = {part: about[f"{part}.lora_alpha"] / about[f"{part}.r"] for part in parts}
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(f"The LoRA {file.name}, which atelier.json names, can't be read.") from error
     layers = {name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)}
@@ -383,14 +376,6 @@ def merge(pipe: Any, folder: Path, name: str) -> None:
         if (up.shape[0], down.shape[1], up.shape[1]) != (*weight.flatten(1).shape, down.shape[0]):
             raise ModelError(f"The LoRA {file.name} doesn't fit {layer}: it is of another model.")
         weight += (scales.get(part, 1.0) * (up @ down)).view(weight.shape).to(weight.dtype)
-
-
-def _scales(metadata: dict[str, Any]) -> dict[str, float]:
-    """Return part → alpha / rank. Raises ValueError where layers have their own."""
-    if any(value for name, value in metadata.items() if name.endswith("alpha_pattern")):
-        raise ValueError("an alpha for some layers alone")
-    parts = [name.removesuffix(".lora_alpha") for name in metadata if name.endswith(".lora_alpha")]
-    return {part: metadata[f"{part}.lora_alpha"] / metadata[f"{part}.r"] for part in parts}
 
 
 def _weight(pipe: Any, part: str, name: str, file: Path) -> torch.Tensor:

@@ -1,13 +1,6 @@
-"""Holds one image model in memory: the three pipelines of its family over the same weights, its noise
-schedulers, its place on the device.
-
-Regional compilation: a copy of a denoiser over the same tensors, whose repeated blocks torch compiles. The
-original stays as it is.
-
-Caches what text encoders returned, so that the same text isn't encoded twice: a prompt that is repeated or
-rolled again, and the empty text.
-
-Decodes latents to pictures with a model's VAE, also where memory is short or half precision overflows."""
+"""Holds one image model in memory: the pipelines of its family over the same weights, its noise schedulers,
+its place on the device, a compiled copy of its denoiser, the texts that it encoded lately, and what decodes
+its latents, also where memory is short or half precision overflows."""
 
 from __future__ import annotations
 
@@ -18,6 +11,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +24,7 @@ from core.errors import AtelierError, ModelError, UserError, first_line
 from vision import devices
 from vision.diffusion import seamless
 from vision.diffusion import vae as tiny_vae
-from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach
+from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach_folder
 from vision.diffusion.loras import Loras
 from vision.diffusion.vae import LatentMap, TinyDecoder
 from vision.engine import denoiser
@@ -42,14 +36,13 @@ from vision.images.upscaler import Upscaler
 from vision.reporter import Reporter
 from vision.weights.card import Card
 
-OPTIONS: dict[str, Any] = {
-    "dynamic": True
-}  # of torch.compile: other numbers of rows and other sizes aren't compiled again …
+# of torch.compile: other numbers of rows and other sizes aren't compiled again …
+OPTIONS: dict[str, Any] = {"dynamic": True}
 ROWS = (1, 2)  # … but for a size of 1, which torch always takes for itself
 VARIANTS = 64  # of one block's code: each width of a UNet's blocks, in each model, is one
 
 
-def wanted(setting: str, device: str) -> bool:
+def wants_compiling(setting: str, device: str) -> bool:
     """Return whether the host's setting COMPILE asks for compilation on ``device``."""
     return setting == "on" or (setting == "auto" and device.startswith("cuda"))
 
@@ -70,7 +63,11 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
 
     def forward(**kwargs: Any) -> Any:
         try:
-            return compiled(**{name: _own(value) for name, value in kwargs.items()})
+            own = {}
+            for name, value in kwargs.items():  # for views of tensors torch compiles again
+                is_view = isinstance(value, torch.Tensor) and value._base is not None
+                own[name] = value.clone() if is_view else value
+            return compiled(**own)
         except Exception as error:
             if devices.is_out_of_memory(error) or devices.is_sticky(error):
                 raise
@@ -83,11 +80,6 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
 
     made.forward = forward
     return made
-
-
-def _own(value: Any) -> Any:
-    """Return the tensor itself, or a copy of one that is a view: for views torch compiles again."""
-    return value.clone() if isinstance(value, torch.Tensor) and value._base is not None else value
 
 
 MAX_BYTES = 128 * 2**20  # kept for one model
@@ -135,6 +127,13 @@ def _size(made: Any) -> int:
 
 
 FindLora = Callable[[str, Reporter], Path]
+
+
+def no_lora(name: str, reporter: Reporter) -> Path:
+    """Raise UserError: the host has set up none."""
+    raise UserError(f"`lora` is {name!r}; the host hasn't set that one up.")
+
+
 log = logging.getLogger(__name__)
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --sampler → diffusers
@@ -169,7 +168,7 @@ class ImageModel:
         device: str,
         offload: str,
         identity: str = "",
-        find_lora: FindLora | None = None,
+        find_lora: FindLora = no_lora,
         upscaler: Upscaler | None = None,
     ) -> None:
         self._upscaler = upscaler
@@ -188,7 +187,7 @@ class ImageModel:
         self._adapted: tuple[Path, int] | None = None
         self._controlled: Path | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
-        self.loras = Loras(base, name, find_lora or _no_lora)
+        self.loras = Loras(base, name, find_lora)
         base.set_progress_bar_config(disable=True)
         first = Mode.TEXT if family.text else Mode.EDIT  # the only one that a family of editors has
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), first)] = (
@@ -211,9 +210,8 @@ class ImageModel:
             self._pipes[mode] = self._sibling(mode)
         pipe = self._pipes[mode]
         if self.offload == "model" and self._active is not mode:
-            pipe.enable_model_cpu_offload(
-                device=self.device
-            )  # hooks sit on the shared weights: the last pipeline has them
+            # hooks sit on the shared weights: the last pipeline has them
+            pipe.enable_model_cpu_offload(device=self.device)
         self._active = mode
         return pipe
 
@@ -229,17 +227,16 @@ class ImageModel:
             raise ModelError(f"{self.name} can't do {mode}.")
         cls = getattr(diffusers, name)
         try:
-            pipe = cls.from_pipe(self._base) if name.startswith("AutoPipeline") else cls(**self._parts(cls))
+            if name.startswith("AutoPipeline"):
+                pipe = cls.from_pipe(self._base)
+            else:  # which would cast to float32, and refuse a tiny decoder
+                have = {**self._base.config, **self._base.components}
+                taken = inspect.signature(cls.__init__).parameters
+                pipe = cls(**{part: have[part] for part in taken if part in have})
         except ValueError as error:
             raise ModelError(f"{self.name} can't do {mode}.") from error
         pipe.set_progress_bar_config(disable=True)
         return pipe
-
-    def _parts(self, cls: Any) -> dict[str, Any]:
-        """The arguments ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to
-        float32, and refuse a tiny decoder."""
-        have = {**self._base.config, **self._base.components}
-        return {name: have[name] for name in inspect.signature(cls.__init__).parameters if name in have}
 
     def enlarged(self, image: Image.Image, seamless: bool = False) -> Image.Image:
         """Return a decoded picture at the card's output scale: by the model's own upscaler if it brings one.
@@ -294,26 +291,24 @@ class ImageModel:
 
     def circular_unet(self) -> Any:
         """Return the copy of the UNet for seamless pictures. All such jobs share it, and so their passes."""
-        if (
-            self._circular_unet is None or self._circular_unet[0] != self.loras.version
-        ):  # a LoRA puts other layers into the UNet
+        # a LoRA puts other layers into the UNet
+        if self._circular_unet is None or self._circular_unet[0] != self.loras.version:
             self._circular_unet = self.loras.version, seamless.circular_copy(self._base.unet)
         return self._circular_unet[1]
 
     def attach_adapter(self, folder: Path) -> None:
         """Attach the IP-Adapter in ``folder``, where it fits; again when LoRAs have changed the layers."""
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
-            self._adapted, self.adapter = (
-                (folder, self.loras.version),
-                attach(IPAdapter, self._base, folder, f"{self.name} draws without IP-Adapter"),
-            )
+            self._adapted = folder, self.loras.version
+            without = f"{self.name} draws without IP-Adapter"
+            self.adapter = attach_folder(IPAdapter, self._base, folder, without)
 
     def attach_controlnet(self, folder: Path) -> None:
         """Attach the ControlNet in ``folder``, where it fits."""
         if self.family.adapts and self.offload == "none" and self._controlled != folder:
             self._controlled = folder
             without = f"{self.name} keeps structure without ControlNet"
-            self.controlnet = attach(ControlNet, self._base, folder, without)
+            self.controlnet = attach_folder(ControlNet, self._base, folder, without)
 
     def attach_tiny_decoder(self, folder: Path) -> None:
         """Attach a decoder for drafts from ``folder``. Raises ModelError when it doesn't fit."""
@@ -336,7 +331,8 @@ class ImageModel:
             return
         start = time.monotonic()
         try:
-            self.compiled = copied = compiled_copy(denoiser_of(self._base), self._uncompile)
+            uncompile = partial(setattr, self, "compiled", None)
+            self.compiled = copied = compiled_copy(denoiser_of(self._base), uncompile)
             for count in ROWS:
                 self._warm_up(copied, count)
         except Exception as error:  # nothing here is worth a model
@@ -345,20 +341,14 @@ class ImageModel:
         if self.compiled is not None:
             log.info("%s compiled in %.1f s", self.name, time.monotonic() - start)
 
-    def _uncompile(self) -> None:
-        self.compiled = None
-
     def _warm_up(self, module: Any, count: int) -> None:
         pipe, side = copy.copy(self.pipeline(Mode.TEXT)), self.card.native_size
         pipe.scheduler = self.scheduler(None)
         vars(pipe)[denoiser_attribute(pipe)] = Denoiser(module, evaluate_now)
-        given = {
-            "num_inference_steps": 2,
-            "guidance_scale": 1.0,
-            "num_images_per_prompt": count,
-            "output_type": "latent",
-        }
-        pipe(**arguments(pipe, {"prompt": "a", "width": side, "height": side, **given}))
+        given: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 1.0}
+        given |= {"num_images_per_prompt": count}
+        given |= {"prompt": "a", "width": side, "height": side, "output_type": "latent"}
+        pipe(**arguments(pipe, given))
 
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
         """Return the module that evaluates the steps of a job's ``pipe`` with ``loras``, and its label: the
@@ -389,9 +379,8 @@ class ImageModel:
         if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
             return None
         limit = tokenizers[0].model_max_length
-        return (
-            limit if len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids) > limit else None
-        )
+        count = len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids)
+        return limit if count > limit else None
 
     @property
     def latent_map(self) -> LatentMap | None:
@@ -417,10 +406,6 @@ class ImageModel:
         """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
         if self.offload == "model":
             self._base.maybe_free_model_hooks()
-
-
-def _no_lora(name: str, reporter: Reporter) -> Path:
-    raise UserError(f"`lora` is {name!r}; the host hasn't set that one up.")
 
 
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-"""Translates the parameters of a request for one model: steps, guidance, and the text for its encoder. Plain
-numbers and words; no torch.
+"""What to draw, in one model's terms: the values that pass between requests and ``generate``, and how the
+parameters of a request become steps, guidance and the text for the model's encoder. Plain numbers and words;
+no torch.
 
-Each of them either has an effect or leaves a note for the person who asked. docs/meaning.md has the table.
-
-What to draw, and what was drawn: the values that pass between requests and ``generate``."""
+Each parameter either has an effect or leaves a note for the person who asked. docs/meaning.md has the
+table."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -106,23 +105,14 @@ def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[s
     Rescaling keeps the contrast of strong guidance in bounds (arXiv:2305.08891, 3.4, with its φ = 0.7).
     """
     if request.guidance_scale is not None:
-        over = [
-            f"--{name}"
-            for name, given in (("stylize", request.stylize is not None), ("exp", request.exp))
-            if given
-        ]
-        return (
-            request.guidance_scale,
-            0.0,
-            [f"`--cfg` was given, so {' and '.join(over)} left the guidance alone."] if over else [],
-        )
+        over = [] if request.stylize is None else ["--stylize"]
+        over += ["--exp"] if request.exp else []
+        note = f"`--cfg` was given, so {' and '.join(over)} left the guidance alone."
+        return request.guidance_scale, 0.0, [note] if over else []
     usual = card.draft.guidance_scale if request.draft else card.guidance_scale
     if usual <= 1:
-        return (
-            usual,
-            0.0,
-            ["This model draws without guidance; `--exp` had no effect."] if request.exp else [],
-        )
+        note = "This model draws without guidance; `--exp` had no effect."
+        return usual, 0.0, [note] if request.exp else []
     exp = request.exp or 0
     more = guidance_factor(request.stylize) * (1 + exp / 100)
     return 1 + (usual - 1) * more, 0.7 * exp / 100, []
@@ -144,9 +134,8 @@ def weight_factor(weight: int | None) -> float:
 
 def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
     """Return (text, amount) of the house style, unless ``--raw``, and of each ``--sref <number>``."""
-    house = (
-        [(card.style.words, weight_factor(request.stylize))] if card.style.words and not request.raw else []
-    )
+    words = "" if request.raw else card.style.words
+    house = [(words, weight_factor(request.stylize))] if words else []
     total = sum(weight for _, weight in request.style_codes)
     codes = [
         (style_of_code(code), weight_factor(request.style_weight) * weight / total)
@@ -178,13 +167,16 @@ def model_text(
         *(f"`--sref {code}`: {style_of_code(code)}." for code, _ in request.style_codes),
     ]
     if unwanted and not guided:
-        notes.append(_negative_ignored_note(request, card, name))
+        takes_none = card.negative == "none"
+        why = "doesn't take negative prompts" if takes_none else "ignores negative prompts without guidance"
+        what = "`--no`" if request.negative_prompt.strip() else "a negative weight"
+        notes.append(f"{name} {why}; {what} had no effect.")
     if not supports_weights:
         if len({weight for _, weight in wanted}) > 1:
             notes.append(f"{name} reads one sentence, not weights; the heaviest part stands first.")
         ordered = [text for text, _ in sorted(wanted, key=lambda part: -part[1])]
         strong = (text for text, share in styled if share >= 0.5)
-        return ModelText(_sentence([*ordered, *strong]), negative, TextSpec(), tuple(notes))
+        return ModelText(", ".join(filter(None, [*ordered, *strong])), negative, TextSpec(), tuple(notes))
     ratio = sum(weight for _, weight in unwanted) / sum(weight for _, weight in wanted)
     spec = TextSpec(
         _shares(wanted),
@@ -194,7 +186,7 @@ def model_text(
         (request.chaos or 0) / 100,
         (request.weird or 0) / 3000,
     )
-    return ModelText(_sentence(text for text, _ in wanted), negative, spec, tuple(notes))
+    return ModelText(", ".join(filter(None, (text for text, _ in wanted))), negative, spec, tuple(notes))
 
 
 def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
@@ -207,23 +199,9 @@ def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tupl
     return [part for part in parts if part[1] > 0], unwanted
 
 
-def _sentence(parts: Iterable[str]) -> str:
-    return ", ".join(part for part in parts if part)
-
-
 def _shares(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     total = sum(weight for _, weight in parts)
     return tuple((text, weight / total) for text, weight in parts) if len(parts) > 1 else ()
-
-
-def _negative_ignored_note(request: GenerateRequest, card: Card, name: str) -> str:
-    why = (
-        "doesn't take negative prompts"
-        if card.negative == "none"
-        else "ignores negative prompts without guidance"
-    )
-    what = "`--no`" if request.negative_prompt.strip() else "a negative weight"
-    return f"{name} {why}; {what} had no effect."
 
 
 def _ignored_notes(

@@ -312,7 +312,7 @@ def _text_arguments(
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
     encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
-    encoded = conditioning.encode(
+    encoded = conditioning.encode_prompt(
         lambda text: Encoded(*encoder(text)),
         g.prompt,
         g.negative_prompt,

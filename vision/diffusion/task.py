@@ -1,11 +1,10 @@
-"""Prepares a request for one model, and makes an Output of the drawn pictures; shared by the capabilities
-that draw.
-
-Draws an enlarged picture again in tiles, at a strength that keeps it, so that it gets sharp detail."""
+"""What a request asks of one image model, prepared (``Task``), and the Output that comes of what is drawn;
+shared by the capabilities that draw. An enlarged picture is drawn again in tiles (``refine``), at a strength
+that keeps it, so that it gets sharp detail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
-from core.limits import MAX_SEED, STYLIZE_CAP
+from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
 from vision.diffusion import adapters, conditioning, parameters
@@ -22,7 +21,8 @@ from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
 from vision.images import encode, seams
-from vision.reporter import Reporter
+from vision.reporter import Reporter, Stage
+from vision.store import Models
 from vision.weights import card
 from vision.weights.card import Card
 
@@ -68,13 +68,8 @@ def choose_size(
             " megapixels in all)."
         )
     got = size[0] * scale, size[1] * scale
-    return (
-        size,
-        None,
-        []
-        if got == (width, height)
-        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."],
-    )
+    note = f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."
+    return size, None, [] if got == (width, height) else [note]
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
@@ -100,7 +95,12 @@ def prepare(
     card = model.card
     steps = parameters.steps(request, card)
     guidance, rescale, guidance_notes = parameters.guidance(request, card)
-    sampler, sampler_notes = _sampler(request, model)
+    sampler, sampler_notes = request.sampler or (card.draft.sampler if request.draft else None), []
+    if sampler and not model.takes_sampler(sampler):
+        sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
+        sampler = None
+    if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
+        given["strength"] = min(1.0, max(strength, 1.0001 / steps))
     weights, guided = model.supports_weights, model.guided(guidance)
     text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
@@ -118,10 +118,34 @@ def prepare(
         seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
         loras=loras(request, card),
         draft=request.draft,
-        **_with_strength(given, steps),
+        **given,
     )
     notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
     return Task(generation, _reported(request, model, generation), notes)
+
+
+def prepare_inpainting(
+    request: GenerateRequest,
+    model: ImageModel,
+    size: tuple[int, int],
+    start: Image.Image,
+    mask: Image.Image,
+    strength: float,
+    otherwise: str = "image-to-image was used",
+    notes: tuple[str, ...] = (),
+) -> Task:
+    """Return the task that paints into ``mask`` of ``start``; of a model that can't, the one that draws all
+    of it again.
+
+    strength: where the request has none. otherwise: what is then said. notes: in front of the task's own.
+    """
+    given = {"image": start, "strength": strength if request.strength is None else request.strength}
+    if model.has(Mode.INPAINT):
+        task = prepare(request, model, Mode.INPAINT, size, mask_image=mask, **given)
+    else:
+        task = prepare(request, model, Mode.IMAGE, size, **given)
+        notes = (f"{model.name} can't paint into a mask; {otherwise}.", *notes)
+    return replace(task, notes=(*notes, *task.notes))
 
 
 def with_references(
@@ -129,42 +153,26 @@ def with_references(
     request: GenerateRequest,
     images: Mapping[str, Image.Image],
     model: ImageModel,
-    attach: Callable[[], None],
+    models: Models,
+    reporter: Reporter,
 ) -> Task:
     """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
-    model with an IP-Adapter is shown them. With any other they have no effect, which is noted.
-
-    attach: gives the model its IP-Adapter, if it can have one.
-    """
+    model with an IP-Adapter is shown them. With any other they have no effect, which is noted."""
     shown = [one for one in conditioning.reference_pictures(request, images) if one.flag.startswith("--")]
     if not shown:
         return task
-    attach()
+    models.attach_adapter(model, reporter)
     if model.adapter is None:
         note = (
             f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or a thing"
             " while it draws from another picture: they had no effect."
         )
         return replace(task, notes=(note, *task.notes))
-    scale = round(adapters.scale(max(one.influence for one in shown)), 3)
+    scale = round(adapters.ip_adapter_scale(max(one.influence for one in shown)), 3)
     pictures = tuple(one.image for one in shown)
     generation = replace(task.generation, references=pictures, reference_scale=scale)
     note = conditioning.ip_adapter_note(shown, model.name, scale)
     return replace(task, generation=generation, notes=(note, *task.notes))
-
-
-def _with_strength(given: dict[str, Any], steps: int) -> dict[str, Any]:
-    """``given`` with a strength that leaves at least one of ``steps``."""
-    strength = given.get("strength")
-    return given if strength is None else {**given, "strength": min(1.0, max(strength, 1.0001 / steps))}
-
-
-def _sampler(request: GenerateRequest, model: ImageModel) -> tuple[str | None, list[str]]:
-    """The sampler that is used, None = the model's own, and notes."""
-    sampler = request.sampler or (model.card.draft.sampler if request.draft else None)
-    if sampler and not model.takes_sampler(sampler):
-        return None, [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
-    return sampler, []
 
 
 def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
@@ -188,6 +196,10 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     """The parameters that are reported with the result, without those that are off."""
     card, strength = model.card, generation.strength
     width, height = generation.finished_size(card.output_scale)
+    # as they were asked for, without those that nobody asked for
+    known = field_names(type(request), lambda parameter: parameter.reported)
+    asked = {name: getattr(request, name) for name in known}
+    asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
     reported = {
         "kind": request.kind,
         "prompt": request.prompt,
@@ -203,16 +215,9 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
         "draft": request.draft,
         "image": request.image,
         "model": model.name,
-        **_asked_for(request),
+        **asked,
     }
     return {k: v for k, v in reported.items() if v is not None and v is not False and v != ""}
-
-
-def _asked_for(request: GenerateRequest) -> dict[str, Any]:
-    """The parameters that are reported as they were asked for, without those that nobody asked for."""
-    known = field_names(type(request), lambda parameter: parameter.reported)
-    asked = {name: getattr(request, name) for name in known}
-    return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
@@ -223,6 +228,72 @@ def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
         encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
     )
     return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
+
+
+def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+    """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
+    unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
+    begin = images[request.image] if request.image else None
+    shown = conditioning.reference_pictures(request, images)
+    first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
+    size, shape, notes = choose_size(request, model.card, first.size if first else (1, 1))
+    notes += conditioning.ignored_pictures_notes(request)
+    given: dict[str, Any] = {}
+    if begin is not None:
+        strength = model.card.strength if request.strength is None else request.strength
+        given = {"image": encode.placed(begin, size, shape), "strength": strength}
+        notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
+    elif shown and model.adapter is not None:
+        influence = max(one.influence for one in shown)
+        given = {
+            "references": tuple(one.image for one in shown),
+            "reference_scale": round(adapters.ip_adapter_scale(influence), 3),
+        }
+        notes.append(conditioning.ip_adapter_note(shown, model.name, given["reference_scale"]))
+    elif shown and model.family.references:
+        given = {"references": conditioning.references(shown, model.family.references)}
+        notes.append(conditioning.references_note(shown, model.name, model.family.references))
+    elif shown and model.has(Mode.IMAGE):
+        image, strength = conditioning.mean(shown, size)
+        # else few steps begin at noise alone
+        strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
+        given = {"image": image, "strength": strength if request.strength is None else request.strength}
+        notes.append(conditioning.mean_note(shown, model.name, given["strength"]))
+    elif shown:
+        notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
+    mode = Mode.IMAGE if "image" in given else Mode.TEXT
+    task = prepare(request, model, mode, size, shape=shape, **given)
+    task = replace(task, notes=(*notes, *task.notes))
+    if not request.hd:
+        return task
+    width, height = task.generation.finished_size(2 * model.card.output_scale)
+    if model.has(Mode.IMAGE) and max(width, height) <= MAX_UPSCALED:
+        return replace(
+            task, parameters={**task.parameters, "width": width, "height": height}, extra={"hd": True}
+        )
+    why = f"{width}x{height} px is over {MAX_UPSCALED} px a side"
+    why = why if model.has(Mode.IMAGE) else f"{model.name} can't start from a picture"
+    return replace(task, notes=(*task.notes, f"{why}; `--hd` had no effect."))
+
+
+def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
+    """Return what the task draws; for ``--hd``, drawn once more at twice the side."""
+    if not task.extra.get("hd"):
+        return generate(model, task.generation, reporter)
+    drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
+    size = 2 * drawn.images[0].width, 2 * drawn.images[0].height
+    large = [encode.resize(image, size) for image in drawn.images]
+    strength = model.card.upscale["creative"]
+    refined = refine(model, large, task.generation, strength, Stage(reporter, 0.3, 1))
+    return Drawn(tuple(refined), drawn.notes)
+
+
+def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
+    """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
+    encoded."""
+    shape, seamless = task.generation.shape, task.generation.seamless
+    large = (model.enlarged(image, seamless) for image in drawn.images)
+    return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])
 
 
 BATCH = 4  # tiles in one batch
@@ -246,28 +317,13 @@ def refine(
     canvases = [
         seams.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
     ]
-    plan = seams.plan(canvases[0].size, side, multiple)
+    plan = seams.plan_tiles(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
-    drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
-    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
-    middles = [
-        new.crop((margin, margin, margin + old.width, margin + old.height))
-        for new, old in zip(joined, images, strict=True)
-    ]
-    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
-
-
-def _in_tiles(
-    generation: Generation, canvases: Sequence[Image.Image], plan: seams.Tiles, strength: float, batch: int
-) -> Generation:
-    """The generation that draws every tile of ``canvases``; the tiles of a picture have the seeds from its
-    own on."""
-    (width, height), count = plan.tile, len(plan.places)
-    return replace(
+    tiled = replace(
         generation,
         mode=Mode.IMAGE,
-        width=width,
-        height=height,
+        width=plan.tile[0],
+        height=plan.tile[1],
         image=None,
         mask_image=None,
         strength=strength,
@@ -276,19 +332,13 @@ def _in_tiles(
         references=(),
         reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
-        seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
+        seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),  # from each picture's on
         at_once=batch,
     )
-
-
-def enlarged(
-    model: ImageModel,
-    images: Sequence[Image.Image],
-    factor: int,
-    generation: Generation,
-    strength: float,
-    reporter: Reporter,
-) -> list[Image.Image]:
-    """Return ``images``, as the model drew them, refined at ``factor`` times their size."""
-    size = images[0].width * factor, images[0].height * factor
-    return refine(model, [encode.resize(image, size) for image in images], generation, strength, reporter)
+    drawn = generate(model, tiled, reporter).images
+    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
+    middles = [
+        new.crop((margin, margin, margin + old.width, margin + old.height))
+        for new, old in zip(joined, images, strict=True)
+    ]
+    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]

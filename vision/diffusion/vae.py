@@ -1,11 +1,6 @@
-"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family. Only drafts
-are decoded by them.
-
-Cheap previews of unfinished latents: the noise-free latents that a step predicts, then a linear map from
-latents to RGB.
-
-Encodes and decodes pictures with any VAE. One made for videos (Qwen-Image's) takes a picture as its first
-and only frame."""
+"""Encodes and decodes pictures with any VAE, and what may stand for its decoder: a tiny one (AutoencoderTiny:
+TAESD, TAESDXL, TAEF1, …), which the host sets up by family and which decodes drafts alone; and, for cheap
+previews of unfinished latents, a linear map to RGB."""
 
 from __future__ import annotations
 
@@ -37,7 +32,7 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     return vae.decode(latents, return_dict=False)[0]
 
 
-def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+def encode_pixels(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Encode (B, 3, H, W), -1..1, to the likeliest latents (B, C, h, w)."""
     encoded = vae.encode(pixels[:, :, None] if is_video(vae) else pixels)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
@@ -62,7 +57,7 @@ class TinyDecoder:
         return pipe
 
 
-def check(folder: Path, pipe: Any) -> None:
+def check_tiny_decoder(folder: Path, pipe: Any) -> None:
     """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
     ``pipe``."""
     config = files.tiny_config(folder)
@@ -71,10 +66,8 @@ def check(folder: Path, pipe: Any) -> None:
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
             " reads them."
         )
-    channels, factor = (
-        config.get("latent_channels", 4),
-        2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1),
-    )
+    channels = config.get("latent_channels", 4)
+    factor = 2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1)
     if channels != pipe.vae.config.latent_channels:
         raise ModelError(
             f"{folder.name} decodes latents of {channels} channels; this model's have"
@@ -89,7 +82,7 @@ def check(folder: Path, pipe: Any) -> None:
 def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
     """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit, or some of its
     weights are missing."""
-    check(folder, pipe)
+    check_tiny_decoder(folder, pipe)
     try:
         vae, info = AutoencoderTiny.from_pretrained(
             folder, use_safetensors=True, dtype=dtype, local_files_only=True, output_loading_info=True
@@ -151,7 +144,7 @@ def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tens
     soft = torch.nn.functional.interpolate(patches[:8], size=side, mode="bilinear")
     hard = torch.nn.functional.interpolate(patches[8:], size=side, mode="nearest")
     rgb = torch.cat([soft, hard])
-    return encode(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
+    return encode_pixels(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
 
 
 def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:

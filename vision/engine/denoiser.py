@@ -39,7 +39,7 @@ def is_on(module: Any) -> bool:
     return bool(getattr(module, "is_cache_enabled", False))
 
 
-def forget(module: torch.nn.Module, prefix: str) -> int:
+def forget_shared(module: torch.nn.Module, prefix: str) -> int:
     """Drop the states of all contexts whose names begin with ``prefix``, and return how many."""
     gone = 0
     for part in module.modules():
@@ -223,7 +223,7 @@ class Denoiser:
     def forget(self) -> None:
         """Drop what caches remember of this request, when it has ended."""
         if is_on(self.module):
-            forget(self.module, f"{self._serial}:")
+            forget_shared(self.module, f"{self._serial}:")
 
     @contextmanager
     def cache_context(self, name: str, **where: Any) -> Iterator[None]:

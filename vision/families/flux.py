@@ -17,12 +17,12 @@ def _adjust(configs):
     return {}
 
 
-def unpack(pipe, latents, height, width):
+def unpack_latents(pipe, latents, height, width):
     """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), unscaled as for every other VAE."""
     return unscale(pipe, pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor), height, width)
 
 
-def encode(pipe, words):
+def encode_flux(pipe, words):
     """Return T5's 512 tokens, and CLIP's end token pooled."""
     tokens, pooled, _ = pipe.encode_prompt(words, None)
     return tokens, pooled
@@ -42,8 +42,8 @@ FAMILY = Family(
     draft_steps=12,
     negative="true_cfg",
     adjust=_adjust,
-    unpack=unpack,
-    encode=encode,
+    unpack=unpack_latents,
+    encode=encode_flux,
     file_keys=("double_blocks.",),
 )
 
@@ -62,7 +62,7 @@ FLUX_KONTEXT_FAMILY = Family(
     guidance_scale=2.5,  # its model card
     draft_steps=12,
     negative="true_cfg",
-    unpack=unpack,
+    unpack=unpack_latents,
     # the picture comes at the size that is drawn, so that both lie pixel on pixel
     extra={"_auto_resize": False},
 )

@@ -14,7 +14,7 @@ def _adjust(configs):
     return {}
 
 
-def unpack(pipe, latents, height, width):
+def unpack_latents(pipe, latents, height, width):
     """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
     has returned.
 
@@ -48,7 +48,7 @@ FAMILY = Family(
     draft_steps=4,
     negative="none",
     adjust=_adjust,
-    unpack=unpack,
+    unpack=unpack_latents,
     whole_mask=True,
     references=4,
     file_keys=("single_stream_modulation.",),

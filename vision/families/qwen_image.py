@@ -7,7 +7,7 @@ latents behind the noisy ones. Whatever size is drawn, it looks at about one meg
 from vision.families.family import Family
 
 
-def unpack(pipe, latents, height, width):
+def unpack_latents(pipe, latents, height, width):
     """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
     frames = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)  # (B, C, 1, h, w)
     config = pipe.vae.config
@@ -30,7 +30,7 @@ FAMILY = Family(
     # its model card: real guidance by true_cfg_scale, away from one space
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
-    unpack=unpack,
+    unpack=unpack_latents,
 )
 
 
@@ -49,5 +49,5 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     draft_steps=20,
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
-    unpack=unpack,
+    unpack=unpack_latents,
 )

@@ -15,7 +15,7 @@ def adjust(configs):
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
 
 
-def encode(pipe, words):
+def encode_clip(pipe, words):
     """Return the tokens alone; the UNet takes nothing pooled."""
     return clip_text.hidden(pipe.tokenizer, pipe.text_encoder, words), None
 
@@ -34,7 +34,7 @@ FAMILY = Family(
     draft_steps=12,
     samplers="any",
     adjust=adjust,
-    encode=encode,
+    encode=encode_clip,
     rescales=True,
     adapts=True,
     file_keys=("cond_stage_model.",),

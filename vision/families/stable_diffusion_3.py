@@ -4,7 +4,7 @@ encoders."""
 from vision.families.family import Family
 
 
-def encode(pipe, words):
+def encode_clips(pipe, words):
     """Return the tokens of three encoders as the pipeline joins them. Their number is always the same; a
     longer text loses its end."""
     tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
@@ -27,6 +27,6 @@ FAMILY = Family(
     num_inference_steps=28,
     guidance_scale=7.0,
     draft_steps=14,
-    encode=encode,
+    encode=encode_clips,
     file_keys=("joint_blocks.",),
 )

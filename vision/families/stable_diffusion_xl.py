@@ -4,7 +4,7 @@ from vision.families import clip_text
 from vision.families.family import Family
 
 
-def encode(pipe, words):
+def encode_two_clips(pipe, words):
     """Return both encoders' tokens side by side, and the second one's end token pooled."""
     pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
     tokens = clip_text.side_by_side([pair for pair in pairs if pair[1] is not None], words)
@@ -28,7 +28,7 @@ FAMILY = Family(
     guidance_scale=5.0,
     draft_steps=14,
     samplers="any",
-    encode=encode,
+    encode=encode_two_clips,
     rescales=True,
     adapts=True,
     file_keys=("conditioner.embedders.",),

@@ -22,7 +22,7 @@ SYSTEM_FONTS = (
 )  # for letters PIL's own lacks
 
 
-def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
+def draw_chart(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
     """Return the chart of (label, 0..1) in the given order: 800 px wide, as tall as it must be.
 
     Many rows are set smaller, and long labels are shortened.
@@ -30,14 +30,16 @@ def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
     font_size = 24 if len(scores) <= 12 else 19 if len(scores) <= 25 else 15
     row = round(font_size * 1.75)
     font, small = ImageFont.load_default(font_size), ImageFont.load_default(17)
-    labels = [fit(label, LABELS_WIDTH[1], font_size, place) for place, (label, _) in enumerate(scores, 1)]
+    labels = [
+        fit_text(label, LABELS_WIDTH[1], font_size, place) for place, (label, _) in enumerate(scores, 1)
+    ]
     left = MARGIN + GAP + round(max(LABELS_WIDTH[0], *(face.getlength(text) for text, face in labels)))
     right = WIDTH - MARGIN - PERCENT_WIDTH
     top = MARGIN + (34 if title else 0)
     image = Image.new("RGB", (WIDTH, top + row * len(scores) + MARGIN - row // 6), BACKGROUND)
     pen = ImageDraw.Draw(image)
     if title:
-        text, face = fit(title, WIDTH - 2 * MARGIN, 17, 0)
+        text, face = fit_text(title, WIDTH - 2 * MARGIN, 17, 0)
         pen.text((MARGIN, MARGIN - 4), text, FAINT, face)
     for i, ((text, face), (_, value)) in enumerate(zip(labels, scores, strict=True)):
         middle, half = top + i * row + row // 2, (row - row // 3) // 2
@@ -65,7 +67,7 @@ def percent(value: float) -> str:
     return "< 0.1 %" if 0 < value < 0.0005 else f"{value * 100:.1f} %"
 
 
-def fit(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
+def fit_text(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
     """Return as much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that
     has its letters.
 

@@ -24,7 +24,7 @@ from core.png import PNG_SIGNATURE, png_chunk
 LEVEL = 1  # of 0..3; 2 and 3 were slower and no smaller on drawings and on photos
 
 
-def encode(pixels: np.ndarray, extra: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+def encode_image(pixels: np.ndarray, extra: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
     """Return the PNG file of (H, W, 3) or (H, W, 4) uint8 pixels, RGB or RGBA, without loss.
 
     extra: (type, body) of further chunks, such as texts; they come before the pixels. Raises ValueError for
@@ -159,7 +159,7 @@ def largest(size: tuple[int, int], shape: tuple[int, int] | None) -> tuple[int, 
     return exact if exact[0] * exact[1] >= (1 - MAX_LOSS) * near[0] * near[1] else near
 
 
-def cut(image: Image.Image, shape: tuple[int, int] | None, seamless: bool = False) -> Image.Image:
+def cut_to_shape(image: Image.Image, shape: tuple[int, int] | None, seamless: bool = False) -> Image.Image:
     """Return the middle of the picture that has ``shape`` (w, h); None = the whole picture.
 
     seamless: opposite edges meet, so nothing is cut off and the whole picture is brought to that size.
@@ -195,7 +195,7 @@ def round_to(value: float, multiple: int) -> int:
     return max(1, round(value / multiple)) * multiple
 
 
-def sheet(images: Sequence[Image.Image]) -> Image.Image:
+def draw_sheet(images: Sequence[Image.Image]) -> Image.Image:
     """Return the pictures on one sheet: up to two side by side, from three on 2×2 (an empty place stays
     dark)."""
     if len(images) == 1:
@@ -210,7 +210,7 @@ def sheet(images: Sequence[Image.Image]) -> Image.Image:
 def grid(images: Sequence[Image.Image]) -> Picture:
     """Return the sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), or as
     lossy WebP when that is over MAX_GRID_BYTES."""
-    joined = sheet(images)
+    joined = draw_sheet(images)
     data = _encode(joined, "WEBP", lossless=True, quality=0, method=0)
     if len(data) > MAX_GRID_BYTES:
         data = _encode(joined, "WEBP", quality=92, method=0)
@@ -225,7 +225,7 @@ def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: i
         own = {**parameters, "seed": seed} if seed is not None else dict(parameters)
         info.add_text("parameters", parameters_line(own))
         info.add_text("atelier", json.dumps(own, ensure_ascii=False))
-    data = encode(np.asarray(image), [(kind, data) for kind, data, *_ in info.chunks])
+    data = encode_image(np.asarray(image), [(kind, data) for kind, data, *_ in info.chunks])
     return Picture(data, "image/png", image.width, image.height, seed)
 
 
@@ -235,7 +235,7 @@ def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None)
 
     shape: (w, h) that the finished pictures are cut to; None = they aren't.
     """
-    joined = sheet([_middle(image, shape) for image in images])
+    joined = draw_sheet([_middle(image, shape) for image in images])
     scale = PREVIEW_SIDE / max(joined.size)
     size = max(1, round(joined.width * scale)), max(1, round(joined.height * scale))
     return _encode(joined.resize(size, Image.Resampling.BILINEAR), "JPEG", quality=75)

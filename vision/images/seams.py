@@ -169,7 +169,7 @@ class Tiles:
         return line
 
 
-def plan(size: tuple[int, int], side: int, multiple: int) -> Tiles:
+def plan_tiles(size: tuple[int, int], side: int, multiple: int) -> Tiles:
     """Return the tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
     ``multiple``."""
     most = max(multiple, side // multiple * multiple)

@@ -132,7 +132,7 @@ RELEASED = {  # PyAV's versions, by https://pypi.org/project/av/#history; what i
 }
 
 
-def found() -> str:
+def find_codec() -> str:
     """Return the version of PyAV that is installed, "" if none is."""
     try:
         return version("av")

@@ -1,24 +1,19 @@
 """Decodes films a piece at a time, so that no more than a piece of one is ever in memory, and encodes known
-frames.
+frames. It is one thing because all of it has to come out as ``vae.decode`` would have it, to the bit.
 
-HunyuanVideo 1.5's decoder, a latent at a time: diffusers' own takes a film as a whole. It looks back only,
-in its convolutions and in its attention, so that what comes out is the same.
+Convolutions on a processor work in stripes, a few rows of the picture at a time. Over time without oneDNN,
+which torch leaves out on one thread, torch copies what it convolves once for each weight of the kernel: 27
+times the film. Over pictures oneDNN rounds channels up to BLOCK, all frames at once: five times the film
+where there are three. A stripe of rows needs only as much of that.
 
-Names are diffusers 0.42's; tests compare with ``decode``.
+HunyuanVideo 1.5's decoder takes a latent at a time; diffusers' own takes a film as a whole. It looks back
+only, in its convolutions and in its attention, so that what comes out is the same.
 
-Decoders of films in two halves. The last stages, whose frames are the largest, work on a band of rows at a
-time, with as many rows more on each side as they look at: what comes out is what they make of whole frames.
+Wan's and LTX's decoders are two halves. The last stages, whose frames are the largest, work on a band of rows
+at a time, with as many rows more on each side as they look at. What they keep of whole frames lies in memory
+while it is little, in a file where it is much.
 
-Names that begin with an underscore are diffusers 0.42's; tests compare with ``decode``.
-
-Convolutions of films on a processor, a few rows of the picture at a time.
-
-Over time without oneDNN, which torch leaves out on one thread, it copies what it convolves once for each
-weight of the kernel: 27 times the film. Over pictures oneDNN rounds channels up to BLOCK, all frames at once:
-five times the film where there are three. A stripe of rows needs only as much of that.
-
-Numbers of whole frames, of which a band of rows is read and written at a time: in memory while they are
-few, in a file where they are many."""
+Names are diffusers 0.42's, those that begin with an underscore too; tests compare with ``decode``."""
 
 from __future__ import annotations
 
@@ -43,7 +38,7 @@ from core.errors import AtelierError
 from vision.diffusion import vae as frames
 from vision.images import pixels
 
-STRIPES_MOST = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
+MOST_COPIED = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
 BLOCK = 16  # channels
 SMALL = 20480  # numbers, up to which torch convolves one picture without oneDNN, and so to other bits
 Conv = nn.Conv2d | nn.Conv3d
@@ -107,10 +102,10 @@ def _rows(conv: Conv, given: torch.Tensor, shape: list[int]) -> int:
     if isinstance(conv, nn.Conv3d):
         depth, height, width = conv.kernel_size
         row = given.shape[1] // conv.groups * depth * height * width * shape[0] * columns * size
-        return max(1, STRIPES_MOST // row)
+        return max(1, MOST_COPIED // row)
     channels = sum(-(-count // BLOCK) * BLOCK for count in (conv.in_channels, conv.out_channels))
     least = 2 * SMALL // (given.shape[1] * given.shape[-1]) + 1
-    most = max(least, STRIPES_MOST // (given.shape[0] * channels * columns * size))
+    most = max(least, MOST_COPIED // (given.shape[0] * channels * columns * size))
     count = max(1, min(-(-shape[0] // most), shape[0] // least))
     return -(-shape[0] // count)
 
@@ -129,7 +124,7 @@ def attend_in_turn(vae: Any) -> None:
             vars(part)["forward"] = partial(_attend, part)
 
 
-def streaming_in_turn(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+def raw_pieces(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the frames of ``latents`` (1, C, f, h, w) from latent to latent: 1, then 4 each, (1, 3, f, H,
     W). See ``attend_in_turn``, too."""
     from diffusers.models.autoencoders import autoencoder_kl_hunyuanvideo15 as hunyuan
@@ -140,7 +135,15 @@ def streaming_in_turn(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]
         hidden = decoder.mid_block(hidden)  # small: it goes over all latents
     kept: Kept = {}
     for i in range(hidden.shape[2]):
-        convolve, enlarge = partial(_convolve, kept), partial(_enlarge, i == 0)
+        convolve = partial(_convolve, kept)
+
+        def enlarge(part: Any, hidden: torch.Tensor, is_first: bool = i == 0) -> torch.Tensor:
+            if is_first or not part.add_temporal_upsample:
+                return type(part).forward(part, hidden)
+            # only the first frame of a film stays one
+            made = part._dcae_upsample_rearrange(part.conv(hidden), r1=2)
+            return made + part._dcae_upsample_rearrange(hidden, r1=2).repeat_interleave(part.repeats, dim=1)
+
         with (
             torch.no_grad(),
             striped(decoder),
@@ -181,14 +184,6 @@ def _convolve(kept: Kept, part: Any, hidden: torch.Tensor) -> torch.Tensor:
         kept[part] = hidden[:, :, -before:].clone()
     padding = (left, right, top, bottom, 0, 0)
     return part.conv(functional.pad(hidden, padding, mode=part.pad_mode))
-
-
-def _enlarge(is_first: bool, part: Any, hidden: torch.Tensor) -> torch.Tensor:
-    if is_first or not part.add_temporal_upsample:
-        return type(part).forward(part, hidden)
-    # only the first frame of a film stays one
-    made = part._dcae_upsample_rearrange(part.conv(hidden), r1=2)
-    return made + part._dcae_upsample_rearrange(hidden, r1=2).repeat_interleave(part.repeats, dim=1)
 
 
 def _attend(part: Any, hidden: torch.Tensor) -> torch.Tensor:
@@ -457,7 +452,10 @@ class WanDecoder:
         behind = ("norm_out", "nonlinearity", "conv_out")
         self._before, self._after = _split(decoder, first, ("conv_in", "mid_block"), behind)
         blocks = decoder.up_blocks[first:]
-        factors = [2 if _enlarges(block) else 1 for block in blocks]
+        enlarging = [
+            getattr(block, "upsamplers", None) or getattr(block, "upsampler", None) for block in blocks
+        ]
+        factors = [1 if one is None else 2 for one in enlarging]
         # two in each layer, one behind each enlargement, and the last of all
         before = [1, *factors[:-1]]
         counts = [2 * len(block.resnets) + (f > 1) for block, f in zip(blocks, before, strict=True)]
@@ -495,10 +493,6 @@ class WanDecoder:
         return bands(middle.shape[-2], self._reach, row, middle.device.type)
 
 
-def _enlarges(block: Any) -> bool:
-    return (getattr(block, "upsamplers", None) or getattr(block, "upsampler", None)) is not None
-
-
 class LtxDecoder:
     """LTX's and LTX-2's decoder, for pieces of a film."""
 
@@ -529,14 +523,13 @@ class LtxDecoder:
         process.give_back()
         for band in self._bands(middle):
             place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
-            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
-
-    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
-        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
-        rows, as that takes three times their memory."""
-        longer, larger = self._patch
-        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
-        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+            out = self._after(middle[:, :, :, band.seen], temb)[:, :, :, own]
+            # channels become pixels, as the decoder does last of all: only a band's own rows, as that takes
+            # three times their memory
+            longer, larger = self._patch
+            out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+            yield place, out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+            del out  # before the next is made
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv
@@ -549,7 +542,7 @@ class BlankFilm(AtelierError):
     """What is to be decoded is no numbers."""
 
 
-def check(latents: torch.Tensor) -> None:
+def check_latents(latents: torch.Tensor) -> None:
     """Raise BlankFilm when ``latents`` hold anything but numbers."""
     if not latents.isfinite().all():
         raise BlankFilm(
@@ -625,7 +618,7 @@ def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with HunyuanVideo 1.5's decoder: a latent at a time, 1 frame and then 4
     each."""
     _bring(vae)
-    for piece in streaming_in_turn(vae, latents.to(vae.dtype)):
+    for piece in raw_pieces(vae, latents.to(vae.dtype)):
         yield uint8(piece)
 
 
@@ -662,13 +655,13 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
             del made  # before the next is made
 
 
-def encode(vae: Any, video: torch.Tensor) -> torch.Tensor:
+def encode_video(vae: Any, video: torch.Tensor) -> torch.Tensor:
     """Return the likeliest latents (1, C, f, h, w) of ``video`` (1, 3, F, H, W), -1..1, as the decoder takes
     them. A decoder of pictures gets a frame at a time."""
     video = video.to(device=vae.device, dtype=vae.dtype)
     with torch.no_grad():
         if not frames.is_video(vae):
-            return torch.stack([frames.encode(vae, video[:, :, i]) for i in range(video.shape[2])], 2)
+            return torch.stack([frames.encode_pixels(vae, video[:, :, i]) for i in range(video.shape[2])], 2)
         encoded = vae.encode(video)
         return encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
 

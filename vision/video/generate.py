@@ -1,12 +1,8 @@
-"""Draws a film: its windows one after the other, decoded a piece at a time as somebody asks for frames.
+"""Draws a film: plans a shot as windows (calls of a pipeline, each of which may go on from the one before),
+draws them one after the other, and decodes them a piece at a time as somebody asks for frames.
 
-Keeps a film's colours where one window goes on from the pixels of another: encoding frames again shifts
-them a little at every join.
-
-Plans a shot as windows: calls of a pipeline, each of which may go on from the one before. Numbers and
-pictures only; loads no torch.
-
-What is asked of a film model in its own terms, and the film that comes of it: frames a piece at a time."""
+Encoding frames again shifts their colours a little at every join; where one window goes on from the pixels of
+another, ``Colours`` brings them back."""
 
 from __future__ import annotations
 
@@ -18,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from core.errors import ModelError, OutOfMemory, UserError
 from vision import devices
@@ -97,9 +95,6 @@ class Film:
 
 def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
     """Write ``ends`` of a film that a model of ``family`` has drawn, for Clip.ends later."""
-    import torch
-    from safetensors.torch import save_file
-
     tensors = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in ends.items()}
     save_file(tensors, path, {FORMAT: family})
 
@@ -107,8 +102,6 @@ def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
 def load_ends(path: Path, family: str) -> dict[str, Any]:
     """Return the ends in ``path``; {} when another family's model has drawn the film. Raises ModelError for a
     file that isn't one of those."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="pt") as file:
             drawn_by = (file.metadata() or {})[FORMAT]
@@ -177,7 +170,7 @@ def operation_of(shot: Shot) -> Operation:
     return Operation.WORDS if shot.first is None else Operation.FIRST
 
 
-def windows_plan(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
+def plan_windows(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a film. model: its name, for that."""
     operation = operation_of(shot)
@@ -379,7 +372,7 @@ def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool =
     Raises UserError for what the model can't do, before anything is drawn; from ``chunks``, OutOfMemory, and
     JobCancelled from ``reporter.check`` between two steps or two pieces.
     """
-    plan = windows_plan(model.family, model.card, shot, model.name)
+    plan = plan_windows(model.family, model.card, shot, model.name)
     film = Film(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
     wants_sound = sound and model.family.sound and shot.operation != "remix"
     film.chunks = _Drawing(model, shot, plan, reporter, film, wants_sound).chunks()
@@ -403,7 +396,11 @@ class _Drawing:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield the film's frames (f, H, W, 3) in order."""
-        saved = self._open()
+        model, kept, saved = self.model, self.reporter.checkpoint, None
+        if kept is not None and model.family.keeps_steps:
+            kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
+            identity = (model.identity, model.card, model.device, model.pipe.dtype, model.base)
+            saved = kept.open(checkpoint.fingerprint(self.shot, *identity))
         if saved is not None:
             self.drawn = [latents.to(self.model.device) for latents in saved.images]
         try:
@@ -433,10 +430,10 @@ class _Drawing:
         for number in range(count):
             self._draw(number, saved, (STEPS_SHARE * number / count, STEPS_SHARE * (number + 1) / count))
         self.film.sound = self._sound()
-        if self._is_joined:
-            yield from self._decode(
-                self._whole(), self.plan.windows[0].begin, self.plan.count, (STEPS_SHARE, 1)
-            )
+        if self._is_joined:  # each window begins with some latents of the one before
+            shared = self.model.family.frame_latents(self.model.family.overlap)
+            whole = torch.cat([self.drawn[0], *(latents[:, :, shared:] for latents in self.drawn[1:])], 2)
+            yield from self._decode(whole, self.plan.windows[0].begin, self.plan.count, (STEPS_SHARE, 1))
             return
         for place, number in enumerate(reversed(range(count))):
             window, length = self.plan.windows[number], (1 - STEPS_SHARE) / count
@@ -449,16 +446,13 @@ class _Drawing:
         for number, window in enumerate(self.plan.windows):
             begin, middle, end = ((number + part) / count for part in (0.0, STEPS_SHARE, 1.0))
             self._draw(number, saved, (begin, middle))
-            were = self.tail if window.follows else _in_front(window)
+            in_front = next((known.frames for known in window.known if known.at == 0), ())
+            were = self.tail if window.follows else in_front[: window.begin]
             for frames in self._decode(self.drawn[number], window.begin, window.count, (middle, end), were):
-                self._keep(frames)
+                overlap, pictures = self.model.family.overlap, tuple(map(Image.fromarray, frames))
+                self.head = (self.head + pictures)[:overlap]  # which later windows are shown
+                self.tail = (self.tail + pictures)[-overlap:]
                 yield frames
-
-    def _keep(self, frames: np.ndarray) -> None:
-        """Keep the pixels that later windows are shown."""
-        overlap, pictures = self.model.family.overlap, tuple(map(Image.fromarray, frames))
-        self.head = (self.head + pictures)[:overlap]
-        self.tail = (self.tail + pictures)[-overlap:]
 
     # Windows
 
@@ -505,27 +499,19 @@ class _Drawing:
         overlap = family.overlap
         if not family.keeps_latents:
             if end == "head" and self.plan.backwards:
-                return Known(self._first_frames(), at)
+                # of the window drawn last, which a causal decoder makes of its first latents
+                first = self.drawn[-1][:, :, : family.frame_latents(overlap)]
+                frames = [Image.fromarray(frame) for piece in self._pieces(first) for frame in piece]
+                return Known(tuple(frames[:overlap]), at)
             return Known(self.tail if end == "tail" else self.head, at)
         latents = self._so_far() if end == "tail" else self.drawn[-1 if self.plan.backwards else 0]
         blank = (Image.new("RGB", (self.shot.width, self.shot.height)),) * overlap
         return Known(blank, at, family.ends(latents)[end])
 
-    def _first_frames(self) -> tuple[Image.Image, ...]:
-        """The first frames of the window drawn last, which a causal decoder makes of its first latents."""
-        overlap = self.model.family.overlap
-        latents = self.drawn[-1][:, :, : self.model.family.frame_latents(overlap)]
-        return tuple(Image.fromarray(frame) for frames in self._pieces(latents) for frame in frames)[:overlap]
-
     def _so_far(self) -> torch.Tensor:
         """The latents of the window drawn last, as far as it is the film's."""
         window = self.plan.windows[len(self.drawn) - 1]
         return self.drawn[-1][:, :, : self.model.family.frame_latents(window.end)]
-
-    def _whole(self) -> torch.Tensor:
-        """The latents of all windows as those of one film; each begins with some of the one before."""
-        shared = self.model.family.frame_latents(self.model.family.overlap)
-        return torch.cat([self.drawn[0], *(latents[:, :, shared:] for latents in self.drawn[1:])], 2)
 
     # Frames
 
@@ -540,7 +526,7 @@ class _Drawing:
         """Yield the frames from ``begin`` on, ``count`` of them. part: of the drawing, for the progress.
         were: what the frames before ``begin`` looked like before they were encoded, for the colours of the
         others."""
-        decode.check(latents)
+        decode.check_latents(latents)
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE)
         seen, skipped, colours = 0, list[np.ndarray](), None
         for frames in self._pieces(latents):
@@ -554,7 +540,8 @@ class _Drawing:
                 continue
             if skipped:
                 are = np.concatenate(skipped)
-                colours, skipped = Colours.between(_stacked(were[-len(are) :]), are), []
+                before_it = np.stack([np.asarray(one.convert("RGB")) for one in were[-len(are) :]])
+                colours, skipped = Colours.between(before_it, are), []
             yield own if colours is None else colours.applied(own)
             del own, frames  # before the next are decoded
             if seen >= begin + count:
@@ -579,10 +566,8 @@ class _Drawing:
             return {}
         first = self.drawn[-1] if self.plan.backwards else self.drawn[0]
         last = self.drawn[0] if self.plan.backwards else self._so_far()
-        own = {"head": family.ends(first)["head"], "tail": family.ends(last)["tail"]}
-        joined = shot.operation in ("extend", "blend", "loop") and shot.clip is not None
-        found: dict[str, Any] = dict(own)
-        if joined and shot.clip is not None:
+        found: dict[str, Any] = {"head": family.ends(first)["head"], "tail": family.ends(last)["tail"]}
+        if shot.operation in ("extend", "blend", "loop") and shot.clip is not None:
             found["head"] = shot.clip.ends.get("head")
         if shot.operation == "extend_back" and shot.clip is not None:
             found["tail"] = shot.clip.ends.get("tail")
@@ -600,24 +585,3 @@ class _Drawing:
             each = samples.shape[1] / window.frames
             pieces.append(samples[:, round(window.begin * each) : round(window.end * each)])
         return np.concatenate(pieces, 1), self.sounds[0][1]
-
-    def _open(self) -> State | None:
-        kept = self.reporter.checkpoint
-        if kept is None or not self.model.family.keeps_steps:
-            return None
-        kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
-        model = self.model
-        return kept.open(
-            checkpoint.fingerprint(
-                self.shot, model.identity, model.card, model.device, model.pipe.dtype, model.base
-            )
-        )
-
-
-def _in_front(window: Window) -> tuple[Image.Image, ...]:
-    """The known frames in front of a window's own."""
-    return next((known.frames for known in window.known if known.at == 0), ())[: window.begin]
-
-
-def _stacked(pictures: tuple[Image.Image, ...]) -> np.ndarray:
-    return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])

@@ -132,7 +132,9 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, FilmCard]:
         name = index.get("_class_name")
         what = f"is a {name}" if isinstance(name, str) else "has no model_index.json that names a pipeline"
         raise ModelError(f"{folder.name} {what}; films are drawn with one of: {titles}.")
-    return family, cards.make(family.defaults(), family.adjust(configs), image_cards.read(folder))
+    return family, cards.make_video_card(
+        family.defaults(), family.adjust(configs), image_cards.read_card(folder)
+    )
 
 
 def load_video_model(

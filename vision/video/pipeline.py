@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -61,7 +60,19 @@ def call(
                 if not model.family.calls_back:
                     # not setattr: that would note its class in the configuration
                     vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
-                given = _given(model, own.pipe, take, generator, on_step)
+                given = {
+                    "prompt": take.prompt,
+                    "negative_prompt": take.negative_prompt or model.family.usual_negative,
+                    "width": take.width,
+                    "height": take.height,
+                    "num_frames": take.frames,
+                    "num_inference_steps": take.num_inference_steps,
+                    "guidance_scale": take.guidance_scale,
+                    "generator": generator,
+                    "output_type": "latent",
+                    "callback_on_step_end": on_step,
+                    **model.family.arguments(own.pipe, take, model.card),
+                }
                 with resume or nullcontext():
                     result = own.pipe(**arguments(own.pipe, given))
         reporter.check()
@@ -69,25 +80,6 @@ def call(
         return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
     finally:
         model.free_hooks()
-
-
-def _given(
-    model: VideoModel, pipe: Any, take: Take, generator: torch.Generator, on_step: StepCallback
-) -> dict[str, Any]:
-    family = model.family
-    return {
-        "prompt": take.prompt,
-        "negative_prompt": take.negative_prompt or family.usual_negative,
-        "width": take.width,
-        "height": take.height,
-        "num_frames": take.frames,
-        "num_inference_steps": take.num_inference_steps,
-        "guidance_scale": take.guidance_scale,
-        "generator": generator,
-        "output_type": "latent",
-        "callback_on_step_end": on_step,
-        **family.arguments(pipe, take, model.card),
-    }
 
 
 class Watched(EarlyStop):
@@ -117,7 +109,6 @@ class JobPipeline:
 
     def __init__(self, model: VideoModel, take: Take, reporter: Reporter, windows: int) -> None:
         self.fiber: Fiber | None = reporter.fiber if model.shares_steps else None
-        self._windows = windows
         self._lock, self._has_decoder = model.decoder_lock, False
         name = model.family.pipeline(take, model.base)
         self.pipe = copy.copy(model.pipeline(name))
@@ -127,7 +118,16 @@ class JobPipeline:
         if hasattr(self.pipe, "encode_prompt"):
             encode = model.text_cache.cached(self.pipe.encode_prompt, name)
             vars(self.pipe)["encode_prompt"] = encode
-        evaluate = partial(self._evaluate, self.fiber) if self.fiber is not None else self._at_once
+        fiber = self.fiber
+
+        def evaluate(call: Call) -> Any:
+            if fiber is None:
+                return evaluate_now(call)
+            self._release_decoder()
+            steps = getattr(self.pipe, "num_timesteps", None) or 0
+            fiber.total = fiber.total or steps * windows
+            return fiber.evaluate(call)
+
         for attribute in denoiser_attributes(self.pipe):
             module = getattr(self.pipe, attribute)
             stand_in = Denoiser(module, evaluate, f"{model.label} {attribute}")
@@ -141,9 +141,7 @@ class JobPipeline:
             self._has_decoder = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._release_decoder()
         for denoiser in self._denoisers:
             denoiser.forget()
@@ -152,15 +150,6 @@ class JobPipeline:
         if self._has_decoder:
             self._lock.release()
         self._has_decoder = False
-
-    def _at_once(self, call: Call) -> Any:
-        return evaluate_now(call)
-
-    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
-        self._release_decoder()
-        steps = getattr(self.pipe, "num_timesteps", None) or 0
-        fiber.total = fiber.total or steps * self._windows
-        return fiber.evaluate(call)
 
 
 class StepCallback:
@@ -187,9 +176,7 @@ class StepCallback:
     def __enter__(self) -> StepCallback:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         leaving = kind is not None and issubclass(kind, Leaving)
         if leaving and self.done is not None and self.checkpoint is not None and self.before is not None:
             (step, total), latents = self.done, self.before

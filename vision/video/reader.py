@@ -162,7 +162,7 @@ def opened(path: str, ends: str) -> OpenClip:
     return OpenClip(Path(path), size, fps, count, *kept)
 
 
-def keep(path: Path, first: Image.Image, last: Image.Image) -> None:
+def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
     """Write a film's ends beside it."""
     frames = {name: np.asarray(frame.convert("RGB")) for name, frame in (("first", first), ("last", last))}
     save_file(frames, path, metadata=FORM)
@@ -247,7 +247,7 @@ class Drawing:
     sound: Callable[[], Sound | None] = lambda: None
 
 
-def sources_opened(request: VideoRequest, paths: Mapping[str, str]) -> Sources:
+def open_sources(request: VideoRequest, paths: Mapping[str, str]) -> Sources:
     """Open what a request names; paths: SHA-256 → file. Raises UserError for a film that is damaged,
     ImageError for such a picture."""
     ends = [paths[sha] if sha else "" for sha in (request.clip_ends, request.clip_2_ends)]

@@ -29,7 +29,6 @@ from vision.video.writer import Sound
 SECONDS = {"extend": 4.0, "extend_back": 4.0, "blend": 2.0, "loop": 2.0}  # of what is drawn
 WIDE = 16 / 9  # shape of a film of which only words are known
 PIECE = 8  # frames at a time that are read of other films
-SOUNDLESS = "{model} draws no sound."
 
 
 @dataclass
@@ -79,26 +78,24 @@ class VideoFilms:
             self.model, replace(self.shot, seed=seed), stage, sound=self.request.sound is not False
         )
         self.notes += [note for note in film.notes if note not in self.notes]
-        chunks = (self._finished(chunk) for chunk in film.chunks)
-        return Drawing(
-            self._joined(chunks),
-            self.size,
-            self.shot.fps,
-            seed,
-            0,
-            partial(self._keep, film),
-            partial(self._sound, film),
-        )
+
+        def finished(chunk: np.ndarray) -> np.ndarray:
+            if chunk.shape[2::-1][:2] == self.size:
+                return chunk
+            return np.stack([np.asarray(reader.placed(Image.fromarray(one), self.size)) for one in chunk])
+
+        def keep(path: Path, first: Image.Image, last: Image.Image) -> None:
+            if film.ends:
+                save_ends(film.ends, path, self.model.family.name)
+            else:  # of a model that can't be shown its latents
+                reader.keep_ends(path, first, last)
+
+        drawn, sound = self._joined(map(finished, film.chunks)), partial(self._sound, film)
+        return Drawing(drawn, self.size, self.shot.fps, seed, 0, keep, sound)
 
     def writing(self, number: int) -> Reporter:
         """Return what the writing of film ``number`` is reported to."""
         return Stage(self.reporter, number / self.count, (number + 1) / self.count)
-
-    def _finished(self, chunk: np.ndarray) -> np.ndarray:
-        """Return frames at the film's size."""
-        if chunk.shape[2::-1][:2] == self.size:
-            return chunk
-        return np.stack([np.asarray(reader.placed(Image.fromarray(frame), self.size)) for frame in chunk])
 
     def _joined(self, drawn: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """Put what is drawn where it belongs."""
@@ -131,13 +128,6 @@ class VideoFilms:
         around = (round(before * rate), round(after * rate))
         return Sound(np.pad(samples[:2].astype(np.float32), ((0, 0), around)).clip(-1, 1), rate)
 
-    def _keep(self, film: Film, path: Path, first: Image.Image, last: Image.Image) -> None:
-        """Write the latents of the film's ends, or, of a model that can't be shown them, its end frames."""
-        if film.ends:
-            save_ends(film.ends, path, self.model.family.name)
-        else:
-            reader.keep(path, first, last)
-
 
 def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> VideoFilms:
     """Return the films of ``request``. Raises UserError for what the film model can't do."""
@@ -155,7 +145,7 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
         )
     )
     if request.sound and not model.family.sound:
-        notes.append(SOUNDLESS.format(model=model.name))
+        notes.append(f"{model.name} draws no sound.")
     usual = card.draft_steps if request.draft else card.num_inference_steps
     words = card.motion.get(request.motion or "", "")
     shot = Shot(

@@ -1,15 +1,13 @@
 """Writes a film chunk by chunk: H.264 (or what the host has set) in ``yuv420p`` in an MP4 that plays while it
 still comes in, with sound if there is any. Holds one chunk and what the encoder looks ahead, nothing more.
 
-The worker writes into a path; a process that can open no file writes into one that is open already.
+The worker writes into a path; a process that can open no file writes into one that is open already. Models
+that draw sound know it only when the last frame is out: it is added to the film that is written already,
+whose pictures are taken over packet by packet.
 
-Adds sound to a film whose pictures are written already: they are taken over as they are, packet by packet.
-Models that draw both know the sound only when the last frame is out.
-
-From RGB to the colours of films and back: BT.709 in its narrow range, said in the file, as players take it
-for granted in anything larger than a stamp.
-
-swscale's default is BT.601, and PyAV tells it otherwise only where the two ends are named and differ."""
+Colours are BT.709 in its narrow range, said in the file, as players take it for granted in anything larger
+than a stamp. swscale's default is BT.601, and PyAV tells it otherwise only where the two ends are named and
+differ."""
 
 from __future__ import annotations
 
@@ -63,9 +61,8 @@ def rgb(
     """Return a frame as uint8 (H, W, 3), of another ``size`` (px) if that is given; (H, W, 4) with ``form``
     "rgba"."""
     space = _space(frame)
-    other = (
-        Colorspace.ITU601 if space is Colorspace.ITU709 else Colorspace.ITU709
-    )  # of RGB: any but ``space``
+    # of RGB: any but ``space``
+    other = Colorspace.ITU601 if space is Colorspace.ITU709 else Colorspace.ITU709
     target = size or (frame.width, frame.height)
     return _converted(frame, target, form, (space, other), Interpolation.BICUBIC).to_ndarray()
 
@@ -161,7 +158,7 @@ class FilmWriter:
         self._container = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})
         options = encoder.options(encoder.master if number is None else number, careful=careful)
         self._pictures = self._picture_stream(encoder, options, threads)
-        self._sounds = None if sound is None else self._sound_stream(sound, sound_bits)
+        self._sounds = None if sound is None else _sound_stream(self._container, sound, sound_bits)
 
     def _picture_stream(self, encoder: Encoder, options: dict[str, str], threads: int) -> Any:
         stream: Any = self._container.add_stream(encoder.name, rate=self.fps, options=options)
@@ -171,12 +168,6 @@ class FilmWriter:
         context.thread_count, context.thread_type = threads, "NONE" if threads == 1 else "AUTO"
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = NARROW
-        return stream
-
-    def _sound_stream(self, sound: Sound, bits: int) -> Any:
-        stream: Any = self._container.add_stream("aac", rate=sound.rate)
-        stream.codec_context.layout = _layout(sound)
-        stream.codec_context.bit_rate, stream.codec_context.thread_count = bits, 1
         return stream
 
     @property
@@ -230,7 +221,7 @@ class FilmWriter:
         while self._heard < end:
             stop = min(self._heard + _BLOCK, end)
             part = np.ascontiguousarray(self._sound.samples[:, self._heard : stop], dtype=np.float32)
-            frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(self._sound))
+            frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(part))
             frame.rate, frame.pts = self._sound.rate, self._heard
             frame.time_base = Fraction(1, self._sound.rate)
             self._mux(self._sounds.encode(frame))
@@ -242,79 +233,75 @@ class FilmWriter:
             self._container.mux(packet)
 
 
-def _layout(sound: Sound) -> str:
-    return "mono" if sound.samples.shape[0] == 1 else "stereo"
+def _layout(samples: np.ndarray[Any, Any]) -> str:
+    return "mono" if len(samples) == 1 else "stereo"
+
+
+def _sound_stream(container: Any, sound: Sound, bits: int) -> Any:
+    stream: Any = container.add_stream("aac", rate=sound.rate)
+    stream.codec_context.layout = _layout(sound.samples)
+    stream.codec_context.bit_rate, stream.codec_context.thread_count = bits, 1
+    return stream
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that will be at ``path`` once all of it is written; nothing is left when something is
+    raised."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager
 def film_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[FilmWriter]:
     """Open a film that will be at ``path``: there is nothing before it is whole, and nothing is left when
     something is raised. What follows is as for ``FilmWriter``."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w+b") as file:
-            film = FilmWriter(file, *args, **kwargs)
-            try:
-                yield film
-            except BaseException:
-                film.abandon()
-                raise
-            film.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _whole_file(path) as file:
+        film = FilmWriter(file, *args, **kwargs)
+        try:
+            yield film
+        except BaseException:
+            film.abandon()
+            raise
+        film.finish()
 
 
-BLOCK = 1024  # samples of a packet of AAC
-
-
-def add(path: Path, sound: Sound) -> None:
+def add_sound(path: Path, sound: Sound) -> None:
     """Give the film at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
     all of the sound."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w+b") as file:
-            _joined(path, sound, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _joined(path: Path, sound: Sound, file: Any) -> None:
-    with av.open(str(path), format="mov") as old:
+    with _whole_file(path) as file, av.open(str(path), format="mov") as old:
         source: Any = old.streams.video[0]
-        seconds = float(source.frames / source.average_rate)
         new: Any = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})
         pictures = new.add_stream_from_template(source)
-        sounds: Any = new.add_stream("aac", rate=sound.rate)
-        sounds.codec_context.layout = "mono" if sound.samples.shape[0] == 1 else "stereo"
-        sounds.codec_context.bit_rate, sounds.codec_context.thread_count = SOUND_BITS, 1
-        heard, wanted = 0, sound.part(0, seconds).samples
+        sounds = _sound_stream(new, sound, SOUND_BITS)
+        heard, wanted = 0, sound.part(0, float(source.frames / source.average_rate)).samples
+
+        def hear(end: float) -> None:
+            nonlocal heard
+            while heard < min(end, wanted.shape[1]):
+                part = np.ascontiguousarray(wanted[:, heard : heard + _BLOCK], dtype=np.float32)
+                frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(part))
+                frame.rate, frame.pts = sound.rate, heard
+                for packet in sounds.encode(frame):
+                    new.mux(packet)
+                heard += _BLOCK
+
         for packet in old.demux(source):
             if packet.dts is None:  # the last one is empty
                 continue
             until = float(packet.dts * packet.time_base) + 0.5
             packet.stream = pictures
             new.mux(packet)
-            while heard < min(until * sound.rate, wanted.shape[1]):
-                _hear(new, sounds, wanted[:, heard : heard + BLOCK], heard, sound.rate)
-                heard += BLOCK
-        while heard < wanted.shape[1]:
-            _hear(new, sounds, wanted[:, heard : heard + BLOCK], heard, sound.rate)
-            heard += BLOCK
+            hear(until * sound.rate)
+        hear(wanted.shape[1])
         for packet in sounds.encode(None):
             new.mux(packet)
         new.close()
-    codecs.put_in_order(file)
-
-
-def _hear(new: Any, sounds: Any, samples: np.ndarray[Any, Any], begin: int, rate: int) -> None:
-    part = np.ascontiguousarray(samples, dtype=np.float32)
-    frame = av.AudioFrame.from_ndarray(part, "fltp", "mono" if len(part) == 1 else "stereo")
-    frame.rate, frame.pts = rate, begin
-    for packet in sounds.encode(frame):
-        new.mux(packet)
+        codecs.put_in_order(file)

@@ -121,13 +121,13 @@ class Card:
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
     """Return the folder's ``atelier.json``, {} when there is none. Raises ModelError when it isn't a JSON
     object."""
     return read_json(folder / FILE)
 
 
-def make(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
+def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
     """Return the card of an image model: its family's defaults, then what its configuration says, then
     ``own``.
 
@@ -202,19 +202,19 @@ def family_and_card(path: Path) -> tuple[Family, Card]:
     family = family_of_folder(folder) if folder is not None else family_of_file(path)
     folder = folder or config_folder(path)
     if folder is None:
-        return family, make(family, {}, {})
+        return family, make_card(family, {}, {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
         "model_index": read_json(folder / "model_index.json"),
         **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
-    return family, make(family, configs, read(folder))
+    return family, make_card(family, configs, read_card(folder))
 
 
 SHOWN = 8  # unknown words that a note names
 LONGEST = 30  # characters of one of them
 
 
-def words_of(text: str) -> Iterator[str]:
+def vocabulary_words(text: str) -> Iterator[str]:
     """Yield the words of a text in small letters, in any script, and each emoji on its own."""
     word = ""
     for c in unicodedata.normalize("NFC", text).casefold() + " ":
@@ -231,8 +231,12 @@ def words_of(text: str) -> Iterator[str]:
 
 def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:
     """Return the words of ``texts`` that aren't in ``vocabulary``, each once; none where that is empty."""
-    known = set(words_of(vocabulary))
-    return list(dict.fromkeys(w for text in texts for w in words_of(text) if w not in known)) if known else []
+    known = set(vocabulary_words(vocabulary))
+    return (
+        list(dict.fromkeys(w for text in texts for w in vocabulary_words(text) if w not in known))
+        if known
+        else []
+    )
 
 
 def notes(texts: Iterable[str], vocabulary: str) -> list[str]:

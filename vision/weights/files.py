@@ -453,7 +453,7 @@ def tiny_config(folder: Path) -> dict[str, Any]:
 TAIL = 65_536  # bytes at the end of each file of weights; training changes all of them
 
 
-def named(spec: str) -> str:
+def named_by(spec: str) -> str:
     """Return what stands for the model ``spec`` in rows: a hub's model at its revision, or a folder with a
     digest of its weights. ``spec_of`` gives the model back."""
     try:

@@ -225,12 +225,12 @@ def _weights(inside: list[str], *, pipeline: bool, half: bool) -> list[str]:
     return (fp16 or plain) if half else (plain or fp16)
 
 
-def find(source: ModelSource, cache_dir: Path) -> Path | None:
+def find_downloaded(source: ModelSource, cache_dir: Path) -> Path | None:
     """Return the folder or file of a model that is complete on this machine, else None. Fetches nothing."""
     if source.kind == "package":
-        return packaged.packages_find(source.id, cache_dir)
+        return packaged.find_packaged(source.id, cache_dir)
     if source.kind == "program":
-        return packaged.find(source.id)
+        return packaged.find_program(source.id)
     if source.path is None:
         return complete_snapshot(source, cache_dir)
     return source.path if source.path.exists() else None

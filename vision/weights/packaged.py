@@ -22,7 +22,7 @@ FIXES = {  # what helps where a program isn't there
 }
 
 
-def find(name: str) -> Path | None:
+def find_program(name: str) -> Path | None:
     """Return the folder of what a program needs, None where it isn't installed. name: as in the settings,
     "tesseract:deu"."""
     if name == RAPID:
@@ -33,7 +33,7 @@ def find(name: str) -> Path | None:
     return None if program is None else Path(program).parent
 
 
-def size(name: str, folder: Path) -> int:
+def program_size(name: str, folder: Path) -> int:
     """Return the bytes of a program's networks that this process holds; tesseract's are its own."""
     return sum(file.stat().st_size for file in folder.glob("*_[dr]e[tc]_*.onnx")) if name == RAPID else 0
 
@@ -131,13 +131,13 @@ def folder(name: str, cache_dir: Path) -> Path:
     return cache_dir / FOLDER / name
 
 
-def packages_find(name: str, cache_dir: Path) -> Path | None:
+def find_packaged(name: str, cache_dir: Path) -> Path | None:
     """Return the folder of a model that is complete on this machine, else None."""
     found = folder(name, cache_dir)
     return found if (found / CONFIG).is_file() and (found / MODELS[name].model).is_file() else None
 
 
-def packages_size(found: Path) -> int:
+def packaged_size(found: Path) -> int:
     """Return the bytes of a complete model's weights."""
     return (found / MODELS[found.name].model).stat().st_size
 

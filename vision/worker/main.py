@@ -89,7 +89,7 @@ def everything_here(config: WorkerConfig) -> bool:
     for spec in (*models, *others):
         with contextlib.suppress(ModelError):
             source = files.parse(spec)
-            path = hub.find(source, Path(config.cache_dir))
+            path = hub.find_downloaded(source, Path(config.cache_dir))
             if source.kind == "hub" and path is None:
                 return False
             if source.kind == "file" and spec in models and path and files.config_folder(path) is None:
@@ -136,7 +136,7 @@ def _import_pipelines(config: WorkerConfig) -> None:
     import diffusers
 
     with contextlib.suppress(AtelierError, OSError, AttributeError, KeyError):
-        path = hub.find(files.parse(config.models["image"]), Path(config.cache_dir))
+        path = hub.find_downloaded(files.parse(config.models["image"]), Path(config.cache_dir))
         family = card.family_of_folder(path) if path and path.is_dir() else None
         for name in (family.text, family.image, family.inpaint) if family else ():
             if name:
@@ -222,7 +222,7 @@ class WorkerLoop:
             for run in self.inbox.take():
                 self._begin(run)
             for question in self.inbox.take_questions():
-                queries.begin(question, self.models, self.engine, self.inbox, self.send, self.redact)
+                queries.begin_question(question, self.models, self.engine, self.inbox, self.send, self.redact)
             if not self.engine.tick() and not self.engine.measure():
                 self.engine.rest()
         self.engine.stop()

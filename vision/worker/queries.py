@@ -20,9 +20,9 @@ from PIL import Image
 from core.errors import AtelierError, JobCancelled, ModelError, UserError
 from core.redact import Redactor
 from core.results import text_of_lines
-from vision.capabilities import region
 from vision.chat import talker as scoring
 from vision.chat.prompt import Picture, stored_picture
+from vision.diffusion import inpaint
 from vision.images import encode
 from vision.protocol import Answered, Check, Checked, Declined, Embed, Measure, Select, Selected, Talk, Turn
 from vision.readers.charts import measure
@@ -55,7 +55,7 @@ class GuestReporter(Reporter):
         self._inbox.check_open()
 
 
-def begin(
+def begin_question(
     question: Embed | Select | Check | Measure,
     models: Models,
     engine: Engine,
@@ -98,7 +98,7 @@ def _answer(
         if isinstance(question, Select):
             return Answered(question.question_id, select(question, models, reporter))
         if isinstance(question, Check):
-            return Answered(question.question_id, check(question, models, reporter))
+            return Answered(question.question_id, check_picture(question, models, reporter))
         if isinstance(question, Measure):
             found = measure(question, models, reporter)
             return Answered(question.question_id, () if found is None else (found,))
@@ -151,7 +151,7 @@ NO_MODEL = "no chat model runs on this machine"
 NO_RULES = "this server has no rules in words"
 
 
-def check(question: Check, models: Models, reporter: Reporter) -> Checked:
+def check_picture(question: Check, models: Models, reporter: Reporter) -> Checked:
     """Return what was read and how likely each rule is broken, with reasons for what isn't available."""
     texts, reader, unread = _read(question.paths, models, reporter)
     try:
@@ -167,13 +167,13 @@ def _read(paths: Sequence[str], models: Models, reporter: Reporter) -> tuple[lis
         return [], "", NO_READER
     try:
         reader = models.get("ocr", reporter)
-        texts = [text_of_lines(reader.read(_checking_opened(path, reporter), reporter)) for path in paths]
+        texts = [text_of_lines(reader.read(_open_small(path, reporter), reporter)) for path in paths]
     except ModelError as error:
         return [], "", str(error)
     return texts, reader.name, ""
 
 
-def _checking_opened(path: str, reporter: Reporter) -> Image.Image:
+def _open_small(path: str, reporter: Reporter) -> Image.Image:
     image = reporter.in_thread(lambda: encode.open_picture(path), thread="fetching")
     image.thumbnail((SIDE, SIDE))
     return image
@@ -252,14 +252,14 @@ def _found(
             lambda: segmenter.pick(image, question.points, question.box, key=question.path),
             thread="fetching",
         )
-        return _selecting_packed(picked.mask, _by(segmenter), picked.score)
+        return _selected(picked.mask, _by(segmenter), picked.score)
     if words := question.words.strip():
         if isinstance(segmenter, Cutter) and describe.is_demo(models, "clip"):
             raise UserError(POINT)
-        named = region.by_words(image, words, models, reporter, key=question.path, rim=False)
+        named = inpaint.find_mask_by_words(image, words, models, reporter, key=question.path, rim=False)
         if named.by == "clip":
-            return _selecting_packed(reporter.in_thread(lambda: outlined(image, named.mask)), "clip", 1.0)
-        return _selecting_packed(named.mask, named.by, 1.0)
+            return _selected(reporter.in_thread(lambda: outlined(image, named.mask)), "clip", 1.0)
+        return _selected(named.mask, named.by, 1.0)
     if points:
         reporter.in_thread(lambda: segmenter.see(image, question.path), thread="fetching")
     return Selected()
@@ -287,7 +287,7 @@ def _by(segmenter: Any) -> str:
     return "sam" if isinstance(segmenter, PointSegmenter) else "segment"
 
 
-def _selecting_packed(mask: Image.Image, by: str, score: float) -> Selected:
+def _selected(mask: Image.Image, by: str, score: float) -> Selected:
     """Return a mask ("L", 255 = the thing) as it travels. Raises UserError when it is empty."""
     box = mask.getbbox()
     if box is None:

@@ -141,7 +141,7 @@ def tell(reader: TextReader, path: Path) -> None:
 
 def rapid() -> TextReader:
     """Return rapidocr, loaded."""
-    folder = packaged.find(packaged.RAPID)
+    folder = packaged.find_program(packaged.RAPID)
     assert folder is not None, "make setup EXTRAS=ocr"
     return load_ocr(folder, packaged.RAPID, {}, "cpu", None)
 

@@ -237,7 +237,7 @@ def test_auto_means_cuda_cards() -> None:
         (setting, device)
         for setting in ("off", "auto", "on")
         for device in ("cpu", "cuda:0", "mps")
-        if compiled.wanted(setting, device)
+        if compiled.wants_compiling(setting, device)
     ]
     assert asked == [("auto", "cuda:0"), ("on", "cpu"), ("on", "cuda:0"), ("on", "mps")]
 

@@ -114,9 +114,9 @@ def test_it_falls_to_nothing_in_pure_noise() -> None:
 )
 def test_a_file_that_says_what_cant_be_is_refused(told: str) -> None:
     with pytest.raises(ModelError, match="A LoRA says that it counts 0 times|`ink` doesn't say rightly"):
-        loras.read({ABOUT: told}, "`ink`")
+        loras.read_loras({ABOUT: told}, "`ink`")
 
 
 def test_a_file_that_says_nothing_counts_as_any() -> None:
-    assert loras.read({}, "ink") is None
-    assert loras.read({ABOUT: '{"strength": 1.15}'}, "ink") is None, "styles of before"
+    assert loras.read_loras({}, "ink") is None
+    assert loras.read_loras({ABOUT: '{"strength": 1.15}'}, "ink") is None, "styles of before"

@@ -147,14 +147,14 @@ def test_one_for_another_model_is_left_out_and_drawing_begins_at_the_picture(
 def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "image_encoder").mkdir()
     with pytest.raises(ModelError, match="0 .safetensors files"):
-        ip_adapter.ip_adapter_check(tmp_path)
+        ip_adapter.check_ip_adapter(tmp_path)
     save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelError):
-        ip_adapter.ip_adapter_check(tmp_path)
+        ip_adapter.check_ip_adapter(tmp_path)
     code = adapters["stable-diffusion"] / "image_encoder" / "modeling.py"
     code.write_text("print('ran')")
     with pytest.raises(ModelError, match="its own code"):
-        ip_adapter.ip_adapter_check(adapters["stable-diffusion"])
+        ip_adapter.check_ip_adapter(adapters["stable-diffusion"])
     code.unlink()
 
 

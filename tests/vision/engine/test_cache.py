@@ -72,7 +72,7 @@ def drawn(model: ImageModel, jobs: list[Job], arrivals: list[int]) -> int:
 
 
 def states(model: ImageModel) -> int:
-    return denoiser.forget(model.pipeline(Mode.TEXT).transformer, "")
+    return denoiser.forget_shared(model.pipeline(Mode.TEXT).transformer, "")
 
 
 @pytest.mark.slow

@@ -246,6 +246,6 @@ def test_previews_can_be_fitted_to_a_decoder_of_films(make: Callable[[], Any], p
     assert frames.is_video(vae)
     found = LatentMap.fit(vae, "cpu")
     assert found.patch == patch
-    channels = frames.encode(vae, torch.zeros(1, 3, 64, 64)).shape[1]
+    channels = frames.encode_pixels(vae, torch.zeros(1, 3, 64, 64)).shape[1]
     pictures = found.pictures(torch.randn(3, channels, 4, 6))
     assert [picture.size for picture in pictures] == [(6 * patch, 4 * patch)] * 3

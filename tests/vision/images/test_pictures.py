@@ -41,19 +41,19 @@ def test_a_png_gives_back_every_pixel(width: int, height: int, seed: int, kind: 
         "flat": np.full_like(wanted, seed % 256),
         "rows": np.repeat(wanted[:, :1], width, 1),
     }[kind]
-    assert (np.asarray(read(encode.encode(wanted))) == wanted).all()
+    assert (np.asarray(read(encode.encode_image(wanted))) == wanted).all()
 
 
 def test_a_png_keeps_what_is_transparent() -> None:
     wanted = np.dstack([random_pixels(31, 17), random_pixels(31, 17, 1)[..., :1]])
-    made = Image.open(io.BytesIO(encode.encode(wanted)))
+    made = Image.open(io.BytesIO(encode.encode_image(wanted)))
     assert made.mode == "RGBA" and (np.asarray(made) == wanted).all()
 
 
 def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
     whole = random_pixels(40, 30)
     for view in (whole[:, ::2], whole[::-1], whole.transpose(1, 0, 2)):
-        assert (np.asarray(read(encode.encode(view))) == view).all()
+        assert (np.asarray(read(encode.encode_image(view))) == view).all()
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
 )
 def test_a_png_of_anything_else_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        encode.encode(wrong)
+        encode.encode_image(wrong)
 
 
 def test_a_damaged_png_is_noticed() -> None:
-    data = bytearray(encode.encode(random_pixels(20, 20)))
+    data = bytearray(encode.encode_image(random_pixels(20, 20)))
     data[60] ^= 1
     with pytest.raises((OSError, SyntaxError, zlib.error)):
         read(bytes(data))
@@ -113,13 +113,13 @@ def test_a_picture_that_was_placed_is_found_whole_by_the_cut(shape: tuple[int, i
     source = Image.fromarray(random_pixels(*encode.largest(size, shape)))
     placed = encode.placed(source, size, shape)
     assert placed.size == size
-    assert (np.asarray(encode.cut(placed, shape)) == np.asarray(source)).all()
+    assert (np.asarray(encode.cut_to_shape(placed, shape)) == np.asarray(source)).all()
 
 
 def test_a_pattern_is_brought_to_its_shape_and_its_edges_still_meet() -> None:
     across = np.cos(np.arange(160) / 160 * 2 * np.pi) * 120 + 128
     pattern = Image.fromarray(np.repeat(np.repeat(across[None, :, None], 104, 0), 3, 2).astype(np.uint8))
-    cut = encode.cut(pattern, (3, 2), seamless=True)
+    cut = encode.cut_to_shape(pattern, (3, 2), seamless=True)
     line = np.asarray(cut, int)[50, :, 0]
     assert cut.size == (156, 104) and abs(line[0] - line[-1]) <= 3
     assert abs(line.min() - 8) <= 3 and line[0] > 240, "all of the pattern is there"

@@ -45,7 +45,7 @@ def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         paths[sha256] = str(file)
         items.append(Item(sha256, caption[:80] if captions else ""))
-    (folder / train.ASKING_SNAPSHOT).write_text(Snapshot.of(items).text())
+    (folder / train.SNAPSHOT).write_text(Snapshot.of(items).text())
     return paths
 
 
@@ -57,7 +57,7 @@ def models(folders: dict[str, Path], folder: Path, **roles: str) -> Models:
 @pytest.mark.slow
 def test_pictures_become_a_file_and_a_sheet(quick, folders, tmp_path: Path) -> None:
     paths, own, seen = job(tmp_path), models(folders, tmp_path), Recorder()
-    output = train.asking_run(REQUEST, paths, own, seen, tmp_path)
+    output = train.train_style(REQUEST, paths, own, seen, tmp_path)
     assert output.learned is not None and Path(output.learned.path) == tmp_path / "model.safetensors"
     assert {item.sha256 for item in output.learned.items} == set(paths)
     assert output.learned.charts == ("samples",) and len(output.pictures) == 1
@@ -65,28 +65,30 @@ def test_pictures_become_a_file_and_a_sheet(quick, folders, tmp_path: Path) -> N
     assert not any(sha256 in told for sha256 in paths)
     assert seen.steps[-1][1] == 4
     first = (tmp_path / "model.safetensors").read_bytes()
-    train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+    train.train_style(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
     assert (tmp_path / "model.safetensors").read_bytes() == first
     assert not any(sha256.encode() in first for sha256 in paths)
 
 
 def test_pictures_without_captions_are_described(quick, folders, tmp_path: Path) -> None:
     paths = job(tmp_path, captions=False)
-    output = train.asking_run(REQUEST, paths, models(folders, tmp_path, caption="blip"), Reporter(), tmp_path)
+    output = train.train_style(
+        REQUEST, paths, models(folders, tmp_path, caption="blip"), Reporter(), tmp_path
+    )
     assert output.learned is not None
     with pytest.raises(UserError, match="None of the pictures has a caption"):
-        train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+        train.train_style(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
 
 
 def test_too_few_pictures_are_told(folders, tmp_path: Path) -> None:
     paths = job(tmp_path, count=3)
     with pytest.raises(UserError, match="there are 3"):
-        train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+        train.train_style(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
 
 
 def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_path: Path) -> None:
     paths, own = job(tmp_path), models(folders, tmp_path)
-    train.asking_run(REQUEST, paths, own, Reporter(), tmp_path)
+    train.train_style(REQUEST, paths, own, Reporter(), tmp_path)
     file = tmp_path / "model.safetensors"
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     name = str(StoredLora("chalk", REQUEST.project, sha256))

@@ -17,7 +17,7 @@ from demo.train.loop import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import pixels
-from vision.capabilities import region
+from vision.diffusion import inpaint
 from vision.images.ops import place_of
 from vision.protocol import WorkerConfig
 from vision.readers import attribution
@@ -94,7 +94,9 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
             continue
         thing = next(one for one in placed if one.group == 0)
         try:
-            mask = region.by_words(image, f"a {group.colour} {group.object}", models, Recorder()).mask
+            mask = inpaint.find_mask_by_words(
+                image, f"a {group.colour} {group.object}", models, Recorder()
+            ).mask
         except UserError as error:
             assert "may mean" in str(error)
             refused += 1
@@ -125,7 +127,7 @@ def test_clipseg_is_loaded_and_used_where_it_is_configured(models_of: Callable[.
     likely = segmenter.probabilities(image, "a cat")
     assert likely.shape == (32, 32) and 0 <= float(likely.min()) <= float(likely.max()) <= 1
     segmenter.threshold = float(likely.quantile(0.9))
-    mask = np.asarray(region.by_words(image, "a cat", models, Recorder()).mask)
+    mask = np.asarray(inpaint.find_mask_by_words(image, "a cat", models, Recorder()).mask)
     assert mask.shape == (60, 90) and set(np.unique(mask)) == {0, 255} and 0 < (mask > 0).mean() < 0.6
     output = ask(
         models,

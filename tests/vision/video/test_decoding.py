@@ -163,7 +163,7 @@ def test_hunyuans_decoder_latent_by_latent_gives_what_it_gives_of_the_whole(coun
     latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
     wanted = vae.decode(latents).sample
     decode.attend_in_turn(vae)
-    pieces = list(decode.streaming_in_turn(vae, latents))
+    pieces = list(decode.raw_pieces(vae, latents))
     assert [piece.shape[2] for piece in pieces] == [1, *[4] * (count - 1)]
     assert (torch.cat(pieces, 2) - wanted).abs().max() < 1e-5
     assert (vae.decode(latents).sample - wanted).abs().max() < 1e-5, "afterwards it is as it was"
@@ -191,12 +191,12 @@ def test_what_is_no_number_is_not_decoded() -> None:
     latents = torch.zeros(1, 4, 2, 2, 2)
     latents[0, 0, 1, 1, 1] = float("nan")
     with pytest.raises(decode.BlankFilm, match="numbers that are none"):
-        decode.check(latents)
+        decode.check_latents(latents)
 
 
 def test_pictures_become_a_tensor_and_are_encoded_frame_by_frame_or_as_one() -> None:
     frames = [tiny.picture(32, 32, i) for i in range(5)]
     video = decode.tensor(frames)
     assert video.shape == (1, 3, 5, 32, 32) and -1 <= video.min() and video.max() <= 1
-    assert decode.encode(tiny.stable_diffusion().vae, video).shape == (1, 4, 5, 4, 4)
-    assert decode.encode(tiny_films.wan_vae(), video).shape == (1, 16, 2, 4, 4)
+    assert decode.encode_video(tiny.stable_diffusion().vae, video).shape == (1, 4, 5, 4, 4)
+    assert decode.encode_video(tiny_films.wan_vae(), video).shape == (1, 16, 2, 4, 4)

@@ -78,7 +78,7 @@ def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
 
     model = short("ltx", 25)
     shot = replace(shots(model)[Operation.FIRST_LAST], frames=57)
-    plan = windows.windows_plan(model.family, model.card, shot, "ltx")
+    plan = windows.plan_windows(model.family, model.card, shot, "ltx")
     assert [len(window.known) for window in plan.windows] == [1, 0, 1]
     assert plan.windows[-1].known[0].at == plan.windows[-1].frames - 1
     assert plan.count == 57

@@ -3,7 +3,7 @@
 import pytest
 
 from vision.video.cutout import motion
-from vision.video.cutout.motion import ACROSS, GROWTH, SPIN, TURN, Motion, read
+from vision.video.cutout.motion import ACROSS, GROWTH, SPIN, TURN, Motion, read_motion
 
 SAID = {
     "a red boat sails to the left on the sea": ("a red boat on the sea", Motion(across=-ACROSS)),
@@ -27,7 +27,7 @@ SAID = {
 
 @pytest.mark.parametrize("prompt", SAID)
 def test_words_about_motion_are_read_and_taken_out(prompt: str) -> None:
-    reading = read(prompt)
+    reading = read_motion(prompt)
     assert (reading.words, reading.motion) == SAID[prompt]
 
 
@@ -43,23 +43,23 @@ def test_words_about_motion_are_read_and_taken_out(prompt: str) -> None:
     ],
 )
 def test_words_about_places_are_none_about_motion(prompt: str) -> None:
-    assert read(prompt) == motion.Reading(prompt, None)
+    assert read_motion(prompt) == motion.Reading(prompt, None)
 
 
 def test_how_fast_is_said_by_words_and_by_the_flag() -> None:
-    usual = motion.chosen(read("a ball rolls to the right"), None)
-    slow = motion.chosen(read("a ball rolls to the right slowly"), None)
-    low = motion.chosen(read("a ball rolls to the right"), "low")
-    high = motion.chosen(read("a ball rolls to the right"), "high")
+    usual = motion.choose_motion(read_motion("a ball rolls to the right"), None)
+    slow = motion.choose_motion(read_motion("a ball rolls to the right slowly"), None)
+    low = motion.choose_motion(read_motion("a ball rolls to the right"), "low")
+    high = motion.choose_motion(read_motion("a ball rolls to the right"), "high")
     assert 0 < low.across < slow.across < usual.across < high.across
 
 
 def test_without_words_about_motion_the_thing_decides() -> None:
-    assert motion.chosen(read("two yellow boats at sea"), None).across < 0
-    assert motion.chosen(read("a purple moon at night"), None).down < 0
-    assert motion.chosen(read("a red star"), None).turn > 0
-    assert motion.chosen(read("a portrait"), None).growth > 0
-    assert motion.chosen(read("a boat stands still"), None).is_still
+    assert motion.choose_motion(read_motion("two yellow boats at sea"), None).across < 0
+    assert motion.choose_motion(read_motion("a purple moon at night"), None).down < 0
+    assert motion.choose_motion(read_motion("a red star"), None).turn > 0
+    assert motion.choose_motion(read_motion("a portrait"), None).growth > 0
+    assert motion.choose_motion(read_motion("a boat stands still"), None).is_still
 
 
 def test_a_motion_and_the_same_one_backwards_cancel_each_other() -> None:

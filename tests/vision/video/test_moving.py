@@ -38,7 +38,7 @@ def scene(box: tuple[int, int, int, int] = (50, 30, 80, 60)) -> tuple[Image.Imag
 
 
 def layers(**more) -> compose.Layers:
-    found = compose.cut(*scene(**more))
+    found = compose.cut_layers(*scene(**more))
     assert found is not None
     return found
 
@@ -61,14 +61,14 @@ def test_the_ground_behind_a_thing_goes_on_with_its_horizon() -> None:
 
 def test_a_thing_in_its_own_place_gives_the_picture_back() -> None:
     found = layers()
-    frame = compose.moving_frame(found, compose.own(found))
+    frame = compose.draw_pose(found, compose.own_pose(found))
     apart = np.abs(np.asarray(frame, float) - np.asarray(found.picture, float))
     assert apart.mean() < 0.6
 
 
 def test_a_nearly_empty_mask_is_no_thing() -> None:
     picture, _ = scene()
-    assert compose.cut(picture, Image.new("L", SIZE)) is None
+    assert compose.cut_layers(picture, Image.new("L", SIZE)) is None
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -83,7 +83,7 @@ def test_a_nearly_empty_mask_is_no_thing() -> None:
 )
 def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fixed: bool) -> None:
     found = layers()
-    shot = Moved(found, *compose.moving_path(found, motion, fixed=fixed))
+    shot = Moved(found, *compose.find_path(found, motion, fixed=fixed))
     (x0, y0), (x1, y1) = middle(shot.at(0.0)), middle(shot.at(1.0))
     assert np.sign([round((x1 - x0) / 9), round((y1 - y0) / 9)]).tolist() == list(way)
     if fixed:
@@ -92,21 +92,21 @@ def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fix
 
 def test_a_film_of_words_begins_where_the_thing_has_room() -> None:
     found = layers(box=(4, 30, 34, 60))  # at the left edge
-    first, last = compose.moving_path(found, Motion(across=-ACROSS), fixed=False)
+    first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=False)
     assert first.x - last.x == pytest.approx(ACROSS * SIZE[0])
     assert last.x >= 15  # it is wholly there to the end
 
 
 def test_a_thing_at_the_edge_of_a_given_picture_leaves_it_a_little_at_most() -> None:
     found = layers(box=(0, 30, 30, 60))
-    first, last = compose.moving_path(found, Motion(across=-ACROSS), fixed=True)
+    first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=True)
     assert 0 <= first.x - last.x <= compose.OUTSIDE * 40
 
 
 @pytest.mark.parametrize(("growth", "larger"), [(0.9, True), (-0.9, False)])
 def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
     found = layers()
-    shot = Moved(found, *compose.moving_path(found, Motion(growth=growth), fixed=False))
+    shot = Moved(found, *compose.find_path(found, Motion(growth=growth), fixed=False))
     before, after = red(shot.at(0.0)).sum(), red(shot.at(1.0)).sum()
     assert after > 1.35 * before if larger else after < 0.74 * before
 
@@ -115,7 +115,7 @@ def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
 @pytest.mark.parametrize("growth", [0.9, -0.9, -2.0])
 def test_things_of_films_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
     found = layers(box=(40, 15, 40 + side, 15 + side))
-    poses = compose.moving_path(found, Motion(growth=growth), fixed=False)
+    poses = compose.find_path(found, Motion(growth=growth), fixed=False)
     for pose in poses:
         assert compose.SMALLEST * 96 * 0.8 <= pose.scale * side <= compose.LARGEST * 96 * 1.01
     assert max(poses[0].scale / poses[1].scale, poses[1].scale / poses[0].scale) >= 2**compose.SEEN * 0.99
@@ -126,8 +126,8 @@ def test_the_smallest_still_shrinks_and_the_largest_grows_in_a_given_picture(
     side: int, growth: float
 ) -> None:
     found = layers(box=(10, 6, 10 + side, 6 + side))
-    first, last = compose.moving_path(found, Motion(growth=growth), fixed=True)
-    assert first == compose.own(found)
+    first, last = compose.find_path(found, Motion(growth=growth), fixed=True)
+    assert first == compose.own_pose(found)
     assert np.log2(last.scale) == pytest.approx(np.copysign(compose.SEEN, growth), abs=0.01)
 
 
@@ -150,7 +150,7 @@ def test_ground_with_a_grain_stays_where_it_is() -> None:
     ).transpose(1, 2, 0)
     clouded = Image.fromarray((np.asarray(picture) + waves).clip(0, 255).astype(np.uint8))
     clouded.paste(RED, (50, 30, 80, 60))
-    found = compose.cut(clouded, mask)
+    found = compose.cut_layers(clouded, mask)
     assert found is not None
     outside = np.asarray(mask) == 0
     assert found.thing[..., 3][outside].sum() < 0.25 * found.thing[..., 3].sum()
@@ -159,7 +159,7 @@ def test_ground_with_a_grain_stays_where_it_is() -> None:
 
 def test_night_falls_over_the_whole_frame() -> None:
     found = layers()
-    shot = Moved(found, *compose.moving_path(found, Motion(dusk=1.0), fixed=True))
+    shot = Moved(found, *compose.find_path(found, Motion(dusk=1.0), fixed=True))
     day, night = (np.asarray(shot.at(share), float).mean() for share in (0.0, 1.0))
     assert night < 0.7 * day
 
@@ -182,7 +182,7 @@ def test_pictures_without_things_fade_into_each_other() -> None:
 @pytest.mark.parametrize("motion", [Motion(across=ACROSS), Motion(turn=90.0), Motion(growth=0.5)])
 def test_the_end_of_a_loop_leads_to_its_start(motion: Motion) -> None:
     found = layers()
-    shot = looped(Moved(found, *compose.moving_path(found, motion, fixed=True)))
+    shot = looped(Moved(found, *compose.find_path(found, motion, fixed=True)))
     frames = [np.asarray(shot.at(share), float) for share in shares(24, open_end=True)]
     changes = [np.abs(a - b).mean() for a, b in zip(frames, frames[1:], strict=False)]
     assert np.abs(frames[-1] - frames[0]).mean() <= 1.3 * np.median(changes)
@@ -200,30 +200,30 @@ def test_a_camera_stays_in_its_picture() -> None:
 
 def test_what_turns_in_a_film_of_words_is_upright_in_the_middle_and_wholly_there() -> None:
     found = layers(box=(50, 3, 80, 33))
-    first, last = compose.moving_path(found, Motion(turn=40.0), fixed=False)
+    first, last = compose.find_path(found, Motion(turn=40.0), fixed=False)
     assert (first.turn, last.turn) == (-20.0, 20.0)
     shot = Moved(found, first, last)
     for share in (0.0, 1.0):
         assert not red(shot.at(share))[0].any()
     assert red(shot.at(0.5)).sum() == pytest.approx(900, rel=0.1)
-    fixed = compose.moving_path(found, Motion(turn=40.0), fixed=True)
+    fixed = compose.find_path(found, Motion(turn=40.0), fixed=True)
     assert [pose.turn for pose in fixed] == [0.0, 40.0]
 
 
 def test_what_spins_begins_upright() -> None:
-    first, last = compose.moving_path(layers(), Motion(turn=360.0), fixed=False)
+    first, last = compose.find_path(layers(), Motion(turn=360.0), fixed=False)
     assert (first.turn, last.turn) == (0.0, 360.0)
 
 
 def test_a_thing_that_shrinks_is_wholly_there_from_the_start() -> None:
     found = layers(box=(95, 30, 125, 60))
-    first, _ = compose.moving_path(found, Motion(growth=-0.9), fixed=False)
+    first, _ = compose.find_path(found, Motion(growth=-0.9), fixed=False)
     assert first.x + first.scale * 15 <= SIZE[0]
 
 
 def test_a_thing_that_the_edge_cuts_off_stays_at_the_edge() -> None:
     found = layers(box=(98, 30, 128, 60))
-    first, last = compose.moving_path(found, Motion(turn=30.0), fixed=False)
+    first, last = compose.find_path(found, Motion(turn=30.0), fixed=False)
     assert first.x == last.x == 113
 
 
@@ -233,7 +233,7 @@ def test_a_horizon_that_slopes_is_no_part_of_the_thing() -> None:
     ImageDraw.Draw(sloping).polygon([(0, 36), (SIZE[0], 60), (SIZE[0], 96), (0, 96)], fill=SEA)
     sloping.paste(RED, (50, 30, 80, 60))
     for ground in (picture, sloping):
-        found = compose.cut(ground, mask)
+        found = compose.cut_layers(ground, mask)
         assert found is not None
         outside = np.asarray(mask) == 0
         assert found.thing[..., 3][outside].sum() < 0.1 * found.thing[..., 3].sum()
@@ -242,16 +242,16 @@ def test_a_horizon_that_slopes_is_no_part_of_the_thing() -> None:
 def test_a_shadow_goes_with_its_thing() -> None:
     picture, mask = scene(box=(50, 10, 80, 40))
     ImageDraw.Draw(picture).rectangle([52, 40, 78, 43], fill=(60, 70, 90))
-    found = compose.cut(picture, mask)
+    found = compose.cut_layers(picture, mask)
     assert found is not None
     assert found.thing[41, 65, 3] > 200
 
 
 def test_what_moves_touches_its_place_and_where_it_was() -> None:
     found = layers()
-    shot = Moved(found, *compose.moving_path(found, Motion(across=ACROSS), fixed=True))
+    shot = Moved(found, *compose.find_path(found, Motion(across=ACROSS), fixed=True))
     touched = np.asarray(shot.touched(1.0)) > 127
-    here, (x, y) = compose.own(found), middle(shot.at(1.0))
+    here, (x, y) = compose.own_pose(found), middle(shot.at(1.0))
     assert touched[round(here.y), round(here.x)]
     assert touched[round(y), round(x)]
     assert touched.mean() < 0.2
@@ -261,20 +261,20 @@ def test_what_moves_touches_its_place_and_where_it_was() -> None:
 def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
     image, mask = Image.new("RGB", (128, 128), (90, 160, 230)), Image.new("L", (128, 128))
     ImageDraw.Draw(mask).line((10, 64, 118, 64), fill=255, width=2)
-    assert compose.cut(image, mask) is None
+    assert compose.cut_layers(image, mask) is None
     ImageDraw.Draw(image).rectangle((40, 40, 80, 80), fill=(200, 30, 30))
     ImageDraw.Draw(mask).rectangle((40, 40, 80, 80), fill=255)
-    found = compose.cut(image, mask)
+    found = compose.cut_layers(image, mask)
     assert found is not None and found.box[0] in range(38, 43)
 
 
 @pytest.mark.parametrize("way", [-0.5, 0.5])
 def test_a_thing_that_has_left_a_film_in_part_comes_back_whole(way: float) -> None:
     found = layers()
-    begun = Moved(found, *compose.moving_path(found, Motion(across=way), fixed=True, outside=0.6))
+    begun = Moved(found, *compose.find_path(found, Motion(across=way), fixed=True, outside=0.6))
     end = replace(begun, last=replace(begun.last, x=0.0 if way < 0 else float(SIZE[0]))).at(1.0)
     mask = Image.fromarray(red(end).astype(np.uint8) * 255)
-    left = compose.cut(end, mask)
+    left = compose.cut_layers(end, mask)
     assert left is not None and red(end).sum() < 500, "a half of it has left"
     assert whole(found, found) is None, "nothing is missing"
     assert whole(left, left) is None, "the other frame doesn't show it either"
@@ -293,7 +293,7 @@ def test_what_goes_on_from_a_film_leads_over_from_what_its_end_shows() -> None:
     found = layers()
     darker = np.asarray(found.picture, float) - 60 * red(found.picture)[..., None]
     end = Image.fromarray(darker.clip(0, 255).astype(np.uint8))
-    pose = compose.own(found)
+    pose = compose.own_pose(found)
     for shown, jump in ((pose, 2.0), (None, None)):
         shot = Moved(replace(found, picture=end), pose, replace(pose, x=pose.x + 25), shown)
         frames = [np.asarray(shot.at(share), float) for share in shares(26)]
@@ -302,12 +302,10 @@ def test_what_goes_on_from_a_film_leads_over_from_what_its_end_shows() -> None:
             assert steps[0] > 3 * max(steps[1:]), "without it the film jumps"
         else:
             assert steps[0] < jump * np.median(steps), steps
-            assert np.abs(frames[-1] - np.asarray(compose.moving_frame(found, shot.last), float)).max() == 0
+            assert np.abs(frames[-1] - np.asarray(compose.draw_pose(found, shot.last), float)).max() == 0
 
 
 def test_what_goes_on_from_a_film_never_leaves_the_picture() -> None:
     found = layers(box=(10, 30, 40, 60))
-    left = [
-        compose.moving_path(found, Motion(across=-ACROSS), fixed=True, outside=o)[1].x for o in (0.25, 0.0)
-    ]
+    left = [compose.find_path(found, Motion(across=-ACROSS), fixed=True, outside=o)[1].x for o in (0.25, 0.0)]
     assert left[0] < 15 < left[1]

@@ -42,7 +42,7 @@ def test_one_end_alone_may_be_given() -> None:
 def test_after_a_fast_film_a_short_way_takes_even_steps_at_most_twice_as_large() -> None:
     steps = [b - a for a, b in pairwise(compose.paced(way(), 6, 250.0, 250.0))]
     assert min(steps) > 0
-    assert max(steps) <= compose.MOST / 5 + 1e-6
+    assert max(steps) <= compose.MOST_STEP / 5 + 1e-6
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -38,7 +38,7 @@ def tone(seconds: float, channels: int = 2) -> Sound:
 def test_pictures_stay_to_the_bit_and_sound_ends_with_them(tmp_path, seconds: float, channels: int) -> None:
     path = tmp_path / "film.mp4"
     before = film(path)
-    writer.add(path, tone(seconds, channels))
+    writer.add_sound(path, tone(seconds, channels))
     after = read(path)
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     with path.open("rb") as file, FilmReader(file) as reader:
@@ -55,6 +55,6 @@ def test_a_film_that_is_none_stays_and_nothing_is_left(tmp_path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"no film")
     with pytest.raises(Exception, match=r"."):
-        writer.add(path, tone(1))
+        writer.add_sound(path, tone(1))
     assert path.read_bytes() == b"no film"
     assert [item.name for item in tmp_path.iterdir()] == ["film.mp4"]

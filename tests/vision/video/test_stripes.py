@@ -20,7 +20,7 @@ def test_any_number_of_rows_at_a_time_gives_the_same_numbers(
     torch.manual_seed(0)
     conv, given = nn.Conv3d(4, 6, 3, padding=padding), torch.randn(2, 4, 5, 12, 40)
     wanted = conv(given)
-    monkeypatch.setattr(decode, "STRIPES_MOST", rows * 4 * 27 * wanted.shape[2] * wanted.shape[4] * 4)
+    monkeypatch.setattr(decode, "MOST_COPIED", rows * 4 * 27 * wanted.shape[2] * wanted.shape[4] * 4)
     with striped(conv):
         got = conv(given)
     assert got.shape == wanted.shape and (got - wanted).abs().max() < 1e-6
@@ -40,7 +40,7 @@ def test_pictures_are_convolved_in_stripes_to_the_bit(
     monkeypatch.setattr(
         decode.functional, "conv2d", lambda x, *rest, **more: seen.append(1) or plain(x, *rest, **more)
     )
-    monkeypatch.setattr(decode, "STRIPES_MOST", rows * frames * 32 * 240 * 4)
+    monkeypatch.setattr(decode, "MOST_COPIED", rows * frames * 32 * 240 * 4)
     with striped(conv):
         assert torch.equal(conv(given), wanted)
     assert len(seen) == (1 if rows >= 136 else 2)
@@ -50,7 +50,7 @@ def test_pictures_are_convolved_in_stripes_to_the_bit(
 def test_no_more_is_convolved_at_once_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     convolved = []
     plain = nn.functional.conv3d
-    monkeypatch.setattr(decode, "STRIPES_MOST", 3 * 2 * 27 * 4 * 16 * 4)  # 3 rows
+    monkeypatch.setattr(decode, "MOST_COPIED", 3 * 2 * 27 * 4 * 16 * 4)  # 3 rows
     monkeypatch.setattr(
         decode.functional,
         "conv3d",
@@ -76,6 +76,6 @@ def test_decoders_of_films_give_the_same_bits_in_stripes(make, channels: int, mo
     vae, generator = make(), torch.Generator().manual_seed(1)
     latents = torch.randn(1, channels, 3, 6, 10, generator=generator)
     wanted = vae.decode(latents).sample
-    monkeypatch.setattr(decode, "STRIPES_MOST", 2**18)
+    monkeypatch.setattr(decode, "MOST_COPIED", 2**18)
     with striped(vae.decoder):
         assert torch.equal(vae.decode(latents).sample, wanted)

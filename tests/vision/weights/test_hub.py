@@ -48,10 +48,10 @@ def test_a_revision_is_resolved_once_and_remembered(
         monkeypatch.delenv(name, raising=False)
     source = files.parse("owner/name")
     snapshot(tmp_path, folders["vit"])
-    assert hub.find(source, tmp_path) is None, "main could be any commit by now"
+    assert hub.find_downloaded(source, tmp_path) is None, "main could be any commit by now"
     asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
     folder = hub.fetch(source, tmp_path)
-    assert folder.name == COMMIT and hub.find(source, tmp_path) == folder
+    assert folder.name == COMMIT and hub.find_downloaded(source, tmp_path) == folder
     assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
     hub.fetch(source, tmp_path)
     assert asked == [None, COMMIT], "once known, the commit is what is asked for"

@@ -172,7 +172,7 @@ def is_here(models: Models, role: str) -> bool:
     """Return whether the model of a reader of photographs is on this machine; guests don't have it
     fetched."""
     source = files.parse(models.config.models[role])
-    return hub.find(source, Path(models.config.cache_dir)) is not None
+    return hub.find_downloaded(source, Path(models.config.cache_dir)) is not None
 
 
 def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:

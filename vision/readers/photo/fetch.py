@@ -171,7 +171,7 @@ def fetch(
     model, place = MODELS[name], cache_dir / FOLDER
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(place / ".lock"):
-        if (found := packaged.packages_find(name, cache_dir)) is not None:
+        if (found := packaged.find_packaged(name, cache_dir)) is not None:
             return found
         for left in place.glob(f"{TEMPORARY}*"):  # of a process that was killed
             shutil.rmtree(left, ignore_errors=True)

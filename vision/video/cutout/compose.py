@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
 from core.errors import ModelError, UserError
-from vision.capabilities import region
+from vision.diffusion import inpaint
 from vision.diffusion import vae as vae_frames
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, decode
@@ -55,13 +55,13 @@ from vision.store import Models
 from vision.video.cutout.motion import Motion
 from vision.video.reader import OpenClip
 
-CUTTING_AROUND = 0.09  # of a side: a thing's shadow and the blur of its edge lie within
+SHADOW = 0.09  # of a side: a thing's shadow and the blur of its edge lie within
 AWAY = 0.05  # of a side: beyond lies mostly the ground
 ROUGH = 1.5  # times the ground's mean difference: what differs by so much is still the ground
-CUTTING_EDGE = 0.012  # of a side: in the edge of a thing, its own colours mix with the ground's
+MIXED = 0.012  # of a side: in the edge of a thing, its own colours mix with the ground's
 NEAR, FAR = 10.0, 34.0  # distance in RGB at which a pixel still shows the ground, and at which none of it
 BORDER = 4  # px whose mean a row goes on with
-CUTTING_LEAST = 0.002  # of the picture: a smaller thing is none
+LEAST_THING = 0.002  # of the picture: a smaller thing is none
 Real = NDArray[np.float32]
 
 
@@ -81,18 +81,18 @@ class Layers:
         return self.picture.size
 
 
-def cut(image: Image.Image, mask: Image.Image) -> Layers | None:
+def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     """Return the layers of an RGB picture; None where the mask is nearly empty, or what it covers is no other
     than what lies around it. mask: "L" at its size, 255 = the thing."""
     inside = np.asarray(mask) > 127
-    if inside.mean() < CUTTING_LEAST:
+    if inside.mean() < LEAST_THING:
         return None
     colours, side = np.asarray(image, np.float32), max(image.size)
-    near = dilated(inside, round(CUTTING_AROUND * side))
+    near = dilated(inside, round(SHADOW * side))
     ground = filled(colours, near)
     apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
     ground, alpha = _matte(colours, ground, inside, near, apart, side)
-    ys, xs = np.nonzero((alpha > 0.5) & dilated(inside, round(2 * CUTTING_EDGE * side)))  # without its shadow
+    ys, xs = np.nonzero((alpha > 0.5) & dilated(inside, round(2 * MIXED * side)))  # without its shadow
     if not len(xs):
         return None
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
@@ -110,7 +110,7 @@ def _matte(
 ) -> tuple[Real, Real]:
     """Return the ground, with its own pixels back where nothing of the thing is, and (h, w): how much of each
     pixel is the thing's, 0..1. Its shadow is the thing's, too."""
-    edge = max(1, round(CUTTING_EDGE * side))
+    edge = max(1, round(MIXED * side))
     core = eroded(inside, edge)
     shows = np.clip((apart - _roughness(apart, inside, near, side) - NEAR) / (FAR - NEAR), 0, 1)
     shows = shows.astype(np.float32)
@@ -130,7 +130,7 @@ def _roughness(
     """(h, w): by how much the ground differs from what it is led over to be, as where it has a grain or
     clouds: the mean of that a little away from the thing, around each pixel."""
     away = near & ~dilated(inside, round(AWAY * side))
-    blur = ImageFilter.BoxBlur(CUTTING_AROUND * side)
+    blur = ImageFilter.BoxBlur(SHADOW * side)
     finite = np.where(away, apart, 0).clip(0, 255)
     sums, shares = (np.asarray(_image(values).filter(blur), np.float32) for values in (finite, away * 255.0))
     return np.asarray(ROUGH * 255 * sums / np.maximum(shares, 1), np.float32)
@@ -201,20 +201,22 @@ _ELSEWHERE = re.compile(
 )
 
 
-def find(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image | None:
+def find_object_mask(
+    image: Image.Image, words: str, models: Models, reporter: Reporter
+) -> Image.Image | None:
     """Return the mask of the thing that ``words`` speak of, or of the one that stands out ("L" at the
     picture's size, 255 = the thing); None where nothing does, or no model can tell."""
     mask = _found(image, head(words), models, reporter)
     covered = 0.0 if mask is None else float((np.asarray(mask) > 127).mean())
-    return mask if CUTTING_LEAST < covered < LARGEST else None
+    return mask if LEAST_THING < covered < LARGEST else None
 
 
-def finding_whole(
+def uncut_pictures(
     pictures: Sequence[Image.Image], words: str, models: Models, reporter: Reporter
 ) -> tuple[Image.Image, ...]:
     """Return those pictures whose edges don't cut off the thing that ``words`` speak of; all where they cut
     it off in each, or none has one."""
-    masks = [find(picture, words, models, reporter) for picture in pictures]
+    masks = [find_object_mask(picture, words, models, reporter) for picture in pictures]
     kept = tuple(
         picture
         for picture, mask in zip(pictures, masks, strict=True)
@@ -251,7 +253,7 @@ def _found(image: Image.Image, words: str, models: Models, reporter: Reporter) -
     if not words:
         return None
     try:
-        named = region.by_words(image, words, models, reporter, rim=False)
+        named = inpaint.find_mask_by_words(image, words, models, reporter, rim=False)
     except UserError:
         return None
     return outlined(image, named.mask) if named.by == "clip" else named.mask
@@ -307,9 +309,7 @@ class Pose:
     dusk: float = 0.0
 
 
-def moving_path(
-    layers: Layers, motion: Motion, *, fixed: bool, outside: float = OUTSIDE
-) -> tuple[Pose, Pose]:
+def find_path(layers: Layers, motion: Motion, *, fixed: bool, outside: float = OUTSIDE) -> tuple[Pose, Pose]:
     """Return where the thing is first and last. fixed: the first frame is the picture itself; else the thing
     may begin elsewhere, so that it has room, and leaning, so that it is never far from upright, as image
     models know it. outside: share of it that may have left the picture then."""
@@ -386,11 +386,11 @@ def between(first: Pose, last: Pose, share: float) -> Pose:
     )
 
 
-def moving_frame(layers: Layers, pose: Pose) -> Image.Image:
+def draw_pose(layers: Layers, pose: Pose) -> Image.Image:
     """Return the picture with its thing in ``pose``."""
     laid = _transformed(layers, pose)
     colours = laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)
-    return lit(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
+    return lit_picture(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
 
 
 def shadow(layers: Layers, pose: Pose) -> Image.Image:
@@ -398,13 +398,13 @@ def shadow(layers: Layers, pose: Pose) -> Image.Image:
     return Image.fromarray(_transformed(layers, pose)[..., 3].round().astype(np.uint8))
 
 
-def own(layers: Layers) -> Pose:
+def own_pose(layers: Layers) -> Pose:
     """Return where the thing is in its picture."""
     left, top, right, bottom = layers.box
     return Pose((left + right) / 2, (top + bottom) / 2)
 
 
-def lit(picture: Image.Image, dusk: float) -> Image.Image:
+def lit_picture(picture: Image.Image, dusk: float) -> Image.Image:
     """Return the picture as it is when the light has gone by ``dusk``, 0..1; below 0, as much brighter."""
     if not dusk:
         return picture
@@ -461,7 +461,7 @@ class Moved:
         pose = between(self.first, self.last, share)
         if pose == self._own:
             return self.layers.picture
-        frame = moving_frame(self.layers, pose)
+        frame = draw_pose(self.layers, pose)
         if self.shown is None or share >= FADING:
             return frame
         along = _moved(self._otherwise, round(pose.x - self.shown.x), round(pose.y - self.shown.y))
@@ -477,14 +477,14 @@ class Moved:
 
     @property
     def _own(self) -> Pose:
-        return self.shown or own(self.layers)
+        return self.shown or own_pose(self.layers)
 
     @cached_property
     def _otherwise(self) -> NDArray[np.float32]:
         """(h, w, 3), 255 = from black to white: what the picture has more than its layers as it shows them.
         Much of it is there where the thing comes from another frame, whole; without it the film would
         jump."""
-        laid = np.asarray(moving_frame(self.layers, self._own), np.float32)
+        laid = np.asarray(draw_pose(self.layers, self._own), np.float32)
         apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
         return apart
 
@@ -511,7 +511,7 @@ class Camera:
         shown = self.picture
         if scale != 1:
             shown = shown.resize(shown.size, Image.Resampling.BICUBIC, box)
-        return lit(shown, self.motion.dusk * share)
+        return lit_picture(shown, self.motion.dusk * share)
 
     def touched(self, share: float) -> Image.Image | None:
         """Return None: all of the frame is new."""
@@ -535,10 +535,10 @@ class Between:
         if self.first is None or self.last is None:
             return Image.blend(self.before, self.after, weight)
         here, there = _size(self.first), _size(self.last)
-        start, end = own(self.first), own(self.last)
+        start, end = own_pose(self.first), own_pose(self.last)
         going = between(start, Pose(end.x, end.y, there / here), share)
         coming = between(Pose(start.x, start.y, here / there), end, share)
-        return Image.blend(moving_frame(self.first, going), moving_frame(self.last, coming), weight)
+        return Image.blend(draw_pose(self.first, going), draw_pose(self.last, coming), weight)
 
     def touched(self, share: float) -> Image.Image | None:
         """Return None: all of the frame is of both pictures."""
@@ -584,7 +584,7 @@ STEPS = 8  # of a film, beside its end, of which the middle one counts
 TAKEN = 0.85  # of that: what is drawn over the sketch changes frames a little, too
 SIDE = 128  # px at which frames are compared
 HALVINGS = 7  # until the share of a step is known
-PACING_LEAST, MOST = 0.2, 2.0  # of an even step: a seam's step is no smaller and no larger
+LEAST_STEP, MOST_STEP = 0.2, 2.0  # of an even step: a seam's step is no smaller and no larger
 
 
 def before_end(clip: OpenClip) -> float:
@@ -606,9 +606,9 @@ def paced(shot: Shot, count: int, begin: float, end: float | None = None) -> lis
     if steps < 2:
         return [number / max(1, steps) for number in range(count)]
     even = 1 / steps
-    first = _step(shot, 0.0, MOST * even, begin)
-    last = None if end is None else _step(shot, 1.0, -MOST * even, end)
-    sizes = [max(PACING_LEAST * even, size) for size in _sizes(steps, first, last)]
+    first = _step(shot, 0.0, MOST_STEP * even, begin)
+    last = None if end is None else _step(shot, 1.0, -MOST_STEP * even, end)
+    sizes = [max(LEAST_STEP * even, size) for size in _sizes(steps, first, last)]
     done = np.cumsum([0.0, *sizes]) / sum(sizes)
     return [*done[:-1].tolist(), 1.0]
 
@@ -630,21 +630,21 @@ def _sizes(steps: int, first: float, last: float | None) -> list[float]:
 def _step(shot: Shot, here: float, most: float, wanted: float) -> float:
     """Return how much of the way from ``here``, at most ``most`` (below 0: backwards), changes the picture by
     ``wanted``."""
-    start = _pacing_small(shot.at(here))
+    start = _compared(shot.at(here))
     low, high = 0.0, abs(most)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        change = _change(start, _pacing_small(shot.at(here + math.copysign(middle, most))))
+        change = _change(start, _compared(shot.at(here + math.copysign(middle, most))))
         low, high = (middle, high) if change < wanted else (low, middle)
     return low
 
 
 def _usual(frames: Sequence[Image.Image]) -> float:
-    small = [_pacing_small(frame) for frame in frames]
+    small = [_compared(frame) for frame in frames]
     return float(np.median([_change(a, b) for a, b in pairwise(small)] or [0.0])) * TAKEN
 
 
-def _pacing_small(frame: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+def _compared(frame: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
     return np.asarray(frame.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
 
 
@@ -784,7 +784,7 @@ def drawn_over(
         seamless=False,
     )
     drawn = generate(model, given, reporter).images
-    return tuple(encode.cut(image, generation.shape) for image in drawn)
+    return tuple(encode.cut_to_shape(image, generation.shape) for image in drawn)
 
 
 def _small(frame: Image.Image, generation: Generation) -> Image.Image:
@@ -799,8 +799,8 @@ def _through(model: ImageModel, frame: Image.Image, generation: Generation) -> I
     if model.family.unpack is not None:
         pipe = model.pipeline(Mode.IMAGE)
         values = pixels.from_uint8(np.asarray(small)).to(model.device, pipe.vae.dtype)
-        small = decode(model, pipe, vae_frames.encode(pipe.vae, values))[0]
-    return encode.cut(small, generation.shape)
+        small = decode(model, pipe, vae_frames.encode_pixels(pipe.vae, values))[0]
+    return encode.cut_to_shape(small, generation.shape)
 
 
 ALIKE = 1.25  # times as large, at most: else the two frames don't show the same thing
@@ -883,8 +883,8 @@ class Sketcher:
 
     def layers(self, picture: Image.Image) -> Layers | None:
         """Return the picture with its thing cut out; None where nothing stands out."""
-        mask = find(picture, self.words, self.models, self.reporter)
-        return None if mask is None else self.reporter.in_thread(lambda: cut(picture, mask))
+        mask = find_object_mask(picture, self.words, self.models, self.reporter)
+        return None if mask is None else self.reporter.in_thread(lambda: cut_layers(picture, mask))
 
     def shot(self, picture: Image.Image, motion: Motion, *, fixed: bool) -> Shot:
         """Return the film of ``motion`` in a picture. fixed: it begins as the picture is; else the thing may
@@ -892,7 +892,7 @@ class Sketcher:
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
             return self._camera(picture, motion)
-        path = partial(moving_path, layers, fixed=fixed)
+        path = partial(find_path, layers, fixed=fixed)
         return Moved(layers, *(self._with_room(path, motion, picture.size) if fixed else path(motion)))
 
     def shot_on(self, picture: Image.Image, motion: Motion, other: Image.Image) -> Shot:
@@ -902,12 +902,12 @@ class Sketcher:
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
             return self._camera(picture, motion)
-        pose = own(layers)
+        pose = own_pose(layers)
         if any(cut_off(layers)) and not motion.turn and not motion.dusk:
             there = self.layers(other)
             layers, pose = (there and whole(layers, there)) or (layers, pose)
         box = outer(layers, pose)
-        path = partial(moving_path, replace(layers, box=box), fixed=True, outside=0.0)
+        path = partial(find_path, replace(layers, box=box), fixed=True, outside=0.0)
         ends = self._with_room(path, motion, picture.size)
         first, last = (replace(end, scale=end.scale * pose.scale) for end in ends)
         return Moved(layers, replace(first, x=pose.x, y=pose.y), last, pose)

@@ -146,7 +146,7 @@ _BY_THING: tuple[tuple[tuple[str, ...], Motion], ...] = (  # what things do wher
 _USUAL = Motion(growth=0.5 * GROWTH)  # it comes nearer
 
 
-def read(prompt: str) -> Reading:
+def read_motion(prompt: str) -> Reading:
     """Return what ``prompt`` says about motion, and the rest of it, which says what there is to see."""
     words, found = _STILL.sub(" ", prompt), list[Motion]()
     still = words != prompt
@@ -164,7 +164,7 @@ def of_thing(words: str) -> Motion:
     return next((motion for names, motion in _BY_THING if said & _plurals(names)), _USUAL)
 
 
-def chosen(reading: Reading, amount: str | None) -> Motion:
+def choose_motion(reading: Reading, amount: str | None) -> Motion:
     """Return the motion that was asked for, or the thing's own. amount: "low", "high" or None."""
     motion = of_thing(reading.words) if reading.motion is None else reading.motion
     return motion.times(AMOUNT[amount])

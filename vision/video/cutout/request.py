@@ -17,7 +17,6 @@ from PIL import Image
 from core.errors import UserError
 from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
-from vision.capabilities import imagine
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -136,7 +135,7 @@ OPERATIONS: dict[str, Callable[[Asked, Sketcher], Iterator[Image.Image]]] = {
 }
 
 
-def operations_expected(asked: Asked) -> int:
+def expected_frames(asked: Asked) -> int:
     """Return how many frames the film will have, about."""
     if asked.clip is None:
         return asked.count
@@ -227,9 +226,9 @@ class Sketches:
             self.notes,
         )
         frames = OPERATIONS[request.operation](asked, without_references(sketcher))
-        expected = 0 if remixes else operations_expected(asked)
+        expected = 0 if remixes else expected_frames(asked)
         chunks = (np.asarray(frame.convert("RGB"))[None] for frame in frames)
-        return Drawing(chunks, plan.size, plan.fps, seed, expected, reader.keep)
+        return Drawing(chunks, plan.size, plan.fps, seed, expected, reader.keep_ends)
 
     def reached(self, number: int, share: float) -> float:
         """Return how much of the job is done when ``share`` of film ``number`` is."""
@@ -263,7 +262,7 @@ def _plan(
     notes: list[str],
 ) -> Plan:
     clip = sources.clip
-    reading = motion.read(request.prompt)
+    reading = motion.read_motion(request.prompt)
     words = reading.words
     asked = replace(request, hd=False, tile=False, prompt=words or request.prompt)
     if clip is not None:
@@ -274,7 +273,7 @@ def _plan(
     else:
         if not (asked.width or asked.height or asked.aspect_ratio):
             asked = replace(asked, aspect_ratio=WIDE)
-        task = imagine.prepare(asked, sources.pictures, model)
+        task = drawing.prepare_pictures(asked, sources.pictures, model)
         size = _film_size(request, task, model, notes)
     fps = float(request.fps or FPS) if clip is None else clip.fps
     if clip is not None and request.fps and request.fps != clip.fps:
@@ -288,7 +287,7 @@ def _plan(
         if request.operation == "remix":
             raise UserError(f"{model.name} can't draw from pictures, so it can't remix a film.")
         notes.append(f"{model.name} can't draw from pictures, so the frames are as they were sketched.")
-    wanted = motion.chosen(reading, request.motion)
+    wanted = motion.choose_motion(reading, request.motion)
     reported = {"operation": request.operation, "fps": fps, "width": size[0], "height": size[1]}
     reported |= {"seconds": round(count / fps, 3)} if count else {}
     task = replace(task, parameters={**task.parameters, "prompt": request.prompt, **reported})
@@ -351,7 +350,7 @@ def _drawn(
     sets = [drawn.images[i : i + tries] for i in range(0, len(drawn.images), tries)]
     if matches:
         if not plan.motion.is_still:
-            sets = [compose.finding_whole(some, plan.words, models, reporter) for some in sets]
+            sets = [compose.uncut_pictures(some, plan.words, models, reporter) for some in sets]
         matcher = models.get("clip", reporter)
         chosen = [reporter.in_thread(partial(_fittest, some, plan.words, matcher)) for some in sets]
     else:
@@ -359,7 +358,7 @@ def _drawn(
     model = models.image(request.model, reporter)
 
     def finish(image: Image.Image) -> Image.Image:
-        return reader.placed(encode.cut(model.enlarged(image), generation.shape), plan.size)
+        return reader.placed(encode.cut_to_shape(model.enlarged(image), generation.shape), plan.size)
 
     return [reporter.in_thread(partial(finish, image)) for image in chosen]
 

@@ -3,7 +3,7 @@ the others' latents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ class AnimateDiff(VideoFamily):
     usual = 16
     longest = 16
     overlap = 4
+    decoder = "one_by_one"
     keeps_latents = True
     remixes_in_windows = True
     num_inference_steps = 25
@@ -55,10 +56,6 @@ class AnimateDiff(VideoFamily):
             found["native_size"] = side * 2 ** (levels - 1)
         return found
 
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "AnimateDiffVideoToVideoPipeline" if take.source else "AnimateDiffPipeline"
-
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
         """Return ``take`` with the latents of all known frames."""
         from vision.video import decode
@@ -66,29 +63,26 @@ class AnimateDiff(VideoFamily):
         def with_latents(known: Known) -> Known:
             if known.latents is not None:
                 return known
-            return replace(known, latents=decode.encode(pipe.vae, decode.tensor(known.frames)))
+            return replace(known, latents=decode.encode_video(pipe.vae, decode.tensor(known.frames)))
 
         return replace(take, known=tuple(map(with_latents, take.known)))
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
+        import torch
+
         given: dict[str, Any] = {"decode_chunk_size": 1}
         if take.source:
             given |= {"video": [list(take.source)], "strength": take.strength}
         elif take.known and card.known == "clean":
             scale = pipe.scheduler.init_noise_sigma  # pipelines multiply by it
-            given["latents"] = self._with_known(
-                pipe, take, self._noise(pipe, take), lambda clean: clean / scale
-            )
+            height, width = (side // pipe.vae_scale_factor for side in (take.height, take.width))
+            generator = torch.Generator("cpu").manual_seed(take.seed)
+            noise = torch.randn(
+                (1, pipe.unet.config.in_channels, take.frames, height, width), generator=generator
+            ).to(pipe.vae.device, pipe.vae.dtype)
+            given["latents"] = self._with_known(pipe, take, noise, lambda clean: clean / scale)
         return given
-
-    def _noise(self, pipe: Any, take: Take) -> Any:
-        import torch
-
-        factor = pipe.vae_scale_factor
-        shape = (1, pipe.unet.config.in_channels, take.frames, take.height // factor, take.width // factor)
-        generator = torch.Generator("cpu").manual_seed(take.seed)
-        return torch.randn(shape, generator=generator).to(pipe.vae.device, pipe.vae.dtype)
 
     def _with_known(self, pipe: Any, take: Take, latents: Any, noised: Callable[[Any], Any]) -> Any:
         """``latents`` of the denoiser with what ``noised`` makes of those of the known frames in their
@@ -115,20 +109,6 @@ class AnimateDiff(VideoFamily):
             return pipe.scheduler.add_noise(clean, noise, times[step : step + 1].to(clean.device))
 
         return self._with_known(pipe, take, latents, noised)
-
-    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
-        return result.frames / pipe.vae.config.scaling_factor
-
-    def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents as the decoder takes them."""
-        return latents / pipe.vae.config.scaling_factor
-
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
-        """Decode piece by piece."""
-        from vision.video import decode
-
-        return decode.one_by_one(vae, latents)
 
 
 FAMILY = AnimateDiff()

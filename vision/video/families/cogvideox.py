@@ -3,12 +3,10 @@ and weights for pictures are two families."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
-
-ONLY_FIRST = "its pipelines know a first picture only; take LTX-Video or Wan VACE"
+from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
 
 
 class CogVideoX(VideoFamily):
@@ -25,6 +23,7 @@ class CogVideoX(VideoFamily):
     usual = 49
     longest = 49
     overlap = 1
+    decoder = "in_pairs"
     keeps_steps = False
     num_inference_steps = 50
     guidance_scale = 6.0
@@ -34,15 +33,7 @@ class CogVideoX(VideoFamily):
         Operation.REMIX: "CogVideoXVideoToVideoPipeline",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        (
-            Operation.FIRST,
-            Operation.FIRST_LAST,
-            Operation.EXTEND,
-            Operation.EXTEND_BACK,
-            Operation.BLEND,
-            Operation.LOOP,
-        ),
-        "these weights draw from words alone; take CogVideoX I2V",
+        FROM_OTHERS, "these weights draw from words alone; take CogVideoX I2V"
     )
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -52,25 +43,15 @@ class CogVideoX(VideoFamily):
             return {}
         return {"fps": 16, "usual_frames": 81, "longest": 81, "native_size": round((1360 * 768) ** 0.5)}
 
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "CogVideoXVideoToVideoPipeline" if take.source else "CogVideoXPipeline"
-
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         if take.source:
             depth = pipe.transformer.config.patch_size_t or 1
-            missing = (
-                -self.frame_latents(take.frames) % depth
-            )  # 1.5 refuses a film of an odd number of latents
+            # 1.5 refuses a film of an odd number of latents
+            missing = -self.frame_latents(take.frames) % depth
             more = take.source[-1:] * (missing * self.step)
             return {"video": [*take.source, *more], "strength": take.strength}
-        first = next((known for known in take.known if known.at == 0), None)
-        return {"image": first.frames[-1]} if first else {}
-
-    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
-        return self.running_latents(pipe, result.frames, take)
+        return {} if take.first_known is None else {"image": take.first_known}
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
         """Return unfinished latents as the decoder takes them: without those that fill the patches of 1.5, in
@@ -78,12 +59,6 @@ class CogVideoX(VideoFamily):
         count = self.frame_latents(take.frames)
         own = latents[:, :count] if take.source else latents[:, -count:]
         return own.permute(0, 2, 1, 3, 4) / pipe.vae.config.scaling_factor
-
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
-        """Decode piece by piece."""
-        from vision.video import decode
-
-        return decode.in_pairs(vae, latents)
 
 
 class CogVideoXPictures(CogVideoX):
@@ -97,14 +72,8 @@ class CogVideoXPictures(CogVideoX):
     refusals = {
         Operation.WORDS: "these weights start from a picture; give a first one",
         Operation.REMIX: "these weights were trained with a picture beside the noise; take CogVideoX",
-        **dict.fromkeys(
-            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), ONLY_FIRST
-        ),
+        **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
     }
-
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "CogVideoXImageToVideoPipeline"
 
 
 FAMILIES = (CogVideoX(), CogVideoXPictures())

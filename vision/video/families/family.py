@@ -1,10 +1,7 @@
-"""What a family of film models is: its diffusers classes, which lengths and sizes it draws, what it can be
-shown of a film, and how its latents become frames. Loads no torch.
+"""What a family of film models is: its diffusers classes, which lengths and sizes it draws, how one of its
+models is best used (``FilmCard``), what it can be shown, and how its latents become frames.
 
-Stands in for a pipeline's decoder and encoder where latents of known frames are kept: hands them out in
-place of encoding the frames again, which would shift their colours at every join.
-
-How one film model is best used: its family's defaults, then its own ``atelier.json``. Loads no torch."""
+Loads no torch."""
 
 from __future__ import annotations
 
@@ -69,7 +66,9 @@ class FilmCard:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
 
 
-def make(defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]) -> FilmCard:
+def make_video_card(
+    defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
+) -> FilmCard:
     """Return the card of a film model: its family's defaults, then what its configuration says, then ``own``.
 
     own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of the
@@ -99,6 +98,12 @@ class Operation(StrEnum):
     REMIX = "remix"
     BLEND = "blend two films"
     LOOP = "loop"
+
+
+# what weights that draw from words alone can't do
+FROM_OTHERS = tuple(one for one in Operation if one not in (Operation.WORDS, Operation.REMIX))
+# what those can't that know no picture but the first
+ENDINGS = (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP)
 
 
 class Way(StrEnum):
@@ -149,6 +154,11 @@ class Take:
     source: tuple[Image.Image, ...] = ()
     strength: float = 0.0
 
+    @property
+    def first_known(self) -> Image.Image | None:
+        """The last of the known frames that the film begins with: the picture that it starts from."""
+        return next((known.frames[-1] for known in self.known if known.at == 0), None)
+
 
 class VideoFamily:
     """One family of film models; a subclass for each, whose docstrings say only what is special.
@@ -162,7 +172,8 @@ class VideoFamily:
     encoder. sound: it draws sound, too. remixes_in_windows: a window of a remix can be shown the end of the
     one before. keeps_steps: a step of it can be saved, see Checkpoint. calls_back: its pipelines call
     something after each step. usual_negative: the negative prompt
-    where none is given. float32_decoder: its decoder is kept in float32.
+    where none is given. decoder: the function of vision.video.decode that makes frames of its latents.
+    float32_decoder: it is kept in float32.
     """
 
     name: str
@@ -186,6 +197,7 @@ class VideoFamily:
     guidance_scale: float
     draft_steps: int
     usual_negative = ""
+    decoder: str
     float32_decoder = False
     refusals: Mapping[Operation, str] = {}
     natively: Mapping[Operation, str] = {}
@@ -265,9 +277,9 @@ class VideoFamily:
         """Change a pipeline that was loaded, before it is moved anywhere."""
 
     def pipeline(self, take: Take, base: str) -> str:
-        """Return the name of the diffusers class that draws ``take``. base: of the pipeline that was
-        loaded."""
-        raise NotImplementedError
+        """Return the name of the diffusers class that draws ``take``: where a family says nothing else, its
+        only one, or the second for a remix. base: of the pipeline that was loaded."""
+        return self.pipelines[1 if take.source and len(self.pipelines) > 1 else 0]
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
         """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the one that was
@@ -291,12 +303,12 @@ class VideoFamily:
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
         """Return what a call has drawn as the decoder takes it: (1, C, f, h, w)."""
-        raise NotImplementedError
+        return self.running_latents(pipe, result.frames, take)
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
         """Return unfinished latents, as a step's callback has them, as the decoder takes them, for a
         preview."""
-        return latents
+        return latents / pipe.vae.config.scaling_factor
 
     def frame_latents(self, frames: int) -> int:
         """Return how many latents the first ``frames`` frames of a film take."""
@@ -304,7 +316,10 @@ class VideoFamily:
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
         """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory."""
-        raise NotImplementedError
+        from vision.video import decode
+
+        pieces: Iterator[Any] = getattr(decode, self.decoder)(vae, latents)
+        return pieces
 
     def ends(self, latents: Any) -> dict[str, Any]:
         """Return what is kept of a film's latents to go on from it later: "head" and "tail", the first and
@@ -345,7 +360,7 @@ def stand_in(pipe: Any, known: Sequence[Known]) -> None:
         vars(pipe)["vae"] = KnownVae(pipe.vae, known)
 
 
-def pictures(known: Known, width: int, height: int) -> list[Image.Image]:
+def known_pictures(known: Known, width: int, height: int) -> list[Image.Image]:
     """Return the frames of ``known``, px; blank ones of that size where its latents are kept."""
     if known.latents is None:
         return list(known.frames)

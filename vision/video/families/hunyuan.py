@@ -4,13 +4,12 @@ words and weights for pictures are two families."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
+from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
 
 FROM_LATENTS = "from the film's latents and fewer steps"
-ONLY_FIRST = "its pipelines know a first picture only; take LTX-Video or Wan VACE"
 
 
 class HunyuanVideo(VideoFamily):
@@ -27,6 +26,7 @@ class HunyuanVideo(VideoFamily):
     usual = 121
     longest = 121
     overlap = 1
+    decoder = "in_turn"
     calls_back = False
     num_inference_steps = 50
     guidance_scale = 6.0
@@ -36,15 +36,7 @@ class HunyuanVideo(VideoFamily):
         Operation.REMIX: f"HunyuanVideo15Pipeline {FROM_LATENTS}",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        (
-            Operation.FIRST,
-            Operation.FIRST_LAST,
-            Operation.EXTEND,
-            Operation.EXTEND_BACK,
-            Operation.BLEND,
-            Operation.LOOP,
-        ),
-        "these weights draw from words alone; take HunyuanVideo 1.5 I2V",
+        FROM_OTHERS, "these weights draw from words alone; take HunyuanVideo 1.5 I2V"
     )
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -58,10 +50,6 @@ class HunyuanVideo(VideoFamily):
 
         decode.attend_in_turn(pipe.vae)
 
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "HunyuanVideo15Pipeline"
-
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
         """Return ``take`` as it is; give the pipeline guidance of its own."""
         guides = take.guidance_scale > 1
@@ -70,18 +58,16 @@ class HunyuanVideo(VideoFamily):
         return take
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
-        return self._beginning(pipe, take) if take.source else {}
-
-    def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
-        """The film's latents with as much noise as the first of the last steps begins with, and those steps
-        alone."""
+        """Return, for a remix, the film's latents with as much noise as the first of the last steps begins
+        with, and those steps alone."""
+        if not take.source:
+            return {}
         import numpy as np
         import torch
 
         from vision.video import decode
 
-        clean = decode.encode(pipe.vae, decode.tensor(take.source)).float()
+        clean = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
         clean = clean * pipe.vae.config.scaling_factor
         steps = take.num_inference_steps
         sigmas = np.linspace(1.0, 0.0, steps + 1)[:-1][-max(1, round(steps * take.strength)) :]
@@ -91,20 +77,6 @@ class HunyuanVideo(VideoFamily):
         generator = torch.Generator("cpu").manual_seed(take.seed)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         return {"latents": (1 - share) * clean + share * noise, "sigmas": sigmas.tolist()}
-
-    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
-        return self.running_latents(pipe, result.frames, take)
-
-    def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents as the decoder takes them."""
-        return latents / pipe.vae.config.scaling_factor
-
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
-        """Decode piece by piece."""
-        from vision.video import decode
-
-        return decode.in_turn(vae, latents)
 
 
 class HunyuanVideoPictures(HunyuanVideo):
@@ -120,14 +92,8 @@ class HunyuanVideoPictures(HunyuanVideo):
     by_windows = {Operation.EXTEND: "goes on from the last frame alone"}
     refusals = {
         Operation.WORDS: "these weights start from a picture; give a first one",
-        **dict.fromkeys(
-            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), ONLY_FIRST
-        ),
+        **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
     }
-
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "HunyuanVideo15ImageToVideoPipeline"
 
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
         """Return ``take`` as it is; give the pipeline guidance and a size of its own."""
@@ -139,8 +105,7 @@ class HunyuanVideoPictures(HunyuanVideo):
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         given = super().arguments(pipe, take, card)
-        first = next((known.frames[-1] for known in take.known if known.at == 0), None)
-        return given | {"image": take.source[0] if take.source else first}
+        return given | {"image": take.source[0] if take.source else take.first_known}
 
 
 FAMILIES = (HunyuanVideo(), HunyuanVideoPictures())

@@ -1,6 +1,5 @@
-"""LTX-Video: a flow transformer on packed latents. One pipeline takes known frames at any place.
-
-LTX-2: film and sound in one flow transformer."""
+"""LTX-Video, a flow transformer on packed latents whose one pipeline takes known frames at any place; and
+LTX-2, which draws film and sound in one."""
 
 from __future__ import annotations
 
@@ -27,6 +26,7 @@ class Ltx(VideoFamily):
     longest = 257
     overlap = 9  # a film elsewhere than at the start takes two latents at least
     keeps_latents = True
+    known_behind = False  # where the tokens of known frames are, among the others
     num_inference_steps = 40
     guidance_scale = 3.0
     draft_steps = 16
@@ -54,10 +54,14 @@ class Ltx(VideoFamily):
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
+        from vision.video import decode
+
         given: dict[str, Any] = {"frame_rate": take.fps}
         if take.source:
             # with the film as a condition nothing of it would be drawn anew
-            given |= {"latents": self._normalized(pipe, take), "denoise_strength": take.strength}
+            latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
+            latents = pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
+            given |= {"latents": latents, "denoise_strength": take.strength}
         elif take.known:
             given["conditions"] = [self._condition(known, take) for known in take.known]
         return given
@@ -65,16 +69,10 @@ class Ltx(VideoFamily):
     def _condition(self, known: Known, take: Take) -> Any:
         from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
-        frames = family.pictures(known, take.width, take.height)
+        frames = family.known_pictures(known, take.width, take.height)
         if len(frames) == 1:
             return LTXVideoCondition(image=frames[0], frame_index=known.at)
         return LTXVideoCondition(video=frames, frame_index=known.at)
-
-    def _normalized(self, pipe: Any, take: Take) -> Any:
-        from vision.video import decode
-
-        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
-        return pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
         """Return what was drawn as the decoder takes it."""
@@ -87,10 +85,10 @@ class Ltx(VideoFamily):
         )
 
     def _unpacked(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """The latents of the film alone, without the tokens of known frames in front: (1, C, f, h, w)."""
+        """The latents of the film alone, without the tokens of known frames: (1, C, f, h, w)."""
         h, w = (side // pipe.vae_spatial_compression_ratio for side in (take.height, take.width))
         f = self.frame_latents(take.frames)
-        own = latents[:, -f * h * w :]
+        own = latents[:, : f * h * w] if self.known_behind else latents[:, -f * h * w :]
         return pipe._unpack_latents(
             own, f, h, w, pipe.transformer_spatial_patch_size, pipe.transformer_temporal_patch_size
         )
@@ -131,6 +129,7 @@ class Ltx2(Ltx):
     fps = 24
     longest = 481
     sound = True
+    known_behind = True
     keeps_steps = False
     guidance_scale = 3.0
     num_inference_steps = 30
@@ -174,7 +173,7 @@ class Ltx2(Ltx):
     def _condition(self, known: Known, take: Take) -> Any:
         from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
-        frames = family.pictures(known, take.width, take.height)
+        frames = family.known_pictures(known, take.width, take.height)
         index = -(-known.at // self.step)  # of the latent that the frame is in
         return LTX2VideoCondition(frames=frames, index=index)
 
@@ -186,7 +185,7 @@ class Ltx2(Ltx):
 
         from vision.video import decode
 
-        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
+        latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
         steps = take.num_inference_steps
         count = max(1, min(steps, round(steps * take.strength)))
         sigmas = np.linspace(1.0, 1 / steps, steps)[-count:]
@@ -209,14 +208,6 @@ class Ltx2(Ltx):
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
         """Return what was drawn as the decoder takes it."""
         return result.frames.float()  # its pipelines return them as the decoder takes them
-
-    def _unpacked(self, pipe: Any, latents: Any, take: Take) -> Any:
-        h, w = (side // pipe.vae_spatial_compression_ratio for side in (take.height, take.width))
-        f = self.frame_latents(take.frames)
-        own = latents[:, : f * h * w]
-        return pipe._unpack_latents(
-            own, f, h, w, pipe.transformer_spatial_patch_size, pipe.transformer_temporal_patch_size
-        )
 
     def _decoder_noise(self, vae: Any, noise: Any) -> Any:
         mean, std = (one.view(1, -1, 1, 1, 1).to(noise) for one in (vae.latents_mean, vae.latents_std))

@@ -3,13 +3,14 @@ weights, so each kind of them is a family of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
+from PIL import Image
+
+from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
 
 FIRST_FRAME_ONLY = "goes on from the last frame alone"
-STARTS_FROM_NOTHING = "these weights draw from words alone; take Wan's I2V or VACE"
 NEEDS_PICTURE = "these weights start from a picture; give a first one"
 NO_END = "these weights know a first picture only; take Wan 2.1 FLF2V, 2.2 A14B or VACE"
 NO_REMIX = (
@@ -33,30 +34,19 @@ class Wan(VideoFamily):
     num_inference_steps = 40
     guidance_scale = 5.0
     draft_steps = 12
+    decoder = "causal"
     float32_decoder = True  # its model card: half precision shows
     natively: Mapping[Operation, str] = {
         Operation.WORDS: "WanPipeline",
         Operation.REMIX: "WanVideoToVideoPipeline",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        (
-            Operation.FIRST,
-            Operation.FIRST_LAST,
-            Operation.EXTEND,
-            Operation.EXTEND_BACK,
-            Operation.BLEND,
-            Operation.LOOP,
-        ),
-        STARTS_FROM_NOTHING,
+        FROM_OTHERS, "these weights draw from words alone; take Wan's I2V or VACE"
     )
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
         """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and not index.get("expand_timesteps")
-
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "WanVideoToVideoPipeline" if take.source else "WanPipeline"
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
         """Give a remix, which takes one transformer, that for the low noise: it begins where that one
@@ -69,32 +59,18 @@ class Wan(VideoFamily):
         """Return the arguments for what is known and for the source of a remix."""
         if take.source:
             return {"video": list(take.source), "strength": take.strength}
-        first = next((known for known in take.known if known.at == 0), None)
         last = next((known for known in take.known if known.at > 0), None)
-        given = {"image": first.frames[-1]} if first else {}
+        given = {} if take.first_known is None else {"image": take.first_known}
         return given | ({"last_image": last.frames[0]} if last else {})
-
-    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
-        return self._raw(pipe, result.frames)
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
         """Return unfinished latents as the decoder takes them."""
-        return self._raw(pipe, latents)
-
-    def _raw(self, pipe: Any, latents: Any) -> Any:
         config = pipe.vae.config
         mean, std = (
             latents.new_tensor(values).view(1, -1, 1, 1, 1)
             for values in (config.latents_mean, config.latents_std)
         )
         return latents * std + mean
-
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
-        """Decode piece by piece."""
-        from vision.video import decode
-
-        return decode.causal(vae, latents)
 
 
 class WanFirst(Wan):
@@ -108,9 +84,7 @@ class WanFirst(Wan):
     refusals = {
         Operation.WORDS: NEEDS_PICTURE,
         Operation.REMIX: NO_REMIX,
-        **dict.fromkeys(
-            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), NO_END
-        ),
+        **dict.fromkeys(ENDINGS, NO_END),
     }
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -124,10 +98,6 @@ class WanFirst(Wan):
         if config.get("image_dim") is None:  # no encoder of pictures beside the decoder's
             return "either"
         return "both" if config.get("pos_embed_seq_len") else "first"
-
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "WanImageToVideoPipeline"
 
 
 class WanFirstLast(WanFirst):
@@ -192,9 +162,7 @@ class Wan5B(Wan):
     by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
     refusals = {
         Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; take Wan's T2V",
-        **dict.fromkeys(
-            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), NO_END
-        ),
+        **dict.fromkeys(ENDINGS, NO_END),
     }
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -224,16 +192,10 @@ class WanVace(Wan):
     }
     refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
 
-    def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
-        return "WanVACEPipeline"
-
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         if not take.known:
             return {}
-        from PIL import Image
-
         size = (take.width, take.height)
         video = [Image.new("RGB", size, (128, 128, 128))] * take.frames
         mask = [Image.new("L", size, 255)] * take.frames

@@ -87,7 +87,7 @@ class PhotoModels(Models):
 @pytest.fixture(scope="session")
 def real() -> Models:
     """The demo models and the real readers of photographs, where they were fetched."""
-    if any(packaged.packages_find(name, FETCHED) is None for name in packaged.MODELS):
+    if any(packaged.find_packaged(name, FETCHED) is None for name in packaged.MODELS):
         pytest.skip("`atelier fetch` hasn't put the readers of photographs into data/cache")
     demo = {role: str(DEMO / folder) for role, folder in DEMO_ROLES.items()}
     return Models(WorkerConfig("cpu", demo | PACKAGED, str(FETCHED), cpu_threads=1, allow_download=False))

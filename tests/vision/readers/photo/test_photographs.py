@@ -210,5 +210,5 @@ def test_the_head_is_sure_of_what_the_pretended_reader_shows() -> None:
 def test_cutting_keeps_partly_covered_pixels() -> None:
     alpha = Image.new("L", (4, 4), 0)
     alpha.putpixel((1, 1), 100)
-    made = np.asarray(cutout.cut(Image.new("RGB", (4, 4), "red"), alpha))
+    made = np.asarray(cutout.cut_out(Image.new("RGB", (4, 4), "red"), alpha))
     assert tuple(made[1, 1]) == (255, 0, 0, 100) and tuple(made[0, 0]) == (255, 255, 255, 0)
