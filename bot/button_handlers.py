@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from bot.discord_api.interactions import actor_of, file_limit, place_of, press_k
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.ui import buttons, markdown, messages, modals
+from bot.ui.buttons import KeptItem
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
 from bot.video import FilmPresses
@@ -444,9 +444,7 @@ NOTHING = "No picture fits. Try fewer words, or another filter."
 NO_MORE = "There are no more pictures that fit."
 
 
-class FoundButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"se:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
-):
+class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
     """Opens a picture that was found."""
 
     def __init__(self, job_id: str, index: int, number: int = 1, row: int | None = None) -> None:
@@ -454,23 +452,13 @@ class FoundButton(
         super().__init__(discord.ui.Button(label=str(number), custom_id=custom_id, row=row))
         self.job_id, self.index = job_id, index
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> FoundButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["job"], int(match["index"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.searches.open(interaction, self.job_id, self.index)
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.searches.open(interaction, self.job_id, self.index)
 
 
 class SearchPageButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"sp:(?P<search>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
+    KeptItem,
+    template=r"sp:(?P<search_id>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
 ):
     """Turns to a page of a search."""
 
@@ -479,19 +467,8 @@ class SearchPageButton(
         super().__init__(discord.ui.Button(emoji=emoji, custom_id=custom_id, disabled=disabled, row=2))
         self.search_id, self.page = search_id, page
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> SearchPageButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["search"], int(match["page"]), match["side"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        await client.answers.guarded(
-            interaction, client.searches.turn_to(interaction, self.search_id, self.page)
-        )
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.searches.turn_to(interaction, self.search_id, self.page)
 
 
 DYNAMIC_ITEMS = (FoundButton, SearchPageButton)
