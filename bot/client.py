@@ -357,3 +357,10 @@ class Atelier(commands.AutoShardedBot):
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await tell_unexpected(interaction)
+
+
+class AtelierCog(commands.Cog):
+    """A part of the bot's commands and listeners, in ``bot.cogs``."""
+
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot

@@ -21,7 +21,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.cogs.queue import answer, render
 from bot.discord_api.interactions import actor_of
 from bot.ui import help as guide
@@ -34,24 +34,14 @@ from studio.requests.prompts import remix_text
 from studio.texts import code, counted, duration, plain
 
 
-class Favourites(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Favourites(AtelierCog):
     @app_commands.command(description="Show the pictures you saved")
     @answers_privately
     async def favourites(self, interaction: discord.Interaction) -> None:
         await self.bot.favourites.show(interaction)
 
 
-async def favourites_setup(bot: Atelier) -> None:
-    await bot.add_cog(Favourites(bot))
-
-
-class Help(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Help(AtelierCog):
     @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
@@ -68,14 +58,7 @@ class Help(commands.Cog):
         return choices((topic, topic) for topic in guide.topics() if current.strip().lower() in topic)
 
 
-async def help_setup(bot: Atelier) -> None:
-    await bot.add_cog(Help(bot))
-
-
-class Info(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Info(AtelierCog):
     @app_commands.command(description="Show your usage, your modes and your jobs")
     @answers_privately
     async def info(self, interaction: discord.Interaction) -> None:
@@ -115,14 +98,7 @@ def _time(seconds: float) -> str:
     return duration(seconds) if seconds else "0 s"
 
 
-async def info_setup(bot: Atelier) -> None:
-    await bot.add_cog(Info(bot))
-
-
-class Settings(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Settings(AtelierCog):
     @app_commands.command(description="Change your settings for new prompts")
     @answers_privately
     async def settings(self, interaction: discord.Interaction) -> None:
@@ -133,6 +109,7 @@ class Settings(commands.Cog):
 
 
 class Prefer(
+    AtelierCog,
     commands.GroupCog,
     name="prefer",
     description="Your own options, a suffix, and other settings for your prompts",
@@ -140,9 +117,6 @@ class Prefer(
     option = app_commands.Group(
         name="option", description="Your own options, such as --mine, that stand for words and flags"
     )
-
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
 
     @option.command(
         name="set",
@@ -229,15 +203,7 @@ class Prefer(
         await whisper(interaction, text.format("on" if on else "off", words[0 if on else 1]))
 
 
-async def settings_setup(bot: Atelier) -> None:
-    await bot.add_cog(Settings(bot))
-    await bot.add_cog(Prefer(bot))
-
-
-class Show(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Show(AtelierCog):
     @app_commands.command(description="Bring a job back with working buttons")
     @app_commands.describe(job="Its id, which you find under every picture")
     async def show(self, interaction: discord.Interaction, job: str) -> None:
@@ -258,10 +224,6 @@ class Show(commands.Cog):
         return choices(one for one in offered if current.lower() in one[0].lower())
 
 
-async def show_setup(bot: Atelier) -> None:
-    await bot.add_cog(Show(bot))
-
-
 SAID = {
     Lane.FAST: "Your new jobs go into the normal queue.",
     Lane.RELAX: "Your new jobs run when nobody else is waiting, so that they hold up nobody.",
@@ -269,10 +231,7 @@ SAID = {
 }
 
 
-class Speed(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Speed(AtelierCog):
     @app_commands.command(description="Put your new jobs into the normal queue")
     async def fast(self, interaction: discord.Interaction) -> None:
         await self._set(interaction, SAID[Lane.FAST], lane=Lane.FAST)
@@ -307,14 +266,7 @@ class Speed(commands.Cog):
         await whisper(interaction, text)
 
 
-async def speed_setup(bot: Atelier) -> None:
-    await bot.add_cog(Speed(bot))
-
-
-class Web(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Web(AtelierCog):
     @app_commands.command(description="Open the studio in your browser")
     @app_commands.describe(sign_out="End all your sessions in browsers instead")
     @answers_privately
@@ -328,15 +280,6 @@ class Web(commands.Cog):
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
 
 
-async def web_setup(bot: Atelier) -> None:
-    await bot.add_cog(Web(bot))
-
-
 async def setup(bot: Atelier) -> None:
-    await favourites_setup(bot)
-    await help_setup(bot)
-    await info_setup(bot)
-    await settings_setup(bot)
-    await show_setup(bot)
-    await speed_setup(bot)
-    await web_setup(bot)
+    for cog in (Favourites, Help, Info, Settings, Prefer, Show, Speed, Web):
+        await bot.add_cog(cog(bot))

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.projects.views import MENU_ADD, MENU_TRY
 from bot.reading import pictures_of
@@ -24,9 +23,9 @@ from studio.new_job import NewJob, Source, new_seed
 from studio.requests import actions
 
 
-class Menus(commands.Cog):
+class Menus(AtelierCog):
     def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
+        super().__init__(bot)
         self.menus = [
             app_commands.ContextMenu(name=name, callback=work)
             for name, work in (

@@ -12,7 +12,7 @@ import discord
 from discord.ext import commands
 
 from bot.button_handlers import is_requester_of
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.attachments import files_of
 from bot.discord_api.http import FAILURES
 from bot.ui import buttons, messages
@@ -28,10 +28,7 @@ RIGHT, WRONG = "✅", "❌"
 log = logging.getLogger(__name__)
 
 
-class Reactions(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Reactions(AtelierCog):
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         act = self._act(payload)
@@ -121,18 +118,11 @@ def _plain(payload: discord.RawReactionActionEvent) -> str:
     return (payload.emoji.name or "").replace("\ufe0f", "")
 
 
-async def reactions_setup(bot: Atelier) -> None:
-    await bot.add_cog(Reactions(bot))
-
-
 MAX_PICTURES = 10  # of one message; Discord's own limit
 A_FILM = "Send the film again with a question beside it, such as “What happens?”, or use `/ask`."
 
 
-class Uploads(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Uploads(AtelierCog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
@@ -172,10 +162,6 @@ class Uploads(commands.Cog):
         await reply_to(message, text, view=buttons.for_upload(taken.sha256))
 
 
-async def uploads_setup(bot: Atelier) -> None:
-    await bot.add_cog(Uploads(bot))
-
-
 async def setup(bot: Atelier) -> None:
-    await reactions_setup(bot)
-    await uploads_setup(bot)
+    for cog in (Reactions, Uploads):
+        await bot.add_cog(cog(bot))

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import acknowledge, actor_of, file_limit
 from bot.ui.buttons import KeptItem
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
@@ -44,11 +44,11 @@ class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
 
 
 class Privacy(
-    commands.GroupCog, name="privacy", description="See, copy or delete what Atelier stores about you"
+    AtelierCog,
+    commands.GroupCog,
+    name="privacy",
+    description="See, copy or delete what Atelier stores about you",
 ):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
     def _sent(self) -> str:
         if server := self.bot.studio.talking.server:
             return (

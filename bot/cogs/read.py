@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from core.errors import UserError
 
 
-class Read(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Read(AtelierCog):
     @app_commands.command(description="Read the text in a picture, with a box around each line")
     @app_commands.describe(
         image="The picture",

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.replies import answers_privately
 from core.errors import UserError
 
 
-class Search(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Search(AtelierCog):
     @app_commands.command(description="Find pictures by words, by what they show, or like another one")
     @app_commands.describe(
         words="What its prompt says or it shows; also kind: model: seed: from: to: ar: fav: by: like:",

@@ -6,9 +6,8 @@ from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.ui.replies import choices
 from bot.video import Files
 from core.limits import MAX_SECONDS
@@ -19,10 +18,7 @@ LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]
 
 
-class Video(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Video(AtelierCog):
     @app_commands.command(description="Make films from your words, a picture, or other films")
     @app_commands.describe(
         prompt="What the film shows; --motion high, --seconds 4, --bs 1 and more go at the end",
