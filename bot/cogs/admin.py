@@ -1,7 +1,5 @@
-"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed
-what.
-
-/moderation: what a server lets through, its word list, and its members' strikes and time-outs."""
+"""/studio and /moderation: a server's rules, for its managers: who may use the bot and how much, what it lets
+through, and who changed what."""
 
 from __future__ import annotations
 

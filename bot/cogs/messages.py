@@ -1,7 +1,8 @@
-"""Reactions on messages of ours: an envelope sends it to oneself, a cross ends or deletes one's own, a star
-or heart keeps it; under an answer ✅ and ❌ say whether it is right.
+"""What people do without a command: reactions on messages of ours, and pictures sent in a direct message.
 
-Pictures sent in a DM: each gets a reply with buttons; words sent with it are taken as the prompt."""
+An envelope sends a picture to oneself, a cross ends or deletes one's own, a star or heart keeps it; under an
+answer ✅ and ❌ say whether it is right. Each picture sent gets a reply with buttons.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ from bot.button_handlers import is_requester_of
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.attachments import files_of
 from bot.discord_api.http import FAILURES
+from bot.discord_api.interactions import actor_of
 from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from core.errors import NotAllowedError, PromptError, UserError
-from core.prompt.parser import parse_prompt
+from core.prompt.parser import Prompt, parse_prompt
 from studio.actor import Actor
 from studio.authority import Action
 from studio.media.file_types import may_be_film
+from studio.new_job import NewJob
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"
@@ -160,6 +163,25 @@ class Uploads(AtelierCog):
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
         await reply_to(message, text, view=buttons.for_upload(taken.sha256))
+
+    async def job_of(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:
+        """Return the job that a button stands for. Raises ImageError when the picture is gone."""
+        prompt = await self._words_beside(interaction)
+        return await self.bot.studio.from_upload(actor_of(interaction), sha256, action, prompt)
+
+    async def _words_beside(self, interaction: discord.Interaction) -> Prompt:
+        """Return what was written beside the picture, read from the message that the reply refers to."""
+        reference = interaction.message.reference if interaction.message else None
+        if reference is None or reference.message_id is None:
+            return Prompt()
+        try:
+            channel = self.bot.get_partial_messageable(reference.channel_id)
+            return parse_prompt((await channel.fetch_message(reference.message_id)).content)
+        except PromptError:
+            return Prompt()
+        except discord.HTTPException as error:
+            log.info("the message beside a picture can't be read (%s)", error.status)
+            return Prompt()
 
 
 async def setup(bot: Atelier) -> None:

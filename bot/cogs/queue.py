@@ -1,6 +1,4 @@
-"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers.
-
-The queue as text: what runs and waits, with a button to cancel each of one's own jobs."""
+"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         await client.answers.ask(
             interaction,
-            lambda: client.uploads.on_press(interaction, self.sha256, self.action),
+            lambda: client.cogs["Uploads"].job_of(interaction, self.sha256, self.action),
             press_key=press_key(interaction),
         )
 
@@ -189,7 +189,7 @@ class SettingButton(KeptItem, template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0
         self.setting, self.value = setting, value
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
-        await client.settings_panel.on_change(interaction, self.setting, self.value)
+        await client.cogs["Settings"].on_change(interaction, self.setting, self.value)
 
 
 class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
@@ -211,7 +211,7 @@ class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         value = next(iter(chosen_in(interaction)), "")
-        await client.settings_panel.on_change(interaction, self.setting, value)
+        await client.cogs["Settings"].on_change(interaction, self.setting, value)
 
 
 class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
@@ -261,7 +261,7 @@ class FavouritesPageButton(KeptItem, template=r"fv:(?P<offset>[0-9]{1,5}):(?P<si
         self.offset = offset
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
-        await client.favourites.turn_to(interaction, self.offset)
+        await client.cogs["Favourites"].turn_to(interaction, self.offset)
 
 
 DYNAMIC_ITEMS = (
