@@ -1,53 +1,39 @@
-"""What a press on a job's button does, and what comes back from the windows that some of them open.
-
-The buttons under a picture that somebody sent in a direct message.
-
-The pages of ``/favourites``: one kept picture at a time, with buttons to the next.
-
-The pages of ``/search``: a numbered sheet with a button for each picture, for its asker alone.
-
-``se:<job id>:<index>`` opens a picture, ``sp:<search id>:<page>`` turns to a page; the search itself is a
-row."""
+"""What a press on a job's button does, and what comes back from the windows that some of them open."""
 
 from __future__ import annotations
 
 import io
-import logging
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import discord
 
 from bot.chat import Questions, Teaching, Threads
-from bot.delivery.render import Posts
 from bot.delivery.sharing import Sharing
-from bot.discord_api.interactions import actor_of, file_limit, place_of, press_key
+from bot.discord_api.interactions import actor_of, press_key
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.ui import buttons, markdown, messages, modals
-from bot.ui.modals import Submission
-from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
-from bot.video import FilmPresses
+from bot.ui.modals import Submission, Window
+from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from core.convert import Preferences
-from core.errors import PromptError, UserError
+from core.errors import UserError
 from core.job import Job
-from core.prompt.parser import Prompt, parse_prompt
+from core.prompt.values import decimal
 from core.requests import GenerateRequest
 from core.requests.base import Answer
-from storage.gallery import Tile
-from studio import search
+from studio.actor import Actor
 from studio.authority import Action
+from studio.inputs import FilmSource, Given
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, custom_sides, picture_of, read_aspect, read_zoom, split_zoom
 from studio.requests import actions
 from studio.requests.actions import NEWER, RIGHTS
 from studio.requests.prompts import remix_text
-from studio.search import Found
 from studio.studio import Studio
-from studio.texts import plain
+from studio.texts import seconds
 
 HELD_BACK = "A rule of this server hides what was found in that picture."
 
@@ -365,207 +351,82 @@ def _name_of(action: str, index: int) -> str:
     return look.label.format(n=index + 1) if look.label else {"again": "re-roll"}.get(action, f"pan {action}")
 
 
-log = logging.getLogger(__name__)
+STRENGTHS = {  # of a remix → what it is called
+    "mild": "Mild: the same film, other things",
+    "subtle": "Subtle: nearly the same film",
+    "strong": "Strong: little stays",
+}
 
 
-class UploadButtons:
-    """Makes jobs of pictures that were sent. ``channel``: finds the channel of an id."""
-
-    def __init__(self, studio: Studio, channel: Callable[[int], discord.PartialMessageable]) -> None:
-        self._studio, self._channel = studio, channel
-
-    async def on_press(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:
-        """Return the job that a button stands for. Raises ImageError when the picture is gone."""
-        prompt = await self._words_beside(interaction)
-        return await self._studio.from_upload(actor_of(interaction), sha256, action, prompt)
-
-    async def _words_beside(self, interaction: discord.Interaction) -> Prompt:
-        """Return what was written beside the picture, read from the message that the reply refers to."""
-        reference = interaction.message.reference if interaction.message else None
-        if reference is None or reference.message_id is None:
-            return Prompt()
-        try:
-            channel = self._channel(reference.channel_id)
-            return parse_prompt((await channel.fetch_message(reference.message_id)).content)
-        except PromptError:
-            return Prompt()
-        except discord.HTTPException as error:
-            log.info("the message beside a picture can't be read (%s)", error.status)
-            return Prompt()
+Press = Callable[[discord.Interaction, Job, int], Awaitable[None]]
 
 
-EMPTY = "You have no favourites yet. Press ❤️ under a picture, or react to one of my messages with ⭐."
+class FilmPresses:
+    """Buttons under films that don't make a job by themselves, and their windows."""
 
+    def __init__(self, studio: Studio, asking: Asking, sharing: Sharing) -> None:
+        self._studio, self._asking, self._sharing = studio, asking, sharing
+        self.own: dict[str, Press] = {
+            **{action: partial(self._open_window, action) for action in ("vremix", "vblend", "cut")},
+            "gif": self._gif,
+        }
 
-class FavouritesPages:
-    """Shows a member's favourites."""
-
-    def __init__(self, studio: Studio, posts: Posts) -> None:
-        self._studio, self._posts = studio, posts
-
-    async def show(self, interaction: discord.Interaction) -> None:
-        """Put the newest favourite into the answer of a deferred interaction, or say that there is none."""
-        post = await self._post(interaction, 0)
-        if post is None:
-            await whisper(interaction, EMPTY)
+    async def _open_window(self, action: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        clip = await self._clip(actor_of(interaction), job, index, action)
+        if action == "vremix":
+            window = Window("Remix", action, job.id, clip.index)
+            window.add_text("What the film shows", "prompt", remix_text(job), long=True)
+            window.add_choice("How far to go", "strength", STRENGTHS)
+        elif action == "vblend":
+            window = Window("Blend two films", action, job.id, clip.index)
+            hint = "a message link, or a job id and number: abcd2345efgh 2"
+            window.add_text("A film made here", "source", required=False, hint=hint, most=200)
+            window.add_upload("Or a film of yours", "clip", "It comes after this one")
+            window.add_text("What happens between them", "prompt", long=True, required=False)
         else:
-            await post.answer(interaction)
+            whole = decimal(round(clip.seconds, 2))
+            window = Window("Cut", action, job.id, clip.index)
+            window.add_text(f"From, seconds of {whole}", "start", "0", most=8)
+            window.add_text("To, seconds", "end", required=False, hint=f"nothing: its end, {whole}", most=8)
+        await interaction.response.send_modal(window)
 
-    async def turn_to(self, interaction: discord.Interaction, offset: int) -> None:
-        """Show the presser's own favourite number ``offset`` (from 0) in the same message.
+    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
+        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
 
-        Raises UserError when they have none any more.
-        """
-        await interaction.response.defer()
-        post = await self._post(interaction, offset) or await self._post(interaction, 0)
-        if post is None:
-            raise UserError(EMPTY)
-        await post.answer(interaction)
+    async def made(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
+        """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
+        film that isn't there, NotAllowedError for somebody else's."""
+        actor, filming = actor_of(interaction), self._studio.filming
+        if sent.what == "cut":
+            clip = await self._clip(actor, job, sent.index, "cut")
+            return await filming.cut(clip, seconds(sent.text("start")) or 0.0, seconds(sent.text("end")))
+        words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
+        if sent.what == "vblend":
+            other = await self._other(interaction, actor, sent)
+            return await filming.blend(actor, job, sent.index, other, words if words.prompt.text else None)
+        clip = await self._clip(actor, job, sent.index, "vremix")
+        strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
+        typed = words.prompt.strength
+        return actions.remix(clip, words, strength if typed is None else typed, lane=job.lane)
 
-    async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
-        found = await self._studio.own.favourite(actor_of(interaction), offset)
-        if found is None:
-            return None
-        kept, count, result = found
-        text = (
-            f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
-            f" {kept.job_id} {kept.position + 1}"
+    async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
+        """Return the film that a window names or brings along."""
+        named, files = sent.text("source"), sent.files.get("clip", ())
+        if bool(named) == bool(files):
+            raise UserError("Name a film made here, or attach one, but not both.")
+        if named:
+            return await self._asking.links.name_of(actor, named)
+        upload = modals.uploaded(interaction, files[0])
+        if upload is None:
+            raise UserError("The film didn't arrive. Send it again.")
+        [film] = self._asking.links.attached([upload])
+        return film
+
+    # Without a window
+
+    async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
+        result = await self._studio.rights.result(
+            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
         )
-        view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
-        if result is None:
-            return Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
-        limit, place = file_limit(interaction), place_of(interaction)
-        return await self._posts.picture(result, kept.position, text, view, limit, place)
-
-
-PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
-LONGEST = 60  # characters of a picture's prompt
-NOTHING = "No picture fits. Try fewer words, or another filter."
-NO_MORE = "There are no more pictures that fit."
-
-
-class FoundButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"se:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
-):
-    """Opens a picture that was found."""
-
-    def __init__(self, job_id: str, index: int, number: int = 1, row: int | None = None) -> None:
-        custom_id = f"se:{job_id}:{index}"
-        super().__init__(discord.ui.Button(label=str(number), custom_id=custom_id, row=row))
-        self.job_id, self.index = job_id, index
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> FoundButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["job"], int(match["index"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.searches.open(interaction, self.job_id, self.index)
-        await client.answers.guarded(interaction, press)
-
-
-class SearchPageButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"sp:(?P<search>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
-):
-    """Turns to a page of a search."""
-
-    def __init__(self, search_id: str, page: int, side: str, *, disabled: bool = False) -> None:
-        emoji, custom_id = "◀️" if side == "l" else "▶️", f"sp:{search_id}:{page}:{side}"
-        super().__init__(discord.ui.Button(emoji=emoji, custom_id=custom_id, disabled=disabled, row=2))
-        self.search_id, self.page = search_id, page
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> SearchPageButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["search"], int(match["page"]), match["side"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        await client.answers.guarded(
-            interaction, client.searches.turn_to(interaction, self.search_id, self.page)
-        )
-
-
-DYNAMIC_ITEMS = (FoundButton, SearchPageButton)
-
-
-class SearchPages:
-    """Shows what members search for."""
-
-    def __init__(self, studio: Studio, posts: Posts) -> None:
-        self._studio, self._posts = studio, posts
-
-    async def show(self, interaction: discord.Interaction, text: str) -> None:
-        """Put the first page of a search into the answer of a deferred interaction, or say that there is
-        none. Raises UserError."""
-        found = await self._find(interaction, text, 0)
-        if not found.tiles:
-            await whisper(interaction, found.note or NOTHING)
-            return
-        search_id = await self._studio.search.keep(actor_of(interaction), text)
-        await (await self._post(interaction, search_id, text, found, 0)).answer(interaction)
-
-    async def turn_to(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
-        """Show another page of the presser's own search in the same message. Raises UserError."""
-        await interaction.response.defer()
-        text = await self._studio.search.kept(actor_of(interaction), search_id)
-        found = await self._find(interaction, text, page)
-        if not found.tiles:
-            raise UserError(NO_MORE)
-        await (await self._post(interaction, search_id, text, found, page)).answer(interaction)
-
-    @answers_privately
-    async def open(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
-        """Show picture ``index`` (from 0) of a job to the presser alone, with its buttons. No row says that
-        it is shown here: others don't see it. Raises ImageError or NotAllowedError."""
-        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.SHOW)
-        picture_of(result, index)  # its number must exist
-        limit, place = file_limit(interaction), place_of(interaction)
-        post = await self._posts.single(result, index, interaction.user.id, limit, place)
-        await post.answer(interaction)
-
-    async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
-        query = search.read(text)
-        return await self._studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
-
-    async def _post(
-        self, interaction: discord.Interaction, search_id: str, text: str, found: Found, page: int
-    ) -> Post:
-        shown = await self._studio.search.sheet(actor_of(interaction), found)
-        assert shown.data is not None  # a sheet is always there, though its cells may be empty
-        picture = Picture(shown.data, f"search-{search_id}.webp", _alt(found))
-        return Post(_text(text, found, page), picture, _view(search_id, found, page))
-
-
-def _text(text: str, found: Found, page: int) -> str:
-    first = page * PAGE + 1
-    lines = [f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
-    lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
-    return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
-
-
-def _words(tile: Tile) -> str:
-    return messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"
-
-
-def _alt(found: Found) -> str:
-    return "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in enumerate(found.tiles, 1))
-
-
-def _view(search_id: str, found: Found, page: int) -> discord.ui.View:
-    opening = [
-        FoundButton(tile.job.id, tile.picture.index, number + 1, row=number // ROW)
-        for number, tile in enumerate(found.tiles)
-    ]
-    back = SearchPageButton(search_id, max(0, page - 1), "l", disabled=page == 0)
-    return buttons.view_of(
-        *opening, back, SearchPageButton(search_id, page + 1, "r", disabled=not found.more)
-    )
+        await self._sharing.answer_gif(interaction, result, index)

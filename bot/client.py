@@ -16,8 +16,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import button_handlers
-from bot.button_handlers import FavouritesPages, JobButtons, SearchPages, UploadButtons
+from bot.button_handlers import JobButtons
 from bot.chat import Mentions, Questions, Teaching
 from bot.cogs import EXTENSIONS
 from bot.delivery.follow import Delivery
@@ -33,13 +32,10 @@ from bot.discord_api.session import KeptSessions
 from bot.projects import views as project_items
 from bot.projects.handlers import ProjectPresses
 from bot.projects.results import OwnPosts
-from bot.reading import Checks, Readings
 from bot.submit import Answers, Asking
 from bot.ui import buttons
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
-from bot.ui.settings_panel import SettingsPanel
-from bot.video import Filming
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
@@ -182,19 +178,12 @@ class Atelier(commands.AutoShardedBot):
         self.links = Links(studio, lambda: self.http, max_bytes, max_film, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
-        self.filming = Filming(studio, self.answers, self.asking)
         self.questions = Questions(studio, self.answers, self.asking)
-        self.checks = Checks(studio, self.links)
-        self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.teaching = Teaching(studio, self.asking, self.questions)
         self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)
         parts = (self.sharing, self.questions, self.teaching, self.projects.verdicts)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, *parts)
-        self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
-        self.favourites = FavouritesPages(studio, self.posts)
-        self.searches = SearchPages(studio, self.posts)
-        self.uploads = UploadButtons(studio, self.get_partial_messageable)
         self._on_identify, self._taken_up = on_identify, False
         self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
@@ -207,8 +196,7 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
-        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *button_handlers.DYNAMIC_ITEMS)
-        self.add_dynamic_items(*project_items.DYNAMIC_ITEMS)
+        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
         assert info is not None
@@ -357,3 +345,10 @@ class Atelier(commands.AutoShardedBot):
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await tell_unexpected(interaction)
+
+
+class AtelierCog(commands.Cog):
+    """A part of the bot's commands and listeners, in ``bot.cogs``."""
+
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot

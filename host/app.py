@@ -25,12 +25,11 @@ from typing import TYPE_CHECKING
 
 from discord import app_commands
 
-from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
-from bot.discord_api.gateway import Connections, Serving
 from bot.discord_api.http import Transport
 from bot.discord_api.interactions import PendingInteractions, is_trouble
 from bot.discord_api.session import keep_sessions
+from bot.gateway import Alerts, Connections, Serving
 from core.errors import AtelierError
 from core.job import Job
 from core.settings import Settings

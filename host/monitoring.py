@@ -26,8 +26,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from bot.discord_api.gateway import Connections, Serving
 from bot.discord_api.http import Transport
+from bot.gateway import Connections, Serving
 from core.errors import AtelierError, SettingsError, StorageError
 from core.job import Job, Lane
 from core.settings import Settings

@@ -1,17 +1,5 @@
-"""/favourites: pictures one has kept, one at a time.
-
-/help: what there is, how to write a prompt, and each command and flag by name.
-
-/info: one's own usage, and what of one's own runs and waits.
-
-/settings: a panel of one's own choices; /prefer: own options, a suffix, and the same choices as
-commands.
-
-/show: bring a finished job back, with live buttons.
-
-/fast, /relax, /turbo, /stealth, /public: one's own speed and visibility for all new jobs.
-
-/web: a link that opens the studio in the asker's browser, for their eyes alone."""
+"""What members set and see of themselves: /favourites, /help, /info, /settings, /prefer, /show, /web, and
+/fast, /relax, /turbo, /stealth and /public."""
 
 from __future__ import annotations
 
@@ -21,37 +9,63 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.cogs.queue import answer, render
-from bot.discord_api.interactions import actor_of
+from bot.discord_api.interactions import actor_of, file_limit, place_of
+from bot.ui import buttons, messages
 from bot.ui import help as guide
-from bot.ui import messages
-from bot.ui.replies import SILENT, answers_privately, choices, whisper
+from bot.ui.buttons import SettingButton, SettingMenu
+from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
+from core.convert import STYLIZE, Preferences
+from core.errors import UserError
 from core.job import Lane
+from core.prompt.parameters import VERSIONS
 from studio.account import Info as Own
 from studio.authority import Action
-from studio.requests.prompts import remix_text
+from studio.requests.prompts import model_of_version, remix_text
 from studio.texts import code, counted, duration, plain
 
+EMPTY = "You have no favourites yet. Press ❤️ under a picture, or react to one of my messages with ⭐."
 
-class Favourites(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
 
+class Favourites(AtelierCog):
     @app_commands.command(description="Show the pictures you saved")
     @answers_privately
     async def favourites(self, interaction: discord.Interaction) -> None:
-        await self.bot.favourites.show(interaction)
+        post = await self._post(interaction, 0)
+        if post is None:
+            await whisper(interaction, EMPTY)
+        else:
+            await post.answer(interaction)
+
+    async def turn_to(self, interaction: discord.Interaction, offset: int) -> None:
+        """Show the presser's own favourite number ``offset`` (from 0) in the same message.
+
+        Raises UserError when they have none any more.
+        """
+        await interaction.response.defer()
+        post = await self._post(interaction, offset) or await self._post(interaction, 0)
+        if post is None:
+            raise UserError(EMPTY)
+        await post.answer(interaction)
+
+    async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
+        found = await self.bot.studio.own.favourite(actor_of(interaction), offset)
+        if found is None:
+            return None
+        kept, count, result = found
+        text = (
+            f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
+            f" {kept.job_id} {kept.position + 1}"
+        )
+        view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
+        if result is None:
+            return Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
+        limit, place = file_limit(interaction), place_of(interaction)
+        return await self.bot.posts.picture(result, kept.position, text, view, limit, place)
 
 
-async def favourites_setup(bot: Atelier) -> None:
-    await bot.add_cog(Favourites(bot))
-
-
-class Help(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Help(AtelierCog):
     @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
@@ -68,14 +82,7 @@ class Help(commands.Cog):
         return choices((topic, topic) for topic in guide.topics() if current.strip().lower() in topic)
 
 
-async def help_setup(bot: Atelier) -> None:
-    await bot.add_cog(Help(bot))
-
-
-class Info(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Info(AtelierCog):
     @app_commands.command(description="Show your usage, your modes and your jobs")
     @answers_privately
     async def info(self, interaction: discord.Interaction) -> None:
@@ -115,24 +122,130 @@ def _time(seconds: float) -> str:
     return duration(seconds) if seconds else "0 s"
 
 
-async def info_setup(bot: Atelier) -> None:
-    await bot.add_cog(Info(bot))
+TOGGLES = {
+    "raw": "RAW",
+    "remix": "Remix",
+    "private": "Stealth",
+    "sticky": "Sticky Style",
+    "auto_dm": "DM results",
+}
+RENAMED = {"stealth": "private"}  # settings on the buttons of older panels
 
 
-class Settings(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Settings(AtelierCog):
     @app_commands.command(description="Change your settings for new prompts")
     @answers_privately
     async def settings(self, interaction: discord.Interaction) -> None:
         actor = actor_of(interaction)
         await self.bot.studio.rights.check(actor, Action.SETTINGS)
         chosen = await self.bot.studio.own.preferences(actor)
-        await self.bot.settings_panel.show(interaction, chosen)
+        await self._show(interaction, chosen)
+
+    async def _show(self, interaction: discord.Interaction, chosen: Preferences) -> None:
+        """Put the panel into the answer of a deferred interaction."""
+        await interaction.edit_original_response(
+            content=_panel_text(chosen), view=self._view(chosen), allowed_mentions=SILENT
+        )
+
+    async def on_change(self, interaction: discord.Interaction, setting: str, value: str) -> None:
+        """A button or menu was used: change the presser's own setting, whoever opened the panel.
+
+        Raises UserError for a setting of another version, NotAllowedError for a barred person.
+        """
+        await interaction.response.defer()
+        actor = actor_of(interaction)
+        if setting == "reset":
+            chosen = await self.bot.studio.own.reset(actor)
+        else:
+            now = await self.bot.studio.own.preferences(actor)
+            chosen = await self.bot.studio.own.change(actor, **self._change(now, setting, value))
+        await self._show(interaction, chosen)
+
+    def _change(self, now: Preferences, setting: str, value: str) -> dict[str, Any]:
+        """Return the change that a press stands for; pressing what is chosen takes it back."""
+        setting = RENAMED.get(setting, setting)
+        if setting in TOGGLES:
+            return {setting: not getattr(now, setting)}
+        if setting == "lane" and value in list(Lane):
+            return {"lane": None if now.lane == value else Lane(value)}
+        if setting == "stylize" and value in STYLIZE:
+            return {"stylize": None if now.stylize == STYLIZE[value] else STYLIZE[value]}
+        if setting == "strong" and value in ("high", "low"):
+            return {"strong": value == "high"}
+        if setting == "model":
+            kind, _, name = value.partition(" ")
+            if kind == "default":
+                return {"model": None, "version": None}
+            if kind == "model" and name in self.bot.settings.image_models:
+                return {"model": name, "version": None}
+            if kind == "version" and name in (*VERSIONS, "niji"):
+                return {"model": None, "version": name}
+        raise UserError("This setting belongs to another version of the studio; open `/settings` again.")
+
+    def _view(self, chosen: Preferences) -> discord.ui.View:
+        """Return the panel; what holds now is green, also where nothing was chosen."""
+        return buttons.view_of(
+            SettingMenu("model", self._model_choices(), _model_of(chosen), row=0),
+            *_stylize_buttons(chosen),
+            *_toggle_buttons(chosen),
+            *_lane_buttons(chosen),
+            *_strength_buttons(chosen),
+            SettingButton("reset", "all", "Reset Settings", row=4),
+        )
+
+    def _model_choices(self) -> list[tuple[str, str]]:
+        models = [
+            ("default", "The studio's default model"),
+            *((f"model {name}", name) for name in self.bot.settings.image_models),
+        ]
+        versions = [
+            (f"version {name}", f"Midjourney's version {name}: the host's {model}")
+            for name in (*VERSIONS[::-1], "niji")
+            if (model := model_of_version(name, self.bot.settings.image_models)) is not None
+        ]
+        return [*models, *versions]
+
+
+def _model_of(chosen: Preferences) -> str:
+    if chosen.model:
+        return f"model {chosen.model}"
+    return f"version {chosen.version}" if chosen.version else "default"
+
+
+def _stylize_buttons(chosen: Preferences) -> list[SettingButton]:
+    now = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
+    return [
+        SettingButton("stylize", name, f"Stylize {name}", on=now == value, row=1)
+        for name, value in STYLIZE.items()
+    ]
+
+
+def _toggle_buttons(chosen: Preferences) -> list[SettingButton]:
+    return [
+        SettingButton(name, "toggle", label, on=getattr(chosen, name), row=2)
+        for name, label in TOGGLES.items()
+    ]
+
+
+def _lane_buttons(chosen: Preferences) -> list[SettingButton]:
+    now = chosen.lane or Lane.FAST
+    return [SettingButton("lane", lane.value, lane.value.title(), on=now is lane, row=3) for lane in Lane]
+
+
+def _strength_buttons(chosen: Preferences) -> list[SettingButton]:
+    return [
+        SettingButton("strong", name, f"V: {name} variation", on=chosen.strong is (name == "high"), row=4)
+        for name in ("high", "low")
+    ]
+
+
+def _panel_text(chosen: Preferences) -> str:
+    suffix = f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
+    return f"**Your settings** apply to your new prompts; flags that you type override them.{suffix}"
 
 
 class Prefer(
+    AtelierCog,
     commands.GroupCog,
     name="prefer",
     description="Your own options, a suffix, and other settings for your prompts",
@@ -140,9 +253,6 @@ class Prefer(
     option = app_commands.Group(
         name="option", description="Your own options, such as --mine, that stand for words and flags"
     )
-
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
 
     @option.command(
         name="set",
@@ -229,15 +339,7 @@ class Prefer(
         await whisper(interaction, text.format("on" if on else "off", words[0 if on else 1]))
 
 
-async def settings_setup(bot: Atelier) -> None:
-    await bot.add_cog(Settings(bot))
-    await bot.add_cog(Prefer(bot))
-
-
-class Show(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Show(AtelierCog):
     @app_commands.command(description="Bring a job back with working buttons")
     @app_commands.describe(job="Its id, which you find under every picture")
     async def show(self, interaction: discord.Interaction, job: str) -> None:
@@ -258,10 +360,6 @@ class Show(commands.Cog):
         return choices(one for one in offered if current.lower() in one[0].lower())
 
 
-async def show_setup(bot: Atelier) -> None:
-    await bot.add_cog(Show(bot))
-
-
 SAID = {
     Lane.FAST: "Your new jobs go into the normal queue.",
     Lane.RELAX: "Your new jobs run when nobody else is waiting, so that they hold up nobody.",
@@ -269,10 +367,7 @@ SAID = {
 }
 
 
-class Speed(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Speed(AtelierCog):
     @app_commands.command(description="Put your new jobs into the normal queue")
     async def fast(self, interaction: discord.Interaction) -> None:
         await self._set(interaction, SAID[Lane.FAST], lane=Lane.FAST)
@@ -307,14 +402,7 @@ class Speed(commands.Cog):
         await whisper(interaction, text)
 
 
-async def speed_setup(bot: Atelier) -> None:
-    await bot.add_cog(Speed(bot))
-
-
-class Web(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Web(AtelierCog):
     @app_commands.command(description="Open the studio in your browser")
     @app_commands.describe(sign_out="End all your sessions in browsers instead")
     @answers_privately
@@ -328,15 +416,6 @@ class Web(commands.Cog):
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
 
 
-async def web_setup(bot: Atelier) -> None:
-    await bot.add_cog(Web(bot))
-
-
 async def setup(bot: Atelier) -> None:
-    await favourites_setup(bot)
-    await help_setup(bot)
-    await info_setup(bot)
-    await settings_setup(bot)
-    await show_setup(bot)
-    await speed_setup(bot)
-    await web_setup(bot)
+    for cog in (Favourites, Help, Info, Settings, Prefer, Show, Speed, Web):
+        await bot.add_cog(cog(bot))

@@ -1,7 +1,5 @@
-"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed
-what.
-
-/moderation: what a server lets through, its word list, and its members' strikes and time-outs."""
+"""/studio and /moderation: a server's rules, for its managers: who may use the bot and how much, what it lets
+through, and who changed what."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, whisper, whisper_all
@@ -29,11 +27,11 @@ MOST_TOKENS = 10**9  # a day
 
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 class StudioCog(
-    commands.GroupCog, name="studio", description="Who may use Atelier in this server (Manage Server)"
+    AtelierCog,
+    commands.GroupCog,
+    name="studio",
+    description="Who may use Atelier in this server (Manage Server)",
 ):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
     @app_commands.command(description="Ban a member from Atelier here and cancel their waiting jobs")
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
@@ -201,22 +199,16 @@ def _listed(name: str, ids: Collection[int], form: str, none: str) -> list[str]:
     return [f"{name} {lines[0] if lines else none}", *lines[1:]]
 
 
-async def server_setup(bot: Atelier) -> None:
-    await bot.add_cog(StudioCog(bot))
-
-
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 
 
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 class Moderation(
+    AtelierCog,
     commands.GroupCog,
     name="moderation",
     description="What members may make and see in this server (Manage Server)",
 ):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
     @app_commands.command(description="Show the moderation rules of this server")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
@@ -362,10 +354,6 @@ class Moderation(
         )
 
 
-async def moderation_setup(bot: Atelier) -> None:
-    await bot.add_cog(Moderation(bot))
-
-
 async def setup(bot: Atelier) -> None:
-    await server_setup(bot)
-    await moderation_setup(bot)
+    for cog in (StudioCog, Moderation):
+        await bot.add_cog(cog(bot))

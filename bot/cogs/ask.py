@@ -7,14 +7,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from core.requests.chat import FORMS, Form
 
 
-class Ask(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Ask(AtelierCog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         me = self.bot.user

@@ -6,9 +6,8 @@ from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from studio.new_job import NewJob, new_seed
 from studio.requests import actions
@@ -16,10 +15,7 @@ from studio.requests import actions
 SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's
 
 
-class Blend(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Blend(AtelierCog):
     @app_commands.command(description="Mix two to five pictures into four new ones")
     @app_commands.describe(
         image1="A picture", image2="Another one", dimensions="The shape; square if you leave it out"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABELS
@@ -17,10 +16,7 @@ from studio.new_job import NewJob
 OWN = "@"  # begins the name of a project whose labels are meant
 
 
-class Classify(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Classify(AtelierCog):
     @app_commands.command(description="Say what a picture shows, best guess first")
     @app_commands.describe(
         image="The picture",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
 
 
-class CutOut(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class CutOut(AtelierCog):
     @app_commands.command(description="Cut the thing out of a picture: around it, it becomes transparent")
     @app_commands.describe(
         image="The picture to cut from",

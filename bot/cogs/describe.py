@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from core.errors import UserError
 from core.requests import DescribeRequest
 from studio.new_job import NewJob, new_seed
 
 
-class Describe(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Describe(AtelierCog):
     @app_commands.command(description="Suggest four prompts for a picture")
     @app_commands.describe(
         image="The picture to describe",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
 
 
-class Edit(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Edit(AtelierCog):
     @app_commands.command(description="Change a picture as your words say; the rest stays as it is")
     @app_commands.describe(
         prompt="What is to change, for example: make the house blue",

@@ -11,7 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import chat
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of, file_limit, press_key
 from bot.ui import markdown as example_text
 from bot.ui import messages
@@ -28,10 +28,9 @@ LINK = "Or a link to a Discord attachment or to one of my messages, or a job id 
 MOST_PARTS = 20  # files of an export
 
 
-class Examples(commands.GroupCog, name="examples", description="Teach me by a few examples of your own"):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Examples(
+    AtelierCog, commands.GroupCog, name="examples", description="Teach me by a few examples of your own"
+):
     @app_commands.command(description="Make an empty set of examples")
     @app_commands.describe(name="What it is called, for example mushrooms")
     @answers_privately

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.replies import add_whisper, choices
 
 LONGEST = 100  # characters of a choice, which Discord sends back as it was offered
 
 
-class Imagine(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Imagine(AtelierCog):
     @app_commands.command(description="Draw four pictures from your words")
     @app_commands.describe(
         prompt=(

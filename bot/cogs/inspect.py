@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import acknowledge, actor_of
 from bot.projects import views
 from bot.projects.cards import Cards
@@ -39,10 +39,7 @@ Alike = Literal[
 Form = Literal["a model that runs elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
 
 
-class Inspect(commands.GroupCog, name="inspect", description="Make a model of your own pictures"):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a model of your own pictures"):
     @property
     def _cards(self) -> Cards:
         return self.bot.projects.cards

@@ -1,7 +1,8 @@
-"""Reactions on messages of ours: an envelope sends it to oneself, a cross ends or deletes one's own, a star
-or heart keeps it; under an answer ✅ and ❌ say whether it is right.
+"""What people do without a command: reactions on messages of ours, and pictures sent in a direct message.
 
-Pictures sent in a DM: each gets a reply with buttons; words sent with it are taken as the prompt."""
+An envelope sends a picture to oneself, a cross ends or deletes one's own, a star or heart keeps it; under an
+answer ✅ and ❌ say whether it is right. Each picture sent gets a reply with buttons.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +13,25 @@ import discord
 from discord.ext import commands
 
 from bot.button_handlers import is_requester_of
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.attachments import files_of
 from bot.discord_api.http import FAILURES
+from bot.discord_api.interactions import actor_of
 from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from core.errors import NotAllowedError, PromptError, UserError
-from core.prompt.parser import parse_prompt
+from core.prompt.parser import Prompt, parse_prompt
 from studio.actor import Actor
 from studio.authority import Action
 from studio.media.video_decode import may_be_film
+from studio.new_job import NewJob
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"
 log = logging.getLogger(__name__)
 
 
-class Reactions(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Reactions(AtelierCog):
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         act = self._act(payload)
@@ -121,18 +121,11 @@ def _plain(payload: discord.RawReactionActionEvent) -> str:
     return (payload.emoji.name or "").replace("\ufe0f", "")
 
 
-async def reactions_setup(bot: Atelier) -> None:
-    await bot.add_cog(Reactions(bot))
-
-
 MAX_PICTURES = 10  # of one message; Discord's own limit
 A_FILM = "Send the film again with a question beside it, such as “What happens?”, or use `/ask`."
 
 
-class Uploads(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Uploads(AtelierCog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
@@ -171,11 +164,26 @@ class Uploads(commands.Cog):
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
         await reply_to(message, text, view=buttons.for_upload(taken.sha256))
 
+    async def job_of(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:
+        """Return the job that a button stands for. Raises ImageError when the picture is gone."""
+        prompt = await self._words_beside(interaction)
+        return await self.bot.studio.from_upload(actor_of(interaction), sha256, action, prompt)
 
-async def uploads_setup(bot: Atelier) -> None:
-    await bot.add_cog(Uploads(bot))
+    async def _words_beside(self, interaction: discord.Interaction) -> Prompt:
+        """Return what was written beside the picture, read from the message that the reply refers to."""
+        reference = interaction.message.reference if interaction.message else None
+        if reference is None or reference.message_id is None:
+            return Prompt()
+        try:
+            channel = self.bot.get_partial_messageable(reference.channel_id)
+            return parse_prompt((await channel.fetch_message(reference.message_id)).content)
+        except PromptError:
+            return Prompt()
+        except discord.HTTPException as error:
+            log.info("the message beside a picture can't be read (%s)", error.status)
+            return Prompt()
 
 
 async def setup(bot: Atelier) -> None:
-    await reactions_setup(bot)
-    await uploads_setup(bot)
+    for cog in (Reactions, Uploads):
+        await bot.add_cog(cog(bot))

@@ -6,9 +6,8 @@ from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from core.errors import UserError
 from studio.new_job import (
     NewJob,
@@ -23,10 +22,7 @@ from studio.requests import actions
 from studio.requests.prompts import SHAPES
 
 
-class Outpaint(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Outpaint(AtelierCog):
     @app_commands.command(description="Extend a picture to one side, to another shape, or all around")
     @app_commands.describe(
         image="The picture to extend",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
-from bot.discord_api.interactions import actor_of, file_limit
+from bot.client import Atelier, AtelierCog
+from bot.discord_api.interactions import acknowledge, actor_of, file_limit
+from bot.ui.buttons import KeptItem
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from core.errors import NotAllowedError
 from studio.texts import counted
@@ -20,9 +20,7 @@ UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a mi
 MOST_PARTS = 20  # files of an export
 
 
-class DeleteButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"pv:(?P<user>[0-9]{1,20}):delete"
-):
+class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
     """ "Yes, delete everything": works for the one person whose id it holds, also after a restart."""
 
     def __init__(self, user_id: int) -> None:
@@ -33,23 +31,24 @@ class DeleteButton(
         )
         self.user_id = user_id
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> DeleteButton:
-        return cls(int(match["user"]))
-
-    async def callback(self, interaction: discord.Interaction) -> None:
-        bot: Atelier = interaction.client  # type: ignore[assignment]
-        await bot.answers.guarded(interaction, _delete_now(bot, interaction, self.user_id))
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        if interaction.user.id != self.user_id:
+            raise NotAllowedError("This button belongs to somebody else.")
+        deleted = await client.studio.own.delete(actor_of(interaction))
+        left = await client.unpost(UNPOST_NOW) if deleted.messages else 0
+        rest = f" I will delete the remaining {counted(left, 'message')} soon." if left else ""
+        gone = f"{counted(deleted.jobs, 'job')}, {counted(deleted.files, 'picture')} and their messages"
+        await whisper(interaction, f"Deleted: {gone}.{rest}")
 
 
 class Privacy(
-    commands.GroupCog, name="privacy", description="See, copy or delete what Atelier stores about you"
+    AtelierCog,
+    commands.GroupCog,
+    name="privacy",
+    description="See, copy or delete what Atelier stores about you",
 ):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
     def _sent(self) -> str:
         if server := self.bot.studio.talking.server:
             return (
@@ -127,17 +126,6 @@ class Privacy(
             " where they are."
         )
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
-
-
-@answers_privately
-async def _delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
-    if interaction.user.id != user_id:
-        raise NotAllowedError("This button belongs to somebody else.")
-    deleted = await bot.studio.own.delete(actor_of(interaction))
-    left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
-    rest = f" I will delete the remaining {counted(left, 'message')} soon." if left else ""
-    gone = f"{counted(deleted.jobs, 'job')}, {counted(deleted.files, 'picture')} and their messages"
-    await whisper(interaction, f"Deleted: {gone}.{rest}")
 
 
 async def setup(bot: Atelier) -> None:

@@ -1,6 +1,4 @@
-"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers.
-
-The queue as text: what runs and waits, with a button to cancel each of one's own jobs."""
+"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import JobButton
 from bot.ui.messages import asker, pages, quote
@@ -108,10 +106,9 @@ def _link(job: Job) -> list[str]:
     return [f"[its message](https://discord.com/channels/{place}/{origin.channel_id}/{message_id})"]
 
 
-class QueueCog(commands.GroupCog, name="queue", description="See and manage jobs that run or wait"):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class QueueCog(
+    AtelierCog, commands.GroupCog, name="queue", description="See and manage jobs that run or wait"
+):
     @app_commands.command(description="Show your own jobs and their ids")
     @answers_privately
     async def mine(self, interaction: discord.Interaction) -> None:

@@ -1,19 +1,28 @@
-"""/read: the text in pictures, also from a message's menu."""
+"""/read: the text in pictures, also from a message's menu: one job for each picture."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
-from core.errors import UserError
+from bot.client import Atelier, AtelierCog
+from bot.discord_api.attachments import files_of
+from bot.discord_api.interactions import actor_of, press_key
+from bot.ui import messages
+from bot.ui.replies import SILENT
+from core.errors import ImageError, UserError
+from core.requests import ReadRequest
+from studio.actor import Actor
+from studio.authority import Action
+from studio.new_job import NewJob, Source
+
+MOST = 4  # pictures of one message
+Find = Callable[[], Awaitable[list[Source]]]
 
 
-class Read(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Read(AtelierCog):
     @app_commands.command(description="Read the text in a picture, with a box around each line")
     @app_commands.describe(
         image="The picture",
@@ -32,7 +41,84 @@ class Read(commands.Cog):
         files = [file for file in (image, image2, image3) if file is not None]
         if bool(files) == (link is not None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
-        await self.bot.readings.read(interaction, files, link)
+        actor = actor_of(interaction)
+
+        async def find() -> list[Source]:
+            if link is not None:
+                return [await self.bot.asking.picture(actor, None, link)]
+            return await self._sources(actor, files)
+
+        await self._queue_readings(interaction, actor, find, len(files) or 1)
+
+    async def read_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        """Read the pictures of a message: of ours the stored ones. Raises UserError."""
+        actor = actor_of(interaction)
+        found = await self.bot.studio.job_of_message(actor, message.id, Action.READ)
+        numbers: list[int] = []  # from 0, of the job's pictures that the message shows
+        if found is not None:
+            job, index = found
+            _, result = await self.bot.studio.made(actor, job.id, Action.READ)
+            shown = [picture.index for picture in result.pictures] if result else []
+            numbers = shown[:MOST] if index is None else [index] if shown else []
+        files = [] if numbers else pictures_of(message)
+        if not numbers and not files:
+            raise ImageError("That message has no picture.")
+
+        async def find() -> list[Source]:
+            if found is not None and numbers:
+                return [
+                    await self.bot.studio.picture_of(actor, found[0].id, number, Action.READ)
+                    for number in numbers
+                ]
+            return await self._sources(actor, files)
+
+        private = found is not None and found[0].origin.private
+        await self._queue_readings(interaction, actor, find, len(numbers or files), private)
+
+    async def _sources(self, actor: Actor, files: Sequence[discord.Attachment]) -> list[Source]:
+        return [await self.bot.studio.sources.meant(actor, file) for file in self.bot.links.attached(files)]
+
+    async def _queue_readings(
+        self,
+        interaction: discord.Interaction,
+        actor: Actor,
+        find: Find,
+        count: int,
+        private: bool = False,
+    ) -> None:
+        chosen = await self.bot.asking.preferences(actor)
+        private = private or chosen.private
+
+        async def found() -> list[NewJob]:
+            return [
+                NewJob(ReadRequest(image=source.sha256), parent=source.parent, private=source.private).chosen(
+                    chosen.lane, private=private
+                )
+                for source in await find()
+            ]
+
+        if count == 1:
+
+            async def first() -> NewJob:
+                return (await found())[0]
+
+            await self.bot.answers.ask(interaction, first, press_key=press_key(interaction), private=private)
+            return
+        if not await self.bot.answers.acknowledge(interaction, ephemeral=private):
+            return
+        jobs = await found()
+        # said at once, else the first follow-up would take its place
+        text = messages.asked(jobs[0].request, interaction.user.id)
+        await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
+        first_job = await self.bot.answers.submit(interaction, jobs[0], press_key=press_key(interaction))
+        if first_job is not None:
+            await self.bot.asking.queue_all(interaction, jobs[1:], key=f"read:{first_job.id}", before=1)
+
+
+def pictures_of(message: discord.Message, most: int = MOST) -> list[discord.Attachment]:
+    """Return the first pictures among the files of a message, forwarded ones included."""
+    files = (a for a in files_of(message) if (a.content_type or "image/").startswith("image/"))
+    return list(files)[:most]
 
 
 async def setup(bot: Atelier) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABEL
@@ -16,10 +15,7 @@ from studio.requests import actions
 Label = app_commands.Range[str, 1, MAX_LABEL]
 
 
-class Region(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Region(AtelierCog):
     @app_commands.command(description="Redraw a part of a picture and leave the rest as it is")
     @app_commands.describe(
         prompt="What to draw there",

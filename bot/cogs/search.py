@@ -1,21 +1,64 @@
-"""/search: pictures found by words, by what they show, or like another; for their asker alone."""
+"""/search: pictures found by words, by what they show, or like another; for their asker alone.
+
+``se:<job id>:<index>`` opens a picture of the numbered sheet, ``sp:<search id>:<page>`` turns to a page; the
+search itself is a row.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
-from bot.discord_api.interactions import actor_of
-from bot.ui.replies import answers_privately
+from bot.client import Atelier, AtelierCog
+from bot.discord_api.interactions import actor_of, file_limit, place_of
+from bot.ui import messages
+from bot.ui.buttons import KeptItem, view_of
+from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
+from storage.gallery import Tile
+from studio import search
+from studio.authority import Action
+from studio.new_job import picture_of
+from studio.requests.prompts import remix_text
+from studio.search import Found
+from studio.texts import plain
+
+PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
+LONGEST = 60  # characters of a picture's prompt
+NOTHING = "No picture fits. Try fewer words, or another filter."
+NO_MORE = "There are no more pictures that fit."
 
 
-class Search(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
+class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+    """Opens a picture that was found."""
 
+    def __init__(self, job_id: str, index: int, number: int = 1, row: int | None = None) -> None:
+        custom_id = f"se:{job_id}:{index}"
+        super().__init__(discord.ui.Button(label=str(number), custom_id=custom_id, row=row))
+        self.job_id, self.index = job_id, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Search"].open(interaction, self.job_id, self.index)
+
+
+class SearchPageButton(
+    KeptItem,
+    template=r"sp:(?P<search_id>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
+):
+    """Turns to a page of a search."""
+
+    def __init__(self, search_id: str, page: int, side: str, *, disabled: bool = False) -> None:
+        emoji, custom_id = "◀️" if side == "l" else "▶️", f"sp:{search_id}:{page}:{side}"
+        super().__init__(discord.ui.Button(emoji=emoji, custom_id=custom_id, disabled=disabled, row=2))
+        self.search_id, self.page = search_id, page
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Search"].turn_to(interaction, self.search_id, self.page)
+
+
+class Search(AtelierCog):
     @app_commands.command(description="Find pictures by words, by what they show, or like another one")
     @app_commands.describe(
         words="What its prompt says or it shows; also kind: model: seed: from: to: ar: fav: by: like:",
@@ -34,8 +77,74 @@ class Search(commands.Cog):
             text = f"{text} like:{source.sha256}".strip()
         if not text:
             raise UserError("Say what to look for in `words`, or attach a picture as `image`.")
-        await self.bot.searches.show(interaction, text)
+        await self._show(interaction, text)
+
+    async def _show(self, interaction: discord.Interaction, text: str) -> None:
+        """Put the first page of a search into the answer of a deferred interaction, or say that there is
+        none. Raises UserError."""
+        found = await self._find(interaction, text, 0)
+        if not found.tiles:
+            await whisper(interaction, found.note or NOTHING)
+            return
+        search_id = await self.bot.studio.search.keep(actor_of(interaction), text)
+        await (await self._post(interaction, search_id, text, found, 0)).answer(interaction)
+
+    async def turn_to(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
+        """Show another page of the presser's own search in the same message. Raises UserError."""
+        await interaction.response.defer()
+        text = await self.bot.studio.search.kept(actor_of(interaction), search_id)
+        found = await self._find(interaction, text, page)
+        if not found.tiles:
+            raise UserError(NO_MORE)
+        await (await self._post(interaction, search_id, text, found, page)).answer(interaction)
+
+    @answers_privately
+    async def open(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
+        """Show picture ``index`` (from 0) of a job to the presser alone, with its buttons. No row says that
+        it is shown here: others don't see it. Raises ImageError or NotAllowedError."""
+        result = await self.bot.studio.rights.result(actor_of(interaction), job_id, Action.SHOW)
+        picture_of(result, index)  # its number must exist
+        limit, place = file_limit(interaction), place_of(interaction)
+        post = await self.bot.posts.single(result, index, interaction.user.id, limit, place)
+        await post.answer(interaction)
+
+    async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
+        query = search.read(text)
+        return await self.bot.studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
+
+    async def _post(
+        self, interaction: discord.Interaction, search_id: str, text: str, found: Found, page: int
+    ) -> Post:
+        shown = await self.bot.studio.search.sheet(actor_of(interaction), found)
+        assert shown.data is not None  # a sheet is always there, though its cells may be empty
+        picture = Picture(shown.data, f"search-{search_id}.webp", _alt(found))
+        return Post(_text(text, found, page), picture, _view(search_id, found, page))
+
+
+def _text(text: str, found: Found, page: int) -> str:
+    first = page * PAGE + 1
+    lines = [f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
+    lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
+    return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
+
+
+def _words(tile: Tile) -> str:
+    return messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"
+
+
+def _alt(found: Found) -> str:
+    return "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in enumerate(found.tiles, 1))
+
+
+def _view(search_id: str, found: Found, page: int) -> discord.ui.View:
+    opening = [
+        FoundButton(tile.job.id, tile.picture.index, number + 1, row=number // ROW)
+        for number, tile in enumerate(found.tiles)
+    ]
+    back = SearchPageButton(search_id, max(0, page - 1), "l", disabled=page == 0)
+    return view_of(*opening, back, SearchPageButton(search_id, page + 1, "r", disabled=not found.more))
 
 
 async def setup(bot: Atelier) -> None:
+    bot.add_dynamic_items(FoundButton, SearchPageButton)
     await bot.add_cog(Search(bot))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from core.requests import ShortenRequest
 from studio.new_job import NewJob
 
 
-class Shorten(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Shorten(AtelierCog):
     @app_commands.command(description="Find the words that matter in a prompt, and shorter prompts")
     @app_commands.describe(prompt="The prompt; flags are ignored")
     async def shorten(self, interaction: discord.Interaction, prompt: str) -> None:

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from bot.cogs.inspect import LINK
 from bot.discord_api.interactions import actor_of
 from bot.projects import views
@@ -15,10 +15,9 @@ from core.requests.custom_models import STYLE
 from storage.projects.projects import EVERYBODY
 
 
-class Style(commands.GroupCog, name="style", description="Teach me a style from 5 to 40 pictures"):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Style(
+    AtelierCog, commands.GroupCog, name="style", description="Teach me a style from 5 to 40 pictures"
+):
     @app_commands.command(description="Begin a style; buttons lead you through it")
     @app_commands.describe(
         name="What it is called, and what you write behind --lora",

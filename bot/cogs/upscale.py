@@ -6,17 +6,13 @@ from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
 
 
-class Upscale(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Upscale(AtelierCog):
     @app_commands.command(description="Enlarge a picture 2x or 4x")
     @app_commands.describe(
         image="The picture to enlarge",

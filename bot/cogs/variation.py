@@ -6,17 +6,13 @@ from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
 
 
-class Variation(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Variation(AtelierCog):
     @app_commands.command(description="Make four pictures like one you attach, or like one that Atelier made")
     @app_commands.describe(
         image="The picture to vary",

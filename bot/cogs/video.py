@@ -1,28 +1,27 @@
-"""/video: films from words, from pictures, or from other films."""
+"""/video: films from words, from pictures, or from other films, attached, linked or named."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.client import Atelier
+from bot.client import Atelier, AtelierCog
+from bot.discord_api.interactions import actor_of
 from bot.ui.replies import choices
-from bot.video import Files
+from core.errors import UserError
 from core.limits import MAX_SECONDS
-from studio.requests.video import Asked
+from studio.new_job import NewJob
+from studio.requests.video import Asked, Material
 from studio.texts import seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]
 
 
-class Video(commands.Cog):
-    def __init__(self, bot: Atelier) -> None:
-        self.bot = bot
-
+class Video(AtelierCog):
     @app_commands.command(description="Make films from your words, a picture, or other films")
     @app_commands.describe(
         prompt="What the film shows; --motion high, --seconds 4, --bs 1 and more go at the end",
@@ -80,7 +79,31 @@ class Video(commands.Cog):
             start=seconds_of(begin.strip()),
             end=seconds_of(until.strip()),
         )
-        await self.bot.filming.ask(interaction, asked, Files(image, end, clip, clip2, source, source2))
+        actor, filming, links = actor_of(interaction), self.bot.studio.filming, self.bot.links
+        chosen = await self.bot.asking.preferences(actor)
+        picture, still, film, film_2 = (
+            links.attached([file])[0] if file is not None else None for file in (image, end, clip, clip2)
+        )
+        material = Material(picture, still, film, film_2)
+        if source:
+            name = await links.name_of(actor, source.strip())
+            place = "clip" if await filming.is_film(name) else "image"
+            if getattr(material, place) is not None:
+                raise UserError(f"Give `{place}` or `source`, not both.")
+            material = replace(material, **{place: name})  # type: ignore[arg-type]
+        if source2:
+            name = await links.name_of(actor, source2.strip())
+            if material.clip_2 is not None:
+                raise UserError("Give `clip2` or `source2`, not both.")
+            material = replace(material, clip_2=name)
+        operation, words = await filming.read(actor, asked, material, chosen)
+
+        async def build() -> NewJob:
+            linked = await links.resolve(actor, words.pictures)
+            new = await filming.ask(actor, operation, words, asked, replace(material, linked=linked))
+            return new.chosen(words.lane or chosen.lane)
+
+        await self.bot.answers.ask(interaction, build, private=bool(words.private))
 
     @video.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

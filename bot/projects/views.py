@@ -12,14 +12,13 @@ have been."""
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import discord
 
-from bot.ui.buttons import ButtonStyle
+from bot.ui.buttons import ButtonStyle, KeptItem, chosen_in
 from bot.ui.messages import cut, fit, quote
 from bot.ui.modals import Window
 from core.limits import MAX_LABEL
@@ -306,7 +305,7 @@ MARK = "mark"  # of a label, by its hash: its place in the book may be another's
 
 
 class ProjectButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    KeptItem,
     template=r"pj:(?P<project>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<more>[a-z0-9-]{0,70})",
 ):
     """A button of a project."""
@@ -332,22 +331,12 @@ class ProjectButton(
         super().__init__(button)
         self.project, self.action, self.more = project, action, str(more)
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> ProjectButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["project"], match["action"], match["more"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.projects.on_press(interaction, self.project, self.action, self.more, "")
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.projects.on_press(interaction, self.project, self.action, self.more, "")
 
 
 class ProjectMenu(
-    discord.ui.DynamicItem[discord.ui.Select[Any]],
+    KeptItem,
     template=r"pm:(?P<project>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<more>[a-z0-9]{0,64})",
 ):
     """Chooses one of several in a project. options: value → what it is."""
@@ -375,21 +364,9 @@ class ProjectMenu(
         super().__init__(menu)
         self.project, self.action, self.more = project, action, more
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> ProjectMenu:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["project"], match["action"], match["more"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the choice asks for."""
-        data: Mapping[str, Any] = interaction.data or {}
-        values: Sequence[str] = data.get("values", ())
-        value = next(iter(values), "")
-        client = interaction.client
-        press = client.projects.on_press(interaction, self.project, self.action, self.more, value)
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        value = next(iter(chosen_in(interaction)), "")
+        await client.projects.on_press(interaction, self.project, self.action, self.more, value)
 
 
 DYNAMIC_ITEMS = (ProjectButton, ProjectMenu)

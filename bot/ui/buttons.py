@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import discord
 
@@ -109,9 +109,33 @@ def _button(custom_id: str, action: str, index: int, row: int | None) -> discord
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
 
+NUMBERS = ("index", "offset", "page", "user_id")  # groups of templates that are numbers
+
+
+class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
+    """A button or menu whose ``custom_id`` is all its state: its template's groups are what it is made of."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> Self:
+        """Make the item of a message that may be older than this process."""
+        made: dict[str, Any] = match.groupdict()
+        return cls(**{name: int(value) if name in NUMBERS else value for name, value in made.items()})
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the press asks for; what goes wrong is said to the one who pressed."""
+        client = interaction.client
+        await client.answers.guarded(interaction, self._press(client, interaction))
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        """What a press, or a choice in a menu, asks for. Raises UserError."""
+        raise NotImplementedError
+
+
 class JobButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"at:(?P<job>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])",
+    KeptItem,
+    template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])",
 ):
     """A button of a job."""
 
@@ -119,49 +143,26 @@ class JobButton(
         super().__init__(_button(f"at:{job_id}:{action}:{index}", action, index, row))
         self.job_id, self.action, self.index = job_id, action, index
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> JobButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["job"], match["action"], int(match["index"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.job_buttons.on_press(interaction, self.job_id, self.action, self.index)
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.job_buttons.on_press(interaction, self.job_id, self.action, self.index)
 
 
-class UploadButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"up:(?P<sha>[0-9a-f]{64}):(?P<action>[a-z]+)"
-):
+class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[a-z]+)"):
     """A button of a picture that came in a DM."""
 
     def __init__(self, sha256: str, action: str) -> None:
         super().__init__(_button(f"up:{sha256}:{action}", action, 0, None))
         self.sha256, self.action = sha256, action
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> UploadButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["sha"], match["action"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         await client.answers.ask(
             interaction,
-            lambda: client.uploads.on_press(interaction, self.sha256, self.action),
+            lambda: client.cogs["Uploads"].job_of(interaction, self.sha256, self.action),
             press_key=press_key(interaction),
         )
 
 
-class DraftButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"dr:(?P<draft>[a-z2-9]{12}):(?P<answer>yes|no)"
-):
+class DraftButton(KeptItem, template=r"dr:(?P<draft_id>[a-z2-9]{12}):(?P<answer>yes|no)"):
     """Answers whether several jobs are meant."""
 
     def __init__(self, draft_id: str, answer: str, label: str | None = None) -> None:
@@ -171,23 +172,11 @@ class DraftButton(
         )
         self.draft_id, self.answer = draft_id, answer
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> DraftButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["draft"], match["answer"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.asking.on_draft(interaction, self.draft_id, self.answer == "yes")
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.asking.on_draft(interaction, self.draft_id, self.answer == "yes")
 
 
-class SettingButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0-9 ]+)"
-):
+class SettingButton(KeptItem, template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0-9 ]+)"):
     """Changes one of the presser's own settings."""
 
     def __init__(
@@ -199,22 +188,11 @@ class SettingButton(
         )
         self.setting, self.value = setting, value
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> SettingButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["setting"], match["value"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        await client.answers.guarded(
-            interaction, client.settings_panel.on_change(interaction, self.setting, self.value)
-        )
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Settings"].on_change(interaction, self.setting, self.value)
 
 
-class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:(?P<setting>[a-z_]+)"):
+class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
     """Changes one of the presser's own settings by a list. ``choices``: (value, label), at most 25."""
 
     def __init__(
@@ -231,25 +209,12 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
         )
         self.setting = setting
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> SettingMenu:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["setting"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        value = next(iter(_chosen(interaction)), "")
-        client = interaction.client
-        await client.answers.guarded(
-            interaction, client.settings_panel.on_change(interaction, self.setting, value)
-        )
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        value = next(iter(chosen_in(interaction)), "")
+        await client.cogs["Settings"].on_change(interaction, self.setting, value)
 
 
-class RegionMenu(
-    discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
-):
+class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
     """Chooses among the numbered fields of a picture, several at once."""
 
     def __init__(self, job_id: str, index: int) -> None:
@@ -265,24 +230,12 @@ class RegionMenu(
         super().__init__(menu)
         self.job_id, self.index = job_id, index
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> RegionMenu:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["job"], int(match["index"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        cells = tuple(sorted(int(value) for value in _chosen(interaction) if value.isdigit()))
-        client = interaction.client
-        press = client.job_buttons.on_region(interaction, self.job_id, self.index, cells)
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        cells = tuple(sorted(int(value) for value in chosen_in(interaction) if value.isdigit()))
+        await client.job_buttons.on_region(interaction, self.job_id, self.index, cells)
 
 
-class RegionButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
-):
+class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
     """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
@@ -293,23 +246,11 @@ class RegionButton(
         )
         self.job_id, self.index = job_id, index
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> RegionButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(match["job"], int(match["index"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.job_buttons.on_region(interaction, self.job_id, self.index, ())
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.job_buttons.on_region(interaction, self.job_id, self.index, ())
 
 
-class FavouritesPageButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"
-):
+class FavouritesPageButton(KeptItem, template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"):
     """Turns the pages of the presser's favourites."""
 
     def __init__(self, offset: int, side: str, *, disabled: bool = False) -> None:
@@ -319,18 +260,8 @@ class FavouritesPageButton(
         )
         self.offset = offset
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> FavouritesPageButton:
-        """Make the item of a message that may be older than this process."""
-        return cls(int(match["offset"]), match["side"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the press asks for."""
-        client = interaction.client
-        press = client.favourites.turn_to(interaction, self.offset)
-        await client.answers.guarded(interaction, press)
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Favourites"].turn_to(interaction, self.offset)
 
 
 DYNAMIC_ITEMS = (
@@ -345,7 +276,7 @@ DYNAMIC_ITEMS = (
 )
 
 
-def _chosen(interaction: discord.Interaction[Any]) -> Sequence[str]:
+def chosen_in(interaction: discord.Interaction[Any]) -> Sequence[str]:
     """Return the values chosen in a menu."""
     data: Mapping[str, Any] = interaction.data or {}
     return data.get("values", ())

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import alerts
-from bot.alerts import Alerts
+from bot import gateway
+from bot.gateway import Alerts
 from core.errors import StorageError
 from core.redact import Redactor
 from core.supervisor import Supervisor
@@ -168,11 +168,11 @@ async def test_each_work_in_the_background_that_fails_is_told(studio: Studio) ->
 async def test_trouble_that_lasts_is_told_again_in_one_process(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "LOOK_AFTER", 0.0)
+    monkeypatch.setattr(gateway, "LOOK_AFTER", 0.0)
     owner = _Owner()
     await _trouble(studio, owner, 2)
     assert len(owner.sent) == 1
-    monkeypatch.setattr(alerts, "REMIND_AFTER", alerts.timedelta(0))
+    monkeypatch.setattr(gateway, "REMIND_AFTER", gateway.timedelta(0))
     await _trouble(studio, owner, 1)
     assert len(owner.sent) == 2
 
@@ -180,7 +180,7 @@ async def test_trouble_that_lasts_is_told_again_in_one_process(
 async def test_an_alert_that_was_not_sent_does_not_count_as_told(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "LOOK_AFTER", 0.0)
+    monkeypatch.setattr(gateway, "LOOK_AFTER", 0.0)
     owner = _Owner(closed=1)
     await _trouble(studio, owner, 2)
     assert owner.tries == 2 and len(owner.sent) == 1

@@ -155,7 +155,7 @@ async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Stud
 
 async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
     assert {
-        item for item in DYNAMIC_ITEMS if "job" in item.__discord_ui_compiled_template__.groupindex
+        item for item in DYNAMIC_ITEMS if "job_id" in item.__discord_ui_compiled_template__.groupindex
     } == ABOUT_A_JOB
     draft = await studio.members.add_draft(studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1})
     message = await posted(studio, buttons.DraftButton(draft, "yes"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.discord_api.gateway import AT_ONCE, DAY, REFILL, BudgetSpent, Connections
+from bot.gateway import AT_ONCE, DAY, REFILL, BudgetSpent, Connections
 
 LIMIT = 1000  # Discord's, in 24 hours
 

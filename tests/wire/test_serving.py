@@ -13,8 +13,8 @@ from typing import Any
 import discord
 import pytest
 
-from bot.discord_api.gateway import AT_ONCE, BudgetSpent, Connections, Serving
 from bot.discord_api.session import KeptSessions
+from bot.gateway import AT_ONCE, BudgetSpent, Connections, Serving
 from core.errors import AtelierError
 from core.settings import load_settings
 from tests.wire.discord import TOKEN
