@@ -37,7 +37,7 @@ from core.tracing import Tracing, time_of
 from jobs.admission import Limits, films_fit, is_film
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
-from jobs.inputs import Incoming, concluded, hear, lent, see
+from jobs.inputs import Incoming, conclude, hear_answer, lend_inputs, see_text
 from jobs.results import CUT_OFF, RETRY_PAUSES, Outcomes, Saving
 from jobs.scheduling.eta import Estimate, Positions
 from jobs.scheduling.fairness import Takes, Waiting
@@ -289,7 +289,7 @@ def note_waited(tracing: Tracing, job: Job) -> None:
         tracing.note(job.id, "wait", *waited, lane=job.lane.value)
 
 
-def running(tracing: Tracing, live: ActiveJob) -> AbstractContextManager[str]:
+def run_span(tracing: Tracing, live: ActiveJob) -> AbstractContextManager[str]:
     """Take the block for a job's run on its device; give its ``traceparent``."""
     return tracing.span(live.job.id, "run", device=live.device, attempt=live.job.attempts)
 
@@ -574,7 +574,7 @@ class Dispatcher:
         job = live.job
         try:
             try:
-                with running(self.tracing, live) as live.traceparent:
+                with run_span(self.tracing, live) as live.traceparent:
                     outcome = await self._on_device(live)
             finally:
                 live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
@@ -584,7 +584,7 @@ class Dispatcher:
             if isinstance(outcome, Done):
                 self.last_step = self.last_sign
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
-                await self._outcomes.end(live, concluded(live, outcome))
+                await self._outcomes.end(live, conclude(live, outcome))
         except NotYet as error:
             await self._outcomes.wait_on(live, str(error))
         except Exception:  # the last net: the row must not stay "running" for ever
@@ -616,7 +616,7 @@ class Dispatcher:
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         async with AsyncExitStack() as stack:
-            handing = partial(lent, live, folder, self.database, self.files)
+            handing = partial(lend_inputs, live, folder, self.database, self.files)
             try:
                 run = await self.saving.until_there(lambda: stack.enter_async_context(handing()))
             except FilesAway:  # and we stop: the row has been given back
@@ -639,10 +639,10 @@ class Dispatcher:
         if isinstance(message, Step):
             self.last_step = now
             if message.seen:
-                see(live, message.seen)
+                see_text(live, message.seen)
                 return self._stop_refused(live)
             self.steps += 1
-            text = hear(live, message.text) if message.text else ""
+            text = hear_answer(live, message.text) if message.text else ""
             self._stop_refused(live)
             shown = (message.preview, message.box, text, message.doing)
             event = live.progress = Progress(message.step, message.total, *shown)

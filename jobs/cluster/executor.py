@@ -19,9 +19,8 @@ from typing import Any
 
 from core.errors import BusAway, BusError, WireError
 from core.supervisor import Supervisor
-from jobs.cluster import agent
-from jobs.cluster.file_transfer import Lending, Receiving
-from jobs.cluster.hosts import Handed, Seen, order_of
+from jobs.cluster import remote_worker
+from jobs.cluster.file_transfer import FileLender, FileReceiver
 from jobs.cluster.nats import Bus, Message, OtherVersion
 from jobs.cluster.protocol import (
     BEAT_MOST,
@@ -41,13 +40,14 @@ from jobs.cluster.protocol import (
     Timing,
     put_together,
 )
+from jobs.cluster.registry import DeviceRegistry, RunInFlight, order_of
 from jobs.executors.base import SEPARATOR, Device, Lease, Lost, Outcome, Report, host_of
-from jobs.executors.local import Comparing
+from jobs.executors.local import VectorComparer
 from jobs.queue import Queue
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Nearest, Question, Run, Stopped
 
 
-async def outcome_of(final: Final, run: Run, receiving: Receiving) -> Outcome:
+async def outcome_of(final: Final, run: Run, receiving: FileReceiver) -> Outcome:
     """Return how ``run`` ended; its files are in its folder then. Lost where that can't be told."""
     if final.done is None:
         outcome: Stopped | Broke | Lost | None = final.stopped or final.broke or final.lost
@@ -97,11 +97,11 @@ class BusExecutor:
         self._bus, self._timing = bus, timing or Timing()
         self._clip = clip
         self._name = secrets.token_hex(16)
-        self._seen = Seen(self._timing, models)
-        self._hosts, self._runs = self._seen.hosts, self._seen.runs
+        self._registry = DeviceRegistry(self._timing, models)
+        self._hosts, self._runs = self._registry.hosts, self._registry.runs
         self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
         self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
-        self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
+        self._lender, self._receiver, self._comparer = FileLender(), FileReceiver(scratch), VectorComparer()
         self._changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
         self._hearing: list[Callable[[], Awaitable[None]]] = []  # what ends each
@@ -113,13 +113,13 @@ class BusExecutor:
     @property
     def devices(self) -> Sequence[Device]:
         """The devices of all hosts that were heard of."""
-        return self._seen.devices
+        return self._registry.devices
 
     def free(self) -> Mapping[str, int]:
         """Return the free slots of the devices that have any."""
         if self._stopping or not self._bus.is_up:
             return {}
-        now, free = monotonic(), self._seen.free
+        now, free = monotonic(), self._registry.free
         self._resting = {host: until for host, until in self._resting.items() if until > now}
         if not self._resting:
             return free
@@ -167,7 +167,7 @@ class BusExecutor:
         """Begin to hear of hosts. ``changed`` is called when slots or states change."""
         self._changed = changed
         await self._listen()
-        await asyncio.to_thread(self._receiving.clear)
+        await asyncio.to_thread(self._receiver.clear)
         self._complete = True  # from here on, a run that isn't known is nobody's
         self._tasks = [
             asyncio.create_task(Supervisor().forever("holds", self._hold_for_ever), name="holds"),
@@ -182,8 +182,8 @@ class BusExecutor:
             await bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat),
             await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
             await bus.serve("done.*", Final, self._hear_final),
-            await bus.serve("file.*", Fetch, self._lending.answer),
-            await bus.serve("put.*", Put, self._receiving.answer),
+            await bus.serve("file.*", Fetch, self._lender.answer),
+            await bus.serve("put.*", Put, self._receiver.answer),
         ]
 
     async def stop(self) -> None:
@@ -197,7 +197,7 @@ class BusExecutor:
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
         for end in self._hearing:  # the next process hears the rest
             await end()
-        await self._comparing.close()
+        await self._comparer.close()
 
     # Runs
 
@@ -208,13 +208,13 @@ class BusExecutor:
         if host is None or host.is_down or self._stopping:
             return Lost(run.job_id, f"{name} isn't heard of", untouched=True)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        handed = Handed(run, name, own, report, outcome)
+        handed = RunInFlight(run, name, own, report, outcome)
         self._runs.add(handed)
-        self._receiving.expect(run.token, name)
+        self._receiver.expect(run.token, name)
         try:
             instance = host.beat.instance if host.beat is not None else ""
             order, paths = await asyncio.to_thread(order_of, run, own, self._name, instance)
-            with self._lending.lent(run.token, name, paths):
+            with self._lender.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
                     if holding.digest != order.digest:
                         self._abandon(run.token, name)
@@ -228,7 +228,7 @@ class BusExecutor:
             self._runs.leave(handed)
             self._changed()
 
-    async def _order(self, handed: Handed, say: Callable[..., Awaitable[Taken]]) -> None:
+    async def _order(self, handed: RunInFlight, say: Callable[..., Awaitable[Taken]]) -> None:
         """Say it until the host has taken it, or is given up: twice the same is one run there."""
         while not handed.outcome.done():
             try:
@@ -259,7 +259,7 @@ class BusExecutor:
         """Note that a run's end is written down: its host may forget it."""
         for handed in self._runs.settle(job_id):
             self._say_hold(handed.host)
-            self._do(self._receiving.drop(handed.token))
+            self._do(self._receiver.drop(handed.token))
 
     def forget(self, names: Sequence[str]) -> None:
         """Ask every host to give up what it keeps of these jobs and pictures."""
@@ -270,26 +270,26 @@ class BusExecutor:
     async def ask(self, question: Question) -> Answered | Declined:
         """Ask the host that is ready and has the least to do; vectors are compared here."""
         if isinstance(question, Nearest):
-            return await self._comparing.ask(question)
+            return await self._comparer.ask(question)
         ready = [host for host in self._hosts if any(one.state == "ready" for one in host.devices({}))]
         if not ready or not self._bus.is_up:
             return Declined(question.question_id, "no host is ready")
         host = min(ready, key=lambda host: len(host.runs))
         try:
-            names = await agent.named(agent.paths_of(question))
-            ask = agent.asked(question.question_id, question, names, self._clip)
+            names = await remote_worker.hash_files(remote_worker.paths_of(question))
+            ask = remote_worker.ask_of(question.question_id, question, names, self._clip)
             paths = {sha256: Path(path) for path, sha256 in names.items()}
-            with self._lending.lent(question.question_id, host.name, paths):
+            with self._lender.lent(question.question_id, host.name, paths):
                 reply = await self._bus.request(f"ask.{host.name}", ask, Reply, patience=ASK_PATIENCE)
         except (BusError, OSError) as error:
             return Declined(question.question_id, str(error))
-        return agent.answer_of(question, reply)
+        return remote_worker.answer_of(question, reply)
 
     # What hosts say
 
     def _hear_beat(self, beat: Beat, subject: str) -> None:
         name = subject.partition(".")[2]
-        before = self._seen.devices_of(name)
+        before = self._registry.devices_of(name)
         process = self._hosts.hear(name, beat, monotonic())
         if process == "new":
             self._lose(name, ANEW, taken_only=True)
@@ -298,7 +298,7 @@ class BusExecutor:
         host = self._hosts.get(name)
         assert host is not None and host.beat is not None
         if process == "beside":
-            if self._seen.devices_of(name) != before:
+            if self._registry.devices_of(name) != before:
                 self._changed()
             return
         for token in [token for token in host.runs if token in self._abandoned]:
@@ -307,7 +307,7 @@ class BusExecutor:
         for token in self._hosts.missing(host, ours):
             ours[token].end(Lost(ours[token].run.job_id, f"{name} has no such job", untouched=True))
         self._heard.set()
-        if self._seen.devices_of(name) != before:  # most signs of life say nothing new
+        if self._registry.devices_of(name) != before:  # most signs of life say nothing new
             self._changed()
 
     def _unread_beat(self, error: WireError, subject: str) -> None:
@@ -341,7 +341,7 @@ class BusExecutor:
             return Heard("gone")
         async with handed.lock:
             if not handed.outcome.done():
-                handed.end(await outcome_of(final, handed.run, self._receiving))
+                handed.end(await outcome_of(final, handed.run, self._receiver))
         return Heard("kept", self._name)
 
     # Silence
@@ -419,7 +419,7 @@ class BusExecutor:
         task.add_done_callback(self._doing.discard)
 
 
-SUBJECT = "queue.load"
+LOAD_SUBJECT = "queue.load"
 
 
 class AskLoad(Message, frozen=True):
@@ -442,13 +442,13 @@ class Load(Message, frozen=True):
     machines: tuple[Machine, ...]
 
 
-async def answer_for_ever(bus: Bus, queue: Queue) -> None:
+async def answer_load(bus: Bus, queue: Queue) -> None:
     """Answer whoever asks, until this is cancelled."""
 
     async def answer(asked: AskLoad, subject: str) -> Load:
         return load_of(queue)
 
-    end = await bus.serve(SUBJECT, AskLoad, answer, most=SMALL)
+    end = await bus.serve(LOAD_SUBJECT, AskLoad, answer, most=SMALL)
     try:
         await asyncio.Event().wait()
     finally:

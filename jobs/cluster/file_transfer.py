@@ -25,7 +25,7 @@ class _Lent:
     paths: Mapping[str, Path]
 
 
-class Lending:
+class FileLender:
     """Files that runs and questions were handed out with."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class _Coming:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Receiving:
+class FileReceiver:
     """What runs have made and put before their answer, in a folder below ``root`` for each."""
 
     def __init__(self, root: Path) -> None:

@@ -30,21 +30,21 @@ import msgspec
 from core.errors import BusAway, BusError, WireError
 from core.settings import Settings
 
-MOST = 64 * 2**10  # bytes of a file
+CREDENTIALS_MOST = 64 * 2**10  # bytes of a file
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
 _USER = re.compile(r"([A-Za-z0-9_-]{1,63}):(\S+)")
-FORMS = (
+CREDENTIALS_FORMS = (
     "BUS_CREDS takes user:password, user:seed of an nkey, a seed alone, NATS's credentials, or the path of a"
     " file with one"
 )
-CREDENTIALS_NEEDS = (
+NEEDS_NKEYS = (
     "BUS_CREDS holds {what}, which takes the package nkeys: make setup EXTRAS=nkeys. Without it"
     " BUS_CREDS takes user:password."
 )
 
 
 @dataclass(frozen=True)
-class Known:
+class Credentials:
     """user: the name on the bus, "" where only the server knows it: then it is the node's. options: of the
     client."""
 
@@ -52,53 +52,53 @@ class Known:
     options: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-def credentials(text: str) -> Known:
+def read_credentials(text: str) -> Credentials:
     """Return what ``text`` says, or the file that it names. Raises BusError."""
     if not text:
-        return Known()
+        return Credentials()
     found = _read(text)
     if found is not None:
         return found
     try:
         with Path(text).expanduser().open("rb") as file:
-            held = file.read(MOST).decode().strip()
+            held = file.read(CREDENTIALS_MOST).decode().strip()
     except (OSError, ValueError) as error:
-        raise BusError(f"{FORMS}; it can't be read: {type(error).__name__}") from error
+        raise BusError(f"{CREDENTIALS_FORMS}; it can't be read: {type(error).__name__}") from error
     found = _read(held)
     if found is None:
-        raise BusError(f"{FORMS}; the file holds none of them")
+        raise BusError(f"{CREDENTIALS_FORMS}; the file holds none of them")
     return found
 
 
-def _read(text: str) -> Known | None:
+def _read(text: str) -> Credentials | None:
     if "-----BEGIN NATS USER JWT-----" in text:
         _check_nkeys("NATS's credentials")
         from nats.aio.client import RawCredentials
 
-        return Known(options={"user_credentials": RawCredentials(text)})
+        return Credentials(options={"user_credentials": RawCredentials(text)})
     if _SEED.fullmatch(text):
         return _by_seed("", text)
     if (pair := _USER.fullmatch(text)) is not None:
         if _SEED.fullmatch(pair[2]):
             return _by_seed(pair[1], pair[2])
-        return Known(pair[1], {"user": pair[1], "password": pair[2]})
+        return Credentials(pair[1], {"user": pair[1], "password": pair[2]})
     return None
 
 
-def _by_seed(user: str, seed: str) -> Known:
+def _by_seed(user: str, seed: str) -> Credentials:
     """A program that signs what the server sends it. The server isn't told ``user``: its rights are the
     key's, and name the subjects that answers come by."""
     _check_nkeys("an nkey's seed")
-    return Known(user, {"nkeys_seed_str": seed})
+    return Credentials(user, {"nkeys_seed_str": seed})
 
 
 def _check_nkeys(what: str) -> None:
     if importlib.util.find_spec("nkeys") is None:
-        raise BusError(CREDENTIALS_NEEDS.format(what=what))
+        raise BusError(NEEDS_NKEYS.format(what=what))
 
 
 VERSION = 3  # of all messages; programs of two versions exchange none
-MESSAGES_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
+MESSAGE_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -121,7 +121,7 @@ def _plain(value: object) -> str:
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 
 
-def encode(message: Message, most: int = MESSAGES_MOST) -> bytes:
+def encode_message(message: Message, most: int = MESSAGE_MOST) -> bytes:
     """Return a message as bytes. Raises WireError when these are more than ``most``, or when it can't be
     written."""
     buffer = bytearray((VERSION,))
@@ -134,7 +134,7 @@ def encode(message: Message, most: int = MESSAGES_MOST) -> bytes:
     return bytes(buffer)
 
 
-def decode(data: bytes, kind: type[T], most: int = MESSAGES_MOST) -> T:
+def decode_message(data: bytes, kind: type[T], most: int = MESSAGE_MOST) -> T:
     """Return the message that ``data`` is. kind: a class of messages, or a union of some. Raises WireError,
     OtherVersion for one of a program of another version."""
     if not data or len(data) > most:
@@ -159,7 +159,7 @@ BUFFER = 64 * 2**20  # bytes that may wait for a slow line
 SLOW = 64 * 2**20  # bytes that wait for a subscription's reader; then messages are dropped
 TOLD_EVERY = 60.0  # seconds between two lines in the log about the same trouble
 AT_ONCE = 16  # questions of one subscription that are answered beside each other
-NEEDS = "BUS_URL needs: make setup EXTRAS=scale"
+NEEDS_SCALE = "BUS_URL needs: make setup EXTRAS=scale"
 T = TypeVar("T", bound=Message)
 Hear = Callable[[T, str], None]
 Answer = Callable[[T, str], Awaitable[Message | None]]
@@ -204,7 +204,7 @@ class Bus:
     @property
     def most(self) -> int:
         """Bytes of the largest message that the server takes."""
-        return min(MESSAGES_MOST, self._client.max_payload)
+        return min(MESSAGE_MOST, self._client.max_payload)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` whenever the connection is lost or there again."""
@@ -213,7 +213,7 @@ class Bus:
     async def publish(self, subject: str, message: Message) -> bool:
         """Send a message to whoever listens; False when there is no connection: then it is dropped. Raises
         WireError when it is too large."""
-        data = encode(message, self.most)
+        data = encode_message(message, self.most)
         if not self.is_up:
             return False
         try:
@@ -226,14 +226,14 @@ class Bus:
     async def request(self, subject: str, message: Message, kind: type[T], *, patience: float) -> T:
         """Send a message and return its answer. patience: seconds. Raises BusAway without an answer,
         WireError when one of the two is no message."""
-        data = encode(message, self.most)
+        data = encode_message(message, self.most)
         if not self.is_up:
             raise BusAway(f"the bus is away, so {subject} could not be asked")
         try:
             answer = await self._client.request(self._full(subject), data, timeout=patience)
         except Exception as error:
             raise BusAway(f"no answer from {subject}: {type(error).__name__}") from error
-        return decode(answer.data, kind)
+        return decode_message(answer.data, kind)
 
     async def listen(
         self,
@@ -241,7 +241,7 @@ class Bus:
         kind: type[T],
         hear: Hear[T],
         *,
-        most: int = MESSAGES_MOST,
+        most: int = MESSAGE_MOST,
         unread: Callable[[WireError, str], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Call ``hear`` with each message of a subject, and the subject; return what ends that. ``*`` in the
@@ -250,7 +250,7 @@ class Bus:
         async def take(raw: Any) -> None:
             short = raw.subject[len(self._prefix) + 1 :]
             try:
-                message = decode(raw.data, kind, most)
+                message = decode_message(raw.data, kind, most)
             except WireError as error:
                 self._unread(error, short, unread)
                 return
@@ -267,7 +267,7 @@ class Bus:
         kind: type[T],
         answer: Answer[T],
         *,
-        most: int = MESSAGES_MOST,
+        most: int = MESSAGE_MOST,
         at_once: int = AT_ONCE,
     ) -> Callable[[], Awaitable[None]]:
         """Answer each message of a subject with what ``answer`` returns, None = not at all; return what ends
@@ -278,7 +278,7 @@ class Bus:
             try:
                 said = await answer(message, short)
                 if said is not None and raw.reply and self.is_up:
-                    await self._client.publish(raw.reply, encode(said, self.most))
+                    await self._client.publish(raw.reply, encode_message(said, self.most))
             except Exception:  # whatever one question does, the next one is answered
                 log.exception("a question of %s can't be answered", short)
             finally:
@@ -287,7 +287,7 @@ class Bus:
         async def take(raw: Any) -> None:
             short = raw.subject[len(self._prefix) + 1 :]
             try:
-                message = decode(raw.data, kind, most)
+                message = decode_message(raw.data, kind, most)
             except WireError as error:
                 self._unread(error, short, None)
                 return
@@ -425,8 +425,8 @@ async def connected(settings: Settings, name: str = "") -> AsyncIterator[Bus]:
     try:
         from nats.aio.client import Client  # here: nobody else needs it
     except ModuleNotFoundError as error:
-        raise BusError(NEEDS) from error
-    known = credentials(settings.bus_creds)
+        raise BusError(NEEDS_SCALE) from error
+    known = read_credentials(settings.bus_creds)
     client = Client()
     me = known.user or settings.node
     opened = Bus(client, settings.bus_prefix, me)

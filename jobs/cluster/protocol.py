@@ -231,7 +231,7 @@ class Reply(Message, frozen=True):
 EVERY = 0.25  # seconds between two steps that show nothing new
 
 
-class Telling:
+class StepReports:
     """Passes on what a run reports, the newest step of those that come close together. tell: sends it.
     drawn: steps that it reported."""
 
@@ -284,7 +284,7 @@ class Made:
 def taken_apart(output: Output, inline: int = INLINE) -> tuple[Output, tuple[str, ...], list[Made]]:
     """Return an output for a message of about ``inline`` bytes, what it refers to by SHA-256 (see ``Final``),
     and what has to be put before it. Reads files, so it blocks. Raises OSError."""
-    pictures, paths = list(pictures_of(output)), list(_paths(output))
+    pictures, paths = list(output_pictures(output)), list(_paths(output))
     small = set[int]()
     for index in sorted(range(len(pictures)), key=lambda index: len(pictures[index].data)):
         inline -= len(pictures[index].data)
@@ -301,7 +301,7 @@ def taken_apart(output: Output, inline: int = INLINE) -> tuple[Output, tuple[str
         sent.append(sha256)
         pictures[index] = replace(picture, data=b"")
     for name in paths:
-        sha256, size = hashed(Path(name))
+        sha256, size = hash_file(Path(name))
         made.append(Made(sha256, size, path=name))
         sent.append(sha256)
     return _with(output, pictures, [Path(name).name for name in paths]), tuple(sent), made
@@ -313,7 +313,7 @@ def put_together(
     """Return the output that ``taken_apart`` took apart. read: the bytes that were put for a SHA-256. take:
     SHA-256 and a file's name to the path where that file is then. Raises WireError when ``sent`` doesn't fit,
     and what both raise."""
-    pictures, paths = list(pictures_of(output)), list(_paths(output))
+    pictures, paths = list(output_pictures(output)), list(_paths(output))
     if len(sent) != len(pictures) + len(paths):
         raise WireError(f"{len(sent)} parts are named for {len(pictures)} pictures and {len(paths)} files")
     for index, (picture, sha256) in enumerate(zip(pictures, sent, strict=False)):
@@ -323,14 +323,14 @@ def put_together(
     return _with(output, pictures, [take(sha256, name) for name, sha256 in names])
 
 
-def hashed(path: Path) -> tuple[str, int]:
+def hash_file(path: Path) -> tuple[str, int]:
     """Return the SHA-256 of a file and its size in bytes. Raises OSError."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()
 
 
-def pictures_of(output: Output) -> Iterator[Picture]:
+def output_pictures(output: Output) -> Iterator[Picture]:
     """Yield the pictures of an output: its own, the grid, the posters of films."""
     yield from output.pictures
     if output.grid is not None:
@@ -382,7 +382,7 @@ class Timing:
 
 
 @dataclass
-class Held:
+class RunLease:
     """Who waits for a run. Times are monotonic seconds."""
 
     timing: Timing
@@ -420,7 +420,7 @@ class Held:
         return monotonic() - self.renewed_at > self.timing.kept
 
 
-def digest(config: WorkerConfig) -> str:
+def models_digest(config: WorkerConfig) -> str:
     """Return what is equal on machines that answer a job alike. Folders may lie elsewhere: their weights
     count. Reads the ends of files of weights, so it blocks."""
     named = {

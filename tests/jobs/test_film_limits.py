@@ -24,7 +24,7 @@ from jobs.admission import (
     seconds_of,
     sides_of,
 )
-from jobs.executors.worker_process import Pulse, Running, SlowestSteps, Timeouts
+from jobs.executors.worker_process import Pulse, SlowestSteps, Timeouts, WorkerRun
 from jobs.queue import Queue
 from jobs.scheduling.fairness import Waiting, cost_key
 from tests.jobs import film_worker
@@ -193,8 +193,8 @@ async def test_a_film_whose_room_others_take_meanwhile_fails_with_the_reason(sma
 # How long a worker may be silent
 
 
-def _running(request: object, *steps: float) -> Running:
-    run = Running(lambda message: None, None, 0.0, 0.0, cost_key(request))
+def _running(request: object, *steps: float) -> WorkerRun:
+    run = WorkerRun(lambda message: None, None, 0.0, 0.0, cost_key(request))
     now = 0.0
     for seconds in steps:
         now += seconds

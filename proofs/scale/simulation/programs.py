@@ -56,7 +56,7 @@ async def bot(
         async with asyncio.TaskGroup() as group:
             group.create_task(notes.sample_for_ever([bus], lambda: _counts(queue, executor), slow))
             process.configure_gc()  # as the bot's process does
-            group.create_task(process.collect(lambda: True))
+            group.create_task(process.collect_garbage(lambda: True))
             ready()
             group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
 

@@ -40,7 +40,6 @@ from jobs.cluster.protocol import (
     Final,
     ForgetAll,
     Heard,
-    Held,
     Hold,
     Holding,
     Made,
@@ -49,13 +48,14 @@ from jobs.cluster.protocol import (
     Piece,
     Put,
     Reply,
+    RunLease,
+    StepReports,
     StopRun,
     Stored,
     Taken,
-    Telling,
     Timing,
-    hashed,
-    pictures_of,
+    hash_file,
+    output_pictures,
     taken_apart,
 )
 from jobs.executors.base import Device, Executor, Lost, Outcome
@@ -78,7 +78,7 @@ from vision.protocol import (
 )
 
 AHEAD = 4  # parts that are asked for at once
-FETCHING_PATIENCE = 10.0  # seconds for a part
+PART_PATIENCE = 10.0  # seconds for a part
 PAUSE = 1.0  # seconds before another try
 
 
@@ -86,7 +86,7 @@ class Gone(BusError):
     """The bot doesn't lend a file, or takes none: the run isn't wanted any more."""
 
 
-class Fetching:
+class FileFetcher:
     """Gets files from the store of FILES_URL, where the host has set one, else from the bot. cache: where
     they lie then."""
 
@@ -154,9 +154,7 @@ class Fetching:
         asked = Fetch(token, sha256, offset)
         while True:
             try:
-                piece = await self._bus.request(
-                    f"file.{self._host}", asked, Piece, patience=FETCHING_PATIENCE
-                )
+                piece = await self._bus.request(f"file.{self._host}", asked, Piece, patience=PART_PATIENCE)
                 break
             except BusAway:  # the run's lease ends this
                 await asyncio.sleep(PAUSE)
@@ -172,7 +170,7 @@ class Fetching:
                 at = max(0, offset)
                 data = one.data[at : at + CHUNK] if one.data else await asyncio.to_thread(_read, one, at)
                 put = Put(token, one.sha256, one.size, at, data)
-                stored = await self._bus.request(f"put.{self._host}", put, Stored, patience=FETCHING_PATIENCE)
+                stored = await self._bus.request(f"put.{self._host}", put, Stored, patience=PART_PATIENCE)
                 if stored.next < 0:
                     raise Gone("what a run has made isn't taken")
                 offset = stored.next
@@ -190,7 +188,7 @@ def _read(made: Made, at: int) -> bytes:
         return file.read(CHUNK)
 
 
-QUESTIONS_PATIENCE = 120.0  # seconds for a question and its pictures
+QUESTION_PATIENCE = 120.0  # seconds for a question and its pictures
 CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -209,16 +207,16 @@ def with_paths(question: Question, paths: Mapping[str, str]) -> Question:
     return replace(question, path=paths[question.path])
 
 
-async def named(paths: tuple[str, ...]) -> dict[str, str]:
+async def hash_files(paths: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of each file, by path. What lies in a store is called so. Raises OSError."""
     return {path: await asyncio.to_thread(_name, Path(path)) for path in paths}
 
 
 def _name(path: Path) -> str:
-    return path.stem if _SHA256.fullmatch(path.stem) else hashed(path)[0]
+    return path.stem if _SHA256.fullmatch(path.stem) else hash_file(path)[0]
 
 
-def asked(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
+def ask_of(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
     """Return a question as a message. names: SHA-256 of its files, by path. clip: the model of vectors as it
     is called here. Raises WireError for a question that no other machine can answer."""
     files = {sha256: Path(path).suffix[1:].lower() or "png" for path, sha256 in names.items()}
@@ -234,14 +232,14 @@ def asked(token: str, question: Question, names: Mapping[str, str], clip: str) -
     raise WireError("vectors are compared where their file is")
 
 
-async def answered(ask: Ask, fetching: Fetching, executor: Executor, clip: str) -> Reply:
+async def answer_question(ask: Ask, fetching: FileFetcher, executor: Executor, clip: str) -> Reply:
     """Have a question answered by a worker of this machine. clip: the model of vectors as it is called
     here."""
     question = ask.embed or ask.select or ask.check or ask.measure
     if question is None or not set(paths_of(question)) <= ask.files.keys():
         return Reply(declined="that is no question")
     try:
-        async with asyncio.timeout(QUESTIONS_PATIENCE), fetching.lent(ask.token, ask.files) as paths:
+        async with asyncio.timeout(QUESTION_PATIENCE), fetching.lent(ask.token, ask.files) as paths:
             local = with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
             if isinstance(local, Embed) and local.model == CLIP:
                 local = replace(local, model=clip)
@@ -285,15 +283,15 @@ def answer_of(question: Question, reply: Reply) -> Answered | Declined:
 
 
 LEFT_FOR = 86_400.0  # seconds that what a job has written is kept for its next try
-PATIENCE, SLOWEST = 3.0, 250_000  # seconds for the answer to a run's end, and bytes in each one more
+END_PATIENCE, SLOWEST = 3.0, 250_000  # seconds for the answer to a run's end, and bytes in each one more
 
 
-class Work:
+class RunInHand:
     """A run in an agent's hands. over: it has ended; what is left is to tell so."""
 
     task: asyncio.Task[None]
 
-    def __init__(self, order: Order, held: Held, telling: Telling, executor: Executor) -> None:
+    def __init__(self, order: Order, held: RunLease, telling: StepReports, executor: Executor) -> None:
         self.order, self.held, self.telling, self._executor = order, held, telling, executor
         self.over = False
         self.why: str | None = None  # it was given up
@@ -317,7 +315,7 @@ class Work:
         self.why = self.why or why
         self.cancel()
 
-    async def do(self, older: Sequence[Work], fetching: Fetching, folder: Path) -> Outcome:
+    async def do(self, older: Sequence[RunInHand], fetching: FileFetcher, folder: Path) -> Outcome:
         """Return how it ended. older: runs of the same job, which end first. folder: where it writes."""
         order = self.order
         try:
@@ -351,7 +349,7 @@ class Work:
         return self._stopped() if given_up or isinstance(outcome, Stopped) else outcome
 
     async def _prepare(
-        self, stack: AsyncExitStack, older: Sequence[Work], fetching: Fetching, folder: Path
+        self, stack: AsyncExitStack, older: Sequence[RunInHand], fetching: FileFetcher, folder: Path
     ) -> dict[str, Path]:
         """Return the files that it needs, once older runs of the same job have ended."""
         for work in older:
@@ -370,7 +368,7 @@ class Work:
         return Stopped(self.order.job_id)
 
 
-class Working:
+class Runner:
     """Begins runs and sees them through. root: holds a folder for each job that writes files."""
 
     def __init__(
@@ -378,7 +376,7 @@ class Working:
         bus: Bus,
         host: str,
         executor: Executor,
-        fetching: Fetching,
+        fetching: FileFetcher,
         root: Path,
         say: Callable[[str, News], None],
         timing: Timing,
@@ -388,16 +386,16 @@ class Working:
         self.steps = 0  # of all runs that are over
         self.ends: Counter[str] = Counter()  # of runs, by what they ended with
 
-    def begin(self, order: Order, held: Held, older: Sequence[Work]) -> Work:
+    def begin(self, order: Order, held: RunLease, older: Sequence[RunInHand]) -> RunInHand:
         """Begin a run, once ``older`` ones of its job have ended."""
         subject = f"job.{order.job_id}"
-        telling = Telling(order.token, lambda news: self._say(subject, news))
-        work = Work(order, held, telling, self._executor)
+        telling = StepReports(order.token, lambda news: self._say(subject, news))
+        work = RunInHand(order, held, telling, self._executor)
         name = f"job {order.job_id}"
         work.task = asyncio.create_task(self._see_through(work, older), name=name)
         return work
 
-    async def _see_through(self, work: Work, older: Sequence[Work]) -> None:
+    async def _see_through(self, work: RunInHand, older: Sequence[RunInHand]) -> None:
         order, folder = work.order, self._root / work.order.job_id
         try:
             outcome = await work.do(older, self._fetching, folder)
@@ -419,10 +417,10 @@ class Working:
             if order.folder is not None and not kept:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _tell(self, work: Work, outcome: Outcome) -> None:
+    async def _tell(self, work: RunInHand, outcome: Outcome) -> None:
         """Say how a run ended until a bot has written it down, or doesn't want to know."""
         final, made = await self._final(work.order, outcome)
-        patience = PATIENCE + _size_of(outcome) / SLOWEST
+        patience = END_PATIENCE + _size_of(outcome) / SLOWEST
         while not work.held.unnamed:
             if work.held.told:  # a bot has it and will write it down
                 await asyncio.sleep(min(0.2, self._timing.again))
@@ -475,7 +473,7 @@ class Working:
 
 def _size_of(outcome: Outcome) -> int:
     """About how many bytes the pictures of an end have in its message."""
-    pictures = pictures_of(outcome.output) if isinstance(outcome, Done) else ()
+    pictures = output_pictures(outcome.output) if isinstance(outcome, Done) else ()
     return min(INLINE, sum(len(picture.data) for picture in pictures))
 
 
@@ -503,7 +501,7 @@ QUEUED = 2000  # signs of life that wait to be sent; the oldest are of no use by
 
 
 @dataclass(frozen=True)
-class Known:
+class Identity:
     """What an agent says of itself. models: digest of what it draws with. release: of the program. clip: its
     model of vectors."""
 
@@ -513,15 +511,15 @@ class Known:
     clip: str = ""
 
 
-class Agent:
+class RemoteWorker:
     """``executor``: of the workers of this machine. root: folder of what jobs write."""
 
     def __init__(
         self,
         bus: Bus,
-        known: Known,
+        known: Identity,
         executor: Executor,
-        fetching: Fetching,
+        fetching: FileFetcher,
         root: Path,
         *,
         checkpoints: Path | None = None,
@@ -529,10 +527,10 @@ class Agent:
     ) -> None:
         self._bus, self._known, self._executor = bus, known, executor
         self._timing = timing or Timing()
-        self._working = Working(bus, known.host, executor, fetching, root, self._say, self._timing)
+        self._working = Runner(bus, known.host, executor, fetching, root, self._say, self._timing)
         self._fetching, self._checkpoints = fetching, checkpoints
         self._instance = secrets.token_hex(16)
-        self._runs: dict[str, Work] = {}  # token → run
+        self._runs: dict[str, RunInHand] = {}  # token → run
         self._bot = ""
         self._draining = self._shares_name = False
         self._changed = asyncio.Event()
@@ -541,7 +539,7 @@ class Agent:
         self._deleting: set[asyncio.Task[None]] = set()
 
     @property
-    def runs(self) -> Collection[Work]:
+    def runs(self) -> Collection[RunInHand]:
         """What it has in hand."""
         return self._runs.values()
 
@@ -618,7 +616,7 @@ class Agent:
         if (reason := self._refusal(order)) is not None:
             return Taken(False, reason)
         older = [work for work in self.runs if work.order.job_id == order.job_id]
-        work = self._working.begin(order, Held(self._timing), older)
+        work = self._working.begin(order, RunLease(self._timing), older)
         self._runs[order.token] = work
         work.task.add_done_callback(lambda _: self._ended(order.token))
         log.info("job %s comes to %s", order.job_id, order.device)
@@ -680,7 +678,7 @@ class Agent:
                     path.unlink(missing_ok=True)
 
     async def _answer(self, ask: Ask, subject: str) -> Reply:
-        return await answered(ask, self._fetching, self._executor, self._known.clip)
+        return await answer_question(ask, self._fetching, self._executor, self._known.clip)
 
     # What it says
 

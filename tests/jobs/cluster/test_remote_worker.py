@@ -16,7 +16,7 @@ from core.events import Cancelled, Failed, Progress, Rendered
 from core.job import Origin, Status
 from core.requests import DescribeRequest
 from core.requests.video import VideoRequest
-from jobs.cluster.agent import Agent
+from jobs.cluster.remote_worker import RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
 from tests import nats
@@ -52,7 +52,7 @@ def hashes(result: Result | None) -> tuple[str, ...]:
     return (*(picture.sha256 for picture in result.pictures), result.grid.sha256)
 
 
-def idle(found: dict[str, Agent]) -> bool:
+def idle(found: dict[str, RemoteWorker]) -> bool:
     return not any(agent.runs for agent in found.values())
 
 
