@@ -25,9 +25,10 @@ from host.app import worker_configs
 from host.logs import set_up_logs
 from host.monitoring import answering, metrics_page, of_bus, of_devices
 from host.process import ServiceManager, stop_on_signals
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import models_digest
-from jobs.cluster.remote_worker import FileFetcher, Identity, RemoteWorker
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Health
 from storage.blobs import open_files

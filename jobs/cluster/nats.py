@@ -1,13 +1,10 @@
-"""A connection to the bus that mends itself: it may be made before there is a server, and outlives it.
+"""The bus: a connection that mends itself, may be made before there is a server and outlives it, who a
+program is there (BUS_CREDS), and how messages are written: one byte for the version, then named fields in
+MessagePack.
 
-Subjects here are without the studio's prefix: ``beat.h1`` is ``at.beat.h1`` on the server.
-
-Who a program is on the bus: what BUS_CREDS holds, as the client takes it.
-
-How messages are written: one byte for the version, then named fields in MessagePack.
-
-A message is decoded into the class that its reader expects there, each field by its type: what is unknown,
-missing, of another type or too large is refused. Nothing that is read can name code."""
+Subjects here are without the studio's prefix: ``beat.h1`` is ``at.beat.h1`` on the server. A message is
+decoded into the class that its reader expects, each field by its type: what is unknown, missing, of another
+type or too large is refused. Nothing that is read can name code."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,20 +72,14 @@ def _read(text: str) -> Credentials | None:
         from nats.aio.client import RawCredentials
 
         return Credentials(options={"user_credentials": RawCredentials(text)})
-    if _SEED.fullmatch(text):
-        return _by_seed("", text)
-    if (pair := _USER.fullmatch(text)) is not None:
-        if _SEED.fullmatch(pair[2]):
-            return _by_seed(pair[1], pair[2])
-        return Credentials(pair[1], {"user": pair[1], "password": pair[2]})
-    return None
-
-
-def _by_seed(user: str, seed: str) -> Credentials:
-    """A program that signs what the server sends it. The server isn't told ``user``: its rights are the
-    key's, and name the subjects that answers come by."""
-    _check_nkeys("an nkey's seed")
-    return Credentials(user, {"nkeys_seed_str": seed})
+    pair = _USER.fullmatch(text)
+    user, secret = (pair[1], pair[2]) if pair is not None else ("", text)
+    if _SEED.fullmatch(secret):
+        # The program signs what the server sends it. The server isn't told ``user``: its rights are the
+        # key's, and name the subjects that answers come by
+        _check_nkeys("an nkey's seed")
+        return Credentials(user, {"nkeys_seed_str": secret})
+    return Credentials(user, {"user": user, "password": secret}) if pair is not None else None
 
 
 def _check_nkeys(what: str) -> None:
@@ -113,12 +103,8 @@ class OtherVersion(WireError):
         self.version = version
 
 
-def _plain(value: object) -> str:
-    """What stands in a message for a value that MessagePack has no form for, as in the rows."""
-    return str(value)
-
-
-_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_encoder = msgspec.msgpack.Encoder(enc_hook=str)  # what MessagePack has no form for goes as in the rows
+_decoder = functools.cache(msgspec.msgpack.Decoder)
 
 
 def encode_message(message: Message, most: int = MESSAGE_MOST) -> bytes:
@@ -145,11 +131,6 @@ def decode_message(data: bytes, kind: type[T], most: int = MESSAGE_MOST) -> T:
         return _decoder(kind).decode(memoryview(data)[1:])
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"no {getattr(kind, '__name__', 'message')}: {error}") from error
-
-
-@functools.cache
-def _decoder(kind: Any) -> Any:
-    return msgspec.msgpack.Decoder(kind)
 
 
 RECONNECT_WAIT = 0.5  # seconds
@@ -247,19 +228,13 @@ class Bus:
         """Call ``hear`` with each message of a subject, and the subject; return what ends that. ``*`` in the
         subject stands for any word. most: bytes of a message. unread: is told of those that can't be read."""
 
-        async def take(raw: Any) -> None:
-            short = raw.subject[len(self._prefix) + 1 :]
-            try:
-                message = decode_message(raw.data, kind, most)
-            except WireError as error:
-                self._unread(error, short, unread)
-                return
+        async def take(message: T, raw: Any, short: str) -> None:
             try:
                 hear(message, short)
             except Exception:  # whatever one message does, the next one is heard
                 log.exception("a message of %s can't be dealt with", short)
 
-        return await self._subscribe(subject, take)
+        return await self._subscribe(subject, kind, take, most, unread)
 
     async def serve(
         self,
@@ -284,19 +259,13 @@ class Bus:
             finally:
                 places.release()
 
-        async def take(raw: Any) -> None:
-            short = raw.subject[len(self._prefix) + 1 :]
-            try:
-                message = decode_message(raw.data, kind, most)
-            except WireError as error:
-                self._unread(error, short, None)
-                return
+        async def take(message: T, raw: Any, short: str) -> None:
             await places.acquire()
             task = asyncio.create_task(reply(message, raw, short), name=f"answer to {short}")
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
 
-        return await self._subscribe(subject, take)
+        return await self._subscribe(subject, kind, take, most)
 
     async def until_up(self, patience: float) -> bool:
         """Wait until there is a connection; False when there is none after so many seconds."""
@@ -342,34 +311,44 @@ class Bus:
         return f"{self._prefix}.{subject}"
 
     async def _subscribe(
-        self, subject: str, take: Callable[[Any], Awaitable[None]]
+        self,
+        subject: str,
+        kind: type[T],
+        take: Callable[[T, Any, str], Awaitable[None]],
+        most: int,
+        unread: Callable[[WireError, str], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
-        wanted = _Wanted(self._full(subject), take)
+        async def read(raw: Any) -> None:
+            short = raw.subject[len(self._prefix) + 1 :]
+            try:
+                message = decode_message(raw.data, kind, most)
+            except WireError as error:
+                self.counts.unread += 1
+                if unread is not None:
+                    unread(error, short)
+                else:
+                    about = f"unread {short.partition('.')[0]}"
+                    self._tell(about, "a message of %s is dropped: %s", short, error)
+            else:
+                await take(message, raw, short)
+
+        async def end() -> None:
+            if wanted in self._wanted:
+                self._wanted.remove(wanted)
+                if wanted.handle is not None:
+                    with suppress(Exception):
+                        await wanted.handle.unsubscribe()
+
+        wanted = _Wanted(self._full(subject), read)
         self._wanted.append(wanted)
         if self.is_up:
             await self._subscribe_to(wanted)
-        return partial(self._unsubscribe, wanted)
+        return end
 
     async def _subscribe_to(self, wanted: _Wanted) -> None:
         wanted.handle = await self._client.subscribe(
             wanted.subject, cb=wanted.take, pending_msgs_limit=65_536, pending_bytes_limit=SLOW
         )
-
-    async def _unsubscribe(self, wanted: _Wanted) -> None:
-        if wanted in self._wanted:
-            self._wanted.remove(wanted)
-            if wanted.handle is not None:
-                with suppress(Exception):
-                    await wanted.handle.unsubscribe()
-
-    def _unread(self, error: WireError, subject: str, told: Callable[[WireError, str], None] | None) -> None:
-        self.counts.unread += 1
-        if told is not None:
-            told(error, subject)
-        else:
-            self._tell(
-                f"unread {subject.partition('.')[0]}", "a message of %s is dropped: %s", subject, error
-            )
 
     def _tell(self, about: str, line: str, *arguments: object) -> None:
         """Log a warning, unless one about the same was logged just before."""

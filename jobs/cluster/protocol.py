@@ -16,25 +16,20 @@ only the bot that claimed the job and the agent that has it know it. Files go by
 | ``file.<host>`` | agent | Fetch, answered by Piece |
 | ``put.<host>`` | agent | Put, answered by Stored |
 
-What of a run's signs of life goes over the bus: at most four steps a second, and every preview.
-
-What a run has made, taken apart for the bus and put together again: what is too large for one message goes
-in parts before it, by its SHA-256.
-
-How long an agent goes on with a run that no bot names any more. Pure.
-
-Whether two machines draw with the same models: a digest of what their settings name, by content."""
+Of a run's signs of life at most four steps a second are said, and every preview. What of a result is too
+large for one message goes in parts before it, by its SHA-256."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -43,13 +38,16 @@ from core.events import Output, Picture
 from jobs.cluster.nats import Message
 from jobs.executors.base import Device, Lost
 from vision.protocol import (
+    Answered,
     Broke,
     Check,
     Checked,
+    Declined,
     Embed,
     LoadingModel,
     Measure,
     Measured,
+    Question,
     Select,
     Selected,
     Step,
@@ -226,6 +224,70 @@ class Reply(Message, frozen=True):
     selected: Selected | None = None
     checked: Checked | None = None
     measured: tuple[Measured, ...] | None = None
+
+
+CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
+FIELDS = {  # a question's in Ask, its answer's in Reply
+    Embed: ("embed", "vectors"),
+    Select: ("select", "selected"),
+    Check: ("check", "checked"),
+    Measure: ("measure", "measured"),
+}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def paths_of(question: Question) -> tuple[str, ...]:
+    """Return the paths of the files that a question is about."""
+    return question.paths if isinstance(question, Embed | Check) else (question.path,)
+
+
+def with_paths(question: Question, paths: Mapping[str, str]) -> Question:
+    """Return a question about the files that ``paths`` has in the place of its own."""
+    if isinstance(question, Embed | Check):
+        return replace(question, paths=tuple(paths[path] for path in question.paths))
+    return replace(question, path=paths[question.path])
+
+
+async def hash_files(paths: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by path. What lies in a store is called so. Raises OSError."""
+    names = {path: Path(path).stem for path in paths}
+    for path, name in names.items():
+        if not _SHA256.fullmatch(name):
+            names[path], _ = await asyncio.to_thread(hash_file, Path(path))
+    return names
+
+
+def files_with_endings(paths: Mapping[str, str]) -> Wanted:
+    """Return what the files of these paths end in, by SHA-256."""
+    return {sha256: Path(path).suffix[1:].lower() or "png" for sha256, path in paths.items()}
+
+
+def ask_of(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
+    """Return a question as a message. names: SHA-256 of its files, by path. clip: the model of vectors as it
+    is called here. Raises WireError for a question that no other machine can answer."""
+    if type(question) not in FIELDS:
+        raise WireError("vectors are compared where their file is")
+    sent = with_paths(question, names)
+    if isinstance(sent, Embed) and clip and sent.model == clip:
+        sent = replace(sent, model=CLIP)
+    asked: dict[str, Any] = {FIELDS[type(sent)][0]: sent}
+    return Ask(token, files_with_endings({sha256: path for path, sha256 in names.items()}), **asked)
+
+
+def reply_of(question: Question, answer: Answered | Declined) -> Reply:
+    """Return an answer as a message."""
+    if isinstance(answer, Declined):
+        return Reply(declined=answer.reason)
+    told: dict[str, Any] = {FIELDS[type(question)][1]: answer.answer}
+    return Reply(**told)
+
+
+def answer_of(question: Question, reply: Reply) -> Answered | Declined:
+    """Return what a message says in answer to a question."""
+    found = getattr(reply, FIELDS[type(question)][1])
+    if found is None:
+        return Declined(question.question_id, reply.declined or "the answer is of another kind")
+    return Answered(question.question_id, found)
 
 
 EVERY = 0.25  # seconds between two steps that show nothing new
@@ -423,25 +485,23 @@ class RunLease:
 def models_digest(config: WorkerConfig) -> str:
     """Return what is equal on machines that answer a job alike. Folders may lie elsewhere: their weights
     count. Reads the ends of files of weights, so it blocks."""
+
+    def name(spec: str) -> str:  # a hub's model as it is, what lies on the disk by its weights
+        name = files.named(spec) if spec else ""
+        return name.rpartition("#")[2] if "#" in name else name
+
+    def all_of(models: dict[str, str]) -> dict[str, str]:
+        return {role: name(spec) for role, spec in models.items()}
+
     named = {
-        "models": _all(config.models),
-        "image": _all(config.image_models),
-        "video": _all(config.video_models),
-        "loras": _all(config.loras),
-        "decoders": _all(config.tiny_vaes),
-        "adapter": _name(config.ip_adapter),
-        "control": _name(config.controlnet),
+        "models": all_of(config.models),
+        "image": all_of(config.image_models),
+        "video": all_of(config.video_models),
+        "loras": all_of(config.loras),
+        "decoders": all_of(config.tiny_vaes),
+        "adapter": name(config.ip_adapter),
+        "control": name(config.controlnet),
         "encoder": config.video_encoder,
         "exact": config.exact,
     }
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _all(models: dict[str, str]) -> dict[str, str]:
-    return {name: _name(spec) for name, spec in models.items()}
-
-
-def _name(spec: str) -> str:
-    """Return a hub's model as it is, what lies on the disk by its weights."""
-    name = files.named(spec) if spec else ""
-    return name.rpartition("#")[2] if "#" in name else name

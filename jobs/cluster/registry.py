@@ -1,9 +1,6 @@
-"""The machines that a bot hears of: their devices, what they run, who is silent. Knows no bus.
-
-The devices of all other machines as the bot sees them, reckoned anew only where something has changed:
-of a thousand machines, one or two between two looks.
-
-The runs that a bot has given to other machines, until their rows say how they ended."""
+"""The machines that a bot hears of, who of them is silent, the runs that they were given until their rows
+say how these ended, and the devices that follow from both, reckoned anew only where something has changed.
+Knows no bus."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from jobs.cluster.protocol import Beat, Holding, Order, Timing, Wanted
+from jobs.cluster.protocol import Beat, Holding, Order, Timing, files_with_endings
 from jobs.executors.base import SEPARATOR, Device, Outcome, Report
 from jobs.inputs import SNAPSHOT
 from vision.protocol import Run
@@ -294,7 +291,7 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
         device,
         run.kind,
         run.request,
-        _wanted(run.paths),
+        files_with_endings(run.paths),
         hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16],
         run.cost_key,
         run.talk,
@@ -303,10 +300,6 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
         instance,
     )
     return order, paths
-
-
-def _wanted(paths: Mapping[str, str]) -> Wanted:
-    return {sha256: Path(path).suffix[1:].lower() or "png" for sha256, path in paths.items()}
 
 
 class DeviceRegistry:

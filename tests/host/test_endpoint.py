@@ -75,9 +75,9 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
             serve_metrics(Metrics(queue), queue, unused_tcp_port, lambda: True),
             aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
         ):
-            queue._dispatcher.saving.disk_full = True
+            queue.dispatcher.saving.disk_full = True
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 200]
-            queue._dispatcher.saving.disk_full = False
+            queue.dispatcher.saving.disk_full = False
             await ask(queue)
             await until(lambda: queue.health().running)
             monkeypatch.setattr("jobs.queue.HUNG_AFTER", 0.0)

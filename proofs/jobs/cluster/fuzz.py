@@ -23,9 +23,10 @@ from core.errors import BusAway, WireError
 from core.events import Output, Picture
 from jobs.cluster import protocol
 from jobs.cluster.executor import BusExecutor
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import MESSAGE_MOST, VERSION, Message, decode_message, encode_message
 from jobs.cluster.protocol import Timing
-from jobs.cluster.remote_worker import FileFetcher, Identity, RemoteWorker
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device
 from storage.blobs.cache import Cache
 from tests.jobs.hand_executor import HandExecutor

@@ -40,9 +40,10 @@ from core.requests import (
 from core.settings import load_settings
 from host.app import worker_configs
 from jobs.cluster.executor import BusExecutor
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import connected
 from jobs.cluster.protocol import models_digest
-from jobs.cluster.remote_worker import FileFetcher, Identity, RemoteWorker
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue

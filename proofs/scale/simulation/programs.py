@@ -62,7 +62,7 @@ async def bot(
 
 
 def _counts(queue: Queue, executor: BusExecutor) -> dict[str, float]:
-    dispatcher = queue._dispatcher
+    dispatcher = queue.dispatcher
     return {
         "waiting": len(dispatcher.waitlist),
         "running": len(dispatcher.running),

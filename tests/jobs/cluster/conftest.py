@@ -11,9 +11,10 @@ import pytest
 
 from core.settings import Settings, load_settings
 from jobs.cluster.executor import BusExecutor
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import Timing
-from jobs.cluster.remote_worker import FileFetcher, Identity, RemoteWorker
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
 from storage.blobs.cache import Cache

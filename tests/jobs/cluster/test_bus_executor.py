@@ -83,8 +83,8 @@ class Bot:
 
     def look(self) -> None:
         """Give up those that are silent now."""
-        for host in self.executor._hosts.fallen_silent(self.now):
-            self.executor._lose(host.name, "it isn't heard of any more")
+        for host in self.executor.hosts.fallen_silent(self.now):
+            self.executor.lose(host.name, "it isn't heard of any more")
 
     async def hand(self, job_id: str, host: str = "h1", request: str = "{}") -> asyncio.Task[Outcome]:
         run = Run(job_id, "imagine", request, token=(job_id.encode().hex() * 8)[:32])
@@ -249,7 +249,7 @@ async def test_a_run_that_began_with_other_words_is_stopped_and_not_taken_up(bot
     bot.beat("h1")
     await bot.hand("job1", request='{"prompt": "a boat"}')
     same, other = bot.held(), Holding("job2", (b"job2".hex() * 8)[:32], "cpu", "another digest")
-    bot.executor._runs.leave(bot.executor._runs.of_job("job1"))
+    bot.executor.runs.leave(bot.executor.runs.of_job("job1"))
     bot.beat("h1", same, other)
     taken_up = await bot.hand("job1", request='{"prompt": "a boat"}')
     changed = await bot.hand("job2", request='{"prompt": "a house"}')
@@ -283,9 +283,9 @@ async def test_a_host_that_has_been_down_for_an_hour_is_forgotten_though_no_othe
     assert [device.state for device in bot.executor.devices] == ["down", "ready"]
     bot.now += FORGOTTEN
     bot.beat("h2")
-    assert bot.executor._hosts.forget_old(bot.now)
+    assert bot.executor.hosts.forget_old(bot.now)
     assert [device.name for device in bot.executor.devices] == ["h2/cpu"]
-    assert not bot.executor._hosts.forget_old(bot.now)
+    assert not bot.executor.hosts.forget_old(bot.now)
 
 
 def test_a_host_with_other_models_is_told_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -124,14 +124,14 @@ async def test_a_run_of_another_token_of_the_same_job_stays_when_the_first_is_se
 async def test_a_sign_of_life_that_says_nothing_new_wakes_nobody(tmp_path: Path) -> None:
     bus, woken = mock.Mock(is_up=True), mock.Mock()
     executor = BusExecutor(bus, tmp_path)
-    executor._changed = woken
+    executor.changed = woken
     device = Device("cuda:0", "ready", slots=2)
     first = Beat("a" * 32, (device,), (), "", "1", 0.0)
     for said in (first, first, replace_clock(first, 1.0)):
-        executor._hear_beat(said, "beat.h1")
+        executor.hear_beat(said, "beat.h1")
     assert woken.call_count == 1 and executor.free() == {"h1/cuda:0": 2}
     busy = Beat("a" * 32, (device,), (Holding("job", "1" * 32, "cuda:0", ""),), "", "1", 2.0)
-    executor._hear_beat(busy, "beat.h1")
+    executor.hear_beat(busy, "beat.h1")
     assert woken.call_count == 2 and executor.free() == {"h1/cuda:0": 1}
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from core.requests import from_json
 from core.settings import load_settings
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import Timing
-from jobs.cluster.remote_worker import FileFetcher, Identity, RemoteWorker
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device, Lease, Lost, Outcome, Report
 from storage.blobs.cache import Cache
 from tests.jobs.fake_worker import output_of
