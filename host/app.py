@@ -37,7 +37,7 @@ from core.supervisor import Supervisor
 from host import process
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
-from host.monitoring import DiscordWire, Metrics, note_delivered, opened_tracing, serve
+from host.monitoring import DiscordWire, Metrics, note_delivered, opened_tracing, serve_metrics
 from host.process import ServiceManager, stop_on_signals
 from jobs.admission import FilmLimits, Limits
 from jobs.executors.base import Both, Executor
@@ -111,11 +111,11 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             traces=settings.otel_exporter_otlp_endpoint,
             traces_headers=settings.otel_exporter_otlp_headers,
         )
-        for device in await asyncio.to_thread(devices, settings.devices)
+        for device in await asyncio.to_thread(device_names, settings.devices)
     ]
 
 
-def devices(asked: tuple[str, ...]) -> tuple[str, ...]:
+def device_names(asked: tuple[str, ...]) -> tuple[str, ...]:
     """Return the devices to start workers on. "auto" means every GPU that torch can use, or else the
     processor; a child process finds out, so that this one loads no torch.
 
@@ -144,11 +144,11 @@ async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Execu
     elif not configs:
         raise AtelierError(NO_DEVICES)
     if settings.vlm_url:
-        from jobs.executors.chat_server import RemoteExecutor
-        from jobs.executors.openai_client import opened_by  # here: nothing else needs aiohttp
+        from host.openai_client import open_chat_server  # here: nothing else needs aiohttp
+        from jobs.executors.chat_server import ChatServerExecutor
 
-        remote = RemoteExecutor(
-            opened_by(settings), settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes
+        remote = ChatServerExecutor(
+            open_chat_server(settings), settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes
         )
         executor = Both(executor, remote)
     return executor
@@ -156,10 +156,10 @@ async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Execu
 
 async def _elsewhere(settings: Settings, bus: Bus) -> Executor:
     from jobs.cluster.executor import BusExecutor
-    from jobs.cluster.protocol import digest  # here: nothing else needs the bus
+    from jobs.cluster.protocol import models_digest  # here: nothing else needs the bus
 
     [config] = await worker_configs(replace(settings, devices=("cpu",)))  # as every agent's are
-    models = await asyncio.to_thread(digest, config)
+    models = await asyncio.to_thread(models_digest, config)
     scratch = settings.data_dir / "cache" / "bus"
     return BusExecutor(bus, scratch, models=models, clip=settings.models["clip"])
 
@@ -216,10 +216,10 @@ async def services(
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         if bus is not None:
-            from jobs.cluster.executor import answer_for_ever
+            from jobs.cluster.executor import answer_load
 
-            telling = partial(answer_for_ever, bus, queue)
-            await stack.enter_async_context(running("load", telling, database.supervisor))
+            telling = partial(answer_load, bus, queue)
+            await stack.enter_async_context(run_beside("load", telling, database.supervisor))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies, Removal(database, files, identity))
         await privacy.replay()
@@ -228,15 +228,15 @@ async def services(
         stack.push_async_callback(check.close)
         idle = timedelta(days=settings.session_days)
         janitor = Janitor(database, privacy, settings.data_dir, idle=idle)
-        await stack.enter_async_context(running("retention", janitor.run_for_ever, database.supervisor))
+        await stack.enter_async_context(run_beside("retention", janitor.run_for_ever, database.supervisor))
         await stack.enter_async_context(
-            running("backups", partial(_back_up_daily, database), database.supervisor)
+            run_beside("backups", partial(_back_up_daily, database), database.supervisor)
         )
         again = Retraining(database, queue, privacy, limits_of(settings))
-        await stack.enter_async_context(running("retraining", again.run_for_ever, database.supervisor))
+        await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
-        await stack.enter_async_context(running("indexing", indexing.run_for_ever, database.supervisor))
+        await stack.enter_async_context(run_beside("indexing", indexing.run_for_ever, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)
@@ -323,7 +323,7 @@ def _privacy(
 
 
 @asynccontextmanager
-async def running(
+async def run_beside(
     name: str, work: Callable[[], Awaitable[None]], supervisor: Supervisor
 ) -> AsyncIterator[None]:
     """Run ``work`` beside the block, again where it fails, and cancel it at the block's end."""
@@ -366,9 +366,11 @@ async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     async with services(settings, adopt=adopt) as built:
         process.configure_gc()
         keep, queue = built.database.supervisor, built.queue
-        collecting = running("garbage", partial(process.collect, lambda: queue.unfinished > 0), keep)
-        reporting = running("models", partial(_report_models, settings), keep)
-        losing = running("database", partial(_stop_when_taken, built.database, stopping), keep)
+        collecting = run_beside(
+            "garbage", partial(process.collect_garbage, lambda: queue.unfinished > 0), keep
+        )
+        reporting = run_beside("models", partial(_report_models, settings), keep)
+        losing = run_beside("database", partial(_stop_when_taken, built.database, stopping), keep)
         async with collecting, reporting, losing:
             with closing(PendingInteractions(settings.data_dir / "unanswered")) as pending:
                 if sandbox is not None:
@@ -408,7 +410,7 @@ async def _watched(
 ) -> AsyncIterator[None]:
     """Let others see how this process is while the block runs. connected: whether Discord is there."""
     settings, queue = built.settings, built.queue
-    endpoint = serve(metrics, queue, settings.metrics_port, connected, settings.metrics_bind)
+    endpoint = serve_metrics(metrics, queue, settings.metrics_port, connected, settings.metrics_bind)
     async with endpoint, ServiceManager(os.environ).serving(queue.health, stopping):
         yield
 

@@ -329,13 +329,13 @@ def _workers(settings, arguments) -> int:
 
 
 def _bus(settings, arguments) -> int:
-    from host.nats_accounts import config, config_by_keys
+    from host.nats_accounts import server_config, server_config_by_keys
 
     machines, launcher = arguments.print_config, arguments.launcher
     if arguments.nkeys is None:
-        print(config(settings.bus_prefix, machines, launcher=launcher))
+        print(server_config(settings.bus_prefix, machines, launcher=launcher))
         return 0
-    text, made = config_by_keys(settings.bus_prefix, machines, arguments.nkeys, launcher=launcher)
+    text, made = server_config_by_keys(settings.bus_prefix, machines, arguments.nkeys, launcher=launcher)
     print(text)
     print(*(f"BUS_CREDS={path}" for path in made), sep="\n", file=sys.stderr)
     return 0

@@ -17,7 +17,6 @@ from core.settings import Settings, secret_files
 from host import doctor_services
 from host.doctor_services import Check
 from vision import describe_models
-from vision.readers.photo import fetch as photo_fetch
 from vision.video import codecs
 from vision.weights import files, memory, packaged
 
@@ -38,18 +37,18 @@ def doctor(settings: Settings) -> int:
 
 
 def _checks(settings: Settings) -> Iterator[Check]:
-    yield doctor_services.python()
-    yield doctor_services.versions()
-    yield doctor_services.films(settings.video_encoder, codecs.find_codec(), date.today())
+    yield doctor_services.check_python()
+    yield doctor_services.check_packages()
+    yield doctor_services.check_films(settings.video_encoder, codecs.find_codec(), date.today())
     if settings.c2pa_certificate:
-        yield doctor_services.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
-    yield from doctor_services.secrets(secret_files())
+        yield doctor_services.check_certificate(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
+    yield from doctor_services.check_secrets(secret_files())
     disk = _disk(settings)
     yield disk
-    yield from asyncio.run(doctor_services.look(settings, disk))
-    yield from doctor_services.storing_checks(settings)
-    yield from doctor_services.swept(settings)
-    yield from doctor_services.checks_checks(settings)
+    yield from asyncio.run(doctor_services.check_database(settings, disk))
+    yield from doctor_services.check_files(settings)
+    yield from doctor_services.check_sweep(settings)
+    yield from doctor_services.check_bus(settings)
     found = describe_models.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
@@ -202,12 +201,12 @@ async def chat_server(settings: Settings) -> list[Check]:
     """Say whether the server of VLM_URL is there, answers, and sees pictures; nothing where there is none."""
     if not settings.vlm_url:
         return []
-    from jobs.executors.chat_server import tried
-    from jobs.executors.openai_client import opened_by
+    from host.openai_client import open_chat_server
+    from jobs.executors.chat_server import try_server
 
-    server = opened_by(settings)
+    server = open_chat_server(settings)
     try:
-        found = await tried(server)
+        found = await try_server(server)
     finally:
         await server.close()
     where = f"{server.host}: questions and their pictures go there; "
@@ -298,13 +297,12 @@ def fetch(settings: Settings) -> int:
     if not wanted:
         print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")
         return 0
+    from vision.readers.photo import fetch as photo  # here: it loads numpy
+
     failed = False
     for name in wanted:
         try:
-            print(
-                f"{name}: {photo_fetch.fetch(name, settings.data_dir / 'cache', lambda done: None)}",
-                flush=True,
-            )
+            print(f"{name}: {photo.fetch(name, settings.data_dir / 'cache', lambda done: None)}", flush=True)
         except ModelError as error:
             print(error, flush=True)
             failed = True

@@ -67,7 +67,7 @@ class Check:
     fix: str = ""
 
 
-def python() -> Check:
+def check_python() -> Check:
     """Return whether this Python works with everything."""
     text = ".".join(map(str, sys.version_info[:3]))
     if (3, 14) <= sys.version_info[:3] < (3, 14, 5):  # https://docs.python.org/3.15/whatsnew/3.15.html#gc
@@ -85,7 +85,7 @@ def python() -> Check:
     )
 
 
-def versions() -> Check:
+def check_packages() -> Check:
     """Return whether the packages are there and new enough."""
     wrong = []
     for name, floor in FLOORS.items():
@@ -104,7 +104,7 @@ def versions() -> Check:
     )
 
 
-def films(encoder: str, version: str, today: date) -> Check:
+def check_films(encoder: str, version: str, today: date) -> Check:
     """Return whether films can be made as the setting wants, by a library that isn't old."""
     try:
         name = codecs.encoder_of(encoder).name
@@ -117,7 +117,7 @@ def films(encoder: str, version: str, today: date) -> Check:
     return Check("Films", True, text)
 
 
-def credentials(certificate: Path, key: Path) -> Check:
+def check_certificate(certificate: Path, key: Path) -> Check:
     """Return whether what leaves can be signed by the host's certificate."""
     try:
         Credentials(certificate, key)
@@ -127,7 +127,7 @@ def credentials(certificate: Path, key: Path) -> Check:
     return Check("C2PA", True, f"signs by {certificate.name}")
 
 
-def secrets(files: Mapping[str, Path]) -> list[Check]:
+def check_secrets(files: Mapping[str, Path]) -> list[Check]:
     """Return a line for each file with a secret that every account of this machine can read. files: by the
     setting that names it."""
     if sys.platform == "win32":  # its rights aren't in the mode
@@ -152,7 +152,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 OLDEST = 130000  # server_version_num; pg_current_xact_id came with 13
 EACH = 6  # connections of one bot
-MOST_APART = 2.0  # seconds between two clocks: jobs are ordered by them
+DATABASE_MOST_APART = 2.0  # seconds between two clocks: jobs are ordered by them
 FILES_AT_ONCE = 500  # that rows are asked for
 BACKUPS_OLD = 2 * 86_400.0  # seconds
 _ASK = """
@@ -164,7 +164,7 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 
 
 @dataclass(frozen=True)
-class Found:
+class Server:
     """A server as it answers. connections: for ordinary users. host: of the server's end of the line, "" = a
     socket on this machine. apart: seconds that its clock is before ours."""
 
@@ -176,7 +176,7 @@ class Found:
     apart: float
 
 
-def found(connection: sa.Connection) -> Found | None:
+def ask_server(connection: sa.Connection) -> Server | None:
     """Ask the server; None where the database is a file."""
     if connection.dialect.name == "sqlite":
         return None
@@ -184,10 +184,10 @@ def found(connection: sa.Connection) -> Found | None:
     row = connection.execute(sa.text(_ASK)).one()
     ours = (before + time.time()) / 2
     number, version, connections, encrypted, host, clock = row
-    return Found(number, version, connections, encrypted, host, clock - ours)
+    return Server(number, version, connections, encrypted, host, clock - ours)
 
 
-async def look(settings: Settings, disk: Check) -> list[Check]:
+async def check_database(settings: Settings, disk: Check) -> list[Check]:
     """Return what is to be said. disk: what was found out about DATA_DIR."""
     address = settings.database
     name, path = str(address).rpartition("@")[2], sqlite_path(address)
@@ -225,8 +225,8 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
             return [Check("Database", False, f"{path} is damaged ({flaw})", fix)]
         holder = await asyncio.to_thread(sqlite.ProcessLock(path).holder)
         name += "" if holder is None else f", in use: Atelier is running (process {holder})"
-    server, now = await read(found), await read(read_schema)
-    lines = [Check("Database", True, name)] if server is None else checks(server, name)
+    server, now = await read(ask_server), await read(read_schema)
+    lines = [Check("Database", True, name)] if server is None else check_server(server, name)
     if now is not None and now > newest_schema():
         fix = "update Atelier, or put a backup from before that back: `atelier restore NAME`"
         told = f"schema {now} is a newer Atelier's; this one knows up to {newest_schema()}"
@@ -290,7 +290,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
     return [Check("Pictures", True if known >= named else None, told, fix)]
 
 
-def checks(server: Found, name: str) -> list[Check]:
+def check_server(server: Server, name: str) -> list[Check]:
     """Return a line for what is there, and one for each thing to look at. name: of the database, without a
     password."""
     lines = [Check("Database", True, f"{name}, PostgreSQL {server.version}")]
@@ -303,7 +303,7 @@ def checks(server: Found, name: str) -> list[Check]:
     if not server.encrypted and server.host not in ("", "127.0.0.1", "::1"):
         fix = "add ?sslmode=verify-full to DATABASE_URL, and ssl = on to the server"
         lines.append(Check("Database", None, "anybody on the way can read prompts and the password", fix))
-    if abs(server.apart) > MOST_APART:
+    if abs(server.apart) > DATABASE_MOST_APART:
         text = f"its clock is {server.apart:+.0f} s from ours"
         lines.append(Check("Database", None, text, "set both clocks by NTP: jobs are ordered by their times"))
     return lines
@@ -317,12 +317,12 @@ WRITE_CONFIG = (
 )
 
 
-def checks_checks(settings: Settings) -> list[Check]:
+def check_bus(settings: Settings) -> list[Check]:
     """Say whether the bus can be used; nothing without one."""
-    return asyncio.run(_checks(settings)) if settings.bus_url else []
+    return asyncio.run(_check_bus(settings)) if settings.bus_url else []
 
 
-async def _checks(settings: Settings) -> list[Check]:
+async def _check_bus(settings: Settings) -> list[Check]:
     try:
         from jobs.cluster.nats import connected
 
@@ -417,7 +417,7 @@ async def _machines(bus: Bus) -> list[Check]:
     return [Check("Machines", True, f"heard of, with devices: {names or 'none yet'}"), *found]
 
 
-STORING_MOST_APART = 60.0  # seconds between two clocks; S3 refuses requests from 900 on
+FILES_MOST_APART = 60.0  # seconds between two clocks; S3 refuses requests from 900 on
 TOLD_EVERY = 5.0  # seconds
 PROBLEMS_TOLD = 20
 THEN = (
@@ -427,7 +427,7 @@ THEN = (
 )
 
 
-def storing_checks(settings: Settings) -> list[Check]:
+def check_files(settings: Settings) -> list[Check]:
     """Say whether the store of FILES_URL can be used; nothing for the usual folder, of which the disk's
     check says that."""
     address = settings.files_url
@@ -438,7 +438,7 @@ def storing_checks(settings: Settings) -> list[Check]:
     return asyncio.run(_bucket(address, settings))
 
 
-def swept(settings: Settings) -> list[Check]:
+def check_sweep(settings: Settings) -> list[Check]:
     """Say what the last sweep of what has expired has done, and what it left alone; nothing before one."""
     report = last_report(settings.data_dir)
     if report is None:
@@ -478,7 +478,7 @@ async def _bucket(address: BucketAddress, settings: Settings) -> list[Check]:
             " told that what they delete is gone"
         )
         found.append(Check("Files", None, f"{address} keeps versions of what is deleted", fix))
-    if abs(trial.apart) > STORING_MOST_APART:
+    if abs(trial.apart) > FILES_MOST_APART:
         fix = "set this machine's clock by NTP: S3 refuses requests from 15 minutes on"
         found.append(Check("Files", None, f"the server's clock is {trial.apart:+.0f} s from ours", fix))
     return found

@@ -271,7 +271,7 @@ async def not_ready(database: Database, connected: Callable[[], bool]) -> list[s
 
 
 @asynccontextmanager
-async def serve(
+async def serve_metrics(
     metrics: Metrics, queue: Queue, port: int, connected: Callable[[], bool], bind: str = "127.0.0.1"
 ) -> AsyncIterator[None]:
     """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. connected: whether the

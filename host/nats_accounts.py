@@ -31,7 +31,7 @@ ping_max: 2
 """
 
 
-def config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> str:
+def server_config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> str:
     """Return the file, with a password for each account and their BUS_CREDS as notes. machines: their
     NODE_NAMEs. Raises SettingsError for a name that can't be one."""
     users, notes = list[str](), list[str]()
@@ -42,7 +42,7 @@ def config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> s
     return _file("# It holds passwords: chmod 600.", notes, users)
 
 
-def config_by_keys(
+def server_config_by_keys(
     prefix: str, machines: Sequence[str], folder: Path, *, launcher: bool = False
 ) -> tuple[str, list[Path]]:
     """Return a file that holds no secret, but the public half of a key for each account, and the files in

@@ -152,7 +152,7 @@ def configure_gc() -> None:
     gc.enable()
 
 
-async def collect(busy: Callable[[], bool]) -> None:
+async def collect_garbage(busy: Callable[[], bool]) -> None:
     """Make all collections, until cancelled. ``busy``: whether anything is queued or running."""
     async with asyncio.TaskGroup() as both:
         both.create_task(_collect_young())

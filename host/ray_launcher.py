@@ -28,7 +28,7 @@ from host import nats_accounts
 from host.logs import set_up_logs
 from host.process import ServiceManager, stop_on_signals
 from host.worker_app import NO_BUS
-from jobs.cluster.executor import SUBJECT, AskLoad, Load
+from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, Load
 from jobs.cluster.nats import connected
 from jobs.queue import Health
 
@@ -283,7 +283,7 @@ async def _keep(settings: Settings, launcher: Launcher, asked: argparse.Namespac
         await bus.until_up(PATIENCE)
         while not stopping.is_set():
             try:
-                load, said = await bus.request(SUBJECT, AskLoad(), Load, patience=PATIENCE), ""
+                load, said = await bus.request(LOAD_SUBJECT, AskLoad(), Load, patience=PATIENCE), ""
             except BusError as error:
                 load, said = None, f"nobody says how many jobs wait: {error}"
             if said != problem:

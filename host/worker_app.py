@@ -25,9 +25,10 @@ from host.app import worker_configs
 from host.logs import set_up_logs
 from host.monitoring import answering, metrics_page, of_bus, of_devices
 from host.process import ServiceManager, stop_on_signals
-from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
-from jobs.cluster.protocol import digest
+from jobs.cluster.protocol import models_digest
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Health
 from storage.blobs import open_files
@@ -36,7 +37,7 @@ from storage.blobs.cache import Cache
 OWN = "atelier_agent"  # the bot tells of the same devices and steps: sums must not count them twice
 
 
-def health(agent: Agent, bus: Bus) -> Health:
+def health(agent: RemoteWorker, bus: Bus) -> Health:
     """Return how it is, as the service manager is told it. That the bus is away, no restart mends."""
     return Health(bus.is_up, None, len(agent.runs), 0, None if bus.is_up else "the bus is away")
 
@@ -44,7 +45,7 @@ def health(agent: Agent, bus: Bus) -> Health:
 class AgentMetrics:
     """What Prometheus is told of a machine with workers; all is read when it is asked for."""
 
-    def __init__(self, agent: Agent, bus: Bus) -> None:
+    def __init__(self, agent: RemoteWorker, bus: Bus) -> None:
         self._agent, self._bus = agent, bus
         self._lag: float | None = None
         self._registry = CollectorRegistry()
@@ -71,7 +72,7 @@ class AgentMetrics:
 
 
 @asynccontextmanager
-async def serve(agent: Agent, bus: Bus, port: int, bind: str) -> AsyncIterator[None]:
+async def serve_worker_metrics(agent: RemoteWorker, bus: Bus, port: int, bind: str) -> AsyncIterator[None]:
     """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. Where the address can't be
     had, as beside a bot with the same settings, that is told in the log: jobs are done all the same."""
     metrics = AgentMetrics(agent, bus)
@@ -120,8 +121,8 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
     configs = await worker_configs(settings)
     if not configs:
         raise AtelierError(NO_DEVICES)
-    models = await asyncio.to_thread(digest, configs[0])
-    known = Known(settings.node, models, release(), settings.models["clip"])
+    models = await asyncio.to_thread(models_digest, configs[0])
+    known = Identity(settings.node, models, release(), settings.models["clip"])
     floor = settings.disk_floor_mb * 10**6
     cached = settings.data_dir / "cache" / "elsewhere"
     cache = Cache(cached, most=settings.files_cache_mb * 10**6, keep_free=2 * floor)
@@ -131,16 +132,16 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
         with suppress(FilesAway):
             await store.owner()  # from now on its disk is missed when it isn't mounted
     async with connected(settings) as bus:
-        agent = Agent(
+        agent = RemoteWorker(
             bus,
             known,
             LocalExecutor(configs, target=target),
-            Fetching(bus, settings.node, cache, store),
+            FileFetcher(bus, settings.node, cache, store),
             settings.data_dir / "elsewhere",
             checkpoints=settings.data_dir / "cache" / "checkpoints",
         )
         await agent.start()
-        watched = serve(agent, bus, settings.metrics_port, settings.metrics_bind)
+        watched = serve_worker_metrics(agent, bus, settings.metrics_port, settings.metrics_bind)
         manager = ServiceManager(os.environ)
         async with watched, manager.serving(lambda: health(agent, bus), stopping):
             print(f"Atelier's workers on {settings.node} wait for a bot. Ctrl+C stops.", flush=True)
@@ -149,7 +150,7 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
     return 0
 
 
-async def _stop(agent: Agent, grace: float, left_alone: asyncio.Event) -> None:
+async def _stop(agent: RemoteWorker, grace: float, left_alone: asyncio.Event) -> None:
     """Stop in order, and without grace from the moment on in which nobody waits for it any more."""
     drain = asyncio.create_task(agent.drain(grace))
     alone = asyncio.create_task(left_alone.wait())

@@ -1,16 +1,9 @@
-"""Takes waiting jobs to free devices, and what comes of them to ``outcomes``. Who asked, and whether they
+"""Takes waiting jobs to free devices, and what comes of them to ``results``. Who asked, and whether they
 may, is past.
 
-Jobs that were chosen for devices and are claimed in the rows, several in one commit: a disk that is slow,
-or a database far away, holds up what comes after them and not each of them in turn.
-
-What the next job may take: the slots of devices that work, and how much its member has running. Looked at
-once for all the jobs that are chosen in a moment: with a thousand machines a look takes milliseconds.
-
-Runs that go on at other machines although the process that began them has ended: found, and taken up
-as they are.
-
-The spans of a job that its queue knows of."""
+Devices are looked at once for all the jobs that are chosen in a moment: with a thousand machines a look
+takes milliseconds. These are claimed in the rows in one commit: a slow disk, or a database far away, holds
+up what comes after them and not each of them in turn."""
 
 from __future__ import annotations
 
@@ -20,7 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,7 +30,7 @@ from core.tracing import Tracing, time_of
 from jobs.admission import Limits, films_fit, is_film
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
-from jobs.inputs import Incoming, concluded, hear, lent, see
+from jobs.inputs import Incoming, conclude, hear_answer, lend_inputs, see_text
 from jobs.results import CUT_OFF, RETRY_PAUSES, Outcomes, Saving
 from jobs.scheduling.eta import Estimate, Positions
 from jobs.scheduling.fairness import Takes, Waiting
@@ -51,14 +44,6 @@ from storage.job_queries import RunningRow, UnreadableJob, WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 
-async def going_on(database: Database, executor: Executor) -> list[RunningRow]:
-    """Return those running jobs that an executor still has from an earlier process."""
-    known = await database.read(job_queries.list_running)
-    leases = [Lease(one.job.id, one.token, one.device) for one in known]
-    kept = set(await executor.take_up(leases)) if leases else set()
-    return [one for one in known if one.job.id in kept]
-
-
 def adopted(row: RunningRow, cost: int) -> ActiveJob:
     """Return a job that goes on, as if this process had begun it. cost: what it was counted as."""
     waiting, started = waiting_of(row.waiting), row.job.started_at or row.job.created_at
@@ -69,18 +54,9 @@ def adopted(row: RunningRow, cost: int) -> ActiveJob:
 def waiting_of(row: WaitingRow) -> Waiting:
     """Return a job as ordering sees it."""
     age = max(0.0, (datetime.now(UTC) - row.created_at).total_seconds())  # asked once: the clock may jump
-    return Waiting(
-        row.id,
-        row.seq,
-        row.user_id,
-        row.guild_id,
-        row.lane,
-        row.cost_key,
-        row.max_running,
-        monotonic() - age,
-        row.front,
-        alone=row.attempts > 0 or row.cut_off > 1,
-    )
+    who, what = (row.id, row.seq, row.user_id, row.guild_id), (row.lane, row.cost_key, row.max_running)
+    alone = row.attempts > 0 or row.cut_off > 1
+    return Waiting(*who, *what, monotonic() - age, row.front, alone=alone)
 
 
 AT_ONCE = 16  # claims in one commit, at most
@@ -154,7 +130,7 @@ class Claims:
 
     async def _write_one(self, claim: Claim) -> None:
         waiting = claim.waiting
-        work = partial(self._claim, waiting, claim.token, claim.device, claim.turn.had.until)
+        work = partial(self.claim_row, waiting, claim.token, claim.device, claim.turn.had.until)
         try:
             with self._tracing.span(waiting.job_id, "claim", device=claim.device):
                 row = await self._database.write(work, first=True)
@@ -169,7 +145,7 @@ class Claims:
             claim.row = row
 
     @staticmethod
-    def _claim(
+    def claim_row(
         waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
     ) -> Job | UnreadableJob | None:
         """Claim a job's row for a run with ``token``, and note its asker's turn. Return None when it waits no
@@ -255,13 +231,9 @@ class Free:
             free = 0 if job.alone else room.free - 1
             self.rooms[device] = room._replace(free=free, running=room.running + 1)
             self.users[job.user_id] += 1
-        self._filming.update(_filming([job]))
-        if self._filming and self.fits is None:
-            self.fits = films_fit(self._limits, self._filming)
-
-
-def _filming(jobs: Iterable[Waiting]) -> Iterable[int]:
-    return (job.user_id for job in jobs if is_film(job.cost_key))
+        if is_film(job.cost_key):
+            self._filming[job.user_id] += 1
+            self.fits = self.fits or films_fit(self._limits, self._filming)
 
 
 ASKING = 60.0  # seconds from Discord's interaction to us that are believed: its clock and ours may differ
@@ -287,11 +259,6 @@ def note_waited(tracing: Tracing, job: Job) -> None:
     if job.attempts == 1 and job.started_at is not None:
         waited = job.created_at.timestamp(), job.started_at.timestamp()
         tracing.note(job.id, "wait", *waited, lane=job.lane.value)
-
-
-def running(tracing: Tracing, live: ActiveJob) -> AbstractContextManager[str]:
-    """Take the block for a job's run on its device; give its ``traceparent``."""
-    return tracing.span(live.job.id, "run", device=live.device, attempt=live.job.attempts)
 
 
 CHUNK = 50  # events between two breaths of the event loop
@@ -330,19 +297,13 @@ class Dispatcher:
         self.last_step: float | None = None  # monotonic
         self.last_sign = 0.0  # of any job's life, monotonic
         self.steps = 0  # finished since the start
-        self.positions = Positions(
-            self.waitlist,
-            self.running,
-            self.feeds,
-            executor,
-            self.estimate,
-            limits,
-        )
+        known = self.waitlist, self.running, self.feeds
+        self.positions = Positions(*known, executor, self.estimate, limits)
         self._placement = Placement(self.waitlist)
         self._clearing_since: float | None = None  # as of the latest look
         self.claims = Claims(database, self.waitlist, self._placement, tracing)
         self.saving = Saving(database, files)
-        self._incoming = Incoming(files, limits.disk_floor)
+        self.incoming = Incoming(files, limits.disk_floor)
         self._outcomes = Outcomes(
             self.saving,
             self.waitlist,
@@ -362,9 +323,12 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left behind, then begin."""
-        going = await going_on(self.database, self.executor)
+        known = await self.database.read(job_queries.list_running)
+        leases = [Lease(one.job.id, one.token, one.device) for one in known]
+        held = set(await self.executor.take_up(leases)) if leases else set()
+        going = [one for one in known if one.job.id in held]  # from an earlier process
         kept = [one.job.id for one in going]
-        recover = partial(rows.recover, message=CUT_OFF, now=_now(), but=kept)
+        recover = partial(rows.recover, message=CUT_OFF, now=datetime.now(UTC), but=kept)
         recovered = await self.database.write(recover)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
@@ -372,7 +336,7 @@ class Dispatcher:
             self.estimate.add(key, seconds)
         self.waitlist.resume(await self.database.read(people.last_turn))
         waiting = await self.database.read(job_queries.list_waiting)
-        await self._incoming.sweep({row.id for row in waiting} | set(kept))
+        await self.incoming.sweep({row.id for row in waiting} | set(kept))
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):
             self.enqueue(row, served=turns[row.user_id])
@@ -411,7 +375,11 @@ class Dispatcher:
         waited_for = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
         if waited_for and grace > 0:
             log.info("%d running jobs have %.0f s to finish", len(waited_for), grace)
-            await self._until_done_or_hurry(waited_for, grace)
+            hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
+            tasks = [live.task for live in waited_for if live.task is not None]
+            ended: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait({hurry, ended}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
         ours = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
         await asyncio.gather(*map(self._give_back, ours))
         await self.executor.stop()
@@ -420,15 +388,8 @@ class Dispatcher:
         for task in self._loop_tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
-        await self._incoming.settle()
+        await self.incoming.settle()
         self.feeds.end_all(Paused())
-
-    async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
-        hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
-        tasks = [live.task for live in jobs if live.task is not None]
-        everything: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
 
     async def _give_back(self, live: ActiveJob) -> None:
         try:
@@ -466,7 +427,7 @@ class Dispatcher:
     def _clean_up(self, job_id: str) -> None:
         """Remove what a job's worker has written, once it is over and no worker has it."""
         if job_id not in self.feeds and job_id not in self.running:
-            self._incoming.remove(job_id)
+            self.incoming.remove(job_id)
 
     def run_again(self, job_id: str) -> None:
         """Let a running job be handed out anew, with what the rows say now; one that waits will be anyway."""
@@ -514,9 +475,9 @@ class Dispatcher:
         failed = None
         for one in await self.claims.write():
             failed = failed or one.error
-            if one.row is not None and one.row.id in self.feeds:
-                note_waited(self.tracing, one.row)
-                self._begin(ActiveJob(one.row, one.waiting, one.token, one.device, monotonic(), one.cost))
+            if (job := one.row) is not None and job.id in self.feeds:
+                note_waited(self.tracing, job)
+                self._begin(ActiveJob(job, one.waiting, one.token, one.device, monotonic(), one.cost))
             elif one.error is None:  # cancelled or deleted in the meantime, or not to be read
                 end = Cancelled() if one.unreadable is None else Failed(UNREADABLE)
                 self._outcomes.publish_end(one.waiting.job_id, end)
@@ -534,18 +495,15 @@ class Dispatcher:
         while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
             choice = self._choose(free)
             if choice is None:
-                self._look_when_cleared()
+                # a device isn't cleared for longer than it may be, whatever else happens
+                since = self._placement.clearing_since
+                if since is not None and since != self._clearing_since:
+                    self._wake_later(CLEARED_WITHIN)
+                self._clearing_since = since
                 break
             device, waiting = choice
             self.claims.begin(waiting, device, free.rooms[device].only)
             free.take(device, waiting)
-
-    def _look_when_cleared(self) -> None:
-        """See to it that a device isn't cleared for longer than it may be, whatever else happens."""
-        since = self._placement.clearing_since
-        if since is not None and since != self._clearing_since:
-            self._wake_later(CLEARED_WITHIN)
-        self._clearing_since = since
 
     def _begin(self, live: ActiveJob) -> None:
         job_id = live.job.id
@@ -574,7 +532,8 @@ class Dispatcher:
         job = live.job
         try:
             try:
-                with running(self.tracing, live) as live.traceparent:
+                span = self.tracing.span(job.id, "run", device=live.device, attempt=job.attempts)
+                with span as live.traceparent:
                     outcome = await self._on_device(live)
             finally:
                 live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
@@ -584,7 +543,7 @@ class Dispatcher:
             if isinstance(outcome, Done):
                 self.last_step = self.last_sign
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
-                await self._outcomes.end(live, concluded(live, outcome))
+                await self._outcomes.end(live, conclude(live, outcome))
         except NotYet as error:
             await self._outcomes.wait_on(live, str(error))
         except Exception:  # the last net: the row must not stay "running" for ever
@@ -612,11 +571,11 @@ class Dispatcher:
             live.waits_for = "files"
             if job.request.told:
                 live.conversation = await self.converse(job)
-            folder = await self._incoming.make(job.id, job.request)
+            folder = await self.incoming.make(job.id, job.request)
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         async with AsyncExitStack() as stack:
-            handing = partial(lent, live, folder, self.database, self.files)
+            handing = partial(lend_inputs, live, folder, self.database, self.files)
             try:
                 run = await self.saving.until_there(lambda: stack.enter_async_context(handing()))
             except FilesAway:  # and we stop: the row has been given back
@@ -639,10 +598,10 @@ class Dispatcher:
         if isinstance(message, Step):
             self.last_step = now
             if message.seen:
-                see(live, message.seen)
+                see_text(live, message.seen)
                 return self._stop_refused(live)
             self.steps += 1
-            text = hear(live, message.text) if message.text else ""
+            text = hear_answer(live, message.text) if message.text else ""
             self._stop_refused(live)
             shown = (message.preview, message.box, text, message.doing)
             event = live.progress = Progress(message.step, message.total, *shown)
@@ -657,7 +616,3 @@ class Dispatcher:
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

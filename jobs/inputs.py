@@ -53,7 +53,7 @@ def without(talk: Talk, gone: Set[str]) -> Talk:
     return replace(talk, turns=tuple(turns))
 
 
-def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
+def hear_answer(live: ActiveJob, text: str, *, whole: bool = False) -> str:
     """Take in all of an answer so far, and return what of it may be read: nothing of one that is refused.
     What grows in a form, such as a table, is read as what people will see of it."""
     live.text = text
@@ -68,7 +68,7 @@ def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
     return ""
 
 
-def see(live: ActiveJob, text: str) -> None:
+def see_text(live: ActiveJob, text: str) -> None:
     """Take in the text that was read in the pictures of a question."""
     if live.conversation is None:
         return
@@ -79,7 +79,7 @@ def see(live: ActiveJob, text: str) -> None:
         live.refused = error
 
 
-def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
+def conclude(live: ActiveJob, outcome: Outcome) -> Outcome:
     """Return how a question ends: with what there was when its asker stopped it, or refused by a rule."""
     job_id = live.job.id
     if live.conversation is None:
@@ -91,7 +91,7 @@ def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
         outcome = Done(job_id, Output(answer=answer))
     if isinstance(outcome, Done):
         if outcome.output.answer is not None:
-            hear(live, outcome.output.answer.text, whole=True)
+            hear_answer(live, outcome.output.answer.text, whole=True)
         outcome = Done(job_id, _with_notes(outcome.output, live.conversation))
     return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
 
@@ -107,7 +107,7 @@ SNAPSHOT = "snapshot.json"
 
 
 @asynccontextmanager
-async def lent(live: ActiveJob, folder: str, database: Database, files: Files) -> AsyncIterator[Run]:
+async def lend_inputs(live: ActiveJob, folder: str, database: Database, files: Files) -> AsyncIterator[Run]:
     """Give what a job's worker is handed: the files that it needs stay until the block ends; of a training
     the pictures too that it learns from, which a file in its ``folder`` then tells of; of a question, those
     pictures of earlier turns that are still there. Raises StorageError when one is gone, FilesAway."""

@@ -1,18 +1,17 @@
-"""The queue as the rest of the program sees it: ask, watch, cancel, look, administer. The rows are the
-truth.
-
-What the queue answers: frozen values for the bot to show."""
+"""The queue as the rest of the program sees it: ask, watch, cancel, look, administer, answered with frozen
+values. The rows are the truth."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -67,17 +66,9 @@ class Result:
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
         """Return the result that rows hold."""
-        return cls(
-            job,
-            output.pictures,
-            output.grid,
-            output.captions,
-            output.scores,
-            output.parameters or {},
-            output.answer,
-            output.lines,
-            output.films,
-        )
+        made, told = (output.pictures, output.grid), (output.captions, output.scores)
+        parameters, said = output.parameters or {}, (output.answer, output.lines)
+        return cls(job, *made, *told, parameters, *said, output.films)
 
 
 @dataclass(frozen=True)
@@ -125,21 +116,36 @@ class Health:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+P = ParamSpec("P")
 CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
 HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
 MINE = 100  # waiting jobs of one member that are shown
 ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
-def _nothing(connection: sa.Connection) -> None:
-    """For an action that changes no row but the audit's."""
+def _whole(
+    method: Callable[Concatenate[Queue, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Queue, P], Coroutine[Any, Any, T]]:
+    """Run a method to its end, even if its caller is cancelled: the rows and the memory must not part."""
+
+    @functools.wraps(method)
+    async def run(self: Queue, *args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.create_task(method(self, *args, **kwargs))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        # a caller that was cancelled never sees its error
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return await asyncio.shield(task)
+
+    return run
 
 
 class Queue:
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
     ``converse``: asked, as a question is handed out, for the turns before it. ``admin``: bans, lists, limits.
-    ``people``: what is known of people. ``tracing``: takes where each job's time goes."""
+    ``people``: what is known of people. ``tracing``: takes where each job's time goes.
+    ``dispatcher``: has the jobs that aren't over."""
 
     def __init__(
         self,
@@ -156,7 +162,7 @@ class Queue:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.tracing = limits or Limits(), tracing
         self._on_rendered = on_rendered
-        self._dispatcher = Dispatcher(
+        self.dispatcher = Dispatcher(
             database,
             files,
             executor,
@@ -166,18 +172,17 @@ class Queue:
             converse=converse,
             tracing=tracing,
         )
-        self._admission = Admission(database, files, self.limits)
+        self.admission = Admission(database, files, self.limits)
         self.admin = Admin(database, self._cancel_all)
         self.people = People(database)
         self._started = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""
-        self._dispatcher.waitlist.paused = bool(
-            await self.database.read(partial(people.read_setting, key="paused"))
-        )
-        await self._dispatcher.start()
+        paused = await self.database.read(partial(people.read_setting, key="paused"))
+        self.dispatcher.waitlist.paused = bool(paused)
+        await self.dispatcher.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -185,11 +190,12 @@ class Queue:
         queue without an attempt counted; watchers get Paused. Calling it again with 0 cuts a grace time
         short."""
         self._started = False
-        await self._dispatcher.stop(grace)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.dispatcher.stop(grace)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     # Asking
 
+    @_whole
     async def submit(
         self,
         request: Request,
@@ -204,49 +210,28 @@ class Queue:
         job. ``reply``: where Discord's delivery sends the answer. ``made``: what it makes, where that needed
         no worker: the job is rendered as soon as it is written.
         LimitError, NotAllowedError or UserError says in plain words, with the limit, why not."""
-        return await self._whole(self._submit(request, origin, reply or Reply(), lane, parent, made))
-
-    async def _submit(
-        self,
-        request: Request,
-        origin: Origin,
-        reply: Reply,
-        lane: Lane,
-        parent: tuple[str, int] | None,
-        made: StoredOutput | None,
-    ) -> Submitted:
         if not self._started:
             raise LimitError("The studio is closing for a moment. Ask again in a minute.")
-        parent_id, parent_index = parent or (None, None)
-        job = Job(
-            new_job_id(),
-            request,
-            origin,
-            Status.QUEUED,
-            lane,
-            _now(),
-            parent_id,
-            parent_index,
-            reply=reply,
-        )
+        before, status, reply = parent or (None, None), Status.QUEUED, reply or Reply()
+        job = Job(new_job_id(), request, origin, status, lane, _now(), before[0], before[1], reply=reply)
         check_texts(request)
-        problem = await self._admission.problem_with_files(request)
+        problem = await self.admission.problem_with_files(request)
         if problem is None:
-            await self._dispatcher.gate(job, False)
-        admitted = await self._admission.admit(job, problem, made)
+            await self.dispatcher.gate(job, False)
+        admitted = await self.admission.admit(job, problem, made)
         if admitted.row is None:
-            place = self._dispatcher.positions.position(admitted.job.id) or Queued(0)
+            place = self.dispatcher.positions.position(admitted.job.id) or Queued(0)
             return Submitted(admitted.job, place.position, place.eta, duplicate=True)
         note_asked(self.tracing, job)
         if made is not None:
             log.info("job %s was made at once: %s for user %d", job.id, request.kind, origin.user_id)
             self.note_changed(origin.user_id, job.id)
-            self._dispatcher.feeds.count(job.id, Rendered())
+            self.dispatcher.feeds.count(job.id, Rendered())
             self._on_rendered(job.id)
             return Submitted(job, 0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
-        self._dispatcher.enqueue(admitted.row, served=admitted.served)
-        queued = self._dispatcher.positions.announce(job.id) or Queued(0)
+        self.dispatcher.enqueue(admitted.row, served=admitted.served)
+        queued = self.dispatcher.positions.announce(job.id) or Queued(0)
         return Submitted(job, queued.position, queued.eta)
 
     # Watching
@@ -260,32 +245,32 @@ class Queue:
     def news(self, user_id: int, since: int = 0) -> News:
         """What is new about the person's jobs, whatever surface they were asked on, since the point that the
         last news ended at. Cheap: one caller may ask for everybody several times a second."""
-        return self._dispatcher.feeds.news(user_id, since)
+        return self.dispatcher.feeds.news(user_id, since)
 
     @property
     def point(self) -> int:
         """The point that news end at now: rows that are read afterwards, and what is told since it, leave
         nothing out."""
-        return self._dispatcher.feeds.point
+        return self.dispatcher.feeds.point
 
     def note_changed(self, user_id: int, *job_ids: str) -> None:
         """Tell the person's news that rows of these jobs were changed elsewhere; without ids, any of them."""
-        self._dispatcher.feeds.note(user_id, *job_ids)
+        self.dispatcher.feeds.note(user_id, *job_ids)
 
     def note_deleted(self, user_id: int, job_ids: Iterable[str]) -> None:
         """Rows of the person's were deleted, these jobs among them: what of them isn't over ends now."""
         for job_id in job_ids:
-            if job_id in self._dispatcher.feeds:
-                self._dispatcher.forget(job_id, Cancelled())
+            if job_id in self.dispatcher.feeds:
+                self.dispatcher.forget(job_id, Cancelled())
         self.note_changed(user_id)
 
     def repeat(self, job_id: str) -> None:
         """Tell those who watch the job its latest event once more."""
-        if (feed := self._dispatcher.feeds.get(job_id)) is not None:
+        if (feed := self.dispatcher.feeds.get(job_id)) is not None:
             feed.repeat()
 
     async def _find(self, job_id: str) -> Feed | Event | None:
-        feed = self._dispatcher.feeds.get(job_id)
+        feed = self.dispatcher.feeds.get(job_id)
         if feed is not None:
             return feed
         job = await self.job(job_id)
@@ -297,44 +282,42 @@ class Queue:
             Status.RENDERED: Rendered(),
             Status.DELIVERED: Rendered(),
         }
-        return self._dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
+        return self.dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
 
     # Looking
 
     async def check_room(self) -> None:
         """Raise LimitError when the disk is too full for anything new."""
-        if (full := await self._admission.full_disk()) is not None:
+        if (full := await self.admission.full_disk()) is not None:
             raise full
 
     async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
         """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
         order = [
-            w for w in self._waiting(self._dispatcher.waitlist.order(time.monotonic())) if _of(w, guild_id)
+            w for w in self._waiting(self.dispatcher.waitlist.order(time.monotonic())) if _of(w, guild_id)
         ]
-        running = [i for i, live in self._dispatcher.running.items() if _of(live.waiting, guild_id)]
+        running = [i for i, live in self.dispatcher.running.items() if _of(live.waiting, guild_id)]
         return await self._view([w.job_id for w in order[:limit]], running, total=len(order))
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the queue now as it concerns one member: their jobs."""
-        listed = self._waiting(self._dispatcher.waitlist.of_user(user_id))
+        listed = self._waiting(self.dispatcher.waitlist.of_user(user_id))
         own = [w for w in listed if w.user_id == user_id]
-        ids = sorted((w.job_id for w in own[:MINE]), key=self._place)
-        running = [
-            job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
-        ]
+
+        def place(job_id: str) -> int:  # 0 for one that is being claimed
+            queued = self.dispatcher.positions.position(job_id)
+            return queued.position if queued else 0
+
+        ids = sorted((w.job_id for w in own[:MINE]), key=place)
+        running = [i for i, live in self.dispatcher.running.items() if live.waiting.user_id == user_id]
         return await self._view(ids, running, total=len(own))
 
     def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
         """Return the jobs that are being claimed, then those in the list."""
-        return [*(claim.waiting for claim in self._dispatcher.claims), *listed]
-
-    def _place(self, job_id: str) -> int:
-        """Return the place of a job that waits; 0 for one that is being claimed."""
-        queued = self._dispatcher.positions.position(job_id)
-        return queued.position if queued else 0
+        return [*(claim.waiting for claim in self.dispatcher.claims), *listed]
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
-        dispatcher = self._dispatcher
+        dispatcher = self.dispatcher
         jobs = await self.database.read(partial(job_queries.read_jobs, ids=[*waiting, *running]), once=True)
         views = []
         for job_id in waiting:
@@ -345,7 +328,7 @@ class Queue:
                 views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta))
         return Snapshot(
             paused=dispatcher.waitlist.paused,
-            draining=self._admission.draining,
+            draining=self.admission.draining,
             running=tuple(
                 self._running_view(dispatcher.running[i], jobs.get(i))
                 for i in (*running, *waiting)  # some of those that waited may have started during the read
@@ -359,40 +342,40 @@ class Queue:
     def _running_view(self, live: ActiveJob, job: Job | None) -> JobView:
         job = job or live.job
         began = job.started_at or job.created_at
-        return JobView(job, began, 0, self._dispatcher.positions.remaining(live), live.progress, live.device)
+        return JobView(job, began, 0, self.dispatcher.positions.remaining(live), live.progress, live.device)
 
     @property
     def unfinished(self) -> int:
         """How many jobs wait or run."""
-        return len(self._dispatcher.running) + len(self._dispatcher.waitlist)
+        return len(self.dispatcher.running) + len(self.dispatcher.waitlist)
 
     @property
     def steps(self) -> int:
         """Steps finished since the start, on all devices."""
-        return self._dispatcher.steps
+        return self.dispatcher.steps
 
     @property
     def ends(self) -> dict[str, int]:
         """Jobs that ended since the start, by how: each of ``ENDS``."""
-        return {end: self._dispatcher.feeds.ends[end] for end in ENDS}
+        return {end: self.dispatcher.feeds.ends[end] for end in ENDS}
 
     @property
     def draining(self) -> bool:
         """Whether no new jobs are taken."""
-        return self._admission.draining
+        return self.admission.draining
 
     @property
     def paused(self) -> bool:
         """Whether no waiting job is started."""
-        return self._dispatcher.waitlist.paused
+        return self.dispatcher.waitlist.paused
 
     def depth(self, lane: Lane) -> int:
         """Return how many jobs wait in a lane."""
-        return self._dispatcher.waitlist.by_lane[lane]
+        return self.dispatcher.waitlist.by_lane[lane]
 
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
-        dispatcher, now = self._dispatcher, time.monotonic()
+        dispatcher, now = self.dispatcher, time.monotonic()
         last = None if dispatcher.last_step is None else now - dispatcher.last_step
         signs = [live.last_sign for live in dispatcher.running.values() if not live.waits_for]
         silence = now - max(min(signs, default=now), dispatcher.last_sign)
@@ -437,49 +420,23 @@ class Queue:
     ) -> bool:
         """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
         before."""
-        return await self.database.write(
-            partial(
-                rows.deliver,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                rung=rung,
-                now=_now(),
-            ),
-            first=True,
-        )
+        where = partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id)
+        return await self.database.write(partial(where, rung=rung, now=_now()), first=True)
 
     async def remember_message(
         self, job_id: str, message_id: int, channel_id: int, guild_id: int | None
     ) -> bool:
         """Note the message that shows the job. False when there is no such job."""
-        return await self.database.write(
-            partial(
-                rows.remember_message,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                guild_id=guild_id,
-                now=_now(),
-            ),
-            first=True,
-        )
+        where = partial(rows.remember_message, message_id=message_id, channel_id=channel_id)
+        work = partial(where, job_id=job_id, guild_id=guild_id, now=_now())
+        return await self.database.write(work, first=True)
 
     async def add_view(
         self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
     ) -> None:
         """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-        await self.database.write(
-            partial(
-                rows.add_view,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                guild_id=guild_id,
-                index=index,
-                now=_now(),
-            )
-        )
+        where = partial(rows.add_view, message_id=message_id, channel_id=channel_id, guild_id=guild_id)
+        await self.database.write(partial(where, job_id=job_id, index=index, now=_now()))
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
@@ -489,9 +446,8 @@ class Queue:
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         """Return the job that an interaction has made, None when it made none."""
-        return await self.database.read(
-            partial(job_queries.of_interaction, interaction_id=interaction_id), once=True
-        )
+        work = partial(job_queries.of_interaction, interaction_id=interaction_id)
+        return await self.database.read(work, once=True)
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
@@ -504,54 +460,49 @@ class Queue:
 
     async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
         """The member's own prompts that start with ``prefix``, newest first."""
-        return await self.database.read(
-            partial(job_queries.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
-        )
+        work = partial(job_queries.recent_prompts, user_id=user_id, prefix=prefix, limit=limit)
+        return await self.database.read(work, once=True)
 
     # Stopping jobs
 
+    @_whole
     async def cancel(self, job_id: str) -> bool:
         """Stop a waiting or running job, an answer that has begun with what there is of it; False when it was
         over already. Who may, is the caller's to check."""
-        return await self._whole(self._cancel(job_id))
-
-    async def _cancel(self, job_id: str) -> bool:
-        if self._dispatcher.stop_answer(job_id):
+        if self.dispatcher.stop_answer(job_id):
             log.info("job %s: its answer is stopped", job_id)
             return True
         if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
             return False
         log.info("job %s cancelled", job_id)
-        self._dispatcher.forget(job_id, Cancelled())
+        self.dispatcher.forget(job_id, Cancelled())
         return True
 
     def run_again(self, job_ids: Iterable[str]) -> None:
         """Let the workers of these jobs begin anew with what the rows say now."""
         for job_id in job_ids:
-            self._dispatcher.run_again(job_id)
+            self.dispatcher.run_again(job_id)
 
     # Administering: each writes an audit row in the same transaction
 
     async def pause(self, actor_id: int) -> None:
         """Start no job until ``resume``, also after a restart. Running ones go on."""
-        await self._audited(
-            AuditRow(_now(), actor_id, "pause"), partial(people.set_setting, key="paused", value=True)
-        )
-        self._dispatcher.waitlist.paused = True
-        self._dispatcher.wake()
+        work = partial(people.set_setting, key="paused", value=True)
+        await self._audited(AuditRow(_now(), actor_id, "pause"), work)
+        self.dispatcher.waitlist.paused = True
+        self.dispatcher.wake()
 
     async def resume(self, actor_id: int) -> None:
         """End a pause or a drain."""
-        await self._audited(
-            AuditRow(_now(), actor_id, "resume"), partial(people.set_setting, key="paused", value=False)
-        )
-        self._dispatcher.waitlist.paused = self._admission.draining = False
-        self._dispatcher.wake()
+        work = partial(people.set_setting, key="paused", value=False)
+        await self._audited(AuditRow(_now(), actor_id, "resume"), work)
+        self.dispatcher.waitlist.paused = self.admission.draining = False
+        self.dispatcher.wake()
 
     async def drain(self, actor_id: int) -> None:
         """Take no new jobs until ``resume`` or the next start; finish what is there."""
         await self._audited(AuditRow(_now(), actor_id, "drain"))
-        self._admission.draining = True
+        self.admission.draining = True
 
     async def clear(self, actor_id: int, user_id: int | None = None, *, guild_id: int | None = None) -> int:
         """Cancel everything that waits, of a user or in a guild if given; how many."""
@@ -559,14 +510,12 @@ class Queue:
         whose = partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id)
         return await self._cancel_all(row, partial(whose, most=CLEARED_AT_ONCE))
 
+    @_whole
     async def _cancel_all(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
-        return await self._whole(self._clear(row, work))
-
-    async def _clear(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
         cancelled, count = await self._audited(row, work), 0
         while cancelled:
             for job_id in cancelled:
-                self._dispatcher.forget(job_id, Cancelled())
+                self.dispatcher.forget(job_id, Cancelled())
                 count += 1
                 if count % 50 == 0:
                     await asyncio.sleep(0)
@@ -574,43 +523,26 @@ class Queue:
             cancelled = await self.database.write(work) if more else []
         return count
 
+    @_whole
     async def move_to_front(self, actor_id: int, job_id: str) -> bool:
         """Before all others, whatever their lane; False when it isn't waiting."""
-        return await self._whole(self._move_to_front(actor_id, job_id))
-
-    async def _move_to_front(self, actor_id: int, job_id: str) -> bool:
-        place = await self._audited(
-            AuditRow(_now(), actor_id, "move to front", target=job_id), partial(rows.set_front, job_id=job_id)
-        )
+        row = AuditRow(_now(), actor_id, "move to front", target=job_id)
+        place = await self._audited(row, partial(rows.set_front, job_id=job_id))
         if place is None:
             return False
-        self._dispatcher.waitlist.move_to_front(job_id, place, time.monotonic())
-        self._dispatcher.wake()
+        self.dispatcher.waitlist.move_to_front(job_id, place, time.monotonic())
+        self.dispatcher.wake()
         return True
 
     # Inside
 
-    async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = _nothing) -> Any:
+    async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = lambda _: None) -> Any:
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
         return await self.database.write(audited(row, work))
-
-    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
-        """To its end, even if the caller is cancelled: the rows and the memory must not part."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_look_at_error)
-        return await asyncio.shield(task)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _look_at_error(task: asyncio.Task[Any]) -> None:
-    """Let a task fail unseen: a caller that was cancelled never sees it."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _of(waiting: Waiting, guild_id: int | None) -> bool:

@@ -134,7 +134,7 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.sys, "platform", "darwin")
     monkeypatch.setattr(app, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
-    assert app.devices(("auto",)) == ("mps",)
+    assert app.device_names(("auto",)) == ("mps",)
 
 
 def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:

@@ -1,10 +1,6 @@
-"""The executor of workers on other machines: hands runs to their agents over the bus, hears how they get on,
-and gives a machine up that falls silent. See ``wire`` for what is said.
-
-How a run has ended, as its host says it: what it made is put together from what came in parts.
-
-How much there is to do, told to a launcher of workers that asks over the bus. Whoever starts the jobs
-answers; what waits is counted, never named."""
+"""The executor of remote workers: hands runs to their machines' agents over the bus, hears how they get on,
+gives a machine up that falls silent, and tells launchers of workers how much there is to do. See
+``protocol`` for what is said."""
 
 from __future__ import annotations
 
@@ -19,9 +15,7 @@ from typing import Any
 
 from core.errors import BusAway, BusError, WireError
 from core.supervisor import Supervisor
-from jobs.cluster import agent
-from jobs.cluster.file_transfer import Lending, Receiving
-from jobs.cluster.hosts import Handed, Seen, order_of
+from jobs.cluster.file_transfer import FileLender, FileReceiver
 from jobs.cluster.nats import Bus, Message, OtherVersion
 from jobs.cluster.protocol import (
     BEAT_MOST,
@@ -39,15 +33,20 @@ from jobs.cluster.protocol import (
     StopRun,
     Taken,
     Timing,
+    answer_of,
+    ask_of,
+    hash_files,
+    paths_of,
     put_together,
 )
+from jobs.cluster.registry import DeviceRegistry, RunInFlight, order_of
 from jobs.executors.base import SEPARATOR, Device, Lease, Lost, Outcome, Report, host_of
-from jobs.executors.local import Comparing
+from jobs.executors.local import VectorComparer
 from jobs.queue import Queue
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Nearest, Question, Run, Stopped
 
 
-async def outcome_of(final: Final, run: Run, receiving: Receiving) -> Outcome:
+async def outcome_of(final: Final, run: Run, receiving: FileReceiver) -> Outcome:
     """Return how ``run`` ended; its files are in its folder then. Lost where that can't be told."""
     if final.done is None:
         outcome: Stopped | Broke | Lost | None = final.stopped or final.broke or final.lost
@@ -94,18 +93,18 @@ class BusExecutor:
         clip: str = "",
         timing: Timing | None = None,
     ) -> None:
-        self._bus, self._timing = bus, timing or Timing()
+        self.bus, self._timing = bus, timing or Timing()
         self._clip = clip
         self._name = secrets.token_hex(16)
-        self._seen = Seen(self._timing, models)
-        self._hosts, self._runs = self._seen.hosts, self._seen.runs
+        self.registry = DeviceRegistry(self._timing, models)
+        self.hosts, self.runs = self.registry.hosts, self.registry.runs
         self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
         self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
-        self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
-        self._changed: Callable[[], None] = lambda: None
+        self._lender, self._receiver, self._comparer = FileLender(), FileReceiver(scratch), VectorComparer()
+        self.changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
         self._hearing: list[Callable[[], Awaitable[None]]] = []  # what ends each
-        self._bus.watch(self._bus_changed)
+        self.bus.watch(self._bus_changed)
         self._heard = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._doing: set[asyncio.Task[None]] = set()
@@ -113,13 +112,13 @@ class BusExecutor:
     @property
     def devices(self) -> Sequence[Device]:
         """The devices of all hosts that were heard of."""
-        return self._seen.devices
+        return self.registry.devices
 
     def free(self) -> Mapping[str, int]:
         """Return the free slots of the devices that have any."""
-        if self._stopping or not self._bus.is_up:
+        if self._stopping or not self.bus.is_up:
             return {}
-        now, free = monotonic(), self._seen.free
+        now, free = monotonic(), self.registry.free
         self._resting = {host: until for host, until in self._resting.items() if until > now}
         if not self._resting:
             return free
@@ -127,11 +126,11 @@ class BusExecutor:
 
     def has(self, job_id: str) -> bool:
         """Return whether a host has the job in hand."""
-        return self._runs.of_job(job_id) is not None
+        return self.runs.of_job(job_id) is not None
 
     def outlives(self, job_id: str) -> bool:
         """Return whether a host has the job, which then goes on without this process."""
-        handed = self._runs.of_job(job_id)
+        handed = self.runs.of_job(job_id)
         return handed is not None and handed.taken and not handed.stopping
 
     # Start and stop
@@ -158,16 +157,16 @@ class BusExecutor:
         """Return what hosts say that they have: token → device."""
         return {
             token: host.device(one.device)
-            for host in self._hosts
+            for host in self.hosts
             if not host.is_down
             for token, one in host.runs.items()
         }
 
     async def start(self, changed: Callable[[], None]) -> None:
         """Begin to hear of hosts. ``changed`` is called when slots or states change."""
-        self._changed = changed
+        self.changed = changed
         await self._listen()
-        await asyncio.to_thread(self._receiving.clear)
+        await asyncio.to_thread(self._receiver.clear)
         self._complete = True  # from here on, a run that isn't known is nobody's
         self._tasks = [
             asyncio.create_task(Supervisor().forever("holds", self._hold_for_ever), name="holds"),
@@ -177,13 +176,13 @@ class BusExecutor:
     async def _listen(self) -> None:
         if self._listening:
             return
-        self._listening, self._stopping, bus = True, False, self._bus
+        self._listening, self._stopping, bus = True, False, self.bus
         self._hearing = [
-            await bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat),
+            await bus.listen("beat.*", Beat, self.hear_beat, most=BEAT_MOST, unread=self._unread_beat),
             await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
             await bus.serve("done.*", Final, self._hear_final),
-            await bus.serve("file.*", Fetch, self._lending.answer),
-            await bus.serve("put.*", Put, self._receiving.answer),
+            await bus.serve("file.*", Fetch, self._lender.answer),
+            await bus.serve("put.*", Put, self._receiver.answer),
         ]
 
     async def stop(self) -> None:
@@ -192,29 +191,29 @@ class BusExecutor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._doing, return_exceptions=True)
-        for handed in self._runs.not_ended():
+        for handed in self.runs.not_ended():
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
         for end in self._hearing:  # the next process hears the rest
             await end()
-        await self._comparing.close()
+        await self._comparer.close()
 
     # Runs
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         """Have a host do a job, or hear of it again where the host has it already."""
         name, _, own = device.partition(SEPARATOR)
-        host = self._hosts.get(name)
+        host = self.hosts.get(name)
         if host is None or host.is_down or self._stopping:
             return Lost(run.job_id, f"{name} isn't heard of", untouched=True)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        handed = Handed(run, name, own, report, outcome)
-        self._runs.add(handed)
-        self._receiving.expect(run.token, name)
+        handed = RunInFlight(run, name, own, report, outcome)
+        self.runs.add(handed)
+        self._receiver.expect(run.token, name)
         try:
             instance = host.beat.instance if host.beat is not None else ""
             order, paths = await asyncio.to_thread(order_of, run, own, self._name, instance)
-            with self._lending.lent(run.token, name, paths):
+            with self._lender.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
                     if holding.digest != order.digest:
                         self._abandon(run.token, name)
@@ -222,13 +221,13 @@ class BusExecutor:
                     handed.taken = True
                     self._say_hold(name)
                 else:
-                    await self._order(handed, partial(self._bus.request, f"run.{name}", order, Taken))
+                    await self._order(handed, partial(self.bus.request, f"run.{name}", order, Taken))
                 return await outcome
         finally:
-            self._runs.leave(handed)
-            self._changed()
+            self.runs.leave(handed)
+            self.changed()
 
-    async def _order(self, handed: Handed, say: Callable[..., Awaitable[Taken]]) -> None:
+    async def _order(self, handed: RunInFlight, say: Callable[..., Awaitable[Taken]]) -> None:
         """Say it until the host has taken it, or is given up: twice the same is one run there."""
         while not handed.outcome.done():
             try:
@@ -241,7 +240,7 @@ class BusExecutor:
                 return handed.end(Broke(handed.run.job_id, Fault.USER, TOO_LARGE))
             if not answer.ok:
                 self._resting[handed.host] = monotonic() + REST  # what it said last of itself isn't so
-                asyncio.get_running_loop().call_later(REST, lambda: self._changed())
+                asyncio.get_running_loop().call_later(REST, lambda: self.changed())
                 return handed.end(Lost(handed.run.job_id, answer.reason, untouched=True))
             handed.taken = True
             return None
@@ -249,7 +248,7 @@ class BusExecutor:
 
     def cancel(self, job_id: str) -> None:
         """Ask the job's host to stop it; that is said again until it has."""
-        handed = self._runs.of_job(job_id)
+        handed = self.runs.of_job(job_id)
         if handed is None or handed.outcome.done():
             return
         handed.stopping = True
@@ -257,9 +256,9 @@ class BusExecutor:
 
     def settle(self, job_id: str) -> None:
         """Note that a run's end is written down: its host may forget it."""
-        for handed in self._runs.settle(job_id):
+        for handed in self.runs.settle(job_id):
             self._say_hold(handed.host)
-            self._do(self._receiving.drop(handed.token))
+            self._do(self._receiver.drop(handed.token))
 
     def forget(self, names: Sequence[str]) -> None:
         """Ask every host to give up what it keeps of these jobs and pictures."""
@@ -270,45 +269,45 @@ class BusExecutor:
     async def ask(self, question: Question) -> Answered | Declined:
         """Ask the host that is ready and has the least to do; vectors are compared here."""
         if isinstance(question, Nearest):
-            return await self._comparing.ask(question)
-        ready = [host for host in self._hosts if any(one.state == "ready" for one in host.devices({}))]
-        if not ready or not self._bus.is_up:
+            return await self._comparer.ask(question)
+        ready = [host for host in self.hosts if any(one.state == "ready" for one in host.devices({}))]
+        if not ready or not self.bus.is_up:
             return Declined(question.question_id, "no host is ready")
         host = min(ready, key=lambda host: len(host.runs))
         try:
-            names = await agent.named(agent.paths_of(question))
-            ask = agent.asked(question.question_id, question, names, self._clip)
+            names = await hash_files(paths_of(question))
+            ask = ask_of(question.question_id, question, names, self._clip)
             paths = {sha256: Path(path) for path, sha256 in names.items()}
-            with self._lending.lent(question.question_id, host.name, paths):
-                reply = await self._bus.request(f"ask.{host.name}", ask, Reply, patience=ASK_PATIENCE)
+            with self._lender.lent(question.question_id, host.name, paths):
+                reply = await self.bus.request(f"ask.{host.name}", ask, Reply, patience=ASK_PATIENCE)
         except (BusError, OSError) as error:
             return Declined(question.question_id, str(error))
-        return agent.answer_of(question, reply)
+        return answer_of(question, reply)
 
     # What hosts say
 
-    def _hear_beat(self, beat: Beat, subject: str) -> None:
+    def hear_beat(self, beat: Beat, subject: str) -> None:
         name = subject.partition(".")[2]
-        before = self._seen.devices_of(name)
-        process = self._hosts.hear(name, beat, monotonic())
+        before = self.registry.devices_of(name)
+        process = self.hosts.hear(name, beat, monotonic())
         if process == "new":
-            self._lose(name, ANEW, taken_only=True)
-            for handed in self._runs.going_on(name):  # whose orders name the process that has gone
+            self.lose(name, ANEW, taken_only=True)
+            for handed in self.runs.going_on(name):  # whose orders name the process that has gone
                 handed.end(Lost(handed.run.job_id, f"{name}: {ANEW}", untouched=True))
-        host = self._hosts.get(name)
+        host = self.hosts.get(name)
         assert host is not None and host.beat is not None
         if process == "beside":
-            if self._seen.devices_of(name) != before:
-                self._changed()
+            if self.registry.devices_of(name) != before:
+                self.changed()
             return
         for token in [token for token in host.runs if token in self._abandoned]:
             self._say(f"stop.{name}", StopRun(token))
-        ours = {one.token: one for one in self._runs.of_host(name) if one.taken and not one.ended}
-        for token in self._hosts.missing(host, ours):
+        ours = {one.token: one for one in self.runs.of_host(name) if one.taken and not one.ended}
+        for token in self.hosts.missing(host, ours):
             ours[token].end(Lost(ours[token].run.job_id, f"{name} has no such job", untouched=True))
         self._heard.set()
-        if self._seen.devices_of(name) != before:  # most signs of life say nothing new
-            self._changed()
+        if self.registry.devices_of(name) != before:  # most signs of life say nothing new
+            self.changed()
 
     def _unread_beat(self, error: WireError, subject: str) -> None:
         name = subject.partition(".")[2]
@@ -317,13 +316,13 @@ class BusExecutor:
             told = f"speaks version {error.version} of messages, and this bot another"
         if len(name) >= 64:
             return
-        if self._hosts.hear_other(name, told, monotonic()):
+        if self.hosts.hear_other(name, told, monotonic()):
             log.error("%s gets no jobs: it %s (%s)", name, told, error)
-        self._lose(name, told)
-        self._changed()
+        self.lose(name, told)
+        self.changed()
 
     def _hear_news(self, news: News, subject: str) -> None:
-        handed = self._runs.get(news.token)
+        handed = self.runs.get(news.token)
         if handed is None or handed.ended or handed.run.job_id != subject.partition(".")[2]:
             return
         message = news.step or news.loading
@@ -331,7 +330,7 @@ class BusExecutor:
             handed.report(message)
 
     async def _hear_final(self, final: Final, subject: str) -> Heard | None:
-        handed = self._runs.get(final.token)
+        handed = self.runs.get(final.token)
         if handed is None:
             if not self._complete:
                 return None  # it may be one that is about to be taken up
@@ -341,15 +340,15 @@ class BusExecutor:
             return Heard("gone")
         async with handed.lock:
             if not handed.outcome.done():
-                handed.end(await outcome_of(final, handed.run, self._receiving))
+                handed.end(await outcome_of(final, handed.run, self._receiver))
         return Heard("kept", self._name)
 
     # Silence
 
     def _bus_changed(self) -> None:
-        if self._bus.is_up:
-            self._hosts.wait_longer(self._timing.back, monotonic())
-        self._changed()
+        if self.bus.is_up:
+            self.hosts.wait_longer(self._timing.back, monotonic())
+        self.changed()
 
     async def _watch_for_ever(self) -> None:
         """Give hosts up that are silent, as long as they could be heard."""
@@ -358,23 +357,23 @@ class BusExecutor:
             await asyncio.sleep(self._timing.look / 2)
             now = monotonic()
             if now - before > self._timing.look + 1:  # this process was the one that stood still
-                self._hosts.wait_longer(self._timing.back, now)
+                self.hosts.wait_longer(self._timing.back, now)
             before = now
-            if self._hosts.forget_old(now):
-                self._changed()
-            if not self._bus.is_up or not self._hosts.silent(now):
+            if self.hosts.forget_old(now):
+                self.changed()
+            if not self.bus.is_up or not self.hosts.silent(now):
                 continue
-            if not await self._bus.answers(SELF_PATIENCE):  # then it is this bot that isn't heard
-                self._hosts.wait_longer(0.0, monotonic())
+            if not await self.bus.answers(SELF_PATIENCE):  # then it is this bot that isn't heard
+                self.hosts.wait_longer(0.0, monotonic())
                 continue
-            for host in self._hosts.fallen_silent(monotonic()):
+            for host in self.hosts.fallen_silent(monotonic()):
                 log.warning("%s isn't heard of any more", host.name)
-                self._lose(host.name, "it isn't heard of any more")
-                self._changed()
+                self.lose(host.name, "it isn't heard of any more")
+                self.changed()
 
-    def _lose(self, name: str, why: str, *, taken_only: bool = False) -> None:
+    def lose(self, name: str, why: str, *, taken_only: bool = False) -> None:
         """End the runs that a host has, and see that it stops them when it is heard again."""
-        lost = [one for one in self._runs.going_on(name) if one.taken or not taken_only]
+        lost = [one for one in self.runs.going_on(name) if one.taken or not taken_only]
         for handed in lost:
             self._abandon(handed.token, name)
             handed.end(Lost(handed.run.job_id, f"{name}: {why}", shared=len(lost) > 1))
@@ -389,7 +388,7 @@ class BusExecutor:
             self._abandoned = {
                 token: (host, at) for token, (host, at) in self._abandoned.items() if now - at < kept
             }
-            for host in list(self._hosts):
+            for host in list(self.hosts):
                 await self._publish(f"hold.{host.name}", self._hold_of(host.name))
                 await asyncio.sleep(0)  # a thousand hosts, and nobody else is to wait for them
             await asyncio.sleep(self._timing.hold)
@@ -398,7 +397,7 @@ class BusExecutor:
         self._say(f"hold.{name}", self._hold_of(name))
 
     def _hold_of(self, name: str) -> Hold:
-        ours = self._runs.of_host(name)
+        ours = self.runs.of_host(name)
         stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
         abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
@@ -409,7 +408,7 @@ class BusExecutor:
 
     async def _publish(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
         try:
-            await self._bus.publish(subject, message)
+            await self.bus.publish(subject, message)
         except WireError as error:
             log.error("%s: %s", subject, error)
 
@@ -419,7 +418,7 @@ class BusExecutor:
         task.add_done_callback(self._doing.discard)
 
 
-SUBJECT = "queue.load"
+LOAD_SUBJECT = "queue.load"
 
 
 class AskLoad(Message, frozen=True):
@@ -442,13 +441,13 @@ class Load(Message, frozen=True):
     machines: tuple[Machine, ...]
 
 
-async def answer_for_ever(bus: Bus, queue: Queue) -> None:
+async def answer_load(bus: Bus, queue: Queue) -> None:
     """Answer whoever asks, until this is cancelled."""
 
     async def answer(asked: AskLoad, subject: str) -> Load:
         return load_of(queue)
 
-    end = await bus.serve(SUBJECT, AskLoad, answer, most=SMALL)
+    end = await bus.serve(LOAD_SUBJECT, AskLoad, answer, most=SMALL)
     try:
         await asyncio.Event().wait()
     finally:

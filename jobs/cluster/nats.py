@@ -1,13 +1,10 @@
-"""A connection to the bus that mends itself: it may be made before there is a server, and outlives it.
+"""The bus: a connection that mends itself, may be made before there is a server and outlives it, who a
+program is there (BUS_CREDS), and how messages are written: one byte for the version, then named fields in
+MessagePack.
 
-Subjects here are without the studio's prefix: ``beat.h1`` is ``at.beat.h1`` on the server.
-
-Who a program is on the bus: what BUS_CREDS holds, as the client takes it.
-
-How messages are written: one byte for the version, then named fields in MessagePack.
-
-A message is decoded into the class that its reader expects there, each field by its type: what is unknown,
-missing, of another type or too large is refused. Nothing that is read can name code."""
+Subjects here are without the studio's prefix: ``beat.h1`` is ``at.beat.h1`` on the server. A message is
+decoded into the class that its reader expects, each field by its type: what is unknown, missing, of another
+type or too large is refused. Nothing that is read can name code."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,21 +26,21 @@ import msgspec
 from core.errors import BusAway, BusError, WireError
 from core.settings import Settings
 
-MOST = 64 * 2**10  # bytes of a file
+CREDENTIALS_MOST = 64 * 2**10  # bytes of a file
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
 _USER = re.compile(r"([A-Za-z0-9_-]{1,63}):(\S+)")
-FORMS = (
+CREDENTIALS_FORMS = (
     "BUS_CREDS takes user:password, user:seed of an nkey, a seed alone, NATS's credentials, or the path of a"
     " file with one"
 )
-CREDENTIALS_NEEDS = (
+NEEDS_NKEYS = (
     "BUS_CREDS holds {what}, which takes the package nkeys: make setup EXTRAS=nkeys. Without it"
     " BUS_CREDS takes user:password."
 )
 
 
 @dataclass(frozen=True)
-class Known:
+class Credentials:
     """user: the name on the bus, "" where only the server knows it: then it is the node's. options: of the
     client."""
 
@@ -52,53 +48,47 @@ class Known:
     options: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-def credentials(text: str) -> Known:
+def read_credentials(text: str) -> Credentials:
     """Return what ``text`` says, or the file that it names. Raises BusError."""
     if not text:
-        return Known()
+        return Credentials()
     found = _read(text)
     if found is not None:
         return found
     try:
         with Path(text).expanduser().open("rb") as file:
-            held = file.read(MOST).decode().strip()
+            held = file.read(CREDENTIALS_MOST).decode().strip()
     except (OSError, ValueError) as error:
-        raise BusError(f"{FORMS}; it can't be read: {type(error).__name__}") from error
+        raise BusError(f"{CREDENTIALS_FORMS}; it can't be read: {type(error).__name__}") from error
     found = _read(held)
     if found is None:
-        raise BusError(f"{FORMS}; the file holds none of them")
+        raise BusError(f"{CREDENTIALS_FORMS}; the file holds none of them")
     return found
 
 
-def _read(text: str) -> Known | None:
+def _read(text: str) -> Credentials | None:
     if "-----BEGIN NATS USER JWT-----" in text:
         _check_nkeys("NATS's credentials")
         from nats.aio.client import RawCredentials
 
-        return Known(options={"user_credentials": RawCredentials(text)})
-    if _SEED.fullmatch(text):
-        return _by_seed("", text)
-    if (pair := _USER.fullmatch(text)) is not None:
-        if _SEED.fullmatch(pair[2]):
-            return _by_seed(pair[1], pair[2])
-        return Known(pair[1], {"user": pair[1], "password": pair[2]})
-    return None
-
-
-def _by_seed(user: str, seed: str) -> Known:
-    """A program that signs what the server sends it. The server isn't told ``user``: its rights are the
-    key's, and name the subjects that answers come by."""
-    _check_nkeys("an nkey's seed")
-    return Known(user, {"nkeys_seed_str": seed})
+        return Credentials(options={"user_credentials": RawCredentials(text)})
+    pair = _USER.fullmatch(text)
+    user, secret = (pair[1], pair[2]) if pair is not None else ("", text)
+    if _SEED.fullmatch(secret):
+        # The program signs what the server sends it. The server isn't told ``user``: its rights are the
+        # key's, and name the subjects that answers come by
+        _check_nkeys("an nkey's seed")
+        return Credentials(user, {"nkeys_seed_str": secret})
+    return Credentials(user, {"user": user, "password": secret}) if pair is not None else None
 
 
 def _check_nkeys(what: str) -> None:
     if importlib.util.find_spec("nkeys") is None:
-        raise BusError(CREDENTIALS_NEEDS.format(what=what))
+        raise BusError(NEEDS_NKEYS.format(what=what))
 
 
 VERSION = 3  # of all messages; programs of two versions exchange none
-MESSAGES_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
+MESSAGE_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -113,15 +103,11 @@ class OtherVersion(WireError):
         self.version = version
 
 
-def _plain(value: object) -> str:
-    """What stands in a message for a value that MessagePack has no form for, as in the rows."""
-    return str(value)
+_encoder = msgspec.msgpack.Encoder(enc_hook=str)  # what MessagePack has no form for goes as in the rows
+_decoder = functools.cache(msgspec.msgpack.Decoder)
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
-
-
-def encode(message: Message, most: int = MESSAGES_MOST) -> bytes:
+def encode_message(message: Message, most: int = MESSAGE_MOST) -> bytes:
     """Return a message as bytes. Raises WireError when these are more than ``most``, or when it can't be
     written."""
     buffer = bytearray((VERSION,))
@@ -134,7 +120,7 @@ def encode(message: Message, most: int = MESSAGES_MOST) -> bytes:
     return bytes(buffer)
 
 
-def decode(data: bytes, kind: type[T], most: int = MESSAGES_MOST) -> T:
+def decode_message(data: bytes, kind: type[T], most: int = MESSAGE_MOST) -> T:
     """Return the message that ``data`` is. kind: a class of messages, or a union of some. Raises WireError,
     OtherVersion for one of a program of another version."""
     if not data or len(data) > most:
@@ -147,11 +133,6 @@ def decode(data: bytes, kind: type[T], most: int = MESSAGES_MOST) -> T:
         raise WireError(f"no {getattr(kind, '__name__', 'message')}: {error}") from error
 
 
-@functools.cache
-def _decoder(kind: Any) -> Any:
-    return msgspec.msgpack.Decoder(kind)
-
-
 RECONNECT_WAIT = 0.5  # seconds
 PING_EVERY, PINGS_MISSED = 2, 2  # a server that is gone without a word is noticed after about 5 s
 CONNECT_PATIENCE = 5
@@ -159,7 +140,7 @@ BUFFER = 64 * 2**20  # bytes that may wait for a slow line
 SLOW = 64 * 2**20  # bytes that wait for a subscription's reader; then messages are dropped
 TOLD_EVERY = 60.0  # seconds between two lines in the log about the same trouble
 AT_ONCE = 16  # questions of one subscription that are answered beside each other
-NEEDS = "BUS_URL needs: make setup EXTRAS=scale"
+NEEDS_SCALE = "BUS_URL needs: make setup EXTRAS=scale"
 T = TypeVar("T", bound=Message)
 Hear = Callable[[T, str], None]
 Answer = Callable[[T, str], Awaitable[Message | None]]
@@ -204,7 +185,7 @@ class Bus:
     @property
     def most(self) -> int:
         """Bytes of the largest message that the server takes."""
-        return min(MESSAGES_MOST, self._client.max_payload)
+        return min(MESSAGE_MOST, self._client.max_payload)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` whenever the connection is lost or there again."""
@@ -213,7 +194,7 @@ class Bus:
     async def publish(self, subject: str, message: Message) -> bool:
         """Send a message to whoever listens; False when there is no connection: then it is dropped. Raises
         WireError when it is too large."""
-        data = encode(message, self.most)
+        data = encode_message(message, self.most)
         if not self.is_up:
             return False
         try:
@@ -226,14 +207,14 @@ class Bus:
     async def request(self, subject: str, message: Message, kind: type[T], *, patience: float) -> T:
         """Send a message and return its answer. patience: seconds. Raises BusAway without an answer,
         WireError when one of the two is no message."""
-        data = encode(message, self.most)
+        data = encode_message(message, self.most)
         if not self.is_up:
             raise BusAway(f"the bus is away, so {subject} could not be asked")
         try:
             answer = await self._client.request(self._full(subject), data, timeout=patience)
         except Exception as error:
             raise BusAway(f"no answer from {subject}: {type(error).__name__}") from error
-        return decode(answer.data, kind)
+        return decode_message(answer.data, kind)
 
     async def listen(
         self,
@@ -241,25 +222,19 @@ class Bus:
         kind: type[T],
         hear: Hear[T],
         *,
-        most: int = MESSAGES_MOST,
+        most: int = MESSAGE_MOST,
         unread: Callable[[WireError, str], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Call ``hear`` with each message of a subject, and the subject; return what ends that. ``*`` in the
         subject stands for any word. most: bytes of a message. unread: is told of those that can't be read."""
 
-        async def take(raw: Any) -> None:
-            short = raw.subject[len(self._prefix) + 1 :]
-            try:
-                message = decode(raw.data, kind, most)
-            except WireError as error:
-                self._unread(error, short, unread)
-                return
+        async def take(message: T, raw: Any, short: str) -> None:
             try:
                 hear(message, short)
             except Exception:  # whatever one message does, the next one is heard
                 log.exception("a message of %s can't be dealt with", short)
 
-        return await self._subscribe(subject, take)
+        return await self._subscribe(subject, kind, take, most, unread)
 
     async def serve(
         self,
@@ -267,7 +242,7 @@ class Bus:
         kind: type[T],
         answer: Answer[T],
         *,
-        most: int = MESSAGES_MOST,
+        most: int = MESSAGE_MOST,
         at_once: int = AT_ONCE,
     ) -> Callable[[], Awaitable[None]]:
         """Answer each message of a subject with what ``answer`` returns, None = not at all; return what ends
@@ -278,25 +253,19 @@ class Bus:
             try:
                 said = await answer(message, short)
                 if said is not None and raw.reply and self.is_up:
-                    await self._client.publish(raw.reply, encode(said, self.most))
+                    await self._client.publish(raw.reply, encode_message(said, self.most))
             except Exception:  # whatever one question does, the next one is answered
                 log.exception("a question of %s can't be answered", short)
             finally:
                 places.release()
 
-        async def take(raw: Any) -> None:
-            short = raw.subject[len(self._prefix) + 1 :]
-            try:
-                message = decode(raw.data, kind, most)
-            except WireError as error:
-                self._unread(error, short, None)
-                return
+        async def take(message: T, raw: Any, short: str) -> None:
             await places.acquire()
             task = asyncio.create_task(reply(message, raw, short), name=f"answer to {short}")
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
 
-        return await self._subscribe(subject, take)
+        return await self._subscribe(subject, kind, take, most)
 
     async def until_up(self, patience: float) -> bool:
         """Wait until there is a connection; False when there is none after so many seconds."""
@@ -342,34 +311,44 @@ class Bus:
         return f"{self._prefix}.{subject}"
 
     async def _subscribe(
-        self, subject: str, take: Callable[[Any], Awaitable[None]]
+        self,
+        subject: str,
+        kind: type[T],
+        take: Callable[[T, Any, str], Awaitable[None]],
+        most: int,
+        unread: Callable[[WireError, str], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
-        wanted = _Wanted(self._full(subject), take)
+        async def read(raw: Any) -> None:
+            short = raw.subject[len(self._prefix) + 1 :]
+            try:
+                message = decode_message(raw.data, kind, most)
+            except WireError as error:
+                self.counts.unread += 1
+                if unread is not None:
+                    unread(error, short)
+                else:
+                    about = f"unread {short.partition('.')[0]}"
+                    self._tell(about, "a message of %s is dropped: %s", short, error)
+            else:
+                await take(message, raw, short)
+
+        async def end() -> None:
+            if wanted in self._wanted:
+                self._wanted.remove(wanted)
+                if wanted.handle is not None:
+                    with suppress(Exception):
+                        await wanted.handle.unsubscribe()
+
+        wanted = _Wanted(self._full(subject), read)
         self._wanted.append(wanted)
         if self.is_up:
             await self._subscribe_to(wanted)
-        return partial(self._unsubscribe, wanted)
+        return end
 
     async def _subscribe_to(self, wanted: _Wanted) -> None:
         wanted.handle = await self._client.subscribe(
             wanted.subject, cb=wanted.take, pending_msgs_limit=65_536, pending_bytes_limit=SLOW
         )
-
-    async def _unsubscribe(self, wanted: _Wanted) -> None:
-        if wanted in self._wanted:
-            self._wanted.remove(wanted)
-            if wanted.handle is not None:
-                with suppress(Exception):
-                    await wanted.handle.unsubscribe()
-
-    def _unread(self, error: WireError, subject: str, told: Callable[[WireError, str], None] | None) -> None:
-        self.counts.unread += 1
-        if told is not None:
-            told(error, subject)
-        else:
-            self._tell(
-                f"unread {subject.partition('.')[0]}", "a message of %s is dropped: %s", subject, error
-            )
 
     def _tell(self, about: str, line: str, *arguments: object) -> None:
         """Log a warning, unless one about the same was logged just before."""
@@ -425,8 +404,8 @@ async def connected(settings: Settings, name: str = "") -> AsyncIterator[Bus]:
     try:
         from nats.aio.client import Client  # here: nobody else needs it
     except ModuleNotFoundError as error:
-        raise BusError(NEEDS) from error
-    known = credentials(settings.bus_creds)
+        raise BusError(NEEDS_SCALE) from error
+    known = read_credentials(settings.bus_creds)
     client = Client()
     me = known.user or settings.node
     opened = Bus(client, settings.bus_prefix, me)

@@ -16,25 +16,20 @@ only the bot that claimed the job and the agent that has it know it. Files go by
 | ``file.<host>`` | agent | Fetch, answered by Piece |
 | ``put.<host>`` | agent | Put, answered by Stored |
 
-What of a run's signs of life goes over the bus: at most four steps a second, and every preview.
-
-What a run has made, taken apart for the bus and put together again: what is too large for one message goes
-in parts before it, by its SHA-256.
-
-How long an agent goes on with a run that no bot names any more. Pure.
-
-Whether two machines draw with the same models: a digest of what their settings name, by content."""
+Of a run's signs of life at most four steps a second are said, and every preview. What of a result is too
+large for one message goes in parts before it, by its SHA-256."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -43,13 +38,16 @@ from core.events import Output, Picture
 from jobs.cluster.nats import Message
 from jobs.executors.base import Device, Lost
 from vision.protocol import (
+    Answered,
     Broke,
     Check,
     Checked,
+    Declined,
     Embed,
     LoadingModel,
     Measure,
     Measured,
+    Question,
     Select,
     Selected,
     Step,
@@ -228,10 +226,74 @@ class Reply(Message, frozen=True):
     measured: tuple[Measured, ...] | None = None
 
 
+CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
+FIELDS = {  # a question's in Ask, its answer's in Reply
+    Embed: ("embed", "vectors"),
+    Select: ("select", "selected"),
+    Check: ("check", "checked"),
+    Measure: ("measure", "measured"),
+}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def paths_of(question: Question) -> tuple[str, ...]:
+    """Return the paths of the files that a question is about."""
+    return question.paths if isinstance(question, Embed | Check) else (question.path,)
+
+
+def with_paths(question: Question, paths: Mapping[str, str]) -> Question:
+    """Return a question about the files that ``paths`` has in the place of its own."""
+    if isinstance(question, Embed | Check):
+        return replace(question, paths=tuple(paths[path] for path in question.paths))
+    return replace(question, path=paths[question.path])
+
+
+async def hash_files(paths: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by path. What lies in a store is called so. Raises OSError."""
+    names = {path: Path(path).stem for path in paths}
+    for path, name in names.items():
+        if not _SHA256.fullmatch(name):
+            names[path], _ = await asyncio.to_thread(hash_file, Path(path))
+    return names
+
+
+def files_with_endings(paths: Mapping[str, str]) -> Wanted:
+    """Return what the files of these paths end in, by SHA-256."""
+    return {sha256: Path(path).suffix[1:].lower() or "png" for sha256, path in paths.items()}
+
+
+def ask_of(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
+    """Return a question as a message. names: SHA-256 of its files, by path. clip: the model of vectors as it
+    is called here. Raises WireError for a question that no other machine can answer."""
+    if type(question) not in FIELDS:
+        raise WireError("vectors are compared where their file is")
+    sent = with_paths(question, names)
+    if isinstance(sent, Embed) and clip and sent.model == clip:
+        sent = replace(sent, model=CLIP)
+    asked: dict[str, Any] = {FIELDS[type(sent)][0]: sent}
+    return Ask(token, files_with_endings({sha256: path for path, sha256 in names.items()}), **asked)
+
+
+def reply_of(question: Question, answer: Answered | Declined) -> Reply:
+    """Return an answer as a message."""
+    if isinstance(answer, Declined):
+        return Reply(declined=answer.reason)
+    told: dict[str, Any] = {FIELDS[type(question)][1]: answer.answer}
+    return Reply(**told)
+
+
+def answer_of(question: Question, reply: Reply) -> Answered | Declined:
+    """Return what a message says in answer to a question."""
+    found = getattr(reply, FIELDS[type(question)][1])
+    if found is None:
+        return Declined(question.question_id, reply.declined or "the answer is of another kind")
+    return Answered(question.question_id, found)
+
+
 EVERY = 0.25  # seconds between two steps that show nothing new
 
 
-class Telling:
+class StepReports:
     """Passes on what a run reports, the newest step of those that come close together. tell: sends it.
     drawn: steps that it reported."""
 
@@ -284,7 +346,7 @@ class Made:
 def taken_apart(output: Output, inline: int = INLINE) -> tuple[Output, tuple[str, ...], list[Made]]:
     """Return an output for a message of about ``inline`` bytes, what it refers to by SHA-256 (see ``Final``),
     and what has to be put before it. Reads files, so it blocks. Raises OSError."""
-    pictures, paths = list(pictures_of(output)), list(_paths(output))
+    pictures, paths = list(output_pictures(output)), list(_paths(output))
     small = set[int]()
     for index in sorted(range(len(pictures)), key=lambda index: len(pictures[index].data)):
         inline -= len(pictures[index].data)
@@ -301,7 +363,7 @@ def taken_apart(output: Output, inline: int = INLINE) -> tuple[Output, tuple[str
         sent.append(sha256)
         pictures[index] = replace(picture, data=b"")
     for name in paths:
-        sha256, size = hashed(Path(name))
+        sha256, size = hash_file(Path(name))
         made.append(Made(sha256, size, path=name))
         sent.append(sha256)
     return _with(output, pictures, [Path(name).name for name in paths]), tuple(sent), made
@@ -313,7 +375,7 @@ def put_together(
     """Return the output that ``taken_apart`` took apart. read: the bytes that were put for a SHA-256. take:
     SHA-256 and a file's name to the path where that file is then. Raises WireError when ``sent`` doesn't fit,
     and what both raise."""
-    pictures, paths = list(pictures_of(output)), list(_paths(output))
+    pictures, paths = list(output_pictures(output)), list(_paths(output))
     if len(sent) != len(pictures) + len(paths):
         raise WireError(f"{len(sent)} parts are named for {len(pictures)} pictures and {len(paths)} files")
     for index, (picture, sha256) in enumerate(zip(pictures, sent, strict=False)):
@@ -323,14 +385,14 @@ def put_together(
     return _with(output, pictures, [take(sha256, name) for name, sha256 in names])
 
 
-def hashed(path: Path) -> tuple[str, int]:
+def hash_file(path: Path) -> tuple[str, int]:
     """Return the SHA-256 of a file and its size in bytes. Raises OSError."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()
 
 
-def pictures_of(output: Output) -> Iterator[Picture]:
+def output_pictures(output: Output) -> Iterator[Picture]:
     """Yield the pictures of an output: its own, the grid, the posters of films."""
     yield from output.pictures
     if output.grid is not None:
@@ -382,7 +444,7 @@ class Timing:
 
 
 @dataclass
-class Held:
+class RunLease:
     """Who waits for a run. Times are monotonic seconds."""
 
     timing: Timing
@@ -420,28 +482,26 @@ class Held:
         return monotonic() - self.renewed_at > self.timing.kept
 
 
-def digest(config: WorkerConfig) -> str:
+def models_digest(config: WorkerConfig) -> str:
     """Return what is equal on machines that answer a job alike. Folders may lie elsewhere: their weights
     count. Reads the ends of files of weights, so it blocks."""
+
+    def name(spec: str) -> str:  # a hub's model as it is, what lies on the disk by its weights
+        name = files.named_by(spec) if spec else ""
+        return name.rpartition("#")[2] if "#" in name else name
+
+    def all_of(models: dict[str, str]) -> dict[str, str]:
+        return {role: name(spec) for role, spec in models.items()}
+
     named = {
-        "models": _all(config.models),
-        "image": _all(config.image_models),
-        "video": _all(config.video_models),
-        "loras": _all(config.loras),
-        "decoders": _all(config.tiny_vaes),
-        "adapter": _name(config.ip_adapter),
-        "control": _name(config.controlnet),
+        "models": all_of(config.models),
+        "image": all_of(config.image_models),
+        "video": all_of(config.video_models),
+        "loras": all_of(config.loras),
+        "decoders": all_of(config.tiny_vaes),
+        "adapter": name(config.ip_adapter),
+        "control": name(config.controlnet),
         "encoder": config.video_encoder,
         "exact": config.exact,
     }
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _all(models: dict[str, str]) -> dict[str, str]:
-    return {name: _name(spec) for name, spec in models.items()}
-
-
-def _name(spec: str) -> str:
-    """Return a hub's model as it is, what lies on the disk by its weights."""
-    name = files.named_by(spec) if spec else ""
-    return name.rpartition("#")[2] if "#" in name else name

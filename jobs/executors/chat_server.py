@@ -62,7 +62,7 @@ from vision.readers.ocr import UNREAD, ToRead, enough, measured_output, to_read,
 
 Look = Callable[[Question], Awaitable[Answered | Declined]]
 FORMS = ("table", "text")
-LOOKING_PATIENCE = 60.0  # seconds for one picture
+PICTURE_PATIENCE = 60.0  # seconds for one picture
 
 
 async def without_model(run: Run, look: Look) -> Output | None:
@@ -77,7 +77,7 @@ async def without_model(run: Run, look: Look) -> Output | None:
     found = list[Measured]()
     try:
         for file in files:
-            async with asyncio.timeout(LOOKING_PATIENCE):
+            async with asyncio.timeout(PICTURE_PATIENCE):
                 answered = await look(Measure(secrets.token_hex(8), file, talk.answer))
             if not isinstance(answered, Answered) or not answered.answer:
                 return None
@@ -87,7 +87,7 @@ async def without_model(run: Run, look: Look) -> Output | None:
     return await asyncio.to_thread(measured_output, talk.answer, found, files)
 
 
-PATIENCE = 10.0  # seconds for all pictures of a question: somebody waits for its first word
+TEXTS_PATIENCE = 10.0  # seconds for all pictures of a question: somebody waits for its first word
 KEPT = 500  # pictures whose text is kept for the turns that follow
 
 
@@ -106,7 +106,7 @@ class Hints:
         unseen = sum(len(turn.pictures) for turn in talk.turns) - kept_pictures(talk.turns, PICTURES_KEPT)
         texts = dict[int, str]()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TEXTS_PATIENCE):
                 for one in to_read(talk.turns, unseen):
                     if is_stopped():
                         return talk, "", ""
@@ -204,7 +204,7 @@ class _Running:
             self.later.cancel()
 
 
-class RemoteExecutor:
+class ChatServerExecutor:
     """Puts questions to ``server``, ``slots`` at once. pauses: seconds between tries. look: asks somebody
     else what can be told of a picture without the server. boxes: how its model tells them, "" = by its
     name."""
@@ -524,7 +524,7 @@ class Trial:
     problem: str = ""
 
 
-async def tried(server: ChatServer) -> Trial:
+async def try_server(server: ChatServer) -> Trial:
     """Ask about a red picture and about a blue one: a model that tells them apart sees them."""
     model = ""
     try:

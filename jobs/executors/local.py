@@ -98,7 +98,7 @@ class LocalExecutor:
 log = logging.getLogger(__name__)
 
 
-class Comparing:
+class VectorComparer:
     """Answers one question after the other, in a process that is started for the first."""
 
     def __init__(self) -> None:

@@ -216,7 +216,7 @@ class Stream:
         if not isinstance(found, dict):
             raise Garbled("no object")
         if found.get("error"):
-            raise ServerError(said(found))
+            raise ServerError(error_words(found))
         if isinstance(found.get("usage"), dict):
             self.usage = found["usage"]
         choices = found.get("choices")
@@ -262,7 +262,7 @@ def answer_in(text: str) -> str:
     return "" if begun and thinks else text
 
 
-def said(found: Any) -> str:
+def error_words(found: Any) -> str:
     """Return what an error of a server says, on one line; "" where it says nothing that can be read."""
     error = found.get("error", found) if isinstance(found, dict) else found
     text = error.get("message") or error.get("detail") if isinstance(error, dict) else error

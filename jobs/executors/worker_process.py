@@ -55,7 +55,7 @@ from vision.protocol import (
 )
 
 
-def begin(target: str, connection: Connection, config: WorkerConfig) -> None:
+def begin_worker(target: str, connection: Connection, config: WorkerConfig) -> None:
     """First function in the new process. Signals for the group are the parent's business; its death is
     ours."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -133,7 +133,7 @@ class Timeouts:
 
 
 @dataclass
-class Running:
+class WorkerRun:
     """One run in a worker's hands, and its clock. Times are monotonic seconds. slowest: of its steps."""
 
     report: Report
@@ -158,7 +158,7 @@ class SlowestSteps:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
-    def note(self, running: Running) -> None:
+    def note(self, running: WorkerRun) -> None:
         """Note a run that was finished, so that every kind of its steps was seen."""
         if is_film(running.cost_key):
             before = self._seconds.pop(running.cost_key, 0.0)
@@ -166,7 +166,7 @@ class SlowestSteps:
             while len(self._seconds) > COSTS_KEPT:
                 del self._seconds[next(iter(self._seconds))]
 
-    def allowed(self, running: Running, timeouts: Timeouts) -> float:
+    def allowed(self, running: WorkerRun, timeouts: Timeouts) -> float:
         """Seconds that a step of this run may take; 0 = nothing is known that other jobs don't have."""
         if not is_film(running.cost_key):
             return 0.0
@@ -181,7 +181,7 @@ class Pulse:
     at: float = 0.0
     loads: bool = False
 
-    def allowed(self, runs: Iterable[Running], timeouts: Timeouts, slowest: SlowestSteps) -> float:
+    def allowed(self, runs: Iterable[WorkerRun], timeouts: Timeouts, slowest: SlowestSteps) -> float:
         """Seconds of silence that are still normal. The low median: one slow first step must not stretch
         it."""
         runs = tuple(runs)
@@ -241,7 +241,7 @@ class Worker:
         self._connection: Connection | None = None
         self._outbox: Outbox | None = None
         self._ready: Ready | None = None
-        self.runs: dict[str, Running] = {}
+        self.runs: dict[str, WorkerRun] = {}
         self._questions = Questions()
         self._pulse = Pulse()
         self._slowest = SlowestSteps()
@@ -305,7 +305,7 @@ class Worker:
         if not self.free_slots:
             return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
         now = time.monotonic()
-        running = Running(report, asyncio.get_running_loop().create_future(), now, now, run.cost_key)
+        running = WorkerRun(report, asyncio.get_running_loop().create_future(), now, now, run.cost_key)
         if not self.runs:
             self._pulse = Pulse(now)
         self.runs[run.job_id] = running
@@ -359,7 +359,7 @@ class Worker:
         self._connection, theirs = PROCESSES.Pipe(duplex=True)
         arguments = (self.target, theirs, self.config)
         self._process = PROCESSES.Process(
-            target=begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
+            target=begin_worker, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
         )
         self._why, self._memory_faults, self._ended = None, 0, loop.create_future()
         outbox = self._outbox = Outbox(self._connection)
@@ -484,7 +484,7 @@ class Worker:
         else:
             self._answer(running, message)
 
-    def _answer(self, running: Running, message: Done | Stopped | Broke) -> None:
+    def _answer(self, running: WorkerRun, message: Done | Stopped | Broke) -> None:
         del self.runs[message.job_id]
         self._deaths = 0
         self._pulse = Pulse(time.monotonic())

@@ -36,23 +36,23 @@ class Estimate:
     kind, anything."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, deque[float]] = {}
-        self._medians: dict[str, float] = {}
+        self.runs: dict[str, deque[float]] = {}
+        self.medians: dict[str, float] = {}
 
     def add(self, cost_key: str, seconds: float) -> None:
         """Note that a job with ``cost_key`` took so many seconds of its device."""
         for key in _keys(cost_key):
-            runs = self._runs.pop(key, None) or deque(maxlen=SAMPLES)
+            runs = self.runs.pop(key, None) or deque(maxlen=SAMPLES)
             runs.append(seconds)
-            self._runs[key] = runs  # the newest key is last
-            self._medians[key] = median(runs)
-        while len(self._runs) > MAX_KEYS:
-            oldest = next(iter(self._runs))
-            del self._runs[oldest], self._medians[oldest]
+            self.runs[key] = runs  # the newest key is last
+            self.medians[key] = median(runs)
+        while len(self.runs) > MAX_KEYS:
+            oldest = next(iter(self.runs))
+            del self.runs[oldest], self.medians[oldest]
 
     def seconds(self, cost_key: str) -> float | None:
         """None while nothing was measured."""
-        return next((self._medians[key] for key in _keys(cost_key) if key in self._medians), None)
+        return next((self.medians[key] for key in _keys(cost_key) if key in self.medians), None)
 
     def cost(self, cost_key: str) -> int:
         """Return how many times a median picture's seconds a job takes, 1 at least; 1 while nothing was
@@ -63,7 +63,7 @@ class Estimate:
 
     def pictures(self, seconds: float) -> float | None:
         """Return how many median pictures take so many seconds of a device, None while none was measured."""
-        a_picture = self._medians.get(A_PICTURE)
+        a_picture = self.medians.get(A_PICTURE)
         return seconds / a_picture if a_picture else None
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from core.events import Event, Failed, Rendered
 from core.job import Origin
 from core.requests import AskRequest
+from host.openai_client import HttpChatServer
 from jobs.admission import Limits
 from jobs.executors.base import Both
-from jobs.executors.chat_server import RemoteExecutor
-from jobs.executors.openai_client import HttpChatServer
+from jobs.executors.chat_server import ChatServerExecutor
 from jobs.queue import Result
 from tests.chat_server import FAULTS, Behave, chat_server
 from tests.jobs.conftest import open_queue
@@ -40,7 +40,7 @@ async def tried(
     """How questions ended that a faulty server was asked, and how long the longest took."""
     ends, longest = Counter[str](), 0.0
     async with chat_server(behave) as server:
-        remote = RemoteExecutor(HttpChatServer(server.url, waits=waits), 8, pauses=(0.01, 0.01))
+        remote = ChatServerExecutor(HttpChatServer(server.url, waits=waits), 8, pauses=(0.01, 0.01))
         limits = Limits(disk_floor=0, user_running=8, user_waiting=10_000)
         async with open_queue(folder, Both(HandExecutor(), remote), limits) as queue:
             sha256 = await queue.files.put(png(), "image/png")

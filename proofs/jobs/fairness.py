@@ -217,7 +217,7 @@ async def measure(
         for _ in range(10):  # the flood is under way
             await _finish_one(executor)
         waits = await _others(queue, executor, others, devices)
-        while len(claims) < choices and queue._dispatcher.waitlist:
+        while len(claims) < choices and queue.dispatcher.waitlist:
             await _finish_one(executor)
         watching.cancel()
         (stall,) = await asyncio.gather(watching)
@@ -252,8 +252,8 @@ async def _finish_one(executor: HandExecutor) -> None:
 def _timed(queue: Queue) -> tuple[list[float], list[float]]:
     choosing: list[float] = []
     claims: list[float] = []
-    dispatcher = queue._dispatcher
-    begin, write = dispatcher._begin_claims, dispatcher.claims._claim
+    dispatcher = queue.dispatcher
+    begin, write = dispatcher._begin_claims, dispatcher.claims.claim_row
 
     def timed_begin() -> None:
         began = time.perf_counter()
@@ -268,7 +268,7 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
         return job
 
     dispatcher._begin_claims = timed_begin  # type: ignore[method-assign]
-    dispatcher.claims._claim = timed_claim  # type: ignore[method-assign]
+    dispatcher.claims.claim_row = timed_claim  # type: ignore[method-assign]
     return choosing, claims
 
 

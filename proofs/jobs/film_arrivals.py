@@ -66,8 +66,8 @@ async def arrive(queue: Queue, films: int, megabytes: int, number: int) -> Watch
     request = VideoRequest(prompt=prompt, seed=1000 * number, num_images=films)
     async with watched() as seen:
         submitted = await queue.submit(request, Origin(1, 2, request_key=str(number)))
-        await until(lambda: submitted.job.id not in queue._dispatcher.feeds, 600)
-        await queue._dispatcher._incoming.settle()
+        await until(lambda: submitted.job.id not in queue.dispatcher.feeds, 600)
+        await queue.dispatcher.incoming.settle()
     result = await queue.result(submitted.job.id)
     assert [film.size for film in result.films] == [megabytes * 2**20] * films
     return seen

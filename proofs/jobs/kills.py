@@ -278,7 +278,7 @@ def _reach(point: str) -> None:
 
 def _arm(queue: Queue, point: str, occurrence: int) -> None:
     _armed[point] = occurrence
-    dispatcher = queue._dispatcher
+    dispatcher = queue.dispatcher
 
     def before(owner: Any, name: str, when: Callable[..., bool] = lambda *a: True) -> None:
         real = getattr(owner, name)
@@ -298,13 +298,13 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
     elif point == "in a file":
         before(files_module.os, "replace")
     elif point == "given a folder":
-        before(dispatcher._incoming, "make")
+        before(dispatcher.incoming, "make")
     elif point == "in a film's file":
         before(files_module, "hashed")
     elif point == "film taken":
         before(dispatcher.saving, "_save_one", lambda picture, index: queue.files.incoming.is_dir())
     elif point == "folder removed":
-        before(dispatcher._incoming, "_remove")
+        before(dispatcher.incoming, "_remove")
     elif point == "saved":
         before(rows, "finish")
     elif point == "rendered":

@@ -163,11 +163,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     async def settle(self) -> None:
         """Until the dispatcher has nothing left to do."""
-        dispatcher = self.queue._dispatcher
+        dispatcher = self.queue.dispatcher
         while (  # noqa: ASYNC110
             dispatcher.claims
             or dispatcher._wake.is_set()
-            or self.queue._tasks
+            or self.queue.tasks
             or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held)
             or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher._look()) is not None)
@@ -563,7 +563,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def positions_are_the_order(self) -> None:
-        dispatcher, now = self.queue._dispatcher, time.monotonic()
+        dispatcher, now = self.queue.dispatcher, time.monotonic()
         order = [waiting.job_id for waiting in dispatcher.waitlist.order(now)]
         assert sorted(order) == sorted(self.having("queued"))
         assert [dispatcher.waitlist.position(dispatcher.waitlist.get(i), now) for i in order] == list(

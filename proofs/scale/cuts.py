@@ -77,7 +77,7 @@ class World:
         origin = {"interaction_id": number, "message_id": None}
         self._arm("admit", step, way)
         if step in ("claim", "front"):
-            queue._dispatcher.waitlist.paused = True
+            queue.dispatcher.waitlist.paused = True
         submitted: Submitted = await ask(queue, f"job {number}", user=number, origin=origin)
         job_id = submitted.job.id
         watch = queue.watch(job_id)
@@ -86,8 +86,8 @@ class World:
             assert await queue.move_to_front(1, job_id), "it can't be moved to the front"
         if step in ("claim", "front"):
             self._arm("claim", step, way)
-            queue._dispatcher.waitlist.paused = False
-            queue._dispatcher.wake()
+            queue.dispatcher.waitlist.paused = False
+            queue.dispatcher.wake()
         await self._handed(job_id)
         starts = 1
         if step in ("retry", "give back"):

@@ -23,9 +23,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from core.requests import AskRequest, to_json
-from jobs.executors.chat_server import RemoteExecutor
+from host.openai_client import HttpChatServer
+from jobs.executors.chat_server import ChatServerExecutor
 from jobs.executors.openai_api import Prompt, prompt_of
-from jobs.executors.openai_client import HttpChatServer
 from tests.servers import model, start
 from vision.chat import talker as load
 from vision.chat.prompt import Picture
@@ -144,7 +144,7 @@ def _decoded(data: bytes) -> Image.Image:
 
 async def by_server(url: str, asked: Sequence[Asked], slots: int) -> list[str]:
     """What a server answers, through the executor that the studio uses."""
-    executor = RemoteExecutor(HttpChatServer(url), slots)
+    executor = ChatServerExecutor(HttpChatServer(url), slots)
     await executor.start(lambda: None)
     room = asyncio.Semaphore(slots)
 
@@ -165,7 +165,11 @@ async def by_server(url: str, asked: Sequence[Asked], slots: int) -> list[str]:
 
 async def first_words(url: str, asked: Sequence[Asked]) -> list[float]:
     """Ask at once; return after how many seconds the first words of each came."""
-    executor, began, firsts = RemoteExecutor(HttpChatServer(url), len(asked)), time.monotonic(), list[float]()
+    executor, began, firsts = (
+        ChatServerExecutor(HttpChatServer(url), len(asked)),
+        time.monotonic(),
+        list[float](),
+    )
 
     async def one(question: Asked) -> None:
         came: list[float] = []

@@ -19,8 +19,8 @@ import aiohttp
 
 from core.events import Event, Failed, Rendered
 from core.requests import AskRequest
+from host.openai_client import HttpChatServer
 from jobs.executors.openai_api import Stream
-from jobs.executors.openai_client import HttpChatServer
 from jobs.queue import Result
 from proofs.host.chat_faults import MOST, Judge, tried
 from tests.chat_server import Behave, Exchange

@@ -232,7 +232,7 @@ async def run(
         launch.point_at(discord.url)
         with closing(app.PendingInteractions(folder / "unanswered")) as pending:
             process.configure_gc()
-            collecting = asyncio.create_task(process.collect(lambda: built.queue.unfinished > 0))
+            collecting = asyncio.create_task(process.collect_garbage(lambda: built.queue.unfinished > 0))
             serving = asyncio.create_task(app._serve_discord(built, pending, stopping))
             soak = Soak(clock, discord, GUILD + 1, on_round)
             await soak._until(lambda: discord.connected and discord.commands)

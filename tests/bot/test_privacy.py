@@ -150,7 +150,7 @@ async def test_a_running_job_is_stopped_by_a_deletion(studio: Studio) -> None:
             break
     await studio.built.privacy.delete(studio.alice.id)
     assert (await queue.mine(studio.alice.id)).jobs == () and await queue.job(view.job.id) is None
-    await until(lambda: not queue._dispatcher.running, patience=1.5)  # by itself it would take two seconds
+    await until(lambda: not queue.dispatcher.running, patience=1.5)  # by itself it would take two seconds
     assert [p for p in studio.built.files.root.rglob("*") if p.suffix == ".png"] == []
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.results import Table, TextLine
+from host.openai_client import HttpChatServer
 from jobs.executors import chat_server
-from jobs.executors.chat_server import RemoteExecutor
-from jobs.executors.openai_client import HttpChatServer
+from jobs.executors.chat_server import ChatServerExecutor
 from tests.chat_server import Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of
@@ -25,7 +25,7 @@ READ = (("Jan", 12.0), ("Feb", 3.0))
 
 
 async def asked(url: str, run: Run, **options):
-    executor = RemoteExecutor(HttpChatServer(url, waits=WAITS), 8, pauses=(0.01, 0.01), **options)
+    executor = ChatServerExecutor(HttpChatServer(url, waits=WAITS), 8, pauses=(0.01, 0.01), **options)
     await executor.start(lambda: None)
     try:
         outcome = await executor.run("server", run, lambda step: None)
@@ -167,7 +167,7 @@ def reading(run: Run) -> Run:
 async def test_a_server_is_told_the_text_in_the_pictures_as_a_part_of_them(tmp_path: Path) -> None:
     eyes, seen = Eyes(Measured((64, 48), "rapidocr", lines=BILL)), list[str]()
     async with chat_server_chat_server(saying("7.30")) as server:
-        executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=eyes.look)
+        executor = ChatServerExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=eyes.look)
         await executor.start(lambda: None)
         run = reading(run_of(tmp_path, "The sum?"))
         for _ in range(2):
@@ -209,11 +209,11 @@ async def test_reading_that_takes_too_long_is_told_and_one_that_is_stopped_asks_
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(chat_server, "PATIENCE", 0.05)
+    monkeypatch.setattr(chat_server, "TEXTS_PATIENCE", 0.05)
     async with chat_server_chat_server(saying("A bill.")) as server:
         output = await asked(server.url, reading(run_of(tmp_path, "What is it?")), look=never)
         assert output.answer.text == "A bill." and output.parameters["notes"] == [UNREAD]
-        executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=Eyes(None).look)
+        executor = ChatServerExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=Eyes(None).look)
         await executor.start(lambda: None)
         run = reading(run_of(tmp_path, "What is it?"))
 

@@ -16,11 +16,11 @@ from PIL import Image
 from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
+from host.openai_client import HttpChatServer, open_chat_server
 from jobs.executors import chat_server
 from jobs.executors.base import Both, Lost
-from jobs.executors.chat_server import CUT_OFF, THINKING, RemoteExecutor
+from jobs.executors.chat_server import CUT_OFF, THINKING, ChatServerExecutor
 from jobs.executors.openai_api import Stream, neutral, prompt_of
-from jobs.executors.openai_client import HttpChatServer, opened_by
 from tests.chat_server import CUT, FAULTS, TEXT, Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.jobs.conftest import until
@@ -41,8 +41,8 @@ def run_of(tmp_path: Path, question: str = "What is it?", *, size=(64, 48), **fi
     return Run("abcdefghjkmn", "ask", to_json(request), {SHA: str(path)}, talk)
 
 
-async def executor_of(url: str, slots: int = 8, **options) -> RemoteExecutor:
-    executor = RemoteExecutor(HttpChatServer(url, waits=WAITS, **options), slots, pauses=(0.01, 0.01))
+async def executor_of(url: str, slots: int = 8, **options) -> ChatServerExecutor:
+    executor = ChatServerExecutor(HttpChatServer(url, waits=WAITS, **options), slots, pauses=(0.01, 0.01))
     await executor.start(lambda: None)
     return executor
 
@@ -184,7 +184,7 @@ async def test_a_cancel_before_the_first_word_stops(tmp_path: Path) -> None:
         await asyncio.sleep(60)
 
     async with chat_server_chat_server(slow) as server:
-        executor = RemoteExecutor(HttpChatServer(server.url), 1)
+        executor = ChatServerExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), lambda step: None))
         await asked.wait()
@@ -195,7 +195,7 @@ async def test_a_cancel_before_the_first_word_stops(tmp_path: Path) -> None:
 
 async def test_a_stop_of_the_studio_gives_the_question_back(tmp_path: Path) -> None:
     async with chat_server_chat_server(FAULTS["silent"][0]) as server:
-        executor = RemoteExecutor(HttpChatServer(server.url), 1)
+        executor = ChatServerExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), lambda step: None))
         await until(lambda: server.asked)
@@ -217,7 +217,7 @@ async def test_the_last_words_are_told_while_a_stream_stands_still(tmp_path: Pat
         await exchange.end()
 
     async with chat_server_chat_server(pauses) as server:
-        executor = RemoteExecutor(HttpChatServer(server.url), 1)
+        executor = ChatServerExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(
             executor.run("server", run_of(tmp_path), lambda step: seen.append(step.text))
@@ -420,5 +420,5 @@ def test_what_a_model_thinks_between_marks_is_no_part_of_its_answer(pieces: list
 
 def test_how_long_the_first_word_may_take_is_a_setting(tmp_path: Path) -> None:
     environment = {"VLM_URL": "http://127.0.0.1:9/v1", "VLM_WAIT": "300", "DATA_DIR": str(tmp_path)}
-    server = opened_by(load_settings(environment, tmp_path / "none"))
+    server = open_chat_server(load_settings(environment, tmp_path / "none"))
     assert server._waits[1] == 300.0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from host.doctor_services import Found, checks, found
+from host.doctor_services import Server, ask_server, check_server
 from storage.database import open_database
 
-GOOD = Found(150020, "15.20", 97, True, "10.0.0.5", 0.01)
+GOOD = Server(150020, "15.20", 97, True, "10.0.0.5", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ GOOD = Found(150020, "15.20", 97, True, "10.0.0.5", 0.01)
     ],
 )
 def test_what_is_wrong_with_a_server_comes_with_its_fix(
-    server: Found, said: list[tuple[bool | None, str]]
+    server: Server, said: list[tuple[bool | None, str]]
 ) -> None:
-    lines = checks(server, "db/atelier")
+    lines = check_server(server, "db/atelier")
     assert [line.ok for line in lines] == [ok for ok, _ in said]
     for line, (ok, words) in zip(lines, said, strict=True):
         assert words in line.found and (ok is True or line.fix)
@@ -35,4 +35,4 @@ def test_what_is_wrong_with_a_server_comes_with_its_fix(
 
 async def test_a_file_has_no_server(tmp_path: Path) -> None:
     async with open_database(f"sqlite:///{tmp_path / 'atelier.db'}", None) as database:
-        assert await database.read(found) is None
+        assert await database.read(ask_server) is None

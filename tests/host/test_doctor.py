@@ -23,7 +23,7 @@ from core.settings import load_settings as load_settings
 from host import doctor_services
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
-from host.doctor_services import films
+from host.doctor_services import check_films
 from storage.database import open_database
 from storage.engines import sqlite
 from storage.identity import MARK
@@ -87,15 +87,15 @@ def test_what_the_last_sweep_did_and_left_is_told(examine, tmp_path: Path) -> No
     ],
 )
 def test_a_reader_of_films_that_is_a_year_old_is_told(version: str, day: date, ok: bool | None) -> None:
-    check = films("auto", version, day)
+    check = check_films("auto", version, day)
     assert check.ok is ok and version in check.found
     assert ("upgrade av" in check.fix) == (ok is None)
 
 
 def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codecs, "_can_write", lambda name: name == "libopenh264")
-    assert "libopenh264" in films("auto", "19.0.2", date(2026, 12, 1)).found
-    check = films("vp9", "19.0.2", date(2026, 12, 1))
+    assert "libopenh264" in check_films("auto", "19.0.2", date(2026, 12, 1)).found
+    check = check_films("vp9", "19.0.2", date(2026, 12, 1))
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
 
 
@@ -368,7 +368,7 @@ def test_a_secret_that_every_account_can_read_is_named(tmp_path: Path) -> None:
     env.chmod(0o604)
     files = secret_files({"DISCORD_TOKEN_FILE": str(token), "AWS_ACCESS_KEY_ID_FILE": ""}, env)
     assert files == {"VLM_KEY": env, "DISCORD_TOKEN_FILE": token, "HF_TOKEN_FILE": mine}
-    found = doctor_services.secrets({**files, "DATABASE_URL_FILE": tmp_path / "gone"})
+    found = doctor_services.check_secrets({**files, "DATABASE_URL_FILE": tmp_path / "gone"})
     assert [(check.ok, check.fix.split()[2].rstrip(",")) for check in found] == [
         (None, str(env)),
         (None, str(token)),

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from core.errors import AtelierError, StorageError
-from host.monitoring import Metrics, answering, not_ready, serve
+from host.monitoring import Metrics, answering, not_ready, serve_metrics
 from tests.bot.conftest import Studio, open_studio
 from tests.host.pretended import PretendedWire
 from tests.jobs.conftest import ask, open_queue, until
@@ -24,7 +24,7 @@ async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
     studio.hooks.delivered.append(metrics.delivered)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     async with (
-        serve(metrics, studio.built.queue, unused_tcp_port, lambda: connected[0]),
+        serve_metrics(metrics, studio.built.queue, unused_tcp_port, lambda: connected[0]),
         aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
     ):
         async with session.get("/healthz") as answer:
@@ -72,12 +72,12 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
 ) -> None:
     async with open_queue(tmp_path, HandExecutor()) as queue:
         async with (
-            serve(Metrics(queue), queue, unused_tcp_port, lambda: True),
+            serve_metrics(Metrics(queue), queue, unused_tcp_port, lambda: True),
             aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
         ):
-            queue._dispatcher.saving.disk_full = True
+            queue.dispatcher.saving.disk_full = True
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 200]
-            queue._dispatcher.saving.disk_full = False
+            queue.dispatcher.saving.disk_full = False
             await ask(queue)
             await until(lambda: queue.health().running)
             monkeypatch.setattr("jobs.queue.HUNG_AFTER", 0.0)
@@ -93,7 +93,7 @@ async def test_a_process_whose_backups_fail_is_unhealthy_and_alive(
     async with open_queue(tmp_path, HandExecutor()) as queue:
         failing = asyncio.create_task(queue.database.supervisor.forever("backups", fail))
         async with (
-            serve(Metrics(queue), queue, unused_tcp_port, lambda: True),
+            serve_metrics(Metrics(queue), queue, unused_tcp_port, lambda: True),
             aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
         ):
             await until(lambda: queue.database.problem)

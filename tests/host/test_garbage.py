@@ -36,7 +36,7 @@ def _old_knot() -> weakref.ref[_Knot]:
 
 async def test_old_garbage_waits_for_an_idle_moment() -> None:
     busy = [True]
-    task = asyncio.create_task(process.collect(lambda: busy[0]))
+    task = asyncio.create_task(process.collect_garbage(lambda: busy[0]))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
@@ -48,7 +48,7 @@ async def test_old_garbage_waits_for_an_idle_moment() -> None:
 async def test_a_studio_that_is_never_idle_collects_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process.BUSY_EVERY == 3600.0
     monkeypatch.setattr(process, "BUSY_EVERY", 0.2)
-    task = asyncio.create_task(process.collect(lambda: True))
+    task = asyncio.create_task(process.collect_garbage(lambda: True))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
@@ -58,7 +58,7 @@ async def test_a_studio_that_is_never_idle_collects_too(monkeypatch: pytest.Monk
 
 async def test_an_idle_studio_collects_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "IDLE_EVERY", 600.0)
-    task = asyncio.create_task(process.collect(lambda: False))
+    task = asyncio.create_task(process.collect_garbage(lambda: False))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
@@ -71,7 +71,7 @@ async def test_young_garbage_is_collected_soon_and_only_by_the_event_loop() -> N
     def note(phase: str, info: dict[str, int]) -> None:
         threads.add(threading.get_ident())
 
-    task = asyncio.create_task(process.collect(lambda: True))
+    task = asyncio.create_task(process.collect_garbage(lambda: True))
     gc.callbacks.append(note)
     try:
         knots = [weakref.ref(_Knot()) for _ in range(process.YOUNG)]
@@ -90,7 +90,7 @@ async def test_what_hides_behind_as_much_that_is_freed_is_collected_too() -> Non
     knot = _Knot()
     seen = weakref.ref(knot)
     del knot
-    task = asyncio.create_task(process.collect(lambda: True))
+    task = asyncio.create_task(process.collect_garbage(lambda: True))
 
     def gone() -> bool:
         old[:] = [[i] for i in range(len(old))]
@@ -102,7 +102,7 @@ async def test_what_hides_behind_as_much_that_is_freed_is_collected_too() -> Non
 
 
 async def test_what_outlives_a_portion_is_looked_at_again() -> None:
-    task = asyncio.create_task(process.collect(lambda: True))
+    task = asyncio.create_task(process.collect_garbage(lambda: True))
     knot = _Knot()
     gc.collect(0)
     seen = weakref.ref(knot)

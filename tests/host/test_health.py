@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from host.worker_app import AgentMetrics, health, serve
+from host.worker_app import AgentMetrics, health, serve_worker_metrics
 from tests.host.pretended import PretendedAgent, PretendedBus
 
 
@@ -42,13 +42,16 @@ async def test_its_pages_are_served_and_a_taken_port_stops_no_work(
     agent: Any = PretendedAgent()
     bus: Any = PretendedBus()
     where = f"http://127.0.0.1:{unused_tcp_port}"
-    async with serve(agent, bus, unused_tcp_port, "127.0.0.1"), aiohttp.ClientSession(where) as session:
+    async with (
+        serve_worker_metrics(agent, bus, unused_tcp_port, "127.0.0.1"),
+        aiohttp.ClientSession(where) as session,
+    ):
         async with session.get("/metrics") as answer:
             assert answer.status == 200 and "atelier_agent_steps_total" in await answer.text()
         async with session.get("/healthz") as answer:
             assert (answer.status, await answer.json()) == (200, {"ok": True, "running": 2, "problem": None})
         with caplog.at_level(logging.ERROR):
-            async with serve(agent, bus, unused_tcp_port, "127.0.0.1"):
+            async with serve_worker_metrics(agent, bus, unused_tcp_port, "127.0.0.1"):
                 assert f"METRICS_PORT={unused_tcp_port}: can't be had" in caplog.text
         bus.is_up = False
         async with session.get("/healthz") as answer:

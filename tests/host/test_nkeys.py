@@ -17,7 +17,7 @@ from core.events import Rendered
 from core.settings import Settings, load_settings
 from host import nats_accounts
 from jobs.cluster.executor import BusExecutor
-from jobs.cluster.nats import connected, credentials
+from jobs.cluster.nats import connected, read_credentials
 from tests import nats
 from tests.jobs.cluster.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until
@@ -41,30 +41,30 @@ def settings(url: str, creds: Path | str, node: str) -> Settings:
 def test_a_missing_package_is_named_and_the_secret_is_not(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BusError, match=r"make setup EXTRAS=nkeys.*takes user:password") as caught:
-        credentials(text)
+        read_credentials(text)
     assert SEED not in str(caught.value) and "abc" not in str(caught.value)
 
 
 def test_a_seed_behind_a_name_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    known = credentials(f"worker-h1:{SEED}")
+    known = read_credentials(f"worker-h1:{SEED}")
     assert known.user == "worker-h1" and known.options == {"nkeys_seed_str": SEED}
-    assert SEED not in repr(known) and credentials("bot:SUch").options["password"] == "SUch"
+    assert SEED not in repr(known) and read_credentials("bot:SUch").options["password"] == "SUch"
 
 
 @pytest.mark.bus
 def test_seeds_are_files_of_their_own_and_never_written_over(tmp_path: Path) -> None:
     need()
-    text, made = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "keys", launcher=True)
+    text, made = nats_accounts.server_config_by_keys("at", ["h1"], tmp_path / "keys", launcher=True)
     assert [path.name for path in made] == ["bot.creds", "worker-h1.creds", "launcher.creds"]
     for path in made:
         user, _, seed = path.read_text().strip().partition(":")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600 and f"{user}.creds" == path.name
-        assert seed not in text and credentials(str(path)).options == {"nkeys_seed_str": seed}
+        assert seed not in text and read_credentials(str(path)).options == {"nkeys_seed_str": seed}
     assert "password" not in text and text.count('nkey: "U') == 3
     before = made[0].read_text()
     with pytest.raises(SettingsError, match="is there already"):
-        nats_accounts.config_by_keys("at", ["h2"], tmp_path / "keys")
+        nats_accounts.server_config_by_keys("at", ["h2"], tmp_path / "keys")
     assert made[0].read_text() == before and not (tmp_path / "keys" / "worker-h2.creds").exists()
 
 
@@ -75,8 +75,8 @@ async def test_by_keys_jobs_are_done_rights_hold_and_a_wrong_seed_is_refused(
     need()
     nats.need()
     caplog.set_level(logging.DEBUG)
-    text, (bots, workers) = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "keys")
-    _, (strange, _) = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "other")
+    text, (bots, workers) = nats_accounts.server_config_by_keys("at", ["h1"], tmp_path / "keys")
+    _, (strange, _) = nats_accounts.server_config_by_keys("at", ["h1"], tmp_path / "other")
     with nats.server(text) as server:
         mine, theirs = settings(server.url, bots, "x"), settings(server.url, workers, "h1")
         async with connected(mine) as bus, connected(theirs) as far:

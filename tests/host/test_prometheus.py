@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import yaml
 
-from host.monitoring import Metrics, serve
+from host.monitoring import Metrics, serve_metrics
 from tests.host.pretended import PretendedWire
 from tests.host.test_watching import RULES, expressions
 from tests.jobs.conftest import open_queue
@@ -62,7 +62,10 @@ async def test_prometheus_takes_the_rules_and_every_panel_and_raises_an_alert(
         wire = PretendedWire()
         wire.invalid_requests = 201
         metrics = Metrics(queue, wire)
-        async with serve(metrics, queue, port, lambda: True), _prometheus(tmp_path, port, own) as session:
+        async with (
+            serve_metrics(metrics, queue, port, lambda: True),
+            _prometheus(tmp_path, port, own) as session,
+        ):
             firing: set[str] = set()
             async with asyncio.timeout(60):
                 while "AtelierInvalidRequests" not in firing:

@@ -403,7 +403,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_accounts_are_read_as_they_are_printed(tmp_path: Path) -> None:
     path = tmp_path / "nats.conf"
-    path.write_text(nats_accounts.config("at", ["ray-1", "ray-2", "ray-3"], launcher=True))
+    path.write_text(nats_accounts.server_config("at", ["ray-1", "ray-2", "ray-3"], launcher=True))
     found = nats_accounts.read_accounts(path, ["ray-1", "ray-3"])
     assert list(found) == ["ray-1", "ray-3"] and found["ray-1"].startswith("worker-ray-1:")
     with pytest.raises(SettingsError, match="no account for ray-4, ray-5"):

@@ -15,7 +15,7 @@ from core.errors import SettingsError
 from core.events import Rendered
 from core.settings import load_settings
 from host import doctor_services, nats_accounts
-from jobs.cluster.executor import SUBJECT, AskLoad, BusExecutor, Load, answer_for_ever
+from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, BusExecutor, Load, answer_load
 from jobs.cluster.nats import connected
 from tests import nats
 from tests.jobs.cluster.conftest import QUICK, agent_of
@@ -52,7 +52,7 @@ BOT_MAY_NOT_HEAR = """
 
 @pytest.fixture
 def texts() -> str:
-    return nats_accounts.config("at", ["h1", "h2"], launcher=True)
+    return nats_accounts.server_config("at", ["h1", "h2"], launcher=True)
 
 
 @pytest.fixture
@@ -155,18 +155,18 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
             asked = await ask(queue)
             events = [event async for event in queue.watch(asked.job.id)]
             assert isinstance(events[-1], Rendered)
-            telling = asyncio.create_task(answer_for_ever(bus, queue))
+            telling = asyncio.create_task(answer_load(bus, queue))
             async with connected(load_settings(settings("launcher", "x"), Path("/nowhere"))) as asking:
                 assert await asking.until_up(10)
-                told = await asking.request(SUBJECT, AskLoad(), Load, patience=5)
+                told = await asking.request(LOAD_SUBJECT, AskLoad(), Load, patience=5)
                 assert (told.waiting, [one.name for one in told.machines]) == (0, ["h1"])
                 assert asking.counts.refused == 0
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-        found = {one.name: one for one in await doctor_services._checks(bot_settings)}
+        found = {one.name: one for one in await doctor_services._check_bus(bot_settings)}
         assert found["Bus"].ok and found["Rights on the bus"].ok
         assert found["Machines"].found == "heard of, with devices: h1 (1)"
-        names = [one.name for one in await doctor_services._checks(worker_settings)]
+        names = [one.name for one in await doctor_services._check_bus(worker_settings)]
         assert names == ["Bus", "Rights on the bus"]
         await agent.stop(0)
         assert bus.counts.refused == theirs.counts.refused == 0
@@ -179,7 +179,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
     settings = load_settings({"BUS_URL": f"{server.url},nats://10.255.255.1:4222"}, Path("/nowhere"))
     server.start()
     try:
-        found = {one.name + one.found: one.ok for one in await doctor_services._checks(settings)}
+        found = {one.name + one.found: one.ok for one in await doctor_services._check_bus(settings)}
     finally:
         server.stop()
     assert [ok for text, ok in found.items() if "everybody who reaches" in text] == [None]
@@ -191,8 +191,8 @@ async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor_services, "PATIENCE", 0.2)
-    assert doctor_services.checks_checks(load_settings({}, Path("/nowhere"))) == []
-    [found] = await doctor_services._checks(
+    assert doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
+    [found] = await doctor_services._check_bus(
         load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere"))
     )
     assert found.ok is False and "can't be reached" in found.found
@@ -201,4 +201,4 @@ async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
 @pytest.mark.parametrize("names", [["h 1"], ["a.b"], [""], ["h1", "h1"], [">"], ['"']])
 def test_a_machine_that_no_subject_can_name_is_refused(names: list[str]) -> None:
     with pytest.raises(SettingsError):
-        nats_accounts.config("at", names)
+        nats_accounts.server_config("at", names)

@@ -22,7 +22,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_devices_that_are_named_are_taken_as_they_are(found: list[str]) -> None:
-    assert app.devices(("cuda:1", "cpu")) == ("cuda:1", "cpu")
+    assert app.device_names(("cuda:1", "cpu")) == ("cuda:1", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_auto_starts_every_gpu_or_else_the_processor(
     found: list[str], there: list[str], started: tuple[str, ...]
 ) -> None:
     found += there
-    assert app.devices(("auto",)) == started
+    assert app.device_names(("auto",)) == started
 
 
 def test_a_torch_that_cannot_be_loaded_is_said(found: list[str]) -> None:
     with pytest.raises(AtelierError, match="torch can't be loaded"):
-        app.devices(("auto",))
+        app.device_names(("auto",))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="drivers have files on Linux only")
@@ -51,7 +51,7 @@ def test_without_a_driver_nobody_loads_torch_to_find_out(
 ) -> None:
     monkeypatch.setattr(app, "_GPU_NODES", ("/dev/no-such-card",))
     found.append("cuda:0")
-    assert app.devices(("auto",)) == ("cpu",)
+    assert app.device_names(("auto",)) == ("cpu",)
 
 
 async def test_each_device_gets_the_settings(tmp_path: Path) -> None:

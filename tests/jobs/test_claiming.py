@@ -24,12 +24,12 @@ ROOM = Limits(disk_floor=0, user_waiting=100, guild_waiting=100, user_running=50
 
 
 def _claims(work: Any) -> bool:
-    return isinstance(work, partial) and work.func is Claims._claim
+    return isinstance(work, partial) and work.func is Claims.claim_row
 
 
 def _go(queue: Queue) -> None:
-    queue._dispatcher.waitlist.paused = False
-    queue._dispatcher.wake()
+    queue.dispatcher.waitlist.paused = False
+    queue.dispatcher.wake()
 
 
 async def test_what_devices_take_now_is_claimed_in_one_commit(
@@ -37,7 +37,7 @@ async def test_what_devices_take_now_is_claimed_in_one_commit(
 ) -> None:
     executor, commits = HandExecutor({"a": 4, "b": 4}), list[int]()
     async with open_queue(tmp_path, executor, LIMITS) as queue:
-        queue._dispatcher.waitlist.paused = True
+        queue.dispatcher.waitlist.paused = True
         for user in range(10):
             await ask(queue, user=user)
         commit = queue.database._commit
@@ -50,15 +50,15 @@ async def test_what_devices_take_now_is_claimed_in_one_commit(
         _go(queue)
         await until(lambda: len(executor.held) == 8)
         assert [count for count in commits if count] == [8]
-        assert not queue._dispatcher.claims and len(queue._dispatcher.waitlist) == 2
-        assert sorted(queue._dispatcher.running) == sorted(executor.held)
+        assert not queue.dispatcher.claims and len(queue.dispatcher.waitlist) == 2
+        assert sorted(queue.dispatcher.running) == sorted(executor.held)
 
 
 async def _order(folder: Path, seed: int) -> list[int]:
     """The numbers of jobs in the order in which they start, when one to five end at a time."""
     chance, executor = random.Random(seed), HandExecutor({"a": 3, "b": 2, "c": 1})
     async with open_queue(folder, executor, ROOM) as queue:
-        dispatcher, numbers = queue._dispatcher, dict[str, int]()
+        dispatcher, numbers = queue.dispatcher, dict[str, int]()
         dispatcher.estimate.pictures = lambda seconds: None  # how long they take by the clock doesn't count
         dispatcher.waitlist.paused = True
         for number in range(24):
@@ -85,7 +85,7 @@ async def test_jobs_start_in_the_order_of_one_after_another(
 
 
 def _claiming(queue: Queue, monkeypatch: pytest.MonkeyPatch, claim: Callable[..., Any]) -> None:
-    monkeypatch.setattr(queue._dispatcher.claims, "_claim", claim)
+    monkeypatch.setattr(queue.dispatcher.claims, "claim_row", claim)
 
 
 async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
@@ -99,7 +99,7 @@ async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
 
     executor = HandExecutor({"a": 2, "b": 2})
     async with open_queue(tmp_path, executor, ROOM) as queue:
-        dispatcher = queue._dispatcher
+        dispatcher = queue.dispatcher
         dispatcher.waitlist.paused = True
         jobs = [(await ask(queue, user=user)).job.id for user in (1, 1, 1, 2, 2)]
         places = {job_id: dispatcher.positions.position(job_id) for job_id in jobs}
@@ -112,7 +112,7 @@ async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
             job_id: place.position for job_id, place in places.items()
         }
         assert [dispatcher.waitlist.had(user) for user in (1, 2)] == had and not executor.started
-        _claiming(queue, monkeypatch, Claims._claim)
+        _claiming(queue, monkeypatch, Claims.claim_row)
         _go(queue)
         await until(lambda: len(executor.held) == 4)
         assert dispatcher.waitlist.had(1) > had[0]
@@ -123,18 +123,18 @@ async def test_a_job_that_waits_no_more_costs_its_member_nothing_and_holds_up_no
 ) -> None:
     executor = HandExecutor({"a": 3})
     async with open_queue(tmp_path, executor, ROOM) as queue:
-        queue._dispatcher.waitlist.paused = True
+        queue.dispatcher.waitlist.paused = True
         first, second, third = [(await ask(queue, user=user)).job.id for user in (1, 2, 3)]
         watch = queue.watch(second)
 
         def gone(waiting: Any, *rest: Any) -> Any:
-            return None if waiting.job_id == second else Claims._claim(waiting, *rest)
+            return None if waiting.job_id == second else Claims.claim_row(waiting, *rest)
 
         _claiming(queue, monkeypatch, gone)
         _go(queue)
         assert [event async for event in watch][-1] == Cancelled()
         await until(lambda: set(executor.held) == {first, third})
-        assert queue._dispatcher.waitlist.had(2) == 0 and queue._dispatcher.waitlist.had(1) > 0
+        assert queue.dispatcher.waitlist.had(2) == 0 and queue.dispatcher.waitlist.had(1) > 0
 
 
 async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
@@ -142,7 +142,7 @@ async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
 ) -> None:
     executor = HandExecutor({f"cuda:{n}": 1 for n in range(12)})
     async with open_queue(tmp_path, executor) as queue:
-        look, looks, spent = queue._dispatcher._look, list[float](), 0.0
+        look, looks, spent = queue.dispatcher._look, list[float](), 0.0
 
         def dear() -> float:
             nonlocal spent
@@ -154,7 +154,7 @@ async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
             return look()
 
         monkeypatch.setattr(dispatching, "thread_time", dear)
-        monkeypatch.setattr(queue._dispatcher, "_look", counted)
+        monkeypatch.setattr(queue.dispatcher, "_look", counted)
         for number in range(12):
             await ask(queue, user=number)
         await until(lambda: len(executor.held) == 12)

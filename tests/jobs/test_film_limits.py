@@ -24,7 +24,7 @@ from jobs.admission import (
     seconds_of,
     sides_of,
 )
-from jobs.executors.worker_process import Pulse, Running, SlowestSteps, Timeouts
+from jobs.executors.worker_process import Pulse, SlowestSteps, Timeouts, WorkerRun
 from jobs.queue import Queue
 from jobs.scheduling.fairness import Waiting, cost_key
 from tests.jobs import film_worker
@@ -193,8 +193,8 @@ async def test_a_film_whose_room_others_take_meanwhile_fails_with_the_reason(sma
 # How long a worker may be silent
 
 
-def _running(request: object, *steps: float) -> Running:
-    run = Running(lambda message: None, None, 0.0, 0.0, cost_key(request))
+def _running(request: object, *steps: float) -> WorkerRun:
+    run = WorkerRun(lambda message: None, None, 0.0, 0.0, cost_key(request))
     now = 0.0
     for seconds in steps:
         now += seconds
@@ -234,7 +234,7 @@ async def test_the_time_until_a_film_of_a_member_counts_their_films_before_it(tm
     """One runs at a time, so the third starts when two have ended, however many slots there are."""
     executor = HandExecutor({"cpu": 8})
     async with open_queue(tmp_path, executor) as queue:
-        positions = queue._dispatcher.positions
+        positions = queue.dispatcher.positions
         positions.estimate.add(cost_key(film()), 100.0)
         positions.estimate.add(cost_key(ImagineRequest(prompt="a boat")), 5.0)
         await held(executor, await ask(queue))
@@ -251,15 +251,15 @@ async def test_a_film_lets_others_have_as_many_seconds_before_its_member_is_next
     executor = HandExecutor({"cpu": 1})
     limits = Limits(disk_floor=0, user_waiting=100, films=FilmLimits(running=3))
     async with open_queue(tmp_path, executor, limits) as queue:
-        estimate = queue._dispatcher.estimate
+        estimate = queue.dispatcher.estimate
         for _ in range(20):  # what the hand's runs take doesn't move these medians
             estimate.add(cost_key(film()), 4.0)
             estimate.add(cost_key(ImagineRequest(prompt="a boat")), 0.5)
-        queue._dispatcher.waitlist.note_end = lambda *took: None  # nor the turns
+        queue.dispatcher.waitlist.note_end = lambda *took: None  # nor the turns
         first, second = await ask(queue), await ask(queue)
         await held(executor, first)
         pictures = [(await ask_picture(queue, user=2)).job.id for _ in range(12)]
-        order = [w.job_id for w in queue._dispatcher.waitlist.order(0.0)]
+        order = [w.job_id for w in queue.dispatcher.waitlist.order(0.0)]
         assert order.index(second) == 8, "4 s of film, 8 pictures of half a second"
         started = []
         for _ in range(10):

@@ -41,8 +41,8 @@ async def held(executor: HandExecutor, job_id: str) -> Run:
 
 async def over(queue: Queue, job_id: str) -> Status:
     """How the job has ended; its folder has gone by then."""
-    await until(lambda: job_id not in queue._dispatcher.feeds and job_id not in queue._dispatcher.running)
-    await queue._dispatcher._incoming.settle()
+    await until(lambda: job_id not in queue.dispatcher.feeds and job_id not in queue.dispatcher.running)
+    await queue.dispatcher.incoming.settle()
     job = await queue.job(job_id)
     assert job is not None
     return job.status
@@ -130,7 +130,7 @@ async def test_a_job_that_is_tried_again_finds_what_it_left_and_cancelled_while_
     assert film_worker.film_path(run.folder, 0).read_bytes() == b"a window that is whole"
     await queue.pause(1)
     executor.end(Lost(first, "it died", untouched=True))
-    await until(lambda: first in queue._dispatcher.waitlist)
+    await until(lambda: first in queue.dispatcher.waitlist)
     assert f"{first}/0.mp4" in incoming(queue)
     assert await queue.cancel(first)
     assert await over(queue, first) is Status.CANCELLED
@@ -208,7 +208,7 @@ async def test_a_worker_s_process_writes_films_and_one_that_dies_half_way_begins
     wish = f'{{"fault": "kill", "at": 3, "marker": "{tmp_path / "marker"}"}}'
     dies, well = await ask(worked, wish, seed=4), await ask(worked, seed=5, user=2)
     for job_id, seed in ((dies, 4), (well, 5)):
-        await until(lambda one=job_id: one not in worked._dispatcher.feeds, 60)
+        await until(lambda one=job_id: one not in worked.dispatcher.feeds, 60)
         (film,) = (await worked.result(job_id)).films
         assert film.sha256 == hashlib.sha256(film_bytes(seed)).hexdigest()
     await until(lambda: incoming(worked) == [])

@@ -25,8 +25,8 @@ LONG = 2 * HUNG_AFTER
 
 def grow_old(queue: Queue) -> None:
     """Let it be long ago that anything was heard of any job."""
-    queue._dispatcher.last_sign -= LONG
-    for live in queue._dispatcher.running.values():
+    queue.dispatcher.last_sign -= LONG
+    for live in queue.dispatcher.running.values():
         live.last_sign -= LONG
 
 
@@ -56,7 +56,7 @@ async def test_a_job_that_was_taken_up_after_a_restart_is_not_hung(tmp_path: Pat
         await queue.start()
         await until(lambda: job_id in executor.held)
         assert not queue.health().hung
-        assert queue._dispatcher.running[job_id].before > HUNG_AFTER
+        assert queue.dispatcher.running[job_id].before > HUNG_AFTER
 
 
 async def test_jobs_that_wait_for_files_or_rows_are_not_hung(
@@ -73,26 +73,26 @@ async def test_jobs_that_wait_for_files_or_rows_are_not_hung(
 
     async with open_queue(tmp_path, executor, gate=gate) as queue:
         job_id = (await ask(queue)).job.id
-        await until(lambda: queue._dispatcher.saving.waits)
+        await until(lambda: queue.dispatcher.saving.waits)
         grow_old(queue)
         health = queue.health()
         assert not health.hung and health.problem == "the store of files can't be reached"
         away.clear()
         await until(lambda: job_id in executor.held)
 
-        write = queue._dispatcher.saving.database.write
+        write = queue.dispatcher.saving.database.write
 
         async def refuse(*what: object, **how: object) -> None:
             nonlocal refused
             refused += 1
             raise StorageError("the disk doesn't answer")
 
-        monkeypatch.setattr(queue._dispatcher.saving.database, "write", refuse)
+        monkeypatch.setattr(queue.dispatcher.saving.database, "write", refuse)
         executor.end(done(executor, job_id))
         await until(lambda: refused > 1)
         grow_old(queue)
         assert not queue.health().hung
-        monkeypatch.setattr(queue._dispatcher.saving.database, "write", write)
+        monkeypatch.setattr(queue.dispatcher.saving.database, "write", write)
         await eventually(lambda: _is(queue, job_id, Status.RENDERED))
 
 
@@ -114,16 +114,16 @@ async def test_waiting_for_files_is_no_time_of_a_device(
     async with open_queue(tmp_path, executor, gate=gate) as queue:
         job_id = (await ask(queue)).job.id
         await until(lambda: job_id in executor.held)
-        live = queue._dispatcher.running[job_id]
-        assert queue._dispatcher.positions.remaining(live) is None
+        live = queue.dispatcher.running[job_id]
+        assert queue.dispatcher.positions.remaining(live) is None
         now += 60
         executor.report(LoadingModel(job_id, "a large model", 0.5))
         now += 7
         executor.report(Step(job_id, 1, 4))
         executor.end(done(executor, job_id))
-        await until(lambda: job_id not in queue._dispatcher.running)
+        await until(lambda: job_id not in queue.dispatcher.running)
         assert live.seconds == pytest.approx(7)
-        assert queue._dispatcher.estimate.seconds("imagine||") == pytest.approx(7)
+        assert queue.dispatcher.estimate.seconds("imagine||") == pytest.approx(7)
 
 
 def test_loading_is_no_time_of_a_device_and_costs_those_beside_it_their_share_alone() -> None:
@@ -150,10 +150,10 @@ async def test_a_job_that_waits_for_its_files_still_takes_all_of_its_time(
             await go_on.wait()
 
     async with open_queue(tmp_path, executor, gate=gate) as queue:
-        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue.dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
         first = (await ask(queue)).job.id
-        await until(lambda: first in queue._dispatcher.running)
-        assert queue._dispatcher.positions.remaining(queue._dispatcher.running[first]) == 10.0
+        await until(lambda: first in queue.dispatcher.running)
+        assert queue.dispatcher.positions.remaining(queue.dispatcher.running[first]) == 10.0
         go_on.set()
         await until(lambda: first in executor.held)
 
@@ -163,7 +163,7 @@ async def test_what_goes_on_after_a_restart_has_begun_and_has_worked_before(tmp_
     async with open_queue(tmp_path, executor) as queue:
         job_id = (await ask(queue)).job.id
         await until(lambda: job_id in executor.held)
-        live = queue._dispatcher.running[job_id]
+        live = queue.dispatcher.running[job_id]
         assert not live.is_begun
         again = replace(live, before=100.0)
         again.hand_over(1000.0)

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import BusAway
 from core.settings import for_workers
-from jobs.cluster.executor import SUBJECT, AskLoad, Load, Machine, answer_for_ever
+from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, Load, Machine, answer_load
 from jobs.executors.base import Device
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
@@ -33,18 +33,18 @@ class Elsewhere(HandExecutor):
 async def test_waiting_jobs_and_machines_are_told_while_somebody_leads(tmp_path: Path) -> None:
     bus = Pipe()
     async with open_queue(tmp_path, Elsewhere()) as queue:
-        telling = asyncio.create_task(answer_for_ever(bus, queue))  # type: ignore[arg-type]
+        telling = asyncio.create_task(answer_load(bus, queue))  # type: ignore[arg-type]
         for _ in range(5):
             await ask(queue)
         await until(lambda: queue.health().running == 1)
-        told = await bus.request(SUBJECT, AskLoad(), Load, patience=5)
+        told = await bus.request(LOAD_SUBJECT, AskLoad(), Load, patience=5)
         assert told == Load(4, False, (Machine("ray-1", True, 3), Machine("ray-2", False, 0)))
         await queue.pause(1)
-        assert (await bus.request(SUBJECT, AskLoad(), Load, patience=5)).paused
+        assert (await bus.request(LOAD_SUBJECT, AskLoad(), Load, patience=5)).paused
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         with pytest.raises(BusAway):
-            await bus.request(SUBJECT, AskLoad(), Load, patience=5)
+            await bus.request(LOAD_SUBJECT, AskLoad(), Load, patience=5)
 
 
 def test_a_worker_is_handed_what_it_reads_and_no_secret(tmp_path: Path) -> None:

@@ -485,11 +485,11 @@ def test_an_estimate_knows_the_newest_500_keys() -> None:
     estimate.add("describe|1|caption", 7.0)
     for number in range(MAX_KEYS - 6):
         estimate.add(f"imagine|{number}|a", 1.0)
-    assert len(estimate._runs) == len(estimate._medians) == MAX_KEYS
+    assert len(estimate.runs) == len(estimate.medians) == MAX_KEYS
     assert estimate.seconds("describe|1|caption") == 7.0
     estimate.add("imagine|another|a", 1.0)
-    assert len(estimate._runs) == len(estimate._medians) == MAX_KEYS
-    assert "describe|1|caption" not in estimate._runs and estimate.seconds("describe|2|caption") == 7.0
+    assert len(estimate.runs) == len(estimate.medians) == MAX_KEYS
+    assert "describe|1|caption" not in estimate.runs and estimate.seconds("describe|2|caption") == 7.0
 
 
 def test_jobs_one_behind_another_start_when_those_before_them_have_ended() -> None:

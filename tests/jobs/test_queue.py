@@ -90,7 +90,7 @@ async def test_a_watcher_sees_the_newest_never_a_backlog(queue: Queue, executor:
     assert [await anext(watch), await anext(watch)] == [Started(), Progress(49, 50, b"early")]
     executor.report(Step(job_id, 50, 50))
     executor.end(done(executor, job_id))
-    await until(lambda: job_id not in queue._dispatcher.feeds)
+    await until(lambda: job_id not in queue.dispatcher.feeds)
     assert await anext(watch) == Rendered()
 
 
@@ -155,7 +155,7 @@ async def test_a_double_click_is_one_job_until_it_is_delivered(queue: Queue, exe
     assert (await ask(queue, origin=press)).job.id == first
     await held(executor, first)
     executor.end(done(executor, first))
-    await until(lambda: first not in queue._dispatcher.feeds)
+    await until(lambda: first not in queue.dispatcher.feeds)
     assert (await ask(queue, origin=press)).duplicate
     await queue.delivered(first, message_id=1, channel_id=2, rung="edit")
     assert not (await ask(queue, origin=press)).duplicate
@@ -191,15 +191,15 @@ async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(
         await queue.pause(9)
         job_id = (await ask(queue)).job.id
         real = queue.files.free_bytes
-        queue._dispatcher.limits = queue._admission.limits = replace(LIMITS, disk_floor=10**6)
+        queue.dispatcher.limits = queue.admission.limits = replace(LIMITS, disk_floor=10**6)
         queue.files.free_bytes = lambda: 10**5
         with pytest.raises(LimitError, match="less than 1 MB free"):
             await ask(queue)
         await queue.resume(9)
         await until(lambda: queue.health().problem == "the disk is nearly full")
-        assert job_id in queue._dispatcher.waitlist
+        assert job_id in queue.dispatcher.waitlist
         queue.files.free_bytes = real
-        queue._dispatcher.wake()
+        queue.dispatcher.wake()
         await held(executor, job_id)
         assert queue.health().ok
 
@@ -241,19 +241,19 @@ async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(
         await asyncio.sleep(pause * 0.0006)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await asyncio.gather(*queue._tasks, return_exceptions=True)
+    await asyncio.gather(*queue.tasks, return_exceptions=True)
     rows = await queue.undelivered()
-    await until(lambda: not queue._dispatcher.claims)
-    assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(
-        queue._dispatcher.running
+    await until(lambda: not queue.dispatcher.claims)
+    assert {job.id for job in rows} == {w.job_id for w in queue.dispatcher.waitlist} | set(
+        queue.dispatcher.running
     )
 
 
 async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the_reading(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dispatcher, go_on = queue._dispatcher, threading.Event()
-    claim, read = dispatcher.claims._claim, queue.database.read
+    dispatcher, go_on = queue.dispatcher, threading.Event()
+    claim, read = dispatcher.claims.claim_row, queue.database.read
 
     def held(*args):
         go_on.wait(10)
@@ -265,7 +265,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
         await until(lambda: job.id in dispatcher.running)
         return found
 
-    monkeypatch.setattr(dispatcher.claims, "_claim", held)
+    monkeypatch.setattr(dispatcher.claims, "claim_row", held)
     job = (await ask(queue)).job
     await until(lambda: len(dispatcher.claims) == 1)
     for listed in (await queue.mine(1), await queue.snapshot()):
@@ -376,7 +376,7 @@ async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
 
     queue.files.put = full
     executor.end(done(executor, job_id))
-    await until(lambda: queue._dispatcher.saving.waits)
+    await until(lambda: queue.dispatcher.saving.waits)
     another = (await ask(queue)).job.id
     assert another not in executor.held and not queue.health().ok
     assert await ends(queue, job_id) == Rendered()
@@ -457,7 +457,7 @@ async def _lose_all(queue: Queue, executor: HandExecutor) -> None:
     ids = list(executor.held)
     for job_id in ids:
         executor.end(Lost(job_id, "killed", shared=len(ids) > 1), cool=True)
-    await until(lambda: not set(ids) & set(queue._dispatcher.running))
+    await until(lambda: not set(ids) & set(queue.dispatcher.running))
     executor.cooled()
 
 
@@ -467,7 +467,7 @@ async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_
         poison, *others = await _together(queue, executor, 4)
         await _lose_all(queue, executor)
         tries = 1
-        while {poison, *others} & set(queue._dispatcher.feeds):
+        while {poison, *others} & set(queue.dispatcher.feeds):
             await until(lambda: executor.held)
             (job_id,) = executor.held  # one suspect at a time
             if job_id == poison:
@@ -475,7 +475,7 @@ async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_
                 await _lose_all(queue, executor)
             else:
                 executor.end(done(executor, job_id))
-                await until(lambda i=job_id: i not in queue._dispatcher.running)
+                await until(lambda i=job_id: i not in queue.dispatcher.running)
         assert tries == 3 and await ends(queue, poison) == Failed(GAVE_UP)
         for job_id in others:
             assert await ends(queue, job_id) == Rendered()
@@ -492,7 +492,7 @@ async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_
                 await _together(queue, executor, 2)
             await until(lambda held=executor.held: len(held) == 2)
             queue.database._closed = True  # no note of anything any more, as in a crash
-            await queue._dispatcher.executor.stop()
+            await queue.dispatcher.executor.stop()
     executor = HandExecutor({"cuda:0": 4})
     async with open_queue(tmp_path, executor) as queue:
         fresh = (await ask(queue, user=9)).job.id
@@ -500,8 +500,8 @@ async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_
             await until(lambda: executor.held)
             (job_id,) = executor.held
             executor.end(done(executor, job_id))
-            await until(lambda i=job_id: i not in queue._dispatcher.running)
-        assert fresh in executor.started and not queue._dispatcher.feeds
+            await until(lambda i=job_id: i not in queue.dispatcher.running)
+        assert fresh in executor.started and not queue.dispatcher.feeds
 
 
 async def test_a_newcomer_gets_a_free_slot_at_once(tmp_path: Path) -> None:
@@ -518,7 +518,7 @@ async def test_a_newcomer_gets_a_free_slot_at_once(tmp_path: Path) -> None:
 async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None:
     executor = HandExecutor({"cuda:0": 2})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.positions.estimate.add(
+        queue.dispatcher.positions.estimate.add(
             "imagine|0x0x4s0|image", 10.0
         )  # of the device, not of the clock
         running = await _together(queue, executor, 2)
@@ -532,7 +532,7 @@ async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None
 async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> None:
     executor = HandExecutor({"cuda:0": 8})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
         for _ in range(3):
             await ask(queue)
         await until(lambda: len(executor.held) == 3)
@@ -545,9 +545,9 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         ]  # three beside each other take 10 s each of the one device; then the first of those that waited
         assert [round(submitted.eta) for submitted in mine] == expected
         assert [round(view.eta) for view in (await queue.snapshot()).waiting] == expected
-        queue._dispatcher.positions.told = {}
-        await queue._dispatcher.positions.announce_all()
-        told = queue._dispatcher.positions.told
+        queue.dispatcher.positions.told = {}
+        await queue.dispatcher.positions.announce_all()
+        told = queue.dispatcher.positions.told
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
 
 
@@ -557,7 +557,7 @@ async def test_the_time_told_runs_down_while_nothing_moves(
     monkeypatch.setattr(eta, "COUNT_DOWN", 0.1)
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 5.0)
+        queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 5.0)
         await held(executor, (await ask(queue)).job.id)
         watch, times = queue.watch((await ask(queue)).job.id), []
         async with asyncio.timeout(20):
@@ -570,17 +570,17 @@ async def test_a_waiting_job_of_a_member_who_may_run_none_holds_nobody_up(tmp_pa
     """Earlier versions took such jobs in."""
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
         await queue.pause(9)
         stuck = (await ask(queue, user=2)).job.id
-        queue._dispatcher.waitlist.get(stuck).max_running = 0
+        queue.dispatcher.waitlist.get(stuck).max_running = 0
         await queue.resume(9)
         submitted = await ask(queue)
         await until(lambda: submitted.job.id in executor.held)
-        assert queue._dispatcher.positions.position(stuck).eta is not None
-        queue._dispatcher.positions.told = {}
-        await queue._dispatcher.positions.announce_all()
-        assert stuck in queue._dispatcher.positions.told
+        assert queue.dispatcher.positions.position(stuck).eta is not None
+        queue.dispatcher.positions.told = {}
+        await queue.dispatcher.positions.announce_all()
+        assert stuck in queue.dispatcher.positions.told
 
 
 # Cancelling
@@ -626,7 +626,7 @@ async def test_finish_and_cancel_at_the_same_moment_agree(tmp_path: Path) -> Non
             cancelled = await queue.cancel(job_id)
             assert await task == (Cancelled() if cancelled else Rendered())
             assert (await queue.job(job_id)).status is (Status.CANCELLED if cancelled else Status.RENDERED)
-            await until(lambda: not queue._dispatcher.running)
+            await until(lambda: not queue.dispatcher.running)
 
 
 async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
@@ -639,18 +639,18 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
             holding = asyncio.create_task(queue.database.write(lambda connection: None))
             await asyncio.sleep(0)
             await until(lambda: not queue.database.waiting)
-            queue._dispatcher.waitlist.paused = False
-            queue._dispatcher.wake()
+            queue.dispatcher.waitlist.paused = False
+            queue.dispatcher.wake()
             await until(lambda: queue.database.waiting == 1)  # the claim
             cancelling = asyncio.create_task(queue.cancel(job_id))
             await until(lambda: queue.database.waiting == 2)
         assert await cancelling
         await holding
-        await until(lambda: not queue._dispatcher.running)
+        await until(lambda: not queue.dispatcher.running)
         assert await ends(queue, job_id) == Cancelled()
         assert executor.started == []
-        assert queue._dispatcher.positions.shares.beside("cpu") == 0
-        assert not len(queue._dispatcher.feeds)
+        assert queue.dispatcher.positions.shares.beside("cpu") == 0
+        assert not len(queue.dispatcher.feeds)
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -708,7 +708,7 @@ async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
         await asked.wait()
         assert await queue.cancel(job_id)
         answer.set()
-        await until(lambda: not queue._dispatcher.running or executor.started)
+        await until(lambda: not queue.dispatcher.running or executor.started)
         await queue.stop(0)
     assert executor.started == []
 
@@ -724,7 +724,7 @@ async def test_a_job_whose_row_is_deleted_ends_for_its_watchers(
     if runs:
         await held(executor, job_id)
     watching = asyncio.create_task(ends(queue, job_id))
-    await until(lambda: queue._dispatcher.feeds[job_id]._waiters)
+    await until(lambda: queue.dispatcher.feeds[job_id]._waiters)
     now = datetime.now(UTC)
     removed = await queue.database.write(partial(privacy.delete_person, user_id=1, now=now))
     if told:
@@ -736,7 +736,7 @@ async def test_a_job_whose_row_is_deleted_ends_for_its_watchers(
     else:
         await queue.resume(9)
     assert await watching == Cancelled()
-    assert not len(queue._dispatcher.feeds) and not len(queue._dispatcher.waitlist)
+    assert not len(queue.dispatcher.feeds) and not len(queue.dispatcher.waitlist)
 
 
 # Administering
@@ -883,7 +883,7 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
 
 async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, executor: HandExecutor) -> None:
     for _ in range(3):
-        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
     ran = (await ask(queue)).job.id
     await held(executor, ran)
     waiting = [(await ask(queue, user=user)).job.id for user in (2, 3)]
@@ -909,7 +909,7 @@ async def test_a_waiting_member_is_told_when_they_move(queue: Queue, executor: H
     for job_id in jobs[:2]:
         await held(executor, job_id)
         executor.end(done(executor, job_id))
-        await until(lambda i=job_id: i not in queue._dispatcher.running)
+        await until(lambda i=job_id: i not in queue.dispatcher.running)
     async with asyncio.timeout(10):
         while isinstance(event := await anext(watch), Queued):
             places.append(event.position)
@@ -1037,7 +1037,7 @@ async def test_a_device_that_has_the_model_is_preferred(tmp_path: Path) -> None:
         assert [executor.held[i].device for i in (image, caption)] == ["cuda:0", "cuda:1"]
         for job_id in (image, caption):
             executor.end(done(executor, job_id))
-        await until(lambda: not queue._dispatcher.running)
+        await until(lambda: not queue.dispatcher.running)
         again = await go(DescribeRequest(image=sha), 1)
         assert executor.held[again].device == "cuda:1"
 
@@ -1059,7 +1059,7 @@ async def test_a_job_that_no_machine_begins_ends_with_a_sentence(
         await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
         assert (await queue.job(job_id)).attempts == max(1, count - len(placement.REFUSAL_PAUSES) + 1)
         executor.end(Lost(job_id, "its files can't be had", untouched=True))
-    await until(lambda: job_id not in queue._dispatcher.feeds)
+    await until(lambda: job_id not in queue.dispatcher.feeds)
     assert (await queue.job(job_id)).error == NOT_BEGUN
 
 
@@ -1085,7 +1085,7 @@ async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end
         long, again = [(await ask(queue, user=user)).job.id for user in (1, 2)]
         await until(lambda: len(executor.held) == 2)
         executor.end(Broke(again, Fault.ERROR, "It broke."))
-        await until(lambda: again in queue._dispatcher.waitlist or again in executor.held)
+        await until(lambda: again in queue.dispatcher.waitlist or again in executor.held)
         await until(lambda: again in executor.held)  # though nothing happens meanwhile
         assert long in executor.held
 

@@ -29,7 +29,7 @@ async def _held(executor: HandExecutor, job_id: str) -> None:
 
 
 async def _ended(queue: Queue, job_id: str) -> None:
-    await until(lambda: job_id not in queue._dispatcher.feeds)
+    await until(lambda: job_id not in queue.dispatcher.feeds)
 
 
 async def test_a_web_job_is_delivered_when_it_is_rendered(queue: Queue, executor: HandExecutor) -> None:

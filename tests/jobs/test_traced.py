@@ -10,9 +10,9 @@ import pytest
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.tracing import DISCORDS_EPOCH, Untraced
-from jobs.cluster.hosts import order_of
-from jobs.cluster.nats import decode, encode
+from jobs.cluster.nats import decode_message, encode_message
 from jobs.cluster.protocol import Order
+from jobs.cluster.registry import order_of
 from jobs.dispatcher import note_asked, note_waited
 from vision.protocol import Run
 
@@ -76,4 +76,4 @@ def test_the_wait_is_told_once() -> None:
 def test_a_worker_elsewhere_is_told_whose_part_its_run_is() -> None:
     order, _ = order_of(Run(JOB, "imagine", "{}", token="a" * 32, traceparent="00-1-2-01"), "cpu", "b" * 32)
     assert order.traceparent == "00-1-2-01"
-    assert decode(encode(order), Order).traceparent == "00-1-2-01"
+    assert decode_message(encode_message(order), Order).traceparent == "00-1-2-01"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.errors import BusAway
-from jobs.cluster.nats import MESSAGES_MOST, Message, decode, encode
+from jobs.cluster.nats import MESSAGE_MOST, Message, decode_message, encode_message
 
 
 class Pipe:
@@ -21,9 +21,9 @@ class Pipe:
 
     async def publish(self, subject: str, message: Message) -> bool:
         self.said.append(subject)
-        data = encode(message)
+        data = encode_message(message)
         for kind, hear in [] if self.cut else list(self._hearers.get(subject, ())):
-            hear(decode(data, kind), subject)
+            hear(decode_message(data, kind), subject)
         return not self.cut
 
     async def request(self, subject: str, message: Message, kind: type[Any], *, patience: float) -> Any:
@@ -33,8 +33,8 @@ class Pipe:
             raise BusAway(f"no answer from {subject}")
         wanted, answer = serving[-1]
         async with asyncio.timeout(patience):
-            said = await answer(decode(encode(message), wanted), subject)
-        return decode(encode(said), kind)
+            said = await answer(decode_message(encode_message(message), wanted), subject)
+        return decode_message(encode_message(said), kind)
 
     async def listen(
         self, subject: str, kind: type[Any], hear: Callable[[Any, str], None]
@@ -42,7 +42,7 @@ class Pipe:
         return _put(self._hearers.setdefault(subject, []), (kind, hear))
 
     async def serve(
-        self, subject: str, kind: type[Any], answer: Any, *, most: int = MESSAGES_MOST
+        self, subject: str, kind: type[Any], answer: Any, *, most: int = MESSAGE_MOST
     ) -> Callable[[], Awaitable[None]]:
         return _put(self._servers.setdefault(subject, []), (kind, answer))
 

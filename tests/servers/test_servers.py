@@ -13,8 +13,8 @@ import pytest
 from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
-from jobs.executors.chat_server import RemoteExecutor
-from jobs.executors.openai_client import HttpChatServer
+from host.openai_client import HttpChatServer
+from jobs.executors.chat_server import ChatServerExecutor
 from proofs.servers import compare, faults
 from tests.jobs.conftest import until
 from tests.servers import start
@@ -59,7 +59,7 @@ async def test_what_people_write_never_becomes_a_mark_of_its_template(
 
 
 async def test_several_answers_are_streamed_at_once(url_of: Callable[[str], str], tmp_path: Path) -> None:
-    executor = RemoteExecutor(HttpChatServer(url_of("llama.cpp")), 3)
+    executor = ChatServerExecutor(HttpChatServer(url_of("llama.cpp")), 3)
     await executor.start(lambda: None)
     order: list[str] = []
     runs = [asked(tmp_path, f"what {number}", 400).run for number in range(3)]
@@ -78,7 +78,7 @@ async def test_several_answers_are_streamed_at_once(url_of: Callable[[str], str]
 async def test_a_stop_keeps_what_there_is_and_frees_the_server(
     url_of: Callable[[str], str], tmp_path: Path, kind: str
 ) -> None:
-    executor, steps = RemoteExecutor(HttpChatServer(url_of(kind)), 1), list[Step]()
+    executor, steps = ChatServerExecutor(HttpChatServer(url_of(kind)), 1), list[Step]()
     await executor.start(lambda: None)
     long = asked(tmp_path, "tell me more", 3000).run
     task = asyncio.create_task(executor.run("server", long, steps.append))

@@ -12,7 +12,7 @@ from core.settings import load_settings
 from host.cli import _parser
 from host.ray_launcher import launch
 from host.worker_app import work
-from jobs.cluster.executor import BusExecutor, answer_for_ever
+from jobs.cluster.executor import BusExecutor, answer_load
 from jobs.cluster.nats import connected
 from tests.jobs.cluster.live import LIMITS, Plan, ask_for
 from tests.jobs.conftest import open_queue
@@ -25,7 +25,7 @@ async def _bot(folder: Path, plan: Plan) -> None:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / "scratch")
         async with open_queue(folder, executor, LIMITS) as queue:
-            telling = asyncio.create_task(answer_for_ever(bus, queue))
+            telling = asyncio.create_task(answer_load(bus, queue))
             await ask_for(plan, folder, queue)
             await telling
 

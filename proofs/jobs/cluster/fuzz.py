@@ -22,10 +22,11 @@ import msgspec
 from core.errors import BusAway, WireError
 from core.events import Output, Picture
 from jobs.cluster import protocol
-from jobs.cluster.agent import Agent, Fetching, Known
 from jobs.cluster.executor import BusExecutor
-from jobs.cluster.nats import MESSAGES_MOST, VERSION, Message, decode, encode
+from jobs.cluster.file_transfer import FileFetcher
+from jobs.cluster.nats import MESSAGE_MOST, VERSION, Message, decode_message, encode_message
 from jobs.cluster.protocol import Timing
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device
 from storage.blobs.cache import Cache
 from tests.jobs.hand_executor import HandExecutor
@@ -49,7 +50,7 @@ class Figures:
 class Line:
     """A bus without a server: notes who listens."""
 
-    is_up, most = True, MESSAGES_MOST
+    is_up, most = True, MESSAGE_MOST
 
     def __init__(self) -> None:
         self.takers: dict[str, tuple[Any, Callable[..., Any], int, Any]] = {}
@@ -59,14 +60,14 @@ class Line:
         pass
 
     async def publish(self, subject: str, message: Message) -> bool:
-        encode(message)
+        encode_message(message)
         return True
 
     async def answers_within(self, patience: float) -> bool:
         return True
 
     async def request(self, subject: str, message: Message, kind: Any, *, patience: float) -> Any:
-        encode(message)
+        encode_message(message)
         await asyncio.sleep(0)
         if isinstance(message, protocol.Order):
             return protocol.Taken(True)
@@ -75,13 +76,13 @@ class Line:
         raise BusAway("nobody")
 
     async def listen(
-        self, subject: str, kind: Any, hear: Any, *, most: int = MESSAGES_MOST, unread: Any = None
+        self, subject: str, kind: Any, hear: Any, *, most: int = MESSAGE_MOST, unread: Any = None
     ) -> Any:
         self.takers[subject] = kind, hear, most, unread
         return self.end
 
     async def serve(
-        self, subject: str, kind: Any, answer: Any, *, most: int = MESSAGES_MOST, at_once: int = 0
+        self, subject: str, kind: Any, answer: Any, *, most: int = MESSAGE_MOST, at_once: int = 0
     ) -> Any:
         self.takers[subject] = kind, answer, most, None
         return self.end
@@ -130,7 +131,7 @@ def changed(chance: random.Random, message: Message) -> bytes:
     way = chance.random()
     if way < 0.15:
         return bytes((VERSION,)) * (way < 0.1) + chance.randbytes(chance.randrange(0, 200))
-    data = encode(message)
+    data = encode_message(message)
     if way < 0.6:
         spoilt = bytearray(data)
         for _ in range(chance.choice((1, 1, 2, 8))):
@@ -171,9 +172,9 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
     line: Any = Line()
     line.answers = line.answers_within
     bot = BusExecutor(line, folder / "scratch")
-    fetching = Fetching(line, "h1", Cache(folder / "cache", most=10**8), None)
+    fetching = FileFetcher(line, "h1", Cache(folder / "cache", most=10**8), None)
     worker, timing = HandExecutor({"cpu": 4}), Timing(last_words=0.1)
-    agent = Agent(line, Known("h1"), worker, fetching, folder / "jobs", timing=timing)
+    agent = RemoteWorker(line, Identity("h1"), worker, fetching, folder / "jobs", timing=timing)
     await bot.start(lambda: None)
     await agent.start()
     known = samples()
@@ -191,7 +192,7 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
         data = changed(chance, chance.choice(known[subject]))
         figures.sent += 1
         try:
-            message = decode(data, kind, most)
+            message = decode_message(data, kind, most)
         except WireError as error:
             if unread is not None:
                 unread(error, subject)
@@ -200,7 +201,7 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
         try:
             said: Awaitable[Message | None] | None = deal(message, subject)
             if said is not None and (answer := await said) is not None:
-                encode(answer)
+                encode_message(answer)
         except Exception as error:
             figures.crashes.append(f"{subject}: {type(error).__name__}: {error}")
         if number % 200 == 0:

@@ -39,10 +39,11 @@ from core.requests import (
 )
 from core.settings import load_settings
 from host.app import worker_configs
-from jobs.cluster.agent import Agent, Fetching, Known
 from jobs.cluster.executor import BusExecutor
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import connected
-from jobs.cluster.protocol import digest
+from jobs.cluster.protocol import models_digest
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
@@ -142,11 +143,11 @@ async def elsewhere(server: nats.Server, folder: Path, hosts: int) -> AsyncItera
             )
             bus = await stack.enter_async_context(connected(settings))
             configs = await worker_configs(settings)
-            agent = Agent(
+            agent = RemoteWorker(
                 bus,
-                Known(name, digest(configs[0]), "1", settings.models["clip"]),
+                Identity(name, models_digest(configs[0]), "1", settings.models["clip"]),
                 LocalExecutor(configs),
-                Fetching(bus, name, Cache(folder / name / "files", most=10**9), None),
+                FileFetcher(bus, name, Cache(folder / name / "files", most=10**9), None),
                 folder / name / "jobs",
             )
             await agent.start()
@@ -156,7 +157,7 @@ async def elsewhere(server: nats.Server, folder: Path, hosts: int) -> AsyncItera
         )
         bus = await stack.enter_async_context(connected(settings))
         [config] = await worker_configs(settings)
-        yield BusExecutor(bus, folder / "scratch", models=digest(config), clip=settings.models["clip"])
+        yield BusExecutor(bus, folder / "scratch", models=models_digest(config), clip=settings.models["clip"])
 
 
 def common(folder: Path) -> dict[str, str]:

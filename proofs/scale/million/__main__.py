@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from host.process import collect, configure_gc
+from host.process import collect_garbage, configure_gc
 from storage.database import open_database
 from tests import postgres
 from tests.jobs.statements import STATEMENTS
@@ -39,7 +39,7 @@ async def measured(
             start = await studio.start()
             print(start, flush=True)
             configure_gc()
-            collecting = asyncio.create_task(collect(lambda: True))
+            collecting = asyncio.create_task(collect_garbage(lambda: True))
             found = []
             for number in at_once:
                 found.append(await studio.live(number, lives))

@@ -23,7 +23,7 @@ from core.requests import ImagineRequest, to_json
 from core.tracing import UNTRACED
 from jobs.admission import Limits
 from jobs.cluster.executor import BusExecutor
-from jobs.cluster.nats import encode
+from jobs.cluster.nats import encode_message
 from jobs.cluster.protocol import Beat, Holding, Taken
 from jobs.dispatcher import Dispatcher
 from jobs.executors.base import Device
@@ -45,10 +45,10 @@ class Nowhere:
         pass
 
     async def publish(self, subject: str, message: Any) -> bool:
-        return bool(encode(message))
+        return bool(encode_message(message))
 
     async def request(self, subject: str, message: Any, kind: type[Any], *, patience: float) -> Taken:
-        encode(message)
+        encode_message(message)
         return Taken(True)
 
 

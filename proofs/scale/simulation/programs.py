@@ -56,13 +56,13 @@ async def bot(
         async with asyncio.TaskGroup() as group:
             group.create_task(notes.sample_for_ever([bus], lambda: _counts(queue, executor), slow))
             process.configure_gc()  # as the bot's process does
-            group.create_task(process.collect(lambda: True))
+            group.create_task(process.collect_garbage(lambda: True))
             ready()
             group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
 
 
 def _counts(queue: Queue, executor: BusExecutor) -> dict[str, float]:
-    dispatcher = queue._dispatcher
+    dispatcher = queue.dispatcher
     return {
         "waiting": len(dispatcher.waitlist),
         "running": len(dispatcher.running),

@@ -73,7 +73,7 @@ def stage(places: Mapping[str, int], more: Mapping[str, str] | None = None) -> I
     nats.need()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launching-")))
-        text = nats_accounts.config("at", ["ray-1", "ray-2", "ray-3"], launcher=True)
+        text = nats_accounts.server_config("at", ["ray-1", "ray-2", "ray-3"], launcher=True)
         server = stack.enter_context(nats.server(text))
         (folder / "nats.conf").write_text(text)
         cluster = stack.enter_context(nodes.cluster(places, more))

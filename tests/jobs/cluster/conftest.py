@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from core.settings import Settings, load_settings
-from jobs.cluster.agent import Agent, Fetching, Known
 from jobs.cluster.executor import BusExecutor
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import Timing
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
 from storage.blobs.cache import Cache
@@ -47,17 +48,17 @@ def agent_of(
     target: str = FAKE,
     timing: Timing = QUICK,
     **known: str,
-) -> Agent:
+) -> RemoteWorker:
     config = WorkerConfig("cpu", {"slots": slots}, str(folder / host / "cache"))  # type: ignore[dict-item]
-    fetching = Fetching(bus, host, Cache(folder / host / "files", most=10**9), None)
+    fetching = FileFetcher(bus, host, Cache(folder / host / "files", most=10**9), None)
     local = LocalExecutor([config], target=target)
-    return Agent(bus, Known(host, **known), local, fetching, folder / host / "jobs", timing=timing)
+    return RemoteWorker(bus, Identity(host, **known), local, fetching, folder / host / "jobs", timing=timing)
 
 
 @asynccontextmanager
 async def agents(
     server: nats.Server, folder: Path, *hosts: str, **options: Any
-) -> AsyncIterator[dict[str, Agent]]:
+) -> AsyncIterator[dict[str, RemoteWorker]]:
     """Agents that run while the block does."""
     async with AsyncExitStack() as stack:
         found = {}

@@ -15,12 +15,12 @@ from core.errors import BusAway
 from core.events import File, Output
 from host.doctor_services import _machines
 from jobs.cluster import executor as module
-from jobs.cluster.agent import Agent, Known
 from jobs.cluster.executor import BusExecutor, outcome_of
-from jobs.cluster.file_transfer import Receiving
-from jobs.cluster.hosts import FORGOTTEN, MISSED, SAME_NAME, Hosts
-from jobs.cluster.nats import MESSAGES_MOST, Message
+from jobs.cluster.file_transfer import FileReceiver
+from jobs.cluster.nats import MESSAGE_MOST, Message
 from jobs.cluster.protocol import Ask, Beat, Final, Holding, Order, Reply, StopRun, Taken, Timing
+from jobs.cluster.registry import FORGOTTEN, MISSED, SAME_NAME, Hosts
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device, Lost, Outcome
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
@@ -32,7 +32,7 @@ SILENT = Timing().silent
 class Line:
     """A bus without a server: notes who listens and what is said."""
 
-    is_up, most = True, MESSAGES_MOST
+    is_up, most = True, MESSAGE_MOST
 
     def __init__(self) -> None:
         self.takers: dict[str, Callable[..., Any]] = {}
@@ -83,8 +83,8 @@ class Bot:
 
     def look(self) -> None:
         """Give up those that are silent now."""
-        for host in self.executor._hosts.fallen_silent(self.now):
-            self.executor._lose(host.name, "it isn't heard of any more")
+        for host in self.executor.hosts.fallen_silent(self.now):
+            self.executor.lose(host.name, "it isn't heard of any more")
 
     async def hand(self, job_id: str, host: str = "h1", request: str = "{}") -> asyncio.Task[Outcome]:
         run = Run(job_id, "imagine", request, token=(job_id.encode().hex() * 8)[:32])
@@ -152,7 +152,7 @@ async def test_an_agent_that_starts_anew_has_its_jobs_again_once_the_old_process
 async def test_an_agent_leaves_orders_for_another_of_its_name_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    agent = Agent(Line(), Known("box"), HandExecutor(), object(), tmp_path)
+    agent = RemoteWorker(Line(), Identity("box"), HandExecutor(), object(), tmp_path)
     order = Order("f" * 32, "0" * 32, "job1", "cpu", "imagine", "{}", {}, "", instance="b" * 32)
     with caplog.at_level(logging.ERROR):
         assert await agent._take(order, "run.box") is None
@@ -207,19 +207,21 @@ async def test_a_lost_machine_blames_none_of_its_jobs_but_one_that_it_had_alone(
 
 @pytest.mark.parametrize("final", [Final("a" * 32, "job1"), Final("a" * 32, "job1", stopped=Stopped("job2"))])
 async def test_an_end_of_another_job_or_of_none_is_a_loss_that_says_so(tmp_path: Path, final: Final) -> None:
-    outcome = await outcome_of(final, Run("job1", "imagine", "{}"), Receiving(tmp_path))
+    outcome = await outcome_of(final, Run("job1", "imagine", "{}"), FileReceiver(tmp_path))
     assert outcome == Lost("job1", "its end can't be read")
 
 
 async def test_a_machine_names_no_file_outside_of_its_jobs_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Receiving, "take", lambda receiving, token, sha256, target: pytest.fail(str(target)))
+    monkeypatch.setattr(
+        FileReceiver, "take", lambda receiving, token, sha256, target: pytest.fail(str(target))
+    )
     folder = tmp_path / "incoming" / "job1"
     folder.mkdir(parents=True)
     run = Run("job1", "bundle", "{}", folder=str(folder), token="a" * 32)
     for name in ("../x", "/etc/x", ".hidden", "more/x", ".."):
-        receiving = Receiving(tmp_path / "scratch")
+        receiving = FileReceiver(tmp_path / "scratch")
         final = Final(
             "a" * 32, "job1", done=Output(files=(File("x", name, "application/zip"),)), sent=("0" * 64,)
         )
@@ -233,12 +235,12 @@ async def test_what_a_machine_may_write_is_moved_into_its_jobs_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        Receiving, "take", lambda receiving, token, sha256, target: target.write_bytes(b"zip")
+        FileReceiver, "take", lambda receiving, token, sha256, target: target.write_bytes(b"zip")
     )
     run = Run("job1", "bundle", "{}", folder=str(tmp_path), token="a" * 32)
     made = Output(files=(File("x", "x.zip", "application/zip"),))
     outcome = await outcome_of(
-        Final("a" * 32, "job1", done=made, sent=("0" * 64,)), run, Receiving(tmp_path / "s")
+        Final("a" * 32, "job1", done=made, sent=("0" * 64,)), run, FileReceiver(tmp_path / "s")
     )
     assert isinstance(outcome, Done) and outcome.output.files[0].path == str(tmp_path / "x.zip")
 
@@ -247,7 +249,7 @@ async def test_a_run_that_began_with_other_words_is_stopped_and_not_taken_up(bot
     bot.beat("h1")
     await bot.hand("job1", request='{"prompt": "a boat"}')
     same, other = bot.held(), Holding("job2", (b"job2".hex() * 8)[:32], "cpu", "another digest")
-    bot.executor._runs.leave(bot.executor._runs.of_job("job1"))
+    bot.executor.runs.leave(bot.executor.runs.of_job("job1"))
     bot.beat("h1", same, other)
     taken_up = await bot.hand("job1", request='{"prompt": "a boat"}')
     changed = await bot.hand("job2", request='{"prompt": "a house"}')
@@ -281,9 +283,9 @@ async def test_a_host_that_has_been_down_for_an_hour_is_forgotten_though_no_othe
     assert [device.state for device in bot.executor.devices] == ["down", "ready"]
     bot.now += FORGOTTEN
     bot.beat("h2")
-    assert bot.executor._hosts.forget_old(bot.now)
+    assert bot.executor.hosts.forget_old(bot.now)
     assert [device.name for device in bot.executor.devices] == ["h2/cpu"]
-    assert not bot.executor._hosts.forget_old(bot.now)
+    assert not bot.executor.hosts.forget_old(bot.now)
 
 
 def test_a_host_with_other_models_is_told_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,8 +13,8 @@ from core.errors import WireError
 from core.events import File, Film, Output, Picture
 from core.results import Learned
 from core.settings import ROOT
-from jobs.cluster.file_transfer import Lending, Receiving
-from jobs.cluster.protocol import Fetch, News, Put, Telling, hashed, put_together, taken_apart
+from jobs.cluster.file_transfer import FileLender, FileReceiver
+from jobs.cluster.protocol import Fetch, News, Put, StepReports, hash_file, put_together, taken_apart
 from proofs.jobs.cluster import fuzz
 from vision.protocol import LoadingModel, Step
 
@@ -87,9 +87,9 @@ def test_what_is_large_is_taken_out_of_a_message_and_put_back(tmp_path: Path) ->
 
 
 async def test_a_file_is_lent_to_the_host_that_has_its_run_and_to_no_other(tmp_path: Path) -> None:
-    path, lending = tmp_path / "picture", Lending()
+    path, lending = tmp_path / "picture", FileLender()
     path.write_bytes(b"pixels")
-    sha256 = hashed(path)[0]
+    sha256 = hash_file(path)[0]
     with lending.lent("a" * 16, "h1", {sha256: path}):
         assert (await lending.answer(Fetch("a" * 16, sha256, 2), "file.h1")).data == b"xels"
         assert (await lending.answer(Fetch("a" * 16, sha256, 99), "file.h1")).data == b""
@@ -102,9 +102,9 @@ async def test_a_file_is_lent_to_the_host_that_has_its_run_and_to_no_other(tmp_p
 
 
 async def test_parts_are_taken_in_order_of_one_run_and_checked_when_whole(tmp_path: Path) -> None:
-    receiving, token, data = Receiving(tmp_path / "scratch"), "a" * 16, b"0123456789"
+    receiving, token, data = FileReceiver(tmp_path / "scratch"), "a" * 16, b"0123456789"
     (tmp_path / "whole").write_bytes(data)
-    sha256 = hashed(tmp_path / "whole")[0]
+    sha256 = hash_file(tmp_path / "whole")[0]
 
     async def put(offset: int, part: bytes, *, host: str = "h1", size: int = 10, name: str = sha256) -> int:
         return (await receiving.answer(Put(token, name, size, offset, part), f"put.{host}")).next
@@ -132,7 +132,7 @@ async def test_parts_are_taken_in_order_of_one_run_and_checked_when_whole(tmp_pa
 
 async def test_steps_that_come_close_together_are_told_four_times_a_second() -> None:
     told: list[News] = []
-    telling, began = Telling("a" * 16, told.append), monotonic()
+    telling, began = StepReports("a" * 16, told.append), monotonic()
     telling(LoadingModel("job", "m"))
     telling(Step("job", 0, 1, seen="words in the picture"))
     for step in range(1, 61):

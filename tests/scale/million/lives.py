@@ -199,7 +199,7 @@ class Studio:
         )  # fmt: skip
         self._numbers = itertools.count()
         self._chosen: dict[str, float] = {}
-        claims = self.queue._dispatcher.claims
+        claims = self.queue.dispatcher.claims
         self._begin, claims.begin = claims.begin, self._begin_noted  # type: ignore[method-assign]
 
     def _begin_noted(self, waiting: Waiting, device: str, own: str) -> None:
@@ -213,7 +213,7 @@ class Studio:
         async with stalls() as stall:
             await self.queue.start()
             started = monotonic() - began
-            positions, waiting = self.queue._dispatcher.positions, self.queue.unfinished
+            positions, waiting = self.queue.dispatcher.positions, self.queue.unfinished
             await until(lambda: len(positions.told) >= waiting, patience=1800)
             longest = stall()
         return Start(

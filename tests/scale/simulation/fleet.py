@@ -10,9 +10,10 @@ from pathlib import Path
 
 from core.requests import from_json
 from core.settings import load_settings
-from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import Timing
+from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device, Lease, Lost, Outcome, Report
 from storage.blobs.cache import Cache
 from tests.jobs.fake_worker import output_of
@@ -121,8 +122,8 @@ async def play(
                 lines.append(await stack.enter_async_context(connected(settings)))
                 await lines[-1].until_up(30)
             host, bus, root = f"h{number:04}", lines[-1], folder / "hosts" / f"h{number:04}"
-            fetching = Fetching(bus, host, Cache(root / "files", most=10**9), None)
-            agent = Agent(bus, Known(host), device, fetching, root / "jobs", timing=slowed(slow))
+            fetching = FileFetcher(bus, host, Cache(root / "files", most=10**9), None)
+            agent = RemoteWorker(bus, Identity(host), device, fetching, root / "jobs", timing=slowed(slow))
             await agent.start()
         ready()
 

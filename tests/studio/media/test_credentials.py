@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
-from host.doctor_services import credentials
+from host.doctor_services import check_certificate
 from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
 from tests.films import moving
 from vision.video.codecs import encoder_of
@@ -164,7 +164,7 @@ def test_what_cannot_sign_is_told_at_the_start(tmp_path) -> None:
     key.write_text("no key")
     with pytest.raises(AtelierError, match="C2PA_CERTIFICATE and C2PA_KEY can't be used"):
         Credentials(certificate, key)
-    assert credentials(certificate, key).ok is False and credentials(*certified(tmp_path)).ok
+    assert check_certificate(certificate, key).ok is False and check_certificate(*certified(tmp_path)).ok
     certificate.write_text("no certificate")
     (tmp_path / "other").mkdir()
     _, key = certified(tmp_path / "other")

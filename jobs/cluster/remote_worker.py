@@ -1,299 +1,76 @@
-"""The agent: keeps the workers of its machine, does what a bot orders over the bus, and tells how it ended
-until the bot has that.
-
-It outlives bots and servers of the bus. What it runs goes on while nobody is heard, for LEASE seconds.
-
-One run at an agent: its files are fetched, a worker does it, its end is told until a bot has it.
-
-Questions beside the jobs, over the bus: their files go by hash, their answers by type.
-
-Files at an agent's end of the bus: what runs start from is fetched by its hash and kept for a while, what
-they have made is put before their answers."""
+"""The agent of a machine with workers: fetches the files of what a bot orders over the bus, has its workers
+do it, and tells how it ended until the bot has that. It outlives bots and servers of the bus: what it runs
+goes on while nobody is heard, for as long as its lease."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-from core.errors import AtelierError, BusAway, BusError, FilesAway, StorageError, WireError
+from core.errors import AtelierError, BusAway, WireError
 from core.supervisor import Supervisor
+from jobs.cluster.file_transfer import FileFetcher, Gone
 from jobs.cluster.nats import Bus
 from jobs.cluster.protocol import (
-    CHUNK,
+    CLIP,
     INLINE,
     NAME,
     SMALL,
     Ask,
     Beat,
-    Fetch,
     Final,
     ForgetAll,
     Heard,
-    Held,
     Hold,
     Holding,
     Made,
     News,
     Order,
-    Piece,
-    Put,
     Reply,
+    RunLease,
+    StepReports,
     StopRun,
-    Stored,
     Taken,
-    Telling,
     Timing,
-    hashed,
-    pictures_of,
+    output_pictures,
+    paths_of,
+    reply_of,
     taken_apart,
+    with_paths,
 )
 from jobs.executors.base import Device, Executor, Lost, Outcome
-from storage.blobs.base import MEDIA_TYPES, Files
-from storage.blobs.cache import Cache
 from vision.protocol import (
-    Answered,
     Broke,
-    Check,
-    Declined,
     Done,
     Embed,
     Fault,
-    Measure,
-    Nearest,
-    Question,
     Run,
-    Select,
     Stopped,
 )
 
-AHEAD = 4  # parts that are asked for at once
-FETCHING_PATIENCE = 10.0  # seconds for a part
-PAUSE = 1.0  # seconds before another try
-
-
-class Gone(BusError):
-    """The bot doesn't lend a file, or takes none: the run isn't wanted any more."""
-
-
-class Fetching:
-    """Gets files from the store of FILES_URL, where the host has set one, else from the bot. cache: where
-    they lie then."""
-
-    def __init__(self, bus: Bus, host: str, cache: Cache, store: Files | None) -> None:
-        self._bus, self._host, self._cache, self._store = bus, host, cache, store
-        self._coming: dict[str, asyncio.Lock] = {}
-
-    @asynccontextmanager
-    async def lent(self, token: str, wanted: Mapping[str, str]) -> AsyncIterator[dict[str, Path]]:
-        """Have the files of a run here until the block ends. wanted: SHA-256 → what its name ends in. Raises
-        Gone, StorageError."""
-        async with AsyncExitStack() as stack:
-            found = await self._from_store(wanted, stack)
-            rest = wanted.keys() - found.keys()
-            stack.enter_context(self._cache.held(rest))
-            for sha256 in sorted(rest):
-                found[sha256] = await self._one(token, sha256, wanted[sha256])
-            yield found
-
-    async def _from_store(self, wanted: Collection[str], stack: AsyncExitStack) -> dict[str, Path]:
-        if self._store is None or not wanted:
-            return {}
-        try:
-            return await stack.enter_async_context(self._store.lent(list(wanted), some=True))
-        except FilesAway as error:
-            log.warning("the store of files is away, so the bot is asked: %s", error)
-            return {}
-
-    async def _one(self, token: str, sha256: str, extension: str) -> Path:
-        lock = self._coming.setdefault(sha256, asyncio.Lock())
-        try:
-            async with lock:
-                found = await asyncio.to_thread(self._cache.find, sha256)
-                return found or await self._fetch(token, sha256, extension)
-        finally:
-            if not lock.locked():
-                self._coming.pop(sha256, None)
-
-    async def _fetch(self, token: str, sha256: str, extension: str) -> Path:
-        temporary = await asyncio.to_thread(self._cache.new_file)
-        try:
-            digest, offset, size = hashlib.sha256(), 0, None
-            with temporary.open("wb") as file:
-                while size is None or offset < size:
-                    most = 1 if size is None else AHEAD
-                    starts = [offset + n * CHUNK for n in range(most)]
-                    asked = [at for at in starts if size is None or at < size]
-                    for piece in await asyncio.gather(*(self._piece(token, sha256, at) for at in asked)):
-                        if size not in (None, piece.size) or (piece.size > offset and not piece.data):
-                            raise StorageError(f"file {sha256[:12]}… has changed while it was fetched")
-                        size = piece.size
-                        digest.update(piece.data)
-                        await asyncio.to_thread(file.write, piece.data)
-                        offset += len(piece.data)
-            if digest.hexdigest() != sha256:
-                raise StorageError(f"file {sha256[:12]}… came with another hash")
-            kind = extension if extension in MEDIA_TYPES else "png"
-            return await asyncio.to_thread(self._cache.adopt, sha256, kind, temporary)
-        except OSError as error:
-            raise StorageError(f"a file can't be written: {error.strerror}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    async def _piece(self, token: str, sha256: str, offset: int) -> Piece:
-        asked = Fetch(token, sha256, offset)
-        while True:
-            try:
-                piece = await self._bus.request(
-                    f"file.{self._host}", asked, Piece, patience=FETCHING_PATIENCE
-                )
-                break
-            except BusAway:  # the run's lease ends this
-                await asyncio.sleep(PAUSE)
-        if piece.size < 0:
-            raise Gone(f"file {sha256[:12]}… isn't lent")
-        return piece
-
-    async def put(self, token: str, made: Iterable[Made]) -> None:
-        """Hand over what a run has made. Raises Gone, BusAway, OSError."""
-        for one in made:
-            offset = -1
-            while offset < one.size:
-                at = max(0, offset)
-                data = one.data[at : at + CHUNK] if one.data else await asyncio.to_thread(_read, one, at)
-                put = Put(token, one.sha256, one.size, at, data)
-                stored = await self._bus.request(f"put.{self._host}", put, Stored, patience=FETCHING_PATIENCE)
-                if stored.next < 0:
-                    raise Gone("what a run has made isn't taken")
-                offset = stored.next
-
-    def forget(self, names: Collection[str]) -> None:
-        """Delete the copies of files. Blocks."""
-        for name in names:
-            if self._cache.has(name):
-                self._cache.drop(name)
-
-
-def _read(made: Made, at: int) -> bytes:
-    with Path(made.path).open("rb") as file:
-        file.seek(at)
-        return file.read(CHUNK)
-
-
-QUESTIONS_PATIENCE = 120.0  # seconds for a question and its pictures
-CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def paths_of(question: Question) -> tuple[str, ...]:
-    """Return the paths of the files that a question is about."""
-    if isinstance(question, Embed | Check):
-        return question.paths
-    return (question.path,)
-
-
-def with_paths(question: Question, paths: Mapping[str, str]) -> Question:
-    """Return a question about the files that ``paths`` has in the place of its own."""
-    if isinstance(question, Embed | Check):
-        return replace(question, paths=tuple(paths[path] for path in question.paths))
-    return replace(question, path=paths[question.path])
-
-
-async def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by path. What lies in a store is called so. Raises OSError."""
-    return {path: await asyncio.to_thread(_name, Path(path)) for path in paths}
-
-
-def _name(path: Path) -> str:
-    return path.stem if _SHA256.fullmatch(path.stem) else hashed(path)[0]
-
-
-def asked(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
-    """Return a question as a message. names: SHA-256 of its files, by path. clip: the model of vectors as it
-    is called here. Raises WireError for a question that no other machine can answer."""
-    files = {sha256: Path(path).suffix[1:].lower() or "png" for path, sha256 in names.items()}
-    sent = with_paths(question, names)
-    if isinstance(sent, Embed):
-        return Ask(token, files, embed=replace(sent, model=CLIP) if clip and sent.model == clip else sent)
-    if isinstance(sent, Select):
-        return Ask(token, files, select=sent)
-    if isinstance(sent, Check):
-        return Ask(token, files, check=sent)
-    if isinstance(sent, Measure):
-        return Ask(token, files, measure=sent)
-    raise WireError("vectors are compared where their file is")
-
-
-async def answered(ask: Ask, fetching: Fetching, executor: Executor, clip: str) -> Reply:
-    """Have a question answered by a worker of this machine. clip: the model of vectors as it is called
-    here."""
-    question = ask.embed or ask.select or ask.check or ask.measure
-    if question is None or not set(paths_of(question)) <= ask.files.keys():
-        return Reply(declined="that is no question")
-    try:
-        async with asyncio.timeout(QUESTIONS_PATIENCE), fetching.lent(ask.token, ask.files) as paths:
-            local = with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
-            if isinstance(local, Embed) and local.model == CLIP:
-                local = replace(local, model=clip)
-            return reply_of(local, await executor.ask(local))
-    except TimeoutError:
-        return Reply(declined="it takes too long")
-    except (AtelierError, OSError) as error:
-        return Reply(declined=f"its pictures can't be had: {type(error).__name__}")
-
-
-def reply_of(question: Question, answer: Answered | Declined) -> Reply:
-    """Return an answer as a message."""
-    if isinstance(answer, Declined):
-        return Reply(declined=answer.reason)
-    if isinstance(question, Embed):
-        return Reply(vectors=answer.answer)
-    if isinstance(question, Select):
-        return Reply(selected=answer.answer)  # type: ignore[arg-type]
-    if isinstance(question, Check):
-        return Reply(checked=answer.answer)  # type: ignore[arg-type]
-    return Reply(measured=answer.answer)
-
-
-def answer_of(question: Question, reply: Reply) -> Answered | Declined:
-    """Return what a message says in answer to a question."""
-    found: tuple | None = None
-    match question:
-        case Embed():
-            found = reply.vectors
-        case Select():
-            found = reply.selected
-        case Check():
-            found = reply.checked
-        case Measure():
-            found = reply.measured
-        case Nearest():
-            found = None
-    if found is None:
-        return Declined(question.question_id, reply.declined or "the answer is of another kind")
-    return Answered(question.question_id, found)
-
-
+TOO_LARGE = "The answer is larger than what its worker can send."
+QUESTION_PATIENCE = 120.0  # seconds for a question and its pictures
 LEFT_FOR = 86_400.0  # seconds that what a job has written is kept for its next try
-PATIENCE, SLOWEST = 3.0, 250_000  # seconds for the answer to a run's end, and bytes in each one more
+END_PATIENCE, SLOWEST = 3.0, 250_000  # seconds for the answer to a run's end, and bytes in each one more
 
 
-class Work:
+class RunInHand:
     """A run in an agent's hands. over: it has ended; what is left is to tell so."""
 
     task: asyncio.Task[None]
 
-    def __init__(self, order: Order, held: Held, telling: Telling, executor: Executor) -> None:
+    def __init__(self, order: Order, held: RunLease, telling: StepReports, executor: Executor) -> None:
         self.order, self.held, self.telling, self._executor = order, held, telling, executor
         self.over = False
         self.why: str | None = None  # it was given up
@@ -317,7 +94,7 @@ class Work:
         self.why = self.why or why
         self.cancel()
 
-    async def do(self, older: Sequence[Work], fetching: Fetching, folder: Path) -> Outcome:
+    async def do(self, older: Sequence[RunInHand], fetching: FileFetcher, folder: Path) -> Outcome:
         """Return how it ended. older: runs of the same job, which end first. folder: where it writes."""
         order = self.order
         try:
@@ -351,7 +128,7 @@ class Work:
         return self._stopped() if given_up or isinstance(outcome, Stopped) else outcome
 
     async def _prepare(
-        self, stack: AsyncExitStack, older: Sequence[Work], fetching: Fetching, folder: Path
+        self, stack: AsyncExitStack, older: Sequence[RunInHand], fetching: FileFetcher, folder: Path
     ) -> dict[str, Path]:
         """Return the files that it needs, once older runs of the same job have ended."""
         for work in older:
@@ -370,7 +147,7 @@ class Work:
         return Stopped(self.order.job_id)
 
 
-class Working:
+class Runner:
     """Begins runs and sees them through. root: holds a folder for each job that writes files."""
 
     def __init__(
@@ -378,7 +155,7 @@ class Working:
         bus: Bus,
         host: str,
         executor: Executor,
-        fetching: Fetching,
+        fetching: FileFetcher,
         root: Path,
         say: Callable[[str, News], None],
         timing: Timing,
@@ -388,16 +165,16 @@ class Working:
         self.steps = 0  # of all runs that are over
         self.ends: Counter[str] = Counter()  # of runs, by what they ended with
 
-    def begin(self, order: Order, held: Held, older: Sequence[Work]) -> Work:
+    def begin(self, order: Order, held: RunLease, older: Sequence[RunInHand]) -> RunInHand:
         """Begin a run, once ``older`` ones of its job have ended."""
         subject = f"job.{order.job_id}"
-        telling = Telling(order.token, lambda news: self._say(subject, news))
-        work = Work(order, held, telling, self._executor)
+        telling = StepReports(order.token, lambda news: self._say(subject, news))
+        work = RunInHand(order, held, telling, self._executor)
         name = f"job {order.job_id}"
         work.task = asyncio.create_task(self._see_through(work, older), name=name)
         return work
 
-    async def _see_through(self, work: Work, older: Sequence[Work]) -> None:
+    async def _see_through(self, work: RunInHand, older: Sequence[RunInHand]) -> None:
         order, folder = work.order, self._root / work.order.job_id
         try:
             outcome = await work.do(older, self._fetching, folder)
@@ -419,10 +196,12 @@ class Working:
             if order.folder is not None and not kept:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _tell(self, work: Work, outcome: Outcome) -> None:
+    async def _tell(self, work: RunInHand, outcome: Outcome) -> None:
         """Say how a run ended until a bot has written it down, or doesn't want to know."""
         final, made = await self._final(work.order, outcome)
-        patience = PATIENCE + _size_of(outcome) / SLOWEST
+        pictures = output_pictures(outcome.output) if isinstance(outcome, Done) else ()
+        size = min(INLINE, sum(len(picture.data) for picture in pictures))  # bytes in the message, about
+        patience = END_PATIENCE + size / SLOWEST
         while not work.held.unnamed:
             if work.held.told:  # a bot has it and will write it down
                 await asyncio.sleep(min(0.2, self._timing.again))
@@ -437,7 +216,8 @@ class Working:
                 continue
             except WireError as error:
                 log.error("job %s: its answer can't be sent: %s", work.order.job_id, error)
-                final, made = Final(final.token, final.job_id, broke=_too_large(final.job_id)), ()
+                broke = Broke(final.job_id, Fault.USER, TOO_LARGE)
+                final, made = Final(final.token, final.job_id, broke=broke), ()
                 continue
             if heard.what == "gone":
                 log.info("job %s: nobody waits for its end", work.order.job_id)
@@ -446,19 +226,16 @@ class Working:
 
     async def _final(self, order: Order, outcome: Outcome) -> tuple[Final, Sequence[Made]]:
         token, job_id = order.token, order.job_id
-        if isinstance(outcome, Done):
-            try:
-                inline = min(INLINE, self._bus.most // 2)
-                output, sent, made = await asyncio.to_thread(taken_apart, outcome.output, inline)
-                return Final(token, job_id, done=output, sent=sent), made
-            except OSError as error:
-                log.warning("job %s: its worker has not written what it says: %s", job_id, error)
-                return Final(token, job_id, lost=Lost(job_id, "what it made isn't there")), ()
-        if isinstance(outcome, Stopped):
-            return Final(token, job_id, stopped=outcome), ()
-        if isinstance(outcome, Broke):
-            return Final(token, job_id, broke=outcome), ()
-        return Final(token, job_id, lost=outcome), ()
+        if not isinstance(outcome, Done):
+            ended: dict[str, Any] = {type(outcome).__name__.lower(): outcome}  # stopped, broke or lost
+            return Final(token, job_id, **ended), ()
+        try:
+            inline = min(INLINE, self._bus.most // 2)
+            output, sent, made = await asyncio.to_thread(taken_apart, outcome.output, inline)
+            return Final(token, job_id, done=output, sent=sent), made
+        except OSError as error:
+            log.warning("job %s: its worker has not written what it says: %s", job_id, error)
+            return Final(token, job_id, lost=Lost(job_id, "what it made isn't there")), ()
 
     def sweep(self) -> None:
         """Delete what jobs have written that nobody has tried again for a day. Blocks."""
@@ -469,33 +246,20 @@ class Working:
     def forget(self, names: Collection[str]) -> None:
         """Delete what these jobs have written. Blocks."""
         for name in names:
-            if re.match(NAME, name) and (folder := self._root / name).is_dir():
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _size_of(outcome: Outcome) -> int:
-    """About how many bytes the pictures of an end have in its message."""
-    pictures = pictures_of(outcome.output) if isinstance(outcome, Done) else ()
-    return min(INLINE, sum(len(picture.data) for picture in pictures))
-
-
-def _too_large(job_id: str) -> Broke:
-    return Broke(job_id, Fault.USER, "The answer is larger than what its worker can send.")
+            if re.match(NAME, name):
+                shutil.rmtree(self._root / name, ignore_errors=True)
 
 
 def _fill(folder: Path, files: dict[str, Path]) -> None:
     """Put what a job starts from into its folder. What an earlier try has left there stays, unless it started
     from something else. Blocks."""
     for name, path in files.items():
-        if folder.is_dir() and not _same(folder / name, path):
+        own = folder / name
+        if folder.is_dir() and not (own.is_file() and own.read_bytes() == path.read_bytes()):
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         shutil.copyfile(path, folder / name)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.is_file() and one.read_bytes() == other.read_bytes()
 
 
 log = logging.getLogger(__name__)
@@ -503,7 +267,7 @@ QUEUED = 2000  # signs of life that wait to be sent; the oldest are of no use by
 
 
 @dataclass(frozen=True)
-class Known:
+class Identity:
     """What an agent says of itself. models: digest of what it draws with. release: of the program. clip: its
     model of vectors."""
 
@@ -513,15 +277,15 @@ class Known:
     clip: str = ""
 
 
-class Agent:
+class RemoteWorker:
     """``executor``: of the workers of this machine. root: folder of what jobs write."""
 
     def __init__(
         self,
         bus: Bus,
-        known: Known,
+        known: Identity,
         executor: Executor,
-        fetching: Fetching,
+        fetching: FileFetcher,
         root: Path,
         *,
         checkpoints: Path | None = None,
@@ -529,10 +293,10 @@ class Agent:
     ) -> None:
         self._bus, self._known, self._executor = bus, known, executor
         self._timing = timing or Timing()
-        self._working = Working(bus, known.host, executor, fetching, root, self._say, self._timing)
+        self._working = Runner(bus, known.host, executor, fetching, root, self._say, self._timing)
         self._fetching, self._checkpoints = fetching, checkpoints
         self._instance = secrets.token_hex(16)
-        self._runs: dict[str, Work] = {}  # token → run
+        self._runs: dict[str, RunInHand] = {}  # token → run
         self._bot = ""
         self._draining = self._shares_name = False
         self._changed = asyncio.Event()
@@ -541,7 +305,7 @@ class Agent:
         self._deleting: set[asyncio.Task[None]] = set()
 
     @property
-    def runs(self) -> Collection[Work]:
+    def runs(self) -> Collection[RunInHand]:
         """What it has in hand."""
         return self._runs.values()
 
@@ -568,7 +332,7 @@ class Agent:
         self._bus.watch(self._changed.set)
         await self._bus.serve(f"run.{host}", Order, self._take)
         await self._bus.serve(f"ask.{host}", Ask, self._answer)
-        await self._bus.listen(f"stop.{host}", StopRun, self._stop_one, most=SMALL)
+        await self._bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
         await self._bus.listen(f"hold.{host}", Hold, self._hold)
         await self._bus.listen("forget", ForgetAll, self._forget)
         self._tasks = [
@@ -618,9 +382,14 @@ class Agent:
         if (reason := self._refusal(order)) is not None:
             return Taken(False, reason)
         older = [work for work in self.runs if work.order.job_id == order.job_id]
-        work = self._working.begin(order, Held(self._timing), older)
+        work = self._working.begin(order, RunLease(self._timing), older)
         self._runs[order.token] = work
-        work.task.add_done_callback(lambda _: self._ended(order.token))
+
+        def forget(_: object) -> None:
+            self._runs.pop(order.token, None)
+            self._changed.set()
+
+        work.task.add_done_callback(forget)
         log.info("job %s comes to %s", order.job_id, order.device)
         self._changed.set()
         return Taken(True)
@@ -632,13 +401,9 @@ class Agent:
         device = next((one for one in self._executor.devices if one.name == order.device), None)
         if device is None or device.state != "ready":
             return f"{order.device} isn't ready"
-        if self._busy()[order.device] >= device.slots:
-            return f"{order.device} has no free slot"
-        return None
-
-    def _busy(self) -> Counter[str]:
-        """Return how many runs each device has, those on their way to it included."""
-        return Counter(work.order.device for work in self.runs if not work.over)
+        # those on their way to it included
+        busy = sum(work.order.device == order.device for work in self.runs if not work.over)
+        return f"{order.device} has no free slot" if busy >= device.slots else None
 
     def _note_bot(self, bot: str) -> None:
         if bot != self._bot:
@@ -659,9 +424,8 @@ class Agent:
             else:
                 work.held.note_unnamed(hold.bot)
 
-    def _stop_one(self, message: StopRun, subject: str) -> None:
-        work = self._runs.get(message.token)
-        if work is not None:
+    def _stop_run(self, message: StopRun, subject: str) -> None:
+        if (work := self._runs.get(message.token)) is not None:
             work.cancel()
 
     def _forget(self, message: ForgetAll, subject: str) -> None:
@@ -680,7 +444,20 @@ class Agent:
                     path.unlink(missing_ok=True)
 
     async def _answer(self, ask: Ask, subject: str) -> Reply:
-        return await answered(ask, self._fetching, self._executor, self._known.clip)
+        question = ask.embed or ask.select or ask.check or ask.measure
+        if question is None or not set(paths_of(question)) <= ask.files.keys():
+            return Reply(declined="that is no question")
+        lent = self._fetching.lent(ask.token, ask.files)
+        try:
+            async with asyncio.timeout(QUESTION_PATIENCE), lent as paths:
+                local = with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
+                if isinstance(local, Embed) and local.model == CLIP:
+                    local = replace(local, model=self._known.clip)
+                return reply_of(local, await self._executor.ask(local))
+        except TimeoutError:
+            return Reply(declined="it takes too long")
+        except (AtelierError, OSError) as error:
+            return Reply(declined=f"its pictures can't be had: {type(error).__name__}")
 
     # What it says
 
@@ -740,7 +517,3 @@ class Agent:
                 elif work.over and work.held.is_forgotten:
                     log.warning("job %s: nobody has wanted its end", work.order.job_id)
                     work.task.cancel()
-
-    def _ended(self, token: str) -> None:
-        self._runs.pop(token, None)
-        self._changed.set()

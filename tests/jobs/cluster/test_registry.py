@@ -13,15 +13,15 @@ import msgspec
 import pytest
 
 from jobs.cluster.executor import BusExecutor
-from jobs.cluster.hosts import Handed, Seen
 from jobs.cluster.protocol import Beat, Holding, Timing
+from jobs.cluster.registry import DeviceRegistry, RunInFlight
 from jobs.executors.base import Device, Lost
 from vision.protocol import Run
 
 HOSTS, DEVICES = ("h1", "h2", "h3"), ("cuda:0", "cuda:1")
 
 
-def looked_at(seen: Seen, runs: list[Handed]) -> list[Device]:
+def looked_at(seen: DeviceRegistry, runs: list[RunInFlight]) -> list[Device]:
     """The devices by all hosts and all runs."""
     ours: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in runs:
@@ -31,7 +31,7 @@ def looked_at(seen: Seen, runs: list[Handed]) -> list[Device]:
     return sorted(found, key=lambda device: device.name)
 
 
-def beat(chance: random.Random, host: str, runs: list[Handed]) -> Beat:
+def beat(chance: random.Random, host: str, runs: list[RunInFlight]) -> Beat:
     named = [one for one in runs if one.host == host and chance.random() < 0.7]
     holding = (
         Holding(one.run.job_id, one.token, one.device, "", over=chance.random() < 0.3) for one in named
@@ -44,7 +44,7 @@ def beat(chance: random.Random, host: str, runs: list[Handed]) -> Beat:
 @pytest.mark.parametrize("seed", range(3))
 async def test_devices_are_those_of_all_hosts_and_runs_after_whatever_happens(seed: int) -> None:
     chance, now = random.Random(seed), 0.0
-    seen, runs = Seen(Timing(), "same"), list[Handed]()
+    seen, runs = DeviceRegistry(Timing(), "same"), list[RunInFlight]()
     for number in range(400):
         now += chance.expovariate(1.0)
         host, what = chance.choice(HOSTS), chance.randrange(8)
@@ -54,7 +54,7 @@ async def test_devices_are_those_of_all_hosts_and_runs_after_whatever_happens(se
         elif what == 3:
             run = Run(f"job{number}", "imagine", "{}", {}, token=f"{number:032x}")
             outcome = asyncio.get_running_loop().create_future()
-            runs.append(Handed(run, host, chance.choice(DEVICES), mock.Mock(), outcome))
+            runs.append(RunInFlight(run, host, chance.choice(DEVICES), mock.Mock(), outcome))
             seen.runs.add(runs[-1])
         elif what == 4 and going:
             one = chance.choice(going)
@@ -89,7 +89,7 @@ def _is_of(device: Device, host: str) -> bool:
 
 
 async def test_a_host_is_looked_at_again_only_when_something_has_changed_there() -> None:
-    seen = Seen(Timing(), "")
+    seen = DeviceRegistry(Timing(), "")
     for host in HOSTS:
         seen.hosts.hear(host, beat(random.Random(0), host, []), 0.0)
     before, kept = seen.devices, seen.devices_of("h2")
@@ -103,9 +103,9 @@ async def test_a_host_is_looked_at_again_only_when_something_has_changed_there()
 
 
 async def test_a_run_of_another_token_of_the_same_job_stays_when_the_first_is_settled() -> None:
-    seen, loop = Seen(Timing(), ""), asyncio.get_running_loop()
+    seen, loop = DeviceRegistry(Timing(), ""), asyncio.get_running_loop()
     first, second = (
-        Handed(
+        RunInFlight(
             Run("job", "imagine", "{}", {}, token=token), "h1", "cuda:0", mock.Mock(), loop.create_future()
         )
         for token in ("1" * 32, "2" * 32)
@@ -124,14 +124,14 @@ async def test_a_run_of_another_token_of_the_same_job_stays_when_the_first_is_se
 async def test_a_sign_of_life_that_says_nothing_new_wakes_nobody(tmp_path: Path) -> None:
     bus, woken = mock.Mock(is_up=True), mock.Mock()
     executor = BusExecutor(bus, tmp_path)
-    executor._changed = woken
+    executor.changed = woken
     device = Device("cuda:0", "ready", slots=2)
     first = Beat("a" * 32, (device,), (), "", "1", 0.0)
     for said in (first, first, replace_clock(first, 1.0)):
-        executor._hear_beat(said, "beat.h1")
+        executor.hear_beat(said, "beat.h1")
     assert woken.call_count == 1 and executor.free() == {"h1/cuda:0": 2}
     busy = Beat("a" * 32, (device,), (Holding("job", "1" * 32, "cuda:0", ""),), "", "1", 2.0)
-    executor._hear_beat(busy, "beat.h1")
+    executor.hear_beat(busy, "beat.h1")
     assert woken.call_count == 2 and executor.free() == {"h1/cuda:0": 1}
 
 

@@ -1,9 +1,6 @@
-"""The machines that a bot hears of: their devices, what they run, who is silent. Knows no bus.
-
-The devices of all other machines as the bot sees them, reckoned anew only where something has changed:
-of a thousand machines, one or two between two looks.
-
-The runs that a bot has given to other machines, until their rows say how they ended."""
+"""The machines that a bot hears of, who of them is silent, the runs that they were given until their rows
+say how these ended, and the devices that follow from both, reckoned anew only where something has changed.
+Knows no bus."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from jobs.cluster.protocol import Beat, Holding, Order, Timing, Wanted
+from jobs.cluster.protocol import Beat, Holding, Order, Timing, files_with_endings
 from jobs.executors.base import SEPARATOR, Device, Outcome, Report
 from jobs.inputs import SNAPSHOT
 from vision.protocol import Run
@@ -191,7 +188,7 @@ def _of_devices(beat: Beat) -> tuple[object, ...]:
 
 
 @dataclass
-class Handed:
+class RunInFlight:
     """token: of the run. device: its host's name for it. taken: the host has said that it has it. ended: its
     end has been heard. noted: is told its host when it takes no slot there any more."""
 
@@ -218,18 +215,18 @@ class Handed:
             self.noted(self.host)
 
 
-class Runs:
+class RunsInFlight:
     """All runs that were given away, by token, by job and by host, so that none has to be looked for among
     those of a thousand machines. noted: is told a host when its slots are taken or free."""
 
     def __init__(self, noted: Callable[[str], None]) -> None:
         self._noted = noted
-        self._tokens: dict[str, Handed] = {}
-        self._jobs: dict[str, Handed] = {}  # those that haven't ended
-        self._of_host: defaultdict[str, dict[str, Handed]] = defaultdict(dict)
-        self._of_job: defaultdict[str, dict[str, Handed]] = defaultdict(dict)
+        self._tokens: dict[str, RunInFlight] = {}
+        self._jobs: dict[str, RunInFlight] = {}  # those that haven't ended
+        self._of_host: defaultdict[str, dict[str, RunInFlight]] = defaultdict(dict)
+        self._of_job: defaultdict[str, dict[str, RunInFlight]] = defaultdict(dict)
 
-    def add(self, handed: Handed) -> None:
+    def add(self, handed: RunInFlight) -> None:
         """Note a run that is about to be given away."""
         handed.noted = self._noted
         self._tokens[handed.token] = self._of_host[handed.host][handed.token] = handed
@@ -237,34 +234,34 @@ class Runs:
         self._of_job[handed.run.job_id][handed.token] = handed
         self._noted(handed.host)
 
-    def get(self, token: str) -> Handed | None:
+    def get(self, token: str) -> RunInFlight | None:
         """Return the run with a token, until its end is written down."""
         return self._tokens.get(token)
 
-    def of_job(self, job_id: str) -> Handed | None:
+    def of_job(self, job_id: str) -> RunInFlight | None:
         """Return the run of a job, until its end has been heard."""
         return self._jobs.get(job_id)
 
-    def of_host(self, host: str) -> Collection[Handed]:
+    def of_host(self, host: str) -> Collection[RunInFlight]:
         """Return the runs of a host whose ends aren't written down."""
         return self._of_host.get(host, {}).values()
 
-    def going_on(self, host: str) -> list[Handed]:
+    def going_on(self, host: str) -> list[RunInFlight]:
         """Return the runs of a host whose ends aren't known."""
         return [one for one in self.of_host(host) if not one.ended and not one.outcome.done()]
 
-    def not_ended(self) -> list[Handed]:
+    def not_ended(self) -> list[RunInFlight]:
         """Return all runs whose ends have not been heard."""
         return list(self._jobs.values())
 
-    def leave(self, handed: Handed) -> None:
+    def leave(self, handed: RunInFlight) -> None:
         """Note that the end of a run has been heard, or nobody here waits for it."""
         handed.ended = True
         if self._jobs.get(handed.run.job_id) is handed:
             del self._jobs[handed.run.job_id]
         self._noted(handed.host)
 
-    def settle(self, job_id: str) -> Sequence[Handed]:
+    def settle(self, job_id: str) -> Sequence[RunInFlight]:
         """Let go of the runs of a job that have ended, and return them."""
         known = self._of_job.pop(job_id, {})
         if left := {token: one for token, one in known.items() if not one.ended}:
@@ -294,7 +291,7 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
         device,
         run.kind,
         run.request,
-        _wanted(run.paths),
+        files_with_endings(run.paths),
         hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16],
         run.cost_key,
         run.talk,
@@ -305,15 +302,11 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
     return order, paths
 
 
-def _wanted(paths: Mapping[str, str]) -> Wanted:
-    return {sha256: Path(path).suffix[1:].lower() or "png" for sha256, path in paths.items()}
-
-
-class Seen:
+class DeviceRegistry:
     """Hosts, the runs that they were given, and the devices that follow from both. models: see ``Hosts``."""
 
     def __init__(self, timing: Timing, models: str) -> None:
-        self.hosts, self.runs = Hosts(timing, models, self._note), Runs(self._note)
+        self.hosts, self.runs = Hosts(timing, models, self._note), RunsInFlight(self._note)
         self._of_host: dict[str, tuple[Device, ...]] = {}
         self._changed: set[str] = set()
         self._devices: dict[str, Device] = {}  # by name

@@ -16,7 +16,7 @@ from core.events import Cancelled, Failed, Progress, Rendered
 from core.job import Origin, Status
 from core.requests import DescribeRequest
 from core.requests.video import VideoRequest
-from jobs.cluster.agent import Agent
+from jobs.cluster.remote_worker import RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
 from tests import nats
@@ -52,7 +52,7 @@ def hashes(result: Result | None) -> tuple[str, ...]:
     return (*(picture.sha256 for picture in result.pictures), result.grid.sha256)
 
 
-def idle(found: dict[str, Agent]) -> bool:
+def idle(found: dict[str, RemoteWorker]) -> bool:
     return not any(agent.runs for agent in found.values())
 
 
@@ -146,7 +146,7 @@ async def test_a_server_of_the_bus_that_is_killed_costs_no_step(server: nats.Ser
             server.kill()
             await asyncio.sleep(0.3)
             server.start()
-            await until(lambda: queue.executor._bus.is_up)
+            await until(lambda: queue.executor.bus.is_up)
         for one in asked:
             assert isinstance(await end(queue, one.job.id), Rendered)
             job = await queue.job(one.job.id)
@@ -161,7 +161,7 @@ async def test_a_host_that_falls_silent_is_given_up_and_its_jobs_go_on_elsewhere
         await until(lambda: sum(queue.executor.free().values()) == 4)
         asked = [await ask(queue, json.dumps({"steps": 40, "delay": 0.02}), seed=n, user=n) for n in range(4)]
         await until(lambda: all(len(agent.runs) == 2 for agent in found.values()))
-        bus, silent = found["h1"]._bus, monotonic()
+        bus, silent = found["h1"].bus, monotonic()
         with mock.patch.object(bus, "publish", _nothing), mock.patch.object(bus, "request", _away):
             await until(lambda: {d.name: d.state for d in queue.executor.devices}["h1/cpu"] == "down")
             assert monotonic() - silent < 2.5
@@ -248,7 +248,7 @@ async def test_an_agent_with_other_models_or_another_version_gets_no_jobs(
         await until(lambda: queue.executor.devices)
         [device] = queue.executor.devices
         assert device.state == "down" and "other models" in (device.problem or "")
-        await found["h1"]._bus._client.publish("at.beat.h2", b"\x07whatever")
+        await found["h1"].bus._client.publish("at.beat.h2", b"\x07whatever")
         await until(lambda: len(queue.executor.devices) == 2)
         problems = {one.name: one.problem for one in queue.executor.devices}
         assert problems["h2"] == "speaks version 7 of messages, and this bot another"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from core.settings import Settings
-from jobs.executors.openai_api import Answering, Refused, Silent, Unreachable, said
+from jobs.executors.openai_api import Answering, Refused, Silent, Unreachable, error_words
 
 CONNECT, FIRST_BYTE, BETWEEN = 5.0, 120.0, 30.0  # seconds
 ERROR_READ = 1 << 16  # bytes of an error that are looked at
@@ -110,7 +110,7 @@ class HttpChatServer:
             response.close()  # which ends the answer on the server, too
 
 
-def opened_by(settings: Settings) -> HttpChatServer:
+def open_chat_server(settings: Settings) -> HttpChatServer:
     """Return the server that the settings name, not connected yet."""
     waits = CONNECT, settings.vlm_wait, BETWEEN
     return HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key, waits)
@@ -148,7 +148,7 @@ async def _check(response: aiohttp.ClientResponse) -> None:
     except (TimeoutError, *FAILURES):
         text = ""
     try:
-        words = said(json.loads(text))
+        words = error_words(json.loads(text))
     except ValueError:
         words = ""  # a page of a proxy's, say
     raise Refused(response.status, words, _seconds(response.headers.get("Retry-After", "")))
