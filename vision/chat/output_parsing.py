@@ -725,3 +725,16 @@ def _told(dropped: int) -> tuple[str, ...]:
         f"{dropped} box{'' if one else 'es'} {'is' if one else 'are'} left out: outside of the picture, too"
         f" small, or more than {MOST}.",
     )
+
+
+def output_so_far(form: Form, text: str) -> str:
+    """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
+    if form == "table":
+        table = table_so_far(text)
+        return table_words(table) if table is not None else ""
+    if form == "boxes":
+        try:
+            return describe_boxes(read_boxes(text, "qwen3", (1000, 1000)).boxes)
+        except NotInForm:
+            return ""
+    return text

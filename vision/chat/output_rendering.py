@@ -12,9 +12,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from core.events import ChatAnswer, Output, Picture
-from core.requests.chat import Form
 from core.results import Box, Table
-from vision.chat import output_parsing
 from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Talk
@@ -270,19 +268,6 @@ def talk_pictures(talk: Talk) -> tuple[str, ...]:
     """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
     question that had any."""
     return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
-
-
-def output_so_far(form: Form, text: str) -> str:
-    """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
-    if form == "table":
-        table = output_parsing.table_so_far(text)
-        return output_parsing.table_words(table) if table is not None else ""
-    if form == "boxes":
-        try:
-            return output_parsing.describe_boxes(output_parsing.read_boxes(text, "qwen3", (1000, 1000)).boxes)
-        except NotInForm:
-            return ""
-    return text
 
 
 def finish_output(
