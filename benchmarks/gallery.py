@@ -19,8 +19,9 @@ from demo.world import COLOURS, OBJECTS, PLACES
 from storage import embeddings
 from storage import jobs as rows
 from storage.database import Database, open_database
-from storage.embeddings import PAGE, VectorFiles
+from storage.embeddings import VectorFiles
 from storage.job_queries import StoredOutput, StoredPicture
+from storage.people import pages
 from storage.schema import jobs, picture_scores, picture_vectors, pictures
 
 PER_JOB, BATCH = 4, 1000
@@ -107,5 +108,5 @@ def _insert(
     judged = [{"sha256": one["sha256"], "classifier": CLASSIFIER, "nsfw": 0.0} for one in drawn]
     connection.execute(sa.insert(picture_scores), judged)
     connection.execute(sa.insert(picture_vectors), seen)
-    for page in (seen[i : i + PAGE] for i in range(0, len(seen), PAGE)):
-        embeddings.note_places(connection, model, [one["sha256"] for one in page])
+    for page in pages(one["sha256"] for one in seen):
+        embeddings.note_places(connection, model, page)

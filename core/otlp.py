@@ -31,6 +31,7 @@ from opentelemetry.util.re import parse_env_headers
 from opentelemetry.util.types import AttributeValue
 
 from core.job import trace_ids
+from core.tracing import Tracing
 
 PATIENCE = 3.0  # seconds for the collector to take spans
 SEND_EVERY = 2000  # ms
@@ -51,7 +52,7 @@ class _Ids(RandomIdGenerator):
         return self.chosen[1] if self.chosen else super().generate_span_id()
 
 
-class Traced:
+class Traced(Tracing):
     """Sends spans to the collector at ``endpoint``. headers: "name=value,name=value". release:
     this program's version."""
 

@@ -156,7 +156,10 @@ def lines_in_rows(lines: Iterable[TextLine]) -> list[list[TextLine]]:
 def _rows(lines: Sequence[TextLine], slope: float) -> list[list[TextLine]]:
     """Return the rows of lines that slope."""
     rows: list[list[tuple[float, float, TextLine]]] = []
-    placed = ((*_middle(line, slope), line) for line in lines)
+    placed = []
+    for line in lines:  # the middle of each once it is turned upright
+        x, y = (sum(values) / 4 for values in zip(*line.box, strict=True))
+        placed.append((x + slope * y, y - slope * x, line))
     for x, y, line in sorted(placed, key=lambda each: each[1]):
         for row in reversed(rows[-LAST:]):
             _, other, last = row[-1]
@@ -211,9 +214,3 @@ def _slope(lines: Sequence[TextLine]) -> float:
             alike = [(across, down) for slope, across, down in known if abs(slope - middle) < ALIKE]
             return sum(down for _, down in alike) / sum(across for across, _ in alike)
     return 0.0
-
-
-def _middle(line: TextLine, slope: float) -> Point:
-    """Return the middle of a line once it is turned upright."""
-    x, y = (sum(values) / 4 for values in zip(*line.box, strict=True))
-    return x + slope * y, y - slope * x

@@ -119,7 +119,7 @@ def word(text: str) -> str:
     return text
 
 
-def named(text: str) -> dict[str, str]:
+def named_values(text: str) -> dict[str, str]:
     """Return name → what it stands for, of "name=value, name2=value2"."""
     found: dict[str, str] = {}
     for part in parts_of(text):
@@ -274,7 +274,7 @@ BY_TYPE: dict[str, Callable[[str], Any]] = {  # readers of fields that name none
     "Path": path,
     "Path | None": lambda text: path(text) if text else None,
     "tuple[int, ...]": ids,
-    "dict[str, str]": named,
+    "dict[str, str]": named_values,
 }
 
 

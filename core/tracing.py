@@ -15,14 +15,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 Attribute = str | int | float | bool
 DISCORDS_EPOCH = 1_420_070_400.0  # https://discord.com/developers/docs/reference#snowflakes, in seconds
 
 
-class Tracing(Protocol):
-    """Takes the spans of jobs. Times are seconds since 1970."""
+class Tracing:
+    """Takes the spans of jobs, and this one none: ``core.otlp`` sends them. Times are seconds since 1970."""
 
     def begin(self, job_id: str, at: float) -> None:
         """Let the job's trace begin then, unless it has begun."""
@@ -32,9 +32,11 @@ class Tracing(Protocol):
 
     def span(self, job_id: str, name: str, **attributes: Attribute) -> AbstractContextManager[str]:
         """Take the block for a span; give what makes other spans parts of it, as W3C's ``traceparent``."""
+        return nullcontext("")
 
     def part(self, traceparent: str, name: str, **attributes: Attribute) -> AbstractContextManager[str]:
         """Take the block for a part of another process's span; nothing where ``traceparent`` is empty."""
+        return nullcontext("")
 
     def end(self, job_id: str, how: str) -> None:
         """Let the job's trace end now, if it has begun here. how: such as "rendered"."""
@@ -43,31 +45,7 @@ class Tracing(Protocol):
         """Send what was not sent yet, for some seconds at most. Blocks."""
 
 
-class Untraced:
-    """Takes no spans."""
-
-    def begin(self, job_id: str, at: float) -> None:
-        """Do nothing."""
-
-    def note(self, job_id: str, name: str, began: float, ended: float, **attributes: Attribute) -> None:
-        """Do nothing."""
-
-    def span(self, job_id: str, name: str, **attributes: Attribute) -> AbstractContextManager[str]:
-        """Do nothing."""
-        return nullcontext("")
-
-    def part(self, traceparent: str, name: str, **attributes: Attribute) -> AbstractContextManager[str]:
-        """Do nothing."""
-        return nullcontext("")
-
-    def end(self, job_id: str, how: str) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-UNTRACED = Untraced()
+UNTRACED = Tracing()
 
 
 def time_of(snowflake: int) -> float:

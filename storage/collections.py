@@ -1,41 +1,29 @@
-"""Rows of folders: what their owner has put into them, or the filters by which a smart one finds it.
-
-Rows of shares: links that show a picture, a job's pictures or a folder's, until they end or are ended.
-
-Rows of pictures in the trash, and the deletion of single pictures for good.
-
-Rows of pictures that are named one by one: by their job's id and their own number from 0."""
+"""Rows of what people gather: the trash, and the deletion of single pictures for good; folders; and shares,
+which are links that show something until they end. A job's id and a number from 0 name a picture."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.job import Job, new_job_id
-from storage import conversations, embeddings
+from storage import conversations, embeddings, people
 from storage import videos as films
 from storage.job_queries import StoredPicture, read_jobs, read_pictures
+from storage.people import from_row
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
 from storage.projects import erasure
 from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
 from storage.sessions import hash_of, new_token
 
 Named = tuple[str, int]
-T = TypeVar("T")
-PAGE = 100  # names in one statement; the event loop waits while their rows become jobs
-
-
-def pages(names: Iterable[T]) -> Iterator[list[T]]:
-    """Yield all names once, so many at a time as a statement takes."""
-    left = iter(dict.fromkeys(names))
-    while page := list(islice(left, PAGE)):
-        yield page
+pages = partial(people.pages, size=100)  # the event loop waits while their rows become jobs
 
 
 def pick_pictures(connection: sa.Connection, names: Sequence[Named]) -> list[tuple[Job, StoredPicture]]:
@@ -66,7 +54,7 @@ def take_back(connection: sa.Connection, user_id: int, names: Iterable[Named]) -
     """Take pictures out of the person's trash; return those that were in it."""
     back: list[Named] = []
     for page in pages(names):
-        found = sa.delete(trash).where(trash.c.user_id == user_id, _trash_named(page))
+        found = sa.delete(trash).where(trash.c.user_id == user_id, _named(page, trash))
         rows = connection.execute(found.returning(trash.c.job_id, trash.c.position))
         back += [(row.job_id, row.position) for row in rows]
     return back
@@ -74,8 +62,7 @@ def take_back(connection: sa.Connection, user_id: int, names: Iterable[Named]) -
 
 def count_trash(connection: sa.Connection, user_id: int) -> int:
     """Return how many pictures are in the person's trash."""
-    statement = sa.select(sa.func.count()).select_from(trash).where(trash.c.user_id == user_id)
-    return connection.execute(statement).scalar_one()
+    return connection.scalar(sa.select(sa.func.count()).where(trash.c.user_id == user_id)) or 0
 
 
 def list_trash(connection: sa.Connection, user_id: int, limit: int) -> list[Named]:
@@ -88,7 +75,7 @@ def list_trashed(connection: sa.Connection, user_id: int, names: Iterable[Named]
     """Return those of the named pictures that are in the person's trash."""
     found: list[Named] = []
     for page in pages(names):
-        mine = (trash.c.user_id == user_id, _trash_named(page))
+        mine = (trash.c.user_id == user_id, _named(page, trash))
         found += _names(connection, sa.select(trash.c.job_id, trash.c.position).where(*mine), len(page))
     return found
 
@@ -157,14 +144,18 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     shown: list[tuple[int, int]] = []
     learned = erasure.Gone()
     for job_id, positions in wanted.items():
-        if not _others(connection, job_id, positions):
+        others = (pictures.c.position > GRID, pictures.c.position.not_in(positions))
+        left = sa.select(pictures.c.position).where(pictures.c.job_id == job_id, *others).limit(1)
+        if connection.execute(left).first() is None:
             whole.append(job_id)
             continue
         deleted = _delete_rows(connection, job_id, positions)
         forgotten |= conversations.remove_pictures(connection, job_id, deleted)
         learned |= erasure.forget_pictures(connection, job_id, deleted)
         files |= deleted
-        shown += _take_messages(connection, job_id, positions)
+        alone = sa.delete(messages).where(messages.c.job_id == job_id, messages.c.position.in_(positions))
+        rows = connection.execute(alone.returning(messages.c.channel_id, messages.c.message_id))
+        shown += [(row.channel_id, row.message_id) for row in rows]
     removed = delete_jobs(connection, [*whole, *learned.shown], now=now)
     for channel_id, message_id in shown:
         note_unposted(connection, channel_id, message_id, now=now)
@@ -179,17 +170,8 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
 
 def existing_pictures(connection: sa.Connection, names: Collection[Named]) -> list[Named]:
     """Return those of these pictures that there are."""
-    found = sa.select(pictures.c.job_id, pictures.c.position)
-    mine = sa.tuple_(pictures.c.job_id, pictures.c.position).in_(list(names))
-    return [(row.job_id, row.position) for row in connection.execute(found.where(mine))]
-
-
-def _others(connection: sa.Connection, job_id: str, positions: Collection[int]) -> bool:
-    """Return whether a job has other pictures than these."""
-    others = sa.select(pictures.c.position).where(
-        pictures.c.job_id == job_id, pictures.c.position > GRID, pictures.c.position.not_in(positions)
-    )
-    return connection.execute(others.limit(1)).first() is not None
+    found = sa.select(pictures.c.job_id, pictures.c.position).where(_named(names, pictures))
+    return [(row.job_id, row.position) for row in connection.execute(found)]
 
 
 def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[int]) -> set[str]:
@@ -201,19 +183,6 @@ def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[i
     clips = films.files_of_jobs(connection, [job_id], positions)
     gone = sa.delete(pictures).where(pictures.c.job_id == job_id, pictures.c.position.in_([*positions, GRID]))
     return clips | set(connection.execute(gone.returning(pictures.c.sha256)).scalars())
-
-
-def _take_messages(
-    connection: sa.Connection, job_id: str, positions: Collection[int]
-) -> list[tuple[int, int]]:
-    """Forget the messages that show one of these pictures alone; return (channel, message) of each."""
-    alone = sa.delete(messages).where(messages.c.job_id == job_id, messages.c.position.in_(positions))
-    rows = connection.execute(alone.returning(messages.c.channel_id, messages.c.message_id))
-    return [(row.channel_id, row.message_id) for row in rows]
-
-
-def _trash_named(names: Collection[Named]) -> sa.ColumnElement[bool]:
-    return sa.tuple_(trash.c.job_id, trash.c.position).in_(list(names))
 
 
 def _names(connection: sa.Connection, statement: sa.Select[tuple[str, int]], limit: int) -> list[Named]:
@@ -235,7 +204,13 @@ class Folder:
 def list_folders(connection: sa.Connection, user_id: int) -> list[Folder]:
     """Return the person's folders by name."""
     rows = connection.execute(sa.select(folders).where(folders.c.user_id == user_id)).all()
-    counts = _counts(connection, user_id)
+    statement = (
+        sa.select(folder_items.c.folder_id, sa.func.count().label("pictures"))
+        .select_from(_shown().join(folders, folders.c.id == folder_items.c.folder_id))
+        .where(folders.c.user_id == user_id, ~in_trash())
+        .group_by(folder_items.c.folder_id)
+    )
+    counts = {row.folder_id: row.pictures for row in connection.execute(statement)}
     found = [Folder(row.id, row.name, row.query, counts.get(row.id, 0)) for row in rows]
     return sorted(found, key=lambda folder: folder.name.casefold())
 
@@ -274,7 +249,7 @@ def add_folder(
 ) -> Folder | None:
     """Write a folder; None when the person has ``most`` already. IntegrityError when they have one of that
     name."""
-    count = sa.select(sa.func.count()).select_from(folders).where(folders.c.user_id == user_id)
+    count = sa.select(sa.func.count()).where(folders.c.user_id == user_id)
     if connection.execute(count).scalar_one() >= most:
         return None
     made = Folder(new_job_id(), name, query)
@@ -328,25 +303,13 @@ def take_out(connection: sa.Connection, folder_id: str, names: Iterable[Named]) 
     return gone
 
 
-def _named(names: Iterable[Named]) -> sa.ColumnElement[bool]:
-    return sa.tuple_(folder_items.c.job_id, folder_items.c.position).in_(list(names))
+def _named(names: Iterable[Named], table: sa.Table = folder_items) -> sa.ColumnElement[bool]:
+    return sa.tuple_(table.c.job_id, table.c.position).in_(list(names))
 
 
 def _shown() -> sa.Join:
     same = (folder_items.c.job_id == pictures.c.job_id, folder_items.c.position == pictures.c.position)
     return folder_items.join(pictures, sa.and_(*same))
-
-
-def _counts(connection: sa.Connection, user_id: int) -> dict[str, int]:
-    """How many pictures each folder of the person shows."""
-    joined = _shown().join(folders, folders.c.id == folder_items.c.folder_id)
-    statement = (
-        sa.select(folder_items.c.folder_id, sa.func.count().label("pictures"))
-        .select_from(joined)
-        .where(folders.c.user_id == user_id, ~in_trash())
-        .group_by(folder_items.c.folder_id)
-    )
-    return {row.folder_id: row.pictures for row in connection.execute(statement)}
 
 
 @dataclass(frozen=True)
@@ -398,9 +361,7 @@ def add_share(
         "token_hash": hash_of(token),
         "id": made.id,
         "user_id": user_id,
-        "job_id": what.job_id,
-        "position": what.position,
-        "folder_id": what.folder_id,
+        **vars(what),
         "title": title,
         "words": int(words),
         "created_at": now,
@@ -451,6 +412,4 @@ def drop_shares(connection: sa.Connection, before: datetime) -> None:
 
 
 def _share(row: sa.Row[Any]) -> Share:
-    what = Shared(row.job_id, row.position, row.folder_id)
-    times = (row.created_at, row.expires_at, row.revoked_at)
-    return Share(row.id, row.user_id, what, row.title, bool(row.words), *times, row.views)
+    return from_row(Share, row, what=from_row(Shared, row), words=bool(row.words))

@@ -1,9 +1,5 @@
-"""Conversations: the chain of turns before a question, those that follow it, and the tokens that members have
-used.
-
-Rows of which answers people found right, and which wrong.
-
-Rows of what people teach by example: sets, and the examples in them.
+"""Conversations: the chain of turns before a question, those that follow it, the tokens that members have
+used, what people found of answers, and what they teach by example: sets, and the examples in them.
 
 An example that was taken from a job hangs on it, and goes with it; so does one with a picture of it."""
 
@@ -22,11 +18,10 @@ from core.job import Job, new_job_id
 from core.requests import AskRequest, TryRequest
 from core.requests.chat import about_tokens
 from storage import job_queries
-from storage.people import upsert
+from storage.people import from_row, pages, upsert
 from storage.schema import (
     ANSWERED,
     UNFINISHED,
-    Int64,
     example_pictures,
     example_sets,
     examples,
@@ -56,8 +51,18 @@ class Use(NamedTuple):
 def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
     """Return the turns before a question, the latest first, at most ``limit``; a row of another version ends
     them."""
+    chain = (
+        sa.select(jobs.c.parent_id.label("id"), sa.literal(1).label("depth"))
+        .where(jobs.c.id == job_id)
+        .cte("chain", recursive=True)
+    )
+    step = sa.select(jobs.c.parent_id, chain.c.depth + 1).where(
+        jobs.c.id == chain.c.id, _IS_ASKED, chain.c.depth < limit
+    )
+    chain = chain.union_all(step)
+    turns = sa.select(jobs).join(chain, chain.c.id == jobs.c.id).where(_IS_ASKED, chain.c.depth <= limit)
     found = list[Asked]()
-    for row in connection.execute(ancestors_statement(limit), {"job": job_id}):
+    for row in connection.execute(turns.order_by(chain.c.depth)):
         if (job := job_queries.readable(row)) is None:
             break
         found.append(Asked(job, job_queries.to_answer(row)))
@@ -91,20 +96,13 @@ def latest_question(
 def replies(connection: sa.Connection, reader: int, job_id: str, limit: int) -> list[Asked]:
     """Return the questions that follow on directly from a job and that user ``reader`` may see, as far as
     rows tell, oldest first."""
-    asked_for = {"job": job_id, "reader": reader, "limit": limit}
-    rows = connection.execute(replies_statement(), asked_for)
-    return [Asked(job, job_queries.to_answer(row)) for row in rows if (job := job_queries.readable(row))]
+    following = (jobs.c.parent_id == job_id, _IS_ASKED, job_queries.open_to(reader))
+    return _all_asked(connection, sa.select(jobs).where(*following).order_by(jobs.c.seq).limit(limit))
 
 
 def newest_questions(connection: sa.Connection, user_id: int, limit: int) -> list[Asked]:
     """Return a person's questions that no question of theirs follows on from, the newest first: where each of
     their conversations stands, once for each of its branches."""
-    rows = connection.execute(newest_questions_statement(), {"user": user_id, "limit": limit})
-    return [Asked(job, job_queries.to_answer(row)) for row in rows if (job := job_queries.readable(row))]
-
-
-def newest_questions_statement() -> sa.Select[Any]:
-    """Return the statement for the ends of the conversations of the person ``:user``."""
     later = jobs.alias("later")
     followed = sa.exists().where(
         later.c.parent_id == jobs.c.id,
@@ -112,43 +110,13 @@ def newest_questions_statement() -> sa.Select[Any]:
         later.c.kind == sa.literal_column(f"'{AskRequest.kind}'"),
         later.c.user_id == jobs.c.user_id,
     )
-    return (
-        sa.select(jobs)
-        .where(jobs.c.user_id == sa.bindparam("user"), _IS_ASKED, ~followed)
-        .order_by(jobs.c.seq.desc())
-        .limit(sa.bindparam("limit"))
-    )
+    ends = sa.select(jobs).where(jobs.c.user_id == user_id, _IS_ASKED, ~followed)
+    return _all_asked(connection, ends.order_by(jobs.c.seq.desc()).limit(limit))
 
 
-def ancestors_statement(limit: int) -> sa.Select[Any]:
-    """Return the statement for the ids of the turns before the job ``:job``, the latest first."""
-    chain = (
-        sa.select(jobs.c.parent_id.label("id"), sa.literal(1).label("depth"))
-        .where(jobs.c.id == sa.bindparam("job"))
-        .cte("chain", recursive=True)
-    )
-    step = sa.select(jobs.c.parent_id, chain.c.depth + 1).where(
-        jobs.c.id == chain.c.id, _IS_ASKED, chain.c.depth < limit
-    )
-    chain = chain.union_all(step)
-    return (
-        sa.select(jobs)
-        .join(chain, chain.c.id == jobs.c.id)
-        .where(_IS_ASKED, chain.c.depth <= limit)
-        .order_by(chain.c.depth)
-    )
-
-
-def replies_statement() -> sa.Select[Any]:
-    """Return the statement for the questions that follow on directly from the job ``:job`` and that user
-    ``:reader`` may see."""
-    open_to = job_queries.open_to(sa.bindparam("reader", type_=Int64))
-    return (
-        sa.select(jobs)
-        .where(jobs.c.parent_id == sa.bindparam("job"), _IS_ASKED, open_to)
-        .order_by(jobs.c.seq)
-        .limit(sa.bindparam("limit"))
-    )
+def _all_asked(connection: sa.Connection, statement: sa.Select[Any]) -> list[Asked]:
+    rows = connection.execute(statement)
+    return [Asked(job, job_queries.to_answer(row)) for row in rows if (job := job_queries.readable(row))]
 
 
 def day_of(now: datetime) -> int:
@@ -158,21 +126,19 @@ def day_of(now: datetime) -> int:
 
 def read_token_use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:
     """Return what a person has used of today's tokens."""
-    today = sa.select(tokens_used.c.tokens).where(
-        tokens_used.c.user_id == user_id, tokens_used.c.day == day_of(now)
-    )
-    waiting = sa.select(sa.func.count()).where(
-        jobs.c.user_id == user_id, _IS_ASKED, sa.text(UNFINISHED), jobs.c.rendered_at.is_(None)
-    )
-    tokens = connection.execute(today).scalar_one_or_none()
+    mine = (tokens_used.c.user_id == user_id, tokens_used.c.day == day_of(now))
+    tokens = connection.scalar(sa.select(tokens_used.c.tokens).where(*mine))
+    waiting = sa.select(sa.func.count()).where(*_is_unanswered(user_id))
     return Use(tokens or 0, connection.execute(waiting).scalar_one())
+
+
+def _is_unanswered(user_id: int) -> tuple[sa.ColumnElement[bool] | sa.TextClause, ...]:
+    return jobs.c.user_id == user_id, _IS_ASKED, sa.text(UNFINISHED), jobs.c.rendered_at.is_(None)
 
 
 def unanswered(connection: sa.Connection, user_id: int) -> list[Job]:
     """Return a person's questions that wait for their answer."""
-    statement = sa.select(jobs).where(
-        jobs.c.user_id == user_id, _IS_ASKED, sa.text(UNFINISHED), jobs.c.rendered_at.is_(None)
-    )
+    statement = sa.select(jobs).where(*_is_unanswered(user_id))
     return [job for row in connection.execute(statement) if (job := job_queries.readable(row))]
 
 
@@ -226,13 +192,8 @@ def withdraw_feedback(connection: sa.Connection, user_id: int, job_id: str, righ
 
 def read_feedback(connection: sa.Connection, job_id: str) -> Feedback:
     """Return what people found an answer."""
-    rights = list(
-        connection.execute(sa.select(feedback.c.is_right).where(feedback.c.job_id == job_id)).scalars()
-    )
+    rights = list(connection.scalars(sa.select(feedback.c.is_right).where(feedback.c.job_id == job_id)))
     return Feedback(sum(rights), len(rights) - sum(rights))
-
-
-PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -293,20 +254,21 @@ def sets_for(connection: sa.Connection, user_id: int, guild_id: int | None) -> l
     mine = example_sets.c.user_id == user_id
     shared = example_sets.c.guild_id == guild_id if guild_id is not None else sa.false()
     rows = connection.execute(sa.select(example_sets).where(sa.or_(mine, shared)))
-    found = [_set(row) for row in rows]
+    found = [from_row(ExampleSet, row) for row in rows]
     return sorted(found, key=lambda one: (one.user_id != user_id, one.name.casefold(), one.id))
 
 
 def one_set(connection: sa.Connection, set_id: str) -> ExampleSet | None:
     """Return a set, None when there is none of that id."""
     row = connection.execute(sa.select(example_sets).where(example_sets.c.id == set_id)).first()
-    return None if row is None else _set(row)
+    return None if row is None else from_row(ExampleSet, row)
 
 
 def taught_in(connection: sa.Connection, job_ids: Collection[str]) -> list[ExampleSet]:
     """Return the sets that were taught in conversations that begin with one of these jobs."""
     statement = sa.select(example_sets).where(example_sets.c.conversation.in_(list(job_ids)))
-    return [_set(row) for row in connection.execute(statement.order_by(example_sets.c.created_at))]
+    rows = connection.execute(statement.order_by(example_sets.c.created_at))
+    return [from_row(ExampleSet, row) for row in rows]
 
 
 def share_set(connection: sa.Connection, set_id: str, guild_id: int | None) -> None:
@@ -344,7 +306,7 @@ def add_examples(connection: sa.Connection, set_id: str, new: Iterable[Example],
 def remove_examples(connection: sa.Connection, ids: Sequence[int]) -> set[str]:
     """Delete examples; return the files that they named."""
     files = set[str]()
-    for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
+    for page in pages(ids):
         named = sa.select(example_pictures.c.sha256).where(example_pictures.c.example_id.in_(page))
         files |= set(connection.execute(named).scalars())
         connection.execute(sa.delete(examples).where(examples.c.id.in_(page)))
@@ -385,15 +347,10 @@ def files_of(connection: sa.Connection, user_id: int) -> set[str]:
     return set(connection.execute(named).scalars())
 
 
-def _set(row: sa.Row[tuple[object, ...]]) -> ExampleSet:
-    return ExampleSet(row.id, row.user_id, row.name, row.guild_id, row.conversation)
-
-
 def _read(connection: sa.Connection, statement: sa.Select[tuple[object, ...]]) -> list[Example]:
     rows = connection.execute(statement.order_by(examples.c.id)).all()
     shown: defaultdict[int, list[tuple[str, str | None]]] = defaultdict(list)
-    ids = [row.id for row in rows]
-    for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
+    for page in pages(row.id for row in rows):
         pictures = sa.select(example_pictures).where(example_pictures.c.example_id.in_(page))
         for picture in connection.execute(pictures.order_by(example_pictures.c.position)):
             shown[picture.example_id].append((picture.sha256, picture.job_id))

@@ -2,10 +2,7 @@
 
 A page of rows and the note of how far it came are one transaction, so that a move goes on where it was cut
 off. Until all is there and compared, the note keeps the studio from serving what is half of it. The source is
-only read; in the end it is noted there, too, where its rows are now.
-
-The notes that a move of rows leaves: in its target until it is finished, and in its source for good. Every
-start looks for both."""
+only read; in the end it is noted there, too, where its rows are now. Every start looks for both notes."""
 
 from __future__ import annotations
 
@@ -79,7 +76,7 @@ async def move(
         tell(f"{table.name}: copied")
     found, differing = {}, []
     for table in metadata.sorted_tables:
-        there, here = await _summary(source, table, clean=clean), await _summary(target, table)
+        there, here = await summarise_table(source, table, clean=clean), await summarise_table(target, table)
         found[table.name] = here
         if there != here:
             differing.append(f"{table.name} ({there.rows} rows there, {here.rows} here)")
@@ -98,12 +95,17 @@ async def _begin(target: Database, name: str, *, restart: bool) -> dict[str, lis
     """Note that a move is under way; table → key of its last row that is there already."""
     note = await target.read(note_of)
     if note is None:
-        held = {table.name: (await _summary(target, table)).rows for table in metadata.sorted_tables}
+        held = {table.name: (await summarise_table(target, table)).rows for table in metadata.sorted_tables}
         if full := {table: rows for table, rows in held.items() if rows}:
             told = ", ".join(f"{rows} in {table}" for table, rows in list(full.items())[:3])
             raise StorageError(f"The target holds rows already ({told}). Name an empty database.")
     elif restart:
-        await target.write(_empty)
+
+        def empty(connection: sa.Connection) -> None:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(sa.delete(table))
+
+        await target.write(empty)
     elif note["source"] != name:
         raise StorageError(
             f"The target holds a part of {note['source']}. Go on with that, or give --restart to forget it."
@@ -111,7 +113,7 @@ async def _begin(target: Database, name: str, *, restart: bool) -> dict[str, lis
     else:
         found: dict[str, list[Any]] = note["done"]
         return found
-    await target.write(partial(_write_note, name=name, done={}))
+    await target.write(partial(write_note, name=name, done={}))
     return {}
 
 
@@ -176,7 +178,8 @@ def _cleaned(page: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], int]:
     return [tuple(v.replace("\0", "") if isinstance(v, str) else v for v in row) for row in page], count
 
 
-async def _summary(database: Database, table: sa.Table, *, clean: bool = False) -> Summary:
+async def summarise_table(database: Database, table: sa.Table, *, clean: bool = False) -> Summary:
+    """Return how many rows a table has, and the sum of their digests. clean: without NUL characters."""
     rows = digest = 0
     async for page in _pages(database, table):
         for row in _cleaned(page)[0] if clean else page:
@@ -185,7 +188,8 @@ async def _summary(database: Database, table: sa.Table, *, clean: bool = False) 
     return Summary(rows, digest % _WHOLE)
 
 
-def _write_note(connection: sa.Connection, name: str, done: dict[str, list[Any]]) -> None:
+def write_note(connection: sa.Connection, name: str, done: dict[str, list[Any]]) -> None:
+    """Note in the target whose rows it takes, and the key of each table's last one."""
     value = {"value": json.dumps({"source": name, "done": done})}
     connection.execute(upsert(connection, settings, {"key": NOTE, **value}, value))
 
@@ -199,12 +203,7 @@ def _write_page(
 ) -> None:
     names = [column.name for column in table.columns]
     connection.execute(sa.insert(_plain(table)), [dict(zip(names, row, strict=True)) for row in rows])
-    _write_note(connection, name, done)
-
-
-def _empty(connection: sa.Connection) -> None:
-    for table in reversed(metadata.sorted_tables):
-        connection.execute(sa.delete(table))
+    write_note(connection, name, done)
 
 
 def _counted() -> Iterator[tuple[sa.Table, sa.Column[int]]]:

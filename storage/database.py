@@ -136,7 +136,8 @@ class Database:
         reading = asyncio.create_task(self._read(work, ONCE if once else {}), name="database reader")
         self._reads.add(reading)
         reading.add_done_callback(self._reads.discard)
-        reading.add_done_callback(_look_at_error)
+        # one whose caller was cancelled may fail unseen
+        reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(reading)
 
     async def backup(self, label: str = "") -> Path | None:
@@ -305,8 +306,17 @@ async def open_database(
 async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Database]:
     lock = sqlite.ProcessLock(path)
     await asyncio.to_thread(lock.acquire)
+
+    def prepare() -> None:
+        try:
+            sqlite.finish_restore(path)
+        except OSError as error:
+            raise StorageError(f"a restored backup can't take its place: {error}") from error
+        if path.exists() and not sqlite.ended_cleanly(path):
+            sqlite.check_database(path, backup_dir)
+
     try:
-        await asyncio.to_thread(_ready, path, backup_dir)
+        await asyncio.to_thread(prepare)
         engine = create_engine(path)
         try:
             with our_errors():
@@ -321,15 +331,6 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
         lock.release()
 
 
-def _ready(path: Path, backup_dir: Path | None) -> None:
-    try:
-        sqlite.finish_restore(path)
-    except OSError as error:
-        raise StorageError(f"a restored backup can't take its place: {error}") from error
-    if path.exists() and not sqlite.ended_cleanly(path):
-        sqlite.check_database(path, backup_dir)
-
-
 @asynccontextmanager
 async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
     from storage.engines.postgres import Server
@@ -340,9 +341,3 @@ async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool)
         yield Database(server.readers, None, backup_dir, server)
     finally:
         await server.close()
-
-
-def _look_at_error(reading: asyncio.Task[Any]) -> None:
-    """A read whose caller was cancelled may fail unseen."""
-    if not reading.cancelled():
-        reading.exception()

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import new_job_id
+from storage.people import from_row
 from storage.schema import document_files, documents, uploads
 
 
@@ -41,21 +42,21 @@ def list_documents(connection: sa.Connection, user_id: int) -> list[Kept]:
     columns = [column for column in documents.c if column is not documents.c.content]
     mine = sa.select(*columns).where(documents.c.user_id == user_id)
     rows = connection.execute(mine.order_by(documents.c.updated_at.desc(), documents.c.id))
-    return [_kept(row) for row in rows]
+    return [from_row(Kept, row, summary=json.loads(row.summary), content=None) for row in rows]
 
 
 def find_document(connection: sa.Connection, user_id: int, document_id: str) -> Kept | None:
     """Return a document of the person's, None when they have no such one."""
     row = connection.execute(sa.select(documents).where(*_own(user_id, document_id))).first()
-    return None if row is None else _kept(row, row.content)
+    return None if row is None else from_row(Kept, row, summary=json.loads(row.summary))
 
 
 def add_document(
     connection: sa.Connection, user_id: int, name: str, content: Content, *, now: datetime, most: int
 ) -> str | None:
     """Write a new document and return its id; None when the person has ``most``."""
-    mine = sa.select(documents.c.id).where(documents.c.user_id == user_id)
-    if connection.execute(sa.select(sa.func.count()).select_from(mine.subquery())).scalar_one() >= most:
+    count = sa.select(sa.func.count()).where(documents.c.user_id == user_id)
+    if connection.execute(count).scalar_one() >= most:
         return None
     document_id = new_job_id()
     row = {"id": document_id, "user_id": user_id, "name": name, "version": 1}
@@ -124,8 +125,3 @@ def _note_files(connection: sa.Connection, user_id: int, document_id: str, files
     if new := mine - before:
         rows = [{"document_id": document_id, "sha256": sha256} for sha256 in sorted(new)]
         connection.execute(sa.insert(document_files), rows)
-
-
-def _kept(row: Any, content: str | None = None) -> Kept:
-    summary = json.loads(row.summary)
-    return Kept(row.id, row.name, row.version, row.created_at, row.updated_at, summary, content)

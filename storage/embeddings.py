@@ -1,7 +1,6 @@
-"""Rows of vectors: which pictures have none yet, added, read, and deleted with their pictures.
-
-Copies of the vectors as a worker reads them: float32, one file a model, in which place and offset are the
-same thing. The rows are the truth: a file that is lost is written anew."""
+"""Rows of vectors: which pictures have none yet, added, read, and deleted with their pictures; and their
+copies as a worker reads them: float32, one file a model, in which place and offset are the same thing.
+The rows are the truth: a file that is lost is written anew."""
 
 from __future__ import annotations
 
@@ -10,16 +9,16 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.errors import StorageError
+from storage.people import pages
 from storage.schema import GRID, jobs, picture_places, picture_vectors, pictures
-
-PAGE = 500  # SQLite limits a list's length
 
 
 @dataclass(frozen=True)
@@ -115,18 +114,14 @@ def list_pictures(connection: sa.Connection, job_id: str) -> list[str]:
 
 def next_place(connection: sa.Connection) -> int:
     """Return the first place behind all vectors."""
-    return (
-        connection.execute(sa.select(sa.func.coalesce(sa.func.max(picture_vectors.c.place), -1))).scalar_one()
-        + 1
-    )
+    last = sa.select(sa.func.coalesce(sa.func.max(picture_vectors.c.place), -1))
+    return connection.execute(last).scalar_one() + 1
 
 
 def add_vectors(connection: sa.Connection, model: str, made: Sequence[Vector]) -> list[Slot]:
     """Keep vectors of ``model`` for those pictures that are still there; return where the others lie."""
     names = [one.sha256 for one in made]
-    there = set(
-        connection.execute(sa.select(pictures.c.sha256).where(pictures.c.sha256.in_(names))).scalars()
-    )
+    there = set(connection.scalars(sa.select(pictures.c.sha256).where(pictures.c.sha256.in_(names))))
     kept = [one for one in made if one.sha256 in there]
     if kept:
         rows = [{"place": v.place, "sha256": v.sha256, "model": model, "vector": v.vector} for v in kept]
@@ -165,7 +160,7 @@ def drop_others(connection: sa.Connection, model: str, limit: int) -> int:
     """Delete at most ``limit`` vectors of other models than ``model``; return how many."""
     some = sa.select(picture_vectors.c.place).where(picture_vectors.c.model != model).limit(limit)
     found = list(connection.execute(some).scalars())
-    for page in (found[i : i + PAGE] for i in range(0, len(found), PAGE)):
+    for page in pages(found):
         connection.execute(sa.delete(picture_vectors).where(picture_vectors.c.place.in_(page)))
     return len(found)
 
@@ -173,17 +168,13 @@ def drop_others(connection: sa.Connection, model: str, limit: int) -> int:
 def forget_vectors(connection: sa.Connection, sha256s: Iterable[str]) -> list[Slot]:
     """Delete the vectors of those pictures that no job has made any more; return where copies of them
     lie."""
-    names, gone = list(sha256s), list[Slot]()
+    gone = list[Slot]()
     made = sa.exists().where(pictures.c.sha256 == picture_vectors.c.sha256)
-    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
-        statement = (
-            sa.delete(picture_vectors)
-            .where(picture_vectors.c.sha256.in_(page), ~made)
-            .returning(
-                picture_vectors.c.model, picture_vectors.c.place, sa.func.length(picture_vectors.c.vector)
-            )
-        )
-        gone += [Slot(*row) for row in connection.execute(statement)]
+    size = sa.func.length(picture_vectors.c.vector)
+    for page in pages(sha256s):
+        statement = sa.delete(picture_vectors).where(picture_vectors.c.sha256.in_(page), ~made)
+        rows = connection.execute(statement.returning(picture_vectors.c.model, picture_vectors.c.place, size))
+        gone += [Slot(*row) for row in rows]
     return gone
 
 
@@ -210,11 +201,22 @@ class VectorFiles:
 
     async def count(self, model: str, size: int) -> int:
         """Return how many vectors the file of ``model`` has room for. size: of one in a row, in bytes."""
-        return await asyncio.to_thread(_length, self.path(model)) // (WIDER * size)
+        path = self.path(model)
+        try:
+            return (await asyncio.to_thread(path.stat)).st_size // (WIDER * size)
+        except FileNotFoundError:
+            return 0
 
     async def keep(self, models: Iterable[str]) -> None:
         """Remove the files of all models but these."""
-        await asyncio.to_thread(self._keep, {self.path(model) for model in models})
+        paths = {self.path(model) for model in models}
+
+        def remove() -> None:
+            for path in self._folder.glob("*.f32") if self._folder.is_dir() else ():
+                if path not in paths:
+                    path.unlink(missing_ok=True)
+
+        await asyncio.to_thread(remove)
 
     def _put(
         self, path: Path, vectors: Mapping[int, bytes], packed: Callable[[bytes], bytes] = bytes
@@ -237,14 +239,8 @@ class VectorFiles:
         for slot in slots:
             by_path.setdefault(self.path(slot.model), {})[slot.place] = bytes(WIDER * slot.size)
         for path, zeros in by_path.items():
-            used = _not_empty(path, zeros)
-            if used:
+            if used := _not_empty(path, zeros):
                 self._put(path, used)
-
-    def _keep(self, paths: set[Path]) -> None:
-        for path in self._folder.glob("*.f32") if self._folder.is_dir() else ():
-            if path not in paths:
-                path.unlink(missing_ok=True)
 
 
 def _wide(vector: bytes) -> bytes:
@@ -255,20 +251,10 @@ def _wide(vector: bytes) -> bytes:
 
 def _not_empty(path: Path, zeros: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return those of ``zeros`` (by place) that would change the file."""
-    try:
-        with path.open("rb") as file:
-            return {place: zero for place, zero in zeros.items() if _at(file, place, len(zero)).strip(b"\0")}
-    except FileNotFoundError:
-        return {}
-
-
-def _at(file: BinaryIO, place: int, size: int) -> bytes:
-    file.seek(place * size)
-    return file.read(size)
-
-
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    found = {}
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for place, zero in zeros.items():
+            file.seek(place * len(zero))
+            if file.read(len(zero)).strip(b"\0"):
+                found[place] = zero
+    return found

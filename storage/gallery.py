@@ -1,10 +1,10 @@
-"""Rows of somebody's pictures, a page at a time: newest job first, its pictures in their own order.
-
-Rows of what channels of a server have made for everybody in them, newest job first."""
+"""Rows of somebody's pictures, and of what channels of a server show, a page at a time: newest job first, its
+pictures in their own order."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -111,10 +111,15 @@ def tiles(
     )
     if wanted.since or wanted.until:
         statement = statement.where(_between(user_id, wanted))
-    if before is not None:
-        later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
-        statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
-    return to_tiles(connection.execute(statement))
+    return to_tiles(connection.execute(_after(statement, before)))
+
+
+def _after(statement: sa.Select[Any], before: Cursor | None) -> sa.Select[Any]:
+    """Return the statement for pictures behind a place in the order of galleries."""
+    if before is None:
+        return statement
+    later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
+    return statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
 
 
 def _between(user_id: int, wanted: Filter) -> sa.ColumnElement[bool]:
@@ -253,9 +258,9 @@ def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[
 
     # the few in the trash are taken off: to look for each picture whether it is there takes longer
     both = sa.union_all(per_day(sa.func.count(), pictures), per_day(-sa.func.count(), trash))
-    counted: dict[str, int] = {}
+    counted = Counter[str]()
     for row in connection.execute(both):
-        counted[_month(row.day)] = counted.get(_month(row.day), 0) + row.made
+        counted[datetime.fromtimestamp(row.day * 86_400, UTC).strftime("%Y-%m")] += row.made
     return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
 
 
@@ -287,10 +292,6 @@ def _shifts(zone: tzinfo) -> list[tuple[datetime, timedelta]]:
 
 def _micro(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
-
-
-def _month(day: int) -> str:
-    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m")
 
 
 @dataclass(frozen=True)
@@ -329,30 +330,21 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
         favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
     )
-    for row in connection.execute(mine):
-        kept[row.job_id].add(row.position)
-    nowhere: frozenset[int] = frozenset()
-    return [
-        Made(
-            job,
-            _shown(to_output(row, stored[job.id], clips.get(job.id, ())), away.get(job.id))
-            if row.rendered_at is not None
-            else None,
-            frozenset(kept[job.id]),
-            away.get(job.id, nowhere),
-        )
-        for row in rows
-        if (job := readable(row))
-    ]
-
-
-def _shown(output: StoredOutput, away: frozenset[int] | None) -> StoredOutput:
-    """What a job made, without the pictures and films in the trash and the overview that shows them."""
-    if not away:
-        return output
-    left = tuple(picture for picture in output.pictures if picture.index not in away)
-    clips = tuple(film for film in output.films if film.index not in away)
-    return replace(output, pictures=left, films=clips, grid=None)
+    for mark in connection.execute(mine):
+        kept[mark.job_id].add(mark.position)
+    found = []
+    for row in rows:
+        if (job := readable(row)) is None:
+            continue
+        output, gone = None, away.get(job.id, frozenset())
+        if row.rendered_at is not None:
+            output = to_output(row, stored[job.id], clips.get(job.id, ()))
+            if gone:  # the overview shows what is in the trash, too
+                left = tuple(picture for picture in output.pictures if picture.index not in gone)
+                shown = tuple(film for film in output.films if film.index not in gone)
+                output = replace(output, pictures=left, films=shown, grid=None)
+        found.append(Made(job, output, frozenset(kept[job.id]), gone))
+    return found
 
 
 def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
@@ -419,7 +411,4 @@ def shown_tiles(
         .order_by(jobs.c.seq.desc(), pictures.c.position)
         .limit(min(limit, MOST + 1))
     )
-    if before is not None:
-        later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
-        statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
-    return to_tiles(connection.execute(statement))
+    return to_tiles(connection.execute(_after(statement, before)))

@@ -92,7 +92,9 @@ class Identity:
             if seen.owner != name:
                 await self._files.mark(name)
             if seen.marked != name:
-                await asyncio.to_thread(self._write_mark, name)
+                mark = self._folder / f"{MARK}.tmp"
+                await asyncio.to_thread(mark.write_text, f"{name}\n")
+                await asyncio.to_thread(os.replace, mark, self._folder / MARK)
         except FilesAway:
             raise
         except (StorageError, OSError) as error:  # a full disk: the next look tries it again
@@ -102,15 +104,16 @@ class Identity:
         """Note in rows and files that these are swept by those; return whether nobody else did so since. A
         copy of the database that lives too has, and so has one that another has replaced meanwhile. Raises
         StorageError, FilesAway."""
-        name, last, turn = await self._database.write(_take_turn)
+
+        def note(connection: sa.Connection) -> tuple[str, str | None, str]:
+            last, turn = people.read_setting(connection, TURN), secrets.token_hex(8)
+            people.set_setting(connection, TURN, turn)
+            return people.studio(connection), last, turn
+
+        name, last, turn = await self._database.write(note)
         before = (await self._files.owner() or "").split()[1:]
         await self._files.mark(f"{name} {turn}")
         return before == ([last] if last else [])
-
-    def _write_mark(self, name: str) -> None:
-        temporary = self._folder / f"{MARK}.tmp"
-        temporary.write_text(f"{name}\n")
-        os.replace(temporary, self._folder / MARK)
 
 
 @dataclass(frozen=True)
@@ -213,13 +216,6 @@ async def _holds_a_studio(backup: Path) -> bool:
             return bool(await read(_is_used))
     except StorageError:
         return True
-
-
-def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:
-    """Return the studio's name, the turn that the rows had, and the one that they have now."""
-    last, turn = people.read_setting(connection, TURN), secrets.token_hex(8)
-    people.set_setting(connection, TURN, turn)
-    return people.studio(connection), last, turn
 
 
 def _call(connection: sa.Connection, name: str | None) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +21,7 @@ from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
 from core.results import Box, Table, TextLine, Verdict, line_from_stored
 from storage import videos as films
+from storage.people import from_row
 from storage.projects.versions import StoredFile, StoredModel
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
 from storage.videos import StoredFilm
@@ -94,19 +94,9 @@ class RunningRow:
     device: str
 
 
-WAITING = (
-    jobs.c.id,
-    jobs.c.seq,
-    jobs.c.user_id,
-    jobs.c.guild_id,
-    jobs.c.lane,
-    jobs.c.front,
-    jobs.c.cost_key,
-    jobs.c.max_running,
-    jobs.c.created_at,
-    jobs.c.attempts,
-    jobs.c.cut_off,
-)
+WAITING = tuple(jobs.c[item.name] for item in fields(WaitingRow))
+PICTURE_COLUMNS = ("sha256", "media_type", "width", "height", "seed", "position", "size")  # of StoredPicture
+_REPLY = attrgetter(*(item.name for item in fields(Reply)))
 _ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))  # built once, asked for all the time
 _OF_JOBS = pictures.c.job_id.in_(sa.bindparam("jobs", expanding=True))
 _PICTURES = sa.select(pictures).where(_OF_JOBS).order_by(pictures.c.position)
@@ -126,14 +116,14 @@ def read_jobs(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
 
 def of_interaction(connection: sa.Connection, interaction_id: int) -> Job | None:
     """The job that the interaction has made."""
-    row = _first(connection, sa.select(jobs).where(jobs.c.interaction_id == interaction_id))
+    row = connection.execute(sa.select(jobs).where(jobs.c.interaction_id == interaction_id)).first()
     return None if row is None else to_job(row)
 
 
 def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | None] | None:
     """The job a message shows, and which of its pictures alone (from 0), None = all."""
     joined = sa.select(jobs, messages.c.position).join(messages, messages.c.job_id == jobs.c.id)
-    row = _first(connection, joined.where(messages.c.message_id == message_id))
+    row = connection.execute(joined.where(messages.c.message_id == message_id)).first()
     return None if row is None else (to_job(row), row.position)
 
 
@@ -164,13 +154,7 @@ def read_pictures(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str
 
 def to_picture(row: sa.Row[Any], prefix: str = "") -> StoredPicture:
     """Return the picture of a row whose columns have their names behind ``prefix``."""
-    return StoredPicture(*_picture_columns(prefix)(row))
-
-
-@cache
-def _picture_columns(prefix: str) -> attrgetter[tuple[Any, ...]]:
-    names = ("sha256", "media_type", "width", "height", "seed", "position", "size")
-    return attrgetter(*(prefix + name for name in names))
+    return StoredPicture(*(getattr(row, prefix + name) for name in PICTURE_COLUMNS))
 
 
 def to_output(
@@ -196,13 +180,9 @@ def to_answer(row: sa.Row[Any]) -> ChatAnswer | None:
     found: dict[str, Any] = json.loads(row.answer)
     sides = tuple((width, height) for width, height in found.pop("pictures", ()))
     boxes = tuple(Box(**box) for box in found.pop("boxes", ()))
-    return ChatAnswer(**found | {"table": _to_table(found.get("table"))}, pictures=sides, boxes=boxes)
-
-
-def _to_table(found: Mapping[str, Any] | None) -> Table | None:
-    if found is None:
-        return None
-    return Table(tuple(found["columns"]), tuple(map(tuple, found["rows"])), found["title"])
+    if (table := found.get("table")) is not None:
+        found["table"] = Table(tuple(table["columns"]), tuple(map(tuple, table["rows"])), table["title"])
+    return ChatAnswer(**found, pictures=sides, boxes=boxes)
 
 
 def count_children(connection: sa.Connection, job_id: str, index: int) -> int:
@@ -236,15 +216,11 @@ def list_running(connection: sa.Connection) -> list[RunningRow]:
     ]
 
 
-def undelivered_statement() -> sa.Select[Any]:
-    """Return the statement for Discord's jobs whose end nobody was told yet."""
-    return sa.select(jobs).where(sa.text(UNDELIVERED), IS_DISCORDS).order_by(jobs.c.seq)
-
-
 def undelivered(connection: sa.Connection) -> list[Job]:
     """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
     cancelled."""
-    return [job for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
+    statement = sa.select(jobs).where(sa.text(UNDELIVERED), IS_DISCORDS).order_by(jobs.c.seq)
+    return [job for row in _pages(connection, statement) if (job := readable(row))]
 
 
 def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
@@ -255,7 +231,7 @@ def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
         .order_by(jobs.c.seq.desc())
         .limit(1)
     )
-    row = _first(connection, statement)
+    row = connection.execute(statement).first()
     return None if row is None else to_job(row)
 
 
@@ -274,10 +250,8 @@ def recent_prompts(
 def durations(connection: sa.Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
     """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
     last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
-    recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(
-        jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None)
-    )
-    statement = recent.order_by(jobs.c.seq)
+    finished = (jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None))
+    statement = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(*finished).order_by(jobs.c.seq)
     return [(row.cost_key, row.run_seconds) for row in connection.execute(statement)]
 
 
@@ -311,13 +285,7 @@ def to_job(row: sa.Row[Any]) -> Job:
                 request_key=row.request_key,
                 press_key=row.press_key,
             ),
-            reply=Reply(
-                interaction_id=row.interaction_id,
-                interaction_token=row.interaction_token,
-                application_id=row.application_id,
-                message_id=row.message_id,
-                file_limit=row.file_limit,
-            ),
+            reply=Reply(*_REPLY(row)),
             created_at=row.created_at,
             parent_id=row.parent_id,
             parent_index=row.parent_index,
@@ -362,20 +330,4 @@ def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str,
 
 def to_waiting(row: sa.Row[Any]) -> WaitingRow:
     """Return a row of the columns ``WAITING`` as ordering takes it."""
-    return WaitingRow(
-        row.id,
-        row.seq,
-        row.user_id,
-        row.guild_id,
-        Lane(row.lane),
-        row.front,
-        row.cost_key,
-        row.max_running,
-        row.created_at,
-        row.attempts,
-        row.cut_off,
-    )
-
-
-def _first(connection: sa.Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
-    return connection.execute(statement).first()
+    return from_row(WaitingRow, row, lane=Lane(row.lane))

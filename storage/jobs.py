@@ -1,16 +1,14 @@
 """A job's rows: every move of ``core.job.MOVES`` is one statement, fenced by the lease token of the run that
-may make it.
+may make it; and all that decides whether a job may be queued, read in one statement.
 
 Attempts are counted when a job is claimed, before anything can crash. Functions here take an open connection;
-the caller decides what is one transaction.
-
-All that decides whether a job may be queued, read in one statement: an interaction waits for it."""
+the caller decides what is one transaction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +20,7 @@ from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 from storage import conversations, job_queries, usage
 from storage import videos as films
-from storage.job_queries import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
+from storage.job_queries import PICTURE_COLUMNS, WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
 from storage.privacy import note_unposted
 from storage.projects import versions as own_models
@@ -53,6 +51,9 @@ def _over(now: datetime | sa.BindParameter[datetime]) -> dict[str, Any]:
     """What becomes of a row when its job is over. Only on Discord somebody must still be told."""
     at = now if isinstance(now, sa.BindParameter) else sa.literal(now, jobs.c.finished_at.type)
     return {"finished_at": at, "delivered_at": sa.case((IS_DISCORDS, None), else_=at), **_NO_LEASE}
+
+
+_ORIGIN = ("user_id", "channel_id", "guild_id", "request_key", "press_key")
 
 
 # Statements of every job's life are built once: building one takes longer than running it
@@ -95,7 +96,7 @@ _DELIVER = (
 def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
     """Write a queued job, the pictures it needs, and what a training is to learn from. IntegrityError when
     its interaction, request key or button press is there already."""
-    origin, reply = job.origin, job.reply
+    origin = job.origin
     row = connection.execute(
         _ADD,
         {
@@ -107,19 +108,11 @@ def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: 
             "status": job.status.value,
             "lane": job.lane.value,
             "max_running": max_running,
-            "user_id": origin.user_id,
-            "channel_id": origin.channel_id,
-            "guild_id": origin.guild_id,
+            **{name: getattr(origin, name) for name in _ORIGIN},
             "surface": origin.surface.value,
-            "request_key": origin.request_key,
-            "press_key": origin.press_key,
             "private": int(origin.private),
             "roles": json.dumps(origin.roles),
-            "interaction_id": reply.interaction_id,
-            "interaction_token": reply.interaction_token,
-            "application_id": reply.application_id,
-            "message_id": reply.message_id,
-            "file_limit": reply.file_limit,
+            **vars(job.reply),
             "parent_id": job.parent_id,
             "parent_index": job.parent_index,
             "created_at": job.created_at,
@@ -174,23 +167,11 @@ def finish(
         return False
     if answer is not None:
         conversations.spend_tokens(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
-    rows = [*output.pictures, *((output.grid,) if output.grid else ())]
-    if rows:
+    stored = [*output.pictures, *((output.grid,) if output.grid else ())]
+    if stored:
         connection.execute(
             _ADD_PICTURES,
-            [
-                {
-                    "job_id": job_id,
-                    "position": p.index,
-                    "sha256": p.sha256,
-                    "media_type": p.media_type,
-                    "width": p.width,
-                    "height": p.height,
-                    "seed": p.seed,
-                    "size": p.size,
-                }
-                for p in rows
-            ],
+            [dict(zip(PICTURE_COLUMNS, astuple(row), strict=True)) | {"job_id": job_id} for row in stored],
         )
     films.add_films(connection, job_id, output.films)
     if row.kind == VideoRequest.kind:

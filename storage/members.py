@@ -4,10 +4,9 @@ used."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,7 +64,7 @@ class Members:
         """Change those of the preferences that are named; what they are then."""
 
         def work(connection: sa.Connection) -> Preferences:
-            text = _scalar(connection, _CHOICES, {"user": user_id})
+            text = connection.scalar(_CHOICES, {"user": user_id})
             new = (Preferences.of_json(text) if text else Preferences()).changed(**values)
             choices = {"choices": new.to_json()}
             connection.execute(upsert(connection, preferences, {"user_id": user_id, **choices}, choices))
@@ -82,10 +81,8 @@ class Members:
             .limit(look_back)
             .subquery()
         )
-        found = await self._rows(
-            sa.select(recent.c.guild_id).where(recent.c.guild_id.is_not(None)).distinct(), {}
-        )
-        return [row.guild_id for row in found]
+        known = sa.select(recent.c.guild_id).where(recent.c.guild_id.is_not(None)).distinct()
+        return [row.guild_id for row in await self._rows(known)]
 
     async def reset(self, user_id: int) -> None:
         """Forget what the member has chosen."""
@@ -99,43 +96,28 @@ class Members:
         """Set it; False when there are ``most`` others already."""
 
         def work(connection: sa.Connection) -> bool:
-            others = (
-                sa.select(sa.func.count())
-                .select_from(options)
-                .where(options.c.user_id == user_id, options.c.name != name)
-            )
-            if _scalar(connection, others) >= most:
+            others = sa.select(sa.func.count()).where(options.c.user_id == user_id, options.c.name != name)
+            if connection.execute(others).scalar_one() >= most:
                 return False
-            connection.execute(
-                upsert(
-                    connection, options, {"user_id": user_id, "name": name, "value": value}, {"value": value}
-                )
-            )
+            row = {"user_id": user_id, "name": name, "value": value}
+            connection.execute(upsert(connection, options, row, {"value": value}))
             return True
 
         return await self._database.write(work)
 
     async def remove_option(self, user_id: int, name: str) -> bool:
         """Remove an option of the member's own. Return False when there was none."""
-        return (
-            await self._execute(
-                sa.delete(options).where(options.c.user_id == user_id, options.c.name == name)
-            )
-            > 0
-        )
+        mine = (options.c.user_id == user_id, options.c.name == name)
+        return await self._execute(sa.delete(options).where(*mine)) > 0
 
     async def toggle_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
         """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept
         now."""
         wanted = set(positions)
+        mine = _favourites(user_id, job_id, wanted)
 
         def work(connection: sa.Connection) -> bool:
-            mine = (
-                favourites.c.user_id == user_id,
-                favourites.c.job_id == job_id,
-                favourites.c.position.in_(wanted),
-            )
-            kept = {row.position for row in _rows(connection, sa.select(favourites.c.position).where(*mine))}
+            kept = set(connection.scalars(sa.select(favourites.c.position).where(*mine)))
             if kept == wanted:
                 connection.execute(sa.delete(favourites).where(*mine))
                 return False
@@ -150,19 +132,12 @@ class Members:
 
     async def remove_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
         """Keep these pictures of a job no more."""
-        mine = (
-            favourites.c.user_id == user_id,
-            favourites.c.job_id == job_id,
-            favourites.c.position.in_(list(positions)),
-        )
-        await self._execute(sa.delete(favourites).where(*mine))
+        await self._execute(sa.delete(favourites).where(*_favourites(user_id, job_id, positions)))
 
     async def favourites(self, user_id: int, *, limit: int, offset: int = 0) -> list[Favourite]:
         """Newest first."""
-        joined = favourites.join(jobs, jobs.c.id == favourites.c.job_id).join(
-            pictures,
-            sa.and_(pictures.c.job_id == favourites.c.job_id, pictures.c.position == favourites.c.position),
-        )
+        same = (pictures.c.job_id == favourites.c.job_id, pictures.c.position == favourites.c.position)
+        joined = favourites.join(jobs, jobs.c.id == favourites.c.job_id).join(pictures, sa.and_(*same))
         statement = (
             sa.select(favourites, pictures.c.sha256, jobs.c.prompt)
             .select_from(joined)
@@ -171,32 +146,25 @@ class Members:
             .limit(limit)
             .offset(offset)
         )
-        found = await self._rows(statement)
         return [
-            Favourite(row.job_id, row.position, row.sha256, row.prompt or "", row.created_at) for row in found
+            Favourite(row.job_id, row.position, row.sha256, row.prompt or "", row.created_at)
+            for row in await self._rows(statement)
         ]
 
     async def count_favourites(self, user_id: int) -> int:
         """Return how many pictures the member keeps."""
-        statement = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
-        return await self._scalar(statement)
+        return await self._scalar(sa.select(sa.func.count()).where(favourites.c.user_id == user_id))
 
     async def add_draft(self, user_id: int, content: dict[str, Any]) -> str:
         """Its id: 12 letters and digits."""
         name = new_job_id()
-        values = {
-            "id": name,
-            "user_id": user_id,
-            "content": json.dumps(content, ensure_ascii=False),
-            "created_at": datetime.now(UTC),
-        }
-        await self._execute(sa.insert(drafts).values(**values))
+        row = {"id": name, "user_id": user_id, "content": json.dumps(content, ensure_ascii=False)}
+        await self._execute(sa.insert(drafts).values(**row, created_at=datetime.now(UTC)))
         return name
 
     async def draft(self, draft_id: str) -> tuple[int, dict[str, Any]] | None:
         """(user id, content)."""
-        statement = sa.select(drafts.c.user_id, drafts.c.content).where(drafts.c.id == draft_id)
-        found = await self._rows(statement)
+        found = await self._rows(sa.select(drafts.c.user_id, drafts.c.content).where(drafts.c.id == draft_id))
         return (found[0].user_id, json.loads(found[0].content)) if found else None
 
     async def usage(self, user_id: int, since: datetime | None = None) -> Usage:
@@ -209,18 +177,18 @@ class Members:
             by_kind = sa.select(
                 jobs.c.kind, sa.func.count().label("count"), sa.func.sum(jobs.c.run_seconds).label("seconds")
             )
-            rows = _rows(connection, by_kind.where(*mine).group_by(jobs.c.kind))
+            rows = connection.execute(by_kind.where(*mine).group_by(jobs.c.kind)).all()
             made = (
                 sa.select(sa.func.count())
                 .select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id))
                 .where(*mine, pictures.c.position >= 0)
             )
-            kept = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
+            kept = sa.select(sa.func.count()).where(favourites.c.user_id == user_id)
             return Usage(
                 {row.kind: row._mapping["count"] for row in rows},
                 sum(row.seconds or 0.0 for row in rows),
-                _scalar(connection, made),
-                _scalar(connection, kept),
+                connection.execute(made).scalar_one(),
+                connection.execute(kept).scalar_one(),
             )
 
         return await self._database.read(work)
@@ -238,13 +206,8 @@ class Members:
         )
         found: dict[str, Job] = {}
         for row in await self._rows(statement):
-            fits = (
-                row.prompt
-                and row.prompt not in found
-                and words.lower() in row.prompt.lower()
-                and len(found) < limit
-            )
-            if fits and (job := readable(row)):
+            is_new = row.prompt and row.prompt not in found and len(found) < limit
+            if is_new and words.lower() in row.prompt.lower() and (job := readable(row)):
                 found[row.prompt] = job
         return list(found.values())
 
@@ -260,24 +223,16 @@ class Members:
         found = await self._rows(statement)
         return readable(found[0]) if found else None
 
-    async def _rows(self, statement: Any, asked: dict[str, Any] | None = None) -> list[sa.Row[Any]]:
-        return await self._database.read(partial(_rows, statement=statement, asked=asked), once=True)
+    async def _rows(self, statement: Any, asked: dict[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        return await self._database.read(lambda c: c.execute(statement, asked).all(), once=True)
 
     async def _scalar(self, statement: Any, asked: dict[str, Any] | None = None) -> Any:
-        return await self._database.read(partial(_scalar, statement=statement, asked=asked), once=True)
+        return await self._database.read(lambda c: c.scalar(statement, asked), once=True)
 
     async def _execute(self, statement: Any) -> int:
-        def work(connection: sa.Connection) -> int:
-            return connection.execute(statement).rowcount
-
-        return await self._database.write(work)
+        return await self._database.write(lambda c: c.execute(statement).rowcount)
 
 
-def _rows(
-    connection: sa.Connection, statement: Any, asked: dict[str, Any] | None = None
-) -> list[sa.Row[Any]]:
-    return list(connection.execute(statement, asked))
-
-
-def _scalar(connection: sa.Connection, statement: Any, asked: dict[str, Any] | None = None) -> Any:
-    return connection.execute(statement, asked).scalar_one_or_none()
+def _favourites(user_id: int, job_id: str, positions: Iterable[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    which = favourites.c.position.in_(list(positions))
+    return favourites.c.user_id == user_id, favourites.c.job_id == job_id, which

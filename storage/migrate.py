@@ -118,12 +118,9 @@ def _create(connection: sa.Connection) -> None:
     SQLite takes the one made last, so the smaller, partial ones come last."""
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table))
-        for index in sorted(table.indexes, key=lambda one: (_is_partial(one), str(one.name))):
+        partial = {index: index.dialect_options["sqlite"]["where"] is not None for index in table.indexes}
+        for index in sorted(partial, key=lambda one: (partial[one], str(one.name))):
             connection.execute(CreateIndex(index))
-
-
-def _is_partial(index: sa.Index) -> bool:
-    return index.dialect_options["sqlite"]["where"] is not None
 
 
 @contextmanager

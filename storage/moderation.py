@@ -4,7 +4,7 @@ were judged. No text of anybody's."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from core.requests import Request, from_json
 from core.requests.custom_models import STYLE, TrainRequest
 from storage.job_queries import readable
-from storage.people import upsert
-from storage.privacy import PAGE
+from storage.people import from_row, pages, upsert
 from storage.projects.dataset import LEFT_OUT
 from storage.schema import (
     EVERYWHERE,
@@ -85,24 +84,23 @@ def standing(connection: sa.Connection, user_id: int, guild_id: int | None, *, n
     return Standing(_to_row(found[0]), words, found[0].until)
 
 
-def _standing_statement() -> sa.Select[Any]:
-    place: sa.BindParameter[int] = sa.bindparam("place")
-    one = sa.select(sa.literal_column("1").label("one")).subquery()
-    timed_out = (
-        timeouts.c.guild_id == place,
-        timeouts.c.user_id == sa.bindparam("user"),
-        timeouts.c.until > sa.bindparam("now"),
+_PLACE: sa.BindParameter[int] = sa.bindparam("place")
+_TIMED_OUT = sa.and_(
+    timeouts.c.guild_id == _PLACE,
+    timeouts.c.user_id == sa.bindparam("user"),
+    timeouts.c.until > sa.bindparam("now"),
+)
+_STANDING = (
+    sa.select(policies, timeouts.c.until, filter_words.c.pattern)
+    .select_from(
+        sa.select(sa.literal_column("1").label("one"))
+        .subquery()
+        .outerjoin(policies, policies.c.guild_id == _PLACE)
+        .outerjoin(timeouts, _TIMED_OUT)
+        .outerjoin(filter_words, filter_words.c.guild_id == _PLACE)
     )
-    joined = (
-        one.outerjoin(policies, policies.c.guild_id == place)
-        .outerjoin(timeouts, sa.and_(*timed_out))
-        .outerjoin(filter_words, filter_words.c.guild_id == place)
-    )
-    columns = sa.select(policies, timeouts.c.until, filter_words.c.pattern)
-    return columns.select_from(joined).order_by(filter_words.c.pattern)
-
-
-_STANDING = _standing_statement()
+    .order_by(filter_words.c.pattern)
+)
 
 
 def policy(connection: sa.Connection, guild_id: int | None) -> ModerationRow:
@@ -114,7 +112,7 @@ def policy(connection: sa.Connection, guild_id: int | None) -> ModerationRow:
 
 def _to_row(row: sa.Row[Any]) -> ModerationRow:
     rules = tuple(json.loads(row.rules)) if row.rules else None
-    return ModerationRow(row.level, row.pictures, row.strikes, row.window, row.timeout, rules)
+    return from_row(ModerationRow, row, rules=rules)
 
 
 def set_policy(
@@ -128,12 +126,8 @@ def set_policy(
 
 def words(connection: sa.Connection, guild_id: int | None) -> list[str]:
     """Return a guild's own words and patterns (None: of direct messages), sorted."""
-    statement = (
-        sa.select(filter_words.c.pattern)
-        .where(filter_words.c.guild_id == (guild_id or EVERYWHERE))
-        .order_by(filter_words.c.pattern)
-    )
-    return list(connection.execute(statement).scalars())
+    own = sa.select(filter_words.c.pattern).where(filter_words.c.guild_id == (guild_id or EVERYWHERE))
+    return list(connection.scalars(own.order_by(filter_words.c.pattern)))
 
 
 def add_word(
@@ -146,10 +140,8 @@ def add_word(
 
 def remove_word(connection: sa.Connection, guild_id: int | None, pattern: str) -> bool:
     """Remove a word. Return False when there was none."""
-    place = filter_words.c.guild_id == (guild_id or EVERYWHERE)
-    return bool(
-        connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern)).rowcount
-    )
+    own = (filter_words.c.guild_id == (guild_id or EVERYWHERE), filter_words.c.pattern == pattern)
+    return bool(connection.execute(sa.delete(filter_words).where(*own)).rowcount)
 
 
 def add_strike(
@@ -162,38 +154,31 @@ def add_strike(
     apart: datetime,
 ) -> bool:
     """Note a strike; False when the user has one since ``apart``: many jobs of one command are one."""
-    place = guild_id or EVERYWHERE
-    recent = (
-        sa.select(strikes.c.seq)
-        .where(strikes.c.user_id == user_id, strikes.c.guild_id == place, strikes.c.at > apart)
-        .limit(1)
-    )
-    if connection.execute(recent).first() is not None:
+    recent = sa.select(strikes.c.seq).where(*_of_user(strikes, user_id, guild_id), strikes.c.at > apart)
+    if connection.execute(recent.limit(1)).first() is not None:
         return False
-    connection.execute(sa.insert(strikes).values(user_id=user_id, guild_id=place, rule=rule, at=now))
+    row = {"user_id": user_id, "guild_id": guild_id or EVERYWHERE, "rule": rule, "at": now}
+    connection.execute(sa.insert(strikes).values(**row))
     return True
+
+
+def _of_user(table: sa.Table, user_id: int, guild_id: int | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.user_id == user_id, table.c.guild_id == (guild_id or EVERYWHERE)
 
 
 def strikes_of(
     connection: sa.Connection, user_id: int, guild_id: int | None, *, since: datetime
 ) -> list[Strike]:
     """Newest first."""
-    mine = (
-        strikes.c.user_id == user_id,
-        strikes.c.guild_id == (guild_id or EVERYWHERE),
-        strikes.c.at > since,
-    )
-    rows = connection.execute(sa.select(strikes).where(*mine).order_by(strikes.c.seq.desc()))
+    mine = sa.select(strikes).where(*_of_user(strikes, user_id, guild_id), strikes.c.at > since)
+    rows = connection.execute(mine.order_by(strikes.c.seq.desc()))
     return [Strike(row.at, row.guild_id or None, row.rule) for row in rows]
 
 
 def pardon(connection: sa.Connection, user_id: int, guild_id: int | None) -> int:
     """Forget the user's strikes there and end a time-out; how many strikes."""
-    place = guild_id or EVERYWHERE
-    connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.guild_id == place))
-    return connection.execute(
-        sa.delete(strikes).where(strikes.c.user_id == user_id, strikes.c.guild_id == place)
-    ).rowcount
+    connection.execute(sa.delete(timeouts).where(*_of_user(timeouts, user_id, guild_id)))
+    return connection.execute(sa.delete(strikes).where(*_of_user(strikes, user_id, guild_id))).rowcount
 
 
 def set_timeout(connection: sa.Connection, user_id: int, guild_id: int | None, until: datetime) -> None:
@@ -206,12 +191,8 @@ def timeout_until(
     connection: sa.Connection, user_id: int, guild_id: int | None, *, now: datetime
 ) -> datetime | None:
     """When the user's time-out there ends, None when there is none."""
-    mine = (
-        timeouts.c.user_id == user_id,
-        timeouts.c.guild_id == (guild_id or EVERYWHERE),
-        timeouts.c.until > now,
-    )
-    return connection.execute(sa.select(timeouts.c.until).where(*mine)).scalar_one_or_none()
+    mine = (*_of_user(timeouts, user_id, guild_id), timeouts.c.until > now)
+    return connection.scalar(sa.select(timeouts.c.until).where(*mine))
 
 
 def scores(connection: sa.Connection, sha256s: Iterable[str], classifier: str) -> dict[str, float]:
@@ -231,7 +212,7 @@ def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[
     """Return how each of these pictures and films came to be, by jobs that can be read; nothing of what
     somebody sent."""
     found: dict[str, list[Made]] = {name: [] for name in sha256s}
-    for page in _pages(found):
+    for page in pages(found):
         made = sa.union_all(
             *(sa.select(f.c.sha256, f.c.job_id).where(f.c.sha256.in_(page)) for f in (pictures, films))
         ).subquery()
@@ -278,7 +259,7 @@ def lessons(connection: sa.Connection, project_id: str, job_id: str) -> list[tup
 def of_minors(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, bool]:
     """Return whether each of these pictures and films is of a minor, as far as that is known."""
     known: dict[str, bool] = {}
-    for page in _pages(sha256s):
+    for page in pages(sha256s):
         statement = sa.select(picture_minors).where(picture_minors.c.sha256.in_(page))
         known |= {row.sha256: bool(row.of_minor) for row in connection.execute(statement)}
     return known
@@ -293,12 +274,6 @@ def set_of_minors(connection: sa.Connection, marks: Mapping[str, bool]) -> None:
 
 def forget_pictures(connection: sa.Connection, sha256s: Iterable[str]) -> None:
     """Forget how these pictures were judged, and whether they are of a minor."""
-    for page in _pages(sha256s):
+    for page in pages(sha256s):
         for known in (picture_scores, picture_minors):
             connection.execute(sa.delete(known).where(known.c.sha256.in_(page)))
-
-
-def _pages(sha256s: Iterable[str]) -> Iterator[list[str]]:
-    """Yield names in lists as long as SQLite takes them."""
-    names = list(sha256s)
-    yield from (names[i : i + PAGE] for i in range(0, len(names), PAGE))

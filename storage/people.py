@@ -1,15 +1,15 @@
-"""Rows about users and guilds: names, small flags, whose turn it was, bans, allow lists, limits by role.
-
-Rows that outlive any job: the audit trail of what admins did, and settings changed while running."""
+"""Rows about users and guilds, and what outlives any job: the audit trail, and settings that were changed.
+Beside them what statements of all tables share: ``upsert``, ``put``, ``total``, ``pages``, ``from_row``."""
 
 from __future__ import annotations
 
 import functools
 import json
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -28,9 +28,9 @@ from storage.schema import (
     users,
 )
 
-PAGE = 500  # members asked about in one statement
+PAGE = 500  # values in one list of a statement
+T = TypeVar("T")
 _TURNS = sa.select(users.c.id, users.c.served).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))
-_THERE = sa.select(guilds.c.id).where(guilds.c.left_at.is_(None))
 _ZERO, _NO_TEXT = sa.literal_column("0", Int64), sa.literal_column("''", sa.Text)
 
 
@@ -63,17 +63,31 @@ class Rules:
     role_tokens: tuple[int, ...] = ()
 
 
+def from_row(cls: type[T], row: sa.Row[Any], **others: Any) -> T:
+    """Return a dataclass of a row whose columns are called as its fields, but for ``others``."""
+    named = (item.name for item in fields(cls) if item.name not in others)  # type: ignore[arg-type]
+    return cls(**{name: getattr(row, name) for name in named}, **others)
+
+
+def pages(names: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
+    """Yield all names once, so many at a time as a statement takes."""
+    left = iter(dict.fromkeys(names))
+    while page := list(islice(left, size)):
+        yield page
+
+
 def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
     """Return the statement that inserts ``values``, or makes ``update`` of the row that has their key; no
     ``update`` leaves it."""
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
-    keys = [column.name for column in table.primary_key]
-    statement = insert(table).values(**values)
-    return (
-        statement.on_conflict_do_update(index_elements=keys, set_=update)
-        if update
-        else statement.on_conflict_do_nothing()
-    )
+    statement = insert_into(table, connection.dialect.name).values(**values)
+    if not update:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=update)
+
+
+def insert_into(table: sa.Table, dialect: str) -> Any:
+    """Return the dialect's own INSERT, which can say what happens to a row that is there."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
 
 
 def put(connection: sa.Connection, table: sa.Table, values: dict[str, Any], *changed: str) -> None:
@@ -84,10 +98,9 @@ def put(connection: sa.Connection, table: sa.Table, values: dict[str, Any], *cha
 
 @functools.cache
 def _put(dialect: str, table: sa.Table, changed: tuple[str, ...]) -> sa.Insert:
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
-    keys = [column.name for column in table.primary_key]
+    insert = insert_into(table, dialect)
     new = {name: insert.excluded[name] for name in changed}
-    statement: sa.Insert = insert.on_conflict_do_update(index_elements=keys, set_=new)
+    statement: sa.Insert = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
     return statement
 
 
@@ -98,19 +111,14 @@ def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
 
 def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: datetime) -> None:
     """Note a person's name, and that they were here."""
-    connection.execute(
-        upsert(
-            connection, users, {"id": user_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
-        )
-    )
+    seen = {"name": name, "seen_at": now}
+    connection.execute(upsert(connection, users, {"id": user_id, **seen}, seen))
 
 
 def read_names(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
     """Return the names of these people, as far as they are known."""
-    rows = connection.execute(
-        sa.select(users.c.id, users.c.name).where(users.c.id.in_(list(user_ids)), users.c.name != "")
-    )
-    return {row.id: row.name for row in rows}
+    named = sa.select(users.c.id, users.c.name).where(users.c.id.in_(list(user_ids)), users.c.name != "")
+    return {row.id: row.name for row in connection.execute(named)}
 
 
 def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> None:
@@ -127,7 +135,7 @@ def guilds_left(connection: sa.Connection, guild_ids: Iterable[int], *, now: dat
 
 def guilds_there(connection: sa.Connection) -> frozenset[int]:
     """Return the ids of the guilds that the bot is in, whatever process of it was told of them."""
-    return frozenset(connection.execute(_THERE).scalars())
+    return frozenset(connection.scalars(sa.select(guilds.c.id).where(guilds.c.left_at.is_(None))))
 
 
 def set_served(connection: sa.Connection, user_id: int, turn: int) -> None:
@@ -139,9 +147,8 @@ def turns(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, int]:
     """User → their latest turn, 0 for those who never had one."""
     ids = list(user_ids)
     found = dict.fromkeys(ids, 0)
-    for start in range(0, len(ids), PAGE):  # a statement of a server may have 65,535 values
-        rows = connection.execute(_TURNS, {"ids": ids[start : start + PAGE]})
-        found |= {row.id: row.served for row in rows}
+    for page in pages(ids):  # a statement of a server may have 65,535 values
+        found |= {row.id: row.served for row in connection.execute(_TURNS, {"ids": page})}
     return found
 
 
@@ -152,13 +159,13 @@ def last_turn(connection: sa.Connection) -> int:
 
 def read_flag(connection: sa.Connection, user_id: int, key: str) -> Any:
     """A small setting of the user, None when it was never set."""
-    flags = connection.execute(sa.select(users.c.flags).where(users.c.id == user_id)).scalar_one_or_none()
+    flags = connection.scalar(sa.select(users.c.flags).where(users.c.id == user_id))
     return None if flags is None else json.loads(flags).get(key)
 
 
 def set_flag(connection: sa.Connection, user_id: int, key: str, value: Any) -> None:
     """``value``: anything JSON takes; None removes it."""
-    flags = connection.execute(sa.select(users.c.flags).where(users.c.id == user_id)).scalar_one_or_none()
+    flags = connection.scalar(sa.select(users.c.flags).where(users.c.id == user_id))
     changed = {**json.loads(flags or "{}"), key: value}
     text = json.dumps({k: v for k, v in changed.items() if v is not None}, ensure_ascii=False)
     connection.execute(upsert(connection, users, {"id": user_id, "flags": text}, {"flags": text}))
@@ -195,16 +202,12 @@ def _listed(kind: str) -> sa.Select[Any]:
     return fact(kind, allowed.c.target_id).where(in_guild, allowed.c.kind == sa.literal_column(f"'{kind}'"))
 
 
-def _limits() -> sa.Select[Any]:
-    columns = role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting
-    mine = role_limits.c.role_id.in_(sa.bindparam("roles", expanding=True))
-    return fact("limit", *columns).where(role_limits.c.guild_id == sa.bindparam("guild"), mine)
+def _of_roles(kind: str, table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    mine = table.c.role_id.in_(sa.bindparam("roles", expanding=True))
+    return fact(kind, *columns).where(table.c.guild_id == sa.bindparam("guild"), mine)
 
 
-def _tokens() -> sa.Select[Any]:
-    mine = role_tokens.c.role_id.in_(sa.bindparam("roles", expanding=True))
-    in_guild = role_tokens.c.guild_id == sa.bindparam("guild")
-    return fact("tokens", role_tokens.c.per_day).where(in_guild, mine)
+_LIMITS = (role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting)
 
 
 # What ``to_rules`` makes the rules of. Statements that an interaction waits for are built once: building one
@@ -216,8 +219,8 @@ RULES = (
     ),
     _listed("channel"),
     _listed("role"),
-    _limits(),
-    _tokens(),
+    _of_roles("limit", role_limits, *_LIMITS),
+    _of_roles("tokens", role_tokens, role_tokens.c.per_day),
 )
 _ALL_RULES = sa.union_all(*RULES)
 
@@ -245,29 +248,20 @@ def ban(
 
 def unban(connection: sa.Connection, user_id: int, guild_id: int | None) -> bool:
     """End a ban in a guild (None: everywhere). Return False when there was none."""
-    place = guild_id or EVERYWHERE
-    return bool(
-        connection.execute(
-            sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == place)
-        ).rowcount
-    )
+    statement = sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == (guild_id or EVERYWHERE))
+    return bool(connection.execute(statement).rowcount)
 
 
 def banned(connection: sa.Connection, guild_id: int | None) -> list[int]:
     """Users banned in the guild (None: everywhere), longest ago first."""
-    statement = (
-        sa.select(bans.c.user_id)
-        .where(bans.c.guild_id == (guild_id or EVERYWHERE))
-        .order_by(bans.c.created_at)
-    )
-    return list(connection.execute(statement).scalars())
+    statement = sa.select(bans.c.user_id).where(bans.c.guild_id == (guild_id or EVERYWHERE))
+    return list(connection.scalars(statement.order_by(bans.c.created_at)))
 
 
 def allow(connection: sa.Connection, guild_id: int, kind: str, target_id: int) -> None:
     """``kind``: channel or role."""
-    connection.execute(
-        upsert(connection, allowed, {"guild_id": guild_id, "kind": kind, "target_id": target_id}, {})
-    )
+    values = {"guild_id": guild_id, "kind": kind, "target_id": target_id}
+    connection.execute(upsert(connection, allowed, values, {}))
 
 
 def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int) -> bool:
@@ -280,36 +274,27 @@ def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int
 
 def all_role_limits(connection: sa.Connection, guild_id: int) -> list[RoleLimit]:
     """Return every role's limits in a guild, by role id."""
-    columns = role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting
-    found = connection.execute(
-        sa.select(*columns).where(role_limits.c.guild_id == guild_id).order_by(role_limits.c.role_id)
-    )
-    return [RoleLimit(*row) for row in found]
+    mine = sa.select(*_LIMITS).where(role_limits.c.guild_id == guild_id).order_by(role_limits.c.role_id)
+    return [RoleLimit(*row) for row in connection.execute(mine)]
 
 
 def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -> None:
     """Set what members with a role may have at once."""
     values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-    connection.execute(
-        upsert(connection, role_limits, {"guild_id": guild_id, "role_id": limit.role_id, **values}, values)
-    )
+    keys = {"guild_id": guild_id, "role_id": limit.role_id}
+    connection.execute(upsert(connection, role_limits, {**keys, **values}, values))
 
 
 def remove_role_limit(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
     """Take a role's limits away. Return False when it had none."""
-    statement = sa.delete(role_limits).where(
-        role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id
-    )
-    return bool(connection.execute(statement).rowcount)
+    mine = (role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id)
+    return bool(connection.execute(sa.delete(role_limits).where(*mine)).rowcount)
 
 
 def all_role_tokens(connection: sa.Connection, guild_id: int) -> list[RoleTokens]:
     """Return the tokens of every role in a guild that has a number of its own, by role id."""
-    columns = role_tokens.c.role_id, role_tokens.c.per_day
-    found = connection.execute(
-        sa.select(*columns).where(role_tokens.c.guild_id == guild_id).order_by(role_tokens.c.role_id)
-    )
-    return [RoleTokens(*row) for row in found]
+    mine = sa.select(role_tokens.c.role_id, role_tokens.c.per_day).where(role_tokens.c.guild_id == guild_id)
+    return [RoleTokens(*row) for row in connection.execute(mine.order_by(role_tokens.c.role_id))]
 
 
 def set_role_tokens(connection: sa.Connection, guild_id: int, tokens: RoleTokens) -> None:
@@ -321,14 +306,11 @@ def set_role_tokens(connection: sa.Connection, guild_id: int, tokens: RoleTokens
 
 def remove_role_tokens(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
     """Take a role's number of tokens away. Return False when it had none."""
-    statement = sa.delete(role_tokens).where(
-        role_tokens.c.guild_id == guild_id, role_tokens.c.role_id == role_id
-    )
-    return bool(connection.execute(statement).rowcount)
+    mine = (role_tokens.c.guild_id == guild_id, role_tokens.c.role_id == role_id)
+    return bool(connection.execute(sa.delete(role_tokens).where(*mine)).rowcount)
 
 
 STUDIO = "studio"  # setting: the name of this studio, which outlives all its processes
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -345,16 +327,8 @@ class AuditRow:
 
 def add_audit(connection: sa.Connection, row: AuditRow) -> None:
     """Note what an admin does."""
-    connection.execute(
-        sa.insert(audit).values(
-            at=row.at,
-            actor_id=row.actor_id,
-            action=row.action,
-            guild_id=row.guild_id,
-            target=row.target,
-            detail=json.dumps(row.detail, ensure_ascii=False),
-        )
-    )
+    values = vars(row) | {"detail": json.dumps(row.detail, ensure_ascii=False)}
+    connection.execute(sa.insert(audit).values(**values))
 
 
 def audited(row: AuditRow, work: Callable[[sa.Connection], T]) -> Callable[[sa.Connection], T]:
@@ -376,7 +350,7 @@ def audit_rows(connection: sa.Connection, *, guild_id: int | None = None, limit:
 
 def read_setting(connection: sa.Connection, key: str) -> Any:
     """Return a setting's value, None when it was never set."""
-    value = connection.execute(sa.select(settings.c.value).where(settings.c.key == key)).scalar_one_or_none()
+    value = connection.scalar(sa.select(settings.c.value).where(settings.c.key == key))
     return None if value is None else json.loads(value)
 
 

@@ -21,7 +21,7 @@ from storage import conversations as taught
 from storage import embeddings
 from storage import schema as own
 from storage.embeddings import Slot
-from storage.people import total, upsert
+from storage.people import PAGE, pages, total, upsert
 from storage.projects import erasure
 from storage.schema import (
     UNFINISHED,
@@ -59,26 +59,12 @@ from storage.schema import (
 )
 from storage.videos import files_of_jobs
 
-PAGE = 500
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
-OWNED = {  # deleted; what hangs on a job goes with it
-    jobs: jobs.c.user_id,
-    users: users.c.id,
-    uploads: uploads.c.user_id,
-    preferences: preferences.c.user_id,
-    options: options.c.user_id,
-    favourites: favourites.c.user_id,
-    drafts: drafts.c.user_id,
-    sessions: sessions.c.user_id,
-    sign_ins: sign_ins.c.user_id,
-    trash: trash.c.user_id,
-    folders: folders.c.user_id,
-    shares: shares.c.user_id,
-    documents: documents.c.user_id,
-    example_sets: example_sets.c.user_id,
-    feedback: feedback.c.user_id,
-    own.items: own.items.c.user_id,
-}
+_BY_USER: tuple[sa.Table, ...]
+_BY_USER = (uploads, preferences, options, favourites, drafts, sessions, sign_ins, trash, folders, shares)
+_BY_USER += (documents, example_sets, feedback, own.items)
+# deleted; what hangs on a job goes with it
+OWNED = {jobs: jobs.c.user_id, users: users.c.id} | {table: table.c.user_id for table in _BY_USER}
 NAMED = {
     audit: audit.c.actor_id,
     bans: bans.c.actor_id,
@@ -88,13 +74,8 @@ NAMED = {
     own.versions: own.versions.c.user_id,
     own.verdicts: own.verdicts.c.answered_by,
 }  # stay, without the name
-KEPT = {
-    bans: bans.c.user_id,
-    strikes: strikes.c.user_id,
-    timeouts: timeouts.c.user_id,
-    tokens_used: tokens_used.c.user_id,
-    films_used: films_used.c.user_id,
-}  # stay, with it
+_STAY = (bans, strikes, timeouts, tokens_used, films_used)
+KEPT = {table: table.c.user_id for table in _STAY}  # stay, with it
 
 NAMING = (  # everything by which a row says that it needs a file
     pictures.c.sha256,
@@ -157,14 +138,12 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     def count(column: sa.Column[Any], *conditions: Any) -> int:
         return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
-    made = connection.execute(
-        sa.select(sa.func.count(), total(pictures.c.size)).where(pictures.c.job_id.in_(mine))
+    (number, size), (clips, clips_size) = (
+        connection.execute(
+            sa.select(sa.func.count(), total(table.c.size)).where(table.c.job_id.in_(mine))
+        ).one()
+        for table in (pictures, films)
     )
-    number, size = made.one()
-    filmed = connection.execute(
-        sa.select(sa.func.count(), total(films.c.size)).where(films.c.job_id.in_(mine))
-    )
-    clips, clips_size = filmed.one()
     return Holdings(
         jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
@@ -177,9 +156,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
-        since=connection.execute(
-            sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id)
-        ).scalar_one(),
+        since=connection.scalar(sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id)),
     )
 
 
@@ -280,15 +257,12 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     for table, column in NAMED.items():
         connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
     connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
-    _expire(connection, now, user_id)
+    over = (timeouts.c.user_id == user_id, timeouts.c.until <= now)
+    connection.execute(sa.delete(timeouts).where(*over))
     files = set(removed.files) | unneeded(connection, sent | shown | learned.files)
     forgotten = {*removed.forgotten, *shown, *learned.files}
     spoilt = {*removed.spoilt, *learned.spoilt} - set(removed.jobs)
     return replace(removed, files=tuple(files), forgotten=tuple(forgotten), spoilt=tuple(spoilt))
-
-
-def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
-    connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now))
 
 
 def delete_jobs(
@@ -301,18 +275,14 @@ def delete_jobs(
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
     learned = erasure.Gone()
-    for page in (ids[i : i + JOBS_AT_ONCE] for i in range(0, len(ids), JOBS_AT_ONCE)):
+    for page in pages(ids, JOBS_AT_ONCE):
         for table in (pictures, inputs):
-            files |= set(
-                connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
-            )
+            files |= set(connection.scalars(sa.select(table.c.sha256).where(table.c.job_id.in_(page))))
         files |= files_of_jobs(connection, page) | erasure.files_of_jobs(connection, page)
         if unpost:  # what only expires is learned from still
             learned |= erasure.forget_jobs(connection, page)
-        found = connection.execute(
-            sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
-        )
-        shown += [(row.channel_id, row.message_id) for row in found]
+        found = sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
+        shown += [(row.channel_id, row.message_id) for row in connection.execute(found)]
         forgotten |= taught.remove_from_jobs(connection, page)
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
@@ -328,9 +298,8 @@ def delete_jobs(
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:
     """Note a message of a deleted job, to be deleted on Discord."""
-    connection.execute(
-        upsert(connection, unposted, {"message_id": message_id, "channel_id": channel_id, "at": now}, {})
-    )
+    row = {"message_id": message_id, "channel_id": channel_id, "at": now}
+    connection.execute(upsert(connection, unposted, row, {}))
 
 
 def count_files(connection: sa.Connection) -> int:
@@ -341,18 +310,17 @@ def count_files(connection: sa.Connection) -> int:
 
 def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Return which of these files no row names any more."""
-    names, needed = list(sha256s), set()
-    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
+    names, needed = set(sha256s), set()
+    for page in pages(names):
         for column in NAMING:
-            needed |= set(connection.execute(sa.select(column).where(column.in_(page))).scalars())
-    return set(names) - needed
+            needed |= set(connection.scalars(sa.select(column).where(column.in_(page))))
+    return names - needed
 
 
 def note_upload(connection: sa.Connection, user_id: int, sha256: str, *, now: datetime) -> None:
     """The person has sent this file."""
-    connection.execute(
-        upsert(connection, uploads, {"user_id": user_id, "sha256": sha256, "at": now}, {"at": now})
-    )
+    row = {"user_id": user_id, "sha256": sha256, "at": now}
+    connection.execute(upsert(connection, uploads, row, {"at": now}))
 
 
 def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:

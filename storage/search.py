@@ -3,7 +3,7 @@ that no answer of a worker can show what the person may not see."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +48,7 @@ class Scope:
         shown = sa.and_(
             sa.text(SHOWN),
             jobs.c.guild_id.in_(self.servers),
-            self._in_channels(),
+            jobs.c.channel_id.in_(self.channels),
             jobs.c.user_id != self.user_id,
             _stands(),
         )
@@ -59,11 +59,8 @@ class Scope:
         all that the person may find."""
         own = jobs.c.user_id + 0 == self.user_id
         here = (jobs.c.guild_id + 0).in_(self.servers)
-        shown = sa.and_(jobs.c.private == 0, here, self._in_channels(), _stands())
+        shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _stands())
         return sa.or_(own, shown) if self.channels else own
-
-    def _in_channels(self) -> sa.ColumnElement[bool]:
-        return jobs.c.channel_id.in_(self.channels)
 
 
 def _stands() -> sa.ColumnElement[bool]:
@@ -119,7 +116,9 @@ def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str,
     chosen = sa.select(_listed(picture_places.c.place)).select_from(joined)
     chosen = chosen.where(picture_places.c.model == model, *gallery.limits(wanted))
     if without is not None:
-        chosen = chosen.where(picture_places.c.place.is_distinct_from(_place_of(without, model)))
+        mine = picture_vectors.c.sha256 == without, picture_vectors.c.model == model
+        place = sa.select(picture_vectors.c.place).where(*mine).scalar_subquery()
+        chosen = chosen.where(picture_places.c.place.is_distinct_from(place))
     own = trash.c.user_id == scope.user_id
     found = [
         connection.execute(chosen.where(part, _untrashed(whose))).scalar_one()
@@ -130,11 +129,6 @@ def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str,
 
 def _listed(place: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
     return sa.func.aggregate_strings(sa.cast(place, sa.Text), ",")
-
-
-def _place_of(sha256: str, model: str) -> sa.ScalarSelect[int]:
-    mine = picture_vectors.c.sha256 == sha256, picture_vectors.c.model == model
-    return sa.select(picture_vectors.c.place).where(*mine).scalar_subquery()
 
 
 def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -210,11 +204,7 @@ def tiles(
         chosen = _chosen(sa.select(*gallery.tile_columns()), _PICTURES, scope.user_id, anything)
         these = chosen.where(sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others), allowed)
         found |= {(row.id, row.picture_position): row for row in connection.execute(these)}
-    return gallery.to_tiles(_in_order(found, names))
-
-
-def _in_order(found: dict[Name, sa.Row[Any]], names: Iterable[Name]) -> list[sa.Row[Any]]:
-    return [found[name] for name in names if name in found]
+    return gallery.to_tiles(found[name] for name in names if name in found)
 
 
 def _others(without: str | None) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,6 +1,5 @@
-"""Rows of who is signed in on the web. A token itself is never kept, only its SHA-256.
-
-Secrets that people carry in a cookie or a link. A row never holds one, only its SHA-256."""
+"""Rows of who is signed in on the web, and the secrets that people carry in a cookie or a link: a row never
+holds one, only its SHA-256."""
 
 from __future__ import annotations
 
@@ -8,20 +7,19 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
 import sqlalchemy as sa
 
 from core.job import new_job_id
 from storage.database import Database
+from storage.people import from_row
 from storage.schema import sessions, sign_ins
-
-TOKEN_BYTES = 32
 
 
 def new_token() -> str:
     """Return a secret of 256 bits, in 43 letters, digits, ``-`` and ``_``."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
+    return secrets.token_urlsafe(32)
 
 
 def hash_of(token: str) -> str:
@@ -59,11 +57,8 @@ class Sessions:
         def work(connection: sa.Connection) -> None:
             now = datetime.now(UTC)
             connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
-            connection.execute(
-                sa.insert(sign_ins).values(
-                    token_hash=hash_of(token), user_id=user_id, name=name, expires_at=now + lives
-                )
-            )
+            row = {"token_hash": hash_of(token), "user_id": user_id, "name": name, "expires_at": now + lives}
+            connection.execute(sa.insert(sign_ins).values(**row))
 
         await self._database.write(work)
         return token
@@ -73,11 +68,7 @@ class Sessions:
         statement = sa.select(sign_ins.c.name).where(
             sign_ins.c.token_hash == hash_of(token), sign_ins.c.expires_at > datetime.now(UTC)
         )
-
-        def work(connection: sa.Connection) -> str | None:
-            return connection.execute(statement).scalar_one_or_none()
-
-        return await self._database.read(work, once=True)
+        return await self._database.read(lambda connection: connection.scalar(statement), once=True)
 
     async def sign_in(self, token: str, label: str) -> str | None:
         """Spend a link's token; return the new session's, or None when it was spent or has expired."""
@@ -94,11 +85,7 @@ class Sessions:
 
     async def begin(self, user_id: int, name: str, label: str) -> str:
         """Return the token of a new session of somebody whom another way has signed in."""
-
-        def work(connection: sa.Connection) -> str:
-            return _begin(connection, user_id, name, label)
-
-        return await self._database.write(work)
+        return await self._database.write(partial(_begin, user_id=user_id, name=name, label=label))
 
     async def find(self, token: str) -> Session | None:
         """Return the session of a token, None when there is none or it has ended."""
@@ -106,43 +93,30 @@ class Sessions:
 
         def work(connection: sa.Connection) -> Session | None:
             row = connection.execute(statement).first()
-            return None if row is None else _session(row)
+            return None if row is None else from_row(Session, row)
 
         found = await self._database.read(work, once=True)
         now = datetime.now(UTC)
         if found is None or now - found.seen_at > self._idle or now - found.created_at > OLDEST:
             return None
         if now - found.seen_at > SEEN_EVERY:
-            await self._note_seen(found.id, now)
+            seen = sa.update(sessions).where(sessions.c.id == found.id).values(seen_at=now)
+            await self._database.write(lambda connection: connection.execute(seen))
         return found
-
-    async def _note_seen(self, session_id: str, now: datetime) -> None:
-        def work(connection: sa.Connection) -> None:
-            connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
-
-        await self._database.write(work)
 
     async def of(self, user_id: int) -> list[Session]:
         """Return the person's sessions, the newest first."""
-        statement = (
-            sa.select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created_at.desc())
-        )
-
-        def work(connection: sa.Connection) -> list[Session]:
-            return [_session(row) for row in connection.execute(statement)]
-
-        return await self._database.read(work, once=True)
+        mine = sa.select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created_at.desc())
+        rows = await self._database.read(lambda connection: connection.execute(mine).all(), once=True)
+        return [from_row(Session, row) for row in rows]
 
     async def end(self, user_id: int, session_id: str | None = None) -> int:
         """End one of the person's sessions, or all of them; return how many there were."""
         which = [sessions.c.user_id == user_id]
         if session_id is not None:
             which.append(sessions.c.id == session_id)
-
-        def work(connection: sa.Connection) -> int:
-            return connection.execute(sa.delete(sessions).where(*which)).rowcount
-
-        return await self._database.write(work)
+        ended = sa.delete(sessions).where(*which)
+        return await self._database.write(lambda connection: connection.execute(ended).rowcount)
 
 
 def drop_ended(connection: sa.Connection, *, idle: timedelta, now: datetime) -> None:
@@ -167,7 +141,3 @@ def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> st
         sa.insert(sessions).values(token_hash=hash_of(token), created_at=now, seen_at=now, **row)
     )
     return token
-
-
-def _session(row: sa.Row[Any]) -> Session:
-    return Session(row.id, row.user_id, row.name, row.label, row.created_at, row.seen_at)

@@ -18,10 +18,8 @@ from storage.videos import StoredFilm
 
 def seconds_used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
     """Return the seconds of film that were made for a person today."""
-    today = sa.select(films_used.c.seconds).where(
-        films_used.c.user_id == user_id, films_used.c.day == day_of(now)
-    )
-    return connection.execute(today).scalar_one_or_none() or 0.0
+    mine = (films_used.c.user_id == user_id, films_used.c.day == day_of(now))
+    return connection.scalar(sa.select(films_used.c.seconds).where(*mine)) or 0.0
 
 
 def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +37,9 @@ class StoredFilm:
         return self.frames / self.fps
 
 
+_COLUMNS = (  # of the fields of StoredFilm, in their order
+    "sha256 media_type width height frames fps sound seed position size ends_sha256".split()
+)
 _OF_JOBS = (  # built once
     sa.select(films)
     .where(films.c.job_id.in_(sa.bindparam("jobs", expanding=True)))
@@ -46,32 +49,17 @@ _OF_JOBS = (  # built once
 
 def add_films(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> None:
     """Write the rows of a job's films; those of their posters are there."""
-    rows = [
-        {
-            "job_id": job_id,
-            "position": film.index,
-            "sha256": film.sha256,
-            "media_type": film.media_type,
-            "width": film.width,
-            "height": film.height,
-            "frames": film.frames,
-            "fps": film.fps,
-            "sound": int(film.sound),
-            "seed": film.seed,
-            "size": film.size,
-            "ends_sha256": film.ends,
-        }
-        for film in made
-    ]
+    rows = [dict(zip(_COLUMNS, astuple(film), strict=True)) | {"sound": int(film.sound)} for film in made]
     if rows:
-        connection.execute(sa.insert(films), rows)
+        connection.execute(sa.insert(films), [row | {"job_id": job_id} for row in rows])
 
 
 def films_of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tuple[StoredFilm, ...]]:
     """Return the films of each of these jobs that has any, in order. A few hundred jobs at a time."""
     found: dict[str, list[StoredFilm]] = {}
     for row in connection.execute(_OF_JOBS, {"jobs": list(job_ids)}):
-        found.setdefault(row.job_id, []).append(_to_film(row))
+        values: list[Any] = [bool(row.sound) if name == "sound" else getattr(row, name) for name in _COLUMNS]
+        found.setdefault(row.job_id, []).append(StoredFilm(*values))
     return {job_id: tuple(made) for job_id, made in found.items()}
 
 
@@ -95,19 +83,3 @@ def files_of_jobs(
         chosen.append(films.c.position.in_(list(positions)))
     rows = connection.execute(sa.select(films.c.sha256, films.c.ends_sha256).where(*chosen))
     return {name for row in rows for name in row if name is not None}
-
-
-def _to_film(row: sa.Row[Any]) -> StoredFilm:
-    return StoredFilm(
-        row.sha256,
-        row.media_type,
-        row.width,
-        row.height,
-        row.frames,
-        row.fps,
-        bool(row.sound),
-        row.seed,
-        row.position,
-        row.size,
-        row.ends_sha256,
-    )

@@ -125,10 +125,12 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Windows:
-        name = "nt"
+        name, replace = "nt", staticmethod(os.replace)
 
+    (tmp_path / "new").touch()
     monkeypatch.setattr(local, "os", Windows)
-    local._sync_folder(tmp_path)
+    local._move(tmp_path / "new", tmp_path / "there", {tmp_path})
+    assert (tmp_path / "there").exists()
 
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:

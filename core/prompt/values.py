@@ -166,6 +166,7 @@ class Whole(Value):
     low: float
     high: float
     unit: str = ""
+    cast: ClassVar[type[int] | type[float]] = int
     kind: ClassVar[str] = "a whole number"
     form: ClassVar[re.Pattern[str]] = re.compile(r"-?\d{1,20}", re.ASCII)
 
@@ -176,15 +177,12 @@ class Whole(Value):
 
     def read(self, flag: str, text: str) -> float:
         """Return the number; whole numbers have at most 20 digits."""
-        number = self._number(text) if self.form.fullmatch(text) else None
+        number = self.cast(text) if self.form.fullmatch(text) else None
         if number is None or not self.low <= number <= self.high:
             raise PromptError(
                 f"`--{flag}` is `{short(text)}`; it takes {self.kind} from {self.low:g} to {self.high:.10g}."
             )
         return number
-
-    def _number(self, text: str) -> float:
-        return int(text)
 
     def writes(self, value: float | None) -> bool:
         """Return whether there is a number, 0 too."""
@@ -200,11 +198,9 @@ class Whole(Value):
 class Real(Whole):
     """A decimal number in ``low``..``high``."""
 
+    cast = float
     kind: ClassVar[str] = "a number"
     form: ClassVar[re.Pattern[str]] = re.compile(NUMBER, re.ASCII)
-
-    def _number(self, text: str) -> float:
-        return float(text)
 
     def write(self, value: float) -> str:
         """Return the shortest plain decimal."""

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from core.errors import PromptError, UserError
 from core.prompt.values import check_sha256
 from core.requests.base import Answer, Request
-from core.requests.chat import AskRequest, TryRequest
+from core.requests.chat import (
+    AskRequest,
+    ClassifyRequest,
+    DescribeRequest,
+    ReadRequest,
+    ShortenRequest,
+    TryRequest,
+    WhyRequest,
+)
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.images import (
     BlendRequest,
@@ -29,7 +37,6 @@ from core.requests.images import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.reading import ClassifyRequest, DescribeRequest, ReadRequest, ShortenRequest, WhyRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 REQUESTS: tuple[type[Request], ...] = (
@@ -109,22 +116,17 @@ def from_json(kind: str, text: str) -> Request:
         raise ValueError(f"{kind} request with unknown fields: {', '.join(sorted(unknown))}")
     try:
         return cls(**data)
-    except UserError:
-        return _unchecked(cls, data)
+    except UserError:  # its values aren't in today's ranges
+        request = object.__new__(cls)
+        for item in fields(cls):
+            object.__setattr__(request, item.name, data.get(item.name, item.default))
+        check_sha256("a picture", *request.pictures)
+        return request
 
 
 def recheck(request: Request) -> None:
     """Raise UserError for a request that was read and that nobody may ask for any more."""
     replace(request)
-
-
-def _unchecked(cls: type[Request], data: Mapping[str, Any]) -> Request:
-    """Return a request whose values aren't in today's ranges."""
-    request = object.__new__(cls)
-    for item in fields(cls):
-        object.__setattr__(request, item.name, data.get(item.name, item.default))
-    check_sha256("a picture", *request.pictures)
-    return request
 
 
 def _tuples(value: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Requests that a chat model or a set of examples answers, what frames of a film are called by their times,
-and how each family of models is told when frames are seen.
+"""Requests that are answered in words: ask and try, describe, classify, why, read, shorten; what frames of a
+film are called by their times, and how each family of models is told when frames are seen.
 
 plain: "Frame at 3.5 s:", which any model reads. smolvlm: SmolVLM2's own words for films, where whole seconds
 tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL has before each moment of a film
@@ -15,10 +15,17 @@ from dataclasses import MISSING, dataclass
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 from core.errors import UserError
-from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_FILM_SECONDS, MAX_QUESTION
+from core.limits import (
+    MAX_ASKED_FRAMES,
+    MAX_ASKED_PICTURES,
+    MAX_FILM_SECONDS,
+    MAX_LABEL,
+    MAX_LABELS,
+    MAX_QUESTION,
+)
 from core.prompt.parameters import SEED, param
-from core.prompt.values import Picture, Pictures, Real, is_blank
-from core.requests.base import Answer, Request
+from core.prompt.values import Picture, Pictures, Real, Whole, is_blank
+from core.requests.base import Answer, Request, check_length
 
 Form = Literal["free", "short", "table", "boxes", "text"]
 TOKENS_A_WORD, TOKENS_A_PICTURE = 1.3, 300
@@ -72,23 +79,18 @@ class AskRequest(Request):
             )
         if self.form not in FORMS:
             raise UserError(f"`answer` is {self.form!r}; it takes {', '.join(FORMS)}.")
-        self._check_frames()
-        if self.form == "boxes" and len(self.images) > 1:
-            raise UserError(f"Boxes are drawn on one picture; there are {len(self.images)}.")
-        if (stills := len(self.images) - len(self.frames)) > MAX_ASKED_PICTURES:
-            raise UserError(f"There are {stills} pictures; a question takes up to {MAX_ASKED_PICTURES}.")
-        if not self.images and not self.follows:
-            raise UserError("There is no picture to ask about. Attach one, or choose one that Atelier made.")
-
-    def _check_frames(self) -> None:
         if len(self.times) not in (0, len(self.images)):
             raise ValueError(f"{len(self.times)} times for {len(self.images)} pictures")
         if not all(0 <= seconds <= MAX_FILM_SECONDS for seconds, _ in self.frames):
             raise ValueError(f"a frame is seen within the first {MAX_FILM_SECONDS} seconds of its film")
-        if len(self.frames) > MAX_ASKED_FRAMES:
-            raise UserError(
-                f"There are {len(self.frames)} frames; a question takes up to {MAX_ASKED_FRAMES}."
-            )
+        if (count := len(self.frames)) > MAX_ASKED_FRAMES:
+            raise UserError(f"There are {count} frames; a question takes up to {MAX_ASKED_FRAMES}.")
+        if self.form == "boxes" and len(self.images) > 1:
+            raise UserError(f"Boxes are drawn on one picture; there are {len(self.images)}.")
+        if (stills := len(self.images) - count) > MAX_ASKED_PICTURES:
+            raise UserError(f"There are {stills} pictures; a question takes up to {MAX_ASKED_PICTURES}.")
+        if not self.images and not self.follows:
+            raise UserError("There is no picture to ask about. Attach one, or choose one that Atelier made.")
 
     @property
     def frames(self) -> tuple[tuple[float, str], ...]:
@@ -135,6 +137,105 @@ class TryRequest(Request):
         super().__post_init__()
         if not self.set_id:
             raise UserError("No set of examples is named.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortenRequest(Request):
+    """Measure how much each word of ``prompt`` weighs.
+
+    ``Output.scores`` has every word as it is written and in the prompt's order, with 0..1, 1 = the strongest.
+    """
+
+    kind: ClassVar[str] = "shorten"
+    answer: ClassVar[Answer] = Answer.WEIGHTS
+    role: ClassVar[str] = "clip"
+    prompt: str
+
+    def __post_init__(self) -> None:
+        check_length(self.prompt)
+        if len(self.prompt.split()) < 2:
+            raise UserError("There is nothing to shorten: the prompt has one word at most.")
+
+    def size(self) -> str:
+        """Return the number of words: each is left out once."""
+        return str(len(self.prompt.split()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeRequest(Request):
+    """Write ``num_captions`` different prompts that could have made ``image``."""
+
+    kind: ClassVar[str] = "describe"
+    answer: ClassVar[Answer] = Answer.CAPTIONS
+    role: ClassVar[str] = "caption"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+    num_captions: int = param(4, value=Whole(1, 8))
+    seed: int = param(0, value=SEED)
+
+    def size(self) -> str:
+        """Return the number of captions."""
+        return str(self.num_captions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRequest(Request):
+    """Read the text in ``image``."""
+
+    kind: ClassVar[str] = "read"
+    answer: ClassVar[Answer] = Answer.LINES
+    role: ClassVar[str] = "ocr"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyRequest(Request):
+    """Score how well each label fits ``image``; without labels, the classifier's best ``top_k``."""
+
+    kind: ClassVar[str] = "classify"
+    answer: ClassVar[Answer] = Answer.LABELS
+    role: ClassVar[str] = "vit"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+    labels: tuple[str, ...] = ()
+    top_k: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.labels) > MAX_LABELS:
+            raise UserError(f"There are {len(self.labels)} labels; up to {MAX_LABELS} fit.")
+        if len(self.labels) == 1:
+            raise UserError("One label alone is always 100 %. Give at least two, separated by commas.")
+        for label in self.labels:
+            if not label.strip() or len(label) > MAX_LABEL:
+                raise UserError(f"A label takes 1 to {MAX_LABEL} characters; one has {len(label.strip())}.")
+
+    def model_or_role(self) -> str:
+        """Return who compares a picture with words, or else who knows classes of its own."""
+        return "clip" if self.labels else self.role
+
+    def size(self) -> str:
+        """Return the number of labels."""
+        return str(len(self.labels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyRequest(Request):
+    """Show where in ``image`` a reader sees ``label``: among ``labels``, or without these among its own."""
+
+    kind: ClassVar[str] = "why"
+    answer: ClassVar[Answer] = Answer.MAP
+    role: ClassVar[str] = "vit"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+    label: str
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels and self.label not in self.labels:
+            raise UserError("The label isn't one of those that were compared.")
+
+    def model_or_role(self) -> str:
+        """Return who is asked, as for /classify."""
+        return "clip" if self.labels else self.role
 
 
 MAX_DECIMALS = 3
@@ -246,26 +347,15 @@ def _before(name: str, words: str, count: int, seconds: float, is_first: bool, b
     """Return what stands before a frame: the first has the introduction, and no line ends before what
     ``begins`` a message."""
     if words == "smolvlm":
-        intro = INTRO.format(_in_words(count), _duration(seconds)) if is_first else ""
-        return f"{intro}\nFrame from {name}:"
+        ten, one = divmod(count, 10)
+        number = NUMBERS[count] if count < len(NUMBERS) else TENS[ten] + (f"-{NUMBERS[one]}" if one else "")
+        whole = int(seconds)
+        length = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        return f"{INTRO.format(number, length) if is_first else ''}\nFrame from {name}:"
     line = "" if begins else "\n"
     if words == "qwen":
         return f"{line}<{name.removesuffix(' s')} seconds>"
     return f"{line}Frame at {name}: "
-
-
-def _in_words(count: int) -> str:
-    """Return a number up to 99 as SmolVLM writes it, such as twenty-one."""
-    if count < len(NUMBERS):
-        return NUMBERS[count]
-    ten, one = divmod(count, 10)
-    return f"{TENS[ten]}-{NUMBERS[one]}" if one else TENS[ten]
-
-
-def _duration(seconds: float) -> str:
-    """Return a length as SmolVLM tells it, such as 0:00:03."""
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _text(text: str) -> Part:

@@ -55,6 +55,7 @@ class GenerateRequest(Parameters, Request):
 
     answer: ClassVar[Answer] = Answer.PICTURES
     role: ClassVar[str] = "image"
+    starts_from: ClassVar[str] = ""  # what ``image`` is, where it is required
     prompt: str
     prompt_parts: Weighted = param((), reported=True)
     width: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
@@ -70,7 +71,20 @@ class GenerateRequest(Parameters, Request):
     def __post_init__(self) -> None:
         check_length(self.prompt)
         super().__post_init__()
-        self._check_parts()
+        if len(self.prompt_parts) > MAX_PARTS:
+            raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
+        for _, weight in self.prompt_parts:
+            if abs(weight) > MAX_WEIGHT:
+                raise UserError(f"A weight is {weight:g}; it takes {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}.")
+        total = sum(weight for _, weight in self.prompt_parts)
+        total -= NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
+        if self.prompt_parts and total <= 0:
+            raise UserError(
+                f"The weights of the prompt add up to {total:g} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
+                " must be over 0."
+            )
+        if self.starts_from and self.image is None:
+            raise UserError(f"There is no {self.starts_from}. Attach one, or choose one that Atelier made.")
 
     @property
     def styles(self) -> tuple[StoredLora, ...]:
@@ -90,21 +104,6 @@ class GenerateRequest(Parameters, Request):
         """Return width x height x pictures, and the steps; 0 stands for the model's own."""
         steps = "draft" if self.draft else self.num_inference_steps or 0
         return f"{self.width or 0}x{self.height or 0}x{self.num_images}s{steps}"
-
-    def _check_parts(self) -> None:
-        if len(self.prompt_parts) > MAX_PARTS:
-            raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
-        for _, weight in self.prompt_parts:
-            if abs(weight) > MAX_WEIGHT:
-                raise UserError(f"A weight is {weight:g}; it takes {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}.")
-        total = sum(weight for _, weight in self.prompt_parts) - (
-            NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
-        )
-        if self.prompt_parts and total <= 0:
-            raise UserError(
-                f"The weights of the prompt add up to {total:g} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
-                " must be over 0."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +133,13 @@ class VariationRequest(GenerateRequest):
     keep_structure: other looks for the same shapes, by a ControlNet where there is one that fits."""
 
     kind: ClassVar[str] = "variation"
+    starts_from: ClassVar[str] = "picture to vary"
     variation: str = param("strong", moderated=False)
     remix: bool = False  # with new words: only the message's title differs
     keep_structure: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to vary. Attach one, or choose one that Atelier made.")
         if self.variation not in ("subtle", "strong"):
             raise UserError(f"`strength` is {self.variation!r}; it takes subtle or strong.")
 
@@ -151,6 +149,7 @@ class OutpaintRequest(GenerateRequest):
     """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add."""
 
     kind: ClassVar[str] = "outpaint"
+    starts_from: ClassVar[str] = "picture to extend"
     left: int = 0
     top: int = 0
     right: int = 0
@@ -159,8 +158,6 @@ class OutpaintRequest(GenerateRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to extend. Attach one, or choose one that Atelier made.")
         sides = (self.left, self.top, self.right, self.bottom)
         if min(sides) < 0 or max(sides) > MAX_SIDE or not any(sides):
             raise UserError("Nothing to add: choose a direction, a different aspect, or a zoom over 1.")
@@ -172,14 +169,13 @@ class UpscaleRequest(GenerateRequest):
     detail guided by ``prompt``."""
 
     kind: ClassVar[str] = "upscale"
+    starts_from: ClassVar[str] = "picture to enlarge"
     factor: int = 2
     mode: str = param("subtle", moderated=False)
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to enlarge. Attach one, or choose one that Atelier made.")
         if self.factor not in (2, 4):
             raise UserError(f"`factor` is {self.factor}; it takes 2 or 4.")
         if self.mode not in ("subtle", "creative"):
@@ -195,6 +191,7 @@ class RegionRequest(GenerateRequest):
     """
 
     kind: ClassVar[str] = "region"
+    starts_from: ClassVar[str] = "picture to change"
     mask_image: str | None = param(None, value=Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
@@ -202,8 +199,6 @@ class RegionRequest(GenerateRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to change. Attach one, or choose one that Atelier made.")
         if (self.mask_image is not None) + bool(self.boxes) + bool(self.region.strip()) != 1:
             raise UserError(
                 "Choose the part to redraw in one way only: a mask, fields of the grid, or words."
@@ -226,13 +221,12 @@ class EditRequest(GenerateRequest):
     about: the words that ``image`` was drawn from, for what is drawn from the result."""
 
     kind: ClassVar[str] = "edit"
+    starts_from: ClassVar[str] = "picture to change"
     role: ClassVar[str] = "edit"
     about: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to change. Attach one, or choose one that Atelier made.")
         if is_blank(self.prompt):
             raise UserError(SAY_WHAT)
 
@@ -248,14 +242,10 @@ class CutOutRequest(GenerateRequest):
     """Cut the thing that stands out of ``image`` (required): what lies around it becomes transparent."""
 
     kind: ClassVar[str] = "cutout"
+    starts_from: ClassVar[str] = "picture to cut from"
     role: ClassVar[str] = "cutout"
     prompt: str = ""
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.image is None:
-            raise UserError("There is no picture to cut from. Attach one, or choose one that Atelier made.")
 
     def model_or_role(self) -> str:
         """Return the role: the model that drew the picture has no part in it."""

@@ -52,7 +52,10 @@ class VideoRequest(FilmParameters, GenerateRequest):
         if self.operation not in OPERATIONS:
             raise UserError(f"`do` is {self.operation!r}; it takes {', '.join(OPERATIONS)}.")
         if self.operation == "new":
-            self._check_new()
+            if self.end_image is not None and self.image is None:
+                raise UserError("A last picture needs a first one. Attach it as `image`.")
+            if self.image is None and is_blank(self.prompt):
+                raise UserError("Say what the film should show, for example `a red boat sails to the left`.")
         elif self.clip is None:
             raise UserError("There is no film to start from. Attach one, or choose one that Atelier made.")
         if self.operation == "remix" and is_blank(self.prompt):
@@ -61,12 +64,6 @@ class VideoRequest(FilmParameters, GenerateRequest):
             raise UserError("Blending takes two films, and there is one. Attach or choose a second one.")
         if self.loop and self.end_image is not None:
             raise UserError("A loop ends on its first picture, so `--loop` and `--end` don't go together.")
-
-    def _check_new(self) -> None:
-        if self.end_image is not None and self.image is None:
-            raise UserError("A last picture needs a first one. Attach it as `image`.")
-        if self.image is None and is_blank(self.prompt):
-            raise UserError("Say what the film should show, for example `a red boat sails to the left`.")
 
     def size(self) -> str:
         """Return width x height x films, seconds and steps; 0 stands for the model's own."""

@@ -1,7 +1,5 @@
-"""Opens the store of files that a host has chosen. What a bucket needs is imported only for one.
-
-Moves all files from one store to another: copies them, checks each by its hash, and leaves the old ones
-where they are, so that a host can go back."""
+"""Opens the store of files that a host has chosen, and moves all files from one store to another: copies
+them, checks each by its hash, and leaves the old ones, so that a host can go back."""
 
 from __future__ import annotations
 
@@ -131,7 +129,8 @@ async def _once(entry: Entry, old: Files, new: Files) -> None:
     media_type, folder = MEDIA_TYPES[entry.extension], new.incoming / "moving"
     async with old.lent([entry.sha256]) as lent:
         copy = folder / entry.name
-        await asyncio.to_thread(_copy_file, lent[entry.sha256], copy)
+        await asyncio.to_thread(copy.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(shutil.copyfile, lent[entry.sha256], copy)
     try:
         taken = await new.take(copy, media_type)
     finally:
@@ -139,8 +138,3 @@ async def _once(entry: Entry, old: Files, new: Files) -> None:
     if taken.sha256 != entry.sha256 or not await new.is_sound(entry.sha256):
         await new.remove(taken.sha256)
         raise StorageError("its bytes aren't what its name says")
-
-
-def _copy_file(path: Path, copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, copy)

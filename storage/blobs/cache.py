@@ -39,7 +39,7 @@ class Cache:
     to others. All methods block, and may be called from any thread."""
 
     def __init__(self, root: Path, *, most: int, keep_free: int = 0) -> None:
-        self._root, self._most, self._keep_free = root, most, keep_free
+        self._root, self.most, self._keep_free = root, most, keep_free
         self._copies: OrderedDict[str, _Copy] = OrderedDict()  # the one that was used longest ago first
         self._lock = threading.RLock()
         self._held = Counter[str]()
@@ -79,8 +79,10 @@ class Cache:
         try:
             status = copy.path.stat()
             seen = (status.st_size, status.st_mtime_ns)
-            if copy.seen != seen and _hash(copy.path) != sha256:
-                raise OSError("its hash is another")
+            if copy.seen != seen:
+                with copy.path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                        raise OSError("its hash is another")
         except OSError:
             self._spoilt(sha256)
             return None
@@ -151,7 +153,7 @@ class Cache:
             short = self._is_short()
             for sha256, copy in list(self._copies.items()):
                 is_old = copy.written_at < now - MAX_AGE
-                full = self.size > self._most and copy.handed_at < now - KEPT
+                full = self.size > self.most and copy.handed_at < now - KEPT
                 if (is_old or full or short) and sha256 not in self._held:
                     self.drop(sha256)
                     short = short and self._is_short()
@@ -185,8 +187,3 @@ class Cache:
         copy = self._copies.pop(sha256, None)
         self.size -= copy.size if copy is not None else 0
         return copy
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

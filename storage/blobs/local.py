@@ -1,23 +1,23 @@
-"""The store of files as a folder of this machine, or of one that is mounted here.
-
-What any store of files has on this machine's disk: a folder for what is coming, copies that can be made
-again, and a ballast for a full disk."""
+"""The store of files as a folder of this machine, or of one that is mounted here; and what any store has on
+this machine's disk: a folder for what is coming, what can be made again, and a ballast for a full disk."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import secrets
 import shutil
 import threading
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice
 from math import inf
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from core.errors import FilesAway, StorageError
 from core.tracing import Timings, timed
@@ -36,6 +36,20 @@ from storage.blobs.base import (
 
 BALLAST_BYTES = 64 * 2**20
 CHUNK = 2**20  # bytes that are written at once
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_thread(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Run a method that blocks in a thread."""
+
+    @functools.wraps(method)
+    async def run(self: Any, *arguments: P.args, **named: P.kwargs) -> T:
+        return await asyncio.to_thread(method, self, *arguments, **named)
+
+    return run
 
 
 class Disk:
@@ -51,7 +65,11 @@ class Disk:
 
     def free_bytes(self) -> int:
         """Return the free space for this user on the disk of ``root`` or of ``incoming``, the smaller one."""
-        return min(shutil.disk_usage(_there(path)).free for path in (self.root, self.incoming))
+        both = ((path, *path.absolute().parents) for path in (self.root, self.incoming))
+        there = [
+            next(folder for folder in folders if folder.exists()) for folders in both
+        ]  # asking makes none
+        return min(shutil.disk_usage(folder).free for folder in there)
 
     def drop_unfinished(self) -> None:
         """Delete what a crash has left half-written. Call it before anything is put or taken."""
@@ -92,23 +110,22 @@ class Disk:
 
     # What was made from files
 
-    async def get_derived(self, sha256: str, name: str) -> bytes | None:
+    @in_thread
+    def get_derived(self, sha256: str, name: str) -> bytes | None:
         """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""
-        return await asyncio.to_thread(self._read_derived, self._derived_path(sha256, name))
+        try:
+            return self._derived_path(sha256, name).read_bytes()
+        except OSError:
+            return None
 
-    async def find_derived(self, sha256: str, name: str) -> Path | None:
+    @in_thread
+    def find_derived(self, sha256: str, name: str) -> Path | None:
         """Return where what was made from a file lies; None when it wasn't kept."""
         path = self._derived_path(sha256, name)
-        return path if await asyncio.to_thread(path.is_file) else None
+        return path if path.is_file() else None
 
     def _derived_path(self, sha256: str, name: str) -> Path:
         return self._derived / checked(sha256)[:2] / sha256[2:4] / f"{sha256}.{name}"
-
-    def _read_derived(self, path: Path) -> bytes | None:
-        try:
-            return path.read_bytes()
-        except OSError:
-            return None
 
     def _write_derived(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
@@ -123,11 +140,6 @@ class Disk:
         folder = self._derived_path(sha256, "").parent
         for path in folder.glob(f"{sha256}.*") if folder.is_dir() else ():
             path.unlink(missing_ok=True)
-
-
-def _there(path: Path) -> Path:
-    """Return the folder itself, or the nearest above it that exists: asking makes none."""
-    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
 
 
 ENTRIES_AT_ONCE = 200  # files that are looked at in one go of a thread
@@ -158,27 +170,51 @@ class Folder(Disk):
         return str(self.root)
 
     @timed("put")
-    async def put(self, data: bytes, media_type: str) -> str:
+    @in_thread
+    def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
         StorageError."""
-        return await asyncio.to_thread(self._put, data, media_type)
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.root / place_of(sha256, extension_of(media_type))
+        if self._renewed(sha256):
+            return sha256
+        try:
+            self._write(data, target, self._make_folders(target))
+        except OSError as error:
+            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
+        return sha256
 
     @timed("take")
-    async def take(self, path: Path, media_type: str) -> Taken:
+    @in_thread
+    def take(self, path: Path, media_type: str) -> Taken:
         """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
         was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
         another. Raises StorageError."""
-        return await asyncio.to_thread(self._take, path, media_type)
+        try:
+            sha256, size = hashed(path)
+            target = self.root / place_of(sha256, extension_of(media_type))
+            if not self._renewed(sha256):
+                self._bring(path, target)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+        return Taken(sha256, size)
 
     @timed("get")
-    async def get(self, sha256: str) -> bytes:
+    @in_thread
+    def get(self, sha256: str) -> bytes:
         """Return a file's bytes. Raises StorageError when it is gone."""
-        return await asyncio.to_thread(self._get, sha256)
+        path = self.path(sha256)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
 
-    async def is_sound(self, sha256: str) -> bool:
+    @in_thread
+    def is_sound(self, sha256: str) -> bool:
         """Return whether a file's bytes are what its name says. Raises StorageError when it is gone."""
         try:
-            return (await asyncio.to_thread(lambda: hashed(self.path(sha256))))[0] == sha256
+            return hashed(self.path(sha256))[0] == sha256
         except OSError as error:
             raise StorageError(f"file {sha256[:12]}… can't be read: {error.strerror}") from error
 
@@ -197,44 +233,78 @@ class Folder(Disk):
             raise self._missing(lost[0])
         yield {sha256: path for sha256, path in found.items() if path is not None}
 
-    async def has(self, sha256: str) -> bool:
-        """Return whether the file is there."""
-        return await asyncio.to_thread(self.exists, sha256)
+    @in_thread
+    def has(self, sha256: str) -> bool:
+        """Return whether the file is there. Raises FilesAway."""
+        return self.exists(sha256)
 
-    async def entry(self, sha256: str) -> Entry:
+    @in_thread
+    def entry(self, sha256: str) -> Entry:
         """Return what is known of a file. Raises StorageError when it is gone."""
-        found = await asyncio.to_thread(lambda: self._entry(self.path(sha256)))
-        if found is None:
+        if (found := self._entry(self.path(sha256))) is None:
             raise self._missing(sha256)
         return found
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Yield every file, in no order."""
         paths = self._paths()
-        while some := await asyncio.to_thread(self._some, paths):
+        while some := await asyncio.to_thread(lambda: list(map(self._entry, islice(paths, ENTRIES_AT_ONCE)))):
             for entry in some:
                 if entry is not None:
                     yield entry
 
     @timed("remove")
-    async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
+    @in_thread
+    def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
         """Delete the file, and what was made from it; False when there was none, or it was written again
         after ``unless_after``. The caller knows that no row needs it any more. Raises StorageError when it
         can't be deleted."""
-        return await asyncio.to_thread(self._remove, sha256, unless_after)
+        found = self._find(sha256)
+        try:
+            if found is None:
+                self._check_there()
+            else:
+                with self._renewing:  # until it has gone nobody is told that it is there
+                    if is_renewed(found.stat().st_mtime, unless_after):
+                        return False
+                    found.unlink()
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise StorageError(f"the file {sha256[:12]}… can't be deleted: {error.strerror}") from error
+        self._remove_derived(sha256)
+        return found is not None
 
-    async def owner(self) -> str | None:
+    @in_thread
+    def owner(self) -> str | None:
         """Return the mark of the studio that the folder belongs to, None when it was never marked. Raises
         FilesAway."""
-        return await asyncio.to_thread(self._owner)
+        try:
+            owner = (self.root / OWNER).read_text().strip()
+        except FileNotFoundError:
+            self._check_there()
+            return None
+        except OSError as error:
+            raise FilesAway(f"{self.root} can't be read: {error.strerror}") from error
+        self._is_marked = True
+        return owner
 
-    async def mark(self, owner: str) -> None:
+    @in_thread
+    def mark(self, owner: str) -> None:
         """Write down whose the folder is. Raises StorageError when that can't be written."""
-        await asyncio.to_thread(self._mark, owner)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._write(owner.encode(), self.root / OWNER, {self.root})
+        except OSError as error:
+            raise StorageError(f"can't write to {self.root}: {error.strerror}") from error
+        self._is_marked = True
 
-    async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
+    @in_thread
+    def put_derived(self, sha256: str, name: str, data: bytes) -> None:
         """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
-        await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
+        self._write_derived(self._derived_path(sha256, name), data)
+        if self._find(sha256) is None:  # removed while this was being made
+            self._remove_derived(sha256)
 
     # Without waiting for a thread
 
@@ -264,9 +334,6 @@ class Folder(Disk):
     def _paths(self) -> Iterator[Path]:
         return (path for path in self.root.glob("??/??/*") if is_name(path.stem, path.suffix[1:]))
 
-    def _some(self, paths: Iterator[Path]) -> list[Entry | None]:
-        return [self._entry(path) for path in islice(paths, ENTRIES_AT_ONCE)]
-
     def _entry(self, path: Path) -> Entry | None:
         """Return what is known of the file at ``path``; None when it has just gone."""
         try:
@@ -274,25 +341,6 @@ class Folder(Disk):
         except FileNotFoundError:
             return None
         return Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
-
-    def _owner(self) -> str | None:
-        try:
-            owner = (self.root / OWNER).read_text().strip()
-        except FileNotFoundError:
-            self._check_there()
-            return None
-        except OSError as error:
-            raise FilesAway(f"{self.root} can't be read: {error.strerror}") from error
-        self._is_marked = True
-        return owner
-
-    def _mark(self, owner: str) -> None:
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._write(owner.encode(), self.root / OWNER, {self.root})
-        except OSError as error:
-            raise StorageError(f"can't write to {self.root}: {error.strerror}") from error
-        self._is_marked = True
 
     def _is_there(self) -> bool:
         return not self._is_marked or (self.root / OWNER).is_file()
@@ -304,17 +352,6 @@ class Folder(Disk):
     def _missing(self, sha256: str) -> StorageError:
         self._check_there()
         return StorageError(f"there is no file {sha256[:12]}… in {self.root}")
-
-    def _put(self, data: bytes, media_type: str) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
-        target = self.root / place_of(sha256, extension_of(media_type))
-        if self._renewed(sha256):
-            return sha256
-        try:
-            self._write(data, target, self._make_folders(target))
-        except OSError as error:
-            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
-        return sha256
 
     def _write(self, data: bytes, target: Path, changed: set[Path]) -> None:
         """Write a file durably, whole or not at all."""
@@ -340,17 +377,6 @@ class Folder(Disk):
                 return True
         return False
 
-    def _take(self, path: Path, media_type: str) -> Taken:
-        try:
-            sha256, size = hashed(path)
-            target = self.root / place_of(sha256, extension_of(media_type))
-            if not self._renewed(sha256):
-                self._bring(path, target)
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
-        return Taken(sha256, size)
-
     def _bring(self, path: Path, target: Path) -> None:
         """Move a file to its place; on another disk, copy it."""
         os.utime(path)  # its row comes now, however long ago it was written
@@ -363,7 +389,8 @@ class Folder(Disk):
             temporary = self.root / f".tmp-{secrets.token_hex(8)}"
             try:
                 shutil.copyfile(path, temporary)
-                _sync(temporary)
+                with temporary.open("r+b") as file:
+                    os.fsync(file.fileno())
                 _move(temporary, target, changed)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -375,35 +402,6 @@ class Folder(Disk):
         new = [folder for folder in parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         return {target.parent, *(folder.parent for folder in new)}
-
-    def _get(self, sha256: str) -> bytes:
-        path = self.path(sha256)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
-
-    def _remove(self, sha256: str, unless_after: float) -> bool:
-        found = self._find(sha256)
-        try:
-            if found is None:
-                self._check_there()
-            else:
-                with self._renewing:  # until it has gone nobody is told that it is there
-                    if is_renewed(found.stat().st_mtime, unless_after):
-                        return False
-                    found.unlink()
-        except FileNotFoundError:
-            found = None
-        except OSError as error:
-            raise StorageError(f"the file {sha256[:12]}… can't be deleted: {error.strerror}") from error
-        self._remove_derived(sha256)
-        return found is not None
-
-    def _put_derived(self, sha256: str, path: Path, data: bytes) -> None:
-        self._write_derived(path, data)
-        if self._find(sha256) is None:  # removed while this was being made
-            self._remove_derived(sha256)
 
     def _find(self, sha256: str) -> Path | None:
         folder = self.root / checked(sha256)[:2] / sha256[2:4]
@@ -431,18 +429,7 @@ def hashed(path: Path) -> tuple[str, int]:
 def _move(path: Path, target: Path, changed: set[Path]) -> None:
     """Move a file that is durable to its place, durably."""
     os.replace(path, target)
-    for folder in changed:
-        _sync_folder(folder)
-
-
-def _sync(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; only POSIX opens folders."""
-    if os.name == "posix":
+    for folder in changed if os.name == "posix" else ():  # only POSIX opens folders
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

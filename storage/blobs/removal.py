@@ -1,19 +1,16 @@
 """Deletes files that no row needs any more, also when the store is away at the time, and finds those that
-none has ever named.
-
-Rows of files that are to be deleted. They are noted in the transaction that takes the last name of them,
-and looked at again in the one before their end: what some row names by then stays."""
+none has ever named. They are noted in the transaction that takes the last name of them, and looked at again
+in the one before their end: what some row names by then stays."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.errors import FilesAway, StorageError
 from storage import people, privacy
@@ -21,8 +18,6 @@ from storage.blobs.base import Files
 from storage.database import Database
 from storage.identity import ADOPTED, Identity
 from storage.schema import going
-
-PAGE = 500  # rows in one statement
 
 
 class Going(NamedTuple):
@@ -36,7 +31,7 @@ def note_going(
     connection: sa.Connection, sha256s: Collection[str], *, now: datetime, wait: timedelta
 ) -> None:
     """Note that these files go, ``wait`` from now; one that goes sooner already keeps its time."""
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](going)
+    insert = people.insert_into(going, connection.dialect.name)
     new = insert.excluded
     statement = insert.on_conflict_do_update(
         index_elements=["sha256"], set_={"at": new.at, "due": new.due}, where=new.due < going.c.due
@@ -57,7 +52,7 @@ def note_orphans(
 def find_orphans(connection: sa.Connection, sha256s: Collection[str]) -> list[str]:
     """Return those of these files that no row names and that aren't going already."""
     noted = set[str]()
-    for page in _going_pages(sha256s):
+    for page in people.pages(sha256s):
         noted |= set(connection.scalars(sa.select(going.c.sha256).where(going.c.sha256.in_(page))))
     left = privacy.unneeded(connection, sha256s) - noted
     return [sha256 for sha256 in sha256s if sha256 in left]
@@ -65,9 +60,7 @@ def find_orphans(connection: sa.Connection, sha256s: Collection[str]) -> list[st
 
 def is_due(connection: sa.Connection, *, now: datetime) -> bool:
     """Return whether files are to be deleted now."""
-    return (
-        connection.execute(sa.select(going.c.sha256).where(going.c.due <= now).limit(1)).first() is not None
-    )
+    return connection.scalar(sa.select(going.c.sha256).where(going.c.due <= now).limit(1)) is not None
 
 
 def take_due(
@@ -89,13 +82,13 @@ def take_due(
 
 def forget_going(connection: sa.Connection, sha256s: Collection[str]) -> None:
     """These files have gone, or stay."""
-    for page in _going_pages(sha256s):
+    for page in people.pages(sha256s):
         connection.execute(sa.delete(going).where(going.c.sha256.in_(page)))
 
 
 def put_off(connection: sa.Connection, sha256s: Collection[str], *, until: datetime) -> None:
     """These files couldn't be deleted: try it again then."""
-    for page in _going_pages(sha256s):
+    for page in people.pages(sha256s):
         connection.execute(sa.update(going).where(going.c.sha256.in_(page)).values(due=until))
 
 
@@ -109,13 +102,7 @@ def hasten(connection: sa.Connection, *, until: datetime) -> None:
     connection.execute(sa.update(going).where(going.c.due > until).values(due=until))
 
 
-def _going_pages(sha256s: Iterable[str]) -> Iterator[list[str]]:
-    names = list(sha256s)
-    return (names[i : i + PAGE] for i in range(0, len(names), PAGE))
-
-
 FILES_AT_ONCE = 100  # between two looks at the rows
-ROWS_AT_ONCE = 500  # files that rows are asked for in one go
 AGAIN = timedelta(minutes=1)  # until what the store couldn't delete is tried again
 ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
 ORPHANS_WAIT = timedelta(days=1)  # until an orphan that was found is deleted
@@ -150,7 +137,7 @@ class Removal:
         store can't delete now stays noted. among: only of these."""
         now, gone, problems = self.clock(), 0, list[str]()
         some_due = await self._database.read(partial(is_due, now=now), once=True)
-        asked = [None] if among is None else _pages(list(among))
+        asked = [None] if among is None else people.pages(among)
         for names in asked if some_due and await self._may_delete(problems) else ():
             work = partial(take_due, now=now, limit=FILES_AT_ONCE, among=names)
             while taken := await self._database.write(work):
@@ -200,7 +187,7 @@ class Removal:
             files += 1
             if since <= entry.written_at < before:
                 page.append(entry.sha256)
-            if len(page) == ROWS_AT_ONCE:
+            if len(page) == people.PAGE:
                 orphans, page = await self._database.read(partial(find_orphans, sha256s=page)), []
                 found, kept = found + len(orphans), (kept + orphans)[:MOST_ORPHANS]
         orphans = await self._database.read(partial(find_orphans, sha256s=page))
@@ -211,11 +198,7 @@ class Removal:
                 " deleted. Is it the right database?"
             )
         noted = 0
-        for names in _pages(kept):
+        for names in people.pages(kept):
             work = partial(note_orphans, sha256s=names, now=now, wait=ORPHANS_WAIT)
             noted += await self._database.write(work)
         return f"{noted:,} of {files:,} files are named by no row and go in a day" if noted else ""
-
-
-def _pages(names: list[str]) -> list[list[str]]:
-    return [names[i : i + ROWS_AT_ONCE] for i in range(0, len(names), ROWS_AT_ONCE)]

@@ -1,11 +1,8 @@
 """The store of files as a bucket of any S3 server, through obstore, with copies on this machine's disk.
 
 A file is the object ``pictures/ab/cd/<sha256>.<extension>``, which S3 writes whole or not at all, however
-often it is put. Needs the extra ``s3``.
-
-A bucket of an S3 server as obstore has it, and what its failures mean. What objects are, others say.
-
-Tries a bucket out: can it be written to, read and deleted from, and is what was deleted gone?"""
+often it is put. ``Server`` says what a server's failures mean, and ``try_bucket`` whether what was
+deleted there is gone. Needs the extra ``s3``."""
 
 from __future__ import annotations
 
@@ -112,13 +109,13 @@ class Server:
 
     def __init__(self, address: BucketAddress, keys: Keys) -> None:
         self.name, self.store = str(address), store_of(address, keys)
-        self._away_until, self._away = 0.0, FilesAway()  # monotonic seconds; why
+        self.away_until, self.away = 0.0, FilesAway()  # monotonic seconds; why
 
     async def ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what the server answers. Raises FileNotFoundError, FilesAway; for a moment after one failure
         without asking, so that a thousand of them don't wait one after the other."""
-        if time.monotonic() < self._away_until:
-            raise FilesAway(str(self._away))
+        if time.monotonic() < self.away_until:
+            raise FilesAway(str(self.away))
         try:
             async with asyncio.timeout(LONGEST):
                 return await ask()
@@ -127,9 +124,9 @@ class Server:
             if is_missing and "NoSuchBucket" not in str(error):
                 raise
             status = "404" if is_missing else _status(error)
-            self._away = FilesAway(self.name + _ANSWERS.get(status, f" answers HTTP {status}"))
-            self._away_until = time.monotonic() + PAUSE
-            raise self._away from error
+            self.away = FilesAway(self.name + _ANSWERS.get(status, f" answers HTTP {status}"))
+            self.away_until = time.monotonic() + PAUSE
+            raise self.away from error
 
 
 def _status(error: Exception) -> str:
@@ -288,7 +285,8 @@ class Bucket(Disk):
         FilesAway: then nothing of it is left on this machine."""
         async with self._turn(checked(sha256)):
             _note(self._removed, sha256, None)
-            await asyncio.to_thread(self._forget, sha256)
+            await asyncio.to_thread(self._cache.drop, sha256)
+            await asyncio.to_thread(self._remove_derived, sha256)
             found = [
                 entry for entry in await self._found(sha256) if not is_renewed(entry.written_at, unless_after)
             ]
@@ -411,10 +409,6 @@ class Bucket(Disk):
             self._cache.adopt(sha256, extension, path)
         except OSError:  # on another disk, or this one is full: it is in the bucket
             path.unlink(missing_ok=True)
-
-    def _forget(self, sha256: str) -> None:
-        self._cache.drop(sha256)
-        self._remove_derived(sha256)
 
     def _gone(self, sha256: str) -> StorageError:
         return StorageError(f"there is no file {sha256[:12]}… in {self.server.name}")

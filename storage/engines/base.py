@@ -1,13 +1,9 @@
-"""Functions on rows that share one commit: each ends as if it were alone.
+"""What all databases share: functions on rows that share one commit, each as if it were alone; their own
+errors as the rest of the program knows them; and the engine of a SQLite file, with how a transaction
+begins.
 
-A savepoint around each is two more ways to a server. So there they begin without: a function that fails
-before it has written anything, such as one that refuses a job, leaves nothing to undo.
-
-A database's own errors, as the rest of the program knows them.
-
-The engine for a database address: which driver, how a connection is set up, how a transaction begins.
-
-Looks at a database and changes nothing: it takes no lock, brings no schema up, and makes no file."""
+A savepoint around each function is two more ways to a server. So there they begin without: a function
+that fails before it has written anything, such as one that refuses a job, leaves nothing to undo."""
 
 from __future__ import annotations
 
@@ -180,16 +176,16 @@ def create_engine(path: Path) -> AsyncEngine:
             "cached_statements": STATEMENTS,
         },
     )
-    sa.event.listen(engine.sync_engine, "connect", _on_connect)
+
+    def set_up(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    sa.event.listen(engine.sync_engine, "connect", set_up)
     sa.event.listen(engine.sync_engine, "begin", on_begin)
     return engine
-
-
-def _on_connect(connection: Any, record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
 
 
 def on_begin(connection: sa.Connection) -> None:

@@ -1,14 +1,10 @@
 """A PostgreSQL server: connections that wait for no answer for ever, and commits whose answer may be lost.
 
-The session of the one writer holds a lock (``holding``). So once another session of this program has it, the
-one before has ended: what that had under way is settled, and the server tells how. psycopg is imported with
-the first connection, never for a database in a file.
-
-Who may write on a PostgreSQL server: one Atelier.
-
-It holds an advisory lock of its writer's session, which ends with it. Whoever has lost it writes nothing
-more: a session takes it before its first transaction.
-https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS"""
+One Atelier may write there: it holds an advisory lock of its writer's session, which ends with it, and a
+session takes it before its first transaction. So once another session of this program has it, the one
+before has ended: what that had under way is settled, and the server tells how. psycopg is imported with
+the first connection, never for a database in a file. https://www.postgresql.org/docs/current/explicit-
+locking.html#ADVISORY-LOCKS"""
 
 from __future__ import annotations
 

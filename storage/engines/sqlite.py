@@ -1,12 +1,10 @@
-"""aiosqlite's connection, less its hops between threads.
+"""One SQLite file: aiosqlite's connection, less its hops between threads, and care of the file from outside
+the engine: its lock, its check, its backups, all of which block.
 
-aiosqlite sends each call to the connection's thread. SQLAlchemy makes four for a statement (open a cursor,
-execute, fetch all, close) and one for each commit, and while both cores are busy every one of them waits for
-a core. Here a whole function on rows goes to that thread, BEGIN and COMMIT included, and what it calls there
-is done at once: one hop for a transaction.
-
-Care of one SQLite file from outside the engine: its lock, its check, its backups. Everything here
-blocks."""
+aiosqlite sends each call to the connection's thread. SQLAlchemy makes four for a statement (open a
+cursor, execute, fetch all, close) and one for each commit, and while both cores are busy every one of
+them waits for a core. Here a whole function on rows goes to that thread, BEGIN and COMMIT included, and
+what it calls there is done at once: one hop for a transaction."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""Rows of a project's pictures and of what people call them.
+"""Rows of a project's pictures, of what people call them, and which of them is asked about next: what people
+disagree about, then what its model is least sure of, then what isn't like anything it knows, then the rest.
 
-A picture's label is what all voices agree on, once there are as many as its project asks for: one person's
-word is enough unless it says otherwise. Two that differ make it disputed until one of them gives way.
-
-Which picture of a project is asked about next: what people disagree about, then what its model is least
-sure of, then what isn't like anything it knows, then the rest in the order in which it came."""
+A picture's label is what all votes agree on, once there are as many as its project asks for: one person's
+word is enough unless it says otherwise. Two that differ make it disputed until one of them gives way."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ import sqlalchemy as sa
 
 from core.job import NOBODY
 from core.requests.custom_models import ANOMALY, MARKED
+from storage.people import PAGE, from_row, pages
 from storage.schema import ACTIVE, items, marks, projects, verdicts, versions
 
 NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"
-PAGE = 500
 Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom; in 0..1 of the sides
 
 
@@ -99,9 +97,7 @@ def add_items(
     now: datetime,
 ) -> Added:
     """Write pictures that somebody brings, and what they call them. most: that the project may have."""
-    there = set(
-        connection.execute(sa.select(items.c.sha256).where(items.c.project_id == project_id)).scalars()
-    )
+    there = set(connection.scalars(sa.select(items.c.sha256).where(items.c.project_id == project_id)))
     new, known, over = list[str](), list[str](), list[str]()
     for one in coming:
         if one.sha256 in there:
@@ -177,7 +173,7 @@ def leave_out(
     connection: sa.Connection, project_id: str, sha256s: Collection[str], out: bool, *, now: datetime
 ) -> None:
     """Leave pictures out of what is learned from, or take them in again."""
-    for page in _pages(sha256s):
+    for page in pages(sha256s):
         mine = (items.c.project_id == project_id, items.c.sha256.in_(page))
         if out:
             connection.execute(sa.update(items).where(*mine).values(state=LEFT_OUT, label="", changed_at=now))
@@ -197,18 +193,13 @@ def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, n
         connection.execute(sa.delete(marks).where(*named))
     for sha256 in touched:
         agree(connection, project_id, sha256, now=now)
-    _relabel_boxes(connection, project_id, old, new, now=now)
-
-
-def _relabel_boxes(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
     drawn = (marks.c.project_id == project_id, marks.c.boxes != "[]")
     for row in connection.execute(sa.select(marks.c.seq, marks.c.sha256, marks.c.boxes).where(*drawn)).all():
         boxes = json.loads(row.boxes)
         if old not in (box[0] for box in boxes):
             continue
         kept = [[new if box[0] == old else box[0], *box[1:]] for box in boxes if new or box[0] != old]
-        changed = sa.update(marks).where(marks.c.seq == row.seq).values(boxes=json.dumps(kept))
-        connection.execute(changed)
+        connection.execute(sa.update(marks).where(marks.c.seq == row.seq).values(boxes=json.dumps(kept)))
         mine = (*_of(items, project_id, row.sha256), items.c.state == LABELLED)
         connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
@@ -270,10 +261,8 @@ def count_boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
     latest = sa.select(sa.func.max(marks.c.seq)).where(
         marks.c.project_id == project_id, marks.c.sha256.in_(labelled)
     )
-    rows = connection.execute(
-        sa.select(marks.c.boxes).where(marks.c.seq.in_(latest.group_by(marks.c.sha256)))
-    )
-    counted = Counter(str(box[0]) for row in rows for box in json.loads(row.boxes))
+    drawn = sa.select(marks.c.boxes).where(marks.c.seq.in_(latest.group_by(marks.c.sha256)))
+    counted = Counter(str(box[0]) for boxes in connection.scalars(drawn) for box in json.loads(boxes))
     return dict(sorted(counted.items()))
 
 
@@ -284,8 +273,7 @@ def marks_of(
     words."""
     found: dict[str, list[Mark]] = {}
     statement = sa.select(marks).where(marks.c.project_id == project_id).order_by(marks.c.seq)
-    pages: Sequence[list[str] | None] = [None] if sha256s is None else list(_pages(sha256s))
-    for some in pages:
+    for some in [None] if sha256s is None else pages(sha256s):
         chosen = statement if some is None else statement.where(marks.c.sha256.in_(some))
         for row in connection.execute(chosen):
             boxes = tuple(tuple(box) for box in json.loads(row.boxes))
@@ -294,16 +282,11 @@ def marks_of(
 
 
 def _item(row: sa.Row[Any]) -> Item:
-    return Item(row.sha256, row.user_id, row.label, row.state, row.group_key, row.added_at, row.job_id)
+    return from_row(Item, row, group=row.group_key)
 
 
 def _of(table: sa.Table, project_id: str, sha256: str) -> tuple[Any, Any]:
     return table.c.project_id == project_id, table.c.sha256 == sha256
-
-
-def _pages(sha256s: Collection[str]) -> list[list[str]]:
-    names = list(sha256s)
-    return [names[i : i + PAGE] for i in range(0, len(names), PAGE)]
 
 
 NEAR = 1.25  # times the limit, above or below it, that count as near

@@ -1,9 +1,8 @@
-"""What goes out of the rows of own models when pictures, people or projects do.
+"""What goes out of the rows of own models when pictures, people or projects do, and what those rows say about
+a person, for them to take away.
 
 A version that learned from a deleted picture is tainted in the same transaction: its file and its report go,
-with the jobs that show them, and its project is due for a training without that picture if it was in use.
-
-What the rows of own models say about a person, for them to take away."""
+with the jobs that show them, and its project is due for a training without that picture if it was in use."""
 
 from __future__ import annotations
 
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from core.job import NOBODY, Status
 from core.requests.custom_models import TrainRequest
+from storage.people import pages
 from storage.projects.versions import ACTIVE, TAINTED
 from storage.schema import (
     BUNDLES,
@@ -35,8 +35,6 @@ from storage.schema import (
     versions,
 )
 
-PAGE = 500
-
 
 @dataclass(frozen=True)
 class Gone:
@@ -53,8 +51,8 @@ class Gone:
 
 def forget_items(connection: sa.Connection, project_id: str, sha256s: Iterable[str]) -> Gone:
     """Delete pictures of a project, and taint what has learned from them."""
-    names, gone = list(sha256s), Gone()
-    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
+    gone = Gone()
+    for page in pages(sha256s):
         gone |= _forget_page(connection, project_id, page)
     return gone
 
@@ -101,9 +99,8 @@ def bundles(connection: sa.Connection, numbers: Mapping[str, Collection[int]]) -
     made = sa.exists().where(job_files.c.job_id == jobs.c.id)
     statement = sa.select(jobs.c.id, jobs.c.request, jobs.c.status).where(sa.text(BUNDLES))
     shown, spoilt = set[str](), set[str]()
-    for row in (
-        connection.execute(statement.where(made | sa.text(UNFINISHED))) if any(numbers.values()) else ()
-    ):
+    found = connection.execute(statement.where(made | sa.text(UNFINISHED))) if any(numbers.values()) else ()
+    for row in found:
         asked = json.loads(row.request)
         if asked["version"] in numbers.get(asked["project"], ()):
             over = row.status not in (Status.QUEUED.value, Status.RUNNING.value)
@@ -140,12 +137,9 @@ def forget_project(connection: sa.Connection, project_id: str) -> Gone:
 def _trained_again(connection: sa.Connection, project_id: str) -> set[str]:
     """Return the jobs by which the studio itself trained, or tried to train, a project's model again: they
     are nobody's, so nobody's deletion would take them, and they have the project's words."""
-    again = sa.select(jobs.c.id, jobs.c.request).where(
-        jobs.c.user_id == NOBODY,
-        jobs.c.kind == TrainRequest.kind,
-        jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value)),
-    )
-    found = connection.execute(again)
+    over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
+    again = (jobs.c.user_id == NOBODY, jobs.c.kind == TrainRequest.kind, over)
+    found = connection.execute(sa.select(jobs.c.id, jobs.c.request).where(*again))
     return {row.id for row in found if json.loads(row.request)["project"] == project_id}
 
 

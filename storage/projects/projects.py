@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.job import new_job_id
+from storage.people import from_row
 from storage.schema import labels, project_rights, projects
 
 RIGHTS = ("add", "label", "train", "use", "export")
@@ -55,7 +55,9 @@ def add_project(
 ) -> Project | None:
     """Write a new project with the labels ``names``; None when its owner, or its server, has ``most``
     already. IntegrityError when they have one of that name."""
-    if connection.execute(_count(made)).scalar_one() >= most:
+    alone = sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == made.user_id)
+    theirs = alone if made.guild_id is None else projects.c.guild_id == made.guild_id
+    if connection.execute(sa.select(sa.func.count()).where(theirs)).scalar_one() >= most:
         return None
     values = {name: getattr(made, name) for name in ("user_id", "guild_id", "name", "task", "alike", "words")}
     connection.execute(sa.insert(projects).values(id=made.id, created_at=made.created_at, **values))
@@ -64,20 +66,6 @@ def add_project(
     for name in names:
         put_label(connection, made.id, Label(name))
     return made
-
-
-def _count(made: Project) -> sa.Select[Any]:
-    mine = (
-        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == made.user_id)
-        if made.guild_id is None
-        else projects.c.guild_id == made.guild_id
-    )
-    return sa.select(sa.func.count()).select_from(projects).where(mine)
-
-
-def new_id() -> str:
-    """Return a random id, as jobs have them."""
-    return new_job_id()
 
 
 def read_project(connection: sa.Connection, project_id: str) -> Project | None:
@@ -107,9 +95,8 @@ def grant(connection: sa.Connection, project_id: str, role_id: int, rights: Iter
     mine = (project_rights.c.project_id == project_id, project_rights.c.role_id == role_id)
     connection.execute(sa.delete(project_rights).where(*mine))
     for right in sorted(set(rights)):
-        connection.execute(
-            sa.insert(project_rights).values(project_id=project_id, role_id=role_id, right=right)
-        )
+        row = {"project_id": project_id, "role_id": role_id, "right": right}
+        connection.execute(sa.insert(project_rights).values(**row))
 
 
 def read_labels(connection: sa.Connection, project_id: str) -> list[Label]:
@@ -142,19 +129,4 @@ def _read(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
         rights = sa.select(project_rights).where(project_rights.c.project_id.in_(list(granted)))
         for row in connection.execute(rights):
             granted[row.project_id].add((row.role_id, row.right))
-    return [
-        Project(
-            row.id,
-            row.user_id,
-            row.guild_id,
-            row.name,
-            row.task,
-            row.created_at,
-            row.alike,
-            row.words,
-            row.due,
-            row.voices,
-            frozenset(granted[row.id]),
-        )
-        for row in found
-    ]
+    return [from_row(Project, row, granted=frozenset(granted[row.id])) for row in found]

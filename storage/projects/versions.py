@@ -1,9 +1,7 @@
-"""Rows of what a project's model learns from, and of the versions that came of it.
+"""Rows of what a project's model learns from, of the versions that came of it, and of their verdicts.
 
 What a training learns from is copied when it is asked for; a picture that is deleted goes out of the copy, so
-that the worker is never told of it, and what was told of it before is spoilt.
-
-What jobs about own models leave in the rows: versions, verdicts, and files to be taken elsewhere."""
+that the worker is never told of it, and what was told of it before is spoilt."""
 
 from __future__ import annotations
 
@@ -19,6 +17,7 @@ import sqlalchemy as sa
 from core.job import Job
 from core.requests.custom_models import MARKED, STYLE, TrainRequest
 from core.results import TEST, TRAIN, LearnedFrom, Verdict
+from storage.people import from_row, total
 from storage.projects.dataset import LABELLED, LEFT_OUT, Box, marks_of
 from storage.schema import (
     UNFINISHED,
@@ -171,11 +170,8 @@ def add_version(
         return None
     settings = json.loads(job.request)
     project_id, replaces = asked.project_id, int(settings.get("replaces", 0))
-    left = set(
-        connection.execute(
-            sa.select(training_items.c.sha256).where(training_items.c.job_id == job_id)
-        ).scalars()
-    )
+    copied = sa.select(training_items.c.sha256).where(training_items.c.job_id == job_id)
+    left = set(connection.scalars(copied))
     kept = tuple(one for one in model.items if one.sha256 in left)
     spoilt = bool(asked.spoilt) or len(kept) < len(model.items)
     mine = versions.c.project_id == project_id
@@ -184,13 +180,10 @@ def add_version(
     used = connection.execute(sa.select(versions.c.number).where(mine, versions.c.state == ACTIVE)).first()
     state = TAINTED if spoilt else ACTIVE if used is None else CANDIDATE
     values = {
+        **{name: getattr(model, name) for name in ("artefact", "size", "threshold", "promise")},
         "user_id": job.user_id,
         "job_id": job_id,
         "state": state,
-        "artefact": model.artefact,
-        "size": model.size,
-        "threshold": model.threshold,
-        "promise": model.promise,
         "settings": json.dumps(settings, ensure_ascii=False),
         "metrics": json.dumps(dict(model.metrics), ensure_ascii=False),
         "asked_at": job.created_at,
@@ -198,34 +191,26 @@ def add_version(
     }
     key = {"project_id": project_id, "number": number}
     connection.execute(sa.insert(versions).values(**key, **values))
-    _write_items(connection, key, kept)
-    for position, (name, sha256, media_type) in enumerate(model.charts):
-        row = {"name": name, "position": position, "sha256": sha256, "media_type": media_type}
-        connection.execute(sa.insert(version_files).values(**key, **row))
-    _regroup(connection, project_id, {one.sha256: one.group for one in kept})
-    connection.execute(sa.delete(trainings).where(trainings.c.job_id == job_id))
-    due = number if spoilt and (replaces or used is None) else 0
-    if due or replaces:
-        connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
-    return read_version(connection, project_id, number)
-
-
-def _regroup(connection: sa.Connection, project_id: str, groups: Mapping[str, str]) -> None:
-    """Note which pictures show the same thing, as a training has found it."""
-    known = sa.select(items.c.sha256, items.c.group_key).where(items.c.project_id == project_id)
-    for sha256, group in connection.execute(known).all():
-        if groups.get(sha256, group) != group:
-            mine = (items.c.project_id == project_id, items.c.sha256 == sha256)
-            connection.execute(sa.update(items).where(*mine).values(group_key=groups[sha256]))
-
-
-def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[LearnedFrom]) -> None:
     rows = [
         {**key, "sha256": one.sha256, "label": one.label, "group_key": one.group, "part": one.part}
         for one in kept
     ]
     if rows:
         connection.execute(sa.insert(version_items), rows)
+    for position, (name, sha256, media_type) in enumerate(model.charts):
+        row = {"name": name, "position": position, "sha256": sha256, "media_type": media_type}
+        connection.execute(sa.insert(version_files).values(**key, **row))
+    groups = {one.sha256: one.group for one in kept}  # which pictures show the same thing, as it was found
+    known = sa.select(items.c.sha256, items.c.group_key).where(items.c.project_id == project_id)
+    for sha256, group in connection.execute(known).all():
+        if groups.get(sha256, group) != group:
+            same = (items.c.project_id == project_id, items.c.sha256 == sha256)
+            connection.execute(sa.update(items).where(*same).values(group_key=groups[sha256]))
+    connection.execute(sa.delete(trainings).where(trainings.c.job_id == job_id))
+    due = number if spoilt and (replaces or used is None) else 0
+    if due or replaces:
+        connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
+    return read_version(connection, project_id, number)
 
 
 def count_trainings(connection: sa.Connection, project_id: str) -> int:
@@ -331,7 +316,7 @@ def give_up(connection: sa.Connection, some: Iterable[tuple[str, int]]) -> set[s
     for project_id, number in some:
         mine = (versions.c.project_id == project_id, versions.c.number == number)
         named = sa.select(versions.c.artefact).where(*mine, versions.c.artefact.is_not(None))
-        files |= {str(name) for name in connection.execute(named).scalars()}
+        files |= set(connection.scalars(named))
         connection.execute(sa.update(versions).where(*mine).values(artefact=None))
     return files
 
@@ -342,21 +327,7 @@ def _items(connection: sa.Connection, table: sa.Table, condition: Any) -> list[L
 
 
 def _version(row: sa.Row[Any]) -> Version:
-    return Version(
-        row.project_id,
-        row.number,
-        row.user_id,
-        row.state,
-        row.artefact,
-        row.size,
-        row.threshold,
-        row.promise,
-        json.loads(row.settings),
-        json.loads(row.metrics),
-        row.asked_at,
-        row.at,
-        row.job_id,
-    )
+    return from_row(Version, row, settings=json.loads(row.settings), metrics=json.loads(row.metrics))
 
 
 @dataclass(frozen=True)
@@ -409,8 +380,7 @@ def write_results(
 ) -> None:
     """Write what a finished job has made. job: its columns user_id, request and created_at."""
     for file in files:
-        row = {"name": file.name, "sha256": file.sha256, "media_type": file.media_type, "size": file.size}
-        connection.execute(sa.insert(job_files).values(job_id=job_id, **row))
+        connection.execute(sa.insert(job_files).values(job_id=job_id, **vars(file)))
     if model is not None:
         add_version(connection, job_id, job, model, now=now)
     if said:
@@ -424,9 +394,7 @@ def write_results(
                 "position": position,
                 "project_id": asked["project"],
                 "number": asked["version"],
-                "sha256": one.sha256,
-                "score": one.score,
-                "label": one.label,
+                **{name: getattr(one, name) for name in ("sha256", "score", "label")},
                 "strange": int(one.strange),
                 "at": now,
             }
@@ -438,7 +406,7 @@ def write_results(
 def files_of(connection: sa.Connection, job_id: str) -> list[StoredFile]:
     """Return the files that a job has made to be taken elsewhere, by name."""
     mine = sa.select(job_files).where(job_files.c.job_id == job_id).order_by(job_files.c.name)
-    return [StoredFile(row.name, row.sha256, row.media_type, row.size) for row in connection.execute(mine)]
+    return [from_row(StoredFile, row) for row in connection.execute(mine)]
 
 
 def read_verdicts(connection: sa.Connection, job_id: str) -> list[Judged]:
@@ -461,32 +429,13 @@ def answer_verdict(
 def tally(connection: sa.Connection, project_id: str, number: int) -> Tally:
     """Return what came of a version's verdicts."""
 
-    def total(condition: Any) -> Any:
-        return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
-
+    told = (verdicts.c.strange == 1, verdicts.c.is_right == 1, verdicts.c.is_right == 0)
+    totals = (total(sa.case((condition, 1), else_=0)) for condition in told)
     mine = (verdicts.c.project_id == project_id, verdicts.c.number == number)
-    row = connection.execute(
-        sa.select(
-            sa.func.count(),
-            total(verdicts.c.strange == 1),
-            total(verdicts.c.is_right == 1),
-            total(verdicts.c.is_right == 0),
-        ).where(*mine)
-    ).one()
+    row = connection.execute(sa.select(sa.func.count(), *totals).where(*mine)).one()
     return Tally(*map(int, row))
 
 
 def _judged(row: sa.Row[Any]) -> Judged:
     right = None if row.is_right is None else bool(row.is_right)
-    return Judged(
-        row.job_id,
-        row.position,
-        row.project_id,
-        row.number,
-        row.sha256,
-        row.score,
-        row.label,
-        bool(row.strange),
-        row.at,
-        right,
-    )
+    return from_row(Judged, row, strange=bool(row.strange), is_right=right)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import LimitError, UserError
-from core.job import Surface
+from core.job import Surface, new_job_id
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
 from storage.database import Database
 from storage.projects import dataset, erasure, projects, versions
@@ -211,7 +211,7 @@ class Shelf:
         await self._access.check_words(actor, [wanted, words], "made")
         granted = frozenset({(EVERYBODY, "use")}) if shared else frozenset()
         made = Project(
-            projects.new_id(),
+            new_job_id(),
             actor.user_id,
             actor.guild_id if shared else None,
             wanted,

@@ -9,7 +9,7 @@ import pytest
 
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from core.tracing import DISCORDS_EPOCH, Untraced
+from core.tracing import DISCORDS_EPOCH, Tracing
 from jobs.cluster.nats import decode_message, encode_message
 from jobs.cluster.protocol import Order
 from jobs.cluster.registry import order_of
@@ -20,7 +20,7 @@ JOB = "abcdefghjkmn"
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
-class _Noted(Untraced):
+class _Noted(Tracing):
     def __init__(self) -> None:
         self.began: dict[str, float] = {}
         self.spans: dict[str, tuple[float, float]] = {}

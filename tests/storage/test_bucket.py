@@ -99,20 +99,20 @@ async def test_a_server_that_is_away_is_not_a_file_that_is_gone(tmp_path: Path) 
 async def test_after_a_failure_nobody_waits_for_the_next_and_soon_it_is_tried_again(
     bucket: Bucket, server: Server
 ) -> None:
-    bucket.server._away, bucket.server._away_until = FilesAway("it is away"), time.monotonic() + 60
+    bucket.server.away, bucket.server.away_until = FilesAway("it is away"), time.monotonic() + 60
     began = time.monotonic()
     for _ in range(1000):
         with pytest.raises(FilesAway, match="it is away"):
             await bucket.has(SHA)
     assert time.monotonic() - began < 5
-    bucket.server._away_until = time.monotonic()
+    bucket.server.away_until = time.monotonic()
     assert not await bucket.has(SHA)
 
 
 async def test_a_bucket_that_is_not_there_is_told(server: Server, tmp_path: Path) -> None:
     missing = buckets.opened(server, tmp_path, "p", FILES_URL=server.address("p", "nothere"))
     for ask in (missing.put(DATA, "image/png"), missing.get(SHA), missing.mark("me"), missing.owner()):
-        missing.server._away_until = 0.0
+        missing.server.away_until = 0.0
         with pytest.raises(FilesAway, match="s3://nothere/p: there is no such bucket"):
             await ask
 
@@ -122,11 +122,11 @@ async def test_what_was_deleted_while_the_server_was_away_is_gone_from_this_mach
 ) -> None:
     await bucket.put(DATA, "image/png")
     await bucket.put_derived(SHA, "256.webp", b"small")
-    bucket.server._away_until = time.monotonic() + 60
+    bucket.server.away_until = time.monotonic() + 60
     with pytest.raises(FilesAway):
         await bucket.remove(SHA)
     assert not list(bucket.root.rglob("*.png")) and await bucket.get_derived(SHA, "256.webp") is None
-    bucket.server._away_until = 0.0
+    bucket.server.away_until = 0.0
     assert await bucket.remove(SHA) and server.keys(tmp_path.name) == []
 
 
@@ -184,7 +184,7 @@ async def test_copies_are_found_again_by_the_next_process_and_half_written_ones_
     await bucket.put(DATA, "image/png")
     (bucket.root / ".tmp-half").write_bytes(b"half")
     again = buckets.opened(server, tmp_path, tmp_path.name)
-    again.server._away_until = time.monotonic() + 60
+    again.server.away_until = time.monotonic() + 60
     assert await again.get(SHA) == DATA and await again.has(SHA)
     assert not (bucket.root / ".tmp-half").exists()
 
@@ -219,7 +219,7 @@ def test_what_is_lent_or_was_just_handed_out_stays_beyond_the_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, names = _filled(tmp_path, 10**6, 3)
-    cache._most = 0
+    cache.most = 0
     with cache.held([names[0]]):
         assert cache.find(names[1]) is not None
         cache.shrink()

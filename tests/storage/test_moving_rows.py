@@ -31,7 +31,9 @@ async def _file(folder: Path, *, filled: bool = False) -> AsyncIterator[Database
 
 
 async def _all(database: Database) -> dict[str, Any]:
-    return {table.name: await copy_database._summary(database, table) for table in metadata.sorted_tables}
+    return {
+        table.name: await copy_database.summarise_table(database, table) for table in metadata.sorted_tables
+    }
 
 
 async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -> None:
@@ -93,9 +95,9 @@ async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_reques
         open_database(address_in(tmp_path / "to"), None) as target,
     ):
         await added(source, user=5)
-        await target.write(lambda c: copy_database._write_note(c, "a file", {}))
+        await target.write(lambda c: copy_database.write_note(c, "a file", {}))
         await move(source, target, "a file", "the target", restart=True)
-        await target.write(lambda c: copy_database._write_note(c, "a file", {"jobs": [1], "users": [0]}))
+        await target.write(lambda c: copy_database.write_note(c, "a file", {"jobs": [1], "users": [0]}))
         await source.write(lambda c: people.set_served(c, 5, 7))
         await source.write(lambda c: c.execute(sa.update(jobs).values(prompt="other words")))
         with pytest.raises(StorageError, match=r"jobs \(1 rows there, 1 here\)"):

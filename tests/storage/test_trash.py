@@ -153,7 +153,7 @@ async def test_a_file_that_another_job_needs_stays(database: Database) -> None:
 async def test_thousands_are_named_at_once(database: Database) -> None:
     jobs = [await made(database) for _ in range(3)]
     every = [(job, n) for job in jobs for n in range(4)]
-    named = [*every, *((f"{n:012}", 0) for n in range(2 * collections.PAGE))]
+    named = [*every, *((f"{n:012}", 0) for n in range(200))]
     found = await database.read(lambda c: collections.pick_pictures(c, named))
     assert [(job.id, picture.index) for job, picture in found] == every
     await put(database, *every)

@@ -83,11 +83,15 @@ def _files(folder: Path, count: int) -> list[str]:
     files = Folder(folder / "pictures", ballast_bytes=2**16, derived=folder / "cache" / "derived")
     dice, small = random.Random(6), _small()
     colours = [tuple(dice.randrange(256) for _ in range(3)) for _ in range(count)]
-    names = [files._put(png(SIDE, SIDE, colour), "image/png") for colour in colours]
-    for name in names:
-        for side in SIZES:
-            files._put_derived(name, files._derived_path(name, f"{side}.webp"), small)
-    return names
+
+    async def put() -> list[str]:
+        names = [await files.put(png(SIDE, SIDE, colour), "image/png") for colour in colours]
+        for name in names:
+            for side in SIZES:
+                await files.put_derived(name, f"{side}.webp", small)
+        return names
+
+    return asyncio.run(put())
 
 
 def _small() -> bytes:

@@ -28,7 +28,7 @@ import psutil
 from core.events import Output, Picture
 from core.job import Origin, Reply
 from core.requests import ImagineRequest, from_json
-from core.tracing import Attribute, Untraced
+from core.tracing import Attribute, Tracing
 from jobs.admission import Limits
 from jobs.executors.base import Device, Outcome, Report
 from jobs.queue import Queue
@@ -168,7 +168,7 @@ def output_of(run: Run) -> Output:
     return Output(pictures=pictures, grid=grid, parameters=notes)
 
 
-class Clock(Untraced):
+class Clock(Tracing):
     """Notes when jobs are claimed, and how long that takes."""
 
     def __init__(self) -> None:
