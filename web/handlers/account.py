@@ -102,8 +102,10 @@ class SignIn:
 
     async def end_other(self, call: Call) -> Answer:
         """End any session of the person's."""
-        await self._end(call.actor.user_id, call.path["session"])
-        return SignedOut() if _is_own(call) else Json(None, HTTPStatus.NO_CONTENT)
+        assert call.person is not None
+        session = call.path["session"]
+        await self._end(call.actor.user_id, session)
+        return SignedOut() if session == call.person.session else Json(None, HTTPStatus.NO_CONTENT)
 
     async def _replaces(self, call: Call, user_id: int) -> bool:
         """Return whether somebody else was signed in by this browser until now; their session ends, with
@@ -116,12 +118,6 @@ class SignIn:
     async def _end(self, user_id: int, session: str) -> None:
         await self._visitors.sessions.end(user_id, session)
         self._ended(user_id, session)
-
-
-def _is_own(call: Call) -> bool:
-    """Return whether a call ends the session that it comes by."""
-    assert call.person is not None
-    return call.path["session"] == call.person.session
 
 
 class PrivacyHandlers:
