@@ -250,7 +250,7 @@ def describe_job(
         "project": f"/projects/{row.request.project}" if isinstance(row.request, ProjectRequest) else None,
         "text": text_of_lines(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
-        "notes": _notes(result.parameters) if result else [],
+        "notes": notes_of(result.parameters) if result else [],
         "actions": actions_of_job(row, {*may} - {"again"} if own else may),
         "picture_actions": actions_of(row, shown[0], may, films=films, edits=edits)
         if shown
@@ -258,7 +258,7 @@ def describe_job(
     }
 
 
-def _notes(parameters: Mapping[str, Any]) -> list[str]:
+def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
     knows = parameters.get("knows")
     reader = [f"By {parameters.get('model')}, which knows {knows}."] if knows else []
