@@ -300,7 +300,10 @@ async def answer_request(context: Context, route: Route, request: web.Request) -
             response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
         return response
     except (Refused, UserError, StorageError) as error:
-        return _problem(context, route, request, person, _refusal(error))
+        refused = _refusal(error)
+        if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
+            return _see_other(context, way_in(request.raw_path))  # and from there to this page
+        return refusal(context, request, refused, person)
 
 
 async def _handled(route: Route, call: Call) -> Answer:
@@ -494,15 +497,6 @@ def _refusal(error: Exception) -> Refused:
         return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy with itself. Try again soon.", 5.0)
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
     return Refused(status, str(error))
-
-
-def _problem(
-    context: Context, route: Route, request: web.Request, person: Person | None, refused: Refused
-) -> web.Response:
-    """Return a refusal; a stranger who opens a page is led to where people sign in, and then to that page."""
-    if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
-        return _see_other(context, way_in(request.raw_path))
-    return refusal(context, request, refused, person)
 
 
 def refusal(

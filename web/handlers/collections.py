@@ -43,7 +43,7 @@ class FolderHandlers:
 
     async def one(self, call: Call) -> Answer:
         """A page of one folder's pictures."""
-        folder = await _own(call)
+        folder = _there(await call.studio.organise.folders.one(call.actor, call.path["folder"]))
         page = await gallery.find_pictures(call, folder=folder.id)
         here = f"/folders/{folder.id}"
         values = {
@@ -95,11 +95,6 @@ class FolderHandlers:
         folders, folder_id = call.studio.organise.folders, call.path["folder"]
         count = await folders.take_out(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
-
-
-async def _own(call: Call) -> Folder:
-    """Return the folder that an address names. Raises Refused when the person has no such one."""
-    return _there(await call.studio.organise.folders.one(call.actor, call.path["folder"]))
 
 
 def _there(found: Any) -> Any:

@@ -195,19 +195,13 @@ async def explore_values(call: Call) -> dict[str, Any]:
 async def _find(call: Call, limit: int) -> Page:
     wanted = query_of({name: call.query.get(name, "") for name in ("q", "kind")}, call.zone).filter
     before = cursor_of(call.query.get("before"))
-    server = _server(call.query.get("server", ""))
+    named = call.query.get("server", "")
+    server = whole_number(named) if named else None
+    if named and server is None:
+        raise UserError("`server` takes a server's id.")
     return await call.studio.explore.pictures(
         call.actor, wanted, server_id=server, before=before, limit=limit
     )
-
-
-def _server(text: str) -> int | None:
-    """Return the id of a server, None for all. Raises UserError for what can't be one."""
-    if not text:
-        return None
-    if (found := whole_number(text)) is None:
-        raise UserError("`server` takes a server's id.")
-    return found
 
 
 def _address(chosen: dict[str, str], **changes: str) -> str:
