@@ -19,14 +19,13 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from core.errors import AtelierError
-from core.settings import Settings
 from studio.library import clips
 from studio.services import Services
 from studio.studio import Studio
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
-from web.dispatch import Bodies, Context, answer_request, is_theirs, refusal, visitor, who_of
+from web.dispatch import COOKIE, Bodies, Context, answer_request, is_theirs, refusal, visitor, who_of
 from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
@@ -42,12 +41,10 @@ def quiet_log() -> logging.Logger:
     """Return the log of what goes wrong below our handlers, without calls that are no HTTP: anybody could
     fill it with them, and errors are told to the owner."""
     found = logging.getLogger(f"{__name__}.http")
-    found.addFilter(_is_no_strangers)
+    found.addFilter(
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    )
     return found
-
-
-def _is_no_strangers(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class Connections:
@@ -146,7 +143,8 @@ async def serve_web(
     )
     url = addresses.public or f"http://127.0.0.1:{port}"
     members = settings.web_members == "members"
-    page = _discord_page(settings, url, discord)
+    client, secret = settings.discord_client_id, settings.discord_client_secret
+    page = DiscordPage(client, secret, url, discord) if client else None
     signing = SignIn(visitors, hub.end, page, members_only=members, policy=policy)
     own = PrivacyHandlers(pages, visitors, hub.end)
     routes = with_description(route_table(settings, pages, form, signing, own))
@@ -174,12 +172,6 @@ async def serve_web(
         await asyncio.gather(sending, return_exceptions=True)
         open_door.close()
         await runner.cleanup()
-
-
-def _discord_page(settings: Settings, url: str, endpoints: Endpoints) -> DiscordPage | None:
-    if not settings.discord_client_id:
-        return None
-    return DiscordPage(settings.discord_client_id, settings.discord_client_secret, url, endpoints)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -293,4 +285,4 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         return refusal(context, request, error)
     if person is None or not is_theirs(person, request.query.get("person", "")):
         return await hub.turn_away(request)
-    return await hub.serve(request, person, request.cookies[context.cookie])
+    return await hub.serve(request, person, request.cookies[COOKIE])

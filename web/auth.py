@@ -53,7 +53,7 @@ def person_of(session: Session) -> Person:
     return Person(session.name or "you", session.id, actor)
 
 
-def label_of(user_agent: str) -> str:
+def browser_label(user_agent: str) -> str:
     """Return what a person calls a browser, such as "Firefox on Linux"."""
     browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "A browser")
     system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), None)

@@ -226,6 +226,8 @@ def _too_large(limit: int) -> Refused:
 
 
 PACKED_FROM = 1400  # characters, about what one packet carries
+# The session's cookie; the prefix binds it to this very host: rfc6265bis, "__Host-" prefix.
+COOKIE = "__Host-atelier"
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
 HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match")
 ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
@@ -254,14 +256,6 @@ class Context:
     bodies: Bodies
     trusted: tuple[str, ...] = ()
 
-    @property
-    def cookie(self) -> str:
-        """The name of the session's cookie; the prefix binds it to this very host.
-
-        https://www.rfc-editor.org/rfc/rfc6265#section-4.1.2 and rfc6265bis, "__Host-" prefix.
-        """
-        return "__Host-atelier"
-
 
 async def answer_request(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
     """Return the response to a request for ``route``, errors included. What it reads can wait: Discord gives
@@ -269,7 +263,8 @@ async def answer_request(context: Context, route: Route, request: web.Request) -
     CAN_WAIT.set(True)
     person: Person | None = None
     try:
-        _check(context, request)
+        guard.check_host(context.addresses, request.headers.get("Host", ""))
+        guard.check_origin(context.addresses, request.method, request.headers)
         person = await visitor(context, request)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
@@ -299,13 +294,16 @@ async def answer_request(context: Context, route: Route, request: web.Request) -
         if isinstance(found, Stream):
             return await _streamed(context, found, request)
         if isinstance(found, File):
-            return _file(context, found)
+            return web.FileResponse(found.path, headers=_of_bytes(context, found))  # all, or a part
         response = _response(context, found)
         if isinstance(found, Json):
             response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
         return response
     except (Refused, UserError, StorageError) as error:
-        return _problem(context, route, request, person, _refusal(error))
+        refused = _refusal(error)
+        if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
+            return _see_other(context, way_in(request.raw_path))  # and from there to this page
+        return refusal(context, request, refused, person)
 
 
 async def _handled(route: Route, call: Call) -> Answer:
@@ -322,11 +320,6 @@ async def _handled(route: Route, call: Call) -> Answer:
         raise
 
 
-def _check(context: Context, request: web.Request) -> None:
-    guard.check_host(context.addresses, request.headers.get("Host", ""))
-    guard.check_origin(context.addresses, request.method, request.headers)
-
-
 def _check_person(person: Person | None, made_for: str) -> None:
     """Raise Refused where a page asks that was made for somebody else, who has left this browser since."""
     if made_for and not is_theirs(person, made_for):
@@ -340,7 +333,7 @@ def is_theirs(person: Person | None, made_for: str) -> bool:
 
 async def visitor(context: Context, request: web.Request) -> Person | None:
     """Return who a request comes from, None for nobody who is signed in."""
-    token = request.cookies.get(context.cookie, "")
+    token = request.cookies.get(COOKIE, "")
     return await context.visitors.find(token) if 0 < len(token) <= 100 else None
 
 
@@ -394,7 +387,11 @@ async def _body(
 async def _streamed(context: Context, found: Stream, request: web.Request) -> web.StreamResponse:
     """Send a file while it is made, as fast as its reader takes it. What goes wrong on the way breaks the
     connection off: so the reader sees that the file isn't whole."""
-    headers = _headers(context, "data") | {"Content-Type": found.media_type} | _saved_as(found.name)
+    headers = (
+        guard.headers_for("data", context.addresses)
+        | {"Content-Type": found.media_type}
+        | _saved_as(found.name)
+    )
     async with aclosing(found.parts) as parts:
         first = await anext(parts)
         response = web.StreamResponse(headers=headers)
@@ -419,24 +416,26 @@ def _response(context: Context, found: Whole) -> web.Response:
         case Json(data, status, etag):
             text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
             kind = None if text is None else "application/json"
-            headers = _headers(context, "data") | ({} if etag is None else {"ETag": f'"{etag}"'})
+            headers = guard.headers_for("data", context.addresses) | (
+                {} if etag is None else {"ETag": f'"{etag}"'}
+            )
             return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
         case Html(template, values, status, shared):
             return _page(context, template, values, status, shared=shared)
         case Bytes():
-            return _bytes(context, found)
+            return web.Response(body=found.data, headers=_of_bytes(context, found))
         case SeeOther(path):
             return _see_other(context, path)
         case Leave(url, attempt):
-            return _leave(context, url, attempt)
+            response = _see_other(context, url)
+            response.set_cookie(
+                ATTEMPT, attempt, max_age=ATTEMPT_LIVES, path="/", secure=True, httponly=True, samesite="Lax"
+            )
+            return response
         case SignedIn(token, path, another):
             return _signed(context, path, token, forget=another)
         case SignedOut():
             return _signed(context, None, None, forget=True)
-
-
-def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = False) -> dict[str, str]:
-    return guard.headers_for(kind, context.addresses, own=own, shared=shared)
 
 
 def _page(
@@ -444,7 +443,7 @@ def _page(
 ) -> web.Response:
     shown = {"static": context.static.prefix, "modules_of": context.static.modules, **values}
     text = context.templates.get_template(template).render(shown)
-    headers = _headers(context, "page", shared=shared)
+    headers = guard.headers_for("page", context.addresses, shared=shared)
     return _packed(web.Response(text=text, status=status, content_type="text/html", headers=headers))
 
 
@@ -455,32 +454,15 @@ def _packed(response: web.Response) -> web.Response:
     return response
 
 
-def _bytes(context: Context, found: Bytes) -> web.Response:
-    return web.Response(body=found.data, headers=_of_bytes(context, found))
-
-
-def _file(context: Context, found: File) -> web.FileResponse:
-    """Send a film, whole or the part that is asked for: a player begins, and jumps, without the rest."""
-    return web.FileResponse(found.path, headers=_of_bytes(context, found))
-
-
 def _of_bytes(context: Context, found: Bytes | File) -> dict[str, str]:
-    headers = _headers(context, "bytes", own=found.own, shared=found.shared)
+    headers = guard.headers_for("bytes", context.addresses, own=found.own, shared=found.shared)
     headers["Content-Type"] = found.media_type
     return headers | (_saved_as(found.name) if found.name is not None else {})
 
 
 def _see_other(context: Context, path: str) -> web.Response:
-    headers = _headers(context, "data") | {"Location": path}
+    headers = guard.headers_for("data", context.addresses) | {"Location": path}
     return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
-
-
-def _leave(context: Context, url: str, attempt: str) -> web.Response:
-    response = _see_other(context, url)
-    response.set_cookie(
-        ATTEMPT, attempt, max_age=ATTEMPT_LIVES, path="/", secure=True, httponly=True, samesite="Lax"
-    )
-    return response
 
 
 def _signed(context: Context, path: str | None, token: str | None, *, forget: bool) -> web.Response:
@@ -489,13 +471,13 @@ def _signed(context: Context, path: str | None, token: str | None, *, forget: bo
     response = (
         _see_other(context, path)
         if path
-        else web.Response(status=HTTPStatus.NO_CONTENT, headers=_headers(context, "data"))
+        else web.Response(status=HTTPStatus.NO_CONTENT, headers=guard.headers_for("data", context.addresses))
     )
     if forget:  # https://www.w3.org/TR/clear-site-data/
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     age = SESSION_DAYS * 86_400 if token else 0
     response.set_cookie(
-        context.cookie,
+        COOKIE,
         token or "",
         max_age=age,
         path="/",
@@ -515,15 +497,6 @@ def _refusal(error: Exception) -> Refused:
         return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy with itself. Try again soon.", 5.0)
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
     return Refused(status, str(error))
-
-
-def _problem(
-    context: Context, route: Route, request: web.Request, person: Person | None, refused: Refused
-) -> web.Response:
-    """Return a refusal; a stranger who opens a page is led to where people sign in, and then to that page."""
-    if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
-        return _see_other(context, way_in(request.raw_path))
-    return refusal(context, request, refused, person)
 
 
 def refusal(
@@ -550,5 +523,5 @@ def refusal(
         text=json.dumps(shape, ensure_ascii=False),
         status=refused.status,
         content_type="application/problem+json",
-        headers=_headers(context, "data") | wait,
+        headers=guard.headers_for("data", context.addresses) | wait,
     )

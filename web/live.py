@@ -136,7 +136,10 @@ class Hub:
                 text = NOTHING
             if text is not None and not tab.socket.closed:
                 tab.told = now
-                await self._send(tab, text)
+                try:
+                    await tab.socket.send_str(text)
+                except (ConnectionError, RuntimeError):  # it has just left
+                    self._tabs.discard(tab)
 
     def _news(self, tab: _Tab) -> tuple[int, str | None]:
         """Return the point that a person's news end at, and the news as JSON if there are any."""
@@ -160,12 +163,6 @@ class Hub:
             self._tabs.discard(tab)
             transport.abort()  # a goodbye would wait as well
         return True
-
-    async def _send(self, tab: _Tab, text: str) -> None:
-        try:
-            await tab.socket.send_str(text)
-        except (ConnectionError, RuntimeError):  # it has just left
-            self._tabs.discard(tab)
 
     async def _check(self, tab: _Tab) -> None:
         if await self._find(tab.token) is None:

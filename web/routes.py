@@ -259,9 +259,8 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
 
 def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
     one, ask, change = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE
-    with_file = project_pages.ProjectForms(pages)
     return (
-        Route("POST", f"{one}/import", with_file.import_labels, Body.FILES, ask, limit=PACKED),
+        Route("POST", f"{one}/import", pages.import_labels, Body.FILES, ask, limit=PACKED),
         Route("POST", f"{one}/change", project_pages.change_pictures, Body.FORM, change),
         Route("POST", f"{one}/use", project_pages.use_version, Body.FORM, change),
         Route("POST", f"{one}/threshold", project_pages.keep_threshold, Body.FORM, change),
@@ -334,7 +333,10 @@ def describe_routes(routes: Collection[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": (route.handler.__doc__ or "").strip().partition("\n")[0],
-        "parameters": [*_of_path(route), *_of_query(route)],
+        "parameters": [
+            *_of_path(route),
+            *({"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query),
+        ],
         "responses": _answers(route),
     }
     if not route.everybody:
@@ -354,10 +356,6 @@ def _of_path(route: Route) -> list[dict[str, Any]]:
         }
         for name, pattern in PART.findall(route.path)
     ]
-
-
-def _of_query(route: Route) -> list[dict[str, Any]]:
-    return [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
 
 
 def _content(route: Route) -> dict[str, Any]:

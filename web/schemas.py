@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import UserError
-from core.limits import MAX_LABEL
 from core.requests.chat import FORMS, Form
 from storage.collections import Named as CollectionsNamed
 from studio.editor.document import MOST_STROKES
@@ -22,6 +21,8 @@ from web.call import Call, Gone
 
 MOST_NAMED = 500  # pictures of a project that a call names
 MOST_POINTS = 20
+MOST_CHOSEN = 2000  # pictures that a call can name
+_NAMES = f"1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2"
 _SHA256 = r"^[0-9a-f]{64}$(?!\n)"
 Word = Annotated[str, Meta(max_length=80)]
 Ids = Annotated[
@@ -132,7 +133,7 @@ class Changes(Struct, frozen=True):
 class Named(Struct, frozen=True):
     """Pictures by their jobs and numbers, such as "abcd2345efgh/2"."""
 
-    pictures: list[str]
+    pictures: Annotated[list[str], Meta(extra={"takes": _NAMES})]
 
 
 class NewFolder(Struct, frozen=True):
@@ -205,7 +206,7 @@ class Select(Struct, frozen=True):
     source: dict[str, Any]
     points: Points = []
     box: Around | None = None
-    words: Annotated[str, Meta(max_length=MAX_LABEL)] = ""
+    words: str = ""
 
 
 class NewProject(Struct, frozen=True):
@@ -262,7 +263,6 @@ class Judgement(Struct, frozen=True):
 
 MOST_PICTURES = 64  # of one job
 LONGEST_KEY, LONGEST_ADDRESS = 100, 4000
-MOST_CHOSEN = 2000  # pictures that a call can name
 _CHOSEN = re.compile(r"([a-z2-9]{12})/([1-9][0-9]?)")
 _WHOLE = re.compile("[0-9]{1,19}")
 _PAGE = re.compile(r"/(?!in\b|api/|files/|previews/|static/)(?:[!-.0-\[\]-~][!-\[\]-~]*)?")  # never // or \\
@@ -276,23 +276,21 @@ def read_body(call: Call, kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        if missing := re.fullmatch(r"Object missing required field `(\w+)`", str(error)):
-            raise UserError(f"`{missing[1]}` is missing.") from error
-        named = re.search(r"`\$\.(\w+)", str(error))
-        found = inspect.type_info(kind)
+        named, found = re.search(r"field `(\w+)`|`\$\.(\w+)", str(error)), inspect.type_info(kind)
         assert named is not None and isinstance(found, inspect.StructType)
-        takes = next(_takes(field.type) for field in found.fields if field.name == named[1])
-        raise UserError(f"`{named[1]}` takes {takes}.") from error
+        missing, wrong = named.groups()
+        takes = next(field.type for field in found.fields if field.name == (missing or wrong))
+        if missing and not isinstance(takes, inspect.Metadata):
+            raise UserError(f"`{missing}` is missing.") from error
+        raise UserError(f"`{missing or wrong}` takes {_takes(takes)}.") from error
 
 
 def _takes(kind: inspect.Type) -> str:
     match kind:
         case inspect.Metadata(extra={"takes": takes}):
             return str(takes)
-        case inspect.Metadata(type=inner) | inspect.UnionType(types=(inner, inspect.NoneType())):
+        case inspect.UnionType(types=(inner, inspect.NoneType())):
             return _takes(inner)
-        case inspect.StrType(max_length=int(most)):
-            return f"a text of up to {most} characters"
         case inspect.StrType():
             return "a text"
         case inspect.ListType(item_type=inspect.StrType(), max_length=int(most)):
@@ -321,7 +319,7 @@ def chosen_of(texts: Sequence[str]) -> list[CollectionsNamed]:
     UserError."""
     found = [_CHOSEN.fullmatch(text) for text in texts[: MOST_CHOSEN + 1]]
     if not 0 < len(found) <= MOST_CHOSEN or not all(found):
-        raise UserError(f"`pictures` takes 1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2.")
+        raise UserError(f"`pictures` takes {_NAMES}.")
     return [(match[1], int(match[2]) - 1) for match in found if match]
 
 

@@ -205,6 +205,7 @@ def describe_job(
     the actions of ``studio.requests.actions.RIGHTS`` that the reader is allowed. films, edits: whether they
     are made here."""
     row, result = seen.job, seen.result
+    drawing = row.request if isinstance(row.request, GenerateRequest) else None
     progress = view.progress if view else None
     own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project
     shown = list(result.pictures) if result and not own else []
@@ -234,7 +235,11 @@ def describe_job(
         "preview": _preview(row.id, progress),
         "box": _box(progress) or (result.parameters.get("box") if result else None),
         "loading": None,
-        **_coming(row),
+        "count": drawing.num_images
+        if drawing
+        else 0,  # to come, with their sides where the request names them
+        "width": drawing.width if drawing else None,
+        "height": drawing.height if drawing else None,
         "pictures": [
             describe_picture(row, one, how, seen.kept, clips.get(one.index))
             for one, how in zip(shown, seen.visible, strict=False)
@@ -245,7 +250,7 @@ def describe_job(
         "project": f"/projects/{row.request.project}" if isinstance(row.request, ProjectRequest) else None,
         "text": text_of_lines(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
-        "notes": _notes(result.parameters) if result else [],
+        "notes": notes_of(result.parameters) if result else [],
         "actions": actions_of_job(row, {*may} - {"again"} if own else may),
         "picture_actions": actions_of(row, shown[0], may, films=films, edits=edits)
         if shown
@@ -253,19 +258,11 @@ def describe_job(
     }
 
 
-def _notes(parameters: Mapping[str, Any]) -> list[str]:
+def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
     knows = parameters.get("knows")
     reader = [f"By {parameters.get('model')}, which knows {knows}."] if knows else []
     return [*reader, *parameters.get("notes", ())]
-
-
-def _coming(row: Job) -> dict[str, int | None]:
-    """Return how many pictures a job makes, and their sides where its request names them."""
-    request = row.request
-    if not isinstance(request, GenerateRequest):
-        return {"count": 0, "width": None, "height": None}
-    return {"count": request.num_images, "width": request.width, "height": request.height}
 
 
 def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:

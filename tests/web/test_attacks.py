@@ -9,12 +9,10 @@ import pytest
 from aiohttp import web
 from msgspec.structs import fields
 
-from storage.schema import metadata
 from tests.studio.conftest import png
-from tests.web.conftest import COOKIE, OTHER, open_site
+from tests.web.conftest import COOKIE, open_site
 from tests.web.test_guard import address_of
-from tests.web.test_live import connect
-from web import app, live
+from web import app
 from web.call import Body
 from web.schemas import NewTalk, Press
 
@@ -128,16 +126,6 @@ def _is_ended(connection: socket.socket) -> bool:
             return connection.recv(1) == b""
         except OSError:
             return True
-
-
-async def test_a_session_that_ended_elsewhere_closes_its_sockets_too(site, monkeypatch) -> None:
-    monkeypatch.setattr(live, "CHECK_EVERY", 0.0)
-    browser = await site.person(OTHER)
-    tab = await connect(site, browser)
-    sessions = metadata.tables["sessions"]
-    await site.opened.services.database.write(lambda c: c.execute(sessions.delete()))
-    closed = await tab.receive(timeout=3)
-    assert closed.data == 4401
 
 
 async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:

@@ -53,15 +53,15 @@ async def test_a_browser_that_reads_nothing_delays_no_other_and_is_let_go(site, 
 
 async def test_a_turn_that_fails_is_followed_by_another(site, monkeypatch, caplog) -> None:
     calls = []
-    news = Hub._news
+    news = site.opened.studio.news
 
-    def failing(hub: Hub, tab):
-        calls.append(tab)
+    def failing(actor, since):
+        calls.append(actor)
         if len(calls) == 1:
             raise RuntimeError("a row of another version")
-        return news(hub, tab)
+        return news(actor, since)
 
-    monkeypatch.setattr(Hub, "_news", failing)
+    monkeypatch.setattr(site.opened.studio, "news", failing)
     headers = {"Origin": site.web.url, "Cookie": f"{COOKIE}={site.you.cookie}"}
     async with site.http.ws_connect(site.web.url + "/api/live", headers=headers) as reading:
         await asyncio.sleep(0.3)

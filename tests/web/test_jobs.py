@@ -146,11 +146,11 @@ async def test_a_cut_out_lies_on_a_pattern_and_a_reading_says_who_read(site) -> 
     for made, clear in ((cut, True), (job, False)):
         page = (await site.you.get(f"/pictures/{made['id']}/1")).body.decode()
         assert ('class="stage clear"' in page) == clear
-    assert views._notes({"model": "vit", "knows": "drawings", "notes": ["Hm."]}) == [
+    assert views.notes_of({"model": "vit", "knows": "drawings", "notes": ["Hm."]}) == [
         "By vit, which knows drawings.",
         "Hm.",
     ]
-    assert views._notes({"model": "vit"}) == []
+    assert views.notes_of({"model": "vit"}) == []
 
 
 async def test_a_job_says_how_many_pictures_are_to_come(site) -> None:

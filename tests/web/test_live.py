@@ -9,7 +9,6 @@ import pytest
 from storage.schema import metadata
 from tests.web.conftest import COOKIE, OTHER, YOU
 from web import live
-from web.live import Hub
 
 
 async def connect(site, browser, origin=None, since=""):
@@ -107,16 +106,9 @@ async def test_where_all_places_are_taken_who_has_most_tabs_gives_one_up(site, m
 
 
 async def test_an_ended_session_hears_nothing_after_a_minute(site, monkeypatch) -> None:
-    turn = Hub._turn
-
-    async def a_minute_later(hub: Hub) -> None:
-        for tab in hub._tabs:
-            tab.checked -= 61.0
-        await turn(hub)
-
-    other = await site.person(OTHER)
-    socket = await connect(site, other)
-    monkeypatch.setattr(Hub, "_turn", a_minute_later)
+    assert live.CHECK_EVERY == 60.0
+    socket = await connect(site, await site.person(OTHER))
+    monkeypatch.setattr(live, "CHECK_EVERY", 0.0)
     await site.opened.services.database.write(lambda c: c.execute(metadata.tables["sessions"].delete()))
     assert (await socket.receive(timeout=2)).data == 4401
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import NotAllowedError, UserError
 from web import schemas
-from web.auth import DiscordPage, SignInFailed, Visitors, label_of
+from web.auth import DiscordPage, SignInFailed, Visitors, browser_label
 from web.call import Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
 from web.handlers.pages import Pages
 from web.schemas import page_of, read_body
@@ -58,7 +58,7 @@ class SignIn:
             raise Refused(HTTPStatus.NOT_FOUND, OFF)
         try:
             who = await self._discord.finish(call.query, call.attempt)
-            label = label_of(call.headers.get("User-Agent", ""))
+            label = browser_label(call.headers.get("User-Agent", ""))
             own, members = call.studio.own, self._members_only
             token = await own.web_session(who.actor, label, members_only=members)
             return SignedIn(token, who.page, another=await self._replaces(call, who.actor.user_id))
@@ -81,7 +81,7 @@ class SignIn:
 
     async def begin(self, call: Call) -> Answer:
         """Spend a link and begin a session; in the sandbox, its people can become each other without one."""
-        label = label_of(call.headers.get("User-Agent", ""))
+        label = browser_label(call.headers.get("User-Agent", ""))
         given = read_body(call, schemas.SignIn)
         if given.token is not None:
             token = await self._visitors.sign_in(given.token, given.who, label)
@@ -102,8 +102,10 @@ class SignIn:
 
     async def end_other(self, call: Call) -> Answer:
         """End any session of the person's."""
-        await self._end(call.actor.user_id, call.path["session"])
-        return SignedOut() if _is_own(call) else Json(None, HTTPStatus.NO_CONTENT)
+        assert call.person is not None
+        session = call.path["session"]
+        await self._end(call.actor.user_id, session)
+        return SignedOut() if session == call.person.session else Json(None, HTTPStatus.NO_CONTENT)
 
     async def _replaces(self, call: Call, user_id: int) -> bool:
         """Return whether somebody else was signed in by this browser until now; their session ends, with
@@ -116,12 +118,6 @@ class SignIn:
     async def _end(self, user_id: int, session: str) -> None:
         await self._visitors.sessions.end(user_id, session)
         self._ended(user_id, session)
-
-
-def _is_own(call: Call) -> bool:
-    """Return whether a call ends the session that it comes by."""
-    assert call.person is not None
-    return call.path["session"] == call.person.session
 
 
 class PrivacyHandlers:

@@ -151,16 +151,27 @@ def _question(job: Job) -> str:
 async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> dict[str, Any]:
     job, answer = turn.job, turn.answer
     film = await call.studio.talking.film(job)
+    drawn = await call.studio.gallery.drawing(call.actor, job.id) if answer else None
+    asked = job.request if isinstance(job.request, AskRequest) else None
+    frames = {sha256 for _, sha256 in asked.frames} if asked else set()
+    stills = [sha256 for sha256 in job.request.pictures if sha256 not in frames]
     return {
         "id": job.id,
         "question": _question(job),
-        "pictures": [await thumb_of(call, job, sha256) for sha256 in _stills(job)],
+        "pictures": [await thumb_of(call, job, sha256) for sha256 in stills],
         "frames": _frames(job, answer.text if answer else ""),
-        "said": _said(answer.text, film) if answer and film else [],
-        "form": job.request.form if isinstance(job.request, AskRequest) else "free",
+        "said": [  # a time that it names leads to the frame of the film
+            {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
+            for text, n in pieces_by_frame(answer.text, _times(film))
+        ]
+        if answer and film
+        else [],
+        "form": asked.form if asked else "free",
         "table": _table(answer.table) if answer and answer.table else None,
         "boxes": [box.label for box in answer.boxes] if answer else [],
-        "drawing": await _drawing(call, job) if answer else None,
+        "drawing": views.describe_picture(job, *drawn)
+        if drawn and drawn[1] is not Visibility.BLOCK
+        else None,
         "answer": answer.text if answer else (view.progress.text if view and view.progress else ""),
         "ended": answer.ended if answer else None,
         "over": job.status.over,
@@ -175,12 +186,6 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
     }
 
 
-def _stills(job: Job) -> list[str]:
-    """Return the pictures of a question that are no frames."""
-    frames = {sha256 for _, sha256 in job.request.frames} if isinstance(job.request, AskRequest) else set()
-    return [sha256 for sha256 in job.request.pictures if sha256 not in frames]
-
-
 def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
     """Return the frames of a question's film, and which of them its answer names."""
     times = _times(job)
@@ -188,14 +193,6 @@ def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
     return [
         {"src": f"/files/{job.id}/frames/{n + 1}.webp", "label": label, "named": n in named}
         for n, label in enumerate(frame_labels(times))
-    ]
-
-
-def _said(answer: str, film: Job) -> list[dict[str, str | None]]:
-    """Return an answer in pieces: a time that it names leads to the frame of ``film``."""
-    return [
-        {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
-        for text, n in pieces_by_frame(answer, _times(film))
     ]
 
 
@@ -212,14 +209,6 @@ def _table(table: Table) -> dict[str, Any]:
         "rows": rows,
         "numbers": texts.numbers(table),
     }
-
-
-async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
-    """Return what was drawn of an answer, None where there is nothing, or it may not be seen."""
-    found = await call.studio.gallery.drawing(call.actor, job.id)
-    if found is None or found[1] is Visibility.BLOCK:
-        return None
-    return views.describe_picture(job, *found)
 
 
 async def thumb_of(call: Call, job: Job, sha256: str) -> str | None:

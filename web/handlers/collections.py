@@ -32,15 +32,18 @@ class FolderHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of the person's folders."""
-        found = await call.studio.organise.folders.all(call.actor)
-        folders = [{**_shape(folder), "covers": await _covers(call, folder)} for folder in found]
+        folders = []
+        for folder in await call.studio.organise.folders.all(call.actor):
+            newest = await gallery.find_pictures(call, COVERS, folder=folder.id)
+            covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
+            folders.append({**_shape(folder), "covers": covers})
         months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
         values = {"folders": folders, "kinds": list(PICTURE_KINDS), "months": months}
         return self._pages.page(call, "organise/folders", values)
 
     async def one(self, call: Call) -> Answer:
         """A page of one folder's pictures."""
-        folder = await _own(call)
+        folder = _there(await call.studio.organise.folders.one(call.actor, call.path["folder"]))
         page = await gallery.find_pictures(call, folder=folder.id)
         here = f"/folders/{folder.id}"
         values = {
@@ -94,11 +97,6 @@ class FolderHandlers:
         return Json({"count": _there(count)})
 
 
-async def _own(call: Call) -> Folder:
-    """Return the folder that an address names. Raises Refused when the person has no such one."""
-    return _there(await call.studio.organise.folders.one(call.actor, call.path["folder"]))
-
-
 def _there(found: Any) -> Any:
     """Return what was found. Raises Refused for a folder that the person hasn't got."""
     if found is None or found is False:
@@ -135,12 +133,6 @@ def _looks_for(filters: Mapping[str, str]) -> str:
     words = f"“{filters['q']}”" if "q" in filters else ""
     kept = "favourites" if filters.get("favourite") == "1" else ""
     return ", ".join(part for part in (words, filters.get("kind"), kept, filters.get("month")) if part)
-
-
-async def _covers(call: Call, folder: Folder) -> list[str]:
-    """Return the addresses of small copies of a folder's newest pictures."""
-    page = await gallery.find_pictures(call, COVERS, folder=folder.id)
-    return [tile["small"] for tile in page.pictures if tile["visibility"] != "block"]
 
 
 class TrashHandlers:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, UserError
+from core.limits import MAX_LABEL
 from storage.documents import Kept
 from studio.editor.document import read_document, read_source
 from studio.editor.editor import MOST_DOCUMENTS, EditedElsewhere, Wanted
@@ -116,6 +117,8 @@ async def select_pixels(call: Call) -> Answer:
     box = given.box
     if box is not None and not (box[0] < box[2] and box[1] < box[3]):
         raise UserError("`box` takes [left, top, right, bottom].")
+    if len(given.words) > MAX_LABEL:
+        raise UserError(f"`words` has {len(given.words)} characters; up to {MAX_LABEL} fit.")
     wanted = Wanted(tuple(given.points), box, given.words)
     found = await call.studio.editor.select(call.actor, read_source(given.source), wanted)
     shape: dict[str, Any] = {"points": found.points, "words": found.words}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -43,7 +43,9 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     if kind is not None:
         fields["kind"] = kind
     if month is not None:
-        fields["since"], fields["until"] = _span(month, zone)
+        if _MONTH.fullmatch(month) is None:
+            raise UserError("`month` takes a month such as 2026-11.")
+        fields["since"], fields["until"] = search.days_of("month", month, zone)
     if address.get("favourite") == "1":
         fields["favourite"] = True
     if address.get("trash") == "1":
@@ -54,12 +56,6 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
         if value := address.get(name, "").strip():
             asked = search.FILTERS[name](asked, value)
     return asked
-
-
-def _span(month: str, zone: tzinfo) -> tuple[datetime, datetime]:
-    if _MONTH.fullmatch(month) is None:
-        raise UserError("`month` takes a month such as 2026-11.")
-    return search.days_of("month", month, zone)
 
 
 def cursor_of(text: str | None) -> Cursor | None:
@@ -151,18 +147,14 @@ async def list_months(call: Call) -> Answer:
 
 async def keep_favourite(call: Call) -> Answer:
     """Make a picture a favourite of the person's."""
-    await call.studio.own.keep(call.actor, call.path["job"], _index(call))
+    await call.studio.own.keep(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def drop_favourite(call: Call) -> Answer:
     """Make a picture no favourite any more."""
-    await call.studio.own.let_go(call.actor, call.path["job"], _index(call))
+    await call.studio.own.let_go(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-def _index(call: Call) -> int:
-    return number_of(call.path["n"]) - 1
 
 
 def page_address(query: Mapping[str, str], page: str = "/pictures", **changes: str | None) -> str:
@@ -203,19 +195,13 @@ async def explore_values(call: Call) -> dict[str, Any]:
 async def _find(call: Call, limit: int) -> Page:
     wanted = query_of({name: call.query.get(name, "") for name in ("q", "kind")}, call.zone).filter
     before = cursor_of(call.query.get("before"))
-    server = _server(call.query.get("server", ""))
+    named = call.query.get("server", "")
+    server = whole_number(named) if named else None
+    if named and server is None:
+        raise UserError("`server` takes a server's id.")
     return await call.studio.explore.pictures(
         call.actor, wanted, server_id=server, before=before, limit=limit
     )
-
-
-def _server(text: str) -> int | None:
-    """Return the id of a server, None for all. Raises UserError for what can't be one."""
-    if not text:
-        return None
-    if (found := whole_number(text)) is None:
-        raise UserError("`server` takes a server's id.")
-    return found
 
 
 def _address(chosen: dict[str, str], **changes: str) -> str:

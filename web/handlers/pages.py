@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -57,30 +56,21 @@ HIDDEN = (
 )  # of a result's parameters; shown in another way, or to nobody: an address inside the host's network
 
 
-@dataclass(frozen=True)
-class Tab:
-    """A page that every page leads to."""
-
-    href: str
-    label: str
-    key: str
-
-
-TABS = (
-    Tab("/", "Create", "c"),
-    Tab("/pictures", "Pictures", "p"),
-    Tab("/explore", "Explore", "e"),
-    Tab("/ask", "Ask", "a"),
-    Tab("/examples", "Examples", ""),
-    Tab("/projects", "Own models", "m"),
-    Tab("/folders", "Folders", "f"),
-    Tab("/documents", "Documents", "d"),
-    Tab("/queue", "Queue", "q"),
-    Tab("/trash", "Trash", "t"),
-    Tab("/shares", "Shares", ""),
-    Tab("/settings", "Settings", "s"),
-    Tab("/sessions", "Sessions", ""),
-    Tab("/keys", "Shortcuts", "?"),
+TABS = (  # pages that every page leads to: address, name, key
+    ("/", "Create", "c"),
+    ("/pictures", "Pictures", "p"),
+    ("/explore", "Explore", "e"),
+    ("/ask", "Ask", "a"),
+    ("/examples", "Examples", ""),
+    ("/projects", "Own models", "m"),
+    ("/folders", "Folders", "f"),
+    ("/documents", "Documents", "d"),
+    ("/queue", "Queue", "q"),
+    ("/trash", "Trash", "t"),
+    ("/shares", "Shares", ""),
+    ("/settings", "Settings", "s"),
+    ("/sessions", "Sessions", ""),
+    ("/keys", "Shortcuts", "?"),
 )
 
 
@@ -98,7 +88,7 @@ class Pages:
         policy: str = "",
     ) -> None:
         self._policy = policy
-        self._tabs = [tab for tab in TABS if asks or tab.href != "/ask"]
+        self._tabs = [tab for tab in TABS if asks or tab[0] != "/ask"]
         self._visitors, self._settings, self._elsewhere = visitors, settings, elsewhere
 
     async def create(self, call: Call) -> Answer:
@@ -233,22 +223,22 @@ class Pages:
                 "guest": person.name == "guest" and bool(others),
             },
             "nav": [
-                {"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in self._tabs
+                {"href": href, "label": label, "key": key, "current": _of(name, href)}
+                for href, label, key in self._tabs
             ],
             "policy": self._policy,
             "other": {"name": others[0], "discord": address} if others and address else None,
         }
 
 
-def _of(name: str, tab: Tab) -> bool:
+def _of(name: str, href: str) -> bool:
     """Return whether a page belongs to a tab."""
     page = name.rpartition("/")[2]
     own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
-    own["privacy"] = "/settings"
-    own["example-set"] = "/examples"
+    own |= {"privacy": "/settings", "example-set": "/examples"}
     if name.startswith("projects/"):
-        return tab.href == "/projects"
-    return own.get(page, f"/{page}") == tab.href
+        return href == "/projects"
+    return own.get(page, f"/{page}") == href
 
 
 async def _words(call: Call) -> str:

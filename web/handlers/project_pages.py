@@ -115,9 +115,9 @@ class ProjectPages:
 
     async def settings(self, call: Call) -> Answer:
         """A page of a project's labels, name, rights, and of what is taken elsewhere."""
-        return await self.set_up(call, await project_views.find_card(call))
+        return await self._set_up(call, await project_views.find_card(call))
 
-    async def set_up(self, call: Call, card: Card, said: str = "") -> Html:
+    async def _set_up(self, call: Call, card: Card, said: str = "") -> Html:
         """Return the page of a project's settings. said: what a label file did."""
         manages, shared = "manage" in card.may, card.project.guild_id is not None
         names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
@@ -134,6 +134,15 @@ class ProjectPages:
         }
         return self._page(call, "settings", card, values)
 
+    async def import_labels(self, call: Call) -> Answer:
+        """Take labels that another program wrote, and show what became of them."""
+        card = await project_views.find_card(call)
+        if len(call.files) != 1:
+            raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
+        done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
+        said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
+        return await self._set_up(call, await project_views.find_card(call), said)
+
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
         shape = project_views.describe_card(card)
         own = {"report": "/report", "label": "/label", "try": "/try", "settings": "/settings"}.get(name, "")
@@ -148,22 +157,6 @@ class ProjectPages:
 
 def _address(call: Call, end: str = "") -> SeeOther:
     return SeeOther(f"/projects/{call.path['project']}{end}")
-
-
-class ProjectForms:
-    """Handlers of a form with a file, which answers with the page that it stands on."""
-
-    def __init__(self, pages: ProjectPages) -> None:
-        self._pages = pages
-
-    async def import_labels(self, call: Call) -> Answer:
-        """Take labels that another program wrote, and show what became of them."""
-        card = await project_views.find_card(call)
-        if len(call.files) != 1:
-            raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
-        done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
-        said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
-        return await self._pages.set_up(call, await project_views.find_card(call), said)
 
 
 async def change_pictures(call: Call) -> Answer:

@@ -12,7 +12,6 @@ from core.errors import UserError
 from core.job import Job
 from core.prompt.values import lora_name
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
-from jobs.queue import Submitted
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Judged, Version
@@ -104,8 +103,7 @@ def _sum(done: Sequence[Brought]) -> Brought:
 
 async def submit_job(call: Call, new: NewJob, key: str | None = None) -> Job:
     """Queue a job of a project; with a ``key`` once."""
-    submitted: Submitted = await call.studio.submit(call.actor, new, once=key)
-    return submitted.job
+    return (await call.studio.submit(call.actor, new, once=key)).job
 
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +72,10 @@ class SettingsForm:
 
     async def change(self, call: Call) -> Answer:
         """Change the settings that are named, and return all of them."""
-        changes = self._changes(call.body if isinstance(call.body, Mapping) else {})
+        unknown = [name for name in call.body if name not in self._fields]
+        if unknown:
+            raise UserError(f"There is no setting `{unknown[0][:40]}`; there are {', '.join(self._fields)}.")
+        changes = {name: _read(self._fields[name], value) for name, value in call.body.items()}
         now = await call.studio.own.change(call.actor, **changes)
         return Json({"fields": self.values(now)})
 
@@ -90,12 +92,6 @@ class SettingsForm:
             }
             for field in self._fields.values()
         ]
-
-    def _changes(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        unknown = [name for name in body if name not in self._fields]
-        if unknown:
-            raise UserError(f"There is no setting `{unknown[0][:40]}`; there are {', '.join(self._fields)}.")
-        return {name: _read(self._fields[name], value) for name, value in body.items()}
 
 
 def _shown(value: Any, field: Field) -> Any:
