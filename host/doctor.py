@@ -48,7 +48,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from asyncio.run(doctor_services.check_database(settings, disk))
     yield from doctor_services.check_files(settings)
     yield from doctor_services.check_sweep(settings)
-    yield from doctor_services.check_bus(settings)
+    yield from asyncio.run(doctor_services.check_bus(settings))
     found = describe_models.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)

@@ -1,12 +1,5 @@
-"""Checks of what is installed: Python, packages, what films and the host's certificate need.
-
-What ``atelier doctor`` says of the database, its backups and the pictures that its rows name. It changes
-none of them.
-
-What ``doctor`` says of the bus: whether it answers, what it takes, whether it refuses what it must.
-
-What a host does about where files lie: ``atelier move-files``, and what ``doctor`` says of them and of
-what was deleted by itself."""
+"""What ``atelier doctor`` says of what is installed, of the database, its backups and the files that its rows
+name, of the bus and of what was deleted by itself, none of which it changes; and ``atelier move-files``."""
 
 from __future__ import annotations
 
@@ -315,12 +308,10 @@ WRITE_CONFIG = (
 )
 
 
-def check_bus(settings: Settings) -> list[Check]:
+async def check_bus(settings: Settings) -> list[Check]:
     """Say whether the bus can be used; nothing without one."""
-    return asyncio.run(_check_bus(settings)) if settings.bus_url else []
-
-
-async def _check_bus(settings: Settings) -> list[Check]:
+    if not settings.bus_url:
+        return []
     try:
         from jobs.cluster.nats import connected
 
@@ -328,7 +319,8 @@ async def _check_bus(settings: Settings) -> list[Check]:
             where = ", ".join(settings.bus_url)
             if not await bus.until_up(PATIENCE):
                 fix = "look at BUS_URL, BUS_CREDS and BUS_CA, and whether nats-server runs there"
-                return [Check("Bus", False, f"{where} can't be reached{_why(bus.last_trouble)}", fix)]
+                why = f" ({bus.last_trouble})" if bus.last_trouble else ""
+                return [Check("Bus", False, f"{where} can't be reached{why}", fix)]
             found = [Check("Bus", True, f"{where} answers, as {bus.me}")]
             if bus.most < 8 * 2**20:
                 text = f"the server takes messages of up to {bus.most / 2**20:.0f} MB"
@@ -341,10 +333,6 @@ async def _check_bus(settings: Settings) -> list[Check]:
         return [Check("Bus", False, "isn't installed", "make setup EXTRAS=scale")]
     except BusError as error:
         return [Check("Bus", False, str(error), "correct the settings of the bus")]
-
-
-def _why(trouble: str) -> str:
-    return f" ({trouble})" if trouble else ""
 
 
 def _in_the_clear(servers: tuple[str, ...]) -> bool:

@@ -287,6 +287,7 @@ class BusExecutor:
     # What hosts say
 
     def hear_beat(self, beat: Beat, subject: str) -> None:
+        """Take in what a machine says of itself. subject: names it."""
         name = subject.partition(".")[2]
         before = self.registry.devices_of(name)
         process = self.hosts.hear(name, beat, monotonic())
