@@ -1,8 +1,6 @@
-"""What happens to live jobs, for any number of watchers: each sees the newest state, never a backlog.
-
-``Watch`` follows one job; ``Feeds.news`` tells what is new about all jobs of a person at a glance.
-
-A job that is on a device, and what is asked before it gets there."""
+"""Live jobs: what is known of one that is on a device, what is asked before it gets there, and what happens
+to it, for any number of watchers. Each sees the newest state, never a backlog: ``Watch`` follows one job,
+``Feeds.news`` tells what is new about all jobs of a person at a glance."""
 
 from __future__ import annotations
 

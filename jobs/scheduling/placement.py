@@ -91,7 +91,7 @@ class Placement:
                 job = self._waitlist.next(room.people, None, now, takes=_both(wanted, fits))
                 if job is not None:
                     return name, job
-        takes = _both(_others(own), fits)
+        takes = _both(lambda job: job.model not in own, fits)
         return self._choose({n: r for n, r in rooms.items() if not r.only}, running, now, takes)
 
     def _choose(
@@ -178,10 +178,6 @@ def _has_room(free: Mapping[str, int], now: float) -> Takes:
 
 def _those_of(role: str) -> Takes:
     return lambda job: job.model == role
-
-
-def _others(roles: frozenset[str]) -> Takes | None:
-    return (lambda job: job.model not in roles) if roles else None
 
 
 def _both(first: Takes | None, second: Takes | None) -> Takes | None:
