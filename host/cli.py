@@ -132,8 +132,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
     commands.add_parser("backup", help="copy the database to BACKUP_DIR now, also while the bot runs")
     restore = commands.add_parser(
-        "restore",
-        help="put a backup in the place of a damaged database; the bot must be stopped",
+        "restore", help="put a backup in the place of a damaged database; the bot must be stopped"
     )
     restore.add_argument(
         "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest that is sound"
@@ -151,8 +150,7 @@ def parser() -> argparse.ArgumentParser:
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
     move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
     files = commands.add_parser(
-        "move-files",
-        help="copy all pictures and films to another store, checked by their hashes",
+        "move-files", help="copy all pictures and films to another store, checked by their hashes"
     )
     files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
@@ -160,8 +158,7 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
     worker = commands.add_parser(
-        "worker",
-        help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL",
+        "worker", help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL"
     )
     worker.add_argument(
         "--attached",

@@ -64,18 +64,10 @@ def check_python() -> Check:
     """Return whether this Python works with everything."""
     text = ".".join(map(str, sys.version_info[:3]))
     if (3, 14) <= sys.version_info[:3] < (3, 14, 5):  # https://docs.python.org/3.15/whatsnew/3.15.html#gc
-        return Check(
-            "Python",
-            None,
-            f"{text}, whose garbage collector lets memory grow",
-            "take 3.14.5 or newer, which has the collector of 3.13 again",
-        )
-    return Check(
-        "Python",
-        sys.version_info >= (3, 11),
-        text,
-        "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say",
-    )
+        fix = "take 3.14.5 or newer, which has the collector of 3.13 again"
+        return Check("Python", None, f"{text}, whose garbage collector lets memory grow", fix)
+    fix = "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say"
+    return Check("Python", sys.version_info >= (3, 11), text, fix)
 
 
 def check_packages() -> Check:
@@ -89,12 +81,8 @@ def check_packages() -> Check:
             continue
         if _numbers(found) < _numbers(floor):
             wrong.append(f"{name} {found} is older than {floor}")
-    return Check(
-        "Packages",
-        not wrong,
-        "; ".join(wrong) or "all there",
-        "run `make setup`, or delete .venv and run it again",
-    )
+    fix = "run `make setup`, or delete .venv and run it again"
+    return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
 
 
 def check_films(encoder: str, version: str, today: date) -> Check:
@@ -229,11 +217,8 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
         told = f"schema {now} is from before release 0.1.0; this Atelier knows schemas from {oldest()} on"
         lines.append(Check("Database", False, told, fix))
     elif now != newest():
-        fix = (
-            "back it up, then run `atelier migrate`"
-            if server
-            else "the next start brings it up, after a backup"
-        )
+        fix = "the next start brings it up, after a backup"
+        fix = "back it up, then run `atelier migrate`" if server else fix
         lines.append(Check("Database", None, f"schema {now}; this Atelier's is {newest()}", fix))
     return lines
 
@@ -377,13 +362,10 @@ async def _machines(bus: Bus) -> list[Check]:
         heard[name] = beat, time.time()
         processes[name].add(beat.instance)
 
-    await bus.listen(
-        "beat.*",
-        Beat,
-        hear,
-        most=BEAT_MOST,
-        unread=lambda error, subject: unread.add(subject.partition(".")[2]),
-    )
+    def fail(error: Exception, subject: str) -> None:
+        unread.add(subject.partition(".")[2])
+
+    await bus.listen("beat.*", Beat, hear, most=BEAT_MOST, unread=fail)
     await asyncio.sleep(LISTENED)
     if bus.counts.refused > refused:  # this is a worker's account
         return []

@@ -118,13 +118,11 @@ class Metrics:
         yield ends
         yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
         if health.last_step is not None:
-            yield GaugeMetricFamily(
-                "atelier_last_step_age_seconds", "Since the last finished step", value=health.last_step
-            )
+            name, age = "atelier_last_step_age_seconds", health.last_step
+            yield GaugeMetricFamily(name, "Since the last finished step", value=age)
         if self._free is not None:
-            yield GaugeMetricFamily(
-                "atelier_disk_free_bytes", "Free space where pictures are written", value=self._free
-            )
+            name, free = "atelier_disk_free_bytes", self._free
+            yield GaugeMetricFamily(name, "Free space where pictures are written", value=free)
 
     def _remote_workers(self) -> Metric:
         hosts: dict[str, bool] = {}  # whether any of its devices takes jobs
@@ -166,21 +164,16 @@ def of_bus(bus: Bus, lag: float | None, whose: str = "atelier_bus") -> Iterator[
 
 
 def _of_wire(wire: Wire) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "atelier_invalid_requests",
-        "401, 403 and 429 answers in the last 10 minutes",
-        value=wire.invalid_requests,
-    )
-    yield GaugeMetricFamily(
-        "atelier_identifies_left", "Sessions that may be begun without a pause", value=wire.identifies_left
-    )
+    for name, help, value in (
+        ("invalid_requests", "401, 403 and 429 answers in the last 10 minutes", wire.invalid_requests),
+        ("identifies_left", "Sessions that may be begun without a pause", wire.identifies_left),
+        ("gateway_up", "1 while Discord's gateway is connected", int(wire.connected)),
+    ):
+        yield GaugeMetricFamily(f"atelier_{name}", help, value=value)
     shards = GaugeMetricFamily("atelier_shards", "Connections to Discord's gateway", labels=["state"])
     for state, wanted in (("open", True), ("closed", False)):
         shards.add_metric([state], wire.shards.count(wanted))
     yield shards
-    yield GaugeMetricFamily(
-        "atelier_gateway_up", "1 while Discord's gateway is connected", value=int(wire.connected)
-    )
     requests = CounterMetricFamily(
         "atelier_rest_requests", "Answers of Discord's interface", labels=["route", "status"]
     )
@@ -249,13 +242,8 @@ async def serve_metrics(
 
     async def healthz(_: web.Request) -> web.Response:
         health = queue.health()
-        body = {
-            "ok": health.ok,
-            "running": health.running,
-            "waiting": health.waiting,
-            "last_step": health.last_step,
-            "problem": health.problem,
-        }
+        told = ("ok", "running", "waiting", "last_step", "problem")
+        body = {name: getattr(health, name) for name in told}
         return web.json_response(body, status=200 if health.ok else 503)
 
     async def livez(_: web.Request) -> web.Response:

@@ -121,9 +121,8 @@ def rank_of(lane: Lane, waited: float) -> int:
 def lifted_at(rank: int, since: float, now: float) -> float:
     """Return when a job that waits ``since`` and has ``rank`` by now is lifted next."""
     then = since + LIFT_SECONDS * (1 + max(0.0, now - since) // LIFT_SECONDS)
-    return (
-        math.inf if not rank else then if then > now else now + 1.0
-    )  # rounding must not put it into the past
+    # rounding must not put it into the past
+    return math.inf if not rank else then if then > now else now + 1.0
 
 
 # ``groups`` are always sorted by turn, ``front`` by place.

@@ -35,9 +35,8 @@ class Placement:
     def __init__(self, waitlist: Waitlist) -> None:
         self._waitlist = waitlist
         self._loaded: dict[str, str] = {}  # device → model of its latest job
-        self._clearing: tuple[str, str, float] | None = (
-            None  # a job that must be alone, the device that takes nothing else until then, and since when
-        )
+        # a job that must be alone, the device that takes nothing else until then, and since when
+        self._clearing: tuple[str, str, float] | None = None
         self._refused_until = 0.0  # monotonic seconds; by then every job may go anywhere
         self._broken: dict[str, tuple[int, float]] = {}  # machine → jobs refused in a row, no more until
 
