@@ -191,7 +191,7 @@ async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor_services, "PATIENCE", 0.2)
-    assert doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
+    assert await doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
     [found] = await doctor_services.check_bus(
         load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere"))
     )
