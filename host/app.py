@@ -1,10 +1,5 @@
-"""Runs the process: opens the services, then the client on Discord or in the sandbox, and stops in order.
-
-Opens the studio's services and closes them again; no door is needed for it.
-
-Which workers to start: one for each device, configured from the settings.
-
-Where jobs run, as the settings say: workers of this machine, of others over the bus, a chat server."""
+"""Runs the process: opens the services and what runs jobs, as the settings say, then the client on Discord or
+in the sandbox, and stops in order."""
 
 from __future__ import annotations
 
@@ -37,14 +32,13 @@ from core.supervisor import Supervisor
 from host import process
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
-from host.monitoring import DiscordWire, Metrics, note_delivered, opened_tracing, serve_metrics
+from host.monitoring import Metrics, Wire, note_delivered, opened_tracing, serve_metrics
 from host.process import ServiceManager, stop_on_signals
 from jobs.admission import FilmLimits, Limits
 from jobs.executors.base import Both, Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
 from storage.blobs import open_files
-from storage.blobs.base import Files
 from storage.blobs.removal import Removal
 from storage.database import Database, open_database
 from storage.embeddings import VectorFiles
@@ -140,28 +134,21 @@ async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Execu
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
     if bus is not None:
-        executor = Both(executor, await _elsewhere(settings, bus))
+        from jobs.cluster.executor import BusExecutor
+        from jobs.cluster.protocol import models_digest  # here: nothing else needs the bus
+
+        [config] = await worker_configs(replace(settings, devices=("cpu",)))  # as every agent's are
+        models, scratch = await asyncio.to_thread(models_digest, config), settings.data_dir / "cache" / "bus"
+        executor = Both(executor, BusExecutor(bus, scratch, models=models, clip=settings.models["clip"]))
     elif not configs:
         raise AtelierError(NO_DEVICES)
     if settings.vlm_url:
         from host.openai_client import open_chat_server  # here: nothing else needs aiohttp
         from jobs.executors.chat_server import ChatServerExecutor
 
-        remote = ChatServerExecutor(
-            open_chat_server(settings), settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes
-        )
-        executor = Both(executor, remote)
+        server, slots, boxes = open_chat_server(settings), settings.vlm_slots, settings.vlm_boxes
+        executor = Both(executor, ChatServerExecutor(server, slots, look=executor.ask, boxes=boxes))
     return executor
-
-
-async def _elsewhere(settings: Settings, bus: Bus) -> Executor:
-    from jobs.cluster.executor import BusExecutor
-    from jobs.cluster.protocol import models_digest  # here: nothing else needs the bus
-
-    [config] = await worker_configs(replace(settings, devices=("cpu",)))  # as every agent's are
-    models = await asyncio.to_thread(models_digest, config)
-    scratch = settings.data_dir / "cache" / "bus"
-    return BusExecutor(bus, scratch, models=models, clip=settings.models["clip"])
 
 
 BACKUP_EVERY = 86_400.0  # seconds
@@ -221,7 +208,17 @@ async def services(
             telling = partial(answer_load, bus, queue)
             await stack.enter_async_context(run_beside("load", telling, database.supervisor))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
-        privacy = _privacy(settings, queue, database, files, copies, Removal(database, files, identity))
+        kept = settings.retention_days, settings.upload_days, settings.backup_days, settings.trash_days
+        privacy = Privacy(
+            queue,
+            database,
+            files,
+            copies,
+            Removal(database, files, identity),
+            Deletions(settings.data_dir / "deletions.json"),
+            Retention(*kept, settings.video_keep_days),
+            checkpoints=settings.data_dir / "cache" / "checkpoints",
+        )
         await privacy.replay()
         await queue.start()
         stack.push_async_callback(queue.stop, settings.grace_seconds)
@@ -296,32 +293,6 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _privacy(
-    settings: Settings,
-    queue: Queue,
-    database: Database,
-    files: Files,
-    copies: VectorFiles,
-    removal: Removal,
-) -> Privacy:
-    return Privacy(
-        queue,
-        database,
-        files,
-        copies,
-        removal,
-        Deletions(settings.data_dir / "deletions.json"),
-        Retention(
-            settings.retention_days,
-            settings.upload_days,
-            settings.backup_days,
-            settings.trash_days,
-            settings.video_keep_days,
-        ),
-        checkpoints=settings.data_dir / "cache" / "checkpoints",
-    )
-
-
 @asynccontextmanager
 async def run_beside(
     name: str, work: Callable[[], Awaitable[None]], supervisor: Supervisor
@@ -366,29 +337,26 @@ async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     async with services(settings, adopt=adopt) as built:
         process.configure_gc()
         keep, queue = built.database.supervisor, built.queue
+
+        async def stop_when_taken() -> None:  # what this process runs can't be written any more
+            await built.database.taken.wait()
+            log.error("another Atelier has taken the database; this one stops")
+            stopping.set()
+
+        async def report_models() -> None:  # before a member finds out
+            for line in await asyncio.to_thread(model_problems, settings):
+                log.error("%s", line)
+
         collecting = run_beside(
             "garbage", partial(process.collect_garbage, lambda: queue.unfinished > 0), keep
         )
-        reporting = run_beside("models", partial(_report_models, settings), keep)
-        losing = run_beside("database", partial(_stop_when_taken, built.database, stopping), keep)
+        reporting = run_beside("models", report_models, keep)
+        losing = run_beside("database", stop_when_taken, keep)
         async with collecting, reporting, losing:
             with closing(PendingInteractions(settings.data_dir / "unanswered")) as pending:
                 if sandbox is not None:
                     return await _serve_sandbox(built, pending, stopping, sandbox)
                 return await _serve_discord(built, pending, stopping)
-
-
-async def _stop_when_taken(database: Database, stopping: asyncio.Event) -> None:
-    """Stop when another program has the database now: what this one runs can't be written any more."""
-    await database.taken.wait()
-    log.error("another Atelier has taken the database; this one stops")
-    stopping.set()
-
-
-async def _report_models(settings: Settings) -> None:
-    """Log each model that can't be used, before a member finds out."""
-    for line in await asyncio.to_thread(model_problems, settings):
-        log.error("%s", line)
 
 
 @asynccontextmanager
@@ -478,7 +446,12 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
 
     logging.getLogger(app_commands.tree.__name__).addFilter(is_trouble)
     serving = Serving(make_client, alerts, connections, sessions, queue, settings)
-    metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
+
+    def wire() -> Wire:
+        invalid, left = transport.breaker.invalid, connections.left
+        return Wire(invalid, left, serving.shards, serving.connected, transport.rest.counts)
+
+    metrics = Metrics(queue, wire, built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):
         await serving.until(stopping)

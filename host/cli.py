@@ -80,23 +80,19 @@ def _name(address: str | Path) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run a sub-command. Return the exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong
     settings or usage, 130 interrupted."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     from core.settings import load_settings, misspelt
 
     try:
         settings = load_settings()
     except SettingsError as error:
-        print(
-            "These settings are wrong:",
-            *(f"  - {line}" for line in error.problems),
-            sep="\n",
-            file=sys.stderr,
-        )
+        lines = ["These settings are wrong:", *(f"  - {line}" for line in error.problems)]
+        print(*lines, sep="\n", file=sys.stderr)
         return 2
     for line in misspelt(os.environ):
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
-        return COMMANDS[arguments.command or "run"](settings, arguments)
+        return _perform(settings, arguments)
     except SettingsError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 2
@@ -107,7 +103,8 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(
         prog="atelier", description="A self-hosted art and vision studio in Discord."
     )
@@ -135,8 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
     commands.add_parser("backup", help="copy the database to BACKUP_DIR now, also while the bot runs")
     restore = commands.add_parser(
-        "restore",
-        help="put a backup in the place of a damaged database; the bot must be stopped",
+        "restore", help="put a backup in the place of a damaged database; the bot must be stopped"
     )
     restore.add_argument(
         "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest that is sound"
@@ -154,8 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
     move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
     files = commands.add_parser(
-        "move-files",
-        help="copy all pictures and films to another store, checked by their hashes",
+        "move-files", help="copy all pictures and films to another store, checked by their hashes"
     )
     files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
@@ -163,8 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
     worker = commands.add_parser(
-        "worker",
-        help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL",
+        "worker", help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL"
     )
     worker.add_argument(
         "--attached",
@@ -219,46 +213,72 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     add("--stop", action="store_true", help="drain all, where no launcher runs any more, and end")
 
 
-def _run(settings, arguments) -> int:
-    gc.disable()  # until garbage.configure_gc: a sixth of the time of the imports
-    from host.app import run
+def _perform(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Do what is asked for. What a command needs is imported here, for it alone."""
+    match arguments.command or "run":
+        case "run" | "sandbox" as command:
+            gc.disable()  # until process.configure_gc: a sixth of the time of the imports
+            from host.app import run
 
-    if settings.discord_token:
-        return run(settings, adopt=getattr(arguments, "adopt", False))
-    return _sandbox(settings, arguments)
+            adopt = getattr(arguments, "adopt", False)
+            if command == "run" and settings.discord_token:
+                return run(settings, adopt=adopt)
+            from bot.sandbox import Page
 
+            dm = getattr(arguments, "dm", None)
+            uploads = tuple(Path(name) for name in dm or ())
+            if missing := [str(path) for path in uploads if not path.is_file()]:
+                print(f"No such file: {', '.join(missing)}", file=sys.stderr)
+                return 2
+            return run(settings, sandbox=Page(dm is not None, uploads), adopt=adopt)
+        case "doctor":
+            from host.doctor import doctor
 
-def _sandbox(settings, arguments) -> int:
-    gc.disable()  # see _run
-    from bot.sandbox import Page
-    from host.app import run
+            return doctor(settings)
+        case "models":
+            from host.doctor import models
 
-    dm = getattr(arguments, "dm", None)
-    uploads = tuple(Path(name) for name in dm or ())
-    missing = [str(path) for path in uploads if not path.is_file()]
-    if missing:
-        print(f"No such file: {', '.join(missing)}", file=sys.stderr)
-        return 2
-    page = Page(dm is not None, uploads)
-    return run(settings, sandbox=page, adopt=getattr(arguments, "adopt", False))
+            return models(settings, load=not arguments.no_load, pin=arguments.pin)
+        case "fetch":
+            from host.doctor import fetch
 
+            return fetch(settings)
+        case "backup":
+            from storage.engines import sqlite
 
-def _doctor(settings, arguments) -> int:
-    from host.doctor import doctor
+            print(f"Copied to {sqlite.backup(_database_file(settings), settings.backups)}")
+            return 0
+        case "restore":
+            return _restore(settings, arguments)
+        case "migrate":
+            if not arguments.yes and not _confirmed("Is there a backup of the database?"):
+                print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
+                return 1
+            return migrate(settings)
+        case "move-database":
+            return move_database(settings, arguments.address, restart=arguments.restart)
+        case "move-files":
+            from host.doctor_services import move_files
 
-    return doctor(settings)
+            return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
+        case "worker":
+            from host.worker_app import work
 
+            return work(settings, attached=arguments.attached)
+        case "workers":
+            from host.ray_launcher import launch
 
-def _models(settings, arguments) -> int:
-    from host.doctor import models
+            return launch(settings, arguments)
+    from host.nats_accounts import server_config, server_config_by_keys
 
-    return models(settings, load=not arguments.no_load, pin=arguments.pin)
-
-
-def _fetch(settings, arguments) -> int:
-    from host.doctor import fetch
-
-    return fetch(settings)
+    machines, launcher = arguments.print_config, arguments.launcher
+    if arguments.nkeys is None:
+        print(server_config(settings.bus_prefix, machines, launcher=launcher))
+        return 0
+    text, made = server_config_by_keys(settings.bus_prefix, machines, arguments.nkeys, launcher=launcher)
+    print(text)
+    print(*(f"BUS_CREDS={path}" for path in made), sep="\n", file=sys.stderr)
+    return 0
 
 
 def _database_file(settings) -> Path:
@@ -268,13 +288,6 @@ def _database_file(settings) -> Path:
     if path is None:
         raise StorageError("this is for SQLite; use your database server's own tools.")
     return path
-
-
-def _backup(settings, arguments) -> int:
-    from storage.engines import sqlite
-
-    print(f"Copied to {sqlite.backup(_database_file(settings), settings.backups)}")
-    return 0
 
 
 def _restore(settings, arguments) -> int:
@@ -297,70 +310,10 @@ def _restore(settings, arguments) -> int:
     return 0
 
 
-def _migrate(settings, arguments) -> int:
-
-    if not arguments.yes and not _confirmed("Is there a backup of the database?"):
-        print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
-        return 1
-    return migrate(settings)
-
-
-def _move_database(settings, arguments) -> int:
-
-    return move_database(settings, arguments.address, restart=arguments.restart)
-
-
-def _move_files(settings, arguments) -> int:
-    from host.doctor_services import move_files
-
-    return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
-
-
-def _worker(settings, arguments) -> int:
-    from host.worker_app import work
-
-    return work(settings, attached=arguments.attached)
-
-
-def _workers(settings, arguments) -> int:
-    from host.ray_launcher import launch
-
-    return launch(settings, arguments)
-
-
-def _bus(settings, arguments) -> int:
-    from host.nats_accounts import server_config, server_config_by_keys
-
-    machines, launcher = arguments.print_config, arguments.launcher
-    if arguments.nkeys is None:
-        print(server_config(settings.bus_prefix, machines, launcher=launcher))
-        return 0
-    text, made = server_config_by_keys(settings.bus_prefix, machines, arguments.nkeys, launcher=launcher)
-    print(text)
-    print(*(f"BUS_CREDS={path}" for path in made), sep="\n", file=sys.stderr)
-    return 0
-
-
 def _confirmed(question: str) -> bool:
     """Ask at the terminal; without one the answer is no."""
     return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
-
-COMMANDS = {
-    "run": _run,
-    "sandbox": _sandbox,
-    "doctor": _doctor,
-    "models": _models,
-    "fetch": _fetch,
-    "backup": _backup,
-    "restore": _restore,
-    "migrate": _migrate,
-    "move-database": _move_database,
-    "move-files": _move_files,
-    "worker": _worker,
-    "workers": _workers,
-    "bus": _bus,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -48,7 +48,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from asyncio.run(doctor_services.check_database(settings, disk))
     yield from doctor_services.check_files(settings)
     yield from doctor_services.check_sweep(settings)
-    yield from doctor_services.check_bus(settings)
+    yield from asyncio.run(doctor_services.check_bus(settings))
     found = describe_models.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
@@ -74,12 +74,8 @@ def _disk(settings: Settings) -> Check:
 
 def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     if not found:
-        yield Check(
-            "Device",
-            False,
-            "torch can't be loaded",
-            "run `make setup`; on a GPU machine install the torch build for your driver",
-        )
+        fix = "run `make setup`; on a GPU machine install the torch build for your driver"
+        yield Check("Device", False, "torch can't be loaded", fix)
         return
     for entry in found:
         memory = f"{entry['free'] / GIB:.1f} of {entry['memory'] / GIB:.1f} GiB free"
@@ -88,34 +84,21 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
     for wanted in settings.devices:
         known = wanted == "auto" or wanted in names or any(name.startswith(f"{wanted}:") for name in names)
         if not known:
-            yield Check(
-                "Device",
-                False,
-                f"DEVICES names {wanted}, which isn't here",
-                f"choose among {', '.join(sorted(names))}, or auto",
-            )
+            fix = f"choose among {', '.join(sorted(names))}, or auto"
+            yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", fix)
     if settings.model_profile != "demo" and names == {"cpu"}:
-        yield Check(
-            "Device",
-            None,
-            "no GPU: every profile but demo takes minutes a picture",
-            "use MODEL_PROFILE=demo, or a machine with a GPU",
-        )
+        text = "no GPU: every profile but demo takes minutes a picture"
+        yield Check("Device", None, text, "use MODEL_PROFILE=demo, or a machine with a GPU")
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
-        yield Check(
-            "Device", None, "most processors are 25 times slower in float16 than in float32", "use DTYPE=auto"
-        )
+        text = "most processors are 25 times slower in float16 than in float32"
+        yield Check("Device", None, text, "use DTYPE=auto")
 
 
 def configured(settings: Settings) -> dict[str, str]:
     """Return role → model for everything that ``describe_models`` is to list."""
-    more = {f"image {name}": spec for name, spec in settings.image_models.items()}
-    more |= {f"video {name}": spec for name, spec in settings.video_models.items()}
-    return {
-        **settings.models,
-        **more,
-        **{f"tiny {family}": spec for family, spec in settings.tiny_vaes.items()},
-    }
+    more = {"image": settings.image_models, "video": settings.video_models, "tiny": settings.tiny_vaes}
+    named = {f"{kind} {name}": spec for kind, specs in more.items() for name, spec in specs.items()}
+    return {**settings.models, **named}
 
 
 def _setting(role: str) -> str:
@@ -168,27 +151,18 @@ def model_problems(settings: Settings) -> list[str]:
 
 def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     """Say how the usual image model is held on each card that is used."""
-    info = describe_models.describe_models({"image": settings.models["image"]}, settings.data_dir / "cache")[
-        0
-    ]
-    cards = [
-        entry
-        for entry in found
-        if entry["device"].startswith("cuda") and {"auto", "cuda", entry["device"]} & set(settings.devices)
-    ]
+    image, used = {"image": settings.models["image"]}, {*settings.devices}
+    [info] = describe_models.describe_models(image, settings.data_dir / "cache")
+    cards = [one for one in found if one["device"].startswith("cuda")]
+    cards = [one for one in cards if {"auto", "cuda", one["device"]} & used]
     if info.problem or not cards:
         return
     sizes = memory.sizes(Path(info.path), 4 if settings.dtype == "float32" else 2)
     for entry in cards:
         try:
-            plan = memory.choose(
-                entry["device"],
-                entry["free"],
-                sizes,
-                quantize=settings.quantize,
-                offload=settings.offload,
-                installed=(installed := memory.installed(entry["device"])),
-            )
+            installed = memory.installed(device := entry["device"])
+            how: dict[str, Any] = {"quantize": settings.quantize, "offload": settings.offload}
+            plan = memory.choose(device, entry["free"], sizes, **how, installed=installed)
         except AtelierError as error:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
             continue
@@ -211,9 +185,8 @@ async def chat_server(settings: Settings) -> list[Check]:
         await server.close()
     where = f"{server.host}: questions and their pictures go there; "
     if found.problem:
-        return [
-            Check("Questions", False, f"{where}{found.problem}", "look at VLM_URL, VLM_MODEL and VLM_KEY")
-        ]
+        fix = "look at VLM_URL, VLM_MODEL and VLM_KEY"
+        return [Check("Questions", False, f"{where}{found.problem}", fix)]
     if not found.sees:
         fix = "serve a model that sees pictures; with llama.cpp it needs its mmproj file, too"
         return [Check("Questions", False, f"{where}{found.model} doesn't see pictures", fix)]
@@ -267,14 +240,9 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
     cache = settings.data_dir / "cache"
     infos = describe_models.describe_models(configured(settings), cache)
     fetchable = {info.role for info in infos if info.problem and _is_fetched_later(info, settings)}
-    tried = {}
-    if load:
-        here = {i.role: i.spec for i in infos if not i.problem}
-        tried = (
-            describe_models.try_models(here, cache, hf_token=settings.hf_token, allow_download=False)
-            if here
-            else {}
-        )
+    tried, here = {}, {info.role: info.spec for info in infos if load and not info.problem}
+    if here:
+        tried = describe_models.try_models(here, cache, hf_token=settings.hf_token, allow_download=False)
     wrong = False
     for info in infos:
         problem = info.problem or tried.get(info.role, "")

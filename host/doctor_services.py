@@ -1,12 +1,5 @@
-"""Checks of what is installed: Python, packages, what films and the host's certificate need.
-
-What ``atelier doctor`` says of the database, its backups and the pictures that its rows name. It changes
-none of them.
-
-What ``doctor`` says of the bus: whether it answers, what it takes, whether it refuses what it must.
-
-What a host does about where files lie: ``atelier move-files``, and what ``doctor`` says of them and of
-what was deleted by itself."""
+"""What ``atelier doctor`` says of what is installed, of the database, its backups and the files that its rows
+name, of the bus and of what was deleted by itself, none of which it changes; and ``atelier move-files``."""
 
 from __future__ import annotations
 
@@ -71,18 +64,10 @@ def check_python() -> Check:
     """Return whether this Python works with everything."""
     text = ".".join(map(str, sys.version_info[:3]))
     if (3, 14) <= sys.version_info[:3] < (3, 14, 5):  # https://docs.python.org/3.15/whatsnew/3.15.html#gc
-        return Check(
-            "Python",
-            None,
-            f"{text}, whose garbage collector lets memory grow",
-            "take 3.14.5 or newer, which has the collector of 3.13 again",
-        )
-    return Check(
-        "Python",
-        sys.version_info >= (3, 11),
-        text,
-        "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say",
-    )
+        fix = "take 3.14.5 or newer, which has the collector of 3.13 again"
+        return Check("Python", None, f"{text}, whose garbage collector lets memory grow", fix)
+    fix = "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say"
+    return Check("Python", sys.version_info >= (3, 11), text, fix)
 
 
 def check_packages() -> Check:
@@ -96,12 +81,8 @@ def check_packages() -> Check:
             continue
         if _numbers(found) < _numbers(floor):
             wrong.append(f"{name} {found} is older than {floor}")
-    return Check(
-        "Packages",
-        not wrong,
-        "; ".join(wrong) or "all there",
-        "run `make setup`, or delete .venv and run it again",
-    )
+    fix = "run `make setup`, or delete .venv and run it again"
+    return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
 
 
 def check_films(encoder: str, version: str, today: date) -> Check:
@@ -238,11 +219,8 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
         )
         lines.append(Check("Database", False, told, fix))
     elif now != newest_schema():
-        fix = (
-            "back it up, then run `atelier migrate`"
-            if server
-            else "the next start brings it up, after a backup"
-        )
+        fix = "the next start brings it up, after a backup"
+        fix = "back it up, then run `atelier migrate`" if server else fix
         lines.append(Check("Database", None, f"schema {now}; this Atelier's is {newest_schema()}", fix))
     return lines
 
@@ -317,12 +295,10 @@ WRITE_CONFIG = (
 )
 
 
-def check_bus(settings: Settings) -> list[Check]:
+async def check_bus(settings: Settings) -> list[Check]:
     """Say whether the bus can be used; nothing without one."""
-    return asyncio.run(_check_bus(settings)) if settings.bus_url else []
-
-
-async def _check_bus(settings: Settings) -> list[Check]:
+    if not settings.bus_url:
+        return []
     try:
         from jobs.cluster.nats import connected
 
@@ -330,7 +306,8 @@ async def _check_bus(settings: Settings) -> list[Check]:
             where = ", ".join(settings.bus_url)
             if not await bus.until_up(PATIENCE):
                 fix = "look at BUS_URL, BUS_CREDS and BUS_CA, and whether nats-server runs there"
-                return [Check("Bus", False, f"{where} can't be reached{_why(bus.last_trouble)}", fix)]
+                why = f" ({bus.last_trouble})" if bus.last_trouble else ""
+                return [Check("Bus", False, f"{where} can't be reached{why}", fix)]
             found = [Check("Bus", True, f"{where} answers, as {bus.me}")]
             if bus.most < 8 * 2**20:
                 text = f"the server takes messages of up to {bus.most / 2**20:.0f} MB"
@@ -343,10 +320,6 @@ async def _check_bus(settings: Settings) -> list[Check]:
         return [Check("Bus", False, "isn't installed", "make setup EXTRAS=scale")]
     except BusError as error:
         return [Check("Bus", False, str(error), "correct the settings of the bus")]
-
-
-def _why(trouble: str) -> str:
-    return f" ({trouble})" if trouble else ""
 
 
 def _in_the_clear(servers: tuple[str, ...]) -> bool:
@@ -391,13 +364,10 @@ async def _machines(bus: Bus) -> list[Check]:
         heard[name] = beat, time.time()
         processes[name].add(beat.instance)
 
-    await bus.listen(
-        "beat.*",
-        Beat,
-        hear,
-        most=BEAT_MOST,
-        unread=lambda error, subject: unread.add(subject.partition(".")[2]),
-    )
+    def fail(error: Exception, subject: str) -> None:
+        unread.add(subject.partition(".")[2])
+
+    await bus.listen("beat.*", Beat, hear, most=BEAT_MOST, unread=fail)
     await asyncio.sleep(LISTENED)
     if bus.counts.refused > refused:  # this is a worker's account
         return []

@@ -5,34 +5,28 @@ can serve members now: Discord's gateway is connected and the database answers. 
 not ready, as while Discord is away, which no restart mends. Alive is less: the event loop turns, and no job
 hangs; what isn't alive may be ended and started again.
 
-Pages for whoever watches a program from outside: a small HTTP server on METRICS_BIND and METRICS_PORT.
-
-Prometheus metrics. What is counted elsewhere is read when somebody asks; deliveries are counted here.
-
-The connection to Discord, as far as it is counted.
-
-Opens and closes the traces of jobs, if a host has named a collector."""
+What metrics tell is counted elsewhere and read when somebody asks; deliveries are counted here. A host may
+name a collector of the traces of jobs, too."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from bot.discord_api.http import Transport
-from bot.gateway import Connections, Serving
 from core.errors import AtelierError, SettingsError, StorageError
 from core.job import Job, Lane
 from core.settings import Settings
 from core.tracing import Timings, Tracing, open_tracing
-from jobs.executors.base import Device
+from jobs.executors.base import SEPARATOR, Device
 from jobs.queue import Queue
 from storage import people
 from storage.database import Database
@@ -41,60 +35,36 @@ if TYPE_CHECKING:
     from jobs.cluster.nats import Bus
 
 
-SEPARATOR = "/"  # between a machine and its device
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 
-class Wire(Protocol):
-    """The connection to Discord as far as it is counted."""
+@dataclass(frozen=True)
+class Wire:
+    """The connection to Discord as far as it is counted. invalid_requests: 401, 403 and 429 answers in the
+    last ten minutes. identifies_left: sessions that may be begun without a pause. shards: whether each
+    connection is open. connected: whether the gateway is. rest_requests: answers by route and status."""
 
-    @property
-    def invalid_requests(self) -> int:
-        """401, 403 and 429 answers in the last ten minutes."""
-
-    @property
-    def identifies_left(self) -> int:
-        """How many sessions may be begun without a pause."""
-
-    @property
-    def shards(self) -> tuple[bool, ...]:
-        """Whether each of the bot's connections is open."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the gateway's connection is open."""
-
-    @property
-    def rest_requests(self) -> dict[tuple[str, int], int]:
-        """Answers by route and HTTP status."""
+    invalid_requests: int
+    identifies_left: int
+    shards: tuple[bool, ...]
+    connected: bool
+    rest_requests: Mapping[tuple[str, int], int]
 
 
 class Metrics:
     """Counts deliveries and durations as they happen; reads the rest from the queue when it is asked for.
     wire: None where nobody is connected to Discord. bus: None where no other machine works."""
 
-    def __init__(self, queue: Queue, wire: Wire | None = None, bus: Bus | None = None) -> None:
+    def __init__(self, queue: Queue, wire: Callable[[], Wire] | None = None, bus: Bus | None = None) -> None:
         self._queue, self._wire, self._bus = queue, wire, bus
         self._free: int | None = None  # bytes on the disk, when somebody last asked
         self._lag: float | None = None  # seconds of the bus, the same
         self.registry = CollectorRegistry()
-        self._delivered = Counter(
-            "atelier_deliveries", "Results and notices delivered", ["rung"], registry=self.registry
-        )
-        self._wait = Histogram(
-            "atelier_wait_seconds",
-            "From asking to the start of the run",
-            ["kind"],
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self._run = Histogram(
-            "atelier_run_seconds",
-            "From the start of the run to the result",
-            ["kind"],
-            buckets=SECONDS,
-            registry=self.registry,
-        )
+        told = "Results and notices delivered"
+        self._delivered = Counter("atelier_deliveries", told, ["rung"], registry=self.registry)
+        how: dict[str, Any] = {"labelnames": ["kind"], "buckets": SECONDS, "registry": self.registry}
+        self._wait = Histogram("atelier_wait_seconds", "From asking to the start of the run", **how)
+        self._run = Histogram("atelier_run_seconds", "From the start of the run to the result", **how)
         self.registry.register(self)
 
     def delivered(self, job: Job, rung: str) -> None:
@@ -129,10 +99,10 @@ class Metrics:
         )
         yield _histogram("atelier_files_seconds", "Work of the store of pictures", files.timings)
         if self._wire is not None:
-            yield from _of_wire(self._wire)
+            yield from _of_wire(self._wire())
         if self._bus is not None:
             yield from of_bus(self._bus, self._lag)
-            yield self._agents()
+            yield self._remote_workers()
 
     def _of_queue(self) -> Iterator[Metric]:
         health = self._queue.health()
@@ -148,15 +118,13 @@ class Metrics:
         yield ends
         yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
         if health.last_step is not None:
-            yield GaugeMetricFamily(
-                "atelier_last_step_age_seconds", "Since the last finished step", value=health.last_step
-            )
+            name, age = "atelier_last_step_age_seconds", health.last_step
+            yield GaugeMetricFamily(name, "Since the last finished step", value=age)
         if self._free is not None:
-            yield GaugeMetricFamily(
-                "atelier_disk_free_bytes", "Free space where pictures are written", value=self._free
-            )
+            name, free = "atelier_disk_free_bytes", self._free
+            yield GaugeMetricFamily(name, "Free space where pictures are written", value=free)
 
-    def _agents(self) -> Metric:
+    def _remote_workers(self) -> Metric:
         hosts: dict[str, bool] = {}  # whether any of its devices takes jobs
         for device in self._queue.executor.devices:
             host, elsewhere, _ = device.name.partition(SEPARATOR)
@@ -196,21 +164,16 @@ def of_bus(bus: Bus, lag: float | None, whose: str = "atelier_bus") -> Iterator[
 
 
 def _of_wire(wire: Wire) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "atelier_invalid_requests",
-        "401, 403 and 429 answers in the last 10 minutes",
-        value=wire.invalid_requests,
-    )
-    yield GaugeMetricFamily(
-        "atelier_identifies_left", "Sessions that may be begun without a pause", value=wire.identifies_left
-    )
+    for name, help, value in (
+        ("invalid_requests", "401, 403 and 429 answers in the last 10 minutes", wire.invalid_requests),
+        ("identifies_left", "Sessions that may be begun without a pause", wire.identifies_left),
+        ("gateway_up", "1 while Discord's gateway is connected", int(wire.connected)),
+    ):
+        yield GaugeMetricFamily(f"atelier_{name}", help, value=value)
     shards = GaugeMetricFamily("atelier_shards", "Connections to Discord's gateway", labels=["state"])
     for state, wanted in (("open", True), ("closed", False)):
         shards.add_metric([state], wire.shards.count(wanted))
     yield shards
-    yield GaugeMetricFamily(
-        "atelier_gateway_up", "1 while Discord's gateway is connected", value=int(wire.connected)
-    )
     requests = CounterMetricFamily(
         "atelier_rest_requests", "Answers of Discord's interface", labels=["route", "status"]
     )
@@ -279,13 +242,8 @@ async def serve_metrics(
 
     async def healthz(_: web.Request) -> web.Response:
         health = queue.health()
-        body = {
-            "ok": health.ok,
-            "running": health.running,
-            "waiting": health.waiting,
-            "last_step": health.last_step,
-            "problem": health.problem,
-        }
+        told = ("ok", "running", "waiting", "last_step", "problem")
+        body = {name: getattr(health, name) for name in told}
         return web.json_response(body, status=200 if health.ok else 503)
 
     async def livez(_: web.Request) -> web.Response:
@@ -304,38 +262,6 @@ async def serve_metrics(
     pages = {"/healthz": healthz, "/readyz": readyz, "/livez": livez, "/metrics": read}
     async with answering(pages, port, bind):
         yield
-
-
-class DiscordWire:
-    """What Metrics asks of the connection to Discord."""
-
-    def __init__(self, transport: Transport, connections: Connections, serving: Serving) -> None:
-        self._transport, self._connections, self._serving = transport, connections, serving
-
-    @property
-    def invalid_requests(self) -> int:
-        """401, 403 and 429 answers in the last ten minutes."""
-        return self._transport.breaker.invalid
-
-    @property
-    def identifies_left(self) -> int:
-        """How many sessions may be begun without a pause."""
-        return self._connections.left
-
-    @property
-    def shards(self) -> tuple[bool, ...]:
-        """Whether each of the bot's connections to Discord is open."""
-        return self._serving.shards
-
-    @property
-    def connected(self) -> bool:
-        """Whether the gateway's connection is open."""
-        return self._serving.connected
-
-    @property
-    def rest_requests(self) -> dict[tuple[str, int], int]:
-        """Answers by route and HTTP status."""
-        return self._transport.rest.counts
 
 
 @asynccontextmanager

@@ -85,7 +85,7 @@ def _accounts(prefix: str, machines: Sequence[str], *, launcher: bool) -> list[t
         raise SettingsError(["each machine is named once."])
     accounts = [(BOT, _bot(prefix)), *((f"{WORKER}{name}", _worker(prefix, name)) for name in machines)]
     if launcher:
-        accounts.append((LAUNCHER, _launcher(prefix)))
+        accounts.append((LAUNCHER, _rights([f"{prefix}.queue.load"], [f"_INBOX.{LAUNCHER}.>"])))
     return accounts
 
 
@@ -113,11 +113,6 @@ def _worker(prefix: str, name: str) -> str:
         [*(f"{prefix}.{one}" for one in hears), f"_INBOX.{WORKER}{name}.>"],
         answers=True,
     )
-
-
-def _launcher(prefix: str) -> str:
-    """What a launcher may: ask how long the queue is."""
-    return _rights([f"{prefix}.queue.load"], [f"_INBOX.{LAUNCHER}.>"])
 
 
 def _rights(says: Sequence[str], hears: Sequence[str], *, answers: bool = False) -> str:

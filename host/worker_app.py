@@ -1,8 +1,5 @@
-"""``atelier worker``: keeps the workers of this machine for a bot elsewhere, until SIGINT or SIGTERM. Needs
-neither the database nor Discord.
-
-``/healthz``, ``/livez`` and ``/metrics`` of a machine with workers (METRICS_PORT), and what the service
-manager is told of it."""
+"""``atelier worker``: keeps the workers of this machine for a bot elsewhere, until SIGINT or SIGTERM, and
+answers ``/healthz``, ``/livez`` and ``/metrics`` (METRICS_PORT). Needs neither the database nor Discord."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """What happens before a job waits: is it known already, allowed, within the limits; then its row.
-
-Who may ask, and how much at once: pure functions over plain values.
-
-What a film may be and what it takes: its limits, the room it needs on the disk, the films of one member at
-once. Pure functions over plain values."""
+Who may ask, how much at once, and what a film may be and takes are pure functions over plain values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""What happens to live jobs, for any number of watchers: each sees the newest state, never a backlog.
-
-``Watch`` follows one job; ``Feeds.news`` tells what is new about all jobs of a person at a glance.
-
-A job that is on a device, and what is asked before it gets there."""
+"""Live jobs: what is known of one that is on a device, what is asked before it gets there, and what happens
+to it, for any number of watchers. Each sees the newest state, never a backlog: ``Watch`` follows one job,
+``Feeds.news`` tells what is new about all jobs of a person at a glance."""
 
 from __future__ import annotations
 
@@ -184,11 +182,7 @@ class Watch(AsyncIterator[Event]):
     Every wait goes through ``wait``, if one is given.
     """
 
-    def __init__(
-        self,
-        find: Callable[[], Awaitable[Feed | Event | None]],
-        wait: Wait | None = None,
-    ) -> None:
+    def __init__(self, find: Callable[[], Awaitable[Feed | Event | None]], wait: Wait | None = None) -> None:
         self._find, self._wait = find, wait or (lambda awaitable: awaitable)
         self._feed: Feed | None = None
         self._seen: Event | None = None
@@ -233,15 +227,6 @@ async def open_gate(job: Job, running: bool) -> None:
     about to run (``running``), may not run any more; NotYet for one of which that can't be told now."""
 
 
-def see_all(text: str) -> None:
-    """Let every question go on, whatever its pictures say."""
-
-
-def hear_all(text: str, whole: bool) -> str:
-    """Let everybody read an answer as it comes."""
-    return text
-
-
 @dataclass(frozen=True)
 class Conversation:
     """What a job is handed out with that is told what was said before. notes: sentences for whoever asked
@@ -253,9 +238,9 @@ class Conversation:
     """
 
     talk: Talk
-    hear: Callable[[str, bool], str] = hear_all
+    hear: Callable[[str, bool], str] = lambda text, whole: text  # everybody may read it as it comes
     notes: tuple[str, ...] = ()
-    see: Callable[[str], None] = see_all
+    see: Callable[[str], None] = lambda text: None  # the question goes on, whatever its pictures say
     film: str = ""
 
 

@@ -1,13 +1,8 @@
-"""The files that a job is handed out with: of a training, the pictures that its project's rows name by then,
-and a file in the job's folder that says what each is called.
+"""What a job is handed out with and what is heard of it before its end: files, the turns of a conversation,
+the snapshot of a training, and the folder where its worker writes films and other files.
 
-Folders where workers write films and other files, one for each job: made before its run if the disk has
-room for what is coming, removed when the job is over.
-
-A job that goes back to the queue keeps its folder, with whatever its worker can go on from.
-
-A question on its way: handed out with the turns before it, its answer heard while it comes, and what is
-made of the end."""
+A folder is made before a job's run if the disk has room for what is coming, and removed when the job is
+over. A job that goes back to the queue keeps it, with whatever its worker can go on from."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ import asyncio
 import logging
 import re
 import shutil
-from collections.abc import AsyncIterator, Collection, Iterator, Set
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,33 +18,20 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.events import ChatAnswer, Output
-from core.job import ID_LENGTH, Job
+from core.job import ID_LENGTH
 from core.requests import Request, to_json
 from core.requests.chat import about_tokens
 from core.requests.custom_models import DETECT, TrainRequest
 from jobs.admission import bytes_of, no_room
 from jobs.executors.base import Outcome
-from jobs.feed import ActiveJob, Conversation
+from jobs.feed import ActiveJob
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.projects import versions
 from storage.projects.versions import Told
 from vision.chat.output_parsing import NotInForm, form_answer, output_so_far, wanted_of_card
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.protocol import Broke, Done, Fault, Run, Talk
-
-
-def seen_in(talk: Talk) -> Iterator[str]:
-    """Yield the SHA-256 of each picture of a conversation."""
-    return (sha256 for turn in talk.turns for sha256 in turn.pictures)
-
-
-def without(talk: Talk, gone: Set[str]) -> Talk:
-    """Return a conversation without the pictures that are ``gone``."""
-    if gone:
-        log.info("%d pictures of earlier turns are gone", len(gone))
-    turns = (turn.with_pictures(one for one in turn.timed if one[0] not in gone) for turn in talk.turns)
-    return replace(talk, turns=tuple(turns))
+from vision.protocol import Broke, Done, Fault, Run
 
 
 def hear_answer(live: ActiveJob, text: str, *, whole: bool = False) -> str:
@@ -91,15 +73,12 @@ def conclude(live: ActiveJob, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Done):
         if outcome.output.answer is not None:
             hear_answer(live, outcome.output.answer.text, whole=True)
-        outcome = Done(job_id, _with_notes(outcome.output, live.conversation))
+        parameters, conversation = outcome.output.parameters, live.conversation
+        told = [*parameters.get("notes", ()), *conversation.notes]
+        more = {"notes": told, "film": conversation.film}
+        kept = {name: value for name, value in more.items() if value}
+        outcome = Done(job_id, replace(outcome.output, parameters={**parameters, **kept}))
     return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
-
-
-def _with_notes(output: Output, conversation: Conversation) -> Output:
-    told = [*output.parameters.get("notes", ()), *conversation.notes]
-    more = {"notes": told, "film": conversation.film}
-    kept = {name: value for name, value in more.items() if value}
-    return replace(output, parameters={**output.parameters, **kept})
 
 
 SNAPSHOT = "snapshot.json"
@@ -113,24 +92,24 @@ async def lend_inputs(live: ActiveJob, folder: str, database: Database, files: F
     job, talk = live.job, live.conversation.talk if live.conversation else None
     needed = {*job.request.pictures, *job.request.files}
     if isinstance(job.request, TrainRequest):
-        needed |= await _lesson(job, Path(folder), database)
-    earlier = set(seen_in(talk)) if talk is not None else set()
+        # The snapshot that it learns from goes into its folder. What an earlier try left there is kept,
+        # unless it was told of pictures that are deleted
+        lesson = await database.write(partial(versions.read_lesson, job_id=job.id), first=True)
+        await asyncio.to_thread(_write, Path(folder), lesson, named=job.request.task == DETECT)
+        needed |= {one.sha256 for one in lesson.items} | set(lesson.masks.values())
+    earlier = {sha256 for turn in talk.turns for sha256 in turn.pictures} if talk is not None else set()
     async with files.lent(needed) as own, files.lent(earlier - needed, some=True) as more:
         paths = {name: str(path) for name, path in {**own, **more}.items()}
-        told = None if talk is None else without(talk, earlier - paths.keys())
+        if gone := earlier - paths.keys():
+            log.info("%d pictures of earlier turns are gone", len(gone))
+        if talk is not None:
+            left = [
+                turn.with_pictures(one for one in turn.timed if one[0] not in gone) for turn in talk.turns
+            ]
+            talk = replace(talk, turns=tuple(left))
         key = live.waiting.cost_key
         request, extra = to_json(job.request), (live.token, live.traceparent)
-        yield Run(job.id, job.request.kind, request, paths, told, folder, key, *extra)
-
-
-async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
-    """Write the snapshot that a training learns from into its folder, and return its pictures and what
-    is painted on them. What an earlier try left there is kept, unless it was told of pictures that are
-    deleted."""
-    told = await database.write(partial(versions.read_lesson, job_id=job.id), first=True)
-    named = isinstance(job.request, TrainRequest) and job.request.task == DETECT
-    await asyncio.to_thread(_write, folder, told, named=named)
-    return {one.sha256 for one in told.items} | set(told.masks.values())
+        yield Run(job.id, job.request.kind, request, paths, talk, folder, key, *extra)
 
 
 def _write(folder: Path, told: Told, *, named: bool) -> None:
@@ -164,7 +143,12 @@ class Incoming:
 
     async def sweep(self, waiting: Collection[str]) -> None:
         """At start: remove the folders of all jobs but those that still wait."""
-        for job_id in await asyncio.to_thread(self._names):
+
+        def names() -> list[str]:  # of jobs that have a folder, and what else a crash may have left
+            there = self._root.iterdir() if self._root.is_dir() else ()  # other folders aren't ours
+            return [path.name for path in there if path.name in LEFT or _JOB.fullmatch(path.name)]
+
+        for job_id in await asyncio.to_thread(names):
             self._there[job_id] = 0
             if job_id not in waiting:
                 log.info("job %s: what its worker had written of films is deleted", job_id)
@@ -205,8 +189,3 @@ class Incoming:
             pass
         except OSError as error:  # the next start tries it again
             log.warning("the folder %s can't be removed: %s", folder, error.strerror)
-
-    def _names(self) -> list[str]:
-        """Jobs that have a folder, and what else a crash may have left. Other folders aren't ours."""
-        there = self._root.iterdir() if self._root.is_dir() else ()
-        return [path.name for path in there if path.name in LEFT or _JOB.fullmatch(path.name)]

@@ -1,6 +1,5 @@
-"""Who was seen here and what they sent: names for logs and exports, small flags, uploaded files.
-
-Bans, allow lists, limits by role and the audit trail: who may ask for what, as admins have set it."""
+"""People: names for logs and exports, small flags, uploads, and what admins have set: bans, allow lists,
+limits by role and the audit trail."""
 
 from __future__ import annotations
 

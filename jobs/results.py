@@ -1,6 +1,5 @@
-"""Brings what comes of a run to the rows and to those who watch: rendered, failed, or queued again.
-
-Brings what a run made to the disk and to the rows, however long that takes."""
+"""Brings what a run made to the disk and to the rows, however long that takes, and what came of it to those
+who watch: rendered, failed, or queued again."""
 
 from __future__ import annotations
 
@@ -75,61 +74,36 @@ class Saving:
             for taken in [await self._take(file.path, file.media_type)]
         ]
         model = await self._take_model(output.learned, pictures, grid) if output.learned else None
-        return StoredOutput(
-            tuple(pictures) if model is None else (),  # charts are a version's, and no pictures of its job
-            grid,
-            output.captions,
-            output.scores,
-            output.parameters,
-            output.answer,
-            output.lines,
-            tuple(films),
-            tuple(files),
-            model,
-            output.verdicts,
-        )
+        own = tuple(pictures) if model is None else ()  # charts are a version's, and no pictures of its job
+        told = output.captions, output.scores, output.parameters, output.answer, output.lines
+        return StoredOutput(own, grid, *told, tuple(films), tuple(files), model, output.verdicts)
 
     async def _take_model(
         self, learned: Learned, pictures: Sequence[StoredPicture], grid: StoredPicture | None
     ) -> StoredModel:
         taken = await self._take(learned.path, MODEL)
         named = [*zip(learned.charts, pictures, strict=False), *(((REPORT, grid),) if grid else ())]
-        return StoredModel(
-            taken.sha256,
-            taken.size,
-            learned.items,
-            learned.threshold,
-            learned.promise,
-            {**learned.metrics, "sentence": learned.sentence},
-            tuple((name, picture.sha256, picture.media_type) for name, picture in named),
-        )
+        metrics = {**learned.metrics, "sentence": learned.sentence}
+        charts = tuple((name, picture.sha256, picture.media_type) for name, picture in named)
+        promised = learned.items, learned.threshold, learned.promise
+        return StoredModel(taken.sha256, taken.size, *promised, metrics, charts)
 
     async def _take_one(self, film: Film, index: int) -> StoredFilm:
         taken = await self._take(film.path, film.media_type)
         ends = await self._take(film.ends, LATENTS) if film.ends else None
-        return StoredFilm(
-            taken.sha256,
-            film.media_type,
-            film.width,
-            film.height,
-            film.frames,
-            film.fps,
-            film.sound,
-            film.seed,
-            index,
-            taken.size,
-            ends.sha256 if ends else None,
-        )
+        shape = film.media_type, film.width, film.height, film.frames, film.fps, film.sound, film.seed
+        return StoredFilm(taken.sha256, *shape, index, taken.size, ends.sha256 if ends else None)
 
     async def _take(self, name: str, media_type: str) -> Taken:
         """Take a file that a worker has written: a moment for any size, and nothing of it in memory."""
         path = Path(name)
-        if not await asyncio.to_thread(self._is_incoming, path):
+
+        def is_incoming() -> bool:
+            return path.is_file() and path.resolve().parent.parent == self.files.incoming.resolve()
+
+        if not await asyncio.to_thread(is_incoming):
             raise FileMissing(f"there is no {path.name} in the folder of a job")
         return await self._kept(lambda: self.files.take(path, media_type))
-
-    def _is_incoming(self, path: Path) -> bool:
-        return path.is_file() and path.resolve().parent.parent == self.files.incoming.resolve()
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
         sha256 = await self._kept(partial(self.files.put, picture.data, picture.media_type))
@@ -191,11 +165,9 @@ class Saving:
                 return None
             pause = RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)]
             failures += 1
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.hurry.wait()
-            except TimeoutError:
-                continue
 
     async def has_room(self, floor: int) -> bool:
         """Return whether more than ``floor`` bytes are free on the disk, and no job waits for the store of
@@ -205,11 +177,8 @@ class Saving:
         free = await asyncio.to_thread(self.files.free_bytes)
         if free < floor:
             if not self.disk_full:
-                log.error(
-                    "%d MB are free on the disk, the floor is %d MB: no job is started",
-                    free // 10**6,
-                    floor // 10**6,
-                )
+                told = "%d MB are free on the disk, the floor is %d MB: no job is started"
+                log.error(told, free // 10**6, floor // 10**6)
             self.disk_full = True
             return False
         if self.disk_full:
@@ -305,33 +274,24 @@ class Outcomes:
             stored = await self._saving.save(output)
         except FileMissing:
             log.exception("job %s: its worker has not written what it says", live.job.id)
-            await self.retry(live, GAVE_UP)
-            return
+            return await self.retry(live, GAVE_UP)
         except FilesAway:
             log.warning("job %s goes back to the queue: its files couldn't be stored", live.job.id)
-            return
+            return None
         except StorageError:
             log.exception("job %s can't be saved", live.job.id)
-            await self._failed(live, NOT_SAVED)
-            return
-        work = partial(
-            rows.finish,
-            job_id=live.job.id,
-            output=stored,
-            token=live.token,
-            now=_now(),
-            run_seconds=live.seconds,
-        )
-        if await self._saving.persist(work):
+            return await self._failed(live, NOT_SAVED)
+        finish = partial(rows.finish, job_id=live.job.id, token=live.token, now=_now())
+        if await self._saving.persist(partial(finish, output=stored, run_seconds=live.seconds)):
             self._positions.estimate.add(live.waiting.cost_key, live.seconds)
             log.info("job %s rendered in %.1f s", live.job.id, monotonic() - live.began)
             self.publish_end(live.job.id, Rendered())
             self._on_rendered(live.job.id)
+        return None
 
     async def _failed(self, live: ActiveJob, message: str) -> None:
-        if await self._saving.persist(
-            partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())
-        ):
+        work = partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())
+        if await self._saving.persist(work):
             self.publish_end(live.job.id, Failed(message))
 
     async def retry(self, live: ActiveJob, message: str, *, uncounted: int = 0, alone: bool = True) -> None:

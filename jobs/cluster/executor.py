@@ -85,13 +85,7 @@ class BusExecutor:
     settings name, see ``models.digest``. clip: the model of vectors, as the settings name it."""
 
     def __init__(
-        self,
-        bus: Bus,
-        scratch: Path,
-        *,
-        models: str = "",
-        clip: str = "",
-        timing: Timing | None = None,
+        self, bus: Bus, scratch: Path, *, models: str = "", clip: str = "", timing: Timing | None = None
     ) -> None:
         self.bus, self._timing = bus, timing or Timing()
         self._clip = clip
@@ -155,12 +149,8 @@ class BusExecutor:
 
     def _held(self) -> dict[str, str]:
         """Return what hosts say that they have: token → device."""
-        return {
-            token: host.device(one.device)
-            for host in self.hosts
-            if not host.is_down
-            for token, one in host.runs.items()
-        }
+        up = [host for host in self.hosts if not host.is_down]
+        return {token: host.device(one.device) for host in up for token, one in host.runs.items()}
 
     async def start(self, changed: Callable[[], None]) -> None:
         """Begin to hear of hosts. ``changed`` is called when slots or states change."""
@@ -287,6 +277,7 @@ class BusExecutor:
     # What hosts say
 
     def hear_beat(self, beat: Beat, subject: str) -> None:
+        """Take in what a machine says of itself. subject: names it."""
         name = subject.partition(".")[2]
         before = self.registry.devices_of(name)
         process = self.hosts.hear(name, beat, monotonic())

@@ -50,14 +50,7 @@ from jobs.cluster.protocol import (
     with_paths,
 )
 from jobs.executors.base import Device, Executor, Lost, Outcome
-from vision.protocol import (
-    Broke,
-    Done,
-    Embed,
-    Fault,
-    Run,
-    Stopped,
-)
+from vision.protocol import Broke, Done, Embed, Fault, Run, Stopped
 
 TOO_LARGE = "The answer is larger than what its worker can send."
 QUESTION_PATIENCE = 120.0  # seconds for a question and its pictures
@@ -104,16 +97,11 @@ class RunInHand:
                 if self._cancelled:
                     return self._stopped()
                 self._handed = True
-                run = Run(
-                    order.job_id,
-                    order.kind,
-                    order.request,
-                    {sha256: str(paths[sha256]) for sha256 in order.files},
-                    order.talk,
-                    str(folder) if order.folder is not None else "",
-                    order.cost_key,
-                    traceparent=order.traceparent,
-                )
+                own = {sha256: str(paths[sha256]) for sha256 in order.files}
+                what, where = (order.job_id, order.kind, order.request), str(folder)
+                where = where if order.folder is not None else ""
+                trace = order.traceparent
+                run = Run(*what, own, order.talk, where, order.cost_key, traceparent=trace)
                 outcome = await self._executor.run(order.device, run, self.telling)
         except asyncio.CancelledError:
             if not self._cancelled:
@@ -493,15 +481,10 @@ class RemoteWorker:
         known = self._known
         runs = tuple(
             Holding(
-                work.order.job_id,
-                work.order.token,
-                work.order.device,
-                work.order.digest,
-                work.telling.step,
-                work.telling.total,
-                work.over,
+                of.job_id, of.token, of.device, of.digest, work.telling.step, work.telling.total, work.over
             )
             for work in self.runs
+            for of in (work.order,)
         )
         devices = tuple(self._executor.devices)
         return Beat(self._instance, devices, runs, known.models, known.release, time.time(), self._draining)

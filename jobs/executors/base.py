@@ -1,7 +1,5 @@
 """Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to
-do it.
-
-Two executors as one: each job goes to the devices of the one that has them."""
+do it, and two executors are one to the queue."""
 
 from __future__ import annotations
 

@@ -1,12 +1,6 @@
-"""The executor of questions that a chat server answers: slots, progress, cancel, a few tries before the first
-word, and a clear sentence for whatever goes wrong.
-
-The text in a conversation's pictures, read by a worker of this machine and told to a server's model as a
-worker's own model is told it.
-
-What a device of this machine can tell of pictures before a server is asked.
-
-Tries a chat server for the host's doctor: is it there, does it answer, does it see pictures."""
+"""The executor of questions that a chat server answers: slots, progress, cancel, a few tries before the
+first word, and a clear sentence for whatever goes wrong. What a worker of this machine can tell of pictures
+is asked of it first. A server can be tried for the host's doctor."""
 
 from __future__ import annotations
 
@@ -223,19 +217,15 @@ class ChatServerExecutor:
         self._runs: dict[str, _Running] = {}
         self._changed: Callable[[], None] = lambda: None
         self._stopping = False
-        self._thinks = (
-            False  # its model was seen to think to itself: it gets more tokens than its answer may have
-        )
+        # its model was seen to think to itself: it gets more tokens than its answer may have
+        self._thinks = False
         self._problem: str | None = None
 
     @property
     def devices(self) -> Sequence[Device]:
         """The server as a device that takes questions only."""
-        running = len(self._runs)
-        card = self._server.host
-        return (
-            Device(NAME, "ready", card, 0, self._slots, running, problem=self._problem, only=AskRequest.role),
-        )
+        card, running, role = self._server.host, len(self._runs), AskRequest.role
+        return (Device(NAME, "ready", card, 0, self._slots, running, problem=self._problem, only=role),)
 
     async def start(self, changed: Callable[[], None]) -> None:
         """Begin to take questions."""
@@ -419,11 +409,8 @@ class ChatServerExecutor:
             except (Refused, Unreachable, ServerError, Garbled) as error:
                 if running.stream.text or number >= TRIES:
                     raise
-                if (
-                    isinstance(error, Refused)
-                    and error.status in (400, 422)
-                    and "stream_options" in (body or {})
-                ):
+                unprocessable = isinstance(error, Refused) and error.status in (400, 422)
+                if unprocessable and "stream_options" in (body or {}):
                     body = without_usage(body or {})  # some servers know no such field
                     continue
                 if isinstance(error, Refused) and error.status == 404 and self._server.forget_model():
@@ -543,7 +530,12 @@ async def try_server(server: ChatServer) -> Trial:
 async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
     content: list[dict[str, object]] = [{"type": "text", "text": QUESTION}]
     if colour is not None:
-        content.insert(0, {"type": "image_url", "image_url": {"url": _plain(colour)}})
+        from PIL import Image
+
+        out = io.BytesIO()
+        Image.new("RGB", (SIDE, SIDE), colour).save(out, "JPEG", quality=95)
+        url = f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+        content.insert(0, {"type": "image_url", "image_url": {"url": url}})
     prompt = Prompt([{"role": "user", "content": content if colour else QUESTION}])
     request = AskRequest(question=QUESTION, follows=True)
     body = without_usage(body_of(prompt, Talk((), max_tokens=1024), request, model))
@@ -562,11 +554,3 @@ async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
     if not stream.text and not stream.done:
         raise Garbled("nothing came")
     return stream.text
-
-
-def _plain(colour: str) -> str:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE), colour).save(out, "JPEG", quality=95)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"

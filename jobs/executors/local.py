@@ -1,7 +1,6 @@
-"""The local executor: one worker for each device of this machine. Knows no queue, no torch.
-
-Vectors of a file, compared in a child process for a bot that has no workers of its own: the file is here,
-and a worker elsewhere would have to be sent all of it for each search."""
+"""The local executor: one worker for each device of this machine; and a process that compares vectors for a
+bot that has none: their file is here, and a remote worker would have to be sent all of it for each search.
+Knows no queue, no torch."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
-"""A conversation as OpenAI's chat interface takes it: messages, with pictures as data and never as addresses.
+"""OpenAI's chat interface: a conversation as messages, with pictures as data and never as addresses, and an
+answer read from what a server streams. The wire itself is the host's.
 
-https://platform.openai.com/docs/api-reference/chat/create
-
-What a server streams, read: lines of server-sent events, each with a piece of an answer. Pure.
-
-Servers differ: some send no ``[DONE]``, some send what a question cost in a last piece of its own, some don't
-stream at all. https://html.spec.whatwg.org/multipage/server-sent-events.html
-
-What the remote executor needs of a chat server, and what can go wrong with it. The wire itself is the
-host's."""
+https://platform.openai.com/docs/api-reference/chat/create. Servers differ: some send no ``[DONE]``, some send
+what a question cost in a last piece of its own, some don't stream at all.
+https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
 from __future__ import annotations
 
@@ -49,8 +44,10 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
     Of turns that don't fit, those after the first go first. Raises OSError for a picture that can't be read.
     """
     turns, dropped = _fitting(list(talk.turns), talk.context - talk.max_tokens)
-    shown = _newest_pictures(turns)
-    messages: list[dict[str, Any]] = [{"role": "system", "content": _system(talk)}]
+    named = [(turn.job_id, sha256) for turn in turns for sha256 in turn.pictures]
+    shown = set(named[-kept_pictures(turns, PICTURES_KEPT) :])
+    system = f"{SYSTEM} {SHORT}" if talk.answer == "short" else SYSTEM
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
     sizes = list[tuple[int, int]]()
     film = False
     for turn in turns:
@@ -95,10 +92,6 @@ def neutral(text: str) -> str:
     return _CONTROL.sub(lambda found: {"<": "‹", "[": "⁅"}[found[0]], text)
 
 
-def _system(talk: Talk) -> str:
-    return f"{SYSTEM} {SHORT}" if talk.answer == "short" else SYSTEM
-
-
 def _fitting(turns: list[Turn], room: int) -> tuple[list[Turn], int]:
     """Return the turns that fit into about ``room`` tokens and how many questions were left out: whole turns
     after the first go first, then the first; the question itself stays."""
@@ -114,13 +107,6 @@ def _fitting(turns: list[Turn], room: int) -> tuple[list[Turn], int]:
     while pairs and size(pairs) > room:
         del pairs[1 if len(pairs) > 1 else 0]
     return [turn for pair in [*pairs, [question]] for turn in pair], count - len(pairs)
-
-
-def _newest_pictures(turns: Sequence[Turn]) -> set[tuple[str, str]]:
-    """Return which pictures are shown: (job id, SHA-256)."""
-    named = [(turn.job_id, sha256) for turn in turns for sha256 in turn.pictures]
-    count = kept_pictures(turns, PICTURES_KEPT)
-    return set(named[-count:])
 
 
 def _encoded(path: str, max_pixels: int) -> tuple[bytes, tuple[int, int]]:

@@ -4,14 +4,8 @@ pipes, no queue, no torch.
 A worker is lost when its process ends, its pipe closes, or it shows no sign of life for longer than a step
 may take; then it is killed and started anew, after a pause that grows while it keeps dying.
 
-How long a worker may be silent: signs of life, and what is normal between two of them. Pure.
-
-What a worker's process does before it is a worker: signals, its parent's death, its place in line.
-
-What is sent to a worker's process: in order, from a thread, because a question may be larger than a pipe
-holds, and the event loop must not wait for the other end.
-
-The questions that a worker's process has not answered yet."""
+Messages are sent from a thread, because a question may be larger than a pipe holds, and the event loop must
+not wait for the other end."""
 
 from __future__ import annotations
 
@@ -70,16 +64,14 @@ def begin_worker(target: str, connection: Connection, config: WorkerConfig) -> N
 
 def end_with_parent() -> None:
     """End this process when the one that started it has gone."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
 
+    def die_with_parent() -> None:
+        # a worker in the middle of a long kernel doesn't look at its pipe, and may hold the card no longer
+        if (parent := multiprocessing.parent_process()) is not None:
+            wait([parent.sentinel])
+            os._exit(1)
 
-def _die_with_parent() -> None:
-    """A worker in the middle of a long kernel doesn't look at its pipe: it must not hold the card for a bot
-    that is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    threading.Thread(target=die_with_parent, daemon=True).start()
 
 
 PATIENCE = 10.0  # seconds for a process that can't be ended and reads nothing
@@ -222,9 +214,8 @@ class Questions:
 log = logging.getLogger(__name__)
 
 
-PROCESSES = multiprocessing.get_context(
-    "spawn"
-)  # whole and clean: a fork would share the bot's files and locks
+# whole and clean: a fork would share the bot's files and locks
+PROCESSES = multiprocessing.get_context("spawn")
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0)  # after 1, 2, … deaths in a row
 START_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # … before it was ever ready
 DOWN_AFTER = 3  # deaths in a row before it was ready
@@ -262,16 +253,8 @@ class Worker:
         """What others see of this device and its worker."""
         state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
         ready = self._ready or Ready(self.config.device, 0, "", 0)
-        return Device(
-            self.name,
-            state,
-            ready.name,
-            ready.memory,
-            ready.slots,
-            len(self.runs),
-            self._restarts,
-            self._problem,
-        )
+        card, running = (ready.name, ready.memory, ready.slots), len(self.runs)
+        return Device(self.name, state, *card, running, self._restarts, self._problem)
 
     @property
     def free_slots(self) -> int:
@@ -310,9 +293,8 @@ class Worker:
             self._pulse = Pulse(now)
         self.runs[run.job_id] = running
         self._send(run)  # if the pipe is broken, its reader says so
-        return await asyncio.shield(
-            running.outcome
-        )  # whoever stops waiting: the slot is taken until the worker answers
+        # whoever stops waiting: the slot is taken until the worker answers
+        return await asyncio.shield(running.outcome)
 
     async def ask(self, question: Question) -> Answered | Declined:
         """Put a question to the process and return what it says; Declined when it is lost."""

@@ -1,9 +1,8 @@
-"""How long a job will take, from how long such jobs took: the median of the last runs with the same cost key.
+"""How long a job will take, by the median of the last runs with the same cost key, where waiting jobs stand
+and when they will start, told to those who watch them.
 
 Seconds are a device's, not the clock's: while n jobs share a device, each takes 1/n of every second. So a
-queue's length in time comes out right however many jobs a worker runs at once.
-
-Where waiting jobs stand and when they will start, told to those who watch them."""
+queue's length in time comes out right however many jobs a worker runs at once."""
 
 from __future__ import annotations
 
@@ -26,9 +25,7 @@ from jobs.scheduling.waitlist import Waitlist
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
-A_PICTURE = (
-    f"{ImagineRequest.kind}||"  # what others are measured by: one /imagine, whatever its size and model
-)
+A_PICTURE = f"{ImagineRequest.kind}||"  # what others are measured by: an /imagine of any size and model
 
 
 class Estimate:
@@ -72,9 +69,8 @@ class Shares:
     ``now``: monotonic seconds."""
 
     def __init__(self) -> None:
-        self._taken: defaultdict[str, dict[str, tuple[float, float]]] = defaultdict(
-            dict
-        )  # device → job → what it took by its last sign of life, what the device had spent by then
+        # device → job → what it took by its last sign of life, what the device had spent by then
+        self._taken = defaultdict[str, dict[str, tuple[float, float]]](dict)
         self._spent: defaultdict[str, float] = defaultdict(float)  # by one job that had been there all along
         self._since: dict[str, float] = {}
 
@@ -203,11 +199,6 @@ class Positions:
         self._looked = Floor(own, len(shared) or 1, left, running, until)
         return self._looked
 
-    def _floor_of_late(self) -> Floor:
-        """Return the latest look, a new one when that is old."""
-        looked = self._looked
-        return looked if looked is not None and monotonic() < looked.until else self._floor()
-
     def note_moved(self) -> None:
         """Positions may have changed: tell them in the next round."""
         self._moved.set()
@@ -229,7 +220,8 @@ class Positions:
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        floor = self._floor_of_late()
+        looked = self._looked
+        floor = looked if looked is not None and monotonic() < looked.until else self._floor()
         if waiting.model in floor.own:
             line = (other for other in self.waitlist.order(monotonic()) if other.model == waiting.model)
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)

@@ -1,18 +1,15 @@
-"""Who runs next: pure functions over plain values.
+"""Who runs next, what each member has had of the devices, and which jobs take about the same time on the
+same device: pure counting over plain values.
 
 Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane whoever has had least
 of the devices (``virtual_time``): round robin, where all jobs take equally long. Waiting lifts a job by one
 lane per ``LIFT_SECONDS``, so nothing starves behind a busy better lane.
 
-What each member has had of the devices: whoever has had least goes next. Pure counting; the unit is the
-device seconds of a median picture.
-
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996, section 2). Each
 line of jobs has a clock, which stands where its latest job started. A member's next job starts at the clock,
 or where their last one takes them to, whichever is later: so a film of twenty pictures lets the others have
-twenty pictures each, and nobody saves up turns that they didn't take.
-
-Which jobs take about the same time on the same device."""
+twenty pictures each, and nobody saves up turns that they didn't take. The unit is the device seconds of a
+median picture."""
 
 from __future__ import annotations
 
@@ -124,9 +121,8 @@ def rank_of(lane: Lane, waited: float) -> int:
 def lifted_at(rank: int, since: float, now: float) -> float:
     """Return when a job that waits ``since`` and has ``rank`` by now is lifted next."""
     then = since + LIFT_SECONDS * (1 + max(0.0, now - since) // LIFT_SECONDS)
-    return (
-        math.inf if not rank else then if then > now else now + 1.0
-    )  # rounding must not put it into the past
+    # rounding must not put it into the past
+    return math.inf if not rank else then if then > now else now + 1.0
 
 
 # ``groups`` are always sorted by turn, ``front`` by place.

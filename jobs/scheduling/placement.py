@@ -35,9 +35,8 @@ class Placement:
     def __init__(self, waitlist: Waitlist) -> None:
         self._waitlist = waitlist
         self._loaded: dict[str, str] = {}  # device → model of its latest job
-        self._clearing: tuple[str, str, float] | None = (
-            None  # a job that must be alone, the device that takes nothing else until then, and since when
-        )
+        # a job that must be alone, the device that takes nothing else until then, and since when
+        self._clearing: tuple[str, str, float] | None = None
         self._refused_until = 0.0  # monotonic seconds; by then every job may go anywhere
         self._broken: dict[str, tuple[int, float]] = {}  # machine → jobs refused in a row, no more until
 
@@ -91,7 +90,7 @@ class Placement:
                 job = self._waitlist.next(room.people, None, now, takes=_both(wanted, fits))
                 if job is not None:
                     return name, job
-        takes = _both(_others(own), fits)
+        takes = _both(lambda job: job.model not in own, fits)
         return self._choose({n: r for n, r in rooms.items() if not r.only}, running, now, takes)
 
     def _choose(
@@ -178,10 +177,6 @@ def _has_room(free: Mapping[str, int], now: float) -> Takes:
 
 def _those_of(role: str) -> Takes:
     return lambda job: job.model == role
-
-
-def _others(roles: frozenset[str]) -> Takes | None:
-    return (lambda job: job.model not in roles) if roles else None
 
 
 def _both(first: Takes | None, second: Takes | None) -> Takes | None:

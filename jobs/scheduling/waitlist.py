@@ -1,6 +1,5 @@
-"""The queued jobs in memory, kept in the order of turns. The rows are the truth; this is their index.
-
-All waiting jobs in the order in which they start if nothing changes, so that a place is looked up."""
+"""The queued jobs in memory, kept in the order of turns and by the place at which each starts if nothing
+changes. The rows are the truth; this is their index."""
 
 from __future__ import annotations
 
@@ -78,11 +77,6 @@ AT_ONCE = 50  # members whose places are brought up to date in one turn of the e
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
-def one_unit(cost_key: str) -> int:
-    """Take all jobs for equally long."""
-    return 1
-
-
 @dataclass(frozen=True)
 class Turn:
     """A member's turn: what they had had of the devices before it, and with it."""
@@ -100,7 +94,7 @@ class Waitlist:
     """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs or
     members. cost_of: by cost key, how many median pictures' seconds a job takes of its device, 1 or more."""
 
-    def __init__(self, cost_of: Callable[[str], int] = one_unit) -> None:
+    def __init__(self, cost_of: Callable[[str], int] = lambda cost_key: 1) -> None:
         self._cost_of = cost_of
         self._costs: dict[str, int] = {}  # as places are reckoned with
         self._jobs: dict[str, Waiting] = {}
@@ -132,13 +126,10 @@ class Waitlist:
 
     def of_user(self, user_id: int) -> list[Waiting]:
         """Return the waiting jobs of one member, by lane."""
-        own = [
-            job
-            for lane in Lane
-            if (user_id, lane) in self._groups
-            for job in self._groups[user_id, lane].jobs
+        groups = [self._groups[user_id, lane] for lane in Lane if (user_id, lane) in self._groups]
+        return [job for group in groups for job in group.jobs] + [
+            job for job in self._front if job.user_id == user_id
         ]
-        return own + [job for job in self._front if job.user_id == user_id]
 
     def own_line(self, user_id: int) -> list[Waiting]:
         """Return the waiting jobs of one member as they run."""
@@ -212,9 +203,12 @@ class Waitlist:
         """``job``, removed already, starts: its elders in the group were passed over. Return its member's
         turn. ``own``: the role of the device, where that does nothing else."""
         before = self._time.had(job.user_id)
-        begin, had = self._after(job, now, own)
+        # in virtual time: when the job starts, and what its member has had then
+        line = own or _rank_of(job, now)
+        begin = self._time.begin(self._time.stamp(job.user_id, line), line)
+        had = before.after(begin, self._cost_of(job.cost_key))
         if job.front is None:
-            self._time.advance(own or _rank_of(job, now), begin)
+            self._time.advance(line, begin)
         self._set_had(job.user_id, had, now)
         group = self._groups.get((job.user_id, job.lane))
         for other in group.jobs[: fairness.LOOK_AHEAD] if group else ():
@@ -297,12 +291,6 @@ class Waitlist:
 
     # Inside
 
-    def _after(self, job: Waiting, now: float, own: str) -> tuple[int, Had]:
-        """When the job starts in virtual time, and what its member has had then."""
-        line = own or _rank_of(job, now)
-        begin = self._time.begin(self._time.stamp(job.user_id, line), line)
-        return begin, self._time.had(job.user_id).after(begin, self._cost_of(job.cost_key))
-
     def _set_had(self, user_id: int, had: Had, now: float) -> None:
         self._time.set(user_id, had)
         self._moved.add(user_id)
@@ -320,15 +308,11 @@ class Waitlist:
                 self._reckoned[rank] = clock
                 begin = bisect.bisect_left(self._turns, (rank, -1, 0), key=_TURN)
                 end = bisect.bisect_left(self._turns, (rank, clock, 0), key=_TURN)
-                late = itertools.islice(self._turns, begin, end)
-                self._moved |= {group.user_id for group in late if self._is_followed(group)}
+                for late in itertools.islice(self._turns, begin, end):
+                    others = ((late.user_id, lane) in self._groups for lane in Lane if lane is not late.lane)
+                    if len(late.jobs) > 1 or any(others):  # its member has more than one job waiting
+                        self._moved.add(late.user_id)
                 self._moved |= {job.user_id for job in self._front}
-
-    def _is_followed(self, group: Group) -> bool:
-        """Whether its member has more than one job waiting."""
-        return len(group.jobs) > 1 or any(
-            (group.user_id, lane) in self._groups for lane in Lane if lane is not group.lane
-        )
 
     def _keys_of(self, user_id: int) -> list[Key]:
         """When a member's jobs start in virtual time, those of a better rank before the others."""

@@ -3,18 +3,12 @@
 from collections.abc import Mapping
 from types import SimpleNamespace
 
+from host.monitoring import Wire
 from jobs.cluster.nats import Counts
 from jobs.executors.base import Device
 
-
-class PretendedWire:
-    """What Metrics asks of the connection to Discord."""
-
-    invalid_requests = 3
-    identifies_left = 249
-    connected = True
-    shards = (True, True, False)
-    rest_requests = {("POST /channels/{id}/messages", 200): 5, ("GET /gateway/bot", 429): 1}
+REQUESTS = {("POST /channels/{id}/messages", 200): 5, ("GET /gateway/bot", 429): 1}
+WIRE = Wire(3, 249, (True, True, False), True, REQUESTS)
 
 
 class PretendedBus:

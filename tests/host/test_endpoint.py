@@ -9,7 +9,7 @@ import pytest
 from core.errors import AtelierError, StorageError
 from host.monitoring import Metrics, answering, not_ready, serve_metrics
 from tests.bot.conftest import Studio, open_studio
-from tests.host.pretended import PretendedWire
+from tests.host.pretended import WIRE
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 
@@ -20,7 +20,7 @@ async def test_metrics_and_health_tell_of_work_done(tmp_path: Path, unused_tcp_p
 
 
 async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
-    metrics, connected = Metrics(studio.built.queue, PretendedWire()), [True]
+    metrics, connected = Metrics(studio.built.queue, lambda: WIRE), [True]
     studio.hooks.delivered.append(metrics.delivered)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     async with (

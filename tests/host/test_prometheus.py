@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from host.monitoring import Metrics, serve_metrics
-from tests.host.pretended import PretendedWire
+from tests.host.pretended import WIRE
 from tests.host.test_watching import RULES, expressions
 from tests.jobs.conftest import open_queue
 from tests.jobs.hand_executor import HandExecutor
@@ -59,9 +60,7 @@ async def test_prometheus_takes_the_rules_and_every_panel_and_raises_an_alert(
 ) -> None:
     port, own = unused_tcp_port_factory(), unused_tcp_port_factory()
     async with open_queue(tmp_path, HandExecutor()) as queue:
-        wire = PretendedWire()
-        wire.invalid_requests = 201
-        metrics = Metrics(queue, wire)
+        metrics = Metrics(queue, lambda: replace(WIRE, invalid_requests=201))
         async with (
             serve_metrics(metrics, queue, port, lambda: True),
             _prometheus(tmp_path, port, own) as session,

@@ -18,7 +18,7 @@ import pytest
 from core.errors import SettingsError
 from core.settings import load_settings as load_settings
 from host import nats_accounts, ray_launcher
-from host.cli import _parser
+from host.cli import parser
 from host.ray_launcher import ClusterError, Keeper, Launcher, Report, connect, launch
 from jobs.cluster.executor import Load, Machine
 
@@ -128,7 +128,7 @@ def ray() -> Played:
 
 
 def launcher_of(ray: Played, *words: str) -> Launcher:
-    asked = _parser().parse_args(["workers", "ray", "--gpus-per-worker", "0", *words])
+    asked = parser().parse_args(["workers", "ray", "--gpus-per-worker", "0", *words])
     asked.max = asked.min if asked.max is None else asked.max
     return Launcher(ray, asked, lambda name: (name, {}, "/srv", 60.0, ()))
 
@@ -373,7 +373,7 @@ def test_the_command_refuses_what_cant_be_meant(
     monkeypatch.setenv("RAY_AUTH_MODE", "")
     settings = load_settings({"BUS_URL": bus, "DATA_DIR": str(tmp_path)}, Path("/nowhere"))
     with pytest.raises(SettingsError) as caught:
-        launch(settings, _parser().parse_args(["workers", "ray", *words.split()]))
+        launch(settings, parser().parse_args(["workers", "ray", *words.split()]))
     assert problem in " ".join(caught.value.problems)
 
 

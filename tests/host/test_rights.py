@@ -163,10 +163,10 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
                 assert asking.counts.refused == 0
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-        found = {one.name: one for one in await doctor_services._check_bus(bot_settings)}
+        found = {one.name: one for one in await doctor_services.check_bus(bot_settings)}
         assert found["Bus"].ok and found["Rights on the bus"].ok
         assert found["Machines"].found == "heard of, with devices: h1 (1)"
-        names = [one.name for one in await doctor_services._check_bus(worker_settings)]
+        names = [one.name for one in await doctor_services.check_bus(worker_settings)]
         assert names == ["Bus", "Rights on the bus"]
         await agent.stop(0)
         assert bus.counts.refused == theirs.counts.refused == 0
@@ -179,7 +179,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
     settings = load_settings({"BUS_URL": f"{server.url},nats://10.255.255.1:4222"}, Path("/nowhere"))
     server.start()
     try:
-        found = {one.name + one.found: one.ok for one in await doctor_services._check_bus(settings)}
+        found = {one.name + one.found: one.ok for one in await doctor_services.check_bus(settings)}
     finally:
         server.stop()
     assert [ok for text, ok in found.items() if "everybody who reaches" in text] == [None]
@@ -191,8 +191,8 @@ async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor_services, "PATIENCE", 0.2)
-    assert doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
-    [found] = await doctor_services._check_bus(
+    assert await doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
+    [found] = await doctor_services.check_bus(
         load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere"))
     )
     assert found.ok is False and "can't be reached" in found.found

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.settings import ROOT
 from host.monitoring import Metrics
 from host.worker_app import AgentMetrics
-from tests.host.pretended import PretendedAgent, PretendedBus, PretendedWire
+from tests.host.pretended import WIRE, PretendedAgent, PretendedBus
 from tests.jobs.conftest import ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Step
@@ -31,7 +31,7 @@ async def metrics(tmp_path: Path) -> dict[str, set[str]]:
     of a machine with workers, too."""
     executor = HandExecutor({"cpu": 1, "h1/cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
-        metrics = Metrics(queue, PretendedWire(), PretendedBus())  # type: ignore[arg-type]
+        metrics = Metrics(queue, lambda: WIRE, PretendedBus())  # type: ignore[arg-type]
         job_id = (await ask(queue)).job.id
         await until(lambda: executor.held)
         executor.held[job_id].report(Step(job_id, 1, 4))

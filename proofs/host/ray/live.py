@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from core.settings import load_settings
-from host.cli import _parser
+from host.cli import parser
 from host.ray_launcher import launch
 from host.worker_app import work
 from jobs.cluster.executor import BusExecutor, answer_load
@@ -35,7 +35,7 @@ def main() -> int:
     if what == "worker":
         return work(load_settings(), target="tests.jobs.fake_worker:main", attached=True)
     if what == "launcher":
-        return launch(load_settings(), _parser().parse_args(["workers", "ray", *rest]), WORKER)
+        return launch(load_settings(), parser().parse_args(["workers", "ray", *rest]), WORKER)
     logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
     asyncio.run(_bot(Path(rest[0]), Plan(int(rest[1]), int(rest[2]), float(rest[3]))))
     return 0
