@@ -36,7 +36,6 @@ from torch.nn import functional
 from core import process
 from core.errors import AtelierError
 from vision.diffusion import vae as frames
-from vision.images import pixels
 
 MOST_COPIED = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
 BLOCK = 16  # channels
@@ -553,14 +552,14 @@ def check_latents(latents: torch.Tensor) -> None:
 def uint8(decoded: torch.Tensor) -> np.ndarray:
     """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory, a frame at a time: on the way
     each takes four times its bytes."""
-    return np.concatenate([pixels.to_uint8(decoded[:, :, i]) for i in range(decoded.shape[2])])
+    return np.concatenate([frames.pixels_of(decoded[:, :, i]) for i in range(decoded.shape[2])])
 
 
 def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with a decoder of pictures: a frame at a time."""
     for i in range(latents.shape[2]):
         with torch.no_grad():
-            yield pixels.to_uint8(frames.decode(vae, latents[:, :, i].to(vae.dtype)))
+            yield frames.pixels_of(frames.decode(vae, latents[:, :, i].to(vae.dtype)))
 
 
 def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:

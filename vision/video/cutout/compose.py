@@ -45,7 +45,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.images import encode, pixels
+from vision.images import encode
 from vision.images.ops import connected
 from vision.images.seams import dilated, eroded
 from vision.readers.photo import describe
@@ -798,7 +798,7 @@ def _through(model: ImageModel, frame: Image.Image, generation: Generation) -> I
     small = _small(frame, generation)
     if model.family.unpack is not None:
         pipe = model.pipeline(Mode.IMAGE)
-        values = pixels.from_uint8(np.asarray(small)).to(model.device, pipe.vae.dtype)
+        values = vae_frames.tensor_of(np.asarray(small)).to(model.device, pipe.vae.dtype)
         small = decode(model, pipe, vae_frames.encode_pixels(pipe.vae, values))[0]
     return encode.cut_to_shape(small, generation.shape)
 
