@@ -14,13 +14,14 @@ BACKGROUND, ROW, BAR, BEST, TEXT, FAINT = "#2b2d31", "#383a40", "#5865f2", "#57f
 WIDTH, MARGIN, GAP = 800, 24, 14  # px
 LABELS_WIDTH = 150, 400  # px, least and most
 PERCENT_WIDTH = 92  # px
+# for letters PIL's own lacks
 SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc",
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
     "Arial Unicode.ttf",
     "arial.ttf",
-)  # for letters PIL's own lacks
+)
 
 
 def draw_chart(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
