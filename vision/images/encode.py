@@ -175,8 +175,8 @@ def cut_to_shape(image: Image.Image, shape: tuple[int, int] | None, seamless: bo
 
 
 def placed(image: Image.Image, size: tuple[int, int], shape: tuple[int, int] | None) -> Image.Image:
-    """Return the picture so resized that ``cut`` to ``shape`` finds it whole in the middle of ``size`` (w,
-    h). Around it lies its mirror image."""
+    """Return the picture so resized that ``cut_to_shape`` finds it whole in the middle of ``size`` (w, h).
+    Around it lies its mirror image."""
     width, height = largest(size, shape)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     around = ((top, size[1] - height - top), (left, size[0] - width - left), (0, 0))

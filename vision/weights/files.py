@@ -428,5 +428,5 @@ def named_by(spec: str) -> str:
 
 
 def spec_of(name: str) -> str:
-    """Return the model that ``named`` has named."""
+    """Return the model that ``named_by`` has named."""
     return name.partition("#")[0]

@@ -172,7 +172,7 @@ def choose(
     """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes; if none
     does, the last that they allow.
 
-    sizes: see ``sizes.sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
+    sizes: see ``sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
     the settings, "auto" = free choice. installed: kinds of quantising whose library is there. Raises
     ModelError when what QUANTIZE names can't be had.
     """

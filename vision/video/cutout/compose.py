@@ -898,7 +898,7 @@ class Sketcher:
         self, shot: Shot, count: int, beside: Callable[[], float], end: Callable[[], float] | None = None
     ) -> list[float]:
         """Return the shares of ``count`` frames that begin beside a film, and end beside one, see
-        ``pacing.paced``. beside, end: measure by how much that changes from frame to frame."""
+        ``paced``. beside, end: measure by how much that changes from frame to frame."""
         return self.reporter.in_thread(lambda: paced(shot, count, beside(), None if end is None else end()))
 
     def frames(
