@@ -522,13 +522,14 @@ class LtxDecoder:
         process.give_back()
         for band in self._bands(middle):
             place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
-            out = self._after(middle[:, :, :, band.seen], temb)[:, :, :, own]
-            # channels become pixels, as the decoder does last of all: only a band's own rows, as that takes
-            # three times their memory
-            longer, larger = self._patch
-            out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
-            yield place, out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-            del out  # before the next is made
+            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
+
+    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
+        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
+        rows, as that takes three times their memory. A function of its own, so that ``out`` is gone then."""
+        longer, larger = self._patch
+        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv
