@@ -1,8 +1,6 @@
 """The configured models and this machine's devices, described for the host; what could crash is tried in
-another process (``vision.describe_models``). Loads no torch.
-
-Looks at devices and tries models in a process that may die: ``python -m vision.describe_models devices``
-and ``… load JSON`` print JSON lines."""
+another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
+torch otherwise."""
 
 from __future__ import annotations
 
@@ -64,7 +62,10 @@ def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInf
 def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     try:
         source = files.parse(spec)
-        _check_role(role)
+        kind, _, family_name = role.partition(" ")
+        known = [one.name for one in FAMILIES[:-1]]
+        if kind == "tiny" and family_name not in known:
+            raise ModelError(f"there is no family {family_name}; it takes one of: {', '.join(known)}.")
     except ModelError as error:
         return ModelInfo(role, spec, spec, "?", problem=str(error))
     info = ModelInfo(role, spec, source.name, source.kind)
@@ -77,11 +78,8 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
         info = replace(info, path=str(path), bytes=files.size(path))
         if source.kind == "package":
             packaged.verify(path)
-            return replace(
-                info,
-                bytes=packaged.packaged_size(path),
-                family=packaged.MODELS[source.id].notice.partition(",")[0],
-            )
+            family = packaged.MODELS[source.id].notice.partition(",")[0]
+            return replace(info, bytes=packaged.packaged_size(path), family=family)
         if path.is_dir():
             files.check_folder(path)
         family, notes = _family_and_notes(role, path)
@@ -114,12 +112,6 @@ def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
     if family is FAMILIES[-1]:
         name = read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"
-
-
-def _check_role(role: str) -> None:
-    kind, _, family = role.partition(" ")
-    if kind == "tiny" and family not in (known := [one.name for one in FAMILIES[:-1]]):
-        raise ModelError(f"there is no family {family}; it takes one of: {', '.join(known)}.")
 
 
 # In a process of its own
@@ -165,11 +157,8 @@ def devices() -> list[dict]:
 
     from vision import devices
 
-    names = (
-        ["cpu"]
-        + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        + (["mps"] if torch.backends.mps.is_available() else [])
-    )
+    names = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    names += ["mps"] if torch.backends.mps.is_available() else []
     found = []
     for name in names:
         free, total = devices.memory(name)
@@ -194,9 +183,8 @@ def load(call: dict) -> None:
     quiet_libraries()
     from vision.store import Models
 
-    tiny = {
-        role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")
-    }
+    named = (role.partition(" ") for role in config.models)
+    tiny = {family: config.models[f"tiny {family}"] for kind, _, family in named if kind == "tiny"}
     tried = dict.fromkeys(tiny, "no image model of this family loads, so there is nothing to try it with.")
     for role, spec in config.models.items():
         start, problem, kind = time.monotonic(), "", role.partition(" ")[0]
@@ -208,10 +196,8 @@ def load(call: dict) -> None:
         except AtelierError as error:
             problem = str(error)
         tried |= models.loader.tiny_problems
-        print(
-            json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}),
-            flush=True,
-        )
+        seconds = round(time.monotonic() - start, 2)
+        print(json.dumps({"role": role, "problem": problem, "seconds": seconds}), flush=True)
     for family, problem in tried.items():
         print(json.dumps({"role": f"tiny {family}", "problem": problem}), flush=True)
 

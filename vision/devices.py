@@ -12,9 +12,8 @@ import torch
 
 log = logging.getLogger(__name__)
 
-SMALL_MODEL = (
-    200 * 2**20
-)  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
+# bytes of weights; below, a second CPU thread costs more in barriers than it brings
+SMALL_MODEL = 200 * 2**20
 
 
 def name(device: str) -> str:

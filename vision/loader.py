@@ -24,7 +24,6 @@ from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.readers.photo import fetch
 from vision.reporter import Reporter
-from vision.video.model import VideoModel
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
 from vision.weights import files, hub, memory, packaged
@@ -90,10 +89,17 @@ class ModelLoader:
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
         found = memory.sizes(path, self.dtype.itemsize)
-        plan = self._plan(found, devices.memory(self.device)[1])
+        plan = self._choose_plan(found, devices.memory(self.device)[1])
         return FoundModel(source.name, path, found[plan.quantize].total, found)
 
-    def _plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
+    def _plan(self, found: FoundModel) -> Plan:
+        """Return how a model that draws is held in what is free now."""
+        plan = self._choose_plan(found.sizes, devices.memory(self.device)[0])
+        if plan != Plan():
+            log.info("%s is held %s", found.name, plan)
+        return plan
+
+    def _choose_plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
         """Return how an image model of these sizes is held where ``free`` bytes are."""
         return memory.choose(
             self.device,
@@ -120,7 +126,10 @@ class ModelLoader:
         if role in ("image", "edit"):
             model = self._load_image_model(found, report, threads)
         elif role == "video":
-            model = self._load_video_model(found, report)
+            plan = self._plan(found)
+            model = load_video_model(
+                found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+            )
         else:
             model = self._load_reader(role, found.path, found.name)
         report(1.0)
@@ -135,15 +144,12 @@ class ModelLoader:
         return model
 
     def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
-        plan = self._plan(found.sizes, devices.memory(self.device)[0])
-        if plan != Plan():
-            log.info("%s is held %s", found.name, plan)
         model = load_image_model(
             found.path,
             found.name,
             device=self.device,
             dtype=self.dtype,
-            plan=plan,
+            plan=self._plan(found),
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,
@@ -153,14 +159,6 @@ class ModelLoader:
             torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
             model.compile()
         return model
-
-    def _load_video_model(self, found: FoundModel, report: Report) -> VideoModel:
-        plan = self._plan(found.sizes, devices.memory(self.device)[0])
-        if plan != Plan():
-            log.info("%s is held %s", found.name, plan)
-        return load_video_model(
-            found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
-        )
 
     def _attach_tiny_decoder(self, model: ImageModel) -> None:
         """Attach the decoder that the host has configured for drafts of this family. When something is wrong

@@ -1,7 +1,5 @@
 """The models that a worker holds: loaded at first use, kept while memory lasts, the least recently used given
-up first.
-
-Own models that were read from their files, kept in memory for the next picture."""
+up first; members' own models among them."""
 
 from __future__ import annotations
 
@@ -224,15 +222,10 @@ class Models:
         self._held.move_to_end(key)
         if fiber is not None:
             held.fibers.add(fiber)
-        self._choose_threads(held)
+        # the passes of all models run on this thread, and a small model beside a large one must not slow it
+        in_use = [one.threads for one in self._held.values() if one is held or one.in_use()]
+        torch.set_num_threads(max(in_use))
         return held.model
-
-    def _choose_threads(self, taken: _Held) -> None:
-        """Let torch use as many threads as the largest model in use wants: the passes of all models run on
-        this thread, and a small model beside a large one must not slow it down."""
-        torch.set_num_threads(
-            max(held.threads for held in self._held.values() if held is taken or held.in_use())
-        )
 
     def _wait_while(self, busy: Callable[[], bool], reporter: Reporter) -> None:
         """Let others go on while ``busy()``; what they load is reported as this job's progress, too."""

@@ -12,8 +12,8 @@ from PIL import Image
 from benchmarks import models as samples
 from benchmarks.measure import Chart, Figure, Goal, Result, apart, check, cpu_ms, interleaved, times_less
 from benchmarks.rows import Options
+from vision.diffusion.vae import pixels_of
 from vision.images import encode as pictures
-from vision.images import pixels
 
 TITLE = "Image tail: decoded tensor → lossless bytes, 1024 px"
 AGAINST = "diffusers' VaeImageProcessor and `image.save(…, 'PNG')` with Pillow's defaults"
@@ -81,7 +81,7 @@ def _plain(decoded: torch.Tensor) -> Callable[[], bytes]:
 
 
 def _ours(decoded: torch.Tensor, encode: Callable) -> Callable[[], bytes]:
-    return lambda: encode(Image.fromarray(pixels.to_uint8(decoded)[0])).data
+    return lambda: encode(Image.fromarray(pixels_of(decoded)[0])).data
 
 
 def _read(data: bytes) -> np.ndarray:

@@ -1,7 +1,5 @@
-"""/ask: an answer in words to a question about pictures, as the next turn of a conversation.
-
-Text that was read in the pictures of a conversation, told to the chat model of this worker in the turn
-that brought them, and never as anybody's words."""
+"""/ask: an answer in words to a question about pictures, as the next turn of a conversation. Text that was
+read in its pictures is told to the chat model in the turn that brought them, and never as anybody's words."""
 
 from __future__ import annotations
 

@@ -22,13 +22,12 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.task import Task
-from vision.images import encode
+from vision.images import encode, seams
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
-MAX_CORRECTION = 16  # of 255: larger differences at the seam are other things, not a drift of colour
 
 
 @dataclass(frozen=True)
@@ -170,26 +169,13 @@ def paste_back(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -
 
 def correction(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -> np.ndarray:
     """Return (H, W, 3), to be added to the enlarged ``painted``: the old picture's soft difference from it,
-    fading to nothing away from the old picture.
-
-    Models and decoders shift flat colours by a few levels, and a flat sky shows the edge of any shift.
-    """
+    fading to nothing away from the old picture."""
     left, top, right, bottom = _old(layout)
-    difference = np.full((layout.size[1], layout.size[0], 3), 128, np.uint8)  # 128 = none
-    inside = np.zeros(difference.shape[:2], np.uint8)
-    old = np.asarray(encode.resize(image, (right - left, bottom - top)), np.int16)
-    under = np.asarray(painted, np.int16)[top:bottom, left:right]
-    difference[top:bottom, left:right] = (old - under).clip(-MAX_CORRECTION, MAX_CORRECTION) + 128
-    inside[top:bottom, left:right] = 255
-    blur = ImageFilter.GaussianBlur(1.5 * layout.band)
-    soft = np.asarray(Image.fromarray(difference).filter(blur), np.float32) - 128
-    share = (
-        np.asarray(Image.fromarray(inside).filter(blur), np.float32)[..., None] / 255
-    )  # about 1/2 at an edge, 0 far outside
-    small = (soft / np.maximum(share, 0.5) + 128).clip(0, 255).round().astype(np.uint8)
-    return (
-        np.asarray(Image.fromarray(small).resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
-    )
+    old, known = painted.copy(), np.zeros((layout.size[1], layout.size[0]), bool)
+    old.paste(encode.resize(image, (right - left, bottom - top)), (left, top))
+    known[top:bottom, left:right] = True
+    small = seams.drift(old, painted, known, 1.5 * layout.band)
+    return np.asarray(small.resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
 
 
 def _fade(layout: CanvasLayout) -> np.ndarray:

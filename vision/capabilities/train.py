@@ -1,8 +1,5 @@
-"""A version of somebody's own model, learned from the pictures of a project: in slices beside the drawings,
-going on where a killed one was.
-
-A training of a style as a job: pictures and words from a request, a version of a project's model as its
-answer."""
+"""A version of somebody's own model, or of a style, learned from the pictures of a project: in slices beside
+the drawings, going on where a killed one was."""
 
 from __future__ import annotations
 

@@ -43,9 +43,8 @@ def run(
         task = replace(task, notes=(*task.notes, note))
         return refine.output(task, Drawn((image,)), [encode.resize(image, target)])
     card = model.card
-    wide, high = (
-        max(card.multiple, -(-side // card.output_scale)) for side in target
-    )  # at the model's scale
+    # at the model's scale
+    wide, high = (max(card.multiple, -(-side // card.output_scale)) for side in target)
     [refined] = refine.refine(
         model, [encode.resize(image, (wide, high))], task.generation, task.parameters["strength"], reporter
     )

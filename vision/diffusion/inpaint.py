@@ -183,9 +183,8 @@ def pasted(
     width = max(1, min(size) // 64)
     core = Image.fromarray(eroded(np.asarray(inside) > 0, width).astype(np.uint8) * 255)
     soft = core.filter(ImageFilter.GaussianBlur(width))
-    alpha = (
-        np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255
-    )  # (h, w, 1), 0 outside of the mask
+    # (h, w, 1), 0 outside of the mask
+    alpha = np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255
     if not alpha.any():  # thinner than its edge
         alpha = np.asarray(inside, np.float32)[..., None] / 255
     merged = np.asarray(new, np.float32) * alpha + np.asarray(crop, np.float32) * (1 - alpha)

@@ -31,7 +31,7 @@ from vision.engine import denoiser
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.fiber import PriorityLock
 from vision.families import Family, Mode, editing
-from vision.images import encode, pixels
+from vision.images import encode
 from vision.images.upscaler import Upscaler
 from vision.reporter import Reporter
 from vision.weights.card import Card
@@ -446,7 +446,7 @@ def decode(
     flagged = False
     if getattr(pipe, "safety_checker", None) is not None:
         flagged = bool(pipe.run_safety_checker(decoded.clone(), pipe._execution_device, latents.dtype)[1][0])
-    return Image.fromarray(pixels.to_uint8(decoded)[0]), flagged
+    return Image.fromarray(tiny_vae.pixels_of(decoded)[0]), flagged
 
 
 def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

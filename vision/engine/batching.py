@@ -1,14 +1,12 @@
-"""Which jobs are in the next pass: numbers in, numbers out. Knows how long passes take and how much each job
-has left; no tensors, no clock.
+"""Which jobs are in the next pass: numbers in, numbers out. Knows how much each job has left, and how long
+passes of one device take, as measured in the course of real jobs and in idle moments and kept on disk; no
+tensors, no clock.
 
 A newcomer's first step goes at once, so that there is something to see; then short jobs go first, because
 that makes the mean wait shortest (shortest remaining processing time), and of jobs alike the one that came
 first. Others join the batch while that is worth it. No job ends later than PATIENCE times what first come,
 first served would have given, where a delay of UNNOTICED counts as nothing: a pass after which that couldn't
-be kept any more gives way to the jobs that are due first, in as wide a pass as their due dates allow.
-
-How long one device takes: for a pass, by its rows, and for what jobs do outside of their passes. Measured
-in the course of real jobs and in idle moments, and kept on disk."""
+be kept any more gives way to the jobs that are due first, in as wide a pass as their due dates allow."""
 
 from __future__ import annotations
 
@@ -172,12 +170,8 @@ class _Plan:
         max_rows: Callable[[Hashable], int],
         now: float,
     ) -> None:
-        self.candidates, self.seconds, self.max_rows, self.now = (
-            candidates,
-            functools.cache(seconds),
-            max_rows,
-            now,
-        )
+        self.candidates, self.max_rows, self.now = candidates, max_rows, now
+        self.seconds = functools.cache(seconds)
         self.step = [self.seconds(job.key, job.rows) + job.between for job in candidates]  # unbatched
         self.work = [
             job.steps_left * step + job.after for job, step in zip(candidates, self.step, strict=True)
@@ -192,11 +186,11 @@ class _Plan:
         What is left after the passes is estimated for each job from what it did before them. Taken as it is,
         a job that was quick there would go behind all those alike that come later.
         """
-        jobs, after = self.candidates, _least_after(self.candidates)
-        work = [
-            job.steps_left * step + after[i]
-            for i, (job, step) in enumerate(zip(jobs, self.step, strict=True))
-        ]
+        jobs, least = self.candidates, dict[Hashable, float]()
+        for job in jobs:
+            least[job.alike] = min(job.after, least.get(job.alike, float("inf")))
+        after = [job.after if job.alike is None else least[job.alike] for job in jobs]
+        work = [job.steps_left * step + rest for job, step, rest in zip(jobs, self.step, after, strict=True)]
         order = sorted(range(len(jobs)), key=lambda i: (not jobs[i].is_new, work[i], i))
         order[1:] = sorted(order[1:], key=lambda i: i != self.by_due_date[0])
         return order
@@ -217,9 +211,8 @@ class _Plan:
         jobs, done, worst = self.candidates, set(chosen), float("-inf")
         end = self.now + self.seconds(jobs[chosen[0]].key, sum(jobs[i].rows for i in chosen))
         end += sum(jobs[i].between for i in chosen)
-        end += sum(
-            jobs[i].after for i in chosen if jobs[i].steps_left == 1
-        )  # before those that are due first
+        # before those that are due first
+        end += sum(jobs[i].after for i in chosen if jobs[i].steps_left == 1)
         for i in self.by_due_date:
             if i not in done:
                 end += self.work[i]
@@ -260,14 +253,6 @@ def _monotone_due_dates(candidates: Sequence[Candidate]) -> list[float]:
         if job.alike is not None:
             due_dates[i] = least[job.alike] = min(job.due_at, least.get(job.alike, float("inf")))
     return due_dates
-
-
-def _least_after(candidates: Sequence[Candidate]) -> list[float]:
-    """Return for each job the least that one alike has to do after its passes."""
-    least: dict[Hashable, float] = {}
-    for job in candidates:
-        least[job.alike] = min(job.after, least.get(job.alike, float("inf")))
-    return [job.after if job.alike is None else least[job.alike] for job in candidates]
 
 
 def _batch_size(rows: Sequence[int], jobs: int, seconds: Callable[[int], float], max_rows: int) -> int:
@@ -405,16 +390,14 @@ class DurationModel:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             curves = {kind: curve.points for kind, curve in self._curves.items()}
-            partial.write_text(json.dumps({"curves": curves, "overhead": self._entries()}, indent=0))
+            kinds = sorted(self._between.known.keys() | self._outside.known.keys())
+            entries: list[Entry] = [(*like, self.between(like), self.outside(like)) for like in kinds]
+            partial.write_text(json.dumps({"curves": curves, "overhead": entries}, indent=0))
             partial.replace(self._path)
         except OSError as error:
             log.warning("durations aren't kept: %s", error)
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-
-    def _entries(self) -> list[Entry]:
-        kinds = sorted(self._between.known.keys() | self._outside.known.keys())
-        return [(*like, self.between(like), self.outside(like)) for like in kinds]
 
 
 class _Medians:

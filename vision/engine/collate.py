@@ -46,11 +46,8 @@ ROWS = frozenset(  # one entry for each row
 TIMES = ("timestep", "t", "guidance", "audio_timestep", "sigma", "audio_sigma")
 IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
 SCALES = ("control_hidden_states_scale",)  # one for each layer, the same for all rows
-LISTS = (
-    "x",
-    "cap_feats",
-    "adapters",
-)  # a list with one entry for each row; of cap_feats, the lengths may differ
+# a list with one entry for each row; of cap_feats, the lengths may differ
+LISTS = ("x", "cap_feats", "adapters")
 Arguments = dict[str, Any]
 
 

@@ -1,19 +1,11 @@
-"""Steps of different jobs in one pass: every job is a whole diffusers pipeline call that stands still where
-it needs the denoiser.
-
-``engine`` runs the jobs (each a ``fiber``) and decides with ``batching`` which of the waiting calls are
-evaluated together, by what ``durations`` knows; ``passes`` evaluates them, and ``rows`` joins and parts their
-arguments; ``denoiser`` is what a pipeline has in place of its UNet or transformer. Work without passes is
-batched by ``shared_calls``. How: docs/engine.md.
-
-Runs jobs a step at a time on one device: each stands still where it needs the denoiser, and those that
-wait share one pass.
+"""Runs jobs a step at a time on one device: every job is a whole diffusers pipeline call that stands still
+where it needs the denoiser, and those that wait share one pass.
 
 A job is any function; it runs in a greenlet of its own (``Fiber``), on the caller's thread, so nothing in it
-needs a lock. ``batching`` decides which waiting calls make the next pass.
-
-Evaluates a denoiser for one or several calls at once: joins their rows, cuts them where memory or
-exactness asks for it, and times the passes."""
+needs a lock. ``batching`` decides which of the waiting calls make the next pass, by what it knows of how long
+passes take; ``Passes`` evaluates them, cut where memory or exactness asks for it; ``collate`` joins and parts
+their arguments; ``denoiser`` is what a pipeline has in place of its UNet or transformer. How:
+docs/engine.md."""
 
 from __future__ import annotations
 
@@ -80,10 +72,8 @@ class Passes:
         call, total = calls[0], sum(call.count for call in calls)
         if denoiser.is_on(call.module):
             return [self._timed(call)]
-        self._sample = (
-            weakref.ref(call.module),
-            replace(call, module=None, adapt=None),
-        )  # nothing that would keep a model in memory
+        # nothing that would keep a model in memory
+        self._sample = weakref.ref(call.module), replace(call, module=None, adapt=None)
         if len(calls) == 1 and not self._fills(call.kind) and total <= self._rows_that_fit(call.kind):
             output = self._whole(call)
             if output is not None:
@@ -123,14 +113,8 @@ class Passes:
         if count is None:
             return False
         try:
-            self._timed(
-                replace(
-                    like,
-                    module=module,
-                    arguments=collate.part(like.arguments, 0, count, like.count),
-                    count=count,
-                )
-            )
+            arguments = collate.part(like.arguments, 0, count, like.count)
+            self._timed(replace(like, module=module, arguments=arguments, count=count))
             return True
         except Exception as error:
             if count == 1 or not devices.is_out_of_memory(error):
@@ -209,25 +193,23 @@ class Stopwatch:
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
         """Return what ``work`` returns; on CUDA it has only begun by then, behind at most AHEAD - 1
         others."""
+        under_way = self._under_way
         if device.type != "cuda":
             begin = self._clock()
             result = work()
             note(self._clock() - begin)
             return result
-        self._settle(AHEAD - 1)
+        # wait until at most so many are under way, and note how long those that have ended took
+        while under_way and (len(under_way) >= AHEAD or under_way[0][1].query()):
+            begun, ended, note_it = under_way.popleft()
+            ended.synchronize()
+            note_it(begun.elapsed_time(ended) / 1000)
         first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         first.record()
         result = work()
         last.record()
-        self._under_way.append((first, last, note))
+        under_way.append((first, last, note))
         return result
-
-    def _settle(self, at_most: int) -> None:
-        """Wait until at most ``at_most`` are under way, and note how long those that have ended took."""
-        while self._under_way and (len(self._under_way) > at_most or self._under_way[0][1].query()):
-            begin, end, note = self._under_way.popleft()
-            end.synchronize()
-            note(begin.elapsed_time(end) / 1000)
 
 
 FETCHING_THREADS = 4  # so many files come at once; models are read into memory one after the other
@@ -357,7 +339,12 @@ class Engine:
             begin = self.clock()
             self._evaluate(self._choose(calling))
             self._side_work.credit(self.clock() - begin, waiting=bool(paused))
-        moved += [self._go_on_if_it_holds(fiber) for fiber in conditions]
+        for fiber in conditions:
+            condition = fiber.waits_for
+            holds = isinstance(condition, Condition) and condition.holds()
+            moved.append(holds)
+            if holds:
+                self._resume(fiber, None)
         moved.append(self._do_side_work(paused))
         if drew or self._is_drawing:  # its last decoding counts, too
             self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
@@ -394,14 +381,6 @@ class Engine:
         go_on()
         if fiber.pass_kind is None and (isinstance(fiber.waits_for, SideWorkFuture) or fiber.ended):
             self._charge_side_work(self.clock() - begin)  # it opened its picture, or sent its answer
-        return True
-
-    def _go_on_if_it_holds(self, fiber: Fiber) -> bool:
-        """Let ``fiber`` go on if its condition holds now; return whether it did."""
-        condition = fiber.waits_for
-        if not isinstance(condition, Condition) or not condition.holds():
-            return False
-        self._resume(fiber, None)
         return True
 
     # Side work
@@ -448,20 +427,15 @@ class Engine:
         while paused := self._paused(StreamPause):
             if drawing and others_moved and not self._streams.allows():
                 break
-            seconds = self._write_on(paused[0])
-            written = True
+            devices.settle()  # what the passes have begun there isn't charged to the slice
+            begin = self.clock()
+            self._resume(paused[0], None)
+            seconds, written = self.clock() - begin, True
             if not (drawing and others_moved):
                 break
             self._streams.debit(seconds)
             self._stop_those_that_should()  # a stop costs no more than the token that is being written
         return written
-
-    def _write_on(self, fiber: Fiber) -> float:
-        """Let ``fiber`` do one slice; return the seconds that it took on the device."""
-        devices.settle()  # what the passes have begun there isn't charged to the slice
-        begin = self.clock()
-        self._resume(fiber, None)
-        return self.clock() - begin
 
     # Planning
 
@@ -547,10 +521,8 @@ class Engine:
             self.durations.note_between(fiber.pass_kind, seconds)
         else:
             fiber.own_seconds += seconds
-        if fiber.ended:
-            self._end(fiber, result, error)
-
-    def _end(self, fiber: Fiber, result: Any, error: BaseException | None) -> None:
+        if not fiber.ended:
+            return
         self.fibers.remove(fiber)
         if error is None and fiber.pass_kind is not None and fiber.steps_left == 1:  # not stopped half-way
             self.durations.note_outside(fiber.pass_kind, fiber.own_seconds)

@@ -1,24 +1,16 @@
-"""A job's side of the engine: one function in a greenlet of its own, which gives way wherever it has to
-wait.
+"""A job's side of the engine: one function in a greenlet of its own, which gives way wherever it has to wait;
+and what it waits for: passes, threads, locks that the engine's thread takes without ever blocking, and side
+work (captions, labels, embeddings: work without passes), done in one call for the items of several jobs.
 
-A lock that the engine's thread takes without ever blocking, ahead of the threads that work beside it.
+A call of side work is a fiber of its own, which waits for its turn between passes and goes on while at least
+one of the jobs in it still wants its result.
 
-Keeps what libraries change for the whole process while they build models away from the threads at work.
-
-transformers (``local_torch_dtype``) and diffusers (``ModelMixin._set_default_torch_dtype``) call
+``BuildGuard`` keeps what libraries change for the whole process while they build models away from the threads
+at work. transformers (``local_torch_dtype``) and diffusers (``ModelMixin._set_default_torch_dtype``) call
 ``torch.set_default_dtype`` while ``from_pretrained`` builds a model, also when a ``dtype`` is passed. That
-default is one for all threads: whatever another job made meanwhile without naming a dtype, such as the
-levels of a noise scheduler, would be in half precision, too. accelerate (``init_empty_weights``) and peft
-patch ``torch.nn.Module.register_parameter``, which puts the new parameters of every thread on the meta
-device.
-
-What side work is made of: work without denoising passes (captions, labels, embeddings), done in one call
-for the items of several jobs.
-
-Batches side work: one call for the items of all jobs that wait for the same kind of it.
-
-A call is a fiber of its own, which waits for its turn between passes and goes on while at least one of the
-jobs in it still wants its result."""
+default is one for all threads: whatever another job made meanwhile without naming a dtype, such as the levels
+of a noise scheduler, would be in half precision, too. accelerate (``init_empty_weights``) and peft patch
+``torch.nn.Module.register_parameter``, which puts the new parameters of every thread on the meta device."""
 
 from __future__ import annotations
 
@@ -532,16 +524,12 @@ def _call(work: SideWork, requests: Sequence[_Request], before_slice: BeforeSlic
             raise
     if results is None:  # not in the except block: the traceback holds tensors
         for request in requests:
-            _call_alone(work, request, before_slice)
+            try:
+                request.future.set_result(work([request.item], before_slice)[0])
+            except Abandoned:
+                raise
+            except Exception as error:
+                request.future.set_exception(error)
         return
     for request, result in zip(requests, results, strict=True):
         request.future.set_result(result)
-
-
-def _call_alone(work: SideWork, request: _Request, before_slice: BeforeSlice) -> None:
-    try:
-        request.future.set_result(work([request.item], before_slice)[0])
-    except Abandoned:
-        raise
-    except Exception as error:
-        request.future.set_exception(error)

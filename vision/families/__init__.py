@@ -1,10 +1,8 @@
-"""The families of image models that Atelier knows. Importing the package loads no torch.
+"""The families of image models that Atelier knows, and those that only change pictures, as words say.
+Importing the package loads no torch.
 
-A new family is one file here and one line in ``FAMILIES``; ``other`` takes whatever is left.
-
-The families that only change pictures, as words say. Importing the package loads no torch.
-
-A new one is one file here and one line in ``EDITORS``."""
+A new family is one file here and one line in ``FAMILIES`` or ``EDITORS``; the last of ``FAMILIES`` takes
+whatever is left."""
 
 from vision.families import (
     family,

@@ -1,8 +1,5 @@
-"""What a family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no
-torch.
-
-Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and the host
-is told that the family isn't known."""
+"""What a family of image models is: its diffusers classes, its defaults, and how its latents lie; and the
+family of every other diffusers pipeline, which decodes itself. Loads no torch."""
 
 from __future__ import annotations
 
@@ -27,14 +24,9 @@ def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
     config = pipe.vae.config
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and std is not None:
-        return latents * latents.new_tensor(std).view(
-            1, -1, 1, 1
-        ) / config.scaling_factor + latents.new_tensor(mean).view(1, -1, 1, 1)
+        mean, std = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, std))
+        return latents * std / config.scaling_factor + mean
     return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
-
-
-def _nothing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ class Family:
     negative: str = "prompt"
     samplers: str = "own"
     defaults: Mapping[str, Any] | None = None
-    adjust: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Any]] = _nothing
+    adjust: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Any]] = lambda configs: {}
     unpack: Callable[[Any, Any, int, int], Any] | None = unscale
     extra: Mapping[str, Any] | None = None
     whole_mask: bool = False

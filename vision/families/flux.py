@@ -1,6 +1,5 @@
-"""FLUX.1 dev and schnell: a flow transformer on packed latents, guidance distilled into the weights.
-
-FLUX.1 Kontext: FLUX.1's transformer, which reads the picture's packed latents behind the noisy ones."""
+"""FLUX.1 dev and schnell, a flow transformer on packed latents with guidance distilled into the weights; and
+FLUX.1 Kontext, which reads the picture's packed latents behind the noisy ones."""
 
 from vision.families.family import Family, unscale
 

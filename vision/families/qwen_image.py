@@ -1,8 +1,6 @@
-"""Qwen-Image: a large flow transformer on the latents of a video decoder, with a vision-language model for
-text.
-
-Qwen-Image-Edit: Qwen-Image, whose language model looks at the picture and whose transformer reads its
-latents behind the noisy ones. Whatever size is drawn, it looks at about one megapixel."""
+"""Qwen-Image, a large flow transformer on the latents of a video decoder, with a vision-language model for
+text; and Qwen-Image-Edit, whose language model looks at the picture, at about one megapixel whatever size
+is drawn, and whose transformer reads its latents behind the noisy ones."""
 
 from vision.families.family import Family
 

@@ -1,9 +1,11 @@
-"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text.
+"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text, also of over 77 tokens; and
+InstructPix2Pix, whose UNet sees the picture's latents beside the noisy ones (arXiv:2211.09800)."""
 
-InstructPix2Pix: Stable Diffusion whose UNet sees the picture's latents beside the noisy ones
-(arXiv:2211.09800)."""
+from __future__ import annotations
 
-from vision.families import clip_text
+from collections.abc import Sequence
+from typing import Any
+
 from vision.families.family import Family
 
 
@@ -15,9 +17,51 @@ def adjust(configs):
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
 
 
+def clip_tokens(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = False) -> Any:
+    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL).
+
+    Longer texts are cut into pieces of up to 75 tokens, between sentences, else between phrases or words;
+    each is encoded alone. Up to 77 tokens the result has the very bits of diffusers' own encoding.
+    """
+    from compel import EmbeddingsProvider, ReturnedEmbeddingsType
+
+    kind = (
+        ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+        if penultimate
+        else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
+    )
+    provider = EmbeddingsProvider(tokenizer, encoder, truncate=False, returned_embeddings_type=kind)
+    return provider.get_embeddings_for_weighted_prompt_fragments([[words]], [[1.0]], device=encoder.device)
+
+
+def clip_tokens_side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> Any:
+    """Return (1, 77·n, ΣD): the penultimate layers of several (tokenizer, encoder). Those that need fewer
+    pieces get empty ones."""
+    import torch
+
+    sides = [clip_tokens(tokenizer, encoder, words, penultimate=True) for tokenizer, encoder in pairs]
+    length = max(side.shape[1] for side in sides)
+    for i, (tokenizer, encoder) in enumerate(pairs):
+        while sides[i].shape[1] < length:
+            sides[i] = torch.cat([sides[i], clip_tokens(tokenizer, encoder, "", penultimate=True)], 1)
+    return torch.cat(sides, -1)
+
+
+def clip_pooled(tokenizer: Any, encoder: Any, words: str) -> Any:
+    """Return (1, P): the projected end token of the first 77 tokens."""
+    given = tokenizer(
+        words,
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return encoder(given.input_ids.to(encoder.device))[0]
+
+
 def encode_clip(pipe, words):
     """Return the tokens alone; the UNet takes nothing pooled."""
-    return clip_text.hidden(pipe.tokenizer, pipe.text_encoder, words), None
+    return clip_tokens(pipe.tokenizer, pipe.text_encoder, words), None
 
 
 FAMILY = Family(

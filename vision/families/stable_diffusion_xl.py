@@ -1,14 +1,14 @@
 """Stable Diffusion XL: a larger UNet with two text encoders."""
 
-from vision.families import clip_text
+from vision.families import stable_diffusion
 from vision.families.family import Family
 
 
 def encode_two_clips(pipe, words):
     """Return both encoders' tokens side by side, and the second one's end token pooled."""
     pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
-    tokens = clip_text.side_by_side([pair for pair in pairs if pair[1] is not None], words)
-    return tokens, clip_text.pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)
+    tokens = stable_diffusion.clip_tokens_side_by_side([pair for pair in pairs if pair[1] is not None], words)
+    return tokens, stable_diffusion.clip_pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)
 
 
 FAMILY = Family(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,13 +14,14 @@ BACKGROUND, ROW, BAR, BEST, TEXT, FAINT = "#2b2d31", "#383a40", "#5865f2", "#57f
 WIDTH, MARGIN, GAP = 800, 24, 14  # px
 LABELS_WIDTH = 150, 400  # px, least and most
 PERCENT_WIDTH = 92  # px
+# for letters PIL's own lacks
 SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc",
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
     "Arial Unicode.ttf",
     "arial.ttf",
-)  # for letters PIL's own lacks
+)
 
 
 def draw_chart(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
@@ -46,19 +48,11 @@ def draw_chart(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Im
         pen.rounded_rectangle((left, middle - half, right, middle + half), 5, ROW)
         length = round((right - left) * min(max(value, 0), 1))
         if length >= 2:
-            pen.rounded_rectangle(
-                (left, middle - half, left + length, middle + half),
-                min(5, length // 2),
-                BEST if i == 0 else BAR,
-            )
+            box = left, middle - half, left + length, middle + half
+            pen.rounded_rectangle(box, min(5, length // 2), BAR if i else BEST)
         pen.text((left - GAP, middle), text, TEXT, face, anchor="rm")
-        pen.text(
-            (WIDTH - MARGIN, middle),
-            percent(value),
-            TEXT if i == 0 else FAINT,
-            font if font_size > 17 else small,
-            anchor="rm",
-        )
+        face = font if font_size > 17 else small
+        pen.text((WIDTH - MARGIN, middle), percent(value), FAINT if i else TEXT, face, anchor="rm")
     return image
 
 
@@ -78,10 +72,11 @@ def fit_text(text: str, width: float, size: int, place: int) -> tuple[str, Font]
     plain = ImageFont.load_default(size)
     face: Font = plain
     if not _has_all(plain, text):
-        face = next(
-            (found for name in SYSTEM_FONTS if (found := _system(name, size)) and _has_all(found, text)),
-            plain,
-        )
+        for name in SYSTEM_FONTS:
+            with suppress(OSError):
+                if _has_all(found := ImageFont.truetype(name, size), text):
+                    face = found
+                    break
     if not _has_all(face, text):
         bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
         text = "".join(c for c in bare if _has_all(face, c)).strip() or f"#{place}"
@@ -90,13 +85,6 @@ def fit_text(text: str, width: float, size: int, place: int) -> tuple[str, Font]
     while text and face.getlength(text + "…") > width:
         text = text[:-1]
     return text.rstrip() + "…", face
-
-
-def _system(name: str, size: int) -> Font | None:
-    try:
-        return ImageFont.truetype(name, size)
-    except OSError:
-        return None
 
 
 def _has_all(font: Font, text: str) -> bool:

@@ -128,9 +128,8 @@ def enlarge(image: Image.Image, scale: int, seamless: bool = False) -> Image.Ima
     if seamless:
         margin = min(8, *image.size)
         large = enlarge(wrapped(image, margin), scale)
-        return large.crop(
-            (margin * scale, margin * scale, large.width - margin * scale, large.height - margin * scale)
-        )
+        cut = margin * scale
+        return large.crop((cut, cut, large.width - cut, large.height - cut))
     large = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
     return large.filter(ImageFilter.UnsharpMask(radius=scale * 0.75, percent=130, threshold=2))
 
@@ -176,8 +175,8 @@ def cut_to_shape(image: Image.Image, shape: tuple[int, int] | None, seamless: bo
 
 
 def placed(image: Image.Image, size: tuple[int, int], shape: tuple[int, int] | None) -> Image.Image:
-    """Return the picture so resized that ``cut`` to ``shape`` finds it whole in the middle of ``size`` (w,
-    h). Around it lies its mirror image."""
+    """Return the picture so resized that ``cut_to_shape`` finds it whole in the middle of ``size`` (w, h).
+    Around it lies its mirror image."""
     width, height = largest(size, shape)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     around = ((top, size[1] - height - top), (left, size[0] - width - left), (0, 0))
@@ -263,11 +262,8 @@ def _middle(image: Image.Image, shape: tuple[int, int] | None) -> Image.Image:
         return image
     width = min(image.width, image.height * shape[0] / shape[1])
     height = min(image.height, width * shape[1] / shape[0])
-    left, top, scale = (
-        (image.width - width) / 2,
-        (image.height - height) / 2,
-        PREVIEW_SIDE / max(width, height),
-    )
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    scale = PREVIEW_SIDE / max(width, height)
     box = left, top, min(left + width, image.width), min(top + height, image.height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return image.resize(size, Image.Resampling.BILINEAR, box)

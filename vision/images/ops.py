@@ -54,7 +54,9 @@ def compose(
         left, top, right, bottom = box
         inside = slice(top, bottom), slice(left, right)
         above = np.asarray(_part(picture, box, x, y, scale))
-        shown = np.ones(above.shape[:2], bool) if clip is None else _shown(images[clip], box, x, y, scale)
+        shown = np.ones(above.shape[:2], bool)
+        if clip is not None:  # the layer's own mask
+            shown = np.asarray(_part(images[clip].convert("L"), box, x, y, scale)) >= 128
         below = covered[inside] & shown
         if opacity < 1:
             mixed = above * opacity + colour[inside] * (1 - opacity)
@@ -72,34 +74,19 @@ def _place(size: tuple[int, int], x: float, y: float, scale: float, canvas: tupl
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _source(size: tuple[int, int], box: Box, x: float, y: float, scale: float) -> tuple[float, ...]:
-    """Return what of a layer's own px lies under ``box`` of the canvas."""
-    edges = ((edge - at) / scale for edge, at in zip(box, (x, y, x, y), strict=True))
-    limits = (*size, *size)
-    return tuple(min(max(edge, 0.0), limit) for edge, limit in zip(edges, limits, strict=True))
-
-
 def _part(picture: Image.Image, box: Box, x: float, y: float, scale: float) -> Image.Image:
     """Return what a layer shows in ``box``: copied where it can be, else by Lanczos where it shrinks and by
     bicubic interpolation where it grows."""
-    part = _source(picture.size, box, x, y, scale)
+    # what of the layer's own px lies under it
+    own = ((edge - at) / scale for edge, at in zip(box, (x, y, x, y), strict=True))
+    part = [min(max(edge, 0.0), most) for edge, most in zip(own, (*picture.size, *picture.size), strict=True)]
     if scale == 1 and x == int(x) and y == int(y):
         return picture.crop((int(part[0]), int(part[1]), int(part[2]), int(part[3])))
     method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
-    left, top, right, bottom = _some(part, picture.size)
-    return picture.resize((box[2] - box[0], box[3] - box[1]), method, (left, top, right, bottom))
-
-
-def _some(part: tuple[float, ...], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return ``part`` with at least a little of the picture in it: a layer may be smaller than a pixel."""
-    left, top = min(part[0], size[0] - 1e-3), min(part[1], size[1] - 1e-3)
-    return left, top, max(part[2], left + 1e-3), max(part[3], top + 1e-3)
-
-
-def _shown(clip: Image.Image, box: Box, x: float, y: float, scale: float) -> Flags:
-    """Return which pixels of ``box`` a layer's own mask lets through."""
-    part = _part(clip.convert("L"), box, x, y, scale)
-    return np.asarray(part) >= 128
+    # with at least a little of the picture in it: a layer may be smaller than a pixel
+    left, top = min(part[0], picture.width - 1e-3), min(part[1], picture.height - 1e-3)
+    inside = left, top, max(part[2], left + 1e-3), max(part[3], top + 1e-3)
+    return picture.resize((box[2] - box[0], box[3] - box[1]), method, inside)
 
 
 def pieces(some: Flags, inside: Flags) -> Iterator[Flags]:
@@ -168,19 +155,20 @@ Real = NDArray[np.float32]
 def edges(image: Image.Image) -> Image.Image:
     """Return the edges of ``image`` as an RGB picture of its size, white on black."""
     grey = np.asarray(image.convert("L").filter(ImageFilter.GaussianBlur(BLUR)), np.float32)
-    across, down = _sobel(grey)
-    size = np.abs(across) + np.abs(down)
-    thin = _thinned(size, across, down)
-    found = _following(thin & (size > STRONG), thin & (size > WEAK))
-    return Image.fromarray(found.astype(np.uint8) * 255).convert("RGB")
-
-
-def _sobel(grey: Real) -> tuple[Real, Real]:
-    """Return the gradients to the right and downwards; the border is continued outwards."""
+    # Sobel's gradients to the right and downwards; the border is continued outwards
     wide = np.pad(grey, 1, mode="edge")
     rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     columns = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
-    return rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]
+    across, down = rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]
+    size = np.abs(across) + np.abs(down)
+    thin = _thinned(size, across, down)
+    strong, weak = thin & (size > STRONG), thin & (size > WEAK)
+    # weak edges stay that hang together with strong ones, by corners too
+    joined = weak.copy()
+    joined[:-1, 1:] |= weak[:-1, :-1] & weak[1:, 1:]  # a pixel that joins two that only touch by a corner
+    joined[:-1, :-1] |= weak[:-1, 1:] & weak[1:, :-1]
+    found = connected(strong, joined) & weak
+    return Image.fromarray(found.astype(np.uint8) * 255).convert("RGB")
 
 
 def _thinned(size: Real, across: Real, down: Real) -> Flags:
@@ -193,11 +181,3 @@ def _thinned(size: Real, across: Real, down: Real) -> Flags:
         behind = wide[1 - y : 1 - y + height, 1 - x : 1 - x + width]
         best |= (turn == number) & (size > behind) & (size >= ahead)
     return best
-
-
-def _following(strong: Flags, weak: Flags) -> Flags:
-    """Return the weak edges that hang together with strong ones, by corners too."""
-    joined = weak.copy()
-    joined[:-1, 1:] |= weak[:-1, :-1] & weak[1:, 1:]  # a pixel that joins two that only touch by a corner
-    joined[:-1, :-1] |= weak[:-1, 1:] & weak[1:, :-1]
-    return connected(strong, joined) & weak

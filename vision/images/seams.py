@@ -1,9 +1,6 @@
-"""What lies between old pixels and new ones: how much of each a pixel is, what stands in the gaps before they
-are painted, and the drift of colours that is taken back at their edge.
-
-Cuts a large picture into overlapping tiles of a model's own size, and joins them without seams. Pictures
-and numbers only.
-"""
+"""Where old pixels and new ones, or tiles of a picture, meet: how much of each a pixel is, what stands in the
+gaps before they are painted, the drift of colours that is taken back at their edge, and how a large picture
+is cut into overlapping tiles of a model's own size and joined again. Pictures and numbers only."""
 
 from __future__ import annotations
 
@@ -44,7 +41,11 @@ def alpha(marked: Flags, uncovered: Flags, seam: int, edge: int) -> Real:
     uncovered parts it falls to 0 within ``seam`` px of the old picture.
     """
     new = marked | uncovered
-    weight = np.where(new, _softly(new, edge), np.float32(0))
+    core = eroded(new, edge)
+    blurred = Image.fromarray(core.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(edge))
+    soft = np.asarray(blurred, np.float32) / 255
+    # parts of it that are thinner than the edge are wholly new
+    weight = np.where(new, np.where(dilated(core, 2 * edge), soft, np.float32(1)), np.float32(0))
     if seam:
         away = distance(uncovered, seam)
         share = np.clip(1 - (away - 0.5) / seam, 0, 1)
@@ -52,13 +53,6 @@ def alpha(marked: Flags, uncovered: Flags, seam: int, edge: int) -> Real:
         weight = np.maximum(weight, fading)
     weight[uncovered] = 1
     return weight
-
-
-def _softly(new: Flags, edge: int) -> Real:
-    """Return a weight that rises from the edge of ``new``; parts thinner than that have 1."""
-    core = eroded(new, edge)
-    blurred = Image.fromarray(core.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(edge))
-    return np.where(dilated(core, 2 * edge), np.asarray(blurred, np.float32) / 255, np.float32(1))
 
 
 def dilated(flags: Flags, reach: int) -> Flags:
@@ -174,15 +168,15 @@ def plan_tiles(size: tuple[int, int], side: int, multiple: int) -> Tiles:
     ``multiple``."""
     most = max(multiple, side // multiple * multiple)
     tile = min(size[0], most), min(size[1], most)
-    xs, ys = (_places(length, part) for length, part in zip(size, tile, strict=True))
+
+    def places(length: int, part: int) -> list[int]:
+        if length == part:
+            return [0]
+        count = 1 + -(-(length - part) // max(1, int(part * (1 - OVERLAP))))
+        return [round(i * (length - part) / (count - 1)) for i in range(count)]
+
+    xs, ys = (places(length, part) for length, part in zip(size, tile, strict=True))
     return Tiles(size, tile, tuple((x, y) for y in ys for x in xs))
-
-
-def _places(length: int, tile: int) -> list[int]:
-    if length == tile:
-        return [0]
-    count = 1 + -(-(length - tile) // max(1, int(tile * (1 - OVERLAP))))
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
 
 
 def padded(image: Image.Image, multiple: int) -> Image.Image:
@@ -197,8 +191,6 @@ def padded(image: Image.Image, multiple: int) -> Image.Image:
 def recoloured(image: Image.Image, like: Image.Image, radius: float) -> Image.Image:
     """Return ``image`` with the soft colours of ``like``: models and decoders shift flat colours by a few
     levels."""
-    from PIL import ImageFilter
-
     soft = ImageFilter.GaussianBlur(radius)
     small = encode.resize(like, image.size)
     difference = np.asarray(small.filter(soft), np.float32) - np.asarray(image.filter(soft), np.float32)

@@ -21,7 +21,7 @@ from PIL import Image
 from torch import nn
 
 from core.errors import ModelError, first_line
-from vision.images import encode
+from vision.images import encode, seams
 
 FOLDER = "upscaler"  # of a model
 MARGIN = 16  # px of the other side, around a picture whose opposite edges meet
@@ -104,8 +104,8 @@ class Upscaler(ModelMixin, ConfigMixin):
         seamless: opposite edges meet, so beyond an edge lies the other side.
         """
         margin = min(MARGIN, *image.size) if seamless else 0
-        padded = _padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
-        tensor = torch.from_numpy(padded).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
+        padded = seams.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
+        tensor = torch.from_numpy(np.array(padded)).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
         made = self(tensor.contiguous(memory_format=torch.channels_last)).float()
         for _ in range(self.passes):
             made = narrowed(made)
@@ -152,12 +152,6 @@ def _slopes(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     wide = F.pad(picture, (1, 1, 1, 1), mode="replicate")
     right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
     return right / 2, down / 2
-
-
-def _padded(image: Image.Image, multiple: int) -> np.ndarray:
-    """Return (H, W, 3) uint8 with sides that are whole multiples: the last row and column repeated."""
-    right, below = -image.width % multiple, -image.height % multiple
-    return np.pad(np.asarray(image), ((0, below), (0, right), (0, 0)), mode="edge")
 
 
 def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | None:

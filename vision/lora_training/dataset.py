@@ -18,8 +18,9 @@ from vision.custom_models.steps import Store, Tensors, kept
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
+from vision.diffusion.vae import tensor_of
 from vision.families import Mode
-from vision.images import encode, pixels
+from vision.images import encode
 from vision.lora_training import families
 from vision.lora_training.families import Crop, Recipe, Row, Texts
 from vision.reporter import Reporter, Stage
@@ -91,7 +92,7 @@ def _texts(caption: str, model: ImageModel, recipe: Recipe, store: Store, report
 
 
 def _latents(model: ImageModel, square: Image.Image, reporter: Reporter) -> Tensors:
-    vae, values = model.pipeline(Mode.TEXT).vae, pixels.from_uint8(np.asarray(square))
+    vae, values = model.pipeline(Mode.TEXT).vae, tensor_of(np.asarray(square))
 
     def work() -> Tensors:
         with torch.no_grad():

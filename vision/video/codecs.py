@@ -1,20 +1,17 @@
-"""Which encoder makes a film, by the setting VIDEO_ENCODER, and what "as good as" is in its own numbers.
+"""The form of films: which encoder makes one, by the setting VIDEO_ENCODER, and what "as good as" is in its
+own numbers; how old the library is that reads and writes them, as it reads strangers' bytes, and FFmpeg,
+which is in it, is mended every few weeks; and the boxes that an MP4 is made of.
 
-Each has one number for how much is thrown away (CRF, or a fixed quantiser): more is smaller. All work in one
-thread, as a shut-in process can't start another, and all go into an MP4.
-
-The library that reads and writes films: how old it is. It reads strangers' bytes, and FFmpeg, which is in
-it, is mended every few weeks.
-
-The boxes that an MP4 is made of: put in the order in which it plays while it still comes in, with XMP if
-wanted, and with nothing else than pictures and sound.
-
-ISO/IEC 14496-12; XMP specification part 3, 1.1.5 for its box. Works on the file itself, in pieces."""
+Each encoder has one number for how much is thrown away (CRF, or a fixed quantiser): more is smaller. All work
+in one thread, as a shut-in process can't start another, and all go into an MP4. Its boxes are put in the
+order in which it plays while it still comes in, with XMP if wanted, and with nothing else than pictures and
+sound (ISO/IEC 14496-12; XMP specification part 3, 1.1.5), in the file itself, in pieces."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -54,11 +51,8 @@ X264 = Encoder(
     master=18,
     worst=51,
     halving=6,
-    quick={
-        "preset": "veryfast",
-        "rc-lookahead": "3",
-        "mbtree": "0",
-    },  # ten frames of 1920×1088 px would be 60 MB more
+    # looking ten frames ahead would be 60 MB more at 1920×1088 px
+    quick={"preset": "veryfast", "rc-lookahead": "3", "mbtree": "0"},
     careful={"preset": "medium", "rc-lookahead": "20", "mbtree": "0"},
 )
 OPENH264 = Encoder(
@@ -106,18 +100,10 @@ def encoder_of(name: str) -> Encoder:
         raise ValueError(f"{name!r} is no encoder; there are {', '.join(VIDEO_ENCODERS)}")
     wanted = (X264, OPENH264) if name == "auto" else (ENCODERS[name],)
     for encoder in wanted:
-        if encoder.name in av.codecs_available and _can_write(encoder.name):
-            return encoder
+        with suppress(av.FFmpegError):
+            if encoder.name in av.codecs_available and av.Codec(encoder.name, "w").is_encoder:
+                return encoder
     raise ValueError(f"this PyAV has no {' or '.join(one.name for one in wanted)}")
-
-
-def _can_write(name: str) -> bool:
-    import av
-
-    try:
-        return av.Codec(name, "w").is_encoder
-    except av.FFmpegError:
-        return False
 
 
 OLD = 365  # days

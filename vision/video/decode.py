@@ -36,7 +36,6 @@ from torch.nn import functional
 from core import process
 from core.errors import AtelierError
 from vision.diffusion import vae as frames
-from vision.images import pixels
 
 MOST_COPIED = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
 BLOCK = 16  # channels
@@ -523,13 +522,14 @@ class LtxDecoder:
         process.give_back()
         for band in self._bands(middle):
             place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
-            out = self._after(middle[:, :, :, band.seen], temb)[:, :, :, own]
-            # channels become pixels, as the decoder does last of all: only a band's own rows, as that takes
-            # three times their memory
-            longer, larger = self._patch
-            out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
-            yield place, out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-            del out  # before the next is made
+            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
+
+    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
+        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
+        rows, as that takes three times their memory. A function of its own, so that ``out`` is gone then."""
+        longer, larger = self._patch
+        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv
@@ -553,14 +553,14 @@ def check_latents(latents: torch.Tensor) -> None:
 def uint8(decoded: torch.Tensor) -> np.ndarray:
     """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory, a frame at a time: on the way
     each takes four times its bytes."""
-    return np.concatenate([pixels.to_uint8(decoded[:, :, i]) for i in range(decoded.shape[2])])
+    return np.concatenate([frames.pixels_of(decoded[:, :, i]) for i in range(decoded.shape[2])])
 
 
 def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with a decoder of pictures: a frame at a time."""
     for i in range(latents.shape[2]):
         with torch.no_grad():
-            yield pixels.to_uint8(frames.decode(vae, latents[:, :, i].to(vae.dtype)))
+            yield frames.pixels_of(frames.decode(vae, latents[:, :, i].to(vae.dtype)))
 
 
 def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:

@@ -452,6 +452,7 @@ class _Drawing:
                 overlap, pictures = self.model.family.overlap, tuple(map(Image.fromarray, frames))
                 self.head = (self.head + pictures)[:overlap]  # which later windows are shown
                 self.tail = (self.tail + pictures)[-overlap:]
+                del pictures  # before the next are decoded
                 yield frames
 
     # Windows

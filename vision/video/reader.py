@@ -1,13 +1,9 @@
-"""Reads films of ours back: one demuxer, the decoders of what ``FilmWriter`` writes, frame by frame. Not for
-strangers' films: those come in through ``studio.films``.
-
-Films to go on from: reads ours frame by frame, and their ends exactly, from what was kept beside them.
+"""Reads films of ours back, frame by frame: one demuxer, the decoders of what ``FilmWriter`` writes.
+Strangers' films come in through ``studio.films``.
 
 Beside each film lie its first and its last frame as they were before they were encoded, so that a film that
-goes on from another one loses nothing at the join.
-
-What a film is made from, opened: the pictures and the films of ours that a request names; and what comes
-of it, on its way to a file."""
+goes on from another one loses nothing at the join. ``Sources`` are what a film is made from, ``Drawing`` is
+what comes of it, on its way to a file."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import av
@@ -69,9 +64,7 @@ class FilmReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._container.close()
 
     def decoded(self, first: int = 0, end: int | None = None) -> Iterator[av.VideoFrame]:
@@ -137,7 +130,7 @@ class OpenClip:
 
     def part(self, begin: int, end: int) -> Iterator[Image.Image]:
         """Yield frames ``begin`` to ``end``, not that one itself."""
-        with self.path.open("rb") as file, _opened(file) as film:
+        with self.path.open("rb") as file, FilmReader(file) as film:
             number = begin
             for chunk in film.chunks(8, begin, end):
                 for colours in chunk:
@@ -150,7 +143,7 @@ def opened(path: str, ends: str) -> OpenClip:
     """Return the film at ``path``. ends: the file that was kept beside it, "" = none. Raises UserError for
     one that is damaged."""
     try:
-        with Path(path).open("rb") as file, _opened(file) as film:
+        with Path(path).open("rb") as file, FilmReader(file) as film:
             size, fps, count = (film.width, film.height), float(film.fps), film.frames
             kept = _kept(ends, size) if ends else None
             if kept is None:
@@ -195,10 +188,6 @@ def at_rate(
         while round(number * old / new) <= shown:
             yield frame
             number += 1
-
-
-def _opened(file: object) -> FilmReader:
-    return FilmReader(file)  # type: ignore[arg-type]
 
 
 def _kept(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] | None:

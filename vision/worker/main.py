@@ -1,10 +1,8 @@
-"""The process that holds a device: takes runs from its pipe between two steps, reports every step, and says
-honestly why a run broke.
+"""The process that holds a device: gets ready (its environment, its logs, the imports that every job needs),
+takes runs from its pipe between two steps, reports every step, and says honestly why a run broke.
 
 ``main`` is the target of a process started with "spawn". Nothing heavy is imported before
-``startup.prepare_environment`` has set what torch and the Hugging Face libraries read at import.
-
-How a worker process gets ready: its environment, its logs, and the imports that every job needs."""
+``prepare_environment`` has set what torch and the Hugging Face libraries read at import."""
 
 from __future__ import annotations
 
@@ -43,10 +41,6 @@ if TYPE_CHECKING:
     from vision.store import Models
 
 
-if TYPE_CHECKING:
-    pass
-
-
 def set_up_logs(config: WorkerConfig) -> Redactor:
     """Log to stderr and return what redacts the lines: the host's token, and the words of jobs once they are
     added, which libraries like to repeat in warnings."""
@@ -65,18 +59,16 @@ def prepare_environment(config: WorkerConfig) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = seen[int(index or 0)] if seen else index or "0"
     elif kind == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "passive"
-    )  # threads that spin at barriers take the core from who has the work
+    # threads that spin at barriers take the core from who has the work
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:  # torch's older name for the same, which a host may use
         os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ.setdefault(
-        "TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor")
-    )  # what is compiled outlives this process
+    # what is compiled outlives this process
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor"))
     if not config.allow_download or everything_here(config):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -123,9 +115,8 @@ def quiet_libraries() -> None:
     import transformers
     from tqdm import tqdm
 
-    tqdm.set_lock(
-        threading.RLock()
-    )  # its own is shared between processes, and of one that was killed Python warns when the bot ends
+    # its own is shared between processes, and of one that was killed Python warns when the bot ends
+    tqdm.set_lock(threading.RLock())
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
@@ -167,30 +158,21 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise
+    from vision import devices
     from vision.diffusion import checkpoint
+    from vision.engine.batching import DurationModel
+    from vision.engine.engine import Engine
 
     checkpoints = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(checkpoints)
     tracing = open_tracing(config.traces, config.traces_headers)
-    engine = _engine(config, wake)
+    durations = DurationModel(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
+    has_spare_core = partial(devices.has_spare_core, config.device)
+    engine = Engine(exact=config.exact, wake=wake, durations=durations, has_spare_core=has_spare_core)
     loop = WorkerLoop(inbox, send, models, engine, checkpoints, pace, redact, ready, tracing)
     send(ready)
     loop.serve()
     tracing.close()
-
-
-def _engine(config: WorkerConfig, wake: threading.Event) -> Engine:
-    from vision import devices
-    from vision.engine.batching import DurationModel
-    from vision.engine.engine import Engine
-
-    durations = DurationModel(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
-    return Engine(
-        exact=config.exact,
-        wake=wake,
-        durations=durations,
-        has_spare_core=lambda: devices.has_spare_core(config.device),
-    )
 
 
 @dataclass
@@ -279,9 +261,7 @@ class WorkerLoop:
 def _words(run: Run) -> set[str]:
     """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
     among them."""
-    known = next(
-        (parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {}
-    )  # else all of them
+    known = next((parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {})  # else all
     found: set[str] = set()
     rest: list[Any] = [
         value
@@ -329,11 +309,10 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
         return capability(run.kind)(request, run.paths, models, reporter, Path(run.folder))
     if request.told:  # which opens only the pictures that its models have to look at
         return capability(run.kind)(request, run.paths, models, reporter, run.talk)
-    images = (
-        reporter.in_thread(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
-        if request.pictures
-        else {}
-    )
+    images = {}
+    if request.pictures:
+        given = {sha: run.paths[sha] for sha in request.pictures}
+        images = reporter.in_thread(lambda: {sha: encode.open_picture(path) for sha, path in given.items()})
     return capability(run.kind)(request, images, models, reporter)
 
 

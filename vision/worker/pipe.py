@@ -62,31 +62,26 @@ class Inbox:
 
     def _read(self) -> None:
         try:
-            self._take_messages()
+            while not isinstance(message := self._conn.recv(), Quit):
+                if isinstance(message, Run):
+                    self._runs.append(message)
+                elif isinstance(message, Stop):
+                    self._stopped.add(message.job_id)
+                elif isinstance(message, Forget):
+                    self._forgotten.extend(message.names)
+                elif isinstance(message, Embed | Select | Check | Measure):
+                    self._questions.append(message)
+                elif isinstance(message, Nearest):
+                    self._at_once(message)
+                self._wake.set()
         except (EOFError, OSError):
             log.debug("the parent is gone")
-        except (
-            Exception
-        ):  # unpickling raises what it likes; without a reader no job could be stopped any more
+        except Exception:  # unpickling raises what it likes; without a reader no job could be stopped
             log.exception("a message can't be read; this worker ends, and its jobs go to the next one")
         self.closing = True
         self._wake.set()
         time.sleep(LAST_STEP)
         os._exit(0)
-
-    def _take_messages(self) -> None:
-        while not isinstance(message := self._conn.recv(), Quit):
-            if isinstance(message, Run):
-                self._runs.append(message)
-            elif isinstance(message, Stop):
-                self._stopped.add(message.job_id)
-            elif isinstance(message, Forget):
-                self._forgotten.extend(message.names)
-            elif isinstance(message, Embed | Select | Check | Measure):
-                self._questions.append(message)
-            elif isinstance(message, Nearest):
-                self._at_once(message)
-            self._wake.set()
 
     def take(self) -> list[Run]:
         """Return the runs that have come since the last call."""
@@ -144,13 +139,8 @@ class PipeReporter(Reporter):
         checkpoint: Checkpoint | None,
         fiber: Fiber | None = None,
     ) -> None:
-        self.job_id, self.send, self.inbox, self.checkpoint, self.fiber = (
-            job_id,
-            send,
-            inbox,
-            checkpoint,
-            fiber,
-        )
+        self.job_id, self.send, self.inbox = job_id, send, inbox
+        self.checkpoint, self.fiber = checkpoint, fiber
         self._previewed = time.monotonic() - PREVIEW_EVERY
         self._loading: tuple[str, float] = ("", 0.0)
         self._box: tuple[int, int, int, int] | None = None

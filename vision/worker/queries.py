@@ -1,17 +1,16 @@
 """Questions about what texts and pictures show, answered beside the jobs: a question is a guest, which takes
 no slot, gets the little time that side work has, and has no model given up for it.
 
-How pictures and a text stand to rules: the text that is read in the pictures, and for each rule how likely
-the chat model finds *yes*, asked in both orders of yes and no. Decides nothing.
-
-Which pixels belong to a thing: by SAM, or among all things, where somebody points; by words as a region
-is found. In a photograph, where the host has no model for that, it is what stands out."""
+Vectors of texts and pictures; how pictures and a text stand to rules (the text that is read in the pictures,
+and for each rule how likely the chat model finds *yes*, asked in both orders; decides nothing); and which
+pixels belong to a thing, by points or by words."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,16 +166,14 @@ def _read(paths: Sequence[str], models: Models, reporter: Reporter) -> tuple[lis
         return [], "", NO_READER
     try:
         reader = models.get("ocr", reporter)
-        texts = [text_of_lines(reader.read(_open_small(path, reporter), reporter)) for path in paths]
+        texts = []
+        for path in paths:
+            image = reporter.in_thread(partial(encode.open_picture, path), thread="fetching")
+            image.thumbnail((SIDE, SIDE))
+            texts.append(text_of_lines(reader.read(image, reporter)))
     except ModelError as error:
         return [], "", str(error)
     return texts, reader.name, ""
-
-
-def _open_small(path: str, reporter: Reporter) -> Image.Image:
-    image = reporter.in_thread(lambda: encode.open_picture(path), thread="fetching")
-    image.thumbnail((SIDE, SIDE))
-    return image
 
 
 def _judge(
@@ -252,7 +249,9 @@ def _found(
             lambda: segmenter.pick(image, question.points, question.box, key=question.path),
             thread="fetching",
         )
-        return _selected(picked.mask, _by(segmenter), picked.score)
+        kind = "sam" if isinstance(segmenter, PointSegmenter) else "segment"
+        by = "cutout" if isinstance(segmenter, Cutter) else kind
+        return _selected(picked.mask, by, picked.score)
     if words := question.words.strip():
         if isinstance(segmenter, Cutter) and describe.is_demo(models, "clip"):
             raise UserError(POINT)
@@ -278,13 +277,6 @@ def _segmenter(image: Image.Image, models: Models, reporter: Reporter) -> Any:
         except ModelError as error:
             log.info("what stands out can't be found: %s", error)
     return models.get("segment", reporter) if roles.get("segment") else None
-
-
-def _by(segmenter: Any) -> str:
-    """Return who found a thing."""
-    if isinstance(segmenter, Cutter):
-        return "cutout"
-    return "sam" if isinstance(segmenter, PointSegmenter) else "segment"
 
 
 def _selected(mask: Image.Image, by: str, score: float) -> Selected:

@@ -22,16 +22,8 @@ from PIL import Image
 from core.process import step_back
 
 MAX_FRAME = 200 * 2**20  # bytes
-UNSAFE = (
-    "nsfw",
-    "porn",
-    "hentai",
-    "sexy",
-    "explicit",
-    "nude",
-    "unsafe",
-    "questionable",
-)  # label names of classifiers that are in use
+# label names of classifiers that are in use
+UNSAFE = "nsfw", "porn", "hentai", "sexy", "explicit", "nude", "unsafe", "questionable"
 Score = Callable[[Image.Image], float]
 
 
@@ -85,9 +77,8 @@ def from_folder(folder: Path) -> Score:
 
     def score(image: Image.Image) -> float:
         labelled = classifier.classify(image, len(labels))
-        return min(
-            1.0, sum(chance for label, chance in labelled if any(word in label.lower() for word in UNSAFE))
-        )
+        unsafe = [chance for label, chance in labelled if any(word in label.lower() for word in UNSAFE)]
+        return min(1.0, sum(unsafe))
 
     return score
 

@@ -21,11 +21,11 @@ from demo.train.loop import MODELS
 from demo.world import Scene, held_out_scene
 from tests.vision.lora_training import looks
 from vision.custom_models.steps import MemoryStore, Store
+from vision.diffusion import vae as pixels
 from vision.diffusion.model import ImageModel, decode
 from vision.engine.engine import Engine
 from vision.engine.fiber import Fiber, unbatched
 from vision.families import Mode
-from vision.images import pixels
 from vision.lora_training import dataset, families
 from vision.lora_training.config import Settings, worded
 from vision.lora_training.dataset import Example
@@ -161,7 +161,7 @@ def _decoded(picture: Image.Image, model: ImageModel) -> Image.Image:
     """Return a picture as the model's autoencoder shows it."""
     pipe = model.pipeline(Mode.TEXT)
     with torch.no_grad():
-        latents, _ = families.encoded(pipe.vae, pixels.from_uint8(np.asarray(picture)))
+        latents, _ = families.encoded(pipe.vae, pixels.tensor_of(np.asarray(picture)))
         return decode(model, pipe, latents)[0]
 
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vision.images import encode, pixels
+from vision.diffusion import vae
+from vision.images import encode
 
 
 def random_pixels(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -91,7 +92,7 @@ def test_pixels_are_those_of_diffusers(dtype: torch.dtype) -> None:
     decoded = (torch.randn(2, 3, 48, 40, generator=torch.Generator().manual_seed(0)) * 0.6).to(dtype)
     before = decoded.clone()
     wanted = VaeImageProcessor().postprocess(decoded.float(), output_type="pil")
-    made = pixels.to_uint8(decoded)
+    made = vae.pixels_of(decoded)
     assert made.shape == (2, 48, 40, 3)
     assert all((ours == np.asarray(theirs)).all() for ours, theirs in zip(made, wanted, strict=True))
     assert torch.equal(decoded, before), "the decoder's tensor is left as it was"

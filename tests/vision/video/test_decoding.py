@@ -11,7 +11,7 @@ import torch
 
 from tests import tiny
 from tests.vision.video import tiny_films
-from vision.images import pixels
+from vision.diffusion.vae import pixels_of
 from vision.video import decode
 from vision.video.decode import Shelf
 
@@ -34,7 +34,7 @@ def shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def whole(decoded: torch.Tensor) -> np.ndarray:
-    return pixels.to_uint8(decoded[0].transpose(0, 1))
+    return pixels_of(decoded[0].transpose(0, 1))
 
 
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
@@ -184,7 +184,7 @@ def test_a_decoder_of_pictures_decodes_frame_by_frame() -> None:
     latents = torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     pieces = list(decode.one_by_one(vae, latents))
     assert [piece.shape for piece in pieces] == [(1, 64, 64, 3)] * 3
-    assert np.array_equal(pieces[1], pixels.to_uint8(vae.decode(latents[:, :, 1]).sample))
+    assert np.array_equal(pieces[1], pixels_of(vae.decode(latents[:, :, 1]).sample))
 
 
 def test_what_is_no_number_is_not_decoded() -> None:

@@ -1,27 +1,19 @@
-"""Makes the frames of a film from pictures at its ends and a motion: finds what is to move, sketches, has the
-sketch drawn over, and yields frame by frame.
+"""Makes the frames of a film from pictures at its ends and a motion, one by one, when they are asked for. It
+is one thing because each of its steps is laid on what the step before cut:
 
-Lets the image model draw over sketched frames a little, so that what was moved belongs where it lies.
+1. Finds the thing that is to move: by the host's segmenter, by what cuts photographs out, or by CLIP; and
+takes the picture apart into it and what lies behind it. Where the edge of a film's end cuts the thing off and
+another frame shows all of it, it is moved from there, so that it can come back with the part that had left
+the picture.
 
-It draws over some frames only, all at once: they begin with the same noise and look at the first one. What it
-changes is laid over the sketch, in between by shares: where it changes nothing a frame stays as sharp as it
-was, however small the model draws, and a film of any length costs the same.
+2. Lays the thing over its ground in each frame: moved, grown, turned, and in the light of the hour; or moves
+a camera, or goes from one picture to another. What is drawn beside a film takes a first step, and a last one,
+as large as the film's own, so that nobody sees the seam.
 
-Lays a thing over its ground in each frame: moved, grown, turned, and in the light of the hour.
-
-What is shown between the first and the last frame of a film: a thing that moves, a camera that moves, or
-the way from one picture to another. Frames are made one by one, when they are asked for.
-
-Finds the whole of a thing that the edge of a film's end cuts off: where another frame of the film shows
-all of it, it is moved from there, so that it can come back with the part that had left the picture.
-
-How far each frame goes along the way: what is drawn beside a film takes a first step, and a last one, as
-large as the film's own, so that nobody sees the seam.
-
-Takes a picture apart into a thing and what lies behind it. Numpy and PIL only.
-
-Finds the thing of a picture that is to move: by the host's segmenter, by what cuts photographs out, or by
-CLIP."""
+3. Lets the image model draw over some of the sketched frames a little, all at once: they begin with the same
+noise and look at the first one. What it changes is laid over the sketch, in between by shares: where it
+changes nothing a frame stays as sharp as it was, however small the model draws, and a film of any length
+costs the same."""
 
 from __future__ import annotations
 
@@ -45,7 +37,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.images import encode, pixels
+from vision.images import encode
 from vision.images.ops import connected
 from vision.images.seams import dilated, eroded
 from vision.readers.photo import describe
@@ -80,6 +72,12 @@ class Layers:
         """Width and height, px."""
         return self.picture.size
 
+    @property
+    def side(self) -> float:
+        """Of a square as large as the box, px."""
+        left, top, right, bottom = self.box
+        return math.sqrt((right - left) * (bottom - top))
+
 
 def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     """Return the layers of an RGB picture; None where the mask is nearly empty, or what it covers is no other
@@ -112,7 +110,14 @@ def _matte(
     pixel is the thing's, 0..1. Its shadow is the thing's, too."""
     edge = max(1, round(MIXED * side))
     core = eroded(inside, edge)
-    shows = np.clip((apart - _roughness(apart, inside, near, side) - NEAR) / (FAR - NEAR), 0, 1)
+    # by how much the ground differs from what it is led over to be, as where it has a grain or clouds: the
+    # mean of that a little away from the thing, around each pixel
+    away = near & ~dilated(inside, round(AWAY * side))
+    blur = ImageFilter.BoxBlur(SHADOW * side)
+    finite = np.where(away, apart, 0).clip(0, 255)
+    sums, shares = (np.asarray(_image(values).filter(blur), np.float32) for values in (finite, away * 255.0))
+    rough = np.asarray(ROUGH * 255 * sums / np.maximum(shares, 1), np.float32)
+    shows = np.clip((apart - rough - NEAR) / (FAR - NEAR), 0, 1)
     shows = shows.astype(np.float32)
     joined = connected(inside, near & ((shows > 0.15) | inside))
     reach = dilated(joined, edge) & near
@@ -122,18 +127,6 @@ def _matte(
     own = ~dilated(alpha > 0.02, edge)
     ground = np.where((near & own)[..., None], colours, ground).astype(np.float32)
     return ground, alpha
-
-
-def _roughness(
-    apart: NDArray[np.floating], inside: NDArray[np.bool_], near: NDArray[np.bool_], side: int
-) -> Real:
-    """(h, w): by how much the ground differs from what it is led over to be, as where it has a grain or
-    clouds: the mean of that a little away from the thing, around each pixel."""
-    away = near & ~dilated(inside, round(AWAY * side))
-    blur = ImageFilter.BoxBlur(SHADOW * side)
-    finite = np.where(away, apart, 0).clip(0, 255)
-    sums, shares = (np.asarray(_image(values).filter(blur), np.float32) for values in (finite, away * 255.0))
-    return np.asarray(ROUGH * 255 * sums / np.maximum(shares, 1), np.float32)
 
 
 def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
@@ -148,7 +141,10 @@ def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
         for channel in range(3):
             for x in range(result.shape[1]):
                 result[whole, x, channel] = np.interp(places[whole], have, result[have, x, channel])
-    soft = _down(result, max(1, len(result) // 128))
+    reach = max(1, len(result) // 128)  # the mean of the rows around each
+    padded = np.pad(result, ((reach, reach), (0, 0), (0, 0)), mode="edge")
+    near = sum(padded[i : i + len(result)] for i in range(2 * reach + 1))
+    soft = near / np.float32(2 * reach + 1)
     return np.where(hole[..., None], soft, colours).astype(np.float32)
 
 
@@ -183,12 +179,6 @@ def _led_over(row: Real, known: NDArray[np.bool_]) -> Real:
     return line
 
 
-def _down(values: Real, reach: int) -> Real:
-    """Return the mean of the rows around each row, within ``reach``."""
-    padded = np.pad(values, ((reach, reach), (0, 0), (0, 0)), mode="edge")
-    return sum(padded[i : i + len(values)] for i in range(2 * reach + 1)) / np.float32(2 * reach + 1)  # type: ignore[return-value]
-
-
 def _image(values: Real) -> Image.Image:
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
@@ -206,7 +196,7 @@ def find_object_mask(
 ) -> Image.Image | None:
     """Return the mask of the thing that ``words`` speak of, or of the one that stands out ("L" at the
     picture's size, 255 = the thing); None where nothing does, or no model can tell."""
-    mask = _found(image, head(words), models, reporter)
+    mask = _find(image, head(words), models, reporter)
     covered = 0.0 if mask is None else float((np.asarray(mask) > 127).mean())
     return mask if LEAST_THING < covered < LARGEST else None
 
@@ -217,12 +207,8 @@ def uncut_pictures(
     """Return those pictures whose edges don't cut off the thing that ``words`` speak of; all where they cut
     it off in each, or none has one."""
     masks = [find_object_mask(picture, words, models, reporter) for picture in pictures]
-    kept = tuple(
-        picture
-        for picture, mask in zip(pictures, masks, strict=True)
-        if mask is not None and not is_cut_off(mask)
-    )
-    return kept or tuple(pictures)
+    found = zip(pictures, masks, strict=True)
+    return tuple(one for one, mask in found if mask is not None and not is_cut_off(mask)) or tuple(pictures)
 
 
 def is_cut_off(mask: Image.Image) -> bool:
@@ -237,7 +223,7 @@ def head(words: str) -> str:
     return _ELSEWHERE.sub("", words, count=1).strip() or words
 
 
-def _found(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image | None:
+def _find(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image | None:
     roles = models.config.models
     drawn = describe.look_at(image, models, reporter, "segment").chances is None
     if roles.get("segment") and drawn:
@@ -264,27 +250,15 @@ def _among_things(
 ) -> Image.Image | None:
     things = reporter.in_thread(lambda: segmenter.see(image))
     if len(things) > 1 and words and models.config.models.get("clip"):
-        things = _named(segmenter, image, things, words, models, reporter)
+        matcher, every = models.get("clip", reporter), things
+
+        def choose() -> list[Thing]:  # those that the words fit best
+            [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, every))
+            *fits, _ = (parts @ text).float().tolist()
+            return meant(every, fits, -1.0)
+
+        things = reporter.in_thread(choose)
     return reporter.in_thread(lambda: segmenter.outline(image, things).mask) if things else None
-
-
-def _named(
-    segmenter: ThingSegmenter,
-    image: Image.Image,
-    things: list[Thing],
-    words: str,
-    models: Models,
-    reporter: Reporter,
-) -> list[Thing]:
-    """Return the things that the words fit best."""
-    matcher = models.get("clip", reporter)
-
-    def choose() -> list[Thing]:
-        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
-        *fits, _ = (parts @ text).float().tolist()
-        return meant(things, fits, -1.0)
-
-    return reporter.in_thread(choose)
 
 
 LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it then leaves the picture
@@ -318,19 +292,15 @@ def find_path(layers: Layers, motion: Motion, *, fixed: bool, outside: float = O
     low, high = _scales(layers, motion.growth, fixed=fixed)
     begin = 0.0 if fixed or abs(motion.turn) >= WHOLE else -motion.turn / 2
     reach = max(low, high)  # its largest size must fit
-    wide, tall = _turned(reach * (right - left), reach * (bottom - top), abs(begin))
+    wide, tall = reach * (right - left), reach * (bottom - top)
+    cos, sin = math.cos(math.radians(abs(begin))), math.sin(math.radians(abs(begin)))
+    wide, tall = wide * cos + tall * sin, tall * cos + wide * sin  # of the upright box around it, turned
     if not fixed:
         x, y = _inside(x, left, right, wide, width), _inside(y, top, bottom, tall, height)
     out = outside if fixed else None
     x0, x1 = _ends(x, motion.across * width, wide / 2 + MARGIN * width, width, out)
     y0, y1 = _ends(y, motion.down * height, tall / 2 + MARGIN * height, height, out)
     return Pose(x0, y0, low, begin), Pose(x1, y1, high, begin + motion.turn, motion.dusk)
-
-
-def _turned(wide: float, tall: float, degrees: float) -> tuple[float, float]:
-    """Return the sides of the upright box around a turned one."""
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return wide * cos + tall * sin, tall * cos + wide * sin
 
 
 def _inside(place: float, begin: float, end: float, extent: float, length: int) -> float:
@@ -534,7 +504,7 @@ class Between:
         weight = (1 - math.cos(math.pi * share)) / 2
         if self.first is None or self.last is None:
             return Image.blend(self.before, self.after, weight)
-        here, there = _size(self.first), _size(self.last)
+        here, there = self.first.side, self.last.side
         start, end = own_pose(self.first), own_pose(self.last)
         going = between(start, Pose(end.x, end.y, there / here), share)
         coming = between(Pose(start.x, start.y, here / there), end, share)
@@ -562,11 +532,6 @@ class ThereAndBack:
         return (1 - math.cos(2 * math.pi * share)) / 2
 
 
-def _size(layers: Layers) -> float:
-    left, top, right, bottom = layers.box
-    return math.sqrt((right - left) * (bottom - top))
-
-
 def _moved(values: NDArray[np.float32], right: int, down: int) -> NDArray[np.float32]:
     """Return (h, w, …) moved by so many pixels, 0 where nothing comes from."""
     height, width = values.shape[:2]
@@ -589,13 +554,13 @@ LEAST_STEP, MOST_STEP = 0.2, 2.0  # of an even step: a seam's step is no smaller
 
 def before_end(clip: OpenClip) -> float:
     """Return by how much a step from the end of a film is to change the picture, 0..255."""
-    return _usual([*clip.part(max(0, clip.count - STEPS - 1), clip.count)])
+    return _usual_step(clip.part(max(0, clip.count - STEPS - 1), clip.count))
 
 
 def after_start(clip: OpenClip, fps: float | None = None) -> float:
     """Return by how much a step to the start of a film is to change the picture, 0..255; shown at ``fps``, if
     that is another rate."""
-    return _usual([*clip.part(0, min(clip.count, STEPS + 1))]) * clip.fps / (fps or clip.fps)
+    return _usual_step(clip.part(0, min(clip.count, STEPS + 1))) * clip.fps / (fps or clip.fps)
 
 
 def paced(shot: Shot, count: int, begin: float, end: float | None = None) -> list[float]:
@@ -639,13 +604,13 @@ def _step(shot: Shot, here: float, most: float, wanted: float) -> float:
     return low
 
 
-def _usual(frames: Sequence[Image.Image]) -> float:
-    small = [_compared(frame) for frame in frames]
-    return float(np.median([_change(a, b) for a, b in pairwise(small)] or [0.0])) * TAKEN
-
-
-def _compared(frame: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+def _compared(frame: Image.Image) -> Real:
     return np.asarray(frame.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
+
+
+def _usual_step(frames: Iterator[Image.Image]) -> float:
+    small = map(_compared, frames)
+    return float(np.median([_change(a, b) for a, b in pairwise(small)] or [0.0])) * TAKEN
 
 
 def _change(one: np.ndarray, other: np.ndarray) -> float:
@@ -670,10 +635,8 @@ class Changes:
         change = self._at(number)
         if change is None or not change.any():
             return frame
-        planes = [
-            np.asarray(Image.fromarray(change[..., i]).resize(frame.size, Image.Resampling.BICUBIC))
-            for i in range(3)
-        ]
+        channels = [Image.fromarray(change[..., i]) for i in range(3)]
+        planes = [np.asarray(one.resize(frame.size, Image.Resampling.BICUBIC)) for one in channels]
         colours = np.asarray(frame, np.float32) + np.stack(planes, -1)
         return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
 
@@ -798,7 +761,7 @@ def _through(model: ImageModel, frame: Image.Image, generation: Generation) -> I
     small = _small(frame, generation)
     if model.family.unpack is not None:
         pipe = model.pipeline(Mode.IMAGE)
-        values = pixels.from_uint8(np.asarray(small)).to(model.device, pipe.vae.dtype)
+        values = vae_frames.tensor_of(np.asarray(small)).to(model.device, pipe.vae.dtype)
         small = decode(model, pipe, vae_frames.encode_pixels(pipe.vae, values))[0]
     return encode.cut_to_shape(small, generation.shape)
 
@@ -913,8 +876,8 @@ class Sketcher:
         return Moved(layers, replace(first, x=pose.x, y=pose.y), last, pose)
 
     def _camera(self, picture: Image.Image, motion: Motion) -> Shot:
-        if not motion.is_still:
-            self._note(NOTHING)
+        if not motion.is_still and NOTHING not in self.notes:
+            self.notes.append(NOTHING)
         return Camera(picture, motion)
 
     def _with_room(self, path: Path, motion: Motion, size: tuple[int, int]) -> tuple[Pose, Pose]:
@@ -923,7 +886,8 @@ class Sketcher:
         way = abs(last.x - first.x) + abs(last.y - first.y)
         if not (motion.across or motion.down) or way >= LEAST_WAY * max(size):
             return first, last
-        self._note(TURNED_BACK)
+        if TURNED_BACK not in self.notes:
+            self.notes.append(TURNED_BACK)
         return path(replace(motion, across=-motion.across, down=-motion.down))
 
     def between(self, before: Image.Image, after: Image.Image) -> Shot:
@@ -934,7 +898,7 @@ class Sketcher:
         self, shot: Shot, count: int, beside: Callable[[], float], end: Callable[[], float] | None = None
     ) -> list[float]:
         """Return the shares of ``count`` frames that begin beside a film, and end beside one, see
-        ``pacing.paced``. beside, end: measure by how much that changes from frame to frame."""
+        ``paced``. beside, end: measure by how much that changes from frame to frame."""
         return self.reporter.in_thread(lambda: paced(shot, count, beside(), None if end is None else end()))
 
     def frames(
@@ -964,10 +928,6 @@ class Sketcher:
         while (frame := self.reporter.in_thread(lambda: next(frames, None))) is not None:
             yield frame
             self.reporter.give_way()
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
 
 
 def looped(shot: Shot) -> Shot:

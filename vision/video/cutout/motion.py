@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 
 AMOUNT: Mapping[str | None, float] = {"low": 0.5, None: 1.0, "high": 1.5}  # of a motion, by ``--motion``
 SLOWLY, QUICKLY = 0.6, 1.4
@@ -120,21 +120,16 @@ _STILL = re.compile(
     r"|static shot|not moving|unmoving)(?=$|[\s,.;!])",
     re.IGNORECASE,
 )
-_LIGHT_FIRST = sorted(
-    _RULES, key=lambda rule: not rule[1].dusk
-)  # "night falls" is no fall, "turns dark" no turn
+
+
+def _filled(rule: str) -> str:
+    return rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:"))
+
+
 _PATTERNS = tuple(
-    (
-        re.compile(
-            _JOIN
-            + _LEAD
-            + rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:"))
-            + _AFTER,
-            re.IGNORECASE,
-        ),
-        motion,
-    )
-    for rule, motion in _LIGHT_FIRST
+    (re.compile(_JOIN + _LEAD + _filled(rule) + _AFTER, re.IGNORECASE), motion)
+    # "night falls" is no fall, "turns dark" no turn
+    for rule, motion in sorted(_RULES, key=lambda rule: not rule[1].dusk)
 )
 _SPEED = re.compile(_HOW, re.IGNORECASE)
 _BY_THING: tuple[tuple[tuple[str, ...], Motion], ...] = (  # what things do where nobody says what
@@ -153,15 +148,20 @@ def read_motion(prompt: str) -> Reading:
     for pattern, motion in _PATTERNS:
         match = pattern.search(words)
         if match is not None:
-            found.append(motion.times(_speed(match[0])))
+            said = _SPEED.search(match[0])
+            how = "" if said is None else said["how"].lower()
+            speed = QUICKLY if how in ("quickly", "fast", "rapidly", "swiftly") else SLOWLY
+            found.append(motion.times(speed if how else 1.0))
             words = pattern.sub(" ", words)
-    return Reading(_tidy(words), Motion() if still else _sum(found) if found else None)
+    whole = Motion(*(sum(parts) for parts in zip(*map(astuple, found), strict=True)))
+    return Reading(_tidy(words), Motion() if still else whole if found else None)
 
 
 def of_thing(words: str) -> Motion:
     """Return what the thing that ``words`` name does by itself; where nobody knows, it comes nearer."""
     said = set(re.findall(r"[a-z]+", words.lower()))
-    return next((motion for names, motion in _BY_THING if said & _plurals(names)), _USUAL)
+    said |= {word.removesuffix("s") for word in said}
+    return next((motion for names, motion in _BY_THING if said & {*names}), _USUAL)
 
 
 def choose_motion(reading: Reading, amount: str | None) -> Motion:
@@ -170,33 +170,8 @@ def choose_motion(reading: Reading, amount: str | None) -> Motion:
     return motion.times(AMOUNT[amount])
 
 
-def _speed(text: str) -> float:
-    how = _SPEED.search(text)
-    if how is None:
-        return 1.0
-    return QUICKLY if how["how"].lower() in ("quickly", "fast", "rapidly", "swiftly") else SLOWLY
-
-
-def _sum(motions: Sequence[Motion]) -> Motion:
-    total = Motion()
-    for one in motions:
-        total = replace(
-            total,
-            across=total.across + one.across,
-            down=total.down + one.down,
-            growth=total.growth + one.growth,
-            turn=total.turn + one.turn,
-            dusk=total.dusk + one.dusk,
-        )
-    return total
-
-
 def _tidy(words: str) -> str:
     """Return words without the commas and spaces that were around those taken out."""
     words = re.sub(r"\s+([,.;!])", r"\1", re.sub(r"\s+", " ", words))
     words = re.sub(r"(?:[,;]\s*)+(?=[,;.])", "", words)
     return re.sub(r"(?:[\s,;]|\band\b|\bwhich\b|\bthat\b|\bis\b)+$", "", words.strip(" ,;")).strip()
-
-
-def _plurals(names: Sequence[str]) -> set[str]:
-    return {*names, *(f"{name}s" for name in names)}

@@ -1,7 +1,5 @@
 """Films by the image model: prepares a request for it, draws the pictures that they begin with, and sketches
-each film.
-
-What can be made of words, pictures and films: each operation as the frames of its film, in order."""
+each film: every operation as its frames, in order."""
 
 from __future__ import annotations
 
@@ -135,20 +133,6 @@ OPERATIONS: dict[str, Callable[[Asked, Sketcher], Iterator[Image.Image]]] = {
 }
 
 
-def expected_frames(asked: Asked) -> int:
-    """Return how many frames the film will have, about."""
-    if asked.clip is None:
-        return asked.count
-    return asked.clip.count + asked.count + (asked.clip_2.count if asked.clip_2 is not None else 0)
-
-
-def without_references(sketcher: Sketcher) -> Sketcher:
-    """Return the sketcher without pictures that were only for the first one."""
-    if sketcher.generation.reference_scale is not None:
-        return sketcher
-    return replace(sketcher, generation=replace(sketcher.generation, references=()))
-
-
 FPS = 16
 SECONDS = {"new": 3.0, "extend": 2.0, "extend_back": 2.0, "blend": 1.0, "loop": 1.5}
 REMIX = 0.55  # strength
@@ -216,6 +200,8 @@ class Sketches:
         remixes = request.operation == "remix"
         generation = plan.task.generation
         seed = generation.seeds[number]
+        if generation.reference_scale is None:  # they were for the first picture alone
+            generation = replace(generation, references=())
         sketcher = Sketcher(
             replace(generation, seeds=(seed,)),
             request.model,
@@ -225,8 +211,9 @@ class Sketches:
             Stage(self.reporter, begin, end if remixes else middle),
             self.notes,
         )
-        frames = OPERATIONS[request.operation](asked, without_references(sketcher))
-        expected = 0 if remixes else expected_frames(asked)
+        frames = OPERATIONS[request.operation](asked, sketcher)
+        clips = [film.count for film in (asked.clip, asked.clip_2) if film is not None]
+        expected = 0 if remixes else asked.count + sum(clips)
         chunks = (np.asarray(frame.convert("RGB"))[None] for frame in frames)
         return Drawing(chunks, plan.size, plan.fps, seed, expected, reader.keep_ends)
 
@@ -255,12 +242,7 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
     return Sketches(request, sources, plan, models, reporter, [*notes, *plan.task.notes])
 
 
-def _plan(
-    request: VideoRequest,
-    sources: Sources,
-    model: ImageModel,
-    notes: list[str],
-) -> Plan:
+def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: list[str]) -> Plan:
     clip = sources.clip
     reading = motion.read_motion(request.prompt)
     words = reading.words
@@ -268,7 +250,9 @@ def _plan(
     if clip is not None:
         task, size = _at_clip(asked, clip, model, notes)
     elif sources.first is not None:
-        task = _at_picture(asked, sources.first, model)
+        drawn_at, shape, more = drawing.choose_size(asked, model.card, sources.first.size)
+        task = drawing.prepare(asked, model, Mode.TEXT, drawn_at, shape=shape)
+        task = replace(task, notes=(*more, *task.notes))
         size = _film_size(request, task, model, notes)
     else:
         if not (asked.width or asked.height or asked.aspect_ratio):
@@ -292,12 +276,6 @@ def _plan(
     reported |= {"seconds": round(count / fps, 3)} if count else {}
     task = replace(task, parameters={**task.parameters, "prompt": request.prompt, **reported})
     return Plan(task, size, fps, wanted, words, count)
-
-
-def _at_picture(request: VideoRequest, image: Image.Image, model: ImageModel) -> Task:
-    size, shape, notes = drawing.choose_size(request, model.card, image.size)
-    task = drawing.prepare(request, model, Mode.TEXT, size, shape=shape)
-    return replace(task, notes=(*notes, *task.notes))
 
 
 def _at_clip(
@@ -352,7 +330,13 @@ def _drawn(
         if not plan.motion.is_still:
             sets = [compose.uncut_pictures(some, plan.words, models, reporter) for some in sets]
         matcher = models.get("clip", reporter)
-        chosen = [reporter.in_thread(partial(_fittest, some, plan.words, matcher)) for some in sets]
+
+        def fittest(pictures: Sequence[Image.Image]) -> Image.Image:
+            [text] = matcher.embed_texts([plan.words])
+            fits = (matcher.embed_images(pictures) @ text).float().tolist()
+            return pictures[max(range(len(fits)), key=fits.__getitem__)]
+
+        chosen = [reporter.in_thread(partial(fittest, some)) for some in sets]
     else:
         chosen = [one for (one,) in sets]
     model = models.image(request.model, reporter)
@@ -361,10 +345,3 @@ def _drawn(
         return reader.placed(encode.cut_to_shape(model.enlarged(image), generation.shape), plan.size)
 
     return [reporter.in_thread(partial(finish, image)) for image in chosen]
-
-
-def _fittest(pictures: Sequence[Image.Image], words: str, matcher: Any) -> Image.Image:
-    """Return the picture that fits the words best."""
-    [text] = matcher.embed_texts([words])
-    fits = (matcher.embed_images(pictures) @ text).float().tolist()
-    return pictures[max(range(len(fits)), key=fits.__getitem__)]
