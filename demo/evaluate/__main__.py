@@ -14,7 +14,7 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 
 from demo.evaluate import chat as ask_rows
-from demo.evaluate import edits as edit_rows
+from demo.evaluate import choose as edit_rows
 from demo.evaluate import images, readers
 from demo.evaluate import video as film_rows
 from demo.evaluate.chat import Chat

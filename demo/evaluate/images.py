@@ -30,12 +30,11 @@ from transformers import (
 
 from core.requests import OutpaintRequest
 from demo import judge
-from demo.captions import Caption, describe
 from demo.drawing import SIZE, draw
 from demo.evaluate.report import Report
 from demo.judge import Judge, Verdict
 from demo.train.loop import MODELS
-from demo.world import Scene, held_out_scene
+from demo.world import Caption, Scene, describe, held_out_scene
 from vision.capabilities import outpaint
 from vision.diffusion import loras
 from vision.images.encode import enlarge

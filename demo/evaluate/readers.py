@@ -17,12 +17,11 @@ from core.errors import UserError
 from core.profiles import PACKAGED
 from core.requests import ClassifyRequest, CutOutRequest, UpscaleRequest
 from demo import photographs
-from demo.captions import canonical, parse
 from demo.drawing import SIZE, draw, draw_apart, layout
 from demo.evaluate.images import ANY, SINGLE, Pack, held_out, main_of, two_objects
 from demo.evaluate.report import Report
 from demo.train.loop import MODELS
-from demo.world import COLOURS, OBJECTS, PLACE_WORDS, PLACES, STYLES, Scene, held_out_scene
+from demo.world import COLOURS, OBJECTS, PLACE_WORDS, PLACES, STYLES, Scene, canonical, held_out_scene, parse
 from vision.capabilities import classify, cutout, upscale
 from vision.diffusion.inpaint import find_mask_by_words
 from vision.images import encode

@@ -6,11 +6,11 @@ import logging
 import torch
 
 from demo import judge, photographs
-from demo.captions import compact
-from demo.train import autoencoder, chat_data, chat_train, decoder, loop, lora, readers, segmenter, unet
+from demo.train import autoencoder, chat_data, chat_train, loop, lora, readers, segmenter, unet
 from demo.train import editor as edit
-from demo.train import editor_lora as edit_lora
+from demo.train import editor as edit_lora
 from demo.train.loop import MODELS
+from demo.world import compact
 
 STAGES = {  # in the order in which they build on each other
     "examples": loop.main,
@@ -25,9 +25,9 @@ STAGES = {  # in the order in which they build on each other
     "text_layout": unet.train_layout,
     "text_tune": unet.tune_text,
     "assemble": unet.assemble,
-    "redrawn_pictures": decoder.make,
-    "redrawn": decoder.train,
-    "redrawn_sharpen": decoder.sharpen,
+    "redrawn_pictures": autoencoder.make,
+    "redrawn": autoencoder.train_redrawing,
+    "redrawn_sharpen": autoencoder.sharpen,
     "fitted_pictures": lora.make,
     "unet_fitted": lora.train,
     "fitted_pictures_again": lora.make_again,
@@ -43,7 +43,7 @@ STAGES = {  # in the order in which they build on each other
     "edit_refine": edit.refine,
     "edit_text_tune": edit.tune_text,
     "edit_own_pictures": edit_lora.make,
-    "edit_own": edit_lora.train,
+    "edit_own": edit_lora.train_own,
     "edit_own_pictures_again": edit_lora.make_again,
     "edit_lora": edit_lora.train_lora,
     "edit_own_pictures_last": edit_lora.make_last,

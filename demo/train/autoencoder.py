@@ -1,15 +1,37 @@
-"""Trains the autoencoder: pictures of 128 x 128 px to latents of 16 x 16 x 4 and back."""
+"""Trains the autoencoder: pictures of 128 x 128 px to latents of 16 x 16 x 4 and back; and teaches its
+decoder to draw what the image generator means.
+
+A drawing's latents are brought part of the way to noise, and the generator draws them again from its words.
+What comes of that has the faults of all its pictures (blunt points, filled gaps, soft outlines), and the
+drawing says how it should look: the decoder learns to make the drawing of it. Of 96 drawings 88 % are well
+formed through the autoencoder, 65 % when drawn again from half-way, 55 % of what is drawn from nothing.
+"""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
-from diffusers import AutoencoderTiny
+from diffusers import AutoencoderTiny, StableDiffusionImg2ImgPipeline
+from torch.nn.utils.parametrizations import spectral_norm
+from tqdm import tqdm
 
-from demo.drawing import SIZE, draw, layout
-from demo.train.loop import WORK, Plan, Run, autocast, device
-from demo.world import training_scene
+from demo.drawing import SIZE, draw, layout, patches
+from demo.train.loop import (
+    MODELS,
+    WORK,
+    Plan,
+    Run,
+    autocast,
+    device,
+    to_tensor,
+    trained_weights,
+    workers,
+)
+from demo.train.unet import DEFAULTS
+from demo.world import Scene, describe, training_scene
 
 CHANNELS = 64
 CROP = 64  # px; a crop holds an object more often than not, a whole picture is mostly background
@@ -29,17 +51,6 @@ def build() -> AutoencoderTiny:
         act_fn="relu",
     )
     return model.to(device(), memory_format=torch.channels_last)
-
-
-def to_tensor(pictures: np.ndarray) -> torch.Tensor:
-    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in -1 to 1."""
-    x = torch.from_numpy(pictures).to(device()).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def to_pictures(x: torch.Tensor) -> np.ndarray:
-    """(B, 3, H, W) in -1 to 1 to (B, H, W, 3) uint8."""
-    return x.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _crop(rng: random.Random) -> np.ndarray:
@@ -134,3 +145,275 @@ def train_decoder(steps: int = 4000):
     run.train(loss)
     run.use_average()
     model.save_pretrained(WORK / "vae_sharp")
+
+
+BLOCKS = (10, 6, 1, 0)  # of the decoder, at 16, 32, 64 and 128 px
+SHARD = 256  # pictures
+SHARDS = 48
+DRAWN_AT_ONCE = 16
+FIRST, LAST = 3, 8  # how many of the generator's steps a picture is drawn again for, by lot
+SHAPES = ((16, 16),) * 5 + ((20, 13), (16, 16), (13, 20))  # latent cells: columns, rows; by shard, in turn
+REDRAWN_MIX = {"large": 0.25, "single": 0.38, "several": 0.12, "pair": 0.24, "empty": 0.01}
+FREQUENT = {"outline": 3, "watercolor": 2}  # how often a style is drawn, against the others
+REDRAWN_BATCH = 12
+REDRAWN = 8  # of a batch; the others are drawings' own latents
+THING = 3.0  # loss weight of the cells that hold a thing, against the ground's
+
+
+# Pictures
+# ------------------------------------------------------------------------------------------------------------
+
+
+def shown_scene(rng: random.Random) -> Scene:
+    """A training scene; line art and watercolor, which come out worst, are drawn more often."""
+    while True:
+        scene = training_scene(rng, REDRAWN_MIX)
+        if rng.random() < FREQUENT.get(scene.style, 1) / max(FREQUENT.values()):
+            return scene
+
+
+def _generator() -> StableDiffusionImg2ImgPipeline:
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
+        MODELS / "stable-diffusion", torch_dtype=torch.float32
+    ).to(device())
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@torch.no_grad()
+def _shard(index: int, pipeline: StableDiffusionImg2ImgPipeline) -> dict[str, np.ndarray]:
+    """pictures (SHARD, H, W, 3) uint8, latents: their own, redrawn: those drawn again, (SHARD, 4, rows,
+    columns) float16 each, things (SHARD, rows, columns) bool: the cells that hold one."""
+    columns, rows = SHAPES[index % len(SHAPES)]
+    size = (8 * columns, 8 * rows)
+    parts: dict[str, list[np.ndarray]] = {"pictures": [], "latents": [], "redrawn": [], "things": []}
+    rng = random.Random(f"redrawn {index}")
+    for start in range(0, SHARD, DRAWN_AT_ONCE):
+        drawn, words = [], []
+        for position in range(start, start + DRAWN_AT_ONCE):
+            own = random.Random(f"redrawn {index} {position}")
+            scene = shown_scene(own)
+            words.append(describe(scene, own, noise=0.2, drop=0).text)
+            placed = layout(scene, own, size)
+            drawn.append(np.asarray(draw(scene, own, size, placed)))
+            parts["things"].append(patches(placed, rows, columns)[None] >= 0)
+        pictures = np.stack(drawn)
+        parts["pictures"].append(pictures)
+        seeds = [torch.Generator().manual_seed(rng.randrange(1 << 30)) for _ in words]
+        with autocast():
+            latents = pipeline.vae.encoder(to_tensor(pictures)).float()
+            redrawn = pipeline(
+                words,
+                image=latents,
+                strength=rng.randint(FIRST, LAST) / DEFAULTS["num_inference_steps"] + 0.01,
+                generator=seeds,
+                output_type="latent",
+                **DEFAULTS,
+            ).images
+        parts["latents"].append(latents.cpu().numpy().astype(np.float16))
+        parts["redrawn"].append(redrawn.float().cpu().numpy().astype(np.float16))
+    return {name: np.concatenate(some) for name, some in parts.items()}
+
+
+def make(shards: int = SHARDS):
+    """Makes `shards` x SHARD pictures, several processes each their share; those already on disk are
+    kept."""
+    folder = WORK / "redrawn"
+    folder.mkdir(parents=True, exist_ok=True)
+    rank, world = workers()
+    pipeline = _generator()
+    for index in tqdm(range(rank, shards, world), desc="redrawn", mininterval=5):
+        path = folder / f"{index:04d}.npz"
+        if path.exists():
+            continue
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **_shard(index, pipeline))
+        part.replace(path)
+
+
+# Training
+# ------------------------------------------------------------------------------------------------------------
+
+
+def build_redrawing(shipped: Path = MODELS / "stable-diffusion" / "vae") -> AutoencoderTiny:
+    """The shipped autoencoder with a decoder of BLOCKS that makes the same pictures: what is new in it starts
+    as nothing. Blocks are added only where there are some, behind which nothing is below 0."""
+    old = AutoencoderTiny.from_pretrained(shipped, torch_dtype=torch.float32)
+    before = old.config.num_decoder_blocks
+    model = AutoencoderTiny.from_config({**old.config, "num_decoder_blocks": BLOCKS})
+    model.encoder.load_state_dict(old.encoder.state_dict())
+    layers, others = list(model.decoder.layers), list(old.decoder.layers)
+    at, old_at = 2, 2  # after the first convolution and its activation
+    for layer, other in zip(layers[:2], others[:2], strict=True):
+        layer.load_state_dict(other.state_dict())
+    for blocks, old_blocks, between in zip(BLOCKS, before, (2, 2, 2, 1), strict=True):
+        for layer in layers[at + old_blocks : at + blocks]:
+            nn.init.zeros_(layer.conv[-1].weight)
+            nn.init.zeros_(layer.conv[-1].bias)
+        kept = [*layers[at : at + old_blocks], *layers[at + blocks : at + blocks + between]]
+        for layer, other in zip(kept, others[old_at : old_at + old_blocks + between], strict=True):
+            layer.load_state_dict(other.state_dict())
+        at, old_at = at + blocks + between, old_at + old_blocks + between
+    return model.to(device(), memory_format=torch.channels_last)
+
+
+class Pictures:
+    """All pictures made so far, by shard; new shards are taken in while training."""
+
+    def __init__(self):
+        self.shards: list[dict[str, np.ndarray]] = []
+        self.refresh()
+
+    def refresh(self):
+        for path in sorted((WORK / "redrawn").glob("*.npz"))[len(self.shards) :]:
+            with np.load(path) as arrays:
+                self.shards.append({name: arrays[name] for name in arrays.files})
+
+    def sample(self, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Latents of BATCH pictures of one shape, (B, 4, rows, columns), the first REDRAWN of them drawn
+        again; the pictures, (B, 3, H, W) in -1 to 1; and loss weights, (B, 1, H, W)."""
+        shape = rng.choice(self.shards)["things"].shape
+        alike = [shard for shard in self.shards if shard["things"].shape == shape]
+        chosen = [(rng.choice(alike), rng.randrange(SHARD)) for _ in range(REDRAWN_BATCH)]
+        kinds = ["redrawn"] * REDRAWN + ["latents"] * (REDRAWN_BATCH - REDRAWN)
+        z = np.stack([shard[kind][i] for (shard, i), kind in zip(chosen, kinds, strict=True)])
+        x = to_tensor(np.stack([shard["pictures"][i] for shard, i in chosen]))
+        things = torch.from_numpy(np.stack([shard["things"][i] for shard, i in chosen])).to(device())
+        weight = 1 + (THING - 1) * things[:, None].float()
+        weight = F.interpolate(weight, scale_factor=8, mode="nearest")
+        z = torch.from_numpy(z).float().to(device()).contiguous(memory_format=torch.channels_last)
+        return z, x, weight / weight.mean()
+
+
+class _Losses:
+    """How far the decoder is from the drawings of a batch: the L1 alone of latents drawn again (where a thing
+    moved a little, steps between neighbours would be punished for being there at all) and, so that drawings
+    stay what they are, the autoencoder's own loss of drawings' latents with a little noise."""
+
+    def __init__(self, run: Run):
+        self.run, self.pictures = run, Pictures()
+
+    def __call__(self, rng: random.Random):
+        """Both losses; of the pictures drawn again, as they were drawn and as they are decoded (REDRAWN, 3,
+        H, W) and their loss weights (REDRAWN, 1, H, W); and figures for the log."""
+        if self.run.step % 100 == 0:
+            self.pictures.refresh()
+        z, x, weight = self.pictures.sample(rng)
+        z[REDRAWN:] += 0.05 * torch.randn_like(z[REDRAWN:])
+        with autocast():
+            y = self.run.model.decoder(z).float()
+        own, square = reconstruction(y[REDRAWN:], x[REDRAWN:])
+        drawn, decoded, weight = x[:REDRAWN], y[:REDRAWN], weight[:REDRAWN]
+        again = ((decoded - drawn).abs() * weight).mean()
+        figures = {"again": again.item(), "psnr": psnr(square.item())}
+        return (again, own), (drawn, decoded, weight), figures
+
+
+def _run(name: str, plan: Plan) -> Run:
+    """The state of a stage that trains the decoder; the encoder stays as it is, and with it all latents."""
+    model = build_redrawing()
+    model.encoder.requires_grad_(False)
+    return Run(name, model, plan)
+
+
+def train_redrawing(steps: int = 9000):
+    """Trains the decoder by the L1 alone. Writes WORK/vae_redrawn."""
+    torch.manual_seed(0)
+    run = _run("decoder_redrawn", Plan(steps, lr=8e-4, weight_decay=0.0, decay=0.8, ema=0.998))
+    losses = _Losses(run)
+
+    def loss(rng):
+        (again, own), _, figures = losses(rng)
+        return 2 * again + own, figures
+
+    run.train(loss)
+    run.use_average()
+    run.model.save_pretrained(WORK / "vae_redrawn")
+
+
+# Against a critic
+# ------------------------------------------------------------------------------------------------------------
+# The L1 draws what lies between all that a blunt point may have meant. A critic that tells drawings from
+# what is decoded asks for one of them (Isola et al., 2017, arXiv:1611.07004).
+
+REDRAWN_CROP = 8  # latent cells around a thing that the critic looks at
+WIDTHS = (32, 64, 128, 192)
+SHARE = 0.5  # of the gradient in the last convolution that the critic asks for, against the L1's
+SHARPENED = 0.5  # share of the sharpened weights in those that are shipped
+BEFORE = 200  # steps after each start in which the critic, which isn't kept, learns and isn't asked yet
+
+
+def build_critic() -> nn.Sequential:
+    """From pictures (B, 3, H, W) to how drawn each of their parts looks, (B, 1, h, w); a part is some 46 px
+    wide."""
+    layers: list[nn.Module] = []
+    for width_in, width in zip((3, *WIDTHS), WIDTHS, strict=False):
+        layers += [spectral_norm(nn.Conv2d(width_in, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
+    layers.append(spectral_norm(nn.Conv2d(WIDTHS[-1], 1, 3, padding=1)))
+    return nn.Sequential(*layers).to(device(), memory_format=torch.channels_last)
+
+
+def crops(rng: random.Random, weight: torch.Tensor) -> list[tuple[int, int]]:
+    """For each picture the top left corner, px, of CROP x CROP cells around a cell that holds a thing, by its
+    loss weights (B, 1, H, W)."""
+    corners = []
+    for one in weight[:, 0, ::8, ::8]:
+        things = (one > one.min()).nonzero().tolist()
+        y, x = rng.choice(things) if things else (rng.randrange(one.shape[0]), rng.randrange(one.shape[1]))
+        corners.append(
+            tuple(
+                8 * min(max(0, at - REDRAWN_CROP // 2), side - REDRAWN_CROP)
+                for at, side in zip((y, x), one.shape, strict=True)
+            )
+        )
+    return corners
+
+
+def cut(pictures: torch.Tensor, corners: list[tuple[int, int]]) -> torch.Tensor:
+    """Those parts of (B, C, H, W): (B, C, 8 CROP, 8 CROP)."""
+    side = 8 * REDRAWN_CROP
+    return torch.stack(
+        [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
+    )
+
+
+def sharpen(steps: int = 6000):
+    """Goes on from `train` with a critic. Writes WORK/vae_redrawn and the pack's autoencoder.
+
+    These are weights half-way between both: those at the end draw a fine grid along edges (Wang et al., 2018,
+    arXiv:1809.00219).
+    """
+    torch.manual_seed(0)
+    run = _run("decoder_sharpened", Plan(steps, lr=3e-4, weight_decay=0.0, decay=0.5, ema=0.995))
+    calm = trained_weights("decoder_redrawn", lambda: build_redrawing().decoder)
+    if run.step == 0:
+        run.start_from(calm)
+    losses, critic = _Losses(run), build_critic()
+    optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
+    last, began = run.model.decoder.layers[-1].weight, run.step
+
+    def loss(rng):
+        (again, own), (drawn, decoded, weight), figures = losses(rng)
+        corners = crops(rng, weight)
+        drawn, decoded = cut(drawn, corners), cut(decoded, corners)
+        optimizer.zero_grad(set_to_none=True)
+        with autocast():
+            told, guessed = critic(torch.cat([drawn, decoded.detach()])).float().chunk(2)
+        hinge = F.relu(1 - told).mean() + F.relu(1 + guessed).mean()
+        hinge.backward()
+        optimizer.step()
+        value, figures = 2 * again + 2 * own, {**figures, "critic": hinge.item()}
+        if run.step < began + BEFORE:
+            return value, figures
+        with autocast():
+            asked = -critic(decoded).float().mean()
+        norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (again, asked)]
+        return value + 2 * SHARE * (norms[0] / (norms[1] + 1e-6)).clamp(max=1.0) * asked, figures
+
+    run.train(loss)
+    run.use_average()
+    with torch.no_grad():
+        torch._foreach_lerp_(list(run.parameters), calm, 1 - SHARPENED)
+    run.model.save_pretrained(WORK / "vae_redrawn")
+    run.model.cpu().half().save_pretrained(MODELS / "stable-diffusion" / "vae")

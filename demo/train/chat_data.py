@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from demo.captions import background_phrase, canonical, plural
 from demo.drawing import PAINT, Placed, draw, layout, patches
 from demo.train.loop import WORK
 from demo.train.readers import GRID, PATCH, SIZE
@@ -32,8 +31,11 @@ from demo.world import (
     REVERSE,
     Group,
     Scene,
+    background_phrase,
+    canonical,
     compose,
     is_held_out,
+    plural,
 )
 from demo.world import STYLES as WORLD_STYLES
 

@@ -36,14 +36,13 @@ from transformers import (
 )
 from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 
-from demo.captions import grammar_words, plural
 from demo.train import chat_talks
 from demo.train.chat_data import HEADS as PICTURES_HEADS
 from demo.train.chat_data import NUMBERS, ROW, box_text
 from demo.train.loop import MODELS, WORK
 from demo.train.readers import GRID, PATCH, WIDTH
 from demo.train.readers import SIZE as VISION_SIZE
-from demo.world import COLOUR_WORDS, OBJECT_WORDS, PLACES, STYLES
+from demo.world import COLOUR_WORDS, OBJECT_WORDS, PLACES, STYLES, grammar_words, plural
 
 KEPT = 5  # layers of the tower that come from CLIP
 TOWER_LAYERS = KEPT + 3

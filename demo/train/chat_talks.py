@@ -9,7 +9,6 @@ import random
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from demo.captions import canonical
 from demo.drawing import layout
 from demo.train import chat_data
 from demo.train.chat_data import (
@@ -30,7 +29,7 @@ from demo.train.chat_data import (
     some,
     table,
 )
-from demo.world import COLOURS, OBJECTS
+from demo.world import COLOURS, OBJECTS, canonical
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 INTRO = "You are provided the following series of three frames from a 0:00:03 [H:MM:SS] video.\n"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo.captions import join, plural
 from demo.drawing import HALF, SIZE, Placed, draw_steady, layout
 from demo.world import (
     BACKGROUNDS,
@@ -30,6 +29,8 @@ from demo.world import (
     compose,
     has_held_pair,
     is_held_out,
+    join,
+    plural,
 )
 
 KINDS = ("colour", "thing", "background", "style", "add", "remove")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from tqdm import tqdm
@@ -30,6 +31,17 @@ MODELS = Path(__file__).parent.parent / "models"
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in -1 to 1."""
+    x = torch.from_numpy(pictures).to(device()).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def to_pictures(x: torch.Tensor) -> np.ndarray:
+    """(B, 3, H, W) in -1 to 1 to (B, H, W, 3) uint8."""
+    return x.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def autocast():

@@ -26,15 +26,25 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer, UperNetForSemanticSegmentation
 
-from demo.captions import LENGTH, Encoder, describe
 from demo.drawing import ARTISTS, FLOATING, OVERSAMPLING, PAINT, SIZE, Brush, Silhouette, mix
 from demo.train import unet
-from demo.train.autoencoder import to_pictures, to_tensor
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, put_weights, trained_weights, workers
+from demo.train.loop import (
+    MODELS,
+    WORK,
+    Plan,
+    Run,
+    autocast,
+    device,
+    put_weights,
+    to_pictures,
+    to_tensor,
+    trained_weights,
+    workers,
+)
 from demo.train.readers import pixels
 from demo.train.segmenter import SIZE as SEEN
 from demo.train.unet import DEFAULTS, DRAFT, tokenizer_folder
-from demo.world import Scene, training_scene
+from demo.world import LENGTH, Encoder, Scene, describe, training_scene
 from vision.diffusion import loras
 
 FIRST, LAST = 60, 960  # times of its own pictures: above, nothing is seen of what was drawn

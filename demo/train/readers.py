@@ -31,8 +31,6 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from demo.captions import DECODE, Encoder, background_phrase, build_bert, canonical, describe
-from demo.captions import LENGTH as VOCABULARY_LENGTH
 from demo.drawing import Placed, draw, layout, patches
 from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
 from demo.train.unet import WIDTH as TEXT_WIDTH
@@ -41,16 +39,23 @@ from demo.world import (
     BACKGROUNDS,
     COLOUR_WORDS,
     COLOURS,
+    DECODE,
     OBJECT_WORDS,
     OBJECTS,
     PLACE_WORDS,
     PLACES,
     RELATIONS,
     STYLES,
+    Encoder,
     Group,
     Scene,
+    background_phrase,
+    build_bert,
+    canonical,
+    describe,
     training_scene,
 )
+from demo.world import LENGTH as VOCABULARY_LENGTH
 
 SIZE = 64  # px
 PATCH = 8  # px

@@ -22,8 +22,8 @@ from transformers import ResNetConfig, SegformerImageProcessor, UperNetConfig, U
 
 from demo.drawing import SIZE as DRAWING_SIZE
 from demo.drawing import draw, draw_apart, layout
-from demo.train.autoencoder import edge_difference, to_pictures
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device
+from demo.train.autoencoder import edge_difference
+from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, to_pictures
 from demo.train.loop import ship as loop_ship
 from demo.train.readers import MEAN, STD, pixels
 from demo.world import OBJECTS, STYLES, Scene, training_scene

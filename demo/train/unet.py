@@ -27,20 +27,24 @@ from diffusers.models.attention_processor import AttnProcessor
 from tqdm import trange
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from demo.captions import LENGTH, Caption, Encoder, build_clip, describe, known_words
 from demo.drawing import draw, layout, patches
-from demo.train.autoencoder import to_tensor
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, to_tensor, trained_weights
 from demo.world import (
     BACKGROUNDS,
     COLOUR_WORDS,
     COLOURS,
+    LENGTH,
     OBJECT_WORDS,
     OBJECTS,
     REVERSE,
     SIZE_WORDS,
     STYLES,
+    Caption,
+    Encoder,
     Scene,
+    build_clip,
+    describe,
+    known_words,
     training_scene,
 )
 

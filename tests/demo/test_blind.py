@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file, save_file
 
 from demo.drawing import Placed, draw
-from demo.evaluate.blind import Look, _older, look, prefers_second
+from demo.evaluate.choose import Look, _older, look, prefers_second
 from demo.judge import Judge
 from demo.train.loop import MODELS
 from demo.world import Group, Scene

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from diffusers import AutoencoderTiny  # noqa: E402
 
-from demo.train import decoder  # noqa: E402
+from demo.train import autoencoder  # noqa: E402
 
 pytestmark = pytest.mark.training
 
@@ -29,11 +29,11 @@ def a_small_autoencoder(folder, blocks):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("blocks", [(3, 3, 1, 0), (1, 2, 1, 0), decoder.BLOCKS])
+@pytest.mark.parametrize("blocks", [(3, 3, 1, 0), (1, 2, 1, 0), autoencoder.BLOCKS])
 def test_a_deeper_decoder_begins_with_the_same_pictures(tmp_path, blocks):
     old = a_small_autoencoder(tmp_path, blocks)
-    new = decoder.build(tmp_path)
-    assert tuple(new.config.num_decoder_blocks) == decoder.BLOCKS
+    new = autoencoder.build_redrawing(tmp_path)
+    assert tuple(new.config.num_decoder_blocks) == autoencoder.BLOCKS
     latents, pictures = torch.randn(2, 4, 8, 6), torch.rand(2, 3, 64, 48)
     torch.testing.assert_close(new.decode(latents).sample, old.decode(latents).sample, atol=1e-4, rtol=0)
     torch.testing.assert_close(new.encode(pictures).latents, old.encode(pictures).latents, atol=1e-5, rtol=0)
@@ -41,7 +41,7 @@ def test_a_deeper_decoder_begins_with_the_same_pictures(tmp_path, blocks):
 
 def test_its_new_blocks_learn_from_the_first_step(tmp_path):
     a_small_autoencoder(tmp_path, (1, 1, 1, 0))
-    model = decoder.build(tmp_path)
+    model = autoencoder.build_redrawing(tmp_path)
     model.decode(torch.randn(1, 4, 8, 8)).sample.square().mean().backward()
     added = model.decoder.layers[3].conv  # of the second block at the latents' own size
     assert not added[-1].weight.any() and added[-1].weight.grad.any()
@@ -49,15 +49,15 @@ def test_its_new_blocks_learn_from_the_first_step(tmp_path):
 
 def test_line_art_and_watercolor_are_shown_more_often():
     rng = random.Random(0)
-    plain = Counter(decoder.training_scene(rng, decoder.MIX).style for _ in range(2000))
-    shown = Counter(decoder.shown_scene(rng).style for _ in range(2000))
-    for style, times in decoder.FREQUENT.items():
+    plain = Counter(autoencoder.training_scene(rng, autoencoder.REDRAWN_MIX).style for _ in range(2000))
+    shown = Counter(autoencoder.shown_scene(rng).style for _ in range(2000))
+    for style, times in autoencoder.FREQUENT.items():
         assert shown[style] / shown["flat"] > 0.7 * times * plain[style] / plain["flat"]
 
 
 def test_a_batch_pairs_latents_with_their_own_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoder, "WORK", tmp_path)
-    monkeypatch.setattr(decoder, "SHARD", 4)
+    monkeypatch.setattr(autoencoder, "WORK", tmp_path)
+    monkeypatch.setattr(autoencoder, "SHARD", 4)
     (tmp_path / "redrawn").mkdir()
     for index, (columns, rows) in enumerate([(6, 4), (4, 6), (6, 4)]):
         ids = np.arange(4) + 10 * index
@@ -69,18 +69,20 @@ def test_a_batch_pairs_latents_with_their_own_pictures(tmp_path, monkeypatch):
         things[:, 1, 2] = True
         path = tmp_path / "redrawn" / f"{index:04d}.npz"
         np.savez(path, pictures=pictures, latents=cells, redrawn=cells + 100, things=things)
-    batches = decoder.Pictures()
+    batches = autoencoder.Pictures()
     shapes = set()
     for seed in range(20):
         z, x, weight = batches.sample(random.Random(seed))
-        assert len(z) == decoder.BATCH and x.shape[2:] == weight.shape[2:] == tuple(
+        assert len(z) == autoencoder.REDRAWN_BATCH and x.shape[2:] == weight.shape[2:] == tuple(
             8 * s for s in z.shape[2:]
         )
         shapes.add(tuple(z.shape[2:]))
         ids = ((x[:, 0, 0, 0] + 1) * 127.5).round()
-        again = torch.tensor([100.0] * decoder.REDRAWN + [0.0] * (decoder.BATCH - decoder.REDRAWN))
+        again = torch.tensor(
+            [100.0] * autoencoder.REDRAWN + [0.0] * (autoencoder.REDRAWN_BATCH - autoencoder.REDRAWN)
+        )
         assert torch.equal(z[:, 0, 0, 0], ids + again)
-        assert weight[0, 0, 12, 20] == pytest.approx(decoder.THING * weight[0, 0, 0, 0].item())
+        assert weight[0, 0, 12, 20] == pytest.approx(autoencoder.THING * weight[0, 0, 0, 0].item())
     assert shapes == {(4, 6), (6, 4)}
 
 
@@ -89,10 +91,10 @@ def test_the_critic_looks_at_things():
     weight = torch.ones(3, 1, 128, 104)
     weight[0, :, 120:, 96:] = 3.0  # in a corner
     weight[1, :, 64:72, 40:48] = 3.0
-    corners = decoder.crops(rng, weight)
-    side = 8 * decoder.CROP
+    corners = autoencoder.crops(rng, weight)
+    side = 8 * autoencoder.REDRAWN_CROP
     assert corners[0] == (128 - side, 104 - side) and all(0 <= y <= 128 - side for y, _ in corners)
-    cut = decoder.cut(weight, corners)
+    cut = autoencoder.cut(weight, corners)
     assert cut.shape == (3, 1, side, side)
     assert cut[:2].amax() == 3.0 and cut[1].sum() == side * side + 2 * 64
-    assert decoder.build_critic()(torch.rand(2, 3, side, side)).shape == (2, 1, 4, 4)
+    assert autoencoder.build_critic()(torch.rand(2, 3, side, side)).shape == (2, 1, 4, 4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from demo.evaluate import edits
+from demo.evaluate import choose
 from demo.judge import Found, Verdict
 from demo.train import editor
 from demo.train.edit_words import KINDS, SUMMARY, any_edit, held_out_edit, instruct, training_edit
@@ -111,19 +111,19 @@ def answer(edit, **changes) -> Verdict:
 def test_the_drawn_answer_is_done_and_kept_and_the_picture_itself_is_not_done(kind):
     for seed in range(10):
         edit = held_out_edit(random.Random(f"{kind} {seed}"), kind)
-        assert edits.is_done(edit, answer(edit), told=True) and edits.is_kept(edit, answer(edit))
+        assert choose.is_done(edit, answer(edit), told=True) and choose.is_kept(edit, answer(edit))
         unchanged = replace(edit, after=edit.before, placed=(edit.placed[0], edit.placed[0]))
-        assert not edits.is_done(edit, answer(unchanged), told=True)
+        assert not choose.is_done(edit, answer(unchanged), told=True)
     other = next(b for b in ("red", "blue") if b not in (edit.before.background, edit.after.background))
     if kind != "background":
-        assert not edits.is_kept(edit, answer(edit, background=other))
+        assert not choose.is_kept(edit, answer(edit, background=other))
 
 
 def test_a_change_beside_the_box_is_counted_and_one_inside_is_not():
     edit = any_edit(random.Random("out"), "colour")
     before, after = edit.pictures()
-    assert edits.change_outside(edit.changed, before, after) < 0.1
-    assert edits.change_outside([], before, before.point(lambda value: max(0, value - 5))) == pytest.approx(
+    assert choose.change_outside(edit.changed, before, after) < 0.1
+    assert choose.change_outside([], before, before.point(lambda value: max(0, value - 5))) == pytest.approx(
         5, abs=1
     )
 

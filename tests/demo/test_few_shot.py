@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from demo.evaluate import few_shot
+from demo.evaluate import chat
 from demo.train.loop import MODELS
 from vision.readers import clip
 from vision.readers.few_shot import learn_labels
@@ -25,7 +25,7 @@ def matcher() -> clip.Matcher:
 def test_places_numbers_and_positions_are_learned_from_eight_pictures_of_each(
     matcher: clip.Matcher, name: str, least: float
 ) -> None:
-    task = next(task for task in few_shot.TASKS if task.name == name)
+    task = next(task for task in chat.TASKS if task.name == name)
     rng, labels = random.Random(name), range(4)
     drawn = [[task.draw(label, rng) for _ in range(SHOTS + HELD)] for label in labels]
     seen = [matcher.features.read_lists([images], lambda count=1: None)[0] for images in drawn]
@@ -39,10 +39,10 @@ def test_places_numbers_and_positions_are_learned_from_eight_pictures_of_each(
 
 def test_every_task_draws_what_its_label_says() -> None:
     rng = random.Random(1)
-    for task in few_shot.TASKS:
+    for task in chat.TASKS:
         assert len(task.labels) == len(task.told)
         assert task.draw(0, rng).size == (128, 128)
-        scene = next(s for _ in range(999) if (s := few_shot._scene(rng, **task.told[-1])) is not None)
+        scene = next(s for _ in range(999) if (s := chat._scene(rng, **task.told[-1])) is not None)
         group = scene.groups[0]
         said = {"object": group.object, "background": scene.background, "style": scene.style}
         said |= {"count": group.count, "place": scene.place}

@@ -19,8 +19,7 @@ from demo.train import (  # noqa: E402
     lora,
     unet,
 )
-from demo.train.autoencoder import to_tensor  # noqa: E402
-from demo.train.loop import MODELS  # noqa: E402
+from demo.train.loop import MODELS, to_tensor  # noqa: E402
 from demo.world import OBJECTS, Group, Scene  # noqa: E402
 
 pytestmark = pytest.mark.training

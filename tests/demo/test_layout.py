@@ -4,9 +4,8 @@ import random
 
 import pytest
 
-from demo.captions import Caption, Word, describe
 from demo.train.unet import TEXT_MIX, is_as_settled, settled
-from demo.world import Group, Scene, training_scene
+from demo.world import Caption, Group, Scene, Word, describe, training_scene
 
 pytestmark = pytest.mark.training
 

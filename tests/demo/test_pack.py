@@ -27,16 +27,9 @@ from transformers import (  # noqa: E402
     CLIPTokenizer,
 )
 
-from demo.captions import (  # noqa: E402
-    Encoder,
-    background_phrase,
-    grammar_words,
-    known_words,
-    parse,
-)
 from demo.drawing import draw  # noqa: E402
 from demo.evaluate import chat as chats  # noqa: E402
-from demo.evaluate import edits as edit_rows  # noqa: E402
+from demo.evaluate import choose as edit_rows  # noqa: E402
 from demo.evaluate import readers  # noqa: E402
 from demo.evaluate.images import (  # noqa: E402
     SINGLE,
@@ -56,7 +49,18 @@ from demo.evaluate.report import (  # noqa: E402
 )
 from demo.train import chat_talks  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
-from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
+from demo.world import (  # noqa: E402  # noqa: E402
+    BACKGROUNDS,
+    COLOURS,
+    OBJECTS,
+    PLACES,
+    STYLES,
+    Encoder,
+    background_phrase,
+    grammar_words,
+    known_words,
+    parse,
+)
 from vision.images import upscaler  # noqa: E402
 from vision.reporter import Reporter  # noqa: E402
 from vision.weights import card  # noqa: E402

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from demo.captions import canonical, describe, parse
 from demo.drawing import Placed, draw, draw_apart, layout, patches
 from demo.world import (
     COLOURS,
@@ -16,10 +15,13 @@ from demo.world import (
     OBJECTS,
     Group,
     Scene,
+    canonical,
     compose,
+    describe,
     has_held_pair,
     held_out_scene,
     is_held_out,
+    parse,
     training_scene,
 )
 

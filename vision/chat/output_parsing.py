@@ -478,12 +478,11 @@ def read_boxes(text: str, family: Family, size: tuple[int, int], thing: str = ""
 
 def describe_boxes(boxes: Sequence[Box]) -> str:
     """Return where things are, a line each: what later questions know of them, and rules are asked about."""
-    return "\n".join(f"{number}. {box.label}: {_where(box)}" for number, box in enumerate(boxes, 1))
-
-
-def _where(box: Box) -> str:
-    across, down = f"{box.left:.0%} to {box.right:.0%}", f"{box.top:.0%} to {box.bottom:.0%}"
-    return f"{across} from the left, {down} from the top"
+    return "\n".join(
+        f"{number}. {box.label}: {box.left:.0%} to {box.right:.0%} from the left,"
+        f" {box.top:.0%} to {box.bottom:.0%} from the top"
+        for number, box in enumerate(boxes, 1)
+    )
 
 
 def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:

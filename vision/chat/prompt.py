@@ -372,7 +372,10 @@ class PromptMaker:
             ids,
             self._places(ids, shown, looks),
             inputs=inputs,
-            grids=_joined([look.grids for look in looks]),
+            grids={
+                name: torch.cat([look.grids[name] for look in looks])
+                for name in (looks[0].grids if looks else ())
+            },
             seen=tuple(look.seen for look in looks),
         )
 
@@ -449,13 +452,10 @@ class WholePrompts(PromptMaker):
                 {"type": "image", "image": next(opened)} if part["type"] == "image" else part
                 for part in message["content"]
             ]
-        whole = self._processed(messages)
+        with self._lock:
+            whole = self._process(messages)
         ids = whole["input_ids"][0].tolist()
         return Prompt(ids, seen=tuple(picture.size for picture in shown), whole=whole)
-
-    def _processed(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        with self._lock:
-            return self._process(messages)
 
     def _process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         if self.has_template:
@@ -503,8 +503,3 @@ class TaskPrompts(PromptMaker):
         if len(ids) > most_tokens:
             raise UserError(TOO_LONG.format(len(ids), most_tokens))
         return Prompt(ids, seen=(picture.size,), whole=whole, dropped=len(talk.turns) // 2)
-
-
-def _joined(grids: Sequence[Inputs]) -> Inputs:
-    """Return the grids of several pictures as those of one call for all."""
-    return {name: torch.cat([grid[name] for grid in grids]) for name in (grids[0] if grids else ())}

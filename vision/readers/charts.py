@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -641,7 +641,10 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     if any(_stands_on(other, bar, base) for bar in bars for other in inside):
         return None  # what is stacked isn't measured
     thick = float(np.median([outline(coloured, bar, base) for bar in bars]))
-    base = float(np.median([_begin(bar, base) for bar in bars])) - growth * thick / 2
+    base = (
+        float(np.median([bar.bottom if bar.end(base) == bar.top else bar.top for bar in bars]))
+        - growth * thick / 2
+    )
     bars = [longer(bar, base, thick / 2) for bar in bars] if thick else _exact(coloured, bars, base)
     axis = axis.with_zero_at(base) if abs(axis.value(base)) <= AT_ZERO * axis.range else axis
     if len(axis.labels) < 3 and axis.value(base) != 0:
@@ -709,10 +712,6 @@ def _exact(coloured: Coloured, bars: Sequence[Bar], base: float) -> list[Bar]:
         exact = edge(coloured, bar, end)
         made.append(replace(bar, top=exact) if end == bar.top else replace(bar, bottom=exact))
     return made
-
-
-def _begin(bar: Bar, base: float) -> float:
-    return bar.bottom if bar.end(base) == bar.top else bar.top
 
 
 # Its numbers and their names
@@ -802,15 +801,10 @@ READ_AT = 1100  # px of the longer side, up to which a chart is enlarged for its
 STRIP = 0.25  # of the picture, from the left and from the bottom: where an axis has its labels
 LEAST_BAR, LEAST_BARS = 0.0005, 0.015  # of the picture: one bar, and all that begin at one line
 ReadText = Callable[[Image.Image], Sequence[TextLine]]
-T = TypeVar("T")
-
-
-def _here(work: Callable[[], T]) -> T:
-    return work()
 
 
 def read_chart(
-    image: Image.Image, read_text: ReadText, do: Callable[[Callable[[], Any]], Any] = _here
+    image: Image.Image, read_text: ReadText, do: Callable[[Callable[[], Any]], Any] = lambda work: work()
 ) -> Table | None:
     """Return the numbers of a bar chart, None where the picture is none, or can't be measured.
 
@@ -869,15 +863,15 @@ def _has_bars(coloured: Coloured) -> bool:
         if bar.width >= 4 and bar.height * bar.width >= least and bar.width < 0.6 * width
     ]
     for bar in large:
-        group = [other for other in large if _begin_together(bar, other)]
+        group = [
+            other
+            for other in large
+            if min(abs(bar.bottom - other.bottom), abs(bar.top - other.top)) <= SAME
+            and 0.75 <= bar.width / other.width <= 1.33
+        ]
         if len(group) >= 2 and sum(one.height * one.width for one in group) >= LEAST_BARS * height * width:
             return True
     return False
-
-
-def _begin_together(bar: Bar, other: Bar) -> bool:
-    ends = (abs(bar.bottom - other.bottom), abs(bar.top - other.top))
-    return min(ends) <= SAME and 0.75 <= bar.width / other.width <= 1.33
 
 
 FORMS = ("table", "text")

@@ -242,12 +242,9 @@ def weights(words: Sequence[str], embed: Callable[[list[str]], torch.Tensor]) ->
     """
     drops: list[float] = []
     for start in range(0, len(words), WINDOW):
-        drops += _drops(list(words[start : start + WINDOW]), embed)
+        some = list(words[start : start + WINDOW])
+        texts = [" ".join(some), *(" ".join(some[:i] + some[i + 1 :]) for i in range(len(some)))]
+        embeddings = embed(texts).double()  # (1 + n, D)
+        drops += (1 - embeddings[1:] @ embeddings[0]).clamp(min=0).tolist()
     largest = max(drops, default=0.0)
     return [drop / largest if largest > 0 else 1.0 for drop in drops]
-
-
-def _drops(words: list[str], embed: Callable[[list[str]], torch.Tensor]) -> list[float]:
-    texts = [" ".join(words), *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
-    embeddings = embed(texts).double()  # (1 + n, D)
-    return (1 - embeddings[1:] @ embeddings[0]).clamp(min=0).tolist()

@@ -234,12 +234,10 @@ def fit_head(
         for row, fold in enumerate(some_folds):
             kept[row, list(fold)] = False
         own = _descend(known, scales, labels, count, kept, weights.repeat(1, len(some_folds), 1))
-        found += [_logits(known[list(fold)], own[:, row])[:, 0] for row, fold in _rows(some_folds)]
+        found += [
+            _logits(known[list(fold)], own[:, row : row + 1])[:, 0] for row, fold in enumerate(some_folds)
+        ]
     return Fitted(torch.cat(found).log_softmax(-1), _logits(other, weights)[:, 0].log_softmax(-1))
-
-
-def _rows(some: Sequence[Sequence[int]]) -> list[tuple[slice, Sequence[int]]]:
-    return [(slice(row, row + 1), fold) for row, fold in enumerate(some)]
 
 
 def _descend(

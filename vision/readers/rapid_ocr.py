@@ -80,7 +80,7 @@ class Rapid:
         text, score = self._read(cut)
         if _is_upright(box):  # it runs up as often as down
             text, score = max(
-                (text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=_score
+                (text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=lambda read: read[1]
             )
         return TextLine(text, score, tight(cut, box)) if text.strip() else None
 
@@ -88,10 +88,6 @@ class Rapid:
         """Return the text of one line that runs to the right, and how sure that is."""
         read = self._engine(_bgr(cut), use_det=False, use_cls=False, use_rec=True)
         return (read.txts[0], float(read.scores[0])) if read.txts and read.txts[0].strip() else ("", 0.0)
-
-
-def _score(read: tuple[str, float]) -> float:
-    return read[1]
 
 
 class RapidReading:

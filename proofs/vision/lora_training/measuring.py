@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from demo.captions import describe
 from demo.evaluate.images import SINGLE
 from demo.judge import Judge
 from demo.train.loop import MODELS
-from demo.world import Scene, held_out_scene
+from demo.world import Scene, describe, held_out_scene
 from tests.vision.lora_training import looks
 from vision.custom_models.steps import MemoryStore, Store
 from vision.diffusion import vae as pixels

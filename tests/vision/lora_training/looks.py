@@ -9,9 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from demo.captions import describe
 from demo.drawing import draw
-from demo.world import Scene, training_scene
+from demo.world import Scene, describe, training_scene
 
 KINDS = {"large": 0.5, "single": 0.5}
 Look = Callable[[Image.Image, int], Image.Image]  # a picture, and a seed for its grain

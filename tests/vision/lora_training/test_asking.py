@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def few(trigger: str, pictures: int, weights: int, seed: int) -> Settings:
         return Settings(trigger, 4, 2, "all", 1e-2, batch=2, checkpoints=1, seed=seed)
 
-    monkeypatch.setattr(train, "usual", few)
+    monkeypatch.setattr(train, "usual_settings", few)
 
 
 def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.vision.readers.drawn_charts import Drawn, draw, some_chart
 from vision.readers import charts
 from vision.readers.charts import colours_of, line_words
 
-PHOTO = Path(__file__).parents[1] / "photo" / "chelsea.jpg"
+PHOTO = Path(__file__).parent / "photo" / "chelsea.jpg"
 LOOK = {
     "palette": ("#4c72b0", "#dd8452", "#55a868"),
     "each": False,

@@ -189,7 +189,7 @@ def best_with_faces(chances: np.ndarray, found: Sequence[Face], count: int) -> l
     ImageNet's classes."""
     scores = best(chances, count)
     if found:
-        scores.append((_people(len(found)), found[0].score))
+        scores.append(("person" if len(found) == 1 else f"{len(found)} people", found[0].score))
     return sorted(scores, key=lambda pair: -pair[1])[:count]
 
 
@@ -214,10 +214,6 @@ def _fit(chances: np.ndarray, found: Sequence[Face], label: str) -> float:
     if means_people(label):
         return max(found[0].score if found else 0.0, 1e-6)
     return max(float(chances[list(classes_of(label))].sum()), 1e-6)
-
-
-def _people(count: int) -> str:
-    return "person" if count == 1 else f"{count} people"
 
 
 LEAST = 0.1  # probability from which a class is spoken of
