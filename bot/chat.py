@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import discord
@@ -180,26 +181,16 @@ class Questions:
         form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
         talking, private = self._studio.talking, False
         if sent.what == "menu":
-            content = await talking.kept(actor, sent.job_id)
-
-            async def build() -> NewJob:
-                return await talking.ask(actor, question, self.given_of(interaction, content), form)
-
+            given = self.given_of(interaction, await talking.kept(actor, sent.job_id))
+            build = partial(talking.ask, actor, question, given, form)
         elif sent.what == "more":
             private = (await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
-
-            async def build() -> NewJob:
-                found = (modals.uploaded(interaction, name) for name in sent.files.get("image", ()))
-                files = self._asking.links.attached([file for file in found if file is not None])
-                chosen = form if form != "free" else None  # which goes on as it was
-                return await talking.ask_more(actor, sent.job_id, question, files, chosen)
-
+            files = self._asking.links.attached(modals.uploads(interaction, sent, "image"))
+            chosen = form if form != "free" else None  # which goes on as it was
+            build = partial(talking.ask_more, actor, sent.job_id, question, files, chosen)
         else:
             private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
-
-            async def build() -> NewJob:
-                return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
-
+            build = partial(talking.ask, actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
         await self._queue(interaction, actor, build, private)
 
 
