@@ -27,8 +27,7 @@ from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply
-from core.limits import LONGEST_NAME as LIMITS_LONGEST_NAME
-from core.limits import MAX_LABEL, MAX_QUESTION
+from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
 from studio.actor import Actor
@@ -40,7 +39,7 @@ from studio.texts import caption_prompt, counted
 
 MORE, ABOUT = "Ask more", "Ask about this picture"
 HINT = "How many boats are there, and what colour are they?"
-LONGEST_NAME = 90  # characters; Discord takes 100
+LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
 HERE = "Mention me here, and what you say is the next turn of this conversation."
 NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
@@ -161,8 +160,9 @@ class Questions:
             raise UserError(NOT_ME)
         told = await self._studio.told(actor_of(interaction), job)  # its words where they may be told
         question = told.request.question if isinstance(told.request, AskRequest) and told.worded else ""
-        words = " ".join(question.split()) or "Questions"
-        name = words if length(words) <= LONGEST_NAME else f"{cut_text(words, LONGEST_NAME - 1)}…"
+        name = " ".join(question.split()) or "Questions"
+        if length(name) > LONGEST_THREAD_NAME:
+            name = f"{cut_text(name, LONGEST_THREAD_NAME - 1)}…"
         try:
             thread = await message.create_thread(name=name)
             await thread.send(HERE, allowed_mentions=SILENT)
@@ -369,9 +369,7 @@ class Teaching:
         draft = await self._studio.talking.keep(actor, content)
         window = modals.Window("Add as example", "example", draft, 0)
         last = await self._studio.examples.last(actor)
-        window.add_text(
-            "Set", "set", last, hint="mushrooms; a new name makes a set", most=LIMITS_LONGEST_NAME
-        )
+        window.add_text("Set", "set", last, hint="mushrooms; a new name makes a set", most=LONGEST_NAME)
         window.add_text("Label", "label", hint="chanterelle", most=MAX_LABEL)
         await interaction.response.send_modal(window)
 

@@ -21,6 +21,7 @@ from core.requests import AskRequest, GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results import count_words, lines_as_json, text_of_lines
 from jobs.queue import Result
+from storage.blobs.base import EXTENSIONS
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
 from studio import texts
@@ -89,13 +90,6 @@ GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is alrea
 }
 
 
-SUFFIXES = {
-    "video/mp4": "mp4",
-    "image/gif": "gif",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/jpeg": "jpg",
-}
 SOME_FILMS_DELETED = "Some films of this job were deleted."
 
 
@@ -462,4 +456,4 @@ def _asked_in(job: Job) -> Place:
 def _attached(shown: Shown, job: Job) -> Picture | None:
     if shown.data is None:
         return None
-    return Picture(shown.data, f"atelier-{job.id}.{SUFFIXES[shown.media_type]}", alt_text(job))
+    return Picture(shown.data, f"atelier-{job.id}.{EXTENSIONS[shown.media_type]}", alt_text(job))

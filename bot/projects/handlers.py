@@ -11,7 +11,7 @@ from functools import partial
 
 import discord
 
-from bot import submit as asked
+from bot import submit
 from bot.chat import Questions
 from bot.discord_api.interactions import acknowledge, actor_of, press_key
 from bot.projects import views
@@ -102,7 +102,7 @@ class Making:
         try:
             private: bool | None = None  # as long as it can't be read
             with suppress(TimeoutError):
-                async with asyncio.timeout(asked.PATIENCE):
+                async with asyncio.timeout(submit.PATIENCE):
                     _, private = await asyncio.shield(reading)
 
             async def built() -> NewJob:

@@ -24,7 +24,7 @@ from core.errors import UserError
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.queue import Result
-from storage.blobs.base import Files
+from storage.blobs.base import EXTENSIONS, Files
 from storage.database import Database
 from storage.projects import projects, versions
 from storage.projects.projects import Project
@@ -36,7 +36,6 @@ from studio.studio import Studio
 from studio.texts import counted
 
 REPORT, MISTAKES = "report", "mistakes"  # charts
-SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 MOST_CHARTS = 10  # that have a button
 KEEP = "keep"  # begins the action that keeps a move
 
@@ -81,7 +80,7 @@ class Versions:
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.projects.training.chart(actor, name, number, chart)
         return Picture(
-            data, f"{chart}-{number}.{SUFFIXES[media_type]}", f"{_called(chart)} of version {number}"
+            data, f"{chart}-{number}.{EXTENSIONS[media_type]}", f"{_called(chart)} of version {number}"
         )
 
     async def list(self, interaction: discord.Interaction, name: str) -> None:
