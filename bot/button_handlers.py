@@ -10,7 +10,7 @@ from functools import partial
 
 import discord
 
-from bot.chat import Questions, Teaching, Threads
+from bot.chat import Questions, Teaching
 from bot.delivery.sharing import Sharing
 from bot.discord_api.interactions import actor_of, press_key
 from bot.projects.handlers import Verdicts
@@ -21,6 +21,7 @@ from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
+from core.limits import MAX_LABEL
 from core.prompt.values import decimal
 from core.requests import GenerateRequest
 from core.requests.base import Answer
@@ -35,6 +36,12 @@ from studio.requests.prompts import remix_text
 from studio.studio import Studio
 from studio.texts import seconds
 
+FILM_WINDOWS = ("vremix", "vblend", "cut")
+STRENGTHS = {  # of a remix → what it is called
+    "mild": "Mild: the same film, other things",
+    "subtle": "Subtle: nearly the same film",
+    "strong": "Strong: little stays",
+}
 HELD_BACK = "A rule of this server hides what was found in that picture."
 
 
@@ -53,7 +60,6 @@ class JobButtons:
     ) -> None:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
-        self._films = FilmPresses(studio, asking, sharing)
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
             "caption": self._caption,
             "short": self._shortened,
@@ -64,17 +70,16 @@ class JobButtons:
             "teach": teaching.open_teach,
             "question": questions.open_about,
             "draw": questions.open_drawing,
-            "thread": Threads(studio).open,
+            "thread": questions.open_thread,
             "upscale": self._single,
             "all": self._imagine_all,
-            "edit": self._edit,
-            "zoom": self._zoom,
             "region": self._region,
             "favourite": self._favourite,
             "details": self._details,
             "dm": self._send_dm,
             "delete": self._delete,
-            **self._films.own,
+            "gif": self._gif,
+            **{what: partial(self._open_window, what) for what in ("edit", "zoom", *FILM_WINDOWS)},
             **verdicts.own,
         }
 
@@ -101,9 +106,12 @@ class JobButtons:
         chosen = await self._asking.preferences(actor)
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
-            title = "Remix" if action == "remix" else f"Remix: {_name_of(action, index)}"
+            label = buttons.BUTTONS[action].label or {"again": "re-roll"}.get(action, f"pan {action}")
+            title = "Remix" if action == "remix" else f"Remix: {label.format(n=index + 1)}"
             text = actions.moving_text(job) if action in actions.MOTIONS_OF else remix_text(job)
-            await interaction.response.send_modal(modals.remix_window(job.id, index, action, title, text))
+            window = Window(title, "remix", job.id, index, action)
+            window.add_text("Prompt", "prompt", text, long=True, required=False)
+            await interaction.response.send_modal(window)
             return
         strong = chosen.strong
         await self._queue(
@@ -144,11 +152,36 @@ class JobButtons:
             raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
         await interaction.response.send_modal(modals.caption_window(job.id, index, shorter[index], "short"))
 
-    async def _edit(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.send_modal(modals.edit_window(job.id, index))
-
-    async def _zoom(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.send_modal(modals.zoom_window(job.id, index, remix_text(job)))
+    async def _open_window(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window of a button that needs nothing but its picture or film."""
+        if what in FILM_WINDOWS:
+            clip = await self._clip(actor_of(interaction), job, index, what)
+        if what == "edit":
+            window = Window("Edit by words", what, job.id, index)
+            window.add_text("What is to change", "prompt", long=True, hint="make the house blue")
+        elif what == "zoom":  # any factor, any shape, other words
+            window = Window("Custom Zoom", what, job.id, index)
+            window.add_text("Prompt", "prompt", remix_text(job), long=True, required=False)
+            hint = "16:9; nothing: the picture's own"
+            window.add_text("Aspect", "aspect", hint=hint, required=False, most=11)
+            hint = "1 keeps the size and only changes the shape"
+            window.add_text("Zoom, 1 to 2", "zoom", "2", hint=hint, most=5)
+        elif what == "vremix":
+            window = Window("Remix", what, job.id, clip.index)
+            window.add_text("What the film shows", "prompt", remix_text(job), long=True)
+            window.add_choice("How far to go", "strength", STRENGTHS)
+        elif what == "vblend":
+            window = Window("Blend two films", what, job.id, clip.index)
+            hint = "a message link, or a job id and number: abcd2345efgh 2"
+            window.add_text("A film made here", "source", required=False, hint=hint, most=200)
+            window.add_upload("Or a film of yours", "clip", "It comes after this one")
+            window.add_text("What happens between them", "prompt", long=True, required=False)
+        else:
+            whole = decimal(round(clip.seconds, 2))
+            window = Window("Cut", what, job.id, clip.index)
+            window.add_text(f"From, seconds of {whole}", "start", "0", most=8)
+            window.add_text("To, seconds", "end", required=False, hint=f"nothing: its end, {whole}", most=8)
+        await interaction.response.send_modal(window)
 
     @answers_privately
     async def _region(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -178,7 +211,14 @@ class JobButtons:
         Raises ImageError or NotAllowedError.
         """
         job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
-        await interaction.response.send_modal(modals.region_window(job.id, index, remix_text(job), cells))
+        bits = f"{modals.cell_bits(cells):x}" if cells else ""
+        window = Window("Vary (Region)", "region", job.id, index, bits)
+        window.add_text("Prompt", "prompt", remix_text(job), long=True, required=False)
+        if not cells:
+            window.add_text("What to change", "region", hint="the red boat", required=False, most=MAX_LABEL)
+            marks = "White marks the part to change; or the picture with that part erased or painted over"
+            window.add_upload("Or a mask", "mask", marks)
+        await interaction.response.send_modal(window)
 
     # Windows, sent
 
@@ -197,8 +237,8 @@ class JobButtons:
         if sent.what in ("caption", "short", "draw"):
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
-        if sent.what in self._films.own:
-            await self._queue(interaction, job, chosen, lambda: self._films.made(interaction, job, sent))
+        if sent.what in FILM_WINDOWS:
+            await self._queue(interaction, job, chosen, lambda: self._film(interaction, job, sent))
             return
         build = {
             "remix": self._remixed,
@@ -256,7 +296,46 @@ class JobButtons:
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
         return actions.region(source, words, cells=cells, what=what, lane=job.lane)
 
+    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
+        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
+
+    async def _film(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
+        """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
+        film that isn't there, NotAllowedError for somebody else's."""
+        actor, filming = actor_of(interaction), self._studio.filming
+        if sent.what == "cut":
+            clip = await self._clip(actor, job, sent.index, "cut")
+            return await filming.cut(clip, seconds(sent.text("start")) or 0.0, seconds(sent.text("end")))
+        words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
+        if sent.what == "vblend":
+            other = await self._other(interaction, actor, sent)
+            return await filming.blend(actor, job, sent.index, other, words if words.prompt.text else None)
+        clip = await self._clip(actor, job, sent.index, "vremix")
+        strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
+        typed = words.prompt.strength
+        return actions.remix(clip, words, strength if typed is None else typed, lane=job.lane)
+
+    async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
+        """Return the film that a window names or brings along."""
+        named, files = sent.text("source"), sent.files.get("clip", ())
+        if bool(named) == bool(files):
+            raise UserError("Name a film made here, or attach one, but not both.")
+        if named:
+            return await self._asking.links.name_of(actor, named)
+        upload = modals.uploaded(interaction, files[0])
+        if upload is None:
+            raise UserError("The film didn't arrive. Send it again.")
+        [film] = self._asking.links.attached([upload])
+        return film
+
     # Without a window
+
+    async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
+        result = await self._studio.rights.result(
+            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
+        )
+        await self._sharing.answer_gif(interaction, result, index)
 
     @answers_privately
     async def _cancel(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -286,7 +365,7 @@ class JobButtons:
         ]
         if not await self._answers.acknowledge(interaction, ephemeral=private):
             return
-        first = messages.asked(jobs[0].request, interaction.user.id)
+        first = messages.placeholder_text(jobs[0].request, interaction.user.id)
         # said at once, else the first follow-up would take its place
         await interaction.edit_original_response(content=first, allowed_mentions=SILENT)
         key = press_key(interaction)
@@ -344,89 +423,3 @@ def is_requester_of(message: discord.Message, user_id: int, guild_id: int | None
     command or press. They may delete it, whoever made what it shows."""
     asked = message.interaction_metadata
     return guild_id is None or (asked is not None and asked.user.id == user_id)
-
-
-def _name_of(action: str, index: int) -> str:
-    look = buttons.BUTTONS[action]
-    return look.label.format(n=index + 1) if look.label else {"again": "re-roll"}.get(action, f"pan {action}")
-
-
-STRENGTHS = {  # of a remix → what it is called
-    "mild": "Mild: the same film, other things",
-    "subtle": "Subtle: nearly the same film",
-    "strong": "Strong: little stays",
-}
-
-
-Press = Callable[[discord.Interaction, Job, int], Awaitable[None]]
-
-
-class FilmPresses:
-    """Buttons under films that don't make a job by themselves, and their windows."""
-
-    def __init__(self, studio: Studio, asking: Asking, sharing: Sharing) -> None:
-        self._studio, self._asking, self._sharing = studio, asking, sharing
-        self.own: dict[str, Press] = {
-            **{action: partial(self._open_window, action) for action in ("vremix", "vblend", "cut")},
-            "gif": self._gif,
-        }
-
-    async def _open_window(self, action: str, interaction: discord.Interaction, job: Job, index: int) -> None:
-        clip = await self._clip(actor_of(interaction), job, index, action)
-        if action == "vremix":
-            window = Window("Remix", action, job.id, clip.index)
-            window.add_text("What the film shows", "prompt", remix_text(job), long=True)
-            window.add_choice("How far to go", "strength", STRENGTHS)
-        elif action == "vblend":
-            window = Window("Blend two films", action, job.id, clip.index)
-            hint = "a message link, or a job id and number: abcd2345efgh 2"
-            window.add_text("A film made here", "source", required=False, hint=hint, most=200)
-            window.add_upload("Or a film of yours", "clip", "It comes after this one")
-            window.add_text("What happens between them", "prompt", long=True, required=False)
-        else:
-            whole = decimal(round(clip.seconds, 2))
-            window = Window("Cut", action, job.id, clip.index)
-            window.add_text(f"From, seconds of {whole}", "start", "0", most=8)
-            window.add_text("To, seconds", "end", required=False, hint=f"nothing: its end, {whole}", most=8)
-        await interaction.response.send_modal(window)
-
-    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
-        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
-
-    async def made(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
-        """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
-        film that isn't there, NotAllowedError for somebody else's."""
-        actor, filming = actor_of(interaction), self._studio.filming
-        if sent.what == "cut":
-            clip = await self._clip(actor, job, sent.index, "cut")
-            return await filming.cut(clip, seconds(sent.text("start")) or 0.0, seconds(sent.text("end")))
-        words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
-        if sent.what == "vblend":
-            other = await self._other(interaction, actor, sent)
-            return await filming.blend(actor, job, sent.index, other, words if words.prompt.text else None)
-        clip = await self._clip(actor, job, sent.index, "vremix")
-        strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
-        typed = words.prompt.strength
-        return actions.remix(clip, words, strength if typed is None else typed, lane=job.lane)
-
-    async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
-        """Return the film that a window names or brings along."""
-        named, files = sent.text("source"), sent.files.get("clip", ())
-        if bool(named) == bool(files):
-            raise UserError("Name a film made here, or attach one, but not both.")
-        if named:
-            return await self._asking.links.name_of(actor, named)
-        upload = modals.uploaded(interaction, files[0])
-        if upload is None:
-            raise UserError("The film didn't arrive. Send it again.")
-        [film] = self._asking.links.attached([upload])
-        return film
-
-    # Without a window
-
-    async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(
-            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
-        )
-        await self._sharing.answer_gif(interaction, result, index)

@@ -1,12 +1,8 @@
-"""Questions on Discord: the command, the menu of a message, the buttons under pictures and answers, and the
-windows that they open.
+"""Conversations on Discord: questions by commands, buttons and windows, and by messages that mention the bot;
+threads in which they go on; and the right answers and labelled pictures that teach the model by examples.
 
-Questions that come as messages: a mention of the bot, a reply to it, words in a direct message. What they
-ask is a job like every other; its answer stands in a reply.
-
-The button Thread: a thread under an answer, in which the conversation goes on by mentions of the bot.
-
-Examples on Discord by windows: "Teach" under an answer, and "Add as example" in a message's menu."""
+What a message asks is a job like every other; its answer stands in a reply.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import discord
@@ -22,16 +19,15 @@ from bot.delivery.follow import Delivery
 from bot.discord_api import private_api
 from bot.discord_api.attachments import files_of, is_seen
 from bot.discord_api.http import FAILURES
-from bot.discord_api.interactions import acknowledge, actor_of, actor_of_message, press_key
+from bot.discord_api.interactions import actor_of, actor_of_message, press_key
 from bot.submit import Answers, Asking
 from bot.ui import messages, modals
-from bot.ui.messages import cut, length
+from bot.ui.messages import cut_text, length
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply
-from core.limits import LONGEST_NAME as LIMITS_LONGEST_NAME
-from core.limits import MAX_LABEL, MAX_QUESTION
+from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
 from studio.actor import Actor
@@ -43,6 +39,16 @@ from studio.texts import caption_prompt, counted
 
 MORE, ABOUT = "Ask more", "Ask about this picture"
 HINT = "How many boats are there, and what colour are they?"
+LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
+HAS_ONE = 160004  # Discord's code for a message that has a thread
+HERE = "Mention me here, and what you say is the next turn of this conversation."
+NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
+ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
+NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
+NOT_ME = (
+    "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
+    " *Send Messages in Threads*; until then, press **Ask more**."
+)
 Build = Callable[[], Awaitable[NewJob]]
 
 
@@ -67,15 +73,10 @@ class Questions:
         async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
             if link:
-                given.append(await self._given(actor, link.strip("<> ")))
+                given.append(await self._asking.links.given(actor, link, films=True))
             return await self._studio.talking.ask(actor, question, given, form)
 
         await self._queue(interaction, actor, build)
-
-    async def _given(self, actor: Actor, link: str) -> Given:
-        if link.lower().startswith("http"):
-            return await self._asking.links.given(actor, link, films=True)
-        return link
 
     async def _queue(
         self, interaction: discord.Interaction, actor: Actor, build: Build, private: bool = False
@@ -132,12 +133,8 @@ class Questions:
     ) -> dict[str, Any]:
         """Return what is kept of a message until its question comes: names of pictures of ours, or where its
         files lie."""
-        if found is not None:
-            job, index = found
-            result = await self._studio.rights.result(actor, job.id, Action.USE)
-            numbers = [picture.index for picture in result.pictures] if index is None else [index]
-            if numbers and result.pictures:
-                return {"names": [f"{job.id} {number + 1}" for number in numbers]}
+        if found is not None and (names := await _names_of(self._studio, actor, found)):
+            return {"names": names}
         files = [file for file in files_of(message) if is_seen(file)]
         if not files:
             raise ImageError("That message has no picture and no film.")
@@ -148,6 +145,34 @@ class Questions:
         files = [private_api.attachment(interaction, raw) for raw in content.get("files", ())]
         return [*content.get("names", ()), *self._asking.links.attached(files)]
 
+    @answers_privately
+    async def open_thread(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open a thread under the message that was pressed, or lead to the one that it has. Raises
+        UserError."""
+        message, channel = interaction.message, interaction.channel
+        if isinstance(channel, discord.Thread):
+            raise UserError(ALREADY)
+        if message is None or not isinstance(channel, discord.TextChannel) or message.flags.ephemeral:
+            raise UserError(NOT_HERE)
+        if not interaction.permissions.create_public_threads:
+            raise UserError(NOT_YOU)
+        if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
+            raise UserError(NOT_ME)
+        told = await self._studio.told(actor_of(interaction), job)  # its words where they may be told
+        question = told.request.question if isinstance(told.request, AskRequest) and told.worded else ""
+        name = " ".join(question.split()) or "Questions"
+        if length(name) > LONGEST_THREAD_NAME:
+            name = f"{cut_text(name, LONGEST_THREAD_NAME - 1)}…"
+        try:
+            thread = await message.create_thread(name=name)
+            await thread.send(HERE, allowed_mentions=SILENT)
+        except discord.Forbidden as error:
+            raise UserError(NOT_ME) from error
+        except discord.HTTPException as error:
+            if error.code != HAS_ONE:
+                raise
+        await whisper(interaction, f"The conversation goes on in <#{message.id}>.")  # which is its id, too
+
     # Windows, sent
 
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
@@ -156,26 +181,16 @@ class Questions:
         form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
         talking, private = self._studio.talking, False
         if sent.what == "menu":
-            content = await talking.kept(actor, sent.job_id)
-
-            async def build() -> NewJob:
-                return await talking.ask(actor, question, self.given_of(interaction, content), form)
-
+            given = self.given_of(interaction, await talking.kept(actor, sent.job_id))
+            build = partial(talking.ask, actor, question, given, form)
         elif sent.what == "more":
             private = (await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
-
-            async def build() -> NewJob:
-                found = (modals.uploaded(interaction, name) for name in sent.files.get("image", ()))
-                files = self._asking.links.attached([file for file in found if file is not None])
-                chosen = form if form != "free" else None  # which goes on as it was
-                return await talking.ask_more(actor, sent.job_id, question, files, chosen)
-
+            files = self._asking.links.attached(modals.uploads(interaction, sent, "image"))
+            chosen = form if form != "free" else None  # which goes on as it was
+            build = partial(talking.ask_more, actor, sent.job_id, question, files, chosen)
         else:
             private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
-
-            async def build() -> NewJob:
-                return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
-
+            build = partial(talking.ask, actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
         await self._queue(interaction, actor, build, private)
 
 
@@ -278,11 +293,7 @@ class Mentions:
         return await self._studio.job_of_message(actor, reference.message_id, Action.USE)
 
     async def _ask(
-        self,
-        actor: Actor,
-        message: discord.Message,
-        question: str,
-        before: tuple[Job, int | None] | None,
+        self, actor: Actor, message: discord.Message, question: str, before: tuple[Job, int | None] | None
     ) -> None:
         """Queue a question and follow it in a reply. Raises UserError."""
         chosen = await self._asking.preferences(actor)
@@ -292,23 +303,17 @@ class Mentions:
         if before is not None and isinstance(before[0].request, AskRequest):
             new = await talking.ask_more(actor, before[0].id, question, given)
         else:
-            names = await self._names(actor, before) if before is not None else []
+            names = await _names_of(self._studio, actor, before) if before is not None else []
             new = await talking.ask(actor, question, [*names, *given])
         new = new.chosen(chosen.lane, private=chosen.private)
         if new.private and actor.guild_id is not None:
             raise UserError(STEALTH)
         await self._submit(actor, message, new)
 
-    async def _names(self, actor: Actor, before: tuple[Job, int | None]) -> list[str]:
-        job, index = before
-        result = await self._studio.rights.result(actor, job.id, Action.USE)
-        numbers = [picture.index for picture in result.pictures] if index is None else [index]
-        return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
-
     async def _submit(self, actor: Actor, message: discord.Message, new: NewJob) -> None:
         """Say that it waits, in the message that its answer will stand in, if
         Discord takes that; the same message asked about twice makes one job."""
-        shown = await reply_to(message, messages.asked(new.request, message.author.id))
+        shown = await reply_to(message, messages.placeholder_text(new.request, message.author.id))
         limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
         reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
         try:
@@ -321,60 +326,18 @@ class Mentions:
         self._delivery.follow(submitted.job)
 
 
+async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None]) -> list[str]:
+    """Return the names of the pictures of a job that a message shows: all of them, or the one."""
+    job, index = found
+    result = await studio.rights.result(actor, job.id, Action.USE)
+    numbers = [picture.index for picture in result.pictures] if index is None else [index]
+    return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
+
+
 async def _take_back(shown: discord.Message | None) -> None:
     if shown is not None:
         with suppress(discord.HTTPException, *FAILURES):
             await shown.delete()
-
-
-LONGEST_NAME = 90  # characters; Discord takes 100
-HAS_ONE = 160004  # Discord's code for a message that has a thread
-HERE = "Mention me here, and what you say is the next turn of this conversation."
-NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
-ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
-NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
-NOT_ME = (
-    "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
-    " *Send Messages in Threads*; until then, press **Ask more**."
-)
-
-
-class Threads:
-    """Opens threads under answers."""
-
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-
-    @answers_privately
-    async def open(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        """Open a thread under the message that was pressed, or lead to the one that it has. Raises
-        UserError."""
-        message, channel = interaction.message, interaction.channel
-        if isinstance(channel, discord.Thread):
-            raise UserError(ALREADY)
-        if message is None or not isinstance(channel, discord.TextChannel) or message.flags.ephemeral:
-            raise UserError(NOT_HERE)
-        if not interaction.permissions.create_public_threads:
-            raise UserError(NOT_YOU)
-        if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
-            raise UserError(NOT_ME)
-        told = await self._studio.told(actor_of(interaction), job)
-        try:
-            thread = await message.create_thread(name=_name(told))
-            await thread.send(HERE, allowed_mentions=SILENT)
-        except discord.Forbidden as error:
-            raise UserError(NOT_ME) from error
-        except discord.HTTPException as error:
-            if error.code != HAS_ONE:
-                raise
-        await whisper(interaction, f"The conversation goes on in <#{message.id}>.")  # which is its id, too
-
-
-def _name(job: Job) -> str:
-    """Return the question on one line, as a thread's name, where its words may be told."""
-    question = job.request.question if isinstance(job.request, AskRequest) and job.worded else ""
-    words = " ".join(question.split()) or "Questions"
-    return words if length(words) <= LONGEST_NAME else f"{cut(words, LONGEST_NAME - 1)}…"
 
 
 TAUGHT = (
@@ -406,16 +369,13 @@ class Teaching:
         draft = await self._studio.talking.keep(actor, content)
         window = modals.Window("Add as example", "example", draft, 0)
         last = await self._studio.examples.last(actor)
-        window.add_text(
-            "Set", "set", last, hint="mushrooms; a new name makes a set", most=LIMITS_LONGEST_NAME
-        )
+        window.add_text("Set", "set", last, hint="mushrooms; a new name makes a set", most=LONGEST_NAME)
         window.add_text("Label", "label", hint="chanterelle", most=MAX_LABEL)
         await interaction.response.send_modal(window)
 
+    @answers_privately
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Keep the example that a window brings. Raises UserError, NotAllowedError."""
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         actor = actor_of(interaction)
         if sent.what == "teach":
             found = await self._studio.examples.teach(actor, sent.job_id, sent.text("answer"))
@@ -425,10 +385,10 @@ class Teaching:
         given = self._questions.given_of(interaction, content)
         label = " ".join(sent.text("label").split())
         contents = await self._studio.examples.add(actor, sent.text("set"), label, given, make=True)
-        await whisper(interaction, added(contents.set.name, label, contents.labels.get(label, 0)))
+        await whisper(interaction, added_text(contents.set.name, label, contents.labels.get(label, 0)))
 
 
-def added(name: str, label: str, count: int) -> str:
+def added_text(name: str, label: str, count: int) -> str:
     """Return what is said when pictures have come into a set. count: those that the label has now."""
     pictures = counted(count, "picture")
     return f"**{messages.quote(label, 80)}** has {pictures} in **{messages.quote(name, 80)}** now."

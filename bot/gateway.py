@@ -53,7 +53,7 @@ class Connections:
 
     def pause(self) -> float:
         """Return the seconds to wait before the next identify."""
-        return self._pause_after(self._times())
+        return pause_after(self._times(), self._clock())
 
     @property
     def left(self) -> int:
@@ -63,14 +63,11 @@ class Connections:
     def spend(self) -> None:
         """Note that an identify is sent now. Raises BudgetSpent when it may not be."""
         times = self._times()
-        if self._pause_after(times) > CLOSE_ENOUGH:
+        if pause_after(times, self._clock()) > CLOSE_ENOUGH:
             raise BudgetSpent("there were too many identifies")
         temporary = self._path.with_suffix(".new")
         temporary.write_text(json.dumps([*times, self._clock()]))
         temporary.replace(self._path)
-
-    def _pause_after(self, times: Sequence[float]) -> float:
-        return pause_after(times, self._clock())
 
     def _times(self) -> list[float]:
         """Times of the last day, oldest first; those after now don't count: the clock was put back."""

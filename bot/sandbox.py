@@ -75,13 +75,7 @@ async def serve_sandbox(
         return env.external_wait(awaitable, reason="the queue")
 
     client = Atelier(
-        built,
-        studio,
-        pending,
-        servers=SIMULATED,
-        on_edit=edits.note,
-        wait=outside,
-        on_delivered=on_delivered,
+        built, studio, pending, servers=SIMULATED, on_edit=edits.note, wait=outside, on_delivered=on_delivered
     )
     env = simcord.Env(client, settle_timeout=SETTLE, shard_count=1, check_errors=False)
     env.backend.bot_user.name = "Atelier"
@@ -93,14 +87,25 @@ async def serve_sandbox(
                 channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None
             )
             private_api.show_newest(SHOWN)
-            private_api.dress_preview(page_shown, TEXTS, _added())
+            added = {"/preview.css": "sandbox.css", "/timeline.js": "sandbox.js"}  # to the page's files
+            files = {path: (PAGE / name).read_text(encoding="utf-8") for path, name in added.items()}
+            private_api.dress_preview(page_shown, TEXTS, files)
             async with page_shown as preview:
                 beside = [
                     asyncio.create_task(Redraw(preview, edits).run(), name="page"),
                     asyncio.create_task(_keep_time(env), name="clock"),
                 ]
-                await _welcome(client, studio, channel.id, viewers[0].id)
-                await _send_uploads(env, viewers[0], page.uploads)
+                # 1. Say in the empty channel what this is, what to type, and what is kept of earlier starts.
+                you = viewers[0]
+                held = await studio.own.holdings(Actor(you.id, None))
+                examples = [f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]]
+                text = help.welcome(examples, held.jobs)
+                await client.get_partial_messageable(channel.id).send(text, allowed_mentions=SILENT)
+                # 2. The page's own composer sends no files, so they are sent from here, in your name.
+                if page.uploads:
+                    uploads = [(path.name, path.read_bytes()) for path in page.uploads]
+                    stored = env.backend.store_attachments(you.dm_channel.id, uploads)
+                    await you.send_dm("", attachments=stored)
                 announce(preview.url, {viewer.name: viewer.id for viewer in viewers})
                 await stopping.wait()
                 await built.queue.stop(built.settings.grace_seconds)  # first: nothing more may start
@@ -139,28 +144,6 @@ async def _keep_time(env: simcord.Env) -> None:
     while True:
         env.backend.clock.advance(max(0.0, (datetime.now(UTC) - env.now()).total_seconds()))
         await asyncio.sleep(TICK)
-
-
-def _added() -> dict[str, str]:
-    """What is added to the files of simcord's page, by path."""
-    return {
-        "/preview.css": (PAGE / "sandbox.css").read_text(encoding="utf-8"),
-        "/timeline.js": (PAGE / "sandbox.js").read_text(encoding="utf-8"),
-    }
-
-
-async def _welcome(client: Atelier, studio: Studio, channel_id: int, user_id: int) -> None:
-    """Say in the empty channel what this is, what to type, and what is kept from earlier starts."""
-    held = await studio.own.holdings(Actor(user_id, None))
-    text = help.welcome([f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]], held.jobs)
-    await client.get_partial_messageable(channel_id).send(text, allowed_mentions=SILENT)
-
-
-async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -> None:
-    """The page's own composer sends no files, so they are sent from here, in your name."""
-    if uploads:
-        files = [(path.name, path.read_bytes()) for path in uploads]
-        await you.send_dm("", attachments=env.backend.store_attachments(you.dm_channel.id, files))
 
 
 class Edits:

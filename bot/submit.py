@@ -148,7 +148,7 @@ class Answers:
         """
         self._studio.check_kind(new)
         message = await interaction.followup.send(
-            messages.asked(new.request, interaction.user.id),
+            messages.placeholder_text(new.request, interaction.user.id),
             wait=True,
             ephemeral=new.private,
             allowed_mentions=SILENT,

@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
-from bot.cogs.queue import answer, render
+from bot.cogs.queue import answer_with_lines, queue_lines
 from bot.discord_api.interactions import actor_of, file_limit, place_of
 from bot.ui import buttons, messages
 from bot.ui import help as guide
@@ -20,7 +20,6 @@ from core.convert import STYLIZE, Preferences
 from core.errors import UserError
 from core.job import Lane
 from core.prompt.parameters import VERSIONS
-from studio.account import Info as Own
 from studio.authority import Action
 from studio.requests.prompts import model_of_version, remix_text
 from studio.texts import code, counted, duration, plain
@@ -74,7 +73,7 @@ class Help(AtelierCog):
         for page in others:
             await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
         if topic is None and self.bot.studio.hints.prompts:
-            text = messages.fit(self.bot.studio.hints.text())
+            text = messages.fit_message(self.bot.studio.hints.text())
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
 
     @help.autocomplete("topic")
@@ -87,35 +86,22 @@ class Info(AtelierCog):
     @answers_privately
     async def info(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.info(actor_of(interaction))
-        settings = self.bot.settings
-        head = _head(interaction.user.id, own, settings.user_running, settings.user_waiting)
-        jobs = render(own.jobs, heading="Your jobs", show_user=False)
-        await answer(interaction, [*head, *jobs])
-
-
-def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
-    chosen, ever, month = own.preferences, own.ever, own.month
-    speed = chosen.lane.value if chosen.lane else "fast"
-    kinds = (
-        ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1]))
-        or "nothing yet"
-    )
-    return [
-        (
-            f"**<@{user}>** · {speed} ·"
-            f" {'stealth' if chosen.private else 'public'}{' · remix' if chosen.remix else ''}"
-        ),
-        (
-            f"**This month** {counted(sum(month.jobs.values()), 'job')},"
-            f" {_time(month.seconds)} of drawing time,"
-            f" {counted(month.pictures, 'picture')}"
-        ),
-        (
+        chosen, ever, month = own.preferences, own.ever, own.month
+        speed = chosen.lane.value if chosen.lane else "fast"
+        modes = f"{'stealth' if chosen.private else 'public'}{' · remix' if chosen.remix else ''}"
+        by_count = sorted(ever.jobs.items(), key=lambda pair: -pair[1])
+        kinds = ", ".join(f"{count} /{kind}" for kind, count in by_count) or "nothing yet"
+        running, waiting = counted(self.bot.settings.user_running, "job"), self.bot.settings.user_waiting
+        head = [
+            f"**<@{interaction.user.id}>** · {speed} · {modes}",
+            f"**This month** {counted(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of drawing"
+            f" time, {counted(month.pictures, 'picture')}",
             f"**In all** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
-            f" {counted(ever.favourites, 'favourite')}"
-        ),
-        f"**Limits** {counted(running, 'job')} at once, {waiting} waiting; your roles may change them",
-    ]
+            f" {counted(ever.favourites, 'favourite')}",
+            f"**Limits** {running} at once, {waiting} waiting; your roles may change them",
+        ]
+        jobs = queue_lines(own.jobs, heading="Your jobs", show_user=False)
+        await answer_with_lines(interaction, [*head, *jobs])
 
 
 def _time(seconds: float) -> str:
@@ -142,10 +128,40 @@ class Settings(AtelierCog):
         await self._show(interaction, chosen)
 
     async def _show(self, interaction: discord.Interaction, chosen: Preferences) -> None:
-        """Put the panel into the answer of a deferred interaction."""
-        await interaction.edit_original_response(
-            content=_panel_text(chosen), view=self._view(chosen), allowed_mentions=SILENT
+        """Put the panel into the answer of a deferred interaction; what holds now is green, also where
+        nothing was chosen."""
+        names = self.bot.settings.image_models
+        models = [("default", "The studio's default model"), *((f"model {name}", name) for name in names)]
+        models += [
+            (f"version {name}", f"Midjourney's version {name}: the host's {model}")
+            for name in (*VERSIONS[::-1], "niji")
+            if (model := model_of_version(name, names)) is not None
+        ]
+        version = f"version {chosen.version}" if chosen.version else "default"
+        stylize = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
+        lane = chosen.lane or Lane.FAST
+        view = buttons.view_of(
+            SettingMenu("model", models, f"model {chosen.model}" if chosen.model else version, row=0),
+            *(
+                SettingButton("stylize", name, f"Stylize {name}", on=stylize == value, row=1)
+                for name, value in STYLIZE.items()
+            ),
+            *(
+                SettingButton(name, "toggle", label, on=getattr(chosen, name), row=2)
+                for name, label in TOGGLES.items()
+            ),
+            *(SettingButton("lane", one.value, one.value.title(), on=lane is one, row=3) for one in Lane),
+            *(
+                SettingButton("strong", name, f"V: {name} variation", on=chosen.strong is is_high, row=4)
+                for name, is_high in (("high", True), ("low", False))
+            ),
+            SettingButton("reset", "all", "Reset Settings", row=4),
         )
+        suffix = (
+            f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
+        )
+        text = f"**Your settings** apply to your new prompts; flags that you type override them.{suffix}"
+        await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
     async def on_change(self, interaction: discord.Interaction, setting: str, value: str) -> None:
         """A button or menu was used: change the presser's own setting, whoever opened the panel.
@@ -181,67 +197,6 @@ class Settings(AtelierCog):
             if kind == "version" and name in (*VERSIONS, "niji"):
                 return {"model": None, "version": name}
         raise UserError("This setting belongs to another version of the studio; open `/settings` again.")
-
-    def _view(self, chosen: Preferences) -> discord.ui.View:
-        """Return the panel; what holds now is green, also where nothing was chosen."""
-        return buttons.view_of(
-            SettingMenu("model", self._model_choices(), _model_of(chosen), row=0),
-            *_stylize_buttons(chosen),
-            *_toggle_buttons(chosen),
-            *_lane_buttons(chosen),
-            *_strength_buttons(chosen),
-            SettingButton("reset", "all", "Reset Settings", row=4),
-        )
-
-    def _model_choices(self) -> list[tuple[str, str]]:
-        models = [
-            ("default", "The studio's default model"),
-            *((f"model {name}", name) for name in self.bot.settings.image_models),
-        ]
-        versions = [
-            (f"version {name}", f"Midjourney's version {name}: the host's {model}")
-            for name in (*VERSIONS[::-1], "niji")
-            if (model := model_of_version(name, self.bot.settings.image_models)) is not None
-        ]
-        return [*models, *versions]
-
-
-def _model_of(chosen: Preferences) -> str:
-    if chosen.model:
-        return f"model {chosen.model}"
-    return f"version {chosen.version}" if chosen.version else "default"
-
-
-def _stylize_buttons(chosen: Preferences) -> list[SettingButton]:
-    now = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
-    return [
-        SettingButton("stylize", name, f"Stylize {name}", on=now == value, row=1)
-        for name, value in STYLIZE.items()
-    ]
-
-
-def _toggle_buttons(chosen: Preferences) -> list[SettingButton]:
-    return [
-        SettingButton(name, "toggle", label, on=getattr(chosen, name), row=2)
-        for name, label in TOGGLES.items()
-    ]
-
-
-def _lane_buttons(chosen: Preferences) -> list[SettingButton]:
-    now = chosen.lane or Lane.FAST
-    return [SettingButton("lane", lane.value, lane.value.title(), on=now is lane, row=3) for lane in Lane]
-
-
-def _strength_buttons(chosen: Preferences) -> list[SettingButton]:
-    return [
-        SettingButton("strong", name, f"V: {name} variation", on=chosen.strong is (name == "high"), row=4)
-        for name in ("high", "low")
-    ]
-
-
-def _panel_text(chosen: Preferences) -> str:
-    suffix = f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
-    return f"**Your settings** apply to your new prompts; flags that you type override them.{suffix}"
 
 
 class Prefer(

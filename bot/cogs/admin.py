@@ -158,11 +158,11 @@ class StudioCog(
     @answers_privately
     async def audit(self, interaction: discord.Interaction) -> None:
         rows = await self.bot.studio.server.audit(actor_of(interaction))
-        lines = [
-            f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
-            f" {row.action}{_target(row)}{_detail(row)}"
-            for row in rows
-        ]
+        lines = []
+        for row in rows:
+            said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
+            at, detail = discord.utils.format_dt(row.at, "f"), f": {code(said, 200)}" if said else ""
+            lines.append(f"- {at} <@{row.actor_id}> {row.action}{_target(row)}{detail}")
         await whisper_all(interaction, lines or ["Nobody has changed anything here yet."])
 
 
@@ -175,11 +175,6 @@ def _target(row: AuditRow) -> str:
     if "role" in row.action:
         return f" <@&{row.target}>"
     return f" <#{row.target}>" if "channel" in row.action else f" `{row.target}`"
-
-
-def _detail(row: AuditRow) -> str:
-    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
-    return f": {code(said, 200)}" if said else ""
 
 
 def _tokens(per_day: int) -> str:
@@ -322,8 +317,7 @@ class Moderation(
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
         await whisper(
-            interaction,
-            f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}.",
+            interaction, f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}."
         )
 
     @app_commands.command(description="Show a member's strikes of the last 90 days")

@@ -18,7 +18,6 @@ from bot.ui import messages
 from bot.ui.replies import MAX_ALT, SILENT, answers_privately, choices, takes_images, whisper
 from core.errors import ImageError, UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
-from studio.actor import Actor
 from studio.example_sets import PAGE
 from studio.inputs import Given
 from studio.new_job import NewJob
@@ -64,19 +63,15 @@ class Examples(
         actor = actor_of(interaction)
         given: list[Given] = [*self.bot.links.attached(images)]
         if link:
-            given.append(await self._given(actor, link))
+            given.append(await self.bot.links.given(actor, link))
         contents = await self.bot.studio.examples.add(actor, name, label, given, question)
         if contents.answers:
             count = counted(len(contents.examples), "question")
             text = f"**{messages.quote(contents.set.name, 80)}** has {count} now."
         else:
             kept = " ".join(label.split())
-            text = chat.added(contents.set.name, kept, contents.labels.get(kept, 0))
+            text = chat.added_text(contents.set.name, kept, contents.labels.get(kept, 0))
         await whisper(interaction, text)
-
-    async def _given(self, actor: Actor, link: str) -> Given:
-        text = link.strip("<> ")
-        return await self.bot.links.given(actor, text) if text.lower().startswith("http") else text
 
     @app_commands.command(description="Show what is in a set, or which sets there are")
     @app_commands.describe(name="The set; none lists them all", page="Of its pictures")
@@ -86,20 +81,20 @@ class Examples(
     ) -> None:
         actor, studio = actor_of(interaction), self.bot.studio
         if not name.strip():
-            text = example_text.sets(await studio.examples.all(actor), actor.user_id)
+            text = example_text.sets_text(await studio.examples.all(actor), actor.user_id)
             await whisper(interaction, text)
             return
         contents = await studio.examples.contents(actor, name)
         last = max(1, -(-len(contents.examples) // PAGE))
         place = min(page, last) - 1
-        text = example_text.contents(contents, actor.user_id, place)
+        text = example_text.contents_text(contents, actor.user_id, place)
         sheet = await studio.copies.sheet(actor, contents, place)
         alt = "; ".join(
             f"{n}: {one.label}"
             for n, one in enumerate(contents.examples[place * PAGE : (place + 1) * PAGE], place * PAGE + 1)
         )
         files = (
-            [discord.File(io.BytesIO(sheet), "examples.webp", description=messages.cut(alt, MAX_ALT))]
+            [discord.File(io.BytesIO(sheet), "examples.webp", description=messages.cut_text(alt, MAX_ALT))]
             if sheet
             else []
         )
@@ -130,8 +125,8 @@ class Examples(
         chosen = await self.bot.asking.preferences(actor)
 
         async def build() -> NewJob:
-            given = [*self.bot.links.attached(files)] if link is None else [await self._given(actor, link)]
-            [picture] = given
+            links = self.bot.links
+            picture = links.attached(files)[0] if link is None else await links.given(actor, link)
             new = await self.bot.studio.examples.try_on(actor, name, picture, question)
             return new.chosen(chosen.lane, private=chosen.private)
 

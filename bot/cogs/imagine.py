@@ -7,7 +7,7 @@ from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
-from bot.ui.replies import add_whisper, choices
+from bot.ui.replies import add_whisper, choices, takes_images
 
 LONGEST = 100  # characters of a choice, which Discord sends back as it was offered
 
@@ -18,23 +18,18 @@ class Imagine(AtelierCog):
         prompt=(
             "What you want to see; --ar 3:2, --no blue, --seed 5 and more go at the end (see /help"
             " topic:prompt)"
-        ),
-        image="A picture to use; refer to it as <1> in the prompt, as in <1>::2 or --sref <1>",
-        image2="Another picture, <2> in the prompt",
-        image3="Another picture, <3> in the prompt",
-        image4="Another picture, <4> in the prompt",
+        )
+    )
+    @takes_images(
+        4,
+        "A picture to use; refer to it as <1> in the prompt, as in <1>::2 or --sref <1>",
+        *(f"Another picture, <{number}> in the prompt" for number in (2, 3, 4)),
+        first="image",
     )
     async def imagine(
-        self,
-        interaction: discord.Interaction,
-        prompt: str,
-        image: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
+        self, interaction: discord.Interaction, prompt: str, images: list[discord.Attachment]
     ) -> None:
-        files = [file for file in (image, image2, image3, image4) if file is not None]
-        job = await self.bot.asking.imagine(interaction, prompt, files)
+        job = await self.bot.asking.imagine(interaction, prompt, images)
         if job is not None and await self.bot.delivery.shown_once(job.id):
             hint = await self.bot.studio.own.first_hint(actor_of(interaction))
             if hint is not None:

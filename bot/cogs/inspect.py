@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import discord
@@ -16,7 +17,6 @@ from bot.ui.replies import answers_privately, choices, takes_images, whisper
 from core.errors import UserError
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT
 from storage.projects.projects import EVERYBODY, MOST_VOICES
-from studio.projects.projects import Card
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 TASKS = (ANOMALY, CLASSIFY, DETECT)
@@ -130,9 +130,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
 
     @app_commands.command(name="try", description="Ask a project's model about pictures")
     @app_commands.describe(
-        name="The project",
-        link=LINK,
-        version="Number of a version, if not the one in use",
+        name="The project", link=LINK, version="Number of a version, if not the one in use"
     )
     @takes_images(10, "A picture", "Another picture; several come as one sheet, with a table")
     async def try_model(
@@ -299,18 +297,13 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @labels.autocomplete("instead")
     @labels.autocomplete("add")
     async def _labels(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        found = await self._found(interaction)
-        wanted = current.strip().casefold()
-        labels = [one.name for one in found.book] if found else []
+        name = str(getattr(interaction.namespace, "name", "") or "")  # of the project that is named already
+        labels, wanted = list[str](), current.strip().casefold()
+        with suppress(UserError):
+            if name:
+                found = await self.bot.studio.projects.shelf.card(actor_of(interaction), name)
+                labels = [one.name for one in found.book]
         return choices((label, label) for label in labels if wanted in label.casefold())
-
-    async def _found(self, interaction: discord.Interaction) -> Card | None:
-        """Return the project that is named already, None when there is none such."""
-        name = str(getattr(interaction.namespace, "name", "") or "")
-        try:
-            return await self.bot.studio.projects.shelf.card(actor_of(interaction), name) if name else None
-        except UserError:
-            return None
 
 
 async def setup(bot: Atelier) -> None:

@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
-from bot.cogs.read import Read, pictures_of
+from bot.cogs.read import Read, pictures_of_message
 from bot.discord_api.interactions import actor_of
 from bot.projects.views import MENU_ADD, MENU_TRY
 from bot.ui import messages
@@ -102,7 +102,7 @@ class Menus(AtelierCog):
     @answers_privately
     async def check(self, interaction: discord.Interaction, message: discord.Message) -> None:
         """Tell the one who pressed how a message stands to the rules. Raises UserError, NotAllowedError."""
-        files = self.bot.links.attached(pictures_of(message, MANY))
+        files = self.bot.links.attached(pictures_of_message(message, MANY))
         report = await self.bot.studio.checks.check(actor_of(interaction), text_of(message), files)
         for page in messages.pages(list(lines_of(report))):
             await add_whisper(interaction, page)
@@ -160,7 +160,7 @@ class Menus(AtelierCog):
             if result.pictures:
                 return await self.bot.studio.picture_of(actor, job.id, index or 0, right)
         await self.bot.studio.rights.check(actor, Action.ASK)
-        for file in self.bot.links.attached(pictures_of(message, 1)):
+        for file in self.bot.links.attached(pictures_of_message(message, 1)):
             return await self.bot.studio.sources.meant(actor, file)
         raise ImageError("That message has no picture.")
 

@@ -80,7 +80,8 @@ class Reactions(AtelierCog):
     async def _end(self, payload: discord.RawReactionActionEvent) -> None:
         """Cancel a running or waiting job, delete a finished one's message; the job stays for /show. ❌ under
         an answer says that it is wrong."""
-        actor, message = _actor(payload), self._message(payload)
+        actor, channel = _actor(payload), self.bot.get_partial_messageable(payload.channel_id)
+        message = channel.get_partial_message(payload.message_id)
         if _plain(payload) == WRONG and await self.bot.studio.feedback.is_about(message.id):
             await self.bot.studio.feedback.note(actor, message.id, right=False)
             return
@@ -97,10 +98,6 @@ class Reactions(AtelierCog):
             await self.bot.studio.cancel(actor, found[0].id)
         else:
             await message.delete()
-
-    def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
-        channel = self.bot.get_partial_messageable(payload.channel_id)
-        return channel.get_partial_message(payload.message_id)
 
     async def _approve(self, payload: discord.RawReactionActionEvent) -> None:
         await self.bot.studio.feedback.note(_actor(payload), payload.message_id, right=True)
@@ -141,14 +138,11 @@ class Uploads(AtelierCog):
         except PromptError as error:
             words, problem = "", f"\n-# {error}"
         for attachment in attachments[:MAX_PICTURES]:
-            if may_be_film(attachment.filename, attachment.content_type or "") and self._answers:
+            is_film = may_be_film(attachment.filename, attachment.content_type or "")
+            if is_film and self.bot.studio.talking.is_possible:
                 await reply_to(message, A_FILM)
                 continue
             await self._offer(message, attachment, words, problem)
-
-    @property
-    def _answers(self) -> bool:
-        return self.bot.studio.talking.is_possible
 
     async def _offer(
         self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str

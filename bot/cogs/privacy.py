@@ -49,19 +49,17 @@ class Privacy(
     name="privacy",
     description="See, copy or delete what Atelier stores about you",
 ):
-    def _sent(self) -> str:
-        if server := self.bot.studio.talking.server:
-            return (
-                f"Questions of `/ask`, with their pictures and the conversation before, are sent to"
-                f" `{server}`, which answers them; nothing else is sent to anybody."
-            )
-        return "Nothing is sent to anybody else: pictures are made on the host's own machine."
-
     @app_commands.command(description="Show what Atelier stores about you, and for how long")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         own = self.bot.studio.own
         held, periods = await own.holdings(actor_of(interaction)), own.retention
+        sent = "Nothing is sent to anybody else: pictures are made on the host's own machine."
+        if server := self.bot.studio.talking.server:
+            sent = (
+                f"Questions of `/ask`, with their pictures and the conversation before, are sent to"
+                f" `{server}`, which answers them; nothing else is sent to anybody."
+            )
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
         films = f"; those with films: {periods.films} days" if periods.films else ""
         lines = (
@@ -82,7 +80,7 @@ class Privacy(
                 f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
                 " leaves these and time-outs in place until they expire or are lifted."
             ),
-            f"**Also** your Discord id and name, and your settings. {self._sent()}",
+            f"**Also** your Discord id and name, and your settings. {sent}",
             "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
             *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
         )

@@ -34,7 +34,7 @@ class CancelView(discord.ui.View):
             self.add_item(button)
 
 
-async def answer(
+async def answer_with_lines(
     interaction: discord.Interaction, lines: Sequence[str], view: discord.ui.View | None = None
 ) -> None:
     """Answer a deferred interaction with as many messages as ``lines`` need, the first with ``view``."""
@@ -44,7 +44,7 @@ async def answer(
         await add_whisper(interaction, page)
 
 
-def render(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[str]:
+def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[str]:
     """Return the queue as lines of text, at most MAX_ROWS rows of each part.
 
     show_user: it is a manager who looks: rows name their asker, and private ones say no prompt.
@@ -113,8 +113,8 @@ class QueueCog(
     @answers_privately
     async def mine(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.own.jobs(actor_of(interaction))
-        view, lines = CancelView(snapshot), render(snapshot, heading="Your jobs", show_user=False)
-        await answer(interaction, lines, view if view.children else None)
+        view, lines = CancelView(snapshot), queue_lines(snapshot, heading="Your jobs", show_user=False)
+        await answer_with_lines(interaction, lines, view if view.children else None)
 
     @app_commands.command(description="Cancel a running or waiting job")
     @app_commands.describe(job="Its id, from /queue mine")
@@ -125,14 +125,17 @@ class QueueCog(
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         found = await self.bot.studio.server.cancellable(actor_of(interaction))
-        offered = [(_name(view.job), view.job.id) for view in found]
+        offered = []
+        for job in (view.job for view in found):
+            words = "" if job.origin.private else plain(remix_text(job))
+            offered.append((f"{job.id} · {job.status} · /{job.request.kind} {words}".strip(), job.id))
         return choices(one for one in offered if current.lower() in one[0].lower())
 
     @app_commands.command(description="Show all jobs that run or wait (Manage Server)")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.server.queue(actor_of(interaction))
-        await answer(interaction, render(snapshot, heading="The queue", show_user=True))
+        await answer_with_lines(interaction, queue_lines(snapshot, heading="The queue", show_user=True))
 
     @app_commands.command(description="Start no more jobs, but finish the running ones (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
@@ -171,11 +174,6 @@ class QueueCog(
     ) -> None:
         await act(actor_of(interaction))
         await whisper(interaction, done)
-
-
-def _name(job: Job) -> str:
-    words = "" if job.origin.private else plain(remix_text(job))
-    return f"{job.id} · {job.status} · /{job.request.kind} {words}".strip()
 
 
 async def setup(bot: Atelier) -> None:

@@ -11,7 +11,7 @@ from bot.client import Atelier, AtelierCog
 from bot.discord_api.attachments import files_of
 from bot.discord_api.interactions import actor_of, press_key
 from bot.ui import messages
-from bot.ui.replies import SILENT
+from bot.ui.replies import SILENT, takes_images
 from core.errors import ImageError, UserError
 from core.requests import ReadRequest
 from studio.actor import Actor
@@ -25,30 +25,22 @@ Find = Callable[[], Awaitable[list[Source]]]
 class Read(AtelierCog):
     @app_commands.command(description="Read the text in a picture, with a box around each line")
     @app_commands.describe(
-        image="The picture",
-        image2="Another picture",
-        image3="Another picture",
-        link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
+        link="Or a link to a Discord attachment or to one of my messages, or a job id and number"
     )
+    @takes_images(3, "The picture", first="image")
     async def read(
-        self,
-        interaction: discord.Interaction,
-        image: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        link: str | None = None,
+        self, interaction: discord.Interaction, images: list[discord.Attachment], link: str | None = None
     ) -> None:
-        files = [file for file in (image, image2, image3) if file is not None]
-        if bool(files) == (link is not None):
+        if bool(images) == (link is not None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         actor = actor_of(interaction)
 
         async def find() -> list[Source]:
             if link is not None:
                 return [await self.bot.asking.picture(actor, None, link)]
-            return await self._sources(actor, files)
+            return await self._sources(actor, images)
 
-        await self._queue_readings(interaction, actor, find, len(files) or 1)
+        await self._queue_readings(interaction, actor, find, len(images) or 1)
 
     async def read_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
         """Read the pictures of a message: of ours the stored ones. Raises UserError."""
@@ -60,7 +52,7 @@ class Read(AtelierCog):
             _, result = await self.bot.studio.made(actor, job.id, Action.READ)
             shown = [picture.index for picture in result.pictures] if result else []
             numbers = shown[:MOST] if index is None else [index] if shown else []
-        files = [] if numbers else pictures_of(message)
+        files = [] if numbers else pictures_of_message(message)
         if not numbers and not files:
             raise ImageError("That message has no picture.")
 
@@ -79,12 +71,7 @@ class Read(AtelierCog):
         return [await self.bot.studio.sources.meant(actor, file) for file in self.bot.links.attached(files)]
 
     async def _queue_readings(
-        self,
-        interaction: discord.Interaction,
-        actor: Actor,
-        find: Find,
-        count: int,
-        private: bool = False,
+        self, interaction: discord.Interaction, actor: Actor, find: Find, count: int, private: bool = False
     ) -> None:
         chosen = await self.bot.asking.preferences(actor)
         private = private or chosen.private
@@ -108,14 +95,14 @@ class Read(AtelierCog):
             return
         jobs = await found()
         # said at once, else the first follow-up would take its place
-        text = messages.asked(jobs[0].request, interaction.user.id)
+        text = messages.placeholder_text(jobs[0].request, interaction.user.id)
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
         first_job = await self.bot.answers.submit(interaction, jobs[0], press_key=press_key(interaction))
         if first_job is not None:
             await self.bot.asking.queue_all(interaction, jobs[1:], key=f"read:{first_job.id}", before=1)
 
 
-def pictures_of(message: discord.Message, most: int = MOST) -> list[discord.Attachment]:
+def pictures_of_message(message: discord.Message, most: int = MOST) -> list[discord.Attachment]:
     """Return the first pictures among the files of a message, forwarded ones included."""
     files = (a for a in files_of(message) if (a.content_type or "image/").startswith("image/"))
     return list(files)[:most]

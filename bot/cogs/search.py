@@ -17,7 +17,6 @@ from bot.ui import messages
 from bot.ui.buttons import KeptItem, view_of
 from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
-from storage.gallery import Tile
 from studio import search
 from studio.authority import Action
 from studio.new_job import picture_of
@@ -44,8 +43,7 @@ class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-
 
 
 class SearchPageButton(
-    KeptItem,
-    template=r"sp:(?P<search_id>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
+    KeptItem, template=r"sp:(?P<search_id>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])"
 ):
     """Turns to a page of a search."""
 
@@ -66,10 +64,7 @@ class Search(AtelierCog):
     )
     @answers_privately
     async def search(
-        self,
-        interaction: discord.Interaction,
-        words: str = "",
-        image: discord.Attachment | None = None,
+        self, interaction: discord.Interaction, words: str = "", image: discord.Attachment | None = None
     ) -> None:
         text = words.strip()
         if image is not None:
@@ -117,32 +112,23 @@ class Search(AtelierCog):
     ) -> Post:
         shown = await self.bot.studio.search.sheet(actor_of(interaction), found)
         assert shown.data is not None  # a sheet is always there, though its cells may be empty
-        picture = Picture(shown.data, f"search-{search_id}.webp", _alt(found))
-        return Post(_text(text, found, page), picture, _view(search_id, found, page))
-
-
-def _text(text: str, found: Found, page: int) -> str:
-    first = page * PAGE + 1
-    lines = [f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
-    lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
-    return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
-
-
-def _words(tile: Tile) -> str:
-    return messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"
-
-
-def _alt(found: Found) -> str:
-    return "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in enumerate(found.tiles, 1))
-
-
-def _view(search_id: str, found: Found, page: int) -> discord.ui.View:
-    opening = [
-        FoundButton(tile.job.id, tile.picture.index, number + 1, row=number // ROW)
-        for number, tile in enumerate(found.tiles)
-    ]
-    back = SearchPageButton(search_id, max(0, page - 1), "l", disabled=page == 0)
-    return view_of(*opening, back, SearchPageButton(search_id, page + 1, "r", disabled=not found.more))
+        numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
+        alt = "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in numbered)
+        head = f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(numbered) - 1}"
+        lines = [head]
+        for number, tile in numbered:
+            words = messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"
+            lines.append(f"-# {number}: {words}")
+        content = "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
+        view = view_of(
+            *(
+                FoundButton(tile.job.id, tile.picture.index, number, row=(number - 1) // ROW)
+                for number, tile in numbered
+            ),
+            SearchPageButton(search_id, max(0, page - 1), "l", disabled=page == 0),
+            SearchPageButton(search_id, page + 1, "r", disabled=not found.more),
+        )
+        return Post(content, Picture(shown.data, f"search-{search_id}.webp", alt), view)
 
 
 async def setup(bot: Atelier) -> None:

@@ -42,10 +42,7 @@ class Style(
             await self.bot.projects.cards.show_all(interaction, (STYLE,))
 
     @app_commands.command(description="Put pictures into a style, also as a ZIP file")
-    @app_commands.describe(
-        name="The style",
-        link=LINK,
-    )
+    @app_commands.describe(name="The style", link=LINK)
     @answers_privately
     @takes_images(10, "A picture, or a ZIP file of many")
     async def add(

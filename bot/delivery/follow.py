@@ -1,10 +1,9 @@
 """Follows jobs to their end: shows their progress, and hands the result to the ladder.
 
 A delivery is the only writer of a job's message. It needs stored ids only, so a job that was resumed after a
-crash is followed like a fresh one.
-
-How many progress edits a second all followed messages may have together, so that a long queue doesn't
-starve the job that runs. Discord allows 50 requests a second."""
+crash is followed like a fresh one. All followed messages share a ration of progress edits, so that a long
+queue doesn't starve the job that runs: Discord allows 50 requests a second.
+"""
 
 from __future__ import annotations
 
@@ -211,8 +210,12 @@ class Delivery:
         async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():
-                    if (result := await self._result_of(job)) is not None:
+                    if (result := await self._queue.result(job.id)) is not None:
                         await self._note(job, followed, *await self._climb(job, followed, result))
+                    elif await self._queue.job(job.id) is not None:
+                        raise LookupError(f"job {job.id} is rendered but has no result")
+                    else:
+                        log.info("job %s was deleted before it was delivered", job.id)
                 case Failed() | Cancelled():
                     post = await self._posts.ended(job, event)
                     told = await self._ladder.climb(job, followed.message, post, kept=post)
@@ -227,7 +230,9 @@ class Delivery:
 
     async def _progress(self, job: Job, followed: _Followed, event: Event) -> None:
         """Show ``event``, unless the last edit, or those of other messages, are too recent."""
-        now, stage = monotonic(), _stage(event)
+        now = monotonic()
+        worded = isinstance(event, Progress) and event.text  # the first words of an answer are something new
+        stage = "Answering" if worded else type(event).__name__
         if isinstance(event, Progress) and followed.began is None:
             followed.began = now
         ran = now - (now if followed.began is None else followed.began)
@@ -280,16 +285,6 @@ class Delivery:
 
     # The end: never dropped
 
-    async def _result_of(self, job: Job) -> Result | None:
-        """Return what the job made; None when its author has deleted it meanwhile."""
-        result = await self._queue.result(job.id)
-        if result is None:
-            if await self._queue.job(job.id) is None:
-                log.info("job %s was deleted before it was delivered", job.id)
-                return None
-            raise LookupError(f"job {job.id} is rendered but has no result")
-        return result
-
     async def _climb(self, job: Job, followed: _Followed, result: Result) -> tuple[str, Sent | None]:
         """Show what the job made, as large as Discord takes it. Return what ``Ladder.climb`` does."""
         made: list[tuple[int, Post]] = []
@@ -331,12 +326,6 @@ class Delivery:
             self._on_delivered(row, rung)
         if self._afterwards is not None and rung in ("edit", "channel"):
             await self._afterwards(job)
-
-
-def _stage(event: Event) -> str:
-    """Return the name of what a job is at; the first words of an answer are something new."""
-    worded = isinstance(event, Progress) and event.text
-    return "Answering" if worded else type(event).__name__
 
 
 @dataclass

@@ -6,9 +6,9 @@
 3. dm: a direct message to the asker;
 4. kept: nowhere; the result waits for ``/show``, as the message says then that stands there already.
 
-The ladder needs stored ids only, so a job that was resumed after a crash is delivered like a fresh one.
-
-Tells of interactions that an earlier process acknowledged, and then was killed before they had a row."""
+The ladder needs stored ids only, so a job that was resumed after a crash is delivered like a fresh one. It
+also says what became of interactions that an earlier process acknowledged, and that never had a row.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import discord
 
 from bot.discord_api import private_api
 from bot.discord_api.http import FAILURES, GONE, Transport
-from bot.discord_api.interactions import PendingInteraction, PendingInteractions
+from bot.discord_api.interactions import PendingInteractions
 from bot.ui import messages
 from bot.ui.replies import SILENT, TOO_LARGE, Post
 from core.job import Job, Reply
@@ -101,8 +101,9 @@ class Ladder:
             except Unreachable as error:
                 log.info("job %s: rung %s not usable: %s", job.id, rung, error)
             else:
-                if rung != "edit":
-                    await self._remove_placeholder(job, message)
+                old = message.id or job.reply.message_id
+                if rung != "edit" and old is not None:  # nobody would edit its "(Waiting …)" any more
+                    await self.remove(Sent(old, job.origin.channel_id))
                 return rung, sent
         await self._leave_word(job, message, kept)
         return "kept", None
@@ -179,13 +180,7 @@ class Ladder:
         return await self._send(self._channel(job.origin.channel_id), job, message, post, patience)
 
     async def _send_dm(
-        self,
-        private: MadeFor | None,
-        job: Job,
-        message: JobMessage,
-        post: Post,
-        *,
-        patience: float,
+        self, private: MadeFor | None, job: Job, message: JobMessage, post: Post, *, patience: float
     ) -> Sent:
         fetch = partial(self._client.fetch_user, job.origin.user_id)
         user = await self._transport.attempt(fetch, patience=patience)
@@ -228,23 +223,12 @@ class Ladder:
         return None
 
     async def remove(self, sent: Sent) -> None:
-        """Delete the message of a job that has gone meanwhile; what fails is tried after the next start."""
+        """Delete the message of a job that has gone or is told elsewhere, if Discord lets it."""
         message = self._channel(sent.channel_id).get_partial_message(sent.id)
         try:
             await self._transport.attempt(message.delete, patience=TIDY_PATIENCE)
         except FAILURES:
-            log.info("message %d of a deleted job stays until the next start", sent.id)
-
-    async def _remove_placeholder(self, job: Job, message: JobMessage) -> None:
-        """Delete the old "(Waiting …)" message, which nobody would edit any more."""
-        message_id = message.id or job.reply.message_id
-        if message_id is None:
-            return
-        old = self._channel(job.origin.channel_id).get_partial_message(message_id)
-        try:
-            await self._transport.attempt(old.delete, patience=TIDY_PATIENCE)
-        except FAILURES:
-            log.info("job %s: its old message stays", job.id)
+            log.info("message %d, which tells of no job any more, stays", sent.id)
 
     def _channel(self, channel_id: int) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(channel_id)
@@ -268,17 +252,11 @@ def _token_lives(job: Job) -> bool:
 async def apologise(pending: PendingInteractions, queue: Queue, ladder: Ladder) -> None:
     """Say in each answer that still stands there "thinking …" that the request was lost. What has a job in
     ``queue`` is left to its delivery."""
-    for interaction in pending.take_left():
-        if await queue.job_of_interaction(interaction.interaction_id) is None:
-            await _apologise(interaction, ladder)
-        pending.drop(interaction.interaction_id)
-
-
-async def _apologise(pending: PendingInteraction, ladder: Ladder) -> None:
-    if not token_lives(pending.interaction_id):
-        return
-    reply = Reply(pending.interaction_id, pending.token, pending.application_id)
-    try:
-        await ladder.edit_answer(reply, Post(messages.FORGOTTEN))
-    except FAILURES as error:  # 404 also when the acknowledgement itself never left
-        log.info("interaction %d: no apology (%s)", pending.interaction_id, type(error).__name__)
+    for left in pending.take_left():
+        if token_lives(left.interaction_id) and await queue.job_of_interaction(left.interaction_id) is None:
+            reply = Reply(left.interaction_id, left.token, left.application_id)
+            try:
+                await ladder.edit_answer(reply, Post(messages.FORGOTTEN))
+            except FAILURES as error:  # 404 also when the acknowledgement itself never left
+                log.info("interaction %d: no apology (%s)", left.interaction_id, type(error).__name__)
+        pending.drop(left.interaction_id)

@@ -1,12 +1,5 @@
-"""What a job's message shows: text, picture and buttons, for each kind of job and each stage of it.
-
-What the message of a film shows: the film as far as it fits, several as one mosaic, their buttons.
-
-What a message shows of an answer in a form: a table or a text as a block of code with files, boxes as a
-list.
-
-What a message shows of the text in a picture: a block of code that the text can't leave, and files with
-all of it."""
+"""What a job's message shows: text, picture or film, files and buttons, for each kind of job and each stage
+of it. Text that was read stands in a block of code that it can't leave, and whole in files."""
 
 from __future__ import annotations
 
@@ -17,11 +10,10 @@ from typing import Any
 import discord
 
 from bot.projects.results import OwnPosts
-from bot.ui import buttons, messages
-from bot.ui import markdown as example_text
+from bot.ui import buttons, markdown, messages
 from bot.ui.buttons import JobButton, view_of
-from bot.ui.messages import cut, length, quote
-from bot.ui.replies import Picture, Post, alt
+from bot.ui.messages import cut_text, length, quote
+from bot.ui.replies import Picture, Post, alt_text
 from core.errors import FilesAway, ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
 from core.job import Job
@@ -29,6 +21,7 @@ from core.requests import AskRequest, GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results import count_words, lines_as_json, text_of_lines
 from jobs.queue import Result
+from storage.blobs.base import EXTENSIONS
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
 from studio import texts
@@ -46,34 +39,20 @@ MAX_TEXT = 1500  # characters of the text in its message; the files have the res
 MORE = "… the rest is in the file"
 
 
-def read(result: Result, text: str) -> str:
-    """Return the message with the text that was read."""
-    job, parameters = result.job, result.parameters
-    count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
-    foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
-    notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
-    return messages.fit(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
-
-
 def block(text: str, limit: int = MAX_TEXT) -> str:
     """Return as much of a text as fits in a block of code, which it can't end."""
     shown = visible(text.expandtabs(4)).replace("```", "'''").strip("\n")
     if length(shown) > limit:
-        shown = f"{cut(shown, limit).rpartition(chr(10))[0] or cut(shown, limit)}\n{MORE}"
+        shown = f"{cut_text(shown, limit).rpartition(chr(10))[0] or cut_text(shown, limit)}\n{MORE}"
     return f"```\n{shown or ' '}\n```"
 
 
-def files(result: Result, text: str) -> dict[str, bytes]:
+def files_of_lines(result: Result, text: str) -> dict[str, bytes]:
     """Return the files that come along, by name: the text, and each line with its box."""
     given: Mapping[str, Any] = result.parameters
     size = int(given.get("width", 0)), int(given.get("height", 0))
     told = lines_as_json(result.lines, size, str(given.get("model", "")))
     return {f"{result.job.id}.txt": f"{text}\n".encode(), f"{result.job.id}.json": told.encode()}
-
-
-def view(job: Job) -> discord.ui.View:
-    """Return what can be done with the text."""
-    return view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
 
 
 CSV, JSON = "table.csv", "table.json"
@@ -91,21 +70,18 @@ def formed_body(result: Result, text: str) -> str | None:
     if answer.boxes:
         labels = (quote(box.label, LABEL) or "a thing" for box in answer.boxes)
         return "\n".join(f"{number}\\. {label}" for number, label in enumerate(labels, 1))
-    if _form(result) == "text" and text.strip():
+    form = result.job.request.form if isinstance(result.job.request, AskRequest) else ""
+    if form == "text" and text.strip():
         return block(text)
     return None
 
 
-def attached(result: Result, text: str) -> dict[str, bytes]:
+def files_of_answer(result: Result, text: str) -> dict[str, bytes]:
     """Return the files that come along, by name."""
     table = result.answer.table if result.answer else None
     if table is not None:
         return {CSV: texts.as_csv(table).encode("utf-8-sig"), JSON: texts.as_json(table).encode()}
-    return files(result, text) if result.lines else {}
-
-
-def _form(result: Result) -> str:
-    return result.job.request.form if isinstance(result.job.request, AskRequest) else ""
+    return files_of_lines(result, text) if result.lines else {}
 
 
 GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is already is shown
@@ -114,14 +90,7 @@ GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is alrea
 }
 
 
-SUFFIXES = {
-    "video/mp4": "mp4",
-    "image/gif": "gif",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/jpeg": "jpg",
-}
-FILMS_SOME_DELETED = "Some films of this job were deleted."
+SOME_FILMS_DELETED = "Some films of this job were deleted."
 
 
 class FilmPosts:
@@ -143,7 +112,7 @@ class FilmPosts:
             view = buttons.for_film(job, first.index, self._web)
         shown = await self._or_poster(shown, result, first.index, limit)
         asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(films)
-        notes = (*shown.notes, FILMS_SOME_DELETED) if len(films) < asked else shown.notes
+        notes = (*shown.notes, SOME_FILMS_DELETED) if len(films) < asked else shown.notes
         content = messages.finished(
             job,
             result.parameters,
@@ -151,7 +120,7 @@ class FilmPosts:
             shape=aspect_ratio(first.width, first.height),
             facts=facts(first, result.parameters),
         )
-        return await self._moderated(Post(content, _films_attached(shown, job), view), result, films, place)
+        return await self._moderated(Post(content, _attached(shown, job), view), result, films, place)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return film ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
@@ -173,7 +142,7 @@ class FilmPosts:
         job, film = result.job, film_of(result, index)
         shown = await self._or_poster(await self._showing.film(film, job, limit), result, index, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _films_attached(shown, job), view), result, [film], place)
+        return await self._moderated(Post(content, _attached(shown, job), view), result, [film], place)
 
     async def gif(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return film ``index`` (from 0) as a GIF, which plays by itself."""
@@ -181,7 +150,7 @@ class FilmPosts:
         shown = await self._showing.gif(film, job, limit)
         content = messages.single(job, index, user_id, noun="GIF of film")
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _films_attached(shown, job)), result, [film], place)
+        return await self._moderated(Post(content, _attached(shown, job)), result, [film], place)
 
     async def _or_poster(self, shown: Shown, result: Result, index: int, limit: int) -> Shown:
         """Return the first frame in the place of a film that doesn't fit, with what is told of that."""
@@ -207,15 +176,8 @@ def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
     return post
 
 
-def _films_attached(shown: Shown, job: Job) -> Picture | None:
-    if shown.data is None:
-        return None
-    return Picture(shown.data, f"atelier-{job.id}.{SUFFIXES[shown.media_type]}", alt(job))
-
-
 SOME_DELETED = "Some pictures of this job were deleted."
 _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with
-_SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
 
 class Posts:
@@ -262,27 +224,26 @@ class Posts:
         view = buttons.while_running(job)
         match event:
             case Queued():
-                return Post(messages.waiting(job, event), view=view)
+                return Post(messages.waiting_text(job, event), view=view)
             case Loading(model, fraction):
                 return Post(messages.loading(job, model, fraction), view=view)
             case Started():
-                return Post(messages.running(job, None), view=view)
+                return Post(messages.progress_text(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
-                content = example_text.answering(job, text, GROWING)
-                return Post(content, view=example_text.view_while_answering(job))
+                content = markdown.answering(job, text, GROWING)
+                return Post(content, view=markdown.view_while_answering(job))
             case Progress(step, total, preview, doing=doing):
-                picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
+                picture = None
+                if preview:
+                    data = await self._showing.preview(preview, job, place or _asked_in(job))
+                    picture = Picture(data, "preview.jpg", "preview") if data is not None else None
                 detail = messages.quote(doing, 100)
                 if job.request.answer is Answer.FILMS:
                     left = ran * (total - step) / step if ran and step else None
                     detail = running(step, total, left, previewed=picture is not None)
-                content = messages.running(job, round(100 * step / max(1, total)), detail)
+                content = messages.progress_text(job, round(100 * step / max(1, total)), detail)
                 return Post(content, picture, view)
         return None
-
-    async def _preview(self, preview: bytes, job: Job, place: Place) -> Picture | None:
-        data = await self._showing.preview(preview, job, place)
-        return Picture(data, "preview.jpg", "preview") if data is not None else None
 
     async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
         """Return the final message of ``result``, its picture in at most ``file_limit`` bytes. It is to be
@@ -313,7 +274,8 @@ class Posts:
         grid = buttons.for_grid
         view = grid(job, count, self._web) if several else self._single(job, first.index, stored)
         shown = await self._showing.picture(stored, job, limit)
-        notes = (*shown.notes, SOME_DELETED) if len(pictures) < _asked_for(job) else shown.notes
+        count_asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
+        notes = (*shown.notes, SOME_DELETED) if len(pictures) < count_asked else shown.notes
         shape = aspect_ratio(first.width, first.height)
         content = messages.finished(job, result.parameters, notes=notes, shape=shape)
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
@@ -327,21 +289,17 @@ class Posts:
         if text is None:
             return Post(messages.held_back(job))
         body = formed_body(result, text)
-        content, whole = example_text.answered(job, answer, result.parameters, body)
-        more = [Picture(data, name, "") for name, data in attached(result, text).items()]
+        content, whole = markdown.answered(job, answer, result.parameters, body)
+        more = [Picture(data, name, "") for name, data in files_of_answer(result, text).items()]
         if not whole:
-            more.append(Picture(answer.text.encode(), example_text.FILE, ""))
-        strip = await self._strip(result, answer.text, limit, place)
-        post = Post(content, strip, example_text.view(job), tuple(more))
+            more.append(Picture(answer.text.encode(), markdown.FILE, ""))
+        frames = None  # of the film that the answer is about
+        strip = await self._strips.of(result, answer.text, place)
+        if strip is not None and len(strip.data) <= limit:
+            hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
+            frames = Picture(strip.data, f"{hidden}frames-{job.id}.webp", strip.alt)
+        post = Post(content, frames, markdown.view_of_answer(job), tuple(more))
         return await self._with_drawing(post, result, limit, place)
-
-    async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
-        """The frames of the film that an answer is about; None where it is about none."""
-        strip = await self._strips.of(result, text, place)
-        if strip is None or len(strip.data) > limit:
-            return None
-        hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
-        return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
 
     async def _with_drawing(
         self, post: Post, result: Result, limit: int, place: Place, without: Post | None = None
@@ -368,8 +326,14 @@ class Posts:
         [text] = await self._moderator.captions([text_of_lines(result.lines)], place)
         if text is None:
             return Post(messages.held_back(job))
-        more = tuple(Picture(data, name, "") for name, data in files(result, text).items())
-        post = Post(read(result, text), view=view(job), more=more)
+        parameters = result.parameters
+        count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
+        foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
+        notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
+        content = messages.fit_message(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
+        more = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
+        view = view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
+        post = Post(content, view=view, more=more)
         return await self._with_drawing(post, result, limit, place)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
@@ -382,15 +346,13 @@ class Posts:
         """The best guess, above the chart if there is one; a chart needs no moderation."""
         job, chart = result.job, result.grid
         tried = isinstance(job.request, TryRequest)
-        told = example_text.tried if tried else messages.classified
+        told = markdown.trial_text if tried else messages.classified
         content = told(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
+        picture = None if shown is None else _attached(shown, job)
         if tried:
-            return Post(
-                content, None if shown is None else _attached(shown, job), example_text.text_view(job)
-            )
-        view = buttons.view(job, [label for label, _ in result.scores])
-        return Post(content, None if shown is None else _attached(shown, job), view)
+            return Post(content, picture, markdown.view_of_trial(job))
+        return Post(content, picture, buttons.for_labels(job, [label for label, _ in result.scores]))
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
         """The label with the map of what speaks for it, if the picture may be shown."""
@@ -487,10 +449,6 @@ def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
             return Post(messages.paused(job))
 
 
-def _asked_for(job: Job) -> int:
-    return job.request.num_images if isinstance(job.request, GenerateRequest) else 0
-
-
 def _asked_in(job: Job) -> Place:
     return Place(job.origin.guild_id, job.origin.channel_id)
 
@@ -498,4 +456,4 @@ def _asked_in(job: Job) -> Place:
 def _attached(shown: Shown, job: Job) -> Picture | None:
     if shown.data is None:
         return None
-    return Picture(shown.data, f"atelier-{job.id}.{_SUFFIXES[shown.media_type]}", alt(job))
+    return Picture(shown.data, f"atelier-{job.id}.{EXTENSIONS[shown.media_type]}", alt_text(job))

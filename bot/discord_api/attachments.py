@@ -134,8 +134,12 @@ class Links:
         return {link: await self.given(actor, link) for link in links}
 
     async def given(self, actor: Actor, link: str, *, films: bool = False) -> Given:
-        """Return what one link leads to, ``films`` where they are taken; errors are those of ``resolve``."""
-        if _MESSAGE.match(link):
+        """Return what a link leads to, ``films`` where they are taken; the name of a picture as it is.
+
+        Errors are those of ``resolve``.
+        """
+        link = link.strip("<> ")
+        if _MESSAGE.match(link) or not link.lower().startswith("http"):
             return await self.name_of(actor, link)
         is_film = films and may_be_film(urlsplit(link).path)
         return Linked(link, self._http, self._max_film_bytes if is_film else self._max_bytes, self._servers)

@@ -142,23 +142,12 @@ class DiscordDirectory:
         return [] if guild is None else [channel.id for channel in (*guild.channels, *guild.threads)]
 
 
-def reader(interaction: discord.Interaction) -> Callable[[int], bool]:
-    """Whether the asker can read a channel of this server, by the roles that came with the interaction."""
-    guild, user = interaction.guild, interaction.user
-
-    def reads(channel_id: int) -> bool:
-        return guild is not None and isinstance(user, discord.Member) and readable(guild, user, channel_id)
-
-    return reads
-
-
-def reader_of(message: discord.Message) -> Callable[[int], bool]:
-    """Whether the author of a message can read a channel of its server."""
-    guild, author = message.guild, message.author
+def reader_of(guild: discord.Guild | None, person: discord.User | discord.Member) -> Callable[[int], bool]:
+    """Return what says whether somebody can read a channel of a server, by the roles that came with them."""
 
     def reads(channel_id: int) -> bool:
         return (
-            guild is not None and isinstance(author, discord.Member) and readable(guild, author, channel_id)
+            guild is not None and isinstance(person, discord.Member) and readable(guild, person, channel_id)
         )
 
     return reads

@@ -1,14 +1,13 @@
-"""Requests to Discord that must get through: own retry for what discord.py gives up on, and a breaker against
-bans.
+"""Requests to Discord, and to nobody else: what must get through is repeated where discord.py gives up, and a
+breaker counts what could lead to a ban.
 
 discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes;
 a result must outlive those. An answer that can't be read (cut off, or of a content type that discord.py hands
 on as plain text) may mean that the call was carried out. Only idempotent calls go through ``attempt``: edits,
 and sends with an enforced nonce. The breaker counts every answer of Discord's, whoever asked: also those that
 discord.py deals with itself, such as a 429 after which it waits, and those of acknowledgements and whispers.
-
-Where this process may speak to: Discord, and nobody else. No address from a prompt, an option or a message
-is ever fetched."""
+No address from a prompt, an option or a message is ever fetched.
+"""
 
 from __future__ import annotations
 
@@ -62,16 +61,6 @@ class Breaker:
         self._limit, self._window, self._clock = limit, window, clock
         self._times: deque[float] = deque()
 
-    def watch(self, trace: aiohttp.TraceConfig) -> None:
-        """Count every answer in a session with ``trace``."""
-        trace.on_request_end.append(self._on_answer)
-
-    async def _on_answer(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
-    ) -> None:
-        if request.response.headers.get("X-RateLimit-Scope") != SHARED:
-            self.count(request.response.status)
-
     def count(self, status: int) -> None:
         """Count the HTTP status of an answer, if it is an invalid one."""
         if status in (401, 403, 429):
@@ -97,16 +86,6 @@ class RestCounts:
         self.counts: Counter[tuple[str, int]] = Counter()
         self._routes: dict[str, None] = {}
 
-    def watch(self, trace: aiohttp.TraceConfig) -> None:
-        """Count every answer in a session with ``trace``."""
-        trace.on_request_end.append(self._on_answer)
-
-    async def _on_answer(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
-    ) -> None:
-        if request.url.path.startswith("/api/"):  # else a picture, or the gateway's upgrade
-            self.count(request.method, request.url.path, request.response.status)
-
     def count(self, method: str, path: str, status: int) -> None:
         """Count an answer. Routes beyond ``ROUTES`` are one, "other"."""
         route = f"{method} {route_of(path)}"
@@ -126,16 +105,22 @@ class Transport:
     """Repeats calls that fail. ``pause`` sleeps for some seconds."""
 
     def __init__(
-        self,
-        breaker: Breaker | None = None,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self.breaker, self._pause, self.rest = breaker or Breaker(), pause, RestCounts()
 
     def watch(self, trace: aiohttp.TraceConfig) -> None:
         """Count the answers in a session with ``trace``."""
-        self.breaker.watch(trace)
-        self.rest.watch(trace)
+        trace.on_request_end.append(self._on_answer)
+
+    async def _on_answer(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
+    ) -> None:
+        status, path = request.response.status, request.url.path
+        if request.response.headers.get("X-RateLimit-Scope") != SHARED:
+            self.breaker.count(status)
+        if path.startswith("/api/"):  # else a picture, or the gateway's upgrade
+            self.rest.count(request.method, path, status)
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as

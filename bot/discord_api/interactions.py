@@ -1,18 +1,11 @@
 """An interaction: acknowledging it in time, and what the studio needs to know of it: who asks, where, and how
 large a file may be there.
 
-Interactions that were acknowledged with "thinking …" and have no answer yet, kept in a file that outlives
-a kill of this process.
-
-An interaction is noted before its acknowledgement is sent, and dropped when it is answered or has a job's
-row. What the next start finds was cut off in between: it says so in the message that would stand there
-thinking. The file has a slot for each note, so that it stays small and keeps no token longer than needed; a
-write without a sync is enough, since only a crash of the whole machine could lose it.
-
-Interactions that came in and have no first answer yet: one is due within 3 s, so other work stands back.
-
-In a crowd the processor is short. What a job needs after its acknowledgement can wait for a moment, the
-acknowledgements of the others can't."""
+One that was acknowledged with "thinking …" is noted in a file until it is answered or has a job's row, so
+that the start after a kill can say in its message that it was cut off. A write without a sync is enough: only
+a crash of the whole machine could lose it. One that has no first answer yet is due within 3 s, so what other
+jobs need after their acknowledgement stands back for a moment.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +23,7 @@ import aiohttp
 import discord
 
 from bot.discord_api import private_api
-from bot.discord_api.directory import reader, reader_of
+from bot.discord_api.directory import reader_of
 from bot.discord_api.http import FAILURES, GARBLED
 from bot.discord_api.session import KeptSessions
 from core.job import DEFAULT_FILE_LIMIT, Reply
@@ -107,7 +100,7 @@ def actor_of(interaction: discord.Interaction) -> Actor:
         interaction.guild_id,
         interaction.channel_id or 0,
         manages=interaction.guild_id is not None and interaction.permissions.manage_guild,
-        reads=reader(interaction),
+        reads=reader_of(interaction.guild, interaction.user),
         name=interaction.user.name,
         roles=tuple(role.id for role in getattr(interaction.user, "roles", ())),
         parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
@@ -121,7 +114,7 @@ def actor_of_message(message: discord.Message) -> Actor:
         author.id,
         message.guild.id if message.guild else None,
         channel.id,
-        reads=reader_of(message),
+        reads=reader_of(message.guild, author),
         name=author.name,
         roles=tuple(role.id for role in getattr(author, "roles", ())),
         parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
@@ -177,7 +170,8 @@ class PendingInteractions:
     def __init__(self, path: Path) -> None:
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
         path.chmod(0o600)
-        notes = self._read()
+        data = self._file.read()
+        notes = [_parsed(data[start : start + SLOT_BYTES]) for start in range(0, len(data), SLOT_BYTES)]
         self._left = tuple(note for note in notes if note is not None)
         self._slots = {note.interaction_id: i for i, note in enumerate(notes) if note is not None}
         self._free = [i for i, note in enumerate(notes) if note is None]
@@ -225,13 +219,9 @@ class PendingInteractions:
         self._file.seek(slot * SLOT_BYTES)
         self._file.write(text.ljust(SLOT_BYTES, b"\0"))
 
-    def _read(self) -> list[PendingInteraction | None]:
-        """The note of each slot, None for an empty or damaged one."""
-        data = self._file.read()
-        return [_parsed(data[start : start + SLOT_BYTES]) for start in range(0, len(data), SLOT_BYTES)]
-
 
 def _parsed(slot: bytes) -> PendingInteraction | None:
+    """Return the note of a slot, None for an empty or damaged one."""
     text = slot.strip(b"\0\1")  # an older version put a 1 before each note
     if not text:
         return None
@@ -279,14 +269,11 @@ class Unanswered:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(patience), self._line:
-                await self._until_none_left()
+                while self._came:
+                    self._none_left.clear()
+                    await self._none_left.wait()
+                    self._drop()
                 await asyncio.sleep(0)
-
-    async def _until_none_left(self) -> None:
-        while self._came:
-            self._none_left.clear()
-            await self._none_left.wait()
-            self._drop()
 
     def _drop(self) -> None:
         """Forget the oldest ones that need no answer any more."""

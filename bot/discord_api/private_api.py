@@ -84,8 +84,7 @@ async def cancel_ready(client: discord.Client) -> None:
 
 
 def wrap_preview_action(
-    preview: Any,
-    wrapper: Callable[[PreviewAction, str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]],
+    preview: Any, wrapper: Callable[[PreviewAction, str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 ) -> None:
     """Run each action on a page of simcord's through ``wrapper`` (action, context id, body): simcord offers
     no lock against redrawing the page during one."""

@@ -261,8 +261,12 @@ class KeptSessions:
         elif name == "RESUMED":
             self._left.pop(shard, None)
             self._tries.pop(shard, None)
-        if name in _KEPT and self._is_about_us(name, payload):
-            event = shard, name, _subject(payload), json.dumps(self._trimmed(payload))
+        others = name == "GUILD_MEMBER_UPDATE" and int(payload["user"]["id"]) != self._me
+        if name in _KEPT and not others:  # of those with one name about one object the last is kept
+            inner = payload.get("role") or payload.get("user") or payload
+            object_id = payload.get("role_id") or inner.get("id") or payload.get("channel_ids")
+            about = f"{payload.get('guild_id')} {object_id}"
+            event = shard, name, about, json.dumps(self._trimmed(payload))
             new += [("REPLACE INTO events (shard, name, about, payload) VALUES (?, ?, ?, ?)", event)]
         self._last[shard] = max(self._last.get(shard, 0), sequence)
         wanted = True
@@ -302,9 +306,6 @@ class KeptSessions:
         if again:
             self._on_told_again(interaction_id)
         return True
-
-    def _is_about_us(self, name: str, payload: Mapping[str, Any]) -> bool:
-        return name != "GUILD_MEMBER_UPDATE" or int(payload["user"]["id"]) == self._me
 
     def _trimmed(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out what isn't needed, and people other than the bot."""
@@ -382,13 +383,6 @@ class KeptSessions:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _subject(payload: Mapping[str, Any]) -> str:
-    """Return what an event is about: of those with one name about one thing the last is kept."""
-    inner = payload.get("role") or payload.get("user") or payload
-    thing = payload.get("role_id") or inner.get("id") or payload.get("channel_ids")
-    return f"{payload.get('guild_id')} {thing}"
 
 
 class KeptWebSocket(DiscordWebSocket):

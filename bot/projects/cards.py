@@ -1,9 +1,9 @@
-"""A project's card, which leads through it by buttons: pictures come in, and each message says what is
-next.
+"""A project's card, which leads through it by buttons, and the pile of its pictures that wait for a label:
+one message that each press turns to the next.
 
-The pile of a project's pictures that wait for a label: one message that each press turns to the next.
-
-Which picture it shows, and which came before, its buttons know; what was skipped comes again at the end."""
+Which picture the pile shows, and which came before, its buttons know; what was skipped comes again at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.discord_api.interactions import acknowledge, actor_of, file_limit
+from bot.discord_api.interactions import actor_of, file_limit
 from bot.projects import views
 from bot.projects.views import MARK, ProjectButton, ProjectMenu, mark_of
 from bot.submit import Asking
 from bot.ui.buttons import view_of
-from bot.ui.messages import fit, quote
+from bot.ui.messages import fit_message, quote
 from bot.ui.modals import Submission, uploads
-from bot.ui.replies import SILENT, Picture, Post, choices, whisper
+from bot.ui.replies import SILENT, Picture, Post, answers_privately, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
-from storage.projects.dataset import DISPUTED, Item
+from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.inputs import Given
@@ -70,7 +70,7 @@ class Cards:
         asker alone. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.shelf.card(actor_of(interaction), name)
         content = f"{said}\n{views.card(found)}" if said else views.card(found)
-        await Post(fit(content), view=self.view(found)).answer(interaction)
+        await Post(fit_message(content), view=self.view(found)).answer(interaction)
 
     def view(self, found: Card) -> discord.ui.View:
         """Return the buttons of a project: what somebody may do with it, the next thing in green."""
@@ -106,12 +106,12 @@ class Cards:
             raise UserError("You may not add pictures to this project. Its owner can let a role of yours.")
         await interaction.response.send_modal(views.add_window(found))
 
+    @answers_privately
     async def added(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Take the pictures of that window. Raises UserError, NotAllowedError."""
-        if await acknowledge(interaction, ephemeral=True):
-            label = views.label_of(sent.chosen("label"), sent.text("new"))
-            files = uploads(interaction, sent, "pictures")
-            await self.add(interaction, sent.job_id, files, label, together="together" in sent.ticked)
+        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
+        files = uploads(interaction, sent, "pictures")
+        await self.add(interaction, sent.job_id, files, label, together="together" in sent.ticked)
 
     async def add(
         self,
@@ -138,11 +138,7 @@ class Cards:
     async def given(self, actor: Actor, link: str | None) -> list[Given]:
         """Return what a link leads to, or the picture of ours that it names; nothing for none. Raises
         UserError, NotAllowedError."""
-        if not link:
-            return []
-        named = link.strip("<> ")
-        is_address = named.lower().startswith("http")
-        return [await self._asking.links.given(actor, named) if is_address else named]
+        return [await self._asking.links.given(actor, link)] if link else []
 
     # Labels
 
@@ -201,13 +197,13 @@ class Cards:
         content = f"Delete {views.name(found.project)} with {there}? That can't be undone."
         await Post(content, view=view_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
 
+    @answers_privately
     async def forget(self, interaction: discord.Interaction, project: str) -> None:
         """Delete a project. Raises UserError, NotAllowedError."""
-        if await acknowledge(interaction, ephemeral=True):
-            actor = actor_of(interaction)
-            found = (await self._studio.projects.shelf.card(actor, project)).project
-            await self._studio.projects.shelf.forget(actor, project)
-            await whisper(interaction, f"{views.name(found)} is deleted.")
+        actor = actor_of(interaction)
+        found = (await self._studio.projects.shelf.card(actor, project)).project
+        await self._studio.projects.shelf.forget(actor, project)
+        await whisper(interaction, f"{views.name(found)} is deleted.")
 
 
 def _is_zip(file: discord.Attachment) -> bool:
@@ -229,20 +225,15 @@ class Pile:
     def __init__(self, studio: Studio, cards: Cards) -> None:
         self._studio, self._cards = studio, cards
 
-    async def open(self, interaction: discord.Interaction, name: str) -> None:
-        """Show the first picture in a message of its own. Raises UserError, NotAllowedError."""
-        if await acknowledge(interaction, ephemeral=True):
-            await self.start(interaction, name)
-
+    @answers_privately
     async def start(self, interaction: discord.Interaction, name: str) -> None:
-        """As ``open`` does; the interaction was deferred."""
+        """Show the first picture in a message of its own. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
         found = await self._studio.projects.shelf.card(actor, name)
         if found.project.task == DETECT:
             await self._cards.show(interaction, name, BOXES)
             return
-        item = await self._studio.projects.labelling.next(actor, name)
-        await self._show(interaction, actor, name, item, "")
+        await self._turn(interaction, actor, name, "")
 
     async def press(
         self, interaction: discord.Interaction, project: str, action: str, sha256: str, value: str = ""
@@ -265,7 +256,12 @@ class Pile:
         if action == "leave":
             await labelling.leave_out(actor, project, [sha256])
         elif action != "skip":
-            await labelling.mark(actor, project, sha256, value or await self._named(actor, project, action))
+            if not value:
+                found = await self._studio.projects.shelf.card(actor, project)
+                value = next((one.name for one in found.book if mark_of(one.name) == action), "")
+            if not value:
+                raise UserError(CHANGED)
+            await labelling.mark(actor, project, sha256, value)
         await self._turn(interaction, actor, project, sha256)
 
     async def named(self, interaction: discord.Interaction, sent: Submission) -> None:
@@ -275,17 +271,20 @@ class Pile:
         await self._studio.projects.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
         await self._turn(interaction, actor, sent.job_id, sent.more)
 
-    async def _named(self, actor: Actor, project: str, action: str) -> str:
-        found = await self._studio.projects.shelf.card(actor, project)
-        label = next((one.name for one in found.book if mark_of(one.name) == action), None)
-        if label is None:
-            raise UserError(CHANGED)
-        return label
-
     async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show the picture after this one, or of those before it the first without a label."""
         item = await self._studio.projects.labelling.next(actor, project, after=sha256)
-        await self._show(interaction, actor, project, item, sha256)
+        if item is None:
+            doubted = await self._studio.projects.labelling.doubted(actor, project, after=sha256)
+            if doubted is None:
+                await self._end(interaction, actor, project)
+                return
+            said = f"version {doubted.version} takes it for **{quote(doubted.rather, 80)}**. Look again:"
+            item = doubted.item
+            await self._picture(interaction, actor, project, item.sha256, item.label, sha256, doubt=said)
+            return
+        disputed = item.state == DISPUTED
+        await self._picture(interaction, actor, project, item.sha256, item.label, sha256, disputed=disputed)
 
     async def _back(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show a picture that was there before; one that was left out is taken in again."""
@@ -294,21 +293,6 @@ class Pile:
         said = {mark.label for mark in await labelling.marks(actor, project, sha256)}
         label = next(iter(said)) if len(said) == 1 else ""
         await self._picture(interaction, actor, project, sha256, label, disputed=len(said) > 1)
-
-    async def _show(
-        self, interaction: discord.Interaction, actor: Actor, name: str, item: Item | None, before: str
-    ) -> None:
-        if item is None:
-            doubted = await self._studio.projects.labelling.doubted(actor, name, after=before)
-            if doubted is None:
-                await self._end(interaction, actor, name)
-                return
-            said = f"version {doubted.version} takes it for **{quote(doubted.rather, 80)}**. Look again:"
-            item = doubted.item
-            await self._picture(interaction, actor, name, item.sha256, item.label, before, doubt=said)
-            return
-        disputed = item.state == DISPUTED
-        await self._picture(interaction, actor, name, item.sha256, item.label, before, disputed=disputed)
 
     async def _picture(
         self,
@@ -326,7 +310,23 @@ class Pile:
         data = await self._studio.projects.pictures.show(actor, name, sha256, SIDE)
         content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
-        await Post(content, picture, _view(found, sha256, before)).answer(interaction)
+        # a button, or an entry of a menu, for each label, and what turns the pile
+        project, labels = found.project.id, [one.name for one in found.book]
+        naming: list[discord.ui.Item[Any]] = []
+        if len(labels) > MOST_BUTTONS:
+            options = {label: label for label in labels}
+            naming.append(ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0))
+        else:
+            naming += [
+                ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
+                for place, label in enumerate(labels)
+            ]
+        turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
+        back = [ProjectButton(project, "back", before, row=2)] if before else []
+        sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
+        look = [ProjectButton(project, "look", row=3)] if sure else []
+        view = view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)
+        await Post(content, picture, view).answer(interaction)
 
     async def _text(
         self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool, doubt: str
@@ -334,7 +334,10 @@ class Pile:
         lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
         if disputed:
             marks = await self._studio.projects.labelling.marks(actor, found.project.id, sha256)
-            said = ", ".join(f"{quote(mark.label, 40)} by {_who(mark.user_id)}" for mark in marks)
+            gone = "somebody who is gone"
+            said = ", ".join(
+                f"{quote(one.label, 40)} by {f'<@{one.user_id}>' if one.user_id else gone}" for one in marks
+            )
             lines.append(f"People disagree: {said}. What is it?")
         elif label:
             called = f"It is called **{quote(label, 80)}**"
@@ -342,7 +345,7 @@ class Pile:
         else:
             lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
         lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
-        return fit("\n".join(lines))
+        return fit_message("\n".join(lines))
 
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
         found = await self._studio.projects.shelf.card(actor, name)
@@ -353,26 +356,3 @@ class Pile:
         if found.counts.said:  # by whoever looks
             said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
         await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)
-
-
-def _who(user_id: int) -> str:
-    return f"<@{user_id}>" if user_id else "somebody who is gone"
-
-
-def _view(found: Card, sha256: str, before: str) -> discord.ui.View:
-    """Return a button, or an entry of a menu, for each label, and what turns the pile."""
-    project, labels = found.project.id, [one.name for one in found.book]
-    naming: list[discord.ui.Item[Any]] = []
-    if len(labels) > MOST_BUTTONS:
-        options = {label: label for label in labels}
-        naming.append(ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0))
-    else:
-        naming += [
-            ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
-            for place, label in enumerate(labels)
-        ]
-    turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
-    back = [ProjectButton(project, "back", before, row=2)] if before else []
-    sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
-    look = [ProjectButton(project, "look", row=3)] if sure else []
-    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)

@@ -1,18 +1,17 @@
-"""Jobs about own models in Discord: a version is trained, tried on pictures, or packed to run elsewhere.
-
-Hands presses and windows of projects, and what comes from a message's menu, to whoever answers them.
-
-What is done about verdicts: right, wrong and what instead, and all of it as JSON."""
+"""What presses, windows and menus of projects do: a version is trained, tried or packed, verdicts are found
+right or wrong, and all else is handed to who answers it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import discord
 
-from bot import submit as asked
+from bot import submit
 from bot.chat import Questions
 from bot.discord_api.interactions import acknowledge, actor_of, press_key
 from bot.projects import views
@@ -22,7 +21,7 @@ from bot.projects.views import MARK, ProjectButton
 from bot.submit import Answers, Asking
 from bot.ui.buttons import view_of
 from bot.ui.modals import Submission, uploads
-from bot.ui.replies import Picture, Post, whisper
+from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job, Lane
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TASKS, ProjectRequest
@@ -44,30 +43,18 @@ class Making:
 
     async def train(self, interaction: discord.Interaction, name: str) -> None:
         """Queue the training of a project's next version. Raises UserError, NotAllowedError."""
-        actor = actor_of(interaction)
-
-        async def build() -> NewJob:
-            return await self._studio.projects.training.train(actor, name)
-
+        build = partial(self._studio.projects.training.train, actor_of(interaction), name)
         await self._queue(interaction, name, build, own_lane=False)
 
     async def look_through(self, interaction: discord.Interaction, name: str) -> None:
         """Queue the question what the version in use says of pictures without a label. Raises UserError,
         NotAllowedError."""
-        actor = actor_of(interaction)
-
-        async def build() -> NewJob:
-            return await self._studio.projects.trying.look_through(actor, name)
-
+        build = partial(self._studio.projects.trying.look_through, actor_of(interaction), name)
         await self._queue(interaction, name, build, own_lane=False)
 
     async def bundle(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
         """Queue the packing of a version (None = the one in use). Raises UserError, NotAllowedError."""
-        actor = actor_of(interaction)
-
-        async def build() -> NewJob:
-            return await self._studio.projects.trying.bundle(actor, name, number)
-
+        build = partial(self._studio.projects.trying.bundle, actor_of(interaction), name, number)
         await self._queue(interaction, name, build)
 
     async def try_on(
@@ -84,10 +71,7 @@ class Making:
         coming: list[Given] = [*self._asking.links.attached(files), *given]
         if not coming:
             raise UserError("Attach a picture, or paste a link as `link`.")
-
-        async def build() -> NewJob:
-            return await self._studio.projects.trying.try_(actor, name, coming, number=number)
-
+        build = partial(self._studio.projects.trying.try_, actor, name, coming, number=number)
         await self._queue(interaction, name, build)
 
     async def open_try(self, interaction: discord.Interaction, project: str, number: int | None) -> None:
@@ -116,7 +100,10 @@ class Making:
         that they have chosen."""
         reading = asyncio.create_task(self._chosen(actor_of(interaction), name))
         try:
-            private = await self._known(reading)
+            private: bool | None = None  # as long as it can't be read
+            with suppress(TimeoutError):
+                async with asyncio.timeout(submit.PATIENCE):
+                    _, private = await asyncio.shield(reading)
 
             async def built() -> NewJob:
                 lane, alone = await reading
@@ -126,14 +113,6 @@ class Making:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-
-    async def _known(self, reading: asyncio.Task[tuple[Lane | None, bool]]) -> bool | None:
-        """Return whether an answer is its asker's alone, None when that can't be read in time."""
-        try:
-            async with asyncio.timeout(asked.PATIENCE):
-                return (await asyncio.shield(reading))[1]
-        except TimeoutError:
-            return None
 
     async def _chosen(self, actor: Actor, name: str) -> tuple[Lane | None, bool]:
         """Return the lane that somebody has chosen, and whether they, or the project, want the answer to be
@@ -158,9 +137,8 @@ class Verdicts:
             "project": self._project,
         }
 
+    @answers_privately
     async def _right(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         actor, trying = actor_of(interaction), self._studio.projects.trying
         said = await trying.judged(actor, job.id)
         if not said:
@@ -184,10 +162,9 @@ class Verdicts:
         strange = len(said) == 1 and said[0].strange
         await interaction.response.send_modal(views.wrong_window(job.id, found, len(said), strange=strange))
 
+    @answers_privately
     async def was_wrong(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Note what a verdict should have been. Raises UserError, NotAllowedError."""
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         actor, trying = actor_of(interaction), self._studio.projects.trying
         number = sent.text("number") or "1"
         if not number.isdecimal() or not int(number):
@@ -196,7 +173,7 @@ class Verdicts:
         if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
             await self._draw_anew(interaction, job.id, int(number) - 1)
             return
-        label = views.label_of(sent.chosen("label"), sent.text("new"))
+        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
         noted = await trying.answer(actor, sent.job_id, int(number) - 1, right=False, label=label)
         assert isinstance(job.request, ProjectRequest)  # or else it had no verdict
         found = await self._studio.projects.shelf.card(actor, job.request.project)
@@ -217,9 +194,8 @@ class Verdicts:
         draw = self._cards.draw(judged.project_id, where) if "label" in found.may else []
         await Post(noted, view=view_of(*draw, ProjectButton(judged.project_id, "show"))).answer(interaction)
 
+    @answers_privately
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DETAILS)
         told = {"job": job.id, **result.parameters}
         data = json.dumps(told, indent=2, ensure_ascii=False, default=str).encode()
@@ -247,11 +223,8 @@ class ProjectPresses:
         self._studio, self._questions = studio, questions
         self.cards = cards = Cards(studio, asking, web)
         self.making = Making(studio, answers, asking, cards)
-        self.pile, self.versions, self.verdicts = (
-            Pile(studio, cards),
-            Versions(studio, cards),
-            Verdicts(studio, cards),
-        )
+        self.pile, self.versions = Pile(studio, cards), Versions(studio, cards)
+        self.verdicts = Verdicts(studio, cards)
         self._windows = {
             views.ADD: self.cards.added,
             views.TRY: self.making.tried,
@@ -283,7 +256,7 @@ class ProjectPresses:
             case "look":
                 await self.making.look_through(interaction, project)
             case "label":
-                await self.pile.open(interaction, project)
+                await self.pile.start(interaction, project)
             case "use":
                 await self.versions.use(interaction, project, number_of(value or more) or 0)
             case "chart":
@@ -337,9 +310,8 @@ class ProjectPresses:
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(views.menu_window(what, draft, projects))
 
+    @answers_privately
     async def _menu_added(self, interaction: discord.Interaction, sent: Submission) -> None:
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         content = await self._studio.talking.kept(actor_of(interaction), sent.job_id)
         given = self._questions.given_of(interaction, content)
         await self.cards.add(interaction, sent.chosen("project"), (), sent.text("label"), given)

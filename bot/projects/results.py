@@ -1,7 +1,8 @@
-"""What the messages of jobs about own models say: a version that was learned, verdicts, files to take
-elsewhere. Which pictures come along is ``bot.delivery.render``' to decide.
+"""Versions of a project's model in Discord: reported on, chosen, made stricter or looser, compared; and what
+the messages of jobs say that made one, asked it, or packed it to run elsewhere.
 
-Versions of a project's model in Discord: reported on, chosen, made stricter or looser, compared."""
+Which pictures come along is for ``bot.delivery.render`` to decide.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +18,24 @@ from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
 from bot.ui.buttons import JobButton, view_of
-from bot.ui.messages import fit, quote
-from bot.ui.replies import Picture, Post, whisper
+from bot.ui.messages import fit_message, quote
+from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
-from core.job import Job
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.queue import Result
-from storage.blobs.base import Files
+from storage.blobs.base import EXTENSIONS, Files
 from storage.database import Database
 from storage.projects import projects, versions
 from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
 from studio.actor import Actor
 from studio.projects.inference import table_of
-from studio.projects.training import MOVES, Report
+from studio.projects.training import MOVES
 from studio.studio import Studio
 from studio.texts import counted
 
 REPORT, MISTAKES = "report", "mistakes"  # charts
-SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 MOST_CHARTS = 10  # that have a button
 KEEP = "keep"  # begins the action that keeps a move
 
@@ -57,7 +56,18 @@ class Versions:
         if REPORT in report.charts:
             picture = await self._chart(actor, name, report.version.number, REPORT)
         content = f"{views.report(found.project, report)}\n➡️ {views.next_step(found)}"
-        await Post(content, picture, _charts(found.project.id, report)).answer(interaction)
+        project, of_version = found.project.id, report.version.number
+        charts = [chart for chart in report.charts if chart != REPORT][:MOST_CHARTS]
+        view = view_of(
+            ProjectButton(project, "try", of_version, row=0),
+            ProjectButton(project, "bundle", of_version, row=0),
+            ProjectButton(project, "show", row=0),
+            *(
+                ProjectButton(project, "chart", f"{of_version}-{one}", label=_called(one), row=1 + place // 5)
+                for place, one in enumerate(charts)
+            ),
+        )
+        await Post(content, picture, view).answer(interaction)
 
     async def chart(self, interaction: discord.Interaction, project: str, more: str) -> None:
         """Show one chart of a version's report. more: "3-confusion". Raises UserError, NotAllowedError."""
@@ -70,7 +80,7 @@ class Versions:
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.projects.training.chart(actor, name, number, chart)
         return Picture(
-            data, f"{chart}-{number}.{SUFFIXES[media_type]}", f"{_called(chart)} of version {number}"
+            data, f"{chart}-{number}.{EXTENSIONS[media_type]}", f"{_called(chart)} of version {number}"
         )
 
     async def list(self, interaction: discord.Interaction, name: str) -> None:
@@ -79,14 +89,14 @@ class Versions:
         actor = actor_of(interaction)
         found = await self._studio.projects.shelf.card(actor, name)
         versions = await self._studio.projects.training.versions(actor, name)
-        fit = {
+        usable = {
             str(one.number): f"Use version {one.number}"
             for one in versions
             if one.artefact and one.state not in (ACTIVE, TAINTED)
         }
         items: list[discord.ui.Item[Any]] = []
-        if fit and "train" in found.may:
-            items.append(ProjectMenu(found.project.id, "use", "", fit, hint="Use another version", row=0))
+        if usable and "train" in found.may:
+            items.append(ProjectMenu(found.project.id, "use", "", usable, hint="Use another version", row=0))
         if len(versions) > 1:
             new, old = versions[0].number, versions[1].number
             label = f"Compare {new} with {old}"
@@ -94,10 +104,9 @@ class Versions:
         view = view_of(*items) if items else self._cards.view(found)
         await Post(views.versions(found.project, versions), view=view).answer(interaction)
 
+    @answers_privately
     async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
         """Let a version be the one in use. Raises UserError, NotAllowedError."""
-        if not await acknowledge(interaction, ephemeral=True):
-            return
         actor = actor_of(interaction)
         await self._studio.projects.training.use(actor, project, number)
         found = await self._studio.projects.shelf.card(actor, project)
@@ -156,20 +165,6 @@ def _moves(project: str, number: int, move: str) -> discord.ui.View:
     return view_of(*keep, *(ProjectButton(project, other, number) for other in MOVES if other != move))
 
 
-def _charts(project: str, report: Report) -> discord.ui.View:
-    number = report.version.number
-    shown = [chart for chart in report.charts if chart != REPORT][:MOST_CHARTS]
-    return view_of(
-        ProjectButton(project, "try", number, row=0),
-        ProjectButton(project, "bundle", number, row=0),
-        ProjectButton(project, "show", row=0),
-        *(
-            ProjectButton(project, "chart", f"{number}-{chart}", label=_called(chart), row=1 + place // 5)
-            for place, chart in enumerate(shown)
-        ),
-    )
-
-
 def _called(chart: str) -> str:
     known = {"roc": "ROC", "pr": "Precision and recall", "scores": "Scores"}
     return known.get(chart, chart.replace("-", " ").capitalize())
@@ -192,11 +187,7 @@ class OwnPosts:
 
     def __init__(self, database: Database, files: Files, web: str = "") -> None:
         self._database, self._files, self._web = database, files, web
-        self._made = {
-            Answer.MODEL: self._learned,
-            Answer.VERDICTS: self._judged,
-            Answer.FILES: self._packed,
-        }
+        self._made = {Answer.MODEL: self._learned, Answer.VERDICTS: self._judged, Answer.FILES: self._packed}
 
     async def result(self, result: Result, limit: int) -> Post:
         """Return the message of a finished job, files of at most ``limit`` bytes with it, without its
@@ -205,23 +196,30 @@ class OwnPosts:
         assert isinstance(request, ProjectRequest)
         project = await self._database.read(partial(projects.read_project, project_id=request.project))
         if project is None:
-            return Post(fit(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
+            return Post(fit_message(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
         return await self._made[request.answer](result, project, limit)
 
     async def _learned(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
         version = await self._database.read(partial(versions.read_version_of_job, job_id=job.id))
         if version is None:
-            return Post(fit(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
+            return Post(fit_message(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
         lines = [f"{messages.title(job)}\n{views.name(project)} · version {version.number}"]
         lines += [quote(one, 400) for one in sentences(version)]
         in_use = version.state == ACTIVE
-        lines.append(f"➡️ {_next(project, version, in_use=in_use)}")
+        if project.task == STYLE:
+            how = f"`/imagine prompt:a boat --lora {project.name}`"
+            after = f"It is in use: {how}" if in_use else f"Press **Use it**, then {how}"
+        elif in_use:
+            after = "It is in use. Press **Try** and give it a picture."
+        else:
+            after = "Press **Try**, or **Use it** to let it take over from the version in use."
+        lines.append(f"➡️ {after}")
         content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
         charts = [name for name, _, _ in await self._database.read(work)]
         view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
-        return Post(fit(content), view=view)
+        return Post(fit_message(content), view=view)
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
@@ -242,13 +240,20 @@ class OwnPosts:
         if len(said) > 1 or project.task == DETECT:
             rows_ = await self._database.read(partial(versions.read_verdicts, job_id=job.id))
             more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
-        return Post(fit(content), view=view, more=more)
+        return Post(fit_message(content), view=view, more=more)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
         found = await self._database.read(partial(versions.files_of, job_id=job.id))
         small = [one for one in found if one.size <= limit]
-        lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
+        version = f"{views.name(project)} version {getattr(job.request, 'version', 0)}"
+        said = (
+            f"{version}: a LoRA file with a card that says how it is loaded."
+            if project.task == STYLE
+            else f"{version}, to run elsewhere without this studio: unzip it, and"
+            " `python predict.py pictures/` judges a folder. README and model card are in it."
+        )
+        lines = [f"{messages.title(job)}\n{said}"]
         for one in found:
             if one not in small:
                 page = f"{self._web}/projects/{project.id}"
@@ -257,7 +262,7 @@ class OwnPosts:
                 lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
         content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
-        return Post(fit(content), view=_delete(job), more=more)
+        return Post(fit_message(content), view=view_of(JobButton(job.id, "delete")), more=more)
 
 
 def sentences(version: Version) -> list[str]:
@@ -276,15 +281,6 @@ def weaknesses(version: Version) -> list[str]:
     if unsure := version.metrics.get("unsure"):
         found.append(f"It may miss {', '.join(map(str, unsure))}.")
     return found
-
-
-def _next(project: Project, version: Version, *, in_use: bool) -> str:
-    if project.task == STYLE:
-        how = f"`/imagine prompt:a boat --lora {project.name}`"
-        return f"It is in use: {how}" if in_use else f"Press **Use it**, then {how}"
-    if in_use:
-        return "It is in use. Press **Try** and give it a picture."
-    return "Press **Try**, or **Use it** to let it take over from the version in use."
 
 
 def _one(said: Mapping[str, Any]) -> list[str]:
@@ -332,19 +328,5 @@ def _listed(
     return lines
 
 
-def _packed(job: Job, project: Project) -> str:
-    number = getattr(job.request, "version", 0)
-    if project.task == STYLE:
-        return f"{views.name(project)} version {number}: a LoRA file with a card that says how it is loaded."
-    return (
-        f"{views.name(project)} version {number}, to run elsewhere without this studio: unzip it, and"
-        " `python predict.py pictures/` judges a folder. README and model card are in it."
-    )
-
-
 def _notes(parameters: Mapping[str, Any]) -> list[str]:
     return [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
-
-
-def _delete(job: Job) -> discord.ui.View:
-    return view_of(JobButton(job.id, "delete"))

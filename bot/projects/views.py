@@ -1,14 +1,11 @@
-"""Projects in Discord's markdown: what one is, what to do with it next, its label book and its versions.
+"""Projects in Discord: what one is, what to do with it next, its label book and its versions, as texts,
+buttons and windows.
 
-Each text fits a message, and nobody's words in it can act as markdown or mention anybody.
-
-The buttons and menus of projects. Their ``custom_id`` is all their state, so they work for ever.
-
-``pj:<project id>:<action>:<more>`` for buttons, ``pm:<project id>:<action>:<more>`` for menus. more: what the
-action is done to, such as the number of a version or the SHA-256 of a picture.
-
-The windows of projects: to add pictures, to try some, to name a label, and to say what a verdict should
-have been."""
+Each text fits a message, and nobody's words in it can act as markdown or mention anybody. The ``custom_id``
+of a button or menu is all its state, so it works for ever: ``pj:<project id>:<action>:<more>`` for buttons,
+``pm:<project id>:<action>:<more>`` for menus. more: what the action is done to, such as the number of a
+version or the SHA-256 of a picture.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from typing import Any
 import discord
 
 from bot.ui.buttons import ButtonStyle, KeptItem, chosen_in
-from bot.ui.messages import cut, fit, quote
+from bot.ui.messages import cut_text, fit_message, quote
 from bot.ui.modals import Window
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
@@ -28,7 +25,7 @@ from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
-from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
+from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
@@ -71,7 +68,7 @@ def projects(found: Sequence[Project]) -> str:
         return NONE
     lines = [f"{name(one)} · {TASKS[one.task]} · {_whose(one)}" for one in found[:LISTED]]
     more = len(found) - LISTED
-    return fit("\n".join([*lines, *([f"-# and {more} more"] if more > 0 else [])]))
+    return fit_message("\n".join([*lines, *([f"-# and {more} more"] if more > 0 else [])]))
 
 
 def card(found: Card) -> str:
@@ -87,7 +84,7 @@ def card(found: Card) -> str:
         strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
         wrong = f", {tally.wrong} found wrong" if tally.wrong else ""
         lines.append(f"-# {counted(tally.verdicts, 'verdict')} of this version{strange}{wrong}")
-    return fit("\n".join([*lines, f"➡️ {next_step(found)}"]))
+    return fit_message("\n".join([*lines, f"➡️ {next_step(found)}"]))
 
 
 def _whose(project: Project) -> str:
@@ -212,7 +209,7 @@ def book(found: Card) -> str:
         for one in found.book
     ]
     how = "-# `add` puts one in or changes what it means; `drop` takes one out."
-    return fit("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
+    return fit_message("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
 
 
 def report(project: Project, found: Report) -> str:
@@ -220,11 +217,12 @@ def report(project: Project, found: Report) -> str:
     version = found.version
     head = f"{name(project)} · version {version.number} · {_state(version)}"
     parts = [
-        f"-# {'tested on' if part == TEST else 'learned from'} {_counts(labels)}"
+        f"-# {'tested on' if part == TEST else 'learned from'} "
+        + ", ".join(f"{count} {quote(label, 40) or 'without a label'}" for label, count in labels.items())
         for part, labels in sorted(found.parts.items(), reverse=True)
         if labels
     ]
-    return fit("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
+    return fit_message("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
 
 
 def _sentences(told: Sequence[str]) -> list[str]:
@@ -237,10 +235,6 @@ def _sentences(told: Sequence[str]) -> list[str]:
     return [one for one in (*now, first, *(one for one in rest if one not in now)) if one]
 
 
-def _counts(labels: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {quote(label, 40) or 'without a label'}" for label, count in labels.items())
-
-
 def _state(version: Version) -> str:
     return STATES.get(version.state, "not used yet")
 
@@ -249,14 +243,12 @@ def versions(project: Project, found: Sequence[Version]) -> str:
     """Return a project's versions, the newest first."""
     if not found:
         return f"{name(project)} has no version yet. Press **Train** under {command(project, 'show')}."
-    lines = [_version(one) for one in found[:LISTED]]
-    return fit("\n".join([f"Versions of {name(project)}", *lines]))
-
-
-def _version(one: Version) -> str:
-    day = f"{one.at:%Y-%m-%d}"
-    said = quote(str(one.metrics.get("sentence", "")), 200)
-    return f"**{one.number}** {_state(one)} · {day} · {said}".rstrip(" ·")
+    lines = [
+        f"**{one.number}** {_state(one)} · {one.at:%Y-%m-%d} ·"
+        f" {quote(str(one.metrics.get('sentence', '')), 200)}".rstrip(" ·")
+        for one in found[:LISTED]
+    ]
+    return fit_message("\n".join([f"Versions of {name(project)}", *lines]))
 
 
 def shared(project: Project) -> str:
@@ -269,7 +261,7 @@ def shared(project: Project) -> str:
         for role, rights in by_role.items()
     ]
     head = f"{name(project)}: its owner and whoever has Manage Server may do everything."
-    return fit("\n".join([head, *(lines or ["Nobody else may do anything with it."])]))
+    return fit_message("\n".join([head, *(lines or ["Nobody else may do anything with it."])]))
 
 
 Style = discord.ButtonStyle
@@ -286,10 +278,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "looser": ButtonStyle("Looser"),
     "usual": ButtonStyle("Usual"),
     "fewest": ButtonStyle("Fewest errors"),
-    "keepstricter": ButtonStyle("Keep this limit", None, Style.success),
-    "keeplooser": ButtonStyle("Keep this limit", None, Style.success),
-    "keepusual": ButtonStyle("Keep this limit", None, Style.success),
-    "keepfewest": ButtonStyle("Keep this limit", None, Style.success),
+    **{f"keep{move}": ButtonStyle("Keep this limit", None, Style.success) for move in MOVES},
     "bundle": ButtonStyle("Bundle", "📦"),
     "chart": ButtonStyle("Chart"),
     "compare": ButtonStyle("Compare"),
@@ -305,8 +294,7 @@ MARK = "mark"  # of a label, by its hash: its place in the book may be another's
 
 
 class ProjectButton(
-    KeptItem,
-    template=r"pj:(?P<project>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<more>[a-z0-9-]{0,70})",
+    KeptItem, template=r"pj:(?P<project>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<more>[a-z0-9-]{0,70})"
 ):
     """A button of a project."""
 
@@ -322,7 +310,7 @@ class ProjectButton(
     ) -> None:
         look = LOOKS.get(action, ButtonStyle(action))
         button: discord.ui.Button[Any] = discord.ui.Button(
-            label=cut(label or look.label or "", 80),
+            label=cut_text(label or look.label or "", 80),
             emoji=look.emoji,
             style=Style.success if next_step else look.style,
             custom_id=f"pj:{project}:{action}:{more}",
@@ -336,8 +324,7 @@ class ProjectButton(
 
 
 class ProjectMenu(
-    KeptItem,
-    template=r"pm:(?P<project>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<more>[a-z0-9]{0,64})",
+    KeptItem, template=r"pm:(?P<project>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<more>[a-z0-9]{0,64})"
 ):
     """Chooses one of several in a project. options: value → what it is."""
 
@@ -352,13 +339,13 @@ class ProjectMenu(
         row: int | None = None,
     ) -> None:
         made = [
-            discord.SelectOption(label=cut(label, 100), value=value)
+            discord.SelectOption(label=cut_text(label, 100), value=value)
             for value, label in list((options or {"-": "-"}).items())[:MOST_OPTIONS]
         ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"pm:{project}:{action}:{more}",
             options=made,
-            placeholder=cut(hint, 150) or None,
+            placeholder=cut_text(hint, 150) or None,
             row=row,
         )
         super().__init__(menu)
@@ -448,7 +435,7 @@ def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window
     return window
 
 
-def label_of(value: str, typed: str) -> str:
+def label_of_window(value: str, typed: str) -> str:
     """Return the label of a window's two fields: the one that was typed, or else the one that was chosen."""
     return typed or (value.removeprefix("l:") if value.startswith("l:") else "")
 

@@ -4,10 +4,7 @@
 id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of
 ``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to
 turn the pages of favourites.
-
-The buttons under pictures: of a grid, and of one picture at its size.
-
-What asks a reader why it said a label."""
+"""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from typing import Any, Self
 import discord
 
 from bot.discord_api.interactions import press_key
-from bot.ui.messages import cut
+from bot.ui.messages import cut_text
 from core.job import Job
 from core.requests.custom_models import ProjectRequest
 from storage.job_queries import StoredPicture
@@ -133,10 +130,7 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
         raise NotImplementedError
 
 
-class JobButton(
-    KeptItem,
-    template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])",
-):
+class JobButton(KeptItem, template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])"):
     """A button of a job."""
 
     def __init__(self, job_id: str, action: str, index: int = 0, row: int | None = None) -> None:
@@ -199,7 +193,7 @@ class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
         self, setting: str, choices: Sequence[tuple[str, str]] = (), chosen: str = "", row: int | None = None
     ) -> None:
         options = [
-            discord.SelectOption(label=cut(label, 100), value=value, default=value == chosen)
+            discord.SelectOption(label=cut_text(label, 100), value=value, default=value == chosen)
             for value, label in choices[:25]
         ]
         super().__init__(
@@ -371,7 +365,11 @@ def for_single(
     films: whether they are made here. edits: whether pictures are changed as words say."""
     rows, left_out = actions.for_picture(job, picture), {"read"}  # a menu of the message has it
     if films:  # one beside the zooms, the other in the place of what the message's menu has as well
-        rows, left_out = _animated(rows), left_out | {"classify"}
+        zooms, (high, low) = rows[ZOOMS], actions.ANIMATES
+        if len(zooms) >= MOST_IN_ROW:
+            zooms = tuple(action for action in zooms if action != "cutout")
+        rows = (*rows[:ZOOMS], (*zooms, high), *rows[ZOOMS + 1 : LAST], (low, *rows[LAST]))
+        left_out.add("classify")
     if edits:  # in the place of what the message's menu has as well
         rows = (*rows[:LAST], (*actions.EDITS, *rows[LAST]))
         left_out.add("describe" if films else "classify")
@@ -387,13 +385,6 @@ def for_single(
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
-
-
-def _animated(rows: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-    """Return the rows with both buttons that make films; Cut out gives way where its row is full."""
-    zooms = tuple(action for action in rows[ZOOMS] if action != "cutout" or len(rows[ZOOMS]) < MOST_IN_ROW)
-    high, low = actions.ANIMATES
-    return (*rows[:ZOOMS], (*zooms, high), *rows[ZOOMS + 1 : LAST], (low, *rows[LAST]))
 
 
 def for_films(job: Job, count: int, web: str = "") -> discord.ui.View:
@@ -420,11 +411,11 @@ ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of t
 MAX_LABEL = 60  # characters on a button, which takes 80
 
 
-def view(job: Job, labels: Sequence[str]) -> discord.ui.View:
+def for_labels(job: Job, labels: Sequence[str]) -> discord.ui.View:
     """Return the buttons for labels, the best first."""
     asked = []
     for place, (label, words) in enumerate(zip(labels, ASKED, strict=False)):
         button = JobButton(job.id, "why", place)
-        button.item.label = words.format(cut(plain(label), MAX_LABEL) or "…")
+        button.item.label = words.format(cut_text(plain(label), MAX_LABEL) or "…")
         asked.append(button)
     return view_of(*asked)

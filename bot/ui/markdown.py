@@ -1,7 +1,5 @@
-"""Answers of a chat model as Discord's markdown: formatted as the model meant it, but no link, mention or
-footer of its own making, and no way out of a block of code.
-
-Sets of examples in Discord's markdown: what is in one, and what trying one has found."""
+"""What a chat model answers, and sets of examples for it, as Discord's markdown: formatted as the model meant
+it, but with no link, mention or footer of its own making, and no way out of a block of code."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ import discord
 
 from bot.ui import messages
 from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
-from bot.ui.messages import MAX_CONTENT, fit, length, quote
-from bot.ui.messages import title as messages_title
+from bot.ui.messages import MAX_CONTENT, fit_message, length, quote
 from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
@@ -127,7 +124,7 @@ def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -
     """Return the message while an answer grows. formed: how that of a form is shown."""
     head = title(job, "Answering" if text.strip() else "Thinking")
     if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
-        return fit(f"{head}\n{formed[job.request.form](text)}")
+        return fit_message(f"{head}\n{formed[job.request.form](text)}")
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)
     return f"{head}\n{ending(text, room)} …" if text.strip() else head
 
@@ -143,8 +140,9 @@ def answered(
         notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
     if answer.turns_dropped:
         notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
-    if isinstance(job.request, AskRequest) and _is_marked(job.request, answer):
-        notes.append(MAY_BE_WRONG)
+    if isinstance(job.request, AskRequest) and answer.tokens_out:  # what was measured says so itself
+        if not job.request.follows or job.request.form in ("table", "boxes", "text"):  # these look exact
+            notes.append(MAY_BE_WRONG)
     foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
     foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
@@ -152,13 +150,7 @@ def answered(
     if not shown.strip():
         shown = "*The model had no words for this.*"
     more = "" if whole else f"\n-# The whole answer is in {FILE}"
-    return fit(f"{head}\n{shown}{more}\n{foot}"), whole
-
-
-def _is_marked(request: AskRequest, answer: ChatAnswer) -> bool:
-    """Whether it is said that a model wrote this: once a conversation, and of whatever looks exact. What was
-    measured says so itself."""
-    return bool(answer.tokens_out) and (not request.follows or request.form in ("table", "boxes", "text"))
+    return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
 
 
 def view_while_answering(job: Job) -> discord.ui.View:
@@ -166,7 +158,7 @@ def view_while_answering(job: Job) -> discord.ui.View:
     return view_of(JobButton(job.id, "stop"))
 
 
-def view(job: Job) -> discord.ui.View:
+def view_of_answer(job: Job) -> discord.ui.View:
     """Return how a conversation goes on, and what can be done with an answer."""
     private = job.origin.guild_id is None or job.origin.private  # there are no threads
     shown = [action for action in ACTIONS if action != "thread" or not private]
@@ -194,15 +186,14 @@ LISTED = 20  # labels, or questions, of a message
 NONE = "You have no sets yet. `/examples new` makes one; then `/examples add` puts labelled pictures into it."
 ROUNDED = 0.01  # of an example, by which a share that was counted may be off
 FEW = 4  # pictures of a label, under which more would help most
-TEXT_ACTIONS = ("again", "details", "delete")
 
 
-def sets(found: Sequence[ExampleSet], user_id: int) -> str:
+def sets_text(found: Sequence[ExampleSet], user_id: int) -> str:
     """Return the names of somebody's sets, and of those that others share with them."""
     if not found:
         return NONE
     lines = [f"**{quote(one.name, 80)}** {_whose(one, user_id)}" for one in found]
-    return fit("\n".join(lines))
+    return fit_message("\n".join(lines))
 
 
 def _whose(found: ExampleSet, user_id: int) -> str:
@@ -211,16 +202,16 @@ def _whose(found: ExampleSet, user_id: int) -> str:
     return "shared with a server" if found.guild_id is not None else "private"
 
 
-def contents(found: Contents, user_id: int, page: int) -> str:
+def contents_text(found: Contents, user_id: int, page: int) -> str:
     """Return what is in a set. page: of its pictures, from 0."""
     count = counted(len(found.examples), "example")
     head = f"**{quote(found.set.name, 80)}** · {count} · {_whose(found.set, user_id)}"
     if not found.examples:
-        return fit(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
+        return fit_message(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
     lines = _turns(found) if found.answers else [*_labels(found), _numbers(found, page)]
     last = -(-len(found.examples) // PAGE)
     pages = f"\n-# Page {page + 1} of {last}: `/examples show` with `page`" if last > 1 else ""
-    return fit("\n".join([head, *lines]) + pages)
+    return fit_message("\n".join([head, *lines]) + pages)
 
 
 def _labels(found: Contents) -> list[str]:
@@ -251,15 +242,15 @@ def _turns(found: Contents) -> list[str]:
     return [*lines, f"-# and {more} more"] if more else lines
 
 
-def tried(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
+def trial_text(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
     """Return the label that fits best, and how far either way can be trusted. scores: (label, probability).
     parameters: of the result."""
     best, chance = scores[0]
     ways = sorted(parameters.get("ways", ()), key=lambda way: way["name"] != parameters.get("model"))
     lines = [f"-# {_way(way, place)}" for place, way in enumerate(ways)]
     notes = [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
-    head = f"{messages_title(job)}\n**{quote(best, 80)}** {chance:.1%}"
-    return fit("\n".join([head, *lines, *notes, f"-# job {job.id}"]))
+    head = f"{messages.title(job)}\n**{quote(best, 80)}** {chance:.1%}"
+    return fit_message("\n".join([head, *lines, *notes, f"-# job {job.id}"]))
 
 
 def _way(way: Mapping[str, Any], place: int) -> str:
@@ -277,6 +268,6 @@ def _way(way: Mapping[str, Any], place: int) -> str:
     return f"{said}: {counts}{about}"
 
 
-def text_view(job: Job) -> discord.ui.View:
+def view_of_trial(job: Job) -> discord.ui.View:
     """Return what can be done with what was found."""
-    return view_of(*(JobButton(job.id, action, row=0) for action in TEXT_ACTIONS))
+    return view_of(*(JobButton(job.id, action, row=0) for action in ("again", "details", "delete")))

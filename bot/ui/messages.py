@@ -46,7 +46,7 @@ def length(text: str) -> int:
     return len(text) + sum(c > "\uffff" for c in text)
 
 
-def cut(text: str, limit: int) -> str:
+def cut_text(text: str, limit: int) -> str:
     """Return the beginning of ``text`` in at most ``limit`` UTF-16 units."""
     if length(text) <= limit:
         return text
@@ -63,16 +63,11 @@ def quote(text: str, limit: int = 1200) -> str:
         piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
         room -= length(piece)
         if room < 0:
-            return _ended(out, limit)
+            while out and length("".join(out)) + 1 > limit:  # so that an ellipsis fits too
+                out.pop()
+            return "".join(out).rstrip() + "…"
         out.append(piece)
     return "".join(out)
-
-
-def _ended(pieces: list[str], limit: int) -> str:
-    """Cut so that an ellipsis fits too."""
-    while pieces and length("".join(pieces)) + 1 > limit:
-        pieces.pop()
-    return "".join(pieces).rstrip() + "…"
 
 
 def asker(user_id: int) -> str:
@@ -115,8 +110,10 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
             kind = "Edit by "
         case CutOutRequest():
             kind = "Cut out by "
-        case OutpaintRequest():
-            kind = f"{_outpainted(request)} by "
+        case OutpaintRequest(left=left, right=right, top=top, bottom=bottom):
+            sides = {"Left": left, "Right": right, "Up": top, "Down": bottom}
+            used = [side for side, px in sides.items() if px]
+            kind = f"{f'Pan {used[0]}' if len(used) == 1 else 'Zoom Out'} by "
         case BlendRequest(images=images):
             kind = f"Blend of {len(images)} by "
         case ComposeRequest():
@@ -132,8 +129,8 @@ def _of_project(request: ProjectRequest) -> str:
     what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
     match request:
         case InspectRequest():
-            asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
-            return asked.get(request.task, "Own labels asked")
+            placeholder_text = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+            return placeholder_text.get(request.task, "Own labels asked")
         case BundleRequest():
             return f"Bundle of {what}"
     return f"Training of {what}"
@@ -145,59 +142,51 @@ def _bold(text: str) -> str:
     return f"**{quote(text)}**"
 
 
-def _outpainted(request: OutpaintRequest) -> str:
-    sides = {name: getattr(request, name) for name in ("left", "right", "top", "bottom")}
-    used = [name for name, px in sides.items() if px]
-    if len(used) == 1:
-        return "Pan " + {"left": "Left", "right": "Right", "top": "Up", "bottom": "Down"}[used[0]]
-    return "Zoom Out"
-
-
-def asked(request: Request, user_id: int) -> str:
+def placeholder_text(request: Request, user_id: int) -> str:
     """Return the text of a message that stands before there is a job. No rule has read the words yet, so it
     has none."""
     return f"{request.kind.title()} by {asker(user_id)} (Waiting to start)"
 
 
-def waiting(job: Job, queued: Queued) -> str:
+def waiting_text(job: Job, queued: Queued) -> str:
     """Return the text while the job waits."""
     about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
     about = ": an admin has paused the queue" if queued.held else about
     place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
-    return fit(f"{title(job)} (Waiting to start{place}{about})")
+    return fit_message(f"{title(job)} (Waiting to start{place}{about})")
 
 
 def loading(job: Job, model: str, fraction: float | None) -> str:
     """Return the text while the model loads. ``fraction``: how much of it, 0 to 1."""
     percent = f" {fraction:.0%}" if fraction is not None else ""
-    return fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
+    return fit_message(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
 
 
-def running(job: Job, percent: int | None, detail: str = "") -> str:
+def progress_text(job: Job, percent: int | None, detail: str = "") -> str:
     """Return the text while the job runs; None: before its first step. After its last one the pictures are
     still decoded, checked and sent. detail: of how far it is, in a line of its own."""
     if percent is None:
-        return fit(f"{title(job)} (Starting)")
+        return fit_message(f"{title(job)} (Starting)")
     below = f"\n-# {detail}" if detail else ""
     done = "Finishing" if percent >= 100 else f"{percent}%"
-    return fit(f"{title(job)} ({done}) ({_LANES[job.lane]}){below}")
+    return fit_message(f"{title(job)} ({done}) ({_LANES[job.lane]}){below}")
 
 
 def paused(job: Job) -> str:
     """Return the text while the program restarts."""
-    return fit(f"{title(job)} (Paused while the studio restarts; this job then continues by itself)")
+    return fit_message(f"{title(job)} (Paused while the studio restarts; this job then continues by itself)")
 
 
 def failed(job: Job, reason: str) -> str:
     """Return the text of a failed job. ``reason``: as the member is to read it."""
-    return fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+    return fit_message(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
 
 
 def kept(job: Job, address: str = "") -> str:
     """Return the text where Discord took no message with the result of ``job``. address: of the result on the
     web, if it is there."""
     web = f", and it is at <{address}>" if address else ""
-    return fit(
+    return fit_message(
         f"{title(job)} (Done, but Discord refused the result)\n-# `/show job:{job.id}` brings it back{web}"
     )
 
@@ -212,7 +201,7 @@ def held_back(job: Job) -> str:
 
 def cancelled(job: Job) -> str:
     """Return the text of a cancelled job."""
-    return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
+    return fit_message(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
 def finished(
@@ -225,21 +214,18 @@ def finished(
 ) -> str:
     """Return the final text of a picture or film job, whose pictures have ``shape``: its title, and below it
     its ids and ``notes``. facts: what is told in the place of the seed."""
-    ids = f"-# {' · '.join((*(quote(fact, 60) for fact in facts), f'job {job.id}'))}" if facts else _ids(job)
+    # what a member needs to ask for the same once more; Details has every other value
+    seed = [f"seed {job.request.seed}"] if isinstance(job.request, GenerateRequest) else []
+    told = [quote(fact, 60) for fact in facts] or seed
+    ids = f"-# {' · '.join([*told, f'job {job.id}'])}"
     lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", ids]
     typed = unsupported_notes(job.request) if job.worded else ()
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *typed, *notes)]
-    return fit("\n".join(line for line in lines if line))
+    return fit_message("\n".join(line for line in lines if line))
 
 
 def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.private else _LANES[job.lane]
-
-
-def _ids(job: Job) -> str:
-    """What a member needs to ask for the same once more; Details has every other value."""
-    seed = f"seed {job.request.seed} · " if isinstance(job.request, GenerateRequest) else ""
-    return f"-# {seed}job {job.id}"
 
 
 def single(
@@ -252,7 +238,7 @@ def single(
     told = list(facts) or ([f"seed {seed}"] if seed is not None else [])
     detail = f"\n-# {' · '.join((*told, f'job {job.id} {index + 1}'))}" if told else ""
     head = _bold(text) if job.worded else WITHHELD
-    return fit(f"{head} - {noun} #{index + 1} <@{user_id}>{detail}")
+    return fit_message(f"{head} - {noun} #{index + 1} <@{user_id}>{detail}")
 
 
 def offer(times: Mapping[str, int]) -> str:
@@ -263,7 +249,9 @@ def offer(times: Mapping[str, int]) -> str:
         for text, n in list(times.items())[:8]
     ]
     rest = [f"- and {len(times) - 8} more"] if len(times) > 8 else []
-    return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
+    return fit_message(
+        "\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"])
+    )
 
 
 def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
@@ -281,7 +269,7 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
         f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
     )
     tail = "Press a button to imagine one of them" if lines else "There is nothing to leave out"
-    return fit("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
+    return fit_message("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
 
 
 def _marked(word: str, weight: float, strong: float, weak: float) -> str:
@@ -293,7 +281,7 @@ def _marked(word: str, weight: float, strong: float, weak: float) -> str:
 def weights(scores: Sequence[tuple[str, float]]) -> str:
     """Return every word with its weight, the strongest first. ``scores``: (word, weight)."""
     ordered = sorted(scores, key=lambda pair: -pair[1])
-    return fit("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
+    return fit_message("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
 
 
 def details(
@@ -310,7 +298,7 @@ def details(
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
     if isinstance(job.request, GenerateRequest):
         typed = format_prompt(prompt_of(job.request, seed=True)).replace("```", chr(39) * 3)
-        lines.append(f"**Prompt**\n```\n{cut(typed, MAX_CONTENT - 100)}\n```")
+        lines.append(f"**Prompt**\n```\n{cut_text(typed, MAX_CONTENT - 100)}\n```")
         named = references(job.request)
         if named:
             lines.append(
@@ -352,7 +340,7 @@ def described(
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     given = parameters or {}
     reader = f"{_reader(given)} · " if given.get("knows") else ""
-    return fit("\n\n".join([title(job), *lines]) + f"\n-# {reader}job {job.id}{_told(given)}")
+    return fit_message("\n\n".join([title(job), *lines]) + f"\n-# {reader}job {job.id}{_told(given)}")
 
 
 def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
@@ -360,7 +348,7 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
     parameters: of the result."""
     best, p = scores[0]
     head = f"{title(job)}\n**{quote(best, 80)}** {p:.1%}"
-    return fit(f"{head}\n-# {_reader(parameters)} · job {job.id}{_told(parameters)}")
+    return fit_message(f"{head}\n-# {_reader(parameters)} · job {job.id}{_told(parameters)}")
 
 
 def _reader(parameters: Mapping[str, Any]) -> str:
@@ -374,7 +362,7 @@ def _told(parameters: Mapping[str, Any]) -> str:
     return "".join(f"\n-# {quote(str(note), 400)}" for note in parameters.get("notes", ()))
 
 
-def fit(text: str) -> str:
+def fit_message(text: str) -> str:
     """Return ``text`` in at most MAX_CONTENT characters. Of one that is too long the middle goes, because its
     end says whose it is and what became of it."""
     if length(text) <= MAX_CONTENT:
@@ -392,7 +380,7 @@ def pages(lines: Sequence[str], limit: int = MAX_CONTENT, between: str = "\n") -
     """Join ``lines`` to texts of at most ``limit`` characters each, without breaking a line. between: what
     stands between two of them."""
     found = [""]
-    for line in (cut(line, limit) for line in lines):
+    for line in (cut_text(line, limit) for line in lines):
         joined = f"{found[-1]}{between}{line}" if found[-1] else line
         if length(joined) <= limit:
             found[-1] = joined

@@ -17,8 +17,8 @@ from typing import Any
 import discord
 
 from bot.discord_api import private_api
-from bot.ui.messages import cut
-from core.limits import MAX_LABEL, MAX_PROMPT, MAX_QUESTION
+from bot.ui.messages import cut_text
+from core.limits import MAX_PROMPT, MAX_QUESTION
 
 FORMS = {
     "free": "In words",
@@ -38,7 +38,9 @@ class Window(discord.ui.Modal):
     """A window about a job's picture."""
 
     def __init__(self, title: str, what: str, job_id: str, index: int, more: str = "") -> None:
-        super().__init__(title=cut(title, 45), custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE)
+        super().__init__(
+            title=cut_text(title, 45), custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE
+        )
 
     def add_text(
         self,
@@ -56,13 +58,12 @@ class Window(discord.ui.Modal):
         box: discord.ui.TextInput[Window] = discord.ui.TextInput(
             style=style,
             custom_id=name,
-            default=cut(value, most) or None,
+            default=cut_text(value, most) or None,
             required=required,
             max_length=most,
-            placeholder=cut(hint, 100) or None,
+            placeholder=cut_text(hint, 100) or None,
         )
-        self.add_item(discord.ui.Label(text=cut(label, 45), component=box))
-        return self
+        return self._add(label, box)
 
     def add_choice(
         self, label: str, name: str, options: Mapping[str, str], *, chosen: str | None = None
@@ -70,12 +71,11 @@ class Window(discord.ui.Modal):
         """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen."""
         chosen = next(iter(options)) if chosen is None else chosen
         made = [
-            discord.SelectOption(label=cut(text, 100), value=v, default=v == chosen)
+            discord.SelectOption(label=cut_text(text, 100), value=v, default=v == chosen)
             for v, text in options.items()
         ]
         select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
-        self.add_item(discord.ui.Label(text=cut(label, 45), component=select))
-        return self
+        return self._add(label, select)
 
     def add_upload(self, label: str, name: str, description: str, *, most: int = 1) -> Window:
         """Add a field for one file, which may stay empty; for several (``most``) there must be one."""
@@ -83,15 +83,16 @@ class Window(discord.ui.Modal):
         upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
             custom_id=name, required=needed, min_values=int(needed), max_values=most
         )
-        self.add_item(
-            discord.ui.Label(text=cut(label, 45), description=cut(description, 100), component=upload)
-        )
-        return self
+        return self._add(label, upload, description)
 
     def add_tick(self, label: str, name: str, description: str) -> Window:
         """Add a box to tick, which is empty."""
         box: discord.ui.Checkbox[Window] = discord.ui.Checkbox(custom_id=name)
-        self.add_item(discord.ui.Label(text=cut(label, 45), description=cut(description, 100), component=box))
+        return self._add(label, box, description)
+
+    def _add(self, label: str, component: discord.ui.Item[Window], description: str = "") -> Window:
+        about = cut_text(description, 100) or None
+        self.add_item(discord.ui.Label(text=cut_text(label, 45), description=about, component=component))
         return self
 
 
@@ -100,45 +101,6 @@ def caption_window(job_id: str, index: int, text: str, what: str = "caption") ->
     return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text(
         "Prompt", "prompt", text, long=True
     )
-
-
-def remix_window(job_id: str, index: int, action: str, title: str, text: str) -> Window:
-    """Return the window with the prompt to change before ``action`` is done."""
-    return Window(title, "remix", job_id, index, action).add_text(
-        "Prompt", "prompt", text, long=True, required=False
-    )
-
-
-def edit_window(job_id: str, index: int) -> Window:
-    """Return the window that asks what is to change in a picture."""
-    window = Window("Edit by words", "edit", job_id, index)
-    return window.add_text("What is to change", "prompt", long=True, hint="make the house blue")
-
-
-def zoom_window(job_id: str, index: int, text: str) -> Window:
-    """Return the Custom Zoom window: any factor, any shape, other words."""
-    window = Window("Custom Zoom", "zoom", job_id, index).add_text(
-        "Prompt", "prompt", text, long=True, required=False
-    )
-    window.add_text("Aspect", "aspect", hint="16:9; nothing: the picture's own", required=False, most=11)
-    return window.add_text(
-        "Zoom, 1 to 2", "zoom", "2", hint="1 keeps the size and only changes the shape", most=5
-    )
-
-
-def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> Window:
-    """Return the Vary (Region) window: the prompt, and without ``cells`` also what to change or an upload for
-    the mask."""
-    window = Window("Vary (Region)", "region", job_id, index, f"{cell_bits(cells):x}" if cells else "")
-    window.add_text("Prompt", "prompt", text, long=True, required=False)
-    if not cells:
-        window.add_text("What to change", "region", hint="the red boat", required=False, most=MAX_LABEL)
-        window.add_upload(
-            "Or a mask",
-            "mask",
-            "White marks the part to change; or the picture with that part erased or painted over",
-        )
-    return window
 
 
 def question_window(

@@ -1,9 +1,6 @@
-"""Sentences that only the asker sees, whatever state the interaction is in.
-
-A message of the bot before it is sent: text, files and buttons; and how it is made smaller where Discord
-refuses it as too large.
-
-What is offered while somebody types, as Discord takes it."""
+"""What the bot answers: sentences that only the asker sees, whatever state the interaction is in; a message
+before it is sent, made smaller where Discord refuses it as too large; and choices while somebody types.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from discord import app_commands
 from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import acknowledge
 from bot.ui import messages
-from bot.ui.messages import MAX_CONTENT, cut, fit, length, pages
+from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
 from core.job import Job
@@ -42,7 +39,7 @@ C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 async def whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away, but for
     a job's message, beside which it is said. Never raises for Discord."""
-    text = fit(visible(text))
+    text = fit_message(visible(text))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
@@ -73,7 +70,9 @@ async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.
     raises for Discord. more: of ``discord.abc.Messageable.send``."""
     reference = message.to_reference(fail_if_not_exists=False)
     try:
-        return await message.channel.send(fit(text), reference=reference, allowed_mentions=SILENT, **more)
+        return await message.channel.send(
+            fit_message(text), reference=reference, allowed_mentions=SILENT, **more
+        )
     except (discord.HTTPException, *FAILURES) as error:
         log.info("message %s couldn't be answered (%s)", message.id, type(error).__name__)
         return None
@@ -99,7 +98,7 @@ def _typed_prompt(interaction: discord.Interaction) -> str:
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
-        await interaction.followup.send(fit(visible(text)), ephemeral=True, allowed_mentions=SILENT)
+        await interaction.followup.send(fit_message(visible(text)), ephemeral=True, allowed_mentions=SILENT)
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
 
@@ -125,10 +124,10 @@ def answers_privately(command: C) -> C:
     return acknowledged  # type: ignore[return-value]
 
 
-def takes_images(count: int, *said: str) -> Callable[[C], C]:
-    """Decorate a command's method: Discord offers ``image1`` and so on, ``count`` in all, in place of its
-    parameter ``images``, a list of those that were given. said: what Discord says of the first ones."""
-    names = [f"image{number}" for number in range(1, count + 1)]
+def takes_images(count: int, *said: str, first: str = "image1") -> Callable[[C], C]:
+    """Decorate a command's method: Discord offers ``first``, ``image2`` and so on, ``count`` in all, in the
+    place of its parameter ``images``, a list of those that were given. said: what it says of the first."""
+    names = [first, *(f"image{number}" for number in range(2, count + 1))]
 
     def decorate(command: C) -> C:
         @wraps(command)
@@ -163,10 +162,10 @@ class Picture(NamedTuple):
 
     data: bytes
     name: str
-    alt: str
+    alt_text: str
 
 
-def alt(job: Job) -> str:
+def alt_text(job: Job) -> str:
     """Return what a picture of a job is about, for those who don't see it."""
     words: str = getattr(job.request, "prompt", "") if job.worded else ""
     return plain(words or job.request.kind)
@@ -188,15 +187,15 @@ class Post:
 
     def without_files(self) -> Post:
         """Return the same without its files, which says so."""
-        content = messages.fit(f"{self.content}\n-# {messages.NO_FILES}")
+        content = messages.fit_message(f"{self.content}\n-# {messages.NO_FILES}")
         return replace(self, content=content, picture=None, more=())
 
     def files(self) -> list[discord.File]:
         """Return picture and files as discord.py takes them; each can be sent only once."""
         shown = (*((self.picture,) if self.picture else ()), *self.more)
         return [
-            discord.File(io.BytesIO(data), name, description=messages.cut(alt, MAX_ALT) or None)
-            for data, name, alt in shown
+            discord.File(io.BytesIO(data), name, description=messages.cut_text(alt_text, MAX_ALT) or None)
+            for data, name, alt_text in shown
         ]
 
     async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
@@ -239,4 +238,6 @@ def choices(offered: Iterable[tuple[str, str]]) -> list[app_commands.Choice[str]
     """Return the first (name, value) that Discord takes: it would refuse all for one. Names are cut; what has
     a longer value is left out."""
     fits = ((name, value) for name, value in offered if length(value) <= LONGEST)
-    return [app_commands.Choice(name=cut(name, LONGEST), value=value) for name, value in islice(fits, MOST)]
+    return [
+        app_commands.Choice(name=cut_text(name, LONGEST), value=value) for name, value in islice(fits, MOST)
+    ]

@@ -143,13 +143,13 @@ def texts_of(source: str) -> Iterator[str]:
             return
         request = replace(actions.imagine_prompt(prompt, seed=1).request)
     except UserError as error:
-        yield messages.fit(visible(_outside_spans(str(error))))
+        yield messages.fit_message(visible(_outside_spans(str(error))))
         return
     made = replace(job, request=request)
     values = {"width": 64, "height": 64, "num_inference_steps": 4, "model": source[:60], "notes": []}
     yield from (
-        messages.asked(made.request, 42),
-        messages.waiting(made, Queued(3, 40.0)),
+        messages.placeholder_text(made.request, 42),
+        messages.waiting_text(made, Queued(3, 40.0)),
         messages.finished(made, values),
         messages.single(made, 0, 42),
     )

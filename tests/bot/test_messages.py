@@ -2,7 +2,16 @@
 
 from datetime import UTC, datetime
 
-from bot.ui.messages import MAX_CONTENT, asked, cut, details, length, pages, running, shortened
+from bot.ui.messages import (
+    MAX_CONTENT,
+    cut_text,
+    details,
+    length,
+    pages,
+    placeholder_text,
+    progress_text,
+    shortened,
+)
 from core.job import Job, Lane, Origin, Status
 from core.requests import AskRequest, ImagineRequest, ShortenRequest, TryRequest
 
@@ -16,13 +25,13 @@ def test_a_page_has_as_many_units_as_discord_takes() -> None:
 
 
 def test_a_text_is_cut_between_characters() -> None:
-    assert cut("a🌊b", 4) == "a🌊b" and cut("a🌊b", 3) == "a🌊" and cut("a🌊b", 2) == "a"
+    assert cut_text("a🌊b", 4) == "a🌊b" and cut_text("a🌊b", 3) == "a🌊" and cut_text("a🌊b", 2) == "a"
 
 
 def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
     request = ImagineRequest(prompt="a boat", seed=1)
     job = Job("a", request, Origin(1, 2, 3), Status.RUNNING, Lane.FAST, datetime.now(UTC))
-    assert "(99%) (fast)" in running(job, 99) and "(Finishing) (fast)" in running(job, 100)
+    assert "(99%) (fast)" in progress_text(job, 99) and "(Finishing) (fast)" in progress_text(job, 100)
 
 
 def test_details_of_an_answer_tell_its_model_and_not_where_that_is() -> None:
@@ -46,4 +55,4 @@ def test_what_is_said_before_a_rule_has_read_the_words_has_none_of_them() -> Non
         AskRequest(question="a secret?", images=("a" * 64,)),
         TryRequest(set_id="a" * 12, image="a" * 64, name="a secret"),
     ):
-        assert asked(request, 7) == f"{request.kind.title()} by <@7> (Waiting to start)"
+        assert placeholder_text(request, 7) == f"{request.kind.title()} by <@7> (Waiting to start)"

@@ -42,12 +42,12 @@ def test_a_cut_is_never_longer_nor_inside_an_escape(text: str, limit: int) -> No
 
 def test_a_text_is_never_cut_within_an_escape() -> None:
     for after in range(580, 610):
-        text = messages.fit("x" * 3000 + r"\\\@everyone" + "y" * after)
+        text = messages.fit_message("x" * 3000 + r"\\\@everyone" + "y" * after)
         assert "…@everyone" not in text and r"…\\@everyone" not in text
 
 
 def test_a_long_message_keeps_its_end() -> None:
-    text = messages.fit("x" * 3000 + " - <@42> (fast)\n-# job abcdefghjkmn")
+    text = messages.fit_message("x" * 3000 + " - <@42> (fast)\n-# job abcdefghjkmn")
     assert messages.length(text) <= 2000 and text.endswith("(fast)\n-# job abcdefghjkmn") and "…" in text
 
 

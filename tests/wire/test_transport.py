@@ -119,7 +119,7 @@ async def test_the_breaker_counts_each_answer_whoever_asked(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     trace, breaker = aiohttp.TraceConfig(), Breaker()
-    breaker.watch(trace)
+    Transport(breaker).watch(trace)
     async with aiohttp.ClientSession(trace_configs=[trace]) as session:
         await session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/")
     await runner.cleanup()
