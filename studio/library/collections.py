@@ -1,6 +1,5 @@
-"""Folders of one's own pictures. A smart one has filters instead, and finds its pictures each time anew.
-
-The trash: pictures that nothing shows any more, until their author takes them back or their time is up."""
+"""A person's own pictures, sorted: folders, of which a smart one has filters and finds its pictures each time
+anew, and the trash, which nothing shows until its author takes it back or its time is up."""
 
 from __future__ import annotations
 

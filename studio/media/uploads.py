@@ -1,8 +1,5 @@
-"""Pictures from people: their size is checked first, a limited child process reads them, and what it wrote
-clean is stored by content hash.
-
-Films from people: their size is checked first, a limited child process reads them, and of what it saw only
-pictures are stored, by content hash, each with its time."""
+"""Pictures and films from people: their size is checked first, a limited child process reads them, and what
+it wrote clean is stored by content hash; of a film only pictures, each with its time."""
 
 from __future__ import annotations
 
@@ -27,10 +24,12 @@ CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
 HEAD, BLOCK = 2**20, 2**18  # bytes that tell what a file is, and that are handed on at a time
 SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
+PNG_HEADER = 24  # bytes: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = "takes too much time or memory to read; try a smaller one."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
 IMAGE_PROCESS = "studio.media.image_process"
+PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
 
 
 class Readable(Protocol):
@@ -130,6 +129,21 @@ async def fetched(file: Readable) -> Sent:
     return file if isinstance(file, Sent) else InMemory(file.name, await file.read())
 
 
+async def fetched_within(file: Readable, max_bytes: int, limit: str) -> Sent:
+    """Return a file that is here and has at most ``max_bytes``. limit: what a sentence says of its size, with
+    ``has`` and ``most`` MB. Raises ImageError."""
+    check_size(file.name, file.size, max_bytes, limit)
+    sent = await fetched(file)
+    check_size(file.name, sent.size, max_bytes, limit)  # it may have said less before
+    return sent
+
+
+def check_size(name: str, size: int, max_bytes: int, limit: str) -> None:
+    """Raise ImageError, as ``fetched_within`` does, for a file of more than ``max_bytes``."""
+    if size > max_bytes:
+        raise ImageError(f"{short_name(name)} has {limit.format(has=size / 2**20, most=max_bytes / 2**20)}")
+
+
 @dataclass(frozen=True)
 class Taken:
     """A clean, stored picture."""
@@ -176,7 +190,7 @@ class Intake:
         some: list[InMemory] = []
         for picture in pictures:
             try:
-                read = InMemory(picture.name, await self._read(picture))
+                read = InMemory(picture.name, await (await self._fetched(picture)).read())
             except ImageError as error:
                 found += [*(await self.take_several(some, user_id) if some else ()), error]
                 some = []
@@ -190,6 +204,7 @@ class Intake:
     async def take_several(self, pictures: Sequence[InMemory], user_id: int) -> list[Taken | ImageError]:
         """Store pictures that the user sends together, as ``take`` does, several in one process; one that
         ends it costs the others nothing. Return an ImageError in the place of each that isn't taken."""
+        taken: list[Taken | ImageError] = []
         async with self._room:
             data = b"".join(picture.data for picture in pictures)
             try:
@@ -197,8 +212,12 @@ class Intake:
             except ImageError:
                 header, body = {"pictures": ()}, b""
         if len(header["pictures"]) != len(pictures):
-            return [await self._alone(picture, user_id) for picture in pictures]
-        taken: list[Taken | ImageError] = []
+            for picture in pictures:
+                try:
+                    taken.append(await self.take(picture, user_id))
+                except ImageError as error:
+                    taken.append(error)
+            return taken
         for picture, one in zip(pictures, header["pictures"], strict=True):
             if "error" in one:
                 taken.append(ImageError(f"{short_name(picture.name)} {one['error']}"))
@@ -206,12 +225,6 @@ class Intake:
             png, body = body[: one["size"]], body[one["size"] :]
             taken.append(await self._keep(user_id, one, png))
         return taken
-
-    async def _alone(self, picture: InMemory, user_id: int) -> Taken | ImageError:
-        try:
-            return await self.take(picture, user_id)
-        except ImageError as error:
-            return error
 
     async def clean(self, picture: Readable) -> bytes:
         """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
@@ -227,7 +240,7 @@ class Intake:
         """
         command = "exact-mask" if exact else "mask"
         async with self._room:
-            data = await self._read(mask)
+            data = await (await self._fetched(mask)).read()
             both = data + await self._files.get(original)
             answer = await self._child(command, both, short_name(mask.name), size=len(data))
         return (await self._keep(user_id, *answer)).sha256
@@ -291,27 +304,13 @@ class Intake:
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
-    async def _read(self, picture: Readable) -> bytes:
-        return await (await self._fetched(picture)).read()
-
     async def _fetched(self, picture: Readable) -> Sent:
-        """Return a file that is here. Raises ImageError when it is too large or can't be had."""
-        self._check_size(picture.name, picture.size)
-        found = await fetched(picture)
-        self._check_size(picture.name, found.size)  # it may have said less before
-        return found
-
-    def _check_size(self, name: str, size: int) -> None:
-        if size > self._max_bytes:
-            raise ImageError(
-                f"{short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are"
-                " taken."
-            )
+        return await fetched_within(picture, self._max_bytes, PICTURE_LIMIT)
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """Return (width, height) of a picture taken earlier. Raises ImageError when its file is gone."""
         try:
-            head = await asyncio.to_thread(_read_head, await self._files.local(sha256))
+            head = await OnDisk(sha256, await self._files.local(sha256), PNG_HEADER).read()
         except (OSError, LookupError) as error:
             raise ImageError("That picture is gone; send it again.") from error
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
@@ -342,12 +341,6 @@ class Intake:
         if "error" in header:
             raise ImageError(f"{called} {header['error']}".strip())
         return header, body
-
-
-def _read_head(path: Path) -> bytes:
-    """The first 24 bytes of a PNG: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)."""
-    with path.open("rb") as file:
-        return file.read(24)
 
 
 def short_name(name: str) -> str:
@@ -392,15 +385,17 @@ class Films:
 
         Raises ImageError, which says what is wrong with it and what is taken.
         """
+        called = may_be_film(file.name)
         async with self._room:
-            self._check_size(file.name, file.size, may_be_film(file.name))
+            check_size(file.name, file.size, *self._limit(called))
             sent = await fetched(file)
             head = await asyncio.to_thread(lambda: sent.head)
             is_film = kind_of(head) is not None
-            self._check_size(file.name, sent.size, is_film or may_be_film(file.name))
+            check_size(file.name, sent.size, *self._limit(is_film or called))
             if is_film:
                 return await self._looked_at(sent, user_id)
-        if may_be_film(file.name) and not _is_picture(head):
+        is_picture = head.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))  # told by its own process
+        if called and not is_picture:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         return sent
 
@@ -414,11 +409,10 @@ class Films:
             kept.append((seconds, sha256))
         return Film(tuple(kept), float(header["whole"]))
 
-    def _check_size(self, name: str, size: int, as_film: bool) -> None:
+    def _limit(self, as_film: bool) -> tuple[int, str]:
+        """Return how many bytes are read, and the sentence that says so."""
         most, what = (self._max_bytes, "films") if as_film else (self._max_picture_bytes, "pictures")
-        if size > most:
-            has, fits = size / 2**20, most / 2**20
-            raise ImageError(f"{short_name(name)} has {has:.0f} MB; {what} of up to {fits:.0f} MB are read.")
+        return most, f"{{has:.0f}} MB; {what} of up to {{most:.0f}} MB are read."
 
 
 async def read_frames(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
@@ -463,8 +457,3 @@ async def _ask(
     sent = InMemory("", data) if isinstance(data, bytes) else data
     answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
     return answer or ({"error": VIDEO_TOO_MUCH}, b"")
-
-
-def _is_picture(data: bytes) -> bool:
-    """Return whether a file begins like a picture, so that the picture process says what it thinks of it."""
-    return data.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))

@@ -1,7 +1,5 @@
-"""Pictures of projects: brought one by one, in zip files, or from what the studio made; looked at; taken
-out.
-
-Pictures on their way into a project, or before its model: counted, read, and found."""
+"""A project's pictures: brought one by one, in zip files, or from what the studio made; counted, looked at,
+taken out; and the labels that they come with."""
 
 from __future__ import annotations
 
@@ -29,12 +27,13 @@ from studio.library.rendition import SIZES
 from studio.media.child import ask_once
 from studio.media.uploads import (
     CHILDREN,
+    PICTURE_LIMIT,
     SEVERAL,
     SEVERAL_BYTES,
     InMemory,
     Readable,
     Taken,
-    fetched,
+    fetched_within,
     short_name,
 )
 from studio.new_job import Source
@@ -345,11 +344,7 @@ class Pictures:
 async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], bytes]:
     """Return what a confined process reads in a zip or label file. Raises ImageError."""
     called = short_name(file.name)
-    if file.size > MAX_ZIP:
-        raise ImageError(f"{called} has {file.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
-    sent = await fetched(file)
-    if sent.size > MAX_ZIP:  # it may have said less before
-        raise ImageError(f"{called} has {sent.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
+    sent = await fetched_within(file, MAX_ZIP, PICTURE_LIMIT)
     answer = await ask_once("studio.projects.label_formats", command, data=sent, patience=PATIENCE)
     header, body = answer or ({"error": "takes too much time or memory to read."}, b"")
     if "error" in header:
