@@ -1,5 +1,5 @@
-"""The editor as every door sees it: documents kept as they are worked on, from any tab or device; what one asks
-for, with the right to every source checked; and the masks and selections of its pictures.
+"""The editor as every door sees it: documents kept as they are worked on, from any tab; what one asks for,
+with the right to every source checked; and the masks and selections of its pictures.
 
 | the document | becomes |
 |---|---|
