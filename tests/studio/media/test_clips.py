@@ -248,11 +248,11 @@ def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
 def test_a_film_of_one_byte_too_many_does_not_fit() -> None:
     with FilmReader(io.BytesIO(written(noisy(12, (64, 48))))) as film:
         shape, number = transcode.Shape(64, 48), X264.master
-        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264)._tried(shape, number)
+        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264).tried(shape, number)
         assert tried.fits is not None
         for less, fits in ((0, True), (1, False)):
             limited = transcode.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
-            assert (limited._tried(shape, number).fits is not None) is fits
+            assert (limited.tried(shape, number).fits is not None) is fits
 
 
 def test_what_is_far_too_large_gets_smaller_slower_and_silent_before_it_is_given_up() -> None:
