@@ -263,16 +263,10 @@ class Documents:
     async def _save(
         self, actor: Actor, document_id: str, version: int, content: Content, name: str | None
     ) -> int | None:
-        work = partial(
-            rows.save,
-            user_id=actor.user_id,
-            document_id=document_id,
-            version=version,
-            content=content,
-            now=datetime.now(UTC),
-            name=None if name is None else _name(name),
-        )
-        if (saved := await self._database.write(work)) is not None:
+        work = partial(rows.save, user_id=actor.user_id, document_id=document_id, version=version)
+        called, now = None if name is None else _name(name), datetime.now(UTC)
+        saved = await self._database.write(partial(work, content=content, now=now, name=called))
+        if saved is not None:
             return saved
         there = await self.one(actor, document_id)
         if there is None:

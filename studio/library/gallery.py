@@ -92,10 +92,8 @@ class Gallery:
     ) -> Page:
         """Return the actor's own pictures after ``before``, or the newest. skip: leave so many out first."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(
-            rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip, limit=limit + 1
-        )
-        found = await self._database.read(work, once=True)
+        work = partial(rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip)
+        found = await self._database.read(partial(work, limit=limit + 1), once=True)
         page = found[:limit]
         visible = await self.visible(actor, page)
         return Page(tuple(page), tuple(visible), page[-1].cursor if len(found) > limit else None)

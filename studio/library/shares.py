@@ -91,17 +91,9 @@ class Shares:
             raise UserError("A rule doesn't allow this title for whoever has the link to read.")
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
-        work = partial(
-            collections.shares_add,
-            user_id=actor.user_id,
-            what=what,
-            title=title,
-            words=words,
-            now=now,
-            expires=now + timedelta(days=wanted),
-            most=MOST_SHARES,
-        )
-        made = await self._database.write(work)
+        expires = now + timedelta(days=wanted)
+        work = partial(collections.shares_add, user_id=actor.user_id, what=what, title=title, words=words)
+        made = await self._database.write(partial(work, now=now, expires=expires, most=MOST_SHARES))
         if made is None:
             raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. End some first.")
         share, token = made

@@ -77,12 +77,9 @@ class Moved:
         if self.told:
             return self.told
         (was_stopped, _), (was_found, _) = self.before
-        promise = (
-            f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."
-            if self.promise
-            else ""
-        )
-        parts = [promise] if promise else ["It promises nothing about good parts."]
+        parts = ["It promises nothing about good parts."]
+        if self.promise:
+            parts = [f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."]
         if self.stopped[1]:
             parts.append(
                 f"{self.stopped[0]} of {self.stopped[1]} good test pictures are stopped ({was_stopped} now)."
