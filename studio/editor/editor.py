@@ -88,10 +88,7 @@ def plan_document(
     document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False
 ) -> Plan:
     """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
-    controlnet: the host has set one up.
-
-    Raises UserError when nothing is seen, or nothing is left to draw.
-    """
+    controlnet: the host has set one up. Raises UserError when nothing is seen, or nothing is left to draw."""
     if not laid:
         raise UserError(SEEN)
     kind = _kind(document, laid, painted)
@@ -225,10 +222,8 @@ class Documents:
     async def save(
         self, actor: Actor, document_id: str, version: int, data: Any, name: str | None = None
     ) -> int | None:
-        """Save a document over ``version`` and return the new version. name: None = the one it has.
-
-        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
-        """
+        """Save a document over ``version`` and return the new version. name: None = the one it has. Raises
+        EditedElsewhere when another version is there, UserError for what isn't a document."""
         await self._rights.check(actor, Action.MINE)
         return await self._save(actor, document_id, version, await _content(lambda: data), name)
 
@@ -242,10 +237,8 @@ class Documents:
         words: str | None = None,
     ) -> int | None:
         """Save ``strokes`` behind the first ``keep`` of the document's mask, and new ``words``; return the
-        new version.
-
-        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
-        """
+        new version. Raises EditedElsewhere when another version is there, UserError for what isn't a
+        document."""
         found = await self.one(actor, document_id)
         if found is None:
             return None
@@ -392,11 +385,9 @@ class Editor:
 
     async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
         """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
-        queued, and the answer is nobody's gallery's.
-
-        Raises ImageError for no such picture or thing, NotAllowedError for a barred person, LimitError while
-        the last question isn't answered or the studio can't answer now.
-        """
+        queued, and the answer is nobody's gallery's. Raises ImageError for no such picture or thing,
+        NotAllowedError for a barred person, LimitError while the last question isn't answered or the studio
+        can't answer now."""
         await self._rights.check(actor, Action.ASK)
         sha256 = (await self._find(actor, source)).sha256
         if actor.user_id in self._asking:
@@ -423,11 +414,9 @@ class Editor:
         return Selection(mask, found.score, found.box, found.by, found.points, found.words)
 
     async def look(self, actor: Actor, document: Document) -> Plan:
-        """Return what ``document`` would become, as far as that can be told without painting it.
-
-        Raises UserError, which says why it can't become anything, ImageError for a picture that isn't there,
-        NotAllowedError for somebody else's.
-        """
+        """Return what ``document`` would become, as far as that can be told without painting it. Raises
+        UserError, which says why it can't become anything, ImageError for a picture that isn't there,
+        NotAllowedError for somebody else's."""
         await self._rights.check(actor, Action.ASK)
         laid = await self._laid(actor, document)
         return self._plan(document, laid, not document.mask.is_empty)

@@ -84,10 +84,7 @@ class Clips:
 
     async def take(self, file: Readable, keep: float = KEPT_SECONDS) -> Clip:
         """Return a film that somebody sends as a clip of ours with nothing but its frames, at most ``keep``
-        seconds of them.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        seconds of them. Raises ImageError, which says what is wrong with it and what is taken."""
         name = short_name(file.name)
         async with self._room:
             source = await self._sent(file)

@@ -147,10 +147,8 @@ class Folders:
         return await self._database.write(partial(rows.delete, user_id=actor.user_id, folder_id=folder_id))
 
     async def put(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
-        """Put pictures of the actor's own into a folder; return how many are new there.
-
-        Raises ImageError when none of them is the actor's, UserError for a smart or a full folder.
-        """
+        """Put pictures of the actor's own into a folder; return how many are new there. Raises ImageError
+        when none of them is the actor's, UserError for a smart or a full folder."""
         if await self._plain(actor, folder_id) is None:
             return None
         own = await _pick_own(self._rights, self._database, actor, names)

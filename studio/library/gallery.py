@@ -156,10 +156,8 @@ class Gallery:
         return await self._rights.allowed(actor, actions, job)
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
-        """Return where picture ``index`` (from 0) of a job comes from and what was made from it.
-
-        Raises ImageError or NotAllowedError.
-        """
+        """Return where picture ``index`` (from 0) of a job comes from and what was made from it. Raises
+        ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
         work = partial(rows.made_from, reader=actor.user_id, job_id=job_id, index=index)
         made = await self._database.read(work, once=True)

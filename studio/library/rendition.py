@@ -101,9 +101,7 @@ class Showing:
 
     async def picture(self, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` in at most ``limit`` bytes, encoded anew if the original is larger.
-
-        Raises StorageError when its file is gone.
-        """
+        Raises StorageError when its file is gone."""
         data = await self._marked(await self._files.get(stored.sha256), stored.media_type, job)
         if len(data) <= limit:
             return Shown(data, stored.media_type)
@@ -118,9 +116,7 @@ class Showing:
 
     async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` as it may be shown in ``place``: without data where that is forbidden.
-
-        Raises StorageError when its file is gone.
-        """
+        Raises StorageError when its file is gone."""
         visibility = await self._moderator.visibility(_seen_in(stored, job), place)
         if visibility is Visibility.BLOCK:
             return Shown(None, stored.media_type, visibility=visibility)
@@ -181,9 +177,7 @@ class Showing:
 
     async def shared(self, stored: StoredPicture, job: Job, side: int | None) -> Shown:
         """Return a picture of ``job`` for somebody who isn't known: whole, or as WebP of at most ``side`` px.
-
-        Raises ImageError when it can't be read, StorageError when its file is gone.
-        """
+        Raises ImageError when it can't be read, StorageError when its file is gone."""
         whole = side is None
         if side is None:
             data, media_type = await self._files.get(stored.sha256), stored.media_type
@@ -193,10 +187,7 @@ class Showing:
 
     async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
         """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
-        may look at it.
-
-        Raises ImageError when it can't be read, StorageError when its file is gone.
-        """
+        may look at it. Raises ImageError when it can't be read, StorageError when its file is gone."""
         return await self._thumbnails.get(sha256, side)
 
     async def whole(self, sha256: str) -> bytes:

@@ -75,9 +75,7 @@ class Shares:
         self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
     ) -> tuple[Share, str]:
         """Return a new share of something of the actor's own, and its link, which nobody can read again.
-
-        Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person.
-        """
+        Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         if not self.days:
             raise UserError(OFF)
@@ -301,11 +299,9 @@ class Posting:
         return found
 
     async def post(self, actor: Actor, job_id: str, index: int, place: Place) -> None:
-        """Post picture ``index`` (from 0) of a job of the actor's.
-
-        Raises ImageError for no such picture, NotAllowedError for another's, a barred person or a channel
-        where they can't write, UserError when a rule or Discord refuses, LimitError after too many.
-        """
+        """Post picture ``index`` (from 0) of a job of the actor's. Raises ImageError for no such picture,
+        NotAllowedError for another's, a barred person or a channel where they can't write, UserError when a
+        rule or Discord refuses, LimitError after too many."""
         await self._rights.check(actor, Action.ASK)
         job = await self._queue.job(job_id)
         if job is None or job.origin.user_id != actor.user_id:

@@ -169,10 +169,8 @@ def _upright(picture):
 
 
 def shrink(data: bytes, limit: int) -> Answer:
-    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size.
-
-    Raises ValueError when none does.
-    """
+    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size. Raises ValueError when
+    none does."""
     from PIL import Image
 
     opened = Image.open(io.BytesIO(data), formats=FORMATS)

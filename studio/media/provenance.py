@@ -50,9 +50,7 @@ def packet(source: str) -> bytes:
 
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
     """Return ``data`` with its pixels, our texts if ``parameters``, and the mark ``source`` unless None.
-
-    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``.
-    """
+    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``."""
     xmp = packet(source) if source else None
     if media_type == "image/png":
         return _png(data, xmp, parameters)
@@ -230,9 +228,8 @@ class Credentials:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """certificate: PEM, the host's own first, then those that vouch for it. key: PEM, without a password.
-
-        Raises AtelierError for files that can't be read or don't go together, and where the extra is missing.
-        """
+        Raises AtelierError for files that can't be read or don't go together, and where the extra is
+        missing."""
         try:
             import c2pa
             from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -212,10 +212,8 @@ def _upright(frame: Any, angle: int, size: tuple[int, int]) -> av.VideoFrame:
 
 def cut_film(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
     """Write the frames between two times, in seconds, and what is heard with them, into ``target``. Return
-    what is told of it, and its first frame as PNG.
-
-    Raises ValueError, which says what of a film can be cut.
-    """
+    what is told of it, and its first frame as PNG. Raises ValueError, which says what of a film can be
+    cut."""
     with FilmReader(source) as film:
         first, stop = round(begin * film.fps), min(round(end * film.fps), film.frames)
         if not 0 <= begin < film.seconds or end - begin < LEAST_SECONDS or first >= stop:
@@ -269,10 +267,8 @@ class Try:
 
 
 def fit_film(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
-    """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it.
-
-    Raises ValueError when it doesn't fit, however it is made.
-    """
+    """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+    ValueError when it doesn't fit, however it is made."""
     original = source.seek(0, 2)
     with FilmReader(source) as film:
         return Fitting(film, target, limit, encoder_of(encoder)).made(original), b""
@@ -404,10 +400,8 @@ def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: fl
 
 
 def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
-    """Write a film as GIF of at most ``limit`` bytes into ``target``, and return what is told of it.
-
-    Raises ValueError when it doesn't fit.
-    """
+    """Write a film as GIF of at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+    ValueError when it doesn't fit."""
     with FilmReader(source) as film:
         # The 255 colours that stand best for frames from all over the film
         longer, step = max(film.width, film.height), max(1, film.frames // SAMPLES)
@@ -469,10 +463,8 @@ def _write_gif(
 
 def mosaic(*files: BinaryIO, encoder: str) -> Made:
     """Write two to four films of one shape side by side, two in a row, into the last of ``files``. Return
-    what is told of it, and its first frame as PNG. A shorter film stands still at its end.
-
-    Raises ValueError for films of another number or shape.
-    """
+    what is told of it, and its first frame as PNG. A shorter film stands still at its end. Raises ValueError
+    for films of another number or shape."""
     *sources, target = files
     if not 2 <= len(sources) <= 4:
         raise ValueError(f"are {len(sources)}; two to four films stand side by side.")

@@ -176,10 +176,8 @@ class Intake:
         self._slots, self._room = asyncio.Semaphore(CHILDREN), asyncio.Semaphore(IN_MEMORY)
 
     async def take(self, picture: Readable, user_id: int) -> Taken:
-        """Store a picture that the user sends as a clean PNG.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        """Store a picture that the user sends as a clean PNG. Raises ImageError, which says what is wrong
+        with it and what is taken."""
         async with self._room:
             answer = await self._child("clean", await self._fetched(picture), short_name(picture.name))
         return await self._keep(user_id, *answer)
@@ -283,18 +281,13 @@ class Intake:
         return Painted(sha256, str(header["sha256"]), int(header["painted"]))
 
     async def numbered(self, data: bytes, side: int) -> bytes:
-        """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
-
-        Raises ImageError when it can't be read.
-        """
+        """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP. Raises
+        ImageError when it can't be read."""
         return (await self._child("numbered", data, "The picture", side=side))[1]
 
     async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
         """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
-        cell.
-
-        Raises ImageError when it can't be made.
-        """
+        cell. Raises ImageError when it can't be made."""
         lengths = list(map(len, pictures))
         answer = await self._child("sheet", b"".join(pictures), "The sheet", lengths=lengths, first=first)
         return answer[1]
@@ -323,10 +316,8 @@ class Intake:
             return None
 
     async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
-        """Return a picture of ours in at most ``limit`` bytes: (bytes, media type, encoding's name).
-
-        Raises ImageError when no encoding is small enough.
-        """
+        """Return a picture of ours in at most ``limit`` bytes: (bytes, media type, encoding's name). Raises
+        ImageError when no encoding is small enough."""
         header, body = await self._child("shrink", data, "The picture", limit=limit)
         return body, str(header["media_type"]), str(header["name"])
 
@@ -381,10 +372,8 @@ class Films:
         self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(VIDEOS_IN_MEMORY)
 
     async def take(self, file: Readable, user_id: int) -> Film | Sent:
-        """Return a film that the user sends as stored frames; anything else as it is, fetched.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        """Return a film that the user sends as stored frames; anything else as it is, fetched. Raises
+        ImageError, which says what is wrong with it and what is taken."""
         called = may_be_film(file.name)
         async with self._room:
             check_size(file.name, file.size, *self._limit(called))

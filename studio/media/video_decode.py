@@ -376,10 +376,8 @@ class Animation:
 
 
 def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
-    """Return at most ``most`` frames of a film, each of at most ``max_pixels``.
-
-    Raises ValueError, which says why it can't be read; Damaged where not one frame can.
-    """
+    """Return at most ``most`` frames of a film, each of at most ``max_pixels``. Raises ValueError, which says
+    why it can't be read; Damaged where not one frame can."""
     film: Film = Animation(data) if kind == "webp" else opened(data, kind)
     share = min(1.0, (max_pixels / (film.size[0] * film.size[1])) ** 0.5)
     size = max(1, round(film.size[0] * share)), max(1, round(film.size[1] * share))

@@ -54,11 +54,8 @@ class Bringing:
     async def take_all(self, actor: Actor, pictures: Sequence[Readable | str]) -> list[Source | ImageError]:
         """Return pictures that somebody sends, whose right has been checked, several read at once; ones of
         ours by their names, or, by their SHA-256, ones that they have sent. An ImageError stands in the place
-        of each that isn't taken.
-
-        Raises LimitError for too many or on a full disk, UserError for another form of name, NotAllowedError
-        for somebody else's.
-        """
+        of each that isn't taken. Raises LimitError for too many or on a full disk, UserError for another form
+        of name, NotAllowedError for somebody else's."""
         await self._queue.check_room()
         for _ in pictures:
             self.count(actor)
@@ -180,11 +177,8 @@ class Pictures:
 
     async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
         """Add the pictures in a zip file. Folders, or label files of CSV, COCO or YOLO in it, say what they
-        are called; ``label`` is for those of which they say nothing.
-
-        Raises ImageError for a file that isn't taken at all, UserError, LimitError and NotAllowedError as
-        ``add`` does.
-        """
+        are called; ``label`` is for those of which they say nothing. Raises ImageError for a file that isn't
+        taken at all, UserError, LimitError and NotAllowedError as ``add`` does."""
         found, one = await self._access.find(actor, name, Action.ADD_TO)
         await self._queue.check_room()
         self._bringing.count(actor)
@@ -293,11 +287,8 @@ class Pictures:
         self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
     ) -> bytes:
         """Return a picture of a project: as WebP with its longer side of at most ``side`` px, one of SIZES,
-        or as it is kept (``whole``), as PNG.
-
-        Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
-        may look at it.
-        """
+        or as it is kept (``whole``), as PNG. Raises ImageError when the project has none such or for another
+        size, NotAllowedError unless the actor may look at it."""
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")

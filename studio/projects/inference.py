@@ -74,11 +74,9 @@ class Trying:
         self, actor: Actor, name: str, pictures: Sequence[Readable | str], *, number: int | None = None
     ) -> NewJob:
         """Return the job that asks a version (None = the one that is used) about 1 to MOST_ASKED pictures:
-        files, pictures of ours by their names, or SHA-256 of what the actor has sent.
-
-        Raises UserError for too many pictures or a model that isn't there, ImageError for a picture that
-        isn't taken, NotAllowedError unless the actor may.
-        """
+        files, pictures of ours by their names, or SHA-256 of what the actor has sent. Raises UserError for
+        too many pictures or a model that isn't there, ImageError for a picture that isn't taken,
+        NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         version = await self._sound(found, number)
         if found.task == STYLE:
@@ -92,12 +90,9 @@ class Trying:
         return NewJob(request, Lane.FAST, parent=parent, private=private)
 
     async def look_through(self, actor: Actor, name: str) -> NewJob:
-        """Return the job that asks the version that is used about pictures of the project without a label,
-        at most MOST_ASKED: whoever labels is shown those first that it is least sure of.
-
-        Raises UserError where there is no model or nothing for it to look at, NotAllowedError unless the
-        actor may use and label.
-        """
+        """Return the job that asks the version that is used about pictures of the project without a label, at
+        most MOST_ASKED: whoever labels is shown those first that it is least sure of. Raises UserError where
+        there is no model or nothing for it to look at, NotAllowedError unless the actor may use and label."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
         await self._access.find(actor, found.id, Action.JUDGE)
         version = await self._sound(found, None)

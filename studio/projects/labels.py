@@ -282,11 +282,9 @@ class Labelling:
 
     async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
         """Take labels that another program wrote, as CSV, COCO's JSON, or a zip file of these or of YOLO's,
-        for pictures that the project has: they are known by the SHA-256 that ``export`` calls them by.
-
-        Raises ImageError for a file that can't be read, UserError for labels that aren't taken,
-        NotAllowedError unless the actor may.
-        """
+        for pictures that the project has: they are known by the SHA-256 that ``export`` calls them by. Raises
+        ImageError for a file that can't be read, UserError for labels that aren't taken, NotAllowedError
+        unless the actor may."""
         found, one = await self._access.find(actor, name, Action.LABEL)
         header, _ = await read_confined(file, "labels")
         rows = [Labelled(**row) for row in header["rows"]]

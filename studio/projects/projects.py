@@ -80,10 +80,8 @@ class Access:
 
     async def find(self, actor: Actor, name: str, action: Action) -> tuple[Project, Actor]:
         """Return the project that somebody means by its name or id, their own one before a server's, and who
-        they are where it belongs.
-
-        Raises UserError where there is none, or several, NotAllowedError unless they may do ``action`` to it.
-        """
+        they are where it belongs. Raises UserError where there is none, or several, NotAllowedError unless
+        they may do ``action`` to it."""
         wanted = " ".join(name.split())
         found = await self._database.read(partial(projects.one, project_id=wanted.lower()))
         if found is None or not await self._is_known(actor, found):
@@ -115,9 +113,7 @@ class Access:
 
     async def read_labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
-
-        Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many.
-        """
+        Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many."""
         if found.task == STYLE:
             return {}
         known, new = {MARKED: MARKED} if found.task == DETECT else {}, dict[str, str]()
@@ -302,11 +298,9 @@ class Shelf:
         return replace(found, **values)  # type: ignore[arg-type]
 
     async def share(self, actor: Actor, name: str, role_id: int, rights: Collection[str]) -> Project:
-        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS.
-
-        Raises UserError for another right, or a project that is somebody's alone, NotAllowedError unless the
-        actor is its owner or manages its server.
-        """
+        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS. Raises
+        UserError for another right, or a project that is somebody's alone, NotAllowedError unless the actor
+        is its owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         if found.guild_id is None:
             raise UserError("This project is yours alone. One that others may use is made in a server.")
@@ -332,11 +326,9 @@ class Shelf:
         await self._privacy.delete_learned(partial(erasure.forget_project, project_id=found.id))
 
     async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
-        """Add a label to the book of a project, or change what it means; return the book.
-
-        Raises UserError for words that aren't taken or too many labels, NotAllowedError unless the actor is
-        the project's owner or manages its server.
-        """
+        """Add a label to the book of a project, or change what it means; return the book. Raises UserError
+        for words that aren't taken or too many labels, NotAllowedError unless the actor is the project's
+        owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         made = Label(clean_label(label), " ".join(meaning.split()))
         if (size := len(made.meaning)) > MAX_MEANING:

@@ -100,11 +100,9 @@ class Training:
         self._moderator = services.moderator
 
     async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
-        """Return the job that trains a project's next version.
-
-        Raises UserError, in one sentence, where there are too few pictures, NotAllowedError unless the actor
-        may; how many trainings may wait is asked when it is queued.
-        """
+        """Return the job that trains a project's next version. Raises UserError, in one sentence, where there
+        are too few pictures, NotAllowedError unless the actor may; how many trainings may wait is asked when
+        it is queued."""
         found, _ = await self._access.find(actor, name, Action.TRAIN)
         counts = await self._database.read(partial(dataset.counts, project_id=found.id))
         check_enough(found, counts)
@@ -178,11 +176,9 @@ class Training:
         self, actor: Actor, name: str, move: str, number: int | None = None, *, keep: bool = False
     ) -> Moved:
         """Return what a stricter, looser or the usual threshold of an inspection or a detector means, or the
-        one with the fewest errors ("fewest"); keep: let the version judge by it from now on.
-
-        Raises UserError for another move, or a model that has no threshold, NotAllowedError unless the actor
-        is the project's owner or manages its server.
-        """
+        one with the fewest errors ("fewest"); keep: let the version judge by it from now on. Raises UserError
+        for another move, or a model that has no threshold, NotAllowedError unless the actor is the project's
+        owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         version = await version_of(self._database, found, number)
         if move not in MOVES:
