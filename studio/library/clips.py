@@ -104,15 +104,9 @@ class Clips:
         if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
-
-        def append(data: bytes) -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as target:
-                target.write(data)
-
         try:
             async for block in sent.blocks():
-                await _to_its_end(append, block)
+                await _to_its_end(append_block, path, block)
         except BaseException:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise
@@ -198,6 +192,13 @@ async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
         await asyncio.wait([running])
         running.exception()  # else the loop would log it as one that nobody saw
         raise
+
+
+def append_block(path: Path, data: bytes) -> None:
+    """Write bytes behind what a file has already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(data)
 
 
 def clips_of(files: Files, settings: Settings) -> Clips:

@@ -340,7 +340,7 @@ async def test_a_process_that_ends_or_takes_too_long_is_told_and_nothing_is_left
 
 
 @pytest.mark.parametrize(
-    ("owner", "slow"), [(Path, "mkdir"), (os, "replace"), (shutil, "rmtree"), (clips_module, "_append")]
+    ("owner", "slow"), [(Path, "mkdir"), (os, "replace"), (shutil, "rmtree"), (clips_module, "append_block")]
 )
 async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, slow: str
@@ -359,7 +359,7 @@ async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
 
     sent = InMemory("ours.mp4", path.read_bytes())
     monkeypatch.setattr(owner, slow, late)
-    task = asyncio.create_task(clips.take(sent) if slow == "_append" else clips.cut(path, 0, 1))
+    task = asyncio.create_task(clips.take(sent) if slow == "append_block" else clips.cut(path, 0, 1))
     await asyncio.to_thread(began.wait, 60)
     task.cancel()
     await asyncio.sleep(0.05)
