@@ -83,9 +83,9 @@ class Projects:
     """Holds what is about own models; every method of its parts takes an actor and checks their right."""
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
-        access = Access(rights, services.database, services.moderator)
         bringing, limits = Bringing(sources, services), limits_of(services.settings)
-        self.shelf = Shelf(access, services, limits)
+        access = Access(rights, services.database, services.moderator, limits)
+        self.shelf = Shelf(access, rights, services, limits)
         self.pictures = Pictures(access, bringing, services, limits)
         self.labelling = Labelling(access, services, limits)
         self.training = Training(access, rights, services, limits)

@@ -1,7 +1,5 @@
-"""The editor as every door sees it: what a document asks for, with every source's right checked, and the
-masks that it names.
-
-From a document to a request: which kind it is, and what is told of it. Pure; the rules are these:
+"""The editor as every door sees it: documents kept as they are worked on, from any tab; what one asks for,
+with the right to every source checked; and the masks and selections of its pictures.
 
 | the document | becomes |
 |---|---|
@@ -9,10 +7,7 @@ From a document to a request: which kind it is, and what is told of it. Pure; th
 | one picture at whole px inside of a larger canvas, nothing painted | ``OutpaintRequest`` |
 | one picture on a canvas of its size, nothing painted, but words or an amount | ``VariationRequest`` |
 | anything else that leaves something to draw | ``ComposeRequest`` |
-
-Questions about a thing in a picture, answered by a worker beside the jobs: one at a time for each.
-
-Documents that people work on, saved as they go: by one person, from any number of tabs and devices."""
+"""
 
 from __future__ import annotations
 
@@ -28,7 +23,6 @@ import msgspec
 
 from core.errors import FilesAway, ImageError, LimitError, StorageError, UserError
 from core.limits import KEPT, MAX_SIDE, name_of
-from core.requests import GenerateRequest
 from jobs.queue import Queue
 from storage import documents as rows
 from storage.blobs.base import Files
@@ -94,10 +88,7 @@ def plan_document(
     document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False
 ) -> Plan:
     """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
-    controlnet: the host has set one up.
-
-    Raises UserError when nothing is seen, or nothing is left to draw.
-    """
+    controlnet: the host has set one up. Raises UserError when nothing is seen, or nothing is left to draw."""
     if not laid:
         raise UserError(SEEN)
     kind = _kind(document, laid, painted)
@@ -147,25 +138,26 @@ def job_of(
     if kind == REGION:
         new = actions.region(source, words, mask=mask)
     elif kind == OUTPAINT:
-        new = actions.outpaint(source, _sides(document, laid[0]), words)
+        x, y = int(laid[0].layer.x), int(laid[0].layer.y)
+        right, bottom = document.width - x - source.width, document.height - y - source.height
+        new = actions.outpaint(source, {"left": x, "top": y, "right": right, "bottom": bottom}, words)
     elif kind in (VARIATION, RETEXTURE):
         new = actions.variation(source, "subtle" if kind == RETEXTURE else "strong", words)
     else:
         new = _compose(document, laid, words, mask)
     private = new.private or any(one.source.private for one in laid)
     request: Any = new.request
-    given = _chosen(document, references or {}, request)
+    given: dict[str, Any] = {"num_images": document.images}
+    given |= {} if document.amount is None else {"strength": document.amount}
+    given |= {} if document.seed is None else {"seed": document.seed}
+    for role, pictures in (references or {}).items():
+        before = getattr(request, ROLES[role])
+        given[ROLES[role]] = (*before, *((sha256, 1.0) for sha256 in pictures))
     if kind == RETEXTURE:
         given["keep_structure"] = True
     elif document.keep_structure:
         given.setdefault("strength", KEPT)
     return replace(new, request=replace(request, **given), private=private)
-
-
-def _sides(document: Document, one: Laid) -> dict[str, int]:
-    x, y = int(one.layer.x), int(one.layer.y)
-    right, bottom = document.width - x - one.source.width, document.height - y - one.source.height
-    return {"left": x, "top": y, "right": right, "bottom": bottom}
 
 
 def _compose(
@@ -185,21 +177,6 @@ def _compose(
         mask=mask,
         keep_seam=document.keep_seam,
     )
-
-
-def _chosen(
-    document: Document, references: Mapping[str, Sequence[str]], request: GenerateRequest
-) -> dict[str, Any]:
-    """Return the fields of the request that the document sets beside its words."""
-    given: dict[str, Any] = {"num_images": document.images}
-    if document.amount is not None:
-        given["strength"] = document.amount
-    if document.seed is not None:
-        given["seed"] = document.seed
-    for role, pictures in references.items():
-        before = getattr(request, ROLES[role])
-        given[ROLES[role]] = (*before, *((sha256, 1.0) for sha256 in pictures))
-    return given
 
 
 MOST_DOCUMENTS, MOST_BYTES = 200, 256 * 1024  # of a person; of one, as JSON
@@ -235,29 +212,20 @@ class Documents:
     async def create(self, actor: Actor, data: Any, name: str = "") -> Kept:
         """Keep a new document. Raises UserError for one that isn't a document, and after too many."""
         await self._rights.check(actor, Action.MINE)
-        content, now = await _content(lambda: data), datetime.now(UTC)
-        work = partial(
-            rows.add_document,
-            user_id=actor.user_id,
-            name=_name(name),
-            content=content,
-            now=now,
-            most=MOST_DOCUMENTS,
-        )
-        if (document_id := await self._database.write(work)) is None:
+        content, now, called = await _content(lambda: data), datetime.now(UTC), _name(name)
+        work = partial(rows.add_document, user_id=actor.user_id, name=called, content=content, now=now)
+        if (document_id := await self._database.write(partial(work, most=MOST_DOCUMENTS))) is None:
             raise UserError(
                 f"You have {MOST_DOCUMENTS} documents, which is the limit, so this one isn't kept. Delete"
                 " some on the page Documents."
             )
-        return Kept(document_id, _name(name), 1, now, now, content.summary)
+        return Kept(document_id, called, 1, now, now, content.summary)
 
     async def save(
         self, actor: Actor, document_id: str, version: int, data: Any, name: str | None = None
     ) -> int | None:
-        """Save a document over ``version`` and return the new version. name: None = the one it has.
-
-        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
-        """
+        """Save a document over ``version`` and return the new version. name: None = the one it has. Raises
+        EditedElsewhere when another version is there, UserError for what isn't a document."""
         await self._rights.check(actor, Action.MINE)
         return await self._save(actor, document_id, version, await _content(lambda: data), name)
 
@@ -271,31 +239,29 @@ class Documents:
         words: str | None = None,
     ) -> int | None:
         """Save ``strokes`` behind the first ``keep`` of the document's mask, and new ``words``; return the
-        new version.
-
-        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
-        """
+        new version. Raises EditedElsewhere when another version is there, UserError for what isn't a
+        document."""
         found = await self.one(actor, document_id)
         if found is None:
             return None
         if found.version != version:
             raise EditedElsewhere(found.version)
-        longer = partial(_extended, found.content or "{}", keep, strokes, words)
+
+        def longer() -> Any:
+            data = json.loads(found.content or "{}")
+            mask = data.setdefault("mask", {})
+            mask["strokes"] = [*mask.get("strokes", [])[: max(0, keep)], *strokes]
+            return data if words is None else {**data, "words": words}
+
         return await self._save(actor, document_id, version, await _content(longer), None)
 
     async def _save(
         self, actor: Actor, document_id: str, version: int, content: Content, name: str | None
     ) -> int | None:
-        work = partial(
-            rows.save_document,
-            user_id=actor.user_id,
-            document_id=document_id,
-            version=version,
-            content=content,
-            now=datetime.now(UTC),
-            name=None if name is None else _name(name),
-        )
-        if (saved := await self._database.write(work)) is not None:
+        work = partial(rows.save_document, user_id=actor.user_id, document_id=document_id, version=version)
+        called, now = None if name is None else _name(name), datetime.now(UTC)
+        saved = await self._database.write(partial(work, content=content, now=now, name=called))
+        if saved is not None:
             return saved
         there = await self.one(actor, document_id)
         if there is None:
@@ -317,32 +283,21 @@ class Documents:
         )
 
 
-async def _content(data: Callable[[], Any]) -> Content:
+async def _content(given: Callable[[], Any]) -> Content:
     """Return a document as it is kept, read in a thread: hundreds of strokes take a while."""
-    return await asyncio.to_thread(lambda: _read(data()))
 
+    def read() -> Content:
+        found = read_document(data := given())
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        if (size := len(text.encode())) > MOST_BYTES:
+            raise UserError(
+                f"The document has {size:,} bytes; up to {MOST_BYTES:,} fit. Bake its strokes into the mask"
+                " below them."
+            )
+        source = msgspec.to_builtins(found.layers[0].source)
+        return Content(text, {"width": found.width, "height": found.height, "source": source}, found.files)
 
-def _read(data: Any) -> Content:
-    found = read_document(data)
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-    if (size := len(text.encode())) > MOST_BYTES:
-        raise UserError(
-            f"The document has {size:,} bytes; up to {MOST_BYTES:,} fit. Bake its strokes into the mask below"
-            " them."
-        )
-    return Content(text, _summary(found), found.files)
-
-
-def _summary(found: Document) -> dict[str, Any]:
-    source = found.layers[0].source
-    return {"width": found.width, "height": found.height, "source": msgspec.to_builtins(source)}
-
-
-def _extended(text: str, keep: int, strokes: Sequence[Any], words: str | None) -> Any:
-    data = json.loads(text)
-    mask = data.setdefault("mask", {})
-    mask["strokes"] = [*mask.get("strokes", [])[: max(0, keep)], *strokes]
-    return data if words is None else {**data, "words": words}
+    return await asyncio.to_thread(read)
 
 
 def _name(text: str) -> str:
@@ -380,43 +335,6 @@ class Selection:
     words: bool
 
 
-class Selecting:
-    """Asks a worker."""
-
-    def __init__(self, eyes: Eyes, files: Files) -> None:
-        self._eyes, self._files = eyes, files
-        self._asking: set[int] = set()
-
-    async def select(self, user_id: int, sha256: str, wanted: Wanted) -> Selection:
-        """Return the thing in a picture.
-
-        Raises LimitError while the person's last question isn't answered, or nobody can answer; ImageError
-        when the picture is gone or nothing in it fits, which says what to do.
-        """
-        if user_id in self._asking:
-            raise LimitError(BUSY)
-        self._asking.add(user_id)
-        try:
-            path = await self._files.local(sha256)
-            found = await self._eyes.select(
-                path, wanted.points, wanted.box, wanted.words, patience=READY_PATIENCE
-            )
-        except FilesAway:
-            raise
-        except StorageError as error:
-            raise ImageError("That picture is gone.") from error
-        except Blind as error:
-            raise LimitError(NOBODY) from error
-        finally:
-            self._asking.discard(user_id)
-        if found.refused:
-            raise ImageError(found.refused)
-        mask = None
-        if found.rows:
-            mask = await asyncio.to_thread(masks.write_mask, Bits(*found.size, found.rows))
-        return Selection(mask, found.score, found.box, found.by, found.points, found.words)
-
-
 NOT_YOURS = "That mask is gone; paint it again."
 NOT_THERE = "A picture of the document is gone, or it isn't yours to see. Take its layer away."
 DIFFERS = (
@@ -442,7 +360,8 @@ class Editor:
         self._intake: Intake = services.intake
         self._files: Files = services.files
         self.documents = Documents(rights, services.database)
-        self._selecting = Selecting(services.eyes, services.files)
+        self._eyes: Eyes = services.eyes
+        self._asking: set[int] = set()  # people whose last question about a picture isn't answered yet
         self._controlnet = bool(services.settings.controlnet_model)
 
     async def keep_mask(self, actor: Actor, data: bytes) -> Bits:
@@ -468,21 +387,38 @@ class Editor:
 
     async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
         """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
-        queued, and the answer is nobody's gallery's.
-
-        Raises ImageError for no such picture or thing, NotAllowedError for a barred person, LimitError while
-        the last question isn't answered or the studio can't answer now.
-        """
+        queued, and the answer is nobody's gallery's. Raises ImageError for no such picture or thing,
+        NotAllowedError for a barred person, LimitError while the last question isn't answered or the studio
+        can't answer now."""
         await self._rights.check(actor, Action.ASK)
-        found = await self._find(actor, source)
-        return await self._selecting.select(actor.user_id, found.sha256, wanted)
+        sha256 = (await self._find(actor, source)).sha256
+        if actor.user_id in self._asking:
+            raise LimitError(BUSY)
+        self._asking.add(actor.user_id)
+        try:
+            path = await self._files.local(sha256)
+            found = await self._eyes.select(
+                path, wanted.points, wanted.box, wanted.words, patience=READY_PATIENCE
+            )
+        except FilesAway:
+            raise
+        except StorageError as error:
+            raise ImageError("That picture is gone.") from error
+        except Blind as error:
+            raise LimitError(NOBODY) from error
+        finally:
+            self._asking.discard(actor.user_id)
+        if found.refused:
+            raise ImageError(found.refused)
+        mask = None
+        if found.rows:
+            mask = await asyncio.to_thread(masks.write_mask, Bits(*found.size, found.rows))
+        return Selection(mask, found.score, found.box, found.by, found.points, found.words)
 
     async def look(self, actor: Actor, document: Document) -> Plan:
-        """Return what ``document`` would become, as far as that can be told without painting it.
-
-        Raises UserError, which says why it can't become anything, ImageError for a picture that isn't there,
-        NotAllowedError for somebody else's.
-        """
+        """Return what ``document`` would become, as far as that can be told without painting it. Raises
+        UserError, which says why it can't become anything, ImageError for a picture that isn't there,
+        NotAllowedError for somebody else's."""
         await self._rights.check(actor, Action.ASK)
         laid = await self._laid(actor, document)
         return self._plan(document, laid, not document.mask.is_empty)
@@ -516,7 +452,12 @@ class Editor:
         for layer in document.shown:
             source = await self._find(actor, layer.source)
             if layer.clip is not None:
-                await self._check_clip(actor, layer.clip, source)
+                mask = await asyncio.to_thread(masks.read_mask, await self.mask(actor, layer.clip))
+                if (mask.width, mask.height) != (source.width, source.height):
+                    raise UserError(
+                        f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"
+                        f" {source.width}×{source.height} px."
+                    )
             laid.append(Laid(layer, source))
         return laid
 
@@ -530,14 +471,6 @@ class Editor:
         if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError(NOT_THERE)
         return Found(sha256, *await self._intake.size(sha256))
-
-    async def _check_clip(self, actor: Actor, sha256: str, source: Found) -> None:
-        mask = await asyncio.to_thread(masks.read_mask, await self.mask(actor, sha256))
-        if (mask.width, mask.height) != (source.width, source.height):
-            raise UserError(
-                f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"
-                f" {source.width}×{source.height} px."
-            )
 
     async def _words(
         self, actor: Actor, document: Document, laid: Sequence[Laid]

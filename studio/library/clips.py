@@ -1,12 +1,7 @@
-"""Clips for members: taken from what they send, fitted to where they go, cut, shown as a picture, a GIF or
-side by side. Each is made by a video process of its own, from file to file.
-
-The strip of frames that stands beside an answer about a film: what was looked at, and which of it the
-answer names.
-
-The bytes of a film as they leave the studio: with the mark that the host wants, within a size limit.
-
-Alone, several as a mosaic, or as a GIF. What was made for that is kept beside the film."""
+"""Films made from films, each by a video process of its own, from file to file: clips of what members send,
+films fitted to where they go, cut, as a GIF or side by side; stored films as they leave the studio, with the
+mark that the host wants and within a size limit; and the strip of frames beside an answer about a film. What
+was made of a film is kept beside it."""
 
 from __future__ import annotations
 
@@ -37,7 +32,7 @@ from studio.library.rendition import Shown
 from studio.media import provenance, uploads
 from studio.media.child import ask_once
 from studio.media.provenance import Marker
-from studio.media.uploads import VIDEO_PROCESS, Readable, fetched, short_name
+from studio.media.uploads import VIDEO_PROCESS, Readable, fetched_within, short_name
 from studio.media.video_decode import READ, kind_of
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
@@ -46,6 +41,7 @@ FOLDER = "clips"  # among those of jobs, which are emptied at the next start
 AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
 PATIENCE = {"take": 240.0, "fit": 900.0, "cut": 480.0, "last": 90.0, "gif": 240.0, "mosaic": 480.0}  # seconds
 KEPT_SECONDS = 20.0  # of a clip that somebody sends
+CLIP_LIMIT = "{has:.0f} MB; clips of up to {most:.0f} MB are taken."
 TOO_MUCH = "takes too much time or memory; try a shorter or smaller one."
 
 
@@ -88,10 +84,7 @@ class Clips:
 
     async def take(self, file: Readable, keep: float = KEPT_SECONDS) -> Clip:
         """Return a film that somebody sends as a clip of ours with nothing but its frames, at most ``keep``
-        seconds of them.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        seconds of them. Raises ImageError, which says what is wrong with it and what is taken."""
         name = short_name(file.name)
         async with self._room:
             source = await self._sent(file)
@@ -107,24 +100,17 @@ class Clips:
 
     async def _sent(self, file: Readable) -> Path:
         """Return the file with what somebody sends. Raises ImageError when that is no film, or too large."""
-        self._check_size(file.name, file.size)
-        sent = await fetched(file)
-        self._check_size(file.name, sent.size)  # it may have said less before
+        sent = await fetched_within(file, self._max_bytes, CLIP_LIMIT)
         if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
         try:
             async for block in sent.blocks():
-                await _to_its_end(_append, path, block)
+                await _to_its_end(append_block, path, block)
         except BaseException:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise
         return path
-
-    def _check_size(self, name: str, size: int) -> None:
-        if size > self._max_bytes:
-            has, fits = size / 2**20, self._max_bytes / 2**20
-            raise ImageError(f"{short_name(name)} has {has:.0f} MB; clips of up to {fits:.0f} MB are taken.")
 
     async def fit(self, film: Path, limit: int) -> Clip:
         """Return a film of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
@@ -208,7 +194,8 @@ async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
         raise
 
 
-def _append(path: Path, data: bytes) -> None:
+def append_block(path: Path, data: bytes) -> None:
+    """Write bytes behind what a file has already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(data)
@@ -246,14 +233,21 @@ class Strips:
     async def of(self, result: Result, text: str, place: Place) -> Strip | None:
         """Return the strip of the film that an answer is about, as it may be shown in ``place``; None where
         it is about none, or its frames are gone or may not be shown. text: of the answer."""
-        job = await self.film_of(result.job, result.parameters)
+        job = await asked_film(self._queue, result.job, result.parameters)
         if job is None or not isinstance(job.request, AskRequest):
             return None
         frames = job.request.frames
         visibility = await self._moderator.visibility(tuple(sha for _, sha in frames), place)
         if visibility is Visibility.BLOCK:
             return None
-        pictures = [await self._bytes(sha256) for _, sha256 in frames]
+        pictures = []
+        for _, sha256 in frames:
+            try:
+                pictures.append(await self._files.get(sha256))
+            except FilesAway:
+                raise
+            except StorageError:
+                pictures.append(b"")
         if not any(pictures):
             return None
         times = [seconds for seconds, _ in frames]
@@ -268,22 +262,10 @@ class Strips:
             alt += f"; the answer names {', '.join(called[i] for i in sorted(named))}"
         return Strip(data, alt, visibility)
 
-    async def film_of(self, job: Job, parameters: Mapping[str, Any]) -> Job | None:
-        """Return the question whose film an answer is about: the job's own, or the newest one that its model
-        was told. A film of a private question is no part of another's public one."""
-        return await film_of(self._queue, job, parameters)
 
-    async def _bytes(self, sha256: str) -> bytes:
-        try:
-            return await self._files.get(sha256)
-        except FilesAway:
-            raise
-        except StorageError:
-            return b""
-
-
-async def film_of(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> Job | None:
-    """Return the question whose film an answer is about, see ``Strips.film_of``."""
+async def asked_film(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> Job | None:
+    """Return the question whose film an answer is about: the job's own, or the newest one that its model was
+    told. A film of a private question is no part of another's public one."""
     if isinstance(job.request, AskRequest) and job.request.frames:
         return job
     found = await queue.job(str(parameters["film"])) if parameters.get("film") else None

@@ -1,6 +1,5 @@
-"""Folders of one's own pictures. A smart one has filters instead, and finds its pictures each time anew.
-
-The trash: pictures that nothing shows any more, until their author takes them back or their time is up."""
+"""A person's own pictures, sorted: folders, of which a smart one has filters and finds its pictures each time
+anew, and the trash, which nothing shows until its author takes it back or its time is up."""
 
 from __future__ import annotations
 
@@ -26,6 +25,20 @@ AT_ONCE = 200  # pictures that are deleted in one transaction: every other write
 NOTHING = "None of these pictures is there any more, or is yours."
 
 
+async def _pick_own(rights: Rights, database: Database, actor: Actor, names: Sequence[Named]) -> list[Named]:
+    """Return those of the named pictures that are the actor's own. Raises ImageError for none."""
+    found = await database.read(partial(pick_pictures, names=names))
+    mine = await rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
+    own = [(job.id, picture.index) for job, picture in found if job.id in mine]
+    if not own:
+        raise ImageError(NOTHING)
+    return own
+
+
+def _note_changed(queue: Queue, actor: Actor, names: Sequence[Named]) -> None:
+    queue.note_changed(actor.user_id, *dict.fromkeys(job_id for job_id, _ in names))
+
+
 class Trash:
     """Puts pictures away. A picture is named by its job's id and its own number from 0.
 
@@ -42,14 +55,10 @@ class Trash:
 
     async def put(self, actor: Actor, names: Sequence[Named]) -> list[Named]:
         """Put pictures into the trash and return those that are there now. Raises ImageError for none."""
-        found = await self._database.read(partial(pick_pictures, names=names))
-        mine = await self._rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
-        own = [(job.id, picture.index) for job, picture in found if job.id in mine]
-        if not own:
-            raise ImageError(NOTHING)
+        own = await _pick_own(self._rights, self._database, actor, names)
         put = partial(rows.put_in_trash, user_id=actor.user_id, names=own, now=datetime.now(UTC))
         await self._database.write(put)
-        self._note(actor, own)
+        _note_changed(self._queue, actor, own)
         return own
 
     async def take_back(self, actor: Actor, names: Sequence[Named]) -> list[Named]:
@@ -59,7 +68,7 @@ class Trash:
         back = await self._database.write(work)
         if not back:
             raise ImageError(NOTHING)
-        self._note(actor, back)
+        _note_changed(self._queue, actor, back)
         return back
 
     async def delete(self, actor: Actor, names: Sequence[Named]) -> int:
@@ -86,9 +95,6 @@ class Trash:
         """Return how many pictures are in the trash."""
         await self._rights.check(actor, Action.MINE)
         return await self._database.read(partial(rows.count_trash, user_id=actor.user_id), once=True)
-
-    def _note(self, actor: Actor, names: Sequence[Named]) -> None:
-        self._queue.note_changed(actor.user_id, *dict.fromkeys(job_id for job_id, _ in names))
 
 
 MOST_FOLDERS, MOST_ITEMS = 200, 10_000  # of a person; of a folder
@@ -120,15 +126,10 @@ class Folders:
         too many folders."""
         await self._rights.check(actor, Action.MINE)
         work = partial(
-            rows.add_folder,
-            user_id=actor.user_id,
-            name=_name(name),
-            query=query,
-            now=datetime.now(UTC),
-            most=MOST_FOLDERS,
+            rows.add_folder, user_id=actor.user_id, name=_name(name), query=query, now=datetime.now(UTC)
         )
         try:
-            made = await self._database.write(work)
+            made = await self._database.write(partial(work, most=MOST_FOLDERS))
         except IntegrityError as error:
             raise _taken(name) from error
         if made is None:
@@ -152,23 +153,17 @@ class Folders:
         )
 
     async def put(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
-        """Put pictures of the actor's own into a folder; return how many are new there.
-
-        Raises ImageError when none of them is the actor's, UserError for a smart or a full folder.
-        """
+        """Put pictures of the actor's own into a folder; return how many are new there. Raises ImageError
+        when none of them is the actor's, UserError for a smart or a full folder."""
         if await self._plain(actor, folder_id) is None:
             return None
-        found = await self._database.read(partial(pick_pictures, names=names))
-        mine = await self._rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
-        own = [(job.id, picture.index) for job, picture in found if job.id in mine]
-        if not own:
-            raise ImageError(NOTHING)
+        own = await _pick_own(self._rights, self._database, actor, names)
         work = partial(
             rows.put_in_folder, folder_id=folder_id, names=own, now=datetime.now(UTC), most=MOST_ITEMS
         )
         if (count := await self._database.write(work)) is None:
             raise UserError(f"A folder holds up to {MOST_ITEMS:,} pictures. Nothing was added.")
-        self._note(actor, own)
+        _note_changed(self._queue, actor, own)
         return count
 
     async def take_out(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
@@ -176,7 +171,7 @@ class Folders:
         if await self._plain(actor, folder_id) is None:
             return None
         count = await self._database.write(partial(rows.take_out, folder_id=folder_id, names=names))
-        self._note(actor, names)
+        _note_changed(self._queue, actor, names)
         return count
 
     async def _plain(self, actor: Actor, folder_id: str) -> Folder | None:
@@ -184,9 +179,6 @@ class Folders:
         if found is not None and found.query is not None:
             raise UserError("A smart folder finds its pictures by itself. Choose another folder.")
         return found
-
-    def _note(self, actor: Actor, names: Sequence[Named]) -> None:
-        self._queue.note_changed(actor.user_id, *dict.fromkeys(job_id for job_id, _ in names))
 
 
 def _name(text: str) -> str:

@@ -4,10 +4,10 @@ in memory at a time, however many there are."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -52,16 +52,26 @@ class Zips:
         place. Before the first part it raises ImageError when the actor may see none of them, NotAllowedError
         when they are barred, UserError for too many, LimitError while another is being sent."""
         chosen = await self._chosen(actor, names)
-        _check(chosen)
+        if not chosen:
+            raise ImageError(NOTHING)
+        if len(chosen) > MOST_PICTURES:
+            raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
+        if (size := sum((film or picture).size for _, picture, film in chosen)) > MOST_BYTES:
+            most = f"{MOST_BYTES / 10**9:.0f} GB"
+            raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
         if actor.user_id in self._busy:
             raise LimitError("One zip file at a time: wait until the other one is there.")
         self._busy.add(actor.user_id)
         try:
             archive, missing = Archive(), list[str]()
             for job, picture, film in chosen:
-                name = name_of(job, film or picture)
-                data = await self._bytes(actor, job, picture)  # also says whether its film may be shown
-                path = await self._path(job, film) if data is not None and film is not None else None
+                name = file_name_of(job, film or picture)
+                data = path = None  # None where it may not be shown, or has gone meanwhile
+                with contextlib.suppress(StorageError):  # a poster also says whether its film may be shown
+                    data = (await self._showing.picture_in(actor.place, picture, job, WHOLE)).data
+                    path = (
+                        await self._films.whole(film, job) if film is not None and data is not None else None
+                    )
                 if data is None or (film is not None and path is None):
                     missing.append(name)
                 elif path is not None:
@@ -83,7 +93,8 @@ class Zips:
         jobs = {job.id: job for job, _ in found}
         seen = await self._rights.owned(actor, Action.SHOW, jobs.values())
         for job_id in jobs.keys() - seen:
-            if await self._is_shown(actor, jobs[job_id]):
+            with contextlib.suppress(NotAllowedError):
+                await self._rights.check(actor, Action.SHOW, jobs[job_id])
                 seen.add(job_id)
         own = [job for job in jobs.values() if job.origin.user_id == actor.user_id]
         if not seen and own:
@@ -95,27 +106,6 @@ class Zips:
             for job, picture in found
             if job.id in seen and picture.index not in away.get(job.id, ())
         ]
-
-    async def _is_shown(self, actor: Actor, job: Job) -> bool:
-        try:
-            await self._rights.check(actor, Action.SHOW, job)
-        except NotAllowedError:
-            return False
-        return True
-
-    async def _bytes(self, actor: Actor, job: Job, picture: StoredPicture) -> bytes | None:
-        """Return a picture's bytes as it may be shown; None when it may not, or has gone meanwhile."""
-        try:
-            return (await self._showing.picture_in(actor.place, picture, job, WHOLE)).data
-        except StorageError:
-            return None
-
-    async def _path(self, job: Job, film: StoredFilm) -> Path | None:
-        """Return where a film lies as anybody may have it; None when it has gone meanwhile."""
-        try:
-            return await self._films.whole(film, job)
-        except StorageError:
-            return None
 
 
 def _pick(
@@ -129,18 +119,7 @@ def _pick(
     return found, films
 
 
-def _check(chosen: Sequence[Chosen]) -> None:
-    if not chosen:
-        raise ImageError(NOTHING)
-    if len(chosen) > MOST_PICTURES:
-        raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
-    size = sum((film or picture).size for _, picture, film in chosen)
-    if size > MOST_BYTES:
-        most = f"{MOST_BYTES / 10**9:.0f} GB"
-        raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
-
-
-def name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
+def file_name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
     """Return the name of a picture's or film's file, which any system takes: day, some words,
     job and number."""
     words = job.request.prompt if isinstance(job.request, GenerateRequest) else job.request.kind

@@ -1,7 +1,5 @@
-"""What a person looks at without asking for a certain job: their pictures, page by page, what became of each,
-and their newest jobs.
-
-What channels that a person reads have made: the public pictures of the servers that they are in."""
+"""What a person looks at without asking for a certain job: their own pictures, page by page, what became of
+each and their newest jobs, and the public pictures of the channels that they read."""
 
 from __future__ import annotations
 
@@ -94,10 +92,8 @@ class Gallery:
     ) -> Page:
         """Return the actor's own pictures after ``before``, or the newest. skip: leave so many out first."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(
-            rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip, limit=limit + 1
-        )
-        found = await self._database.read(work, once=True)
+        work = partial(rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip)
+        found = await self._database.read(partial(work, limit=limit + 1), once=True)
         page = found[:limit]
         visible = await self.visible(actor, page)
         return Page(tuple(page), tuple(visible), page[-1].cursor if len(found) > limit else None)
@@ -140,50 +136,44 @@ class Gallery:
         return (await self._looked(actor, [made]))[0]
 
     async def _looked(self, actor: Actor, made: Sequence[Made]) -> list[Looked]:
-        results = await self._readable(
-            actor.place, [None if one.output is None else Result.of(one.job, one.output) for one in made]
-        )
-        shown = [(picture, one.job) for one in made for picture in _shown(one.output)]
-        visible = iter(await self._visible(actor.place, shown))
-        return [
-            Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept, one.trashed)
-            for one, result in zip(made, results, strict=True)
-        ]
-
-    async def _readable(self, place: Place, results: list[Result | None]) -> list[Result | None]:
-        """Return results without what was described, read or answered where that breaks a rule."""
+        # 1. Results without what was described, read or answered where that breaks a rule
+        results = [None if one.output is None else Result.of(one.job, one.output) for one in made]
         said = [_said(result) for result in results]
         texts = [text for some in said for text in some]
-        judged = iter(await self._moderator.captions(texts, place) if any(texts) else texts)
-        return [_without(one, [next(judged) for _ in some]) for one, some in zip(results, said, strict=True)]
+        judged = iter(await self._moderator.captions(texts, actor.place) if any(texts) else texts)
+        told = [_without(one, [next(judged) for _ in some]) for one, some in zip(results, said, strict=True)]
+        # 2. How their pictures may be shown, or the chart of a job that has no others
+        shown = [_shown(one.output) for one in made]
+        pairs = [(picture, one.job) for one, some in zip(made, shown, strict=True) for picture in some]
+        visible = iter(await self._visible(actor.place, pairs))
+        return [
+            Looked(one.job, result, tuple(islice(visible, len(some))), one.kept, one.trashed)
+            for one, result, some in zip(made, told, shown, strict=True)
+        ]
 
     async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
         """Return those of ``actions`` that the actor may do to a job now."""
         return await self._rights.allowed(actor, actions, job)
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
-        """Return where picture ``index`` (from 0) of a job comes from and what was made from it.
-
-        Raises ImageError or NotAllowedError.
-        """
+        """Return where picture ``index`` (from 0) of a job comes from and what was made from it. Raises
+        ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
-        parent = await self._queue.job(job.parent_id) if job.parent_id else None
         work = partial(rows.made_from, reader=actor.user_id, job_id=job_id, index=index)
         made = await self._database.read(work, once=True)
         first = await self._database.read(
             partial(first_shown, job_ids=[child.id for child in made]), once=True
         )
-        children = [
-            (child, first.get(child.id, 0))
-            for child in made
-            if (child.id in first or not _has_drawn(child)) and await self._rights.sees(actor, child)
-        ]
-        return Lineage(await self._parent(actor, parent, job.parent_index or 0), tuple(children))
-
-    async def _parent(self, actor: Actor, parent: Job | None, index: int) -> tuple[Job, int] | None:
-        if parent is None or index in await self._queue.trashed(parent.id):
-            return None
-        return (parent, index) if await self._rights.sees(actor, parent) else None
+        drawn, over = (Answer.PICTURES, Answer.FILMS), (Status.RENDERED, Status.DELIVERED)
+        children = []
+        for child in made:
+            is_empty = child.request.answer in drawn and child.status in over and child.id not in first
+            if not is_empty and await self._rights.sees(actor, child):
+                children.append((child, first.get(child.id, 0)))
+        parent, at = await self._queue.job(job.parent_id) if job.parent_id else None, job.parent_index or 0
+        if parent is None or at in await self._queue.trashed(parent.id):
+            return Lineage(None, tuple(children))
+        return Lineage((parent, at) if await self._rights.sees(actor, parent) else None, tuple(children))
 
     async def _visible(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> list[Visibility]:
         """Return what moderation says of each picture, as it was within the last minute."""
@@ -260,12 +250,6 @@ class Gallery:
         return await self._showing.preview(latest.preview, job, actor.place)
 
 
-def _has_drawn(job: Job) -> bool:
-    """Return whether a job is over and made pictures, which may be gone since."""
-    drawn = job.request.answer in (Answer.PICTURES, Answer.FILMS)
-    return drawn and job.status in (Status.RENDERED, Status.DELIVERED)
-
-
 def _shown(output: StoredOutput | None) -> tuple[StoredPicture, ...]:
     """Return the pictures of a job, or the chart of one that has no others."""
     if output is None:
@@ -340,8 +324,13 @@ class Explore:
         says of folders and the trash means nothing here: others' are theirs alone."""
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
+        work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
         found = await asyncio.gather(
-            *(self._of(actor, *place, wanted, before, limit + 1) for place in places.items())
+            *(
+                self._database.read(partial(work, guild_id=guild_id, channel_ids=channels), once=True)
+                for guild_id, channels in places.items()
+                if channels
+            )
         )
         newest = sorted(
             (tile for tiles in found for tile in tiles),
@@ -361,7 +350,7 @@ class Explore:
     async def channels(self, actor: Actor, server_id: int | None = None) -> dict[int, list[int]]:
         """Return the channels whose pictures the actor can look at, by server. server_id: of that alone."""
         return {
-            member.guild_id: await _readable(member, one)
+            member.guild_id: await readable_channels(member, one)
             for member, one in await self._rights.in_servers(actor)
             if server_id in (None, member.guild_id) and not one.barred
         }
@@ -375,29 +364,8 @@ class Explore:
         found = await self._database.read(partial(rows.read_message_place, job_id=job.id), once=True)
         return None if found is None else Message(job.origin.guild_id, *found)
 
-    async def _of(
-        self,
-        actor: Actor,
-        guild_id: int,
-        channels: list[int],
-        wanted: Filter,
-        before: Cursor | None,
-        limit: int,
-    ) -> list[Tile]:
-        """Return the pictures of one server."""
-        work = partial(
-            rows.shown_tiles,
-            reader=actor.user_id,
-            guild_id=guild_id,
-            channel_ids=channels,
-            wanted=wanted,
-            before=before,
-            limit=limit,
-        )
-        return await self._database.read(work, once=True) if channels else []
 
-
-async def _readable(member: Member, actor: Actor) -> list[int]:
+async def readable_channels(member: Member, actor: Actor) -> list[int]:
     """Return the channels of a server that an actor in it reads."""
     found = []
     for number, channel_id in enumerate(member.channels(), 1):

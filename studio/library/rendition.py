@@ -1,10 +1,8 @@
-"""The bytes of a picture as they leave the studio: with the marks that the host wants, within a size limit,
-and never where moderation forbids it.
+"""Pictures as they leave the studio: with the marks that the host wants, within a size limit, and never
+where moderation forbids it; and small copies of them, made once and kept beside the originals' cache.
 
-Small copies of pictures, made once and kept beside the originals' cache until those are removed.
-
-The image process makes them: decoding a large picture takes more memory than the studio's own process may
-have. It is started when it is needed and let go when it is idle."""
+The image process makes the copies: decoding a large picture takes more memory than the studio's own process
+may have. It is started when it is needed and let go when it is idle."""
 
 from __future__ import annotations
 
@@ -52,20 +50,17 @@ class Thumbnails:
         if kept is not None:
             return kept
         original = await self.files.get(sha256)
-        made = await self._ask(original, side, veiled)
+        talk = partial(exchange, data=InMemory("", original), side=side, veiled=veiled)
+        async with self.child.turn:
+            try:
+                _, made = await self.child.ask(talk, ANSWER, IDLE)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+                log.warning("the process that makes thumbnails ended (%s)", type(error).__name__)
+                raise ImageError("No small copy of this picture could be made.") from error
         if not made:
             raise ImageError("This picture can't be read any more.")
         await self.files.put_derived(sha256, name, made)
         return made
-
-    async def _ask(self, original: bytes, side: int, veiled: bool) -> bytes:
-        talk = partial(exchange, data=InMemory("", original), side=side, veiled=veiled)
-        async with self.child.turn:
-            try:
-                return (await self.child.ask(talk, ANSWER, IDLE))[1]
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                log.warning("the process that makes thumbnails ended (%s)", type(error).__name__)
-                raise ImageError("No small copy of this picture could be made.") from error
 
     async def close(self) -> None:
         """End the process."""
@@ -106,9 +101,7 @@ class Showing:
 
     async def picture(self, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` in at most ``limit`` bytes, encoded anew if the original is larger.
-
-        Raises StorageError when its file is gone.
-        """
+        Raises StorageError when its file is gone."""
         data = await self._marked(await self._files.get(stored.sha256), stored.media_type, job)
         if len(data) <= limit:
             return Shown(data, stored.media_type)
@@ -123,9 +116,7 @@ class Showing:
 
     async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` as it may be shown in ``place``: without data where that is forbidden.
-
-        Raises StorageError when its file is gone.
-        """
+        Raises StorageError when its file is gone."""
         visibility = await self._moderator.visibility(_seen_in(stored, job), place)
         if visibility is Visibility.BLOCK:
             return Shown(None, stored.media_type, visibility=visibility)
@@ -174,22 +165,19 @@ class Showing:
     async def sheet_in(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> Shown:
         """Return pictures of jobs on one numbered sheet, as they may be shown in ``place``: blurred where
         they are to be hidden, and an empty cell where that is forbidden or the picture is gone."""
-        cells = [await self._cell(place, stored, job) for stored, job in pictures]
+        cells = []
+        for stored, job in pictures:
+            try:
+                shown = await self.thumbnail_in(place, stored, job, SIZES[0], veiled=True)
+                cells.append(shown.data or b"")
+            except (ImageError, StorageError):
+                cells.append(b"")
         sheet = await self._intake.sheet(cells)
         return Shown(await self._marked(sheet, "image/webp", pictures[0][1]), "image/webp")
 
-    async def _cell(self, place: Place, stored: StoredPicture, job: Job) -> bytes:
-        try:
-            shown = await self.thumbnail_in(place, stored, job, SIZES[0], veiled=True)
-        except (ImageError, StorageError):
-            return b""
-        return shown.data or b""
-
     async def shared(self, stored: StoredPicture, job: Job, side: int | None) -> Shown:
         """Return a picture of ``job`` for somebody who isn't known: whole, or as WebP of at most ``side`` px.
-
-        Raises ImageError when it can't be read, StorageError when its file is gone.
-        """
+        Raises ImageError when it can't be read, StorageError when its file is gone."""
         whole = side is None
         if side is None:
             data, media_type = await self._files.get(stored.sha256), stored.media_type
@@ -199,10 +187,7 @@ class Showing:
 
     async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
         """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
-        may look at it.
-
-        Raises ImageError when it can't be read, StorageError when its file is gone.
-        """
+        may look at it. Raises ImageError when it can't be read, StorageError when its file is gone."""
         return await self._thumbnails.get(sha256, side)
 
     async def whole(self, sha256: str) -> bytes:

@@ -1,13 +1,11 @@
-"""Links that show pictures to whoever has them, for a while, and can be taken back at any time.
+"""Links that show pictures to whoever has them, for a while, and can be taken back at any time; and posts of
+results by their owner to a channel where they may write.
 
 A link is asked about anew at every request: whether it has ended, whether its owner may still share, whether
-what it shows is there, and what moderation says of it.
-
-Results that their owner posts to a channel: where that can be, and the rules that hold there."""
+what it shows is there, and what moderation says of it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,9 +20,10 @@ from storage.collections import Named, Share, Shared, pick_pictures
 from storage.database import Database
 from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
-from studio.actor import Actor, Directory, Member, Pace, Place, Unanswered
+from studio.actor import Actor, Directory, Pace, Place, Unanswered
 from studio.authority import Action
 from studio.library.clips import FilmShowing
+from studio.library.gallery import readable_channels
 from studio.library.rendition import Showing, Shown
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
@@ -76,11 +75,13 @@ class Shares:
         self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
     ) -> tuple[Share, str]:
         """Return a new share of something of the actor's own, and its link, which nobody can read again.
-
-        Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person.
-        """
+        Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
-        now, lasts = datetime.now(UTC), self._lasts(days)
+        if not self.days:
+            raise UserError(OFF)
+        wanted, now = self.days if days is None else days, datetime.now(UTC)
+        if not 1 <= wanted <= MOST_DAYS:
+            raise UserError(f"`days` takes 1 to {MOST_DAYS}.")
         title = " ".join(title.split())
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
@@ -88,29 +89,13 @@ class Shares:
             raise UserError("A rule doesn't allow this title for whoever has the link to read.")
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
-        work = partial(
-            collections.add_share,
-            user_id=actor.user_id,
-            what=what,
-            title=title,
-            words=words,
-            now=now,
-            expires=now + lasts,
-            most=MOST_SHARES,
-        )
-        made = await self._database.write(work)
+        expires = now + timedelta(days=wanted)
+        work = partial(collections.add_share, user_id=actor.user_id, what=what, title=title, words=words)
+        made = await self._database.write(partial(work, now=now, expires=expires, most=MOST_SHARES))
         if made is None:
             raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. End some first.")
         share, token = made
         return share, f"{self._web.address}/s/{token}"
-
-    def _lasts(self, days: int | None) -> timedelta:
-        if not self.days:
-            raise UserError(OFF)
-        wanted = self.days if days is None else days
-        if not 1 <= wanted <= MOST_DAYS:
-            raise UserError(f"`days` takes 1 to {MOST_DAYS}.")
-        return timedelta(days=wanted)
 
     async def all(self, actor: Actor) -> list[Share]:
         """Return the actor's shares, the newest first."""
@@ -195,22 +180,17 @@ class Shares:
         work = partial(collections.find_share, token=token, now=datetime.now(UTC))
         return await self._database.read(work, once=True)
 
-    async def _holds(self, share: Share, name: Named) -> bool:
-        """Return whether a picture belongs to what a share shows."""
-        what = share.what
-        if what.folder_id is not None:
-            work = partial(collections.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
-            return await self._database.read(work, once=True)
-        return what.job_id == name[0] and what.position in (None, name[1])
-
     async def _one(self, share: Share, name: Named) -> tuple[Visible, ...]:
         """Return the named picture where a share shows it, else nothing."""
-        if not await self._holds(share, name):
+        what = share.what
+        if what.folder_id is None:
+            holds = what.job_id == name[0] and what.position in (None, name[1])
+            return await self._allowed(share.user_id, await self._picked([name])) if holds else ()
+        work = partial(collections.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
+        if not await self._database.read(work, once=True):
             return ()
-        picked = await self._picked([name])
-        if share.what.folder_id is not None:
-            picked = await self._meant(share.what.folder_id, share.created_at, picked)
-        return await self._allowed(share.user_id, picked)
+        meant = await self._meant(what.folder_id, share.created_at, await self._picked([name]))
+        return await self._allowed(share.user_id, meant)
 
     async def _visible(
         self, user_id: int, what: Shared, made: datetime, before: Cursor | None = None
@@ -287,7 +267,6 @@ def _asked_in(job: Job) -> Place:
 
 
 AT_ONCE, EACH = 5, 15.0  # posts of a person at once; seconds for each more
-BETWEEN = 50  # channels looked at before others have their turn
 NOT_YOURS = "That picture is gone, or it isn't yours."
 NOWHERE = "You can't write there, or the bot can't, or that channel is gone."
 HIDDEN = "A rule of that server hides this picture, so it isn't posted there."
@@ -316,16 +295,15 @@ class Posting:
         await self._rights.check(actor, Action.ASK)
         found = []
         for member, one in await self._rights.in_servers(actor):
-            if not one.barred:
-                found += await _open_to(member, one)
+            for channel_id in [] if one.barred else await readable_channels(member, one):
+                if (name := member.writes(channel_id)) is not None:
+                    found.append(Channel(Place(member.guild_id, channel_id), name, member.server))
         return found
 
     async def post(self, actor: Actor, job_id: str, index: int, place: Place) -> None:
-        """Post picture ``index`` (from 0) of a job of the actor's.
-
-        Raises ImageError for no such picture, NotAllowedError for another's, a barred person or a channel
-        where they can't write, UserError when a rule or Discord refuses, LimitError after too many.
-        """
+        """Post picture ``index`` (from 0) of a job of the actor's. Raises ImageError for no such picture,
+        NotAllowedError for another's, a barred person or a channel where they can't write, UserError when a
+        rule or Discord refuses, LimitError after too many."""
         await self._rights.check(actor, Action.ASK)
         job = await self._queue.job(job_id)
         if job is None or job.origin.user_id != actor.user_id:
@@ -334,7 +312,13 @@ class Posting:
         stored = picture_of(result, index)
         if index in await self._queue.trashed(job_id):
             raise ImageError("That picture is in the trash.")
-        await self._check_place(actor, place)
+        for member, one in await self._rights.in_servers(actor):
+            if member.guild_id == place.guild_id:
+                await self._rights.check(one, Action.ASK)
+                if one.reads(place.channel_id) and member.writes(place.channel_id) is not None:
+                    break
+        else:
+            raise NotAllowedError(NOWHERE)
         [visibility] = await self._showing.visibilities(place, [(stored, result.job)])
         if visibility is Visibility.BLOCK:
             raise UserError(HIDDEN)
@@ -344,24 +328,3 @@ class Posting:
             await self._directory.post(place, result, index, actor.user_id)
         except Unanswered as error:
             raise LimitError(SILENT) from error
-
-    async def _check_place(self, actor: Actor, place: Place) -> None:
-        """Raise NotAllowedError unless the actor may write there and ask there."""
-        for member, one in await self._rights.in_servers(actor):
-            if member.guild_id == place.guild_id:
-                await self._rights.check(one, Action.ASK)
-                if one.reads(place.channel_id) and member.writes(place.channel_id) is not None:
-                    return
-        raise NotAllowedError(NOWHERE)
-
-
-async def _open_to(member: Member, actor: Actor) -> list[Channel]:
-    """Return the channels of a server where somebody may write."""
-    found = []
-    for number, channel_id in enumerate(member.channels(), 1):
-        if number % BETWEEN == 0:
-            await asyncio.sleep(0)
-        name = member.writes(channel_id) if actor.reads(channel_id) else None
-        if name is not None:
-            found.append(Channel(Place(member.guild_id, channel_id), name, member.server))
-    return found

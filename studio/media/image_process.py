@@ -7,6 +7,7 @@ or a parser bug ends this process and nothing else.
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 from collections.abc import Callable
@@ -21,11 +22,11 @@ MIN_SIDE = 16  # px
 MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
 RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
 ENCODINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # to make a picture smaller, best first
-    ("lossless WebP", "image/webp", {"format": "WEBP", "lossless": True, "quality": 0, "method": 0}),
-    ("WebP", "image/webp", {"format": "WEBP", "quality": 90, "method": 0}),
-    ("WebP", "image/webp", {"format": "WEBP", "quality": 75, "method": 0}),
-    ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 90}),
-    ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 75}),
+    ("lossless WebP", "image/webp", {"form": "WEBP", "lossless": True, "quality": 0, "method": 0}),
+    ("WebP", "image/webp", {"form": "WEBP", "quality": 90, "method": 0}),
+    ("WebP", "image/webp", {"form": "WEBP", "quality": 75, "method": 0}),
+    ("JPEG", "image/jpeg", {"form": "JPEG", "quality": 90}),
+    ("JPEG", "image/jpeg", {"form": "JPEG", "quality": 75}),
 )
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the file is called
 MASK = 2048  # px of the longer side of a mask; it is stretched over the picture
@@ -37,10 +38,7 @@ TWO_TONES = 0.97  # share of a mask's pixels that are nearly black or nearly whi
 LEAST = 0.0005  # share of a picture that a mask must cover
 ACROSS, CELL, GAP = 3, 256, 6  # pictures in a row; px of a cell, and between two
 BACK, BADGE, INK = (24, 23, 22), (24, 23, 22, 210), (255, 255, 255, 255)
-QUALITY, BLURRED_SIDE = (
-    75,
-    24,
-)  # of a thumbnail's WebP; px that a veiled one is reduced to before it is enlarged again
+QUALITY, BLURRED_SIDE = 75, 24  # of a thumbnail's WebP; px to which a veiled one is reduced first
 OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px."
 
 
@@ -57,28 +55,17 @@ def prepare(command: str = "") -> Callable[..., Answer]:
         import os
 
         os.environ["OPENBLAS_NUM_THREADS"] = "1"  # nothing here multiplies matrices
-        from studio.media import (
-            masks,  # noqa: F401
-            strokes,  # noqa: F401
-        )
+        importlib.import_module("studio.media.strokes")
+        importlib.import_module("studio.media.masks")
 
         return partial(answer_request, command=command)
-    from PIL import (  # noqa: F401
-        Image,
-        ImageChops,
-        ImageDraw,
-        ImageFile,
-        ImageFilter,
-        ImageFont,
-        ImageOps,
-        JpegImagePlugin,
-        JpegPresets,
-        MpoImagePlugin,
-        PngImagePlugin,
-        TiffImagePlugin,
-        WebPImagePlugin,
-    )
+    from PIL import Image
 
+    for name in ("Chops", "Draw", "File", "Filter", "Font", "Ops"):
+        importlib.import_module(f"PIL.Image{name}")
+    importlib.import_module("PIL.JpegPresets")
+    for name in ("Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+        importlib.import_module(f"PIL.{name}ImagePlugin")
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # the checks of a picture's header are stricter and have their own words
     Image.init()
@@ -110,11 +97,18 @@ def clean(data: bytes) -> Answer:
         picture = picture.convert("RGBA")
         fresh.paste(picture, mask=picture.getchannel("A"))
     else:
-        fresh.paste(_eight_bits(picture).convert("RGB"))
+        if picture.mode.startswith(("I", "F")):  # 16 bits: Pillow's own way would cut off instead of scaling
+            picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+        fresh.paste(picture.convert("RGB"))
     del picture
+    return encoded(fresh, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+
+
+def encoded(picture, form: str, **options: Any) -> Answer:
+    """Return a picture of ours as a file, with its size."""
     out = io.BytesIO()
-    fresh.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
-    return {"width": fresh.width, "height": fresh.height}, out.getvalue()
+    picture.save(out, form, **options)
+    return {"width": picture.width, "height": picture.height}, out.getvalue()
 
 
 def several(data: bytes, lengths: list[int]) -> Answer:
@@ -140,19 +134,15 @@ def _open(data: bytes):
 
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        frames = (
-            1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-        )  # a phone's JPEG with a second view or depth behind it
+        # MPO: a phone's JPEG with a second view or depth behind it
+        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     except MemoryError:
         raise
     except Exception as error:  # parsers raise whatever they like
         kind = "is a GIF" if data[:4] == b"GIF8" else "can't be read as a picture"
         raise ValueError(f"{kind}; send PNG, JPEG or WebP.") from error
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ValueError(
-            f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are"
-            " taken."
-        )
+    if (pixels := picture.width * picture.height) > MAX_PIXELS:
+        raise ValueError(f"has {pixels / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are taken.")
     if min(picture.size) < MIN_SIDE:
         raise ValueError(f"is {picture.width}×{picture.height} px; each side must have at least {MIN_SIDE}.")
     if frames > 1:
@@ -178,41 +168,23 @@ def _upright(picture):
         return picture
 
 
-def _eight_bits(picture):
-    """16-bit grey as 8-bit grey: Pillow's own conversion would cut off instead of scaling."""
-    if not picture.mode.startswith(("I", "F")):
-        return picture
-    return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-
-
 def shrink(data: bytes, limit: int) -> Answer:
-    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size.
-
-    Raises ValueError when none does.
-    """
+    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size. Raises ValueError when
+    none does."""
     from PIL import Image
 
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     clear = opened.mode == "RGBA"  # of a cut-out
     picture = opened.convert("RGBA" if clear else "RGB")
     for scale in (1, 2, 4):
-        sized = (
-            picture
-            if scale == 1
-            else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
-        )
+        size = picture.width // scale, picture.height // scale
+        sized = picture if scale == 1 else picture.resize(size, Image.Resampling.BOX)
         for name, media_type, options in ENCODINGS:
             if clear and media_type == "image/jpeg":
                 continue
-            out = io.BytesIO()
-            sized.save(out, **options)
-            if out.tell() <= limit:
-                return {
-                    "media_type": media_type,
-                    "name": name,
-                    "width": sized.width,
-                    "height": sized.height,
-                }, out.getvalue()
+            header, body = encoded(sized, **options)
+            if len(body) <= limit:
+                return header | {"media_type": media_type, "name": name}, body
     raise ValueError(f"doesn't fit into {limit:,} bytes in any encoding.")
 
 
@@ -233,18 +205,9 @@ def numbered(data: bytes, side: int) -> Answer:
     for cell in range(side * side):
         down, across = divmod(cell, side)
         middle = (xs[across] + xs[across + 1]) / 2, (ys[down] + ys[down + 1]) / 2
-        canvas.text(
-            middle,
-            str(cell + 1),
-            fill=(255, 255, 255, 255),
-            font=font,
-            anchor="mm",
-            stroke_width=2,
-            stroke_fill=(0, 0, 0, 255),
-        )
-    out = io.BytesIO()
-    picture.save(out, "WEBP", quality=85, method=0)
-    return {"width": width, "height": height}, out.getvalue()
+        label, edge = str(cell + 1), (0, 0, 0, 255)
+        canvas.text(middle, label, fill=INK, font=font, anchor="mm", stroke_width=2, stroke_fill=edge)
+    return encoded(picture, "WEBP", quality=85, method=0)
 
 
 def mark_mask(data: bytes, size: int) -> Answer:
@@ -264,12 +227,16 @@ def mark_mask(data: bytes, size: int) -> Answer:
             "isn't a mask: send black and white (white = change), or this same picture with the part"
             " erased or painted over in one strong colour."
         )
+    return _mask_file(paint, LEAST)
+
+
+def _mask_file(paint, least: float) -> Answer:
+    """Return a mask as PNG, with the share that it covers. Raises ValueError for less than ``least``."""
     covered = paint.histogram()[255] / (paint.width * paint.height)
-    if covered < LEAST:
+    if covered < least or not covered:
         raise ValueError("marks nothing; paint the part to change white.")
-    out = io.BytesIO()
-    paint.convert("RGB").save(out, "PNG", compress_level=1)
-    return {"width": paint.width, "height": paint.height, "covered": covered}, out.getvalue()
+    header, body = encoded(paint.convert("RGB"), "PNG", compress_level=1)
+    return header | {"covered": covered}, body
 
 
 def exact_mask(data: bytes, size: int) -> Answer:
@@ -287,16 +254,7 @@ def exact_mask(data: bytes, size: int) -> Answer:
     if given.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in given.info:
         raise ValueError("is transparent; a mask is black and white; white marks what to change.")
     paint = given.convert("L").point(lambda value: 255 if value > 127 else 0)
-    marked = paint.histogram()[255]
-    if not marked:
-        raise ValueError("marks nothing; paint the part to change white.")
-    out = io.BytesIO()
-    paint.convert("RGB").save(out, "PNG", compress_level=1)
-    return {
-        "width": paint.width,
-        "height": paint.height,
-        "covered": marked / (paint.width * paint.height),
-    }, out.getvalue()
+    return _mask_file(paint, 0.0)
 
 
 def _erased(given, size):
@@ -359,19 +317,10 @@ def draw_sheet(data: bytes, lengths: list[int], first: int) -> Answer:
             one.thumbnail((CELL, CELL))
             whole.paste(one, (left + (CELL - one.width) // 2, top + (CELL - one.height) // 2))
         start += length
-        canvas.rounded_rectangle(
-            (left + 6, top + 6, left + 40 + 12 * (number + first > 99), top + 40), 8, fill=BADGE
-        )
-        canvas.text(
-            (left + 23 + 6 * (number + first > 99), top + 23),
-            str(number + first),
-            fill=INK,
-            font=font,
-            anchor="mm",
-        )
-    out = io.BytesIO()
-    whole.save(out, "WEBP", quality=85, method=0)
-    return {"width": whole.width, "height": whole.height}, out.getvalue()
+        label, wider = str(number + first), 6 * (number + first > 99)
+        canvas.rounded_rectangle((left + 6, top + 6, left + 40 + 2 * wider, top + 40), 8, fill=BADGE)
+        canvas.text((left + 23 + wider, top + 23), label, fill=INK, font=font, anchor="mm")
+    return encoded(whole, "WEBP", quality=85, method=0)
 
 
 def paint(data: bytes, width: int, height: int, length: int) -> Answer:

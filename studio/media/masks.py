@@ -1,12 +1,9 @@
-"""Masks as files: PNG of one bit a pixel, white = painted, in the one form that docs/editor.md allows.
+"""Masks as files, as runs of pixels and out of polygons, without a picture library.
 
-Read and written without a picture library: there is one chunk of pixels, no palette, no text, no filter.
-https://www.w3.org/TR/png-3/
-
-Masks as runs of pixels, column by column and beginning with those that aren't marked, as COCO's files have
-them; and polygons as masks. Pure functions.
-
-The format, and its packed form in a text, is pycocotools' (``common/maskApi.c``)."""
+A file is a PNG of one bit a pixel, white = painted, in the one form that docs/editor.md allows: one chunk of
+pixels, no palette, no text, no filter (https://www.w3.org/TR/png-3/). Runs go column by column and begin
+with pixels that aren't marked, as in COCO's files; they and their packed form are pycocotools'
+(``common/maskApi.c``)."""
 
 from __future__ import annotations
 

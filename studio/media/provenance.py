@@ -1,16 +1,12 @@
-"""What a picture or film says of itself when it leaves: that a model made it, in the field's standard form,
-and what was asked for. Nothing else.
+"""What a picture or film says of itself when it leaves, as the host chooses: that a model made it, in the
+field's standard form, what was asked for, and content credentials. Nothing else.
 
 Works on the containers' bytes; no pixel is touched. The mark is IPTC's "digital source type" in XMP
 (https://iptc.org/std/photometadata/specification/, https://cv.iptc.org/newscodes/digitalsourcetype/), which
 XMP's part 3 puts into a PNG's iTXt, a WebP's "XMP " chunk, a JPEG's APP1, a GIF's application extension and
-an MP4's uuid box.
-
-Content credentials (C2PA, https://spec.c2pa.org/): a signed statement in a picture or film of how it came
-to be, by a certificate of the host's. Needs the extra ``c2pa``; nothing is asked of other machines.
-
-The host's choice of what pictures and films say of themselves when they leave: the mark that a model made
-them, and content credentials."""
+an MP4's uuid box. Content credentials (C2PA, https://spec.c2pa.org/) are a signed statement of how it came
+to be, by a certificate of the host's; they need the extra ``c2pa``, and nothing is asked of other machines.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +50,7 @@ def packet(source: str) -> bytes:
 
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
     """Return ``data`` with its pixels, our texts if ``parameters``, and the mark ``source`` unless None.
-
-    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``.
-    """
+    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``."""
     xmp = packet(source) if source else None
     if media_type == "image/png":
         return _png(data, xmp, parameters)
@@ -234,9 +228,8 @@ class Credentials:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """certificate: PEM, the host's own first, then those that vouch for it. key: PEM, without a password.
-
-        Raises AtelierError for files that can't be read or don't go together, and where the extra is missing.
-        """
+        Raises AtelierError for files that can't be read or don't go together, and where the extra is
+        missing."""
         try:
             import c2pa
             from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -318,14 +311,15 @@ class Marker:
         """Return a picture or film as it leaves, in a thread: the checksums of a large one take tens of
         milliseconds. source: IPTC's word for how it came to be, None = no mark. parameters: whether our own
         texts stay in it. sign: whether it is worth credentials. Raises ValueError as ``outgoing``."""
-        return await asyncio.to_thread(self._mark, data, media_type, source, parameters, sign)
 
-    def _mark(self, data: bytes, media_type: str, source: str | None, parameters: bool, sign: bool) -> bytes:
-        marked = outgoing(data, media_type, source=source, parameters=parameters)
-        if source is None or self._credentials is None or not sign:
-            return marked
-        try:
-            return self._credentials.sign(marked, media_type, source)
-        except ValueError as error:  # the mark alone is better than no picture
-            log.warning("a picture or film leaves without credentials: %s", error)
-            return marked
+        def marked() -> bytes:
+            found = outgoing(data, media_type, source=source, parameters=parameters)
+            if source is None or self._credentials is None or not sign:
+                return found
+            try:
+                return self._credentials.sign(found, media_type, source)
+            except ValueError as error:  # the mark alone is better than no picture
+                log.warning("a picture or film leaves without credentials: %s", error)
+                return found
+
+        return await asyncio.to_thread(marked)

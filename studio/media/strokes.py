@@ -42,7 +42,9 @@ def _brush(bits: Pixels, stroke: Mapping[str, Any]) -> Pixels:
     top = np.maximum(0, np.ceil((np.minimum(starts[:, 1], ends[:, 1]) - radii - 4) / 8))
     bottom = np.minimum(height - 1, np.floor((np.maximum(starts[:, 1], ends[:, 1]) + radii - 4) / 8))
     heights = np.maximum(0, bottom - top + 1).astype(np.int64)
-    for begin, end in _parts(heights):
+    # Of capsules that have about ROWS_AT_ONCE rows together
+    marks = np.searchsorted(np.cumsum(heights), np.arange(0, heights.sum(), ROWS_AT_ONCE))
+    for begin, end in pairwise(sorted({0, *marks.tolist(), len(heights)})):
         some = slice(begin, end)
         which = np.repeat(np.arange(begin, end), heights[some])
         inside = np.arange(len(which)) - np.repeat(np.cumsum(heights[some]) - heights[some], heights[some])
@@ -50,12 +52,6 @@ def _brush(bits: Pixels, stroke: Mapping[str, Any]) -> Pixels:
         first, last = _capsules(starts[which], ends[which], radii[which], 8 * rows + 4)
         _fill(bits, rows, first, last, stroke["value"])
     return bits
-
-
-def _parts(heights: Whole) -> Iterable[tuple[int, int]]:
-    """Yield (begin, end) of capsules that have about ROWS_AT_ONCE rows together."""
-    marks = np.searchsorted(np.cumsum(heights), np.arange(0, heights.sum(), ROWS_AT_ONCE))
-    return pairwise(sorted({0, *marks.tolist(), len(heights)}))
 
 
 def _capsules(starts: Any, ends: Any, r: Any, cy: Any) -> tuple[Any, Any]:
@@ -149,14 +145,6 @@ def _invert(bits: Pixels, _: Mapping[str, Any]) -> Pixels:
     return bits
 
 
-def _grow(bits: Pixels, stroke: Mapping[str, Any]) -> Pixels:
-    return grown(bits, stroke["px"])
-
-
-def _shrink(bits: Pixels, stroke: Mapping[str, Any]) -> Pixels:
-    return _invert(grown(_invert(bits, stroke), stroke["px"]), stroke)
-
-
 def grown(bits: Pixels, px: int) -> Pixels:
     """Return ``bits`` with every pixel that has a set one at most ``px`` away, centre to centre."""
     marked = np.flatnonzero(bits.any(axis=1))
@@ -188,6 +176,6 @@ _TOOLS: dict[str, Callable[[Pixels, Mapping[str, Any]], Pixels]] = {
     "lasso": _lasso,
     "rect": _rect,
     "invert": _invert,
-    "grow": _grow,
-    "shrink": _shrink,
+    "grow": lambda bits, stroke: grown(bits, stroke["px"]),
+    "shrink": lambda bits, stroke: _invert(grown(_invert(bits, stroke), stroke["px"]), stroke),
 }

@@ -212,10 +212,8 @@ def _upright(frame: Any, angle: int, size: tuple[int, int]) -> av.VideoFrame:
 
 def cut_film(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
     """Write the frames between two times, in seconds, and what is heard with them, into ``target``. Return
-    what is told of it, and its first frame as PNG.
-
-    Raises ValueError, which says what of a film can be cut.
-    """
+    what is told of it, and its first frame as PNG. Raises ValueError, which says what of a film can be
+    cut."""
     with FilmReader(source) as film:
         first, stop = round(begin * film.fps), min(round(end * film.fps), film.frames)
         if not 0 <= begin < film.seconds or end - begin < LEAST_SECONDS or first >= stop:
@@ -269,10 +267,8 @@ class Try:
 
 
 def fit_film(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
-    """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it.
-
-    Raises ValueError when it doesn't fit, however it is made.
-    """
+    """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+    ValueError when it doesn't fit, however it is made."""
     original = source.seek(0, 2)
     with FilmReader(source) as film:
         return Fitting(film, target, limit, encoder_of(encoder)).made(original), b""
@@ -283,7 +279,12 @@ class Fitting:
 
     def __init__(self, film: FilmReader, target: BinaryIO, limit: int, encoder: Encoder) -> None:
         self._film, self._target, self._limit, self._encoder = film, target, limit, encoder
-        self._sound, self._sound_bits = self._heard()
+        self._sound, self._sound_bits = None, 0
+        for bits, share in SOUNDS:  # as many a second as there is room for
+            if film.seconds * bits / 8 <= share * limit:
+                self._sound = film.sound()
+                self._sound_bits = bits if self._sound is not None else 0
+                break
         self._aim = AIM * limit - film.seconds * self._sound_bits / 8
         self._tries = 0
 
@@ -309,14 +310,6 @@ class Fitting:
             halvings += math.log2(nearest.size / self._aim)
         raise ValueError(f"doesn't fit into {self._limit:,} bytes, however it is made.")
 
-    def _heard(self) -> tuple[Sound | None, int]:
-        """Return the sound and the bits a second that there is room for."""
-        for bits, share in SOUNDS:
-            if self._film.seconds * bits / 8 <= share * self._limit:
-                sound = self._film.sound()
-                return sound, bits if sound is not None else 0
-        return None, 0
-
     def _shapes(self) -> list[Shape]:
         """Return the forms that a film can get, the best first."""
         film = self._film
@@ -340,7 +333,7 @@ class Fitting:
         least = self._encoder.master - BETTER * self._encoder.halving
         following: float | None = min(max(number, least), rough)
         while following is not None and len(tries) < TRIES:
-            tries.append(self._tried(shape, following))
+            tries.append(self.tried(shape, following))
             if tries[-1].fits is not None and tries[-1].size >= FILLED * self._limit:
                 return tries[-1], tries[-1]
             following = aimed(tries, self._aim, self._encoder, least, rough)
@@ -348,9 +341,9 @@ class Fitting:
         if not fitting:
             return None, tries[-1]
         best = max(fitting, key=lambda one: one.size)
-        return (best if best is tries[-1] else self._tried(shape, best.number)), tries[-1]
+        return (best if best is tries[-1] else self.tried(shape, best.number)), tries[-1]
 
-    def _tried(self, shape: Shape, number: float) -> Try:
+    def tried(self, shape: Shape, number: float) -> Try:
         """Write the film with a number."""
         self._tries += 1
         self._target.truncate(0)
@@ -407,13 +400,15 @@ def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: fl
 
 
 def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
-    """Write a film as GIF of at most ``limit`` bytes into ``target``, and return what is told of it.
-
-    Raises ValueError when it doesn't fit.
-    """
+    """Write a film as GIF of at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+    ValueError when it doesn't fit."""
     with FilmReader(source) as film:
-        palette = _gif_palette(film)
-        longer = max(film.width, film.height)
+        # The 255 colours that stand best for frames from all over the film
+        longer, step = max(film.width, film.height), max(1, film.frames // SAMPLES)
+        share = min(1.0, SAMPLE_SIDE / longer)
+        size = max(2, round(film.width * share)), max(2, round(film.height * share))
+        shown = [colours.rgb(one, size) for number, one in enumerate(film.decoded()) if number % step == 0]
+        palette = Image.fromarray(np.concatenate(shown)).quantize(255, Image.Quantize.MEDIANCUT)
         tried: set[tuple[tuple[int, int], Fraction]] = set()
         for side, most in GIF_SIZES:
             share = min(1.0, side / longer)
@@ -429,15 +424,6 @@ def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
                 rate = [fps.numerator, fps.denominator]
                 return {"width": size[0], "height": size[1], "fps": rate, "frames": count}, b""
     raise ValueError(f"doesn't fit into {limit:,} bytes as a GIF.")
-
-
-def _gif_palette(film: FilmReader) -> Image.Image:
-    """Return a picture with the 255 colours that stand best for frames from all over a film."""
-    share = min(1.0, SAMPLE_SIDE / max(film.width, film.height))
-    size = max(2, round(film.width * share)), max(2, round(film.height * share))
-    step = max(1, film.frames // SAMPLES)
-    shown = [colours.rgb(one, size) for number, one in enumerate(film.decoded()) if number % step == 0]
-    return Image.fromarray(np.concatenate(shown)).quantize(255, Image.Quantize.MEDIANCUT)
 
 
 def _write_gif(
@@ -477,10 +463,8 @@ def _write_gif(
 
 def mosaic(*files: BinaryIO, encoder: str) -> Made:
     """Write two to four films of one shape side by side, two in a row, into the last of ``files``. Return
-    what is told of it, and its first frame as PNG. A shorter film stands still at its end.
-
-    Raises ValueError for films of another number or shape.
-    """
+    what is told of it, and its first frame as PNG. A shorter film stands still at its end. Raises ValueError
+    for films of another number or shape."""
     *sources, target = files
     if not 2 <= len(sources) <= 4:
         raise ValueError(f"are {len(sources)}; two to four films stand side by side.")

@@ -1,8 +1,5 @@
-"""Pictures from people: their size is checked first, a limited child process reads them, and what it wrote
-clean is stored by content hash.
-
-Films from people: their size is checked first, a limited child process reads them, and of what it saw only
-pictures are stored, by content hash, each with its time."""
+"""Pictures and films from people: their size is checked first, a limited child process reads them, and what
+it wrote clean is stored by content hash; of a film only pictures, each with its time."""
 
 from __future__ import annotations
 
@@ -27,10 +24,12 @@ CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
 HEAD, BLOCK = 2**20, 2**18  # bytes that tell what a file is, and that are handed on at a time
 SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
+PNG_HEADER = 24  # bytes: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = "takes too much time or memory to read; try a smaller one."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
 IMAGE_PROCESS = "studio.media.image_process"
+PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
 
 
 class Readable(Protocol):
@@ -130,6 +129,21 @@ async def fetched(file: Readable) -> Sent:
     return file if isinstance(file, Sent) else InMemory(file.name, await file.read())
 
 
+async def fetched_within(file: Readable, max_bytes: int, limit: str) -> Sent:
+    """Return a file that is here and has at most ``max_bytes``. limit: what a sentence says of its size, with
+    ``has`` and ``most`` MB. Raises ImageError."""
+    check_size(file.name, file.size, max_bytes, limit)
+    sent = await fetched(file)
+    check_size(file.name, sent.size, max_bytes, limit)  # it may have said less before
+    return sent
+
+
+def check_size(name: str, size: int, max_bytes: int, limit: str) -> None:
+    """Raise ImageError, as ``fetched_within`` does, for a file of more than ``max_bytes``."""
+    if size > max_bytes:
+        raise ImageError(f"{short_name(name)} has {limit.format(has=size / 2**20, most=max_bytes / 2**20)}")
+
+
 @dataclass(frozen=True)
 class Taken:
     """A clean, stored picture."""
@@ -162,10 +176,8 @@ class Intake:
         self._slots, self._room = asyncio.Semaphore(CHILDREN), asyncio.Semaphore(IN_MEMORY)
 
     async def take(self, picture: Readable, user_id: int) -> Taken:
-        """Store a picture that the user sends as a clean PNG.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        """Store a picture that the user sends as a clean PNG. Raises ImageError, which says what is wrong
+        with it and what is taken."""
         async with self._room:
             answer = await self._child("clean", await self._fetched(picture), short_name(picture.name))
         return await self._keep(user_id, *answer)
@@ -176,7 +188,7 @@ class Intake:
         some: list[InMemory] = []
         for picture in pictures:
             try:
-                read = InMemory(picture.name, await self._read(picture))
+                read = InMemory(picture.name, await (await self._fetched(picture)).read())
             except ImageError as error:
                 found += [*(await self.take_several(some, user_id) if some else ()), error]
                 some = []
@@ -190,6 +202,7 @@ class Intake:
     async def take_several(self, pictures: Sequence[InMemory], user_id: int) -> list[Taken | ImageError]:
         """Store pictures that the user sends together, as ``take`` does, several in one process; one that
         ends it costs the others nothing. Return an ImageError in the place of each that isn't taken."""
+        taken: list[Taken | ImageError] = []
         async with self._room:
             data = b"".join(picture.data for picture in pictures)
             try:
@@ -197,8 +210,12 @@ class Intake:
             except ImageError:
                 header, body = {"pictures": ()}, b""
         if len(header["pictures"]) != len(pictures):
-            return [await self._alone(picture, user_id) for picture in pictures]
-        taken: list[Taken | ImageError] = []
+            for picture in pictures:
+                try:
+                    taken.append(await self.take(picture, user_id))
+                except ImageError as error:
+                    taken.append(error)
+            return taken
         for picture, one in zip(pictures, header["pictures"], strict=True):
             if "error" in one:
                 taken.append(ImageError(f"{short_name(picture.name)} {one['error']}"))
@@ -206,12 +223,6 @@ class Intake:
             png, body = body[: one["size"]], body[one["size"] :]
             taken.append(await self._keep(user_id, one, png))
         return taken
-
-    async def _alone(self, picture: InMemory, user_id: int) -> Taken | ImageError:
-        try:
-            return await self.take(picture, user_id)
-        except ImageError as error:
-            return error
 
     async def clean(self, picture: Readable) -> bytes:
         """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
@@ -227,7 +238,7 @@ class Intake:
         """
         command = "exact-mask" if exact else "mask"
         async with self._room:
-            data = await self._read(mask)
+            data = await (await self._fetched(mask)).read()
             both = data + await self._files.get(original)
             answer = await self._child(command, both, short_name(mask.name), size=len(data))
         return (await self._keep(user_id, *answer)).sha256
@@ -270,18 +281,13 @@ class Intake:
         return Painted(sha256, str(header["sha256"]), int(header["painted"]))
 
     async def numbered(self, data: bytes, side: int) -> bytes:
-        """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
-
-        Raises ImageError when it can't be read.
-        """
+        """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP. Raises
+        ImageError when it can't be read."""
         return (await self._child("numbered", data, "The picture", side=side))[1]
 
     async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
         """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
-        cell.
-
-        Raises ImageError when it can't be made.
-        """
+        cell. Raises ImageError when it can't be made."""
         lengths = list(map(len, pictures))
         answer = await self._child("sheet", b"".join(pictures), "The sheet", lengths=lengths, first=first)
         return answer[1]
@@ -291,27 +297,13 @@ class Intake:
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
-    async def _read(self, picture: Readable) -> bytes:
-        return await (await self._fetched(picture)).read()
-
     async def _fetched(self, picture: Readable) -> Sent:
-        """Return a file that is here. Raises ImageError when it is too large or can't be had."""
-        self._check_size(picture.name, picture.size)
-        found = await fetched(picture)
-        self._check_size(picture.name, found.size)  # it may have said less before
-        return found
-
-    def _check_size(self, name: str, size: int) -> None:
-        if size > self._max_bytes:
-            raise ImageError(
-                f"{short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are"
-                " taken."
-            )
+        return await fetched_within(picture, self._max_bytes, PICTURE_LIMIT)
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """Return (width, height) of a picture taken earlier. Raises ImageError when its file is gone."""
         try:
-            head = await asyncio.to_thread(_read_head, await self._files.local(sha256))
+            head = await OnDisk(sha256, await self._files.local(sha256), PNG_HEADER).read()
         except (OSError, LookupError) as error:
             raise ImageError("That picture is gone; send it again.") from error
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
@@ -324,10 +316,8 @@ class Intake:
             return None
 
     async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
-        """Return a picture of ours in at most ``limit`` bytes: (bytes, media type, encoding's name).
-
-        Raises ImageError when no encoding is small enough.
-        """
+        """Return a picture of ours in at most ``limit`` bytes: (bytes, media type, encoding's name). Raises
+        ImageError when no encoding is small enough."""
         header, body = await self._child("shrink", data, "The picture", limit=limit)
         return body, str(header["media_type"]), str(header["name"])
 
@@ -342,12 +332,6 @@ class Intake:
         if "error" in header:
             raise ImageError(f"{called} {header['error']}".strip())
         return header, body
-
-
-def _read_head(path: Path) -> bytes:
-    """The first 24 bytes of a PNG: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)."""
-    with path.open("rb") as file:
-        return file.read(24)
 
 
 def short_name(name: str) -> str:
@@ -388,19 +372,19 @@ class Films:
         self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(VIDEOS_IN_MEMORY)
 
     async def take(self, file: Readable, user_id: int) -> Film | Sent:
-        """Return a film that the user sends as stored frames; anything else as it is, fetched.
-
-        Raises ImageError, which says what is wrong with it and what is taken.
-        """
+        """Return a film that the user sends as stored frames; anything else as it is, fetched. Raises
+        ImageError, which says what is wrong with it and what is taken."""
+        called = may_be_film(file.name)
         async with self._room:
-            self._check_size(file.name, file.size, may_be_film(file.name))
+            check_size(file.name, file.size, *self._limit(called))
             sent = await fetched(file)
             head = await asyncio.to_thread(lambda: sent.head)
             is_film = kind_of(head) is not None
-            self._check_size(file.name, sent.size, is_film or may_be_film(file.name))
+            check_size(file.name, sent.size, *self._limit(is_film or called))
             if is_film:
                 return await self._looked_at(sent, user_id)
-        if may_be_film(file.name) and not _is_picture(head):
+        is_picture = head.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))  # told by its own process
+        if called and not is_picture:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         return sent
 
@@ -414,11 +398,10 @@ class Films:
             kept.append((seconds, sha256))
         return Film(tuple(kept), float(header["whole"]))
 
-    def _check_size(self, name: str, size: int, as_film: bool) -> None:
+    def _limit(self, as_film: bool) -> tuple[int, str]:
+        """Return how many bytes are read, and the sentence that says so."""
         most, what = (self._max_bytes, "films") if as_film else (self._max_picture_bytes, "pictures")
-        if size > most:
-            has, fits = size / 2**20, most / 2**20
-            raise ImageError(f"{short_name(name)} has {has:.0f} MB; {what} of up to {fits:.0f} MB are read.")
+        return most, f"{{has:.0f}} MB; {what} of up to {{most:.0f}} MB are read."
 
 
 async def read_frames(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
@@ -463,8 +446,3 @@ async def _ask(
     sent = InMemory("", data) if isinstance(data, bytes) else data
     answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
     return answer or ({"error": VIDEO_TOO_MUCH}, b"")
-
-
-def _is_picture(data: bytes) -> bool:
-    """Return whether a file begins like a picture, so that the picture process says what it thinks of it."""
-    return data.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))

@@ -127,17 +127,15 @@ class Stream:
         """Decode packets from a key frame on, and leave out what is damaged."""
         self.context.flush_buffers()
         for packet in chain(packets, [None]):  # None: what the decoder still holds
-            for frame in self._tried(packet):
+            try:
+                frames = self.context.decode(packet)
+            except MemoryError:
+                raise
+            except Exception:  # of a damaged packet; libav's errors have no common kind but this
+                continue
+            for frame in frames:
                 if frame.pts is not None:
                     yield (frame.pts - self.start) * self.time_base, frame
-
-    def _tried(self, packet: Any) -> list[Any]:
-        try:
-            return self.context.decode(packet)
-        except MemoryError:
-            raise
-        except Exception:  # of a damaged packet; libav's errors have no common kind but this
-            return []
 
 
 def opened(data: bytes, kind: Kind) -> Stream:
@@ -166,7 +164,11 @@ def opened(data: bytes, kind: Kind) -> Stream:
     groups = _groups(packets, start, base)
     used = [packet for _, group in groups for packet in group]
     times = sorted({(packet.pts - start) * base for packet in used})
-    seconds = min(MAX_SECONDS, times[-1] + _last_lasts(used, times, base))
+    last = max(used, key=lambda packet: packet.pts)  # is seen as its packet says, else as long as others are
+    lasts = times[-1] / (len(times) - 1) if len(times) > 1 else 0.0
+    if last.duration and 0 < last.duration * base <= MAX_SECONDS:
+        lasts = last.duration * base
+    seconds = min(MAX_SECONDS, times[-1] + lasts)
     said = (container.duration or 0) / av.time_base
     whole = max(seconds, said) if math.isfinite(said) else seconds
     return Stream(context, base, start, times, groups, seconds, whole, _seen_size(stream), container)
@@ -225,14 +227,6 @@ def _groups(packets: list[Any], start: int, base: float) -> list[tuple[float, li
         groups[-1][1].append(packet)
     groups.sort(key=lambda group: group[0])
     return groups
-
-
-def _last_lasts(packets: list[Any], times: list[float], base: float) -> float:
-    """Return the seconds that the last frame is seen: what its packet says, else what others are seen."""
-    last = max(packets, key=lambda packet: packet.pts)
-    if last.duration and 0 < last.duration * base <= MAX_SECONDS:
-        return last.duration * base
-    return times[-1] / (len(times) - 1) if len(times) > 1 else 0.0
 
 
 def _seen_size(stream: Any) -> tuple[int, int]:
@@ -382,12 +376,11 @@ class Animation:
 
 
 def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
-    """Return at most ``most`` frames of a film, each of at most ``max_pixels``.
-
-    Raises ValueError, which says why it can't be read; Damaged where not one frame can.
-    """
+    """Return at most ``most`` frames of a film, each of at most ``max_pixels``. Raises ValueError, which says
+    why it can't be read; Damaged where not one frame can."""
     film: Film = Animation(data) if kind == "webp" else opened(data, kind)
-    size = _fitted(film.size, max_pixels)
+    share = min(1.0, (max_pixels / (film.size[0] * film.size[1])) ** 0.5)
+    size = max(1, round(film.size[0] * share)), max(1, round(film.size[1] * share))
     wanted = evenly_seen(film.times, film.seconds, most)
     apart = APART * film.seconds / len(wanted)
     found = _all(film, wanted, apart, most, size)
@@ -395,7 +388,12 @@ def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
         found = _some(film, wanted, apart, most, size)
     if not found:
         raise Damaged("is damaged or incomplete: not one frame can be read.")
-    return Frames([(seconds, _png(one)) for seconds, one in sorted(found.items())], film.seconds, film.whole)
+    pictures = []
+    for at, picture in sorted(found.items()):
+        out = io.BytesIO()
+        picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+        pictures.append((at, out.getvalue()))
+    return Frames(pictures, film.seconds, film.whole)
 
 
 def _all(
@@ -510,15 +508,3 @@ def _picture(frame: Any, size: tuple[int, int]) -> Any:
     white = Image.new("RGB", shown.size, "white")
     white.paste(shown, mask=shown.getchannel("A"))
     return white
-
-
-def _fitted(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
-    width, height = size
-    share = min(1.0, (max_pixels / (width * height)) ** 0.5)
-    return max(1, round(width * share)), max(1, round(height * share))
-
-
-def _png(picture: Any) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
-    return out.getvalue()

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from studio.media import confinement, video_decode
+from studio.media.image_process import Answer, encoded
 from studio.media.video_decode import READ, kind_of
 
-Answer = tuple[dict[str, Any], bytes]
 MAX_MEMORY = 600 * 2**20  # bytes above what the interpreter and its imports need
 MAX_FILE = 2**30  # bytes of a film that is written
 ACROSS, WIDTH, GAP, LINE = 4, 240, 8, 30  # frames in a row; px of a frame, between two, and of its time
@@ -84,16 +84,11 @@ def read_frames(data: bytes, most: int, max_pixels: int) -> Answer:
         raise
     except Exception as error:  # libraries raise whatever they like
         raise video_decode.Damaged("is damaged or incomplete.") from error
-    pictures = {
-        round(seconds, 3): png for seconds, png in reversed(found.pictures)
-    }  # none a millisecond apart
-    at = sorted(pictures)
-    header = {
-        "frames": [[seconds, len(pictures[seconds])] for seconds in at],
-        "seconds": round(found.seconds, 3),
-        "whole": round(found.whole, 3),
-    }
-    return header, b"".join(pictures[seconds] for seconds in at)
+    # None of them a millisecond apart
+    pictures = sorted({round(at, 3): png for at, png in reversed(found.pictures)}.items())
+    frames = [[seconds, len(png)] for seconds, png in pictures]
+    header = {"frames": frames, "seconds": round(found.seconds, 3), "whole": round(found.whole, 3)}
+    return header, b"".join(png for _, png in pictures)
 
 
 def draw_strip(data: bytes, labels: Sequence[str], lengths: Sequence[int], marked: Sequence[int]) -> Answer:
@@ -120,9 +115,7 @@ def draw_strip(data: bytes, labels: Sequence[str], lengths: Sequence[int], marke
             whole.paste(one, (left + (WIDTH - one.width) // 2, top + (tall - one.height) // 2))
         at = (left + WIDTH // 2, top + tall + LINE // 2 - 1)
         canvas.text(at, labels[number], fill=ON_MARK if is_marked else INK, font=font, anchor="mm")
-    out = io.BytesIO()
-    whole.save(out, "WEBP", quality=85, method=0)
-    return {"width": whole.width, "height": whole.height}, out.getvalue()
+    return encoded(whole, "WEBP", quality=85, method=0)
 
 
 if __name__ == "__main__":

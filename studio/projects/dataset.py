@@ -1,7 +1,5 @@
-"""Pictures of projects: brought one by one, in zip files, or from what the studio made; looked at; taken
-out.
-
-Pictures on their way into a project, or before its model: counted, read, and found."""
+"""A project's pictures: brought one by one, in zip files, or from what the studio made; counted, looked at,
+taken out; and the labels that they come with."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, UserError
 from core.job import new_job_id
-from core.requests.custom_models import ANOMALY, DETECT, MARKED, STYLE
+from core.requests.custom_models import DETECT, MARKED
 from storage import collections
-from storage.projects import dataset, erasure, projects
+from storage.projects import dataset, erasure
 from storage.projects.dataset import Incoming, Item
 from storage.projects.erasure import Gone
-from storage.projects.projects import Label, Project
+from storage.projects.projects import Project
 from studio.actor import Actor, Pace
 from studio.authority import Action
 from studio.inputs import Sources
@@ -29,16 +27,17 @@ from studio.library.rendition import SIZES
 from studio.media.child import ask_once
 from studio.media.uploads import (
     CHILDREN,
+    PICTURE_LIMIT,
     SEVERAL,
     SEVERAL_BYTES,
     InMemory,
     Readable,
     Taken,
-    fetched,
+    fetched_within,
     short_name,
 )
 from studio.new_job import Source
-from studio.projects.projects import GOOD, MAX_ZIP, RULE, Access, ProjectLimits, clean_label
+from studio.projects.projects import MAX_ZIP, RULE, Access, ProjectLimits
 from studio.services import Services
 from studio.texts import duration
 
@@ -55,20 +54,25 @@ class Bringing:
     async def take_all(self, actor: Actor, pictures: Sequence[Readable | str]) -> list[Source | ImageError]:
         """Return pictures that somebody sends, whose right has been checked, several read at once; ones of
         ours by their names, or, by their SHA-256, ones that they have sent. An ImageError stands in the place
-        of each that isn't taken.
-
-        Raises LimitError for too many or on a full disk, UserError for another form of name, NotAllowedError
-        for somebody else's.
-        """
+        of each that isn't taken. Raises LimitError for too many or on a full disk, UserError for another form
+        of name, NotAllowedError for somebody else's."""
         await self._queue.check_room()
         for _ in pictures:
             self.count(actor)
         files = [one for one in pictures if not isinstance(one, str)]
         taken = iter(await self._intake.take_all(files, actor.user_id))
-        return [
-            await self._named(actor, one) if isinstance(one, str) else _source(next(taken))
-            for one in pictures
-        ]
+        found = list[Source | ImageError]()
+        for one in pictures:
+            try:
+                if isinstance(one, str):
+                    found.append(await self._sources.meant(actor, one))
+                elif isinstance(file := next(taken), ImageError):
+                    found.append(file)
+                else:
+                    found.append(Source(file.sha256, file.width, file.height))
+            except ImageError as error:
+                found.append(error)
+        return found
 
     async def all_of(self, actor: Actor, pictures: Sequence[Readable | str]) -> list[Source]:
         """Return the same where each has to be taken. Raises ImageError for the first that isn't, and as
@@ -80,20 +84,10 @@ class Bringing:
             found.append(source)
         return found
 
-    async def _named(self, actor: Actor, name: str) -> Source | ImageError:
-        try:
-            return await self._sources.meant(actor, name)
-        except ImageError as error:
-            return error
-
     def count(self, actor: Actor) -> None:
         """Count one picture of somebody's. Raises LimitError after too many."""
         if wait := self._pace.take(actor.user_id):
             raise LimitError(f"You have added {AT_ONCE} pictures in a short time. Go on in {duration(wait)}.")
-
-
-def _source(taken: Taken | ImageError) -> Source | ImageError:
-    return taken if isinstance(taken, ImageError) else Source(taken.sha256, taken.width, taken.height)
 
 
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
@@ -183,11 +177,8 @@ class Pictures:
 
     async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
         """Add the pictures in a zip file. Folders, or label files of CSV, COCO or YOLO in it, say what they
-        are called; ``label`` is for those of which they say nothing.
-
-        Raises ImageError for a file that isn't taken at all, UserError, LimitError and NotAllowedError as
-        ``add`` does.
-        """
+        are called; ``label`` is for those of which they say nothing. Raises ImageError for a file that isn't
+        taken at all, UserError, LimitError and NotAllowedError as ``add`` does."""
         found, one = await self._access.find(actor, name, Action.ADD_TO)
         await self._queue.check_room()
         self._bringing.count(actor)
@@ -248,7 +239,7 @@ class Pictures:
         who may add and not label. Raises UserError for one that isn't taken, or that they may not add."""
         if not any(wanted) or not await self._access.may(actor, Action.LABEL, found):
             return {}
-        return await labels_of(self._access, self._database, self._limits, actor, found, wanted)
+        return await self._access.read_labels(actor, found, wanted)
 
     async def _write(
         self, actor: Actor, found: Project, coming: list[Incoming], refused: list[tuple[str, str]]
@@ -256,7 +247,11 @@ class Pictures:
         """Write what is fit for where the project belongs."""
         fit = list[Incoming]()
         for start in range(0, len(coming), WRITTEN):
-            fit += await self._fit(actor, coming[start : start + WRITTEN])
+            some = coming[start : start + WRITTEN]
+            if await self._moderator.unfit([one.sha256 for one in some], actor.place) is None:
+                fit += some
+                continue
+            fit += [one for one in some if await self._moderator.unfit((one.sha256,), actor.place) is None]
         refused += [("A picture", RULE.format(what="it", done="added"))] * (len(coming) - len(fit))
         most, now, added = self._limits.pictures, datetime.now(UTC), dataset.Added()
         for start in range(0, len(fit), WRITTEN):
@@ -270,12 +265,6 @@ class Pictures:
         why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
         refused += [("A picture", why)] * len(added.over)
         return Brought(added.new, added.known, tuple(refused))
-
-    async def _fit(self, actor: Actor, some: list[Incoming]) -> list[Incoming]:
-        """Return those that the rules of the place allow."""
-        if await self._moderator.unfit([one.sha256 for one in some], actor.place) is None:
-            return some
-        return [one for one in some if await self._moderator.unfit((one.sha256,), actor.place) is None]
 
     async def page(
         self,
@@ -298,11 +287,8 @@ class Pictures:
         self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
     ) -> bytes:
         """Return a picture of a project: as WebP with its longer side of at most ``side`` px, one of SIZES,
-        or as it is kept (``whole``), as PNG.
-
-        Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
-        may look at it.
-        """
+        or as it is kept (``whole``), as PNG. Raises ImageError when the project has none such or for another
+        size, NotAllowedError unless the actor may look at it."""
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
@@ -347,53 +333,12 @@ class Pictures:
 async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], bytes]:
     """Return what a confined process reads in a zip or label file. Raises ImageError."""
     called = short_name(file.name)
-    if file.size > MAX_ZIP:
-        raise ImageError(f"{called} has {file.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
-    sent = await fetched(file)
-    if sent.size > MAX_ZIP:  # it may have said less before
-        raise ImageError(f"{called} has {sent.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
+    sent = await fetched_within(file, MAX_ZIP, PICTURE_LIMIT)
     answer = await ask_once("studio.projects.label_formats", command, data=sent, patience=PATIENCE)
     header, body = answer or ({"error": "takes too much time or memory to read."}, b"")
     if "error" in header:
         raise ImageError(f"{called} {header['error']}")
     return header, body
-
-
-async def labels_of(
-    access: Access,
-    database: Any,
-    limits: ProjectLimits,
-    actor: Actor,
-    found: Project,
-    wanted: Sequence[str],
-) -> dict[str, str]:
-    """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
-
-    Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many.
-    """
-    if found.task == STYLE:
-        return {}
-    known = {MARKED: MARKED} if found.task == DETECT else {}
-    book = {
-        one.name.casefold(): one.name
-        for one in await database.read(partial(projects.read_labels, project_id=found.id))
-    }
-    new: dict[str, str] = {}
-    for text in dict.fromkeys(one for one in wanted if one and one not in known):
-        label = clean_label(text)
-        if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
-            label = GOOD
-        known[text] = book.get(label.casefold()) or new.setdefault(label.casefold(), label)
-    if not new:
-        return known
-    if not await access.may(actor, Action.MANAGE_PROJECT, found):
-        have = ", ".join(sorted(book.values())) or "none yet"
-        raise UserError(f"This project has no label {next(iter(new.values()))[:40]!r}; there are {have}.")
-    limits.check_labels({*book.values(), *new.values()})
-    await access.check_words(actor, list(new.values()), "added")
-    for label in new.values():
-        await database.write(partial(projects.put_label, project_id=found.id, label=Label(label)))
-    return known
 
 
 def _why(called: str, error: ImageError) -> str:

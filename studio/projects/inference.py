@@ -1,6 +1,5 @@
-"""A project's model at work: asked about pictures, told when it is wrong, and taken elsewhere.
-
-``--lora``: what the host has set up, and styles that members have made, for those who may use them."""
+"""A project's model at work: asked about pictures, told when it is wrong, taken elsewhere; and what
+``--lora`` names: LoRAs of the host, and styles of members for those who may use them."""
 
 from __future__ import annotations
 
@@ -45,7 +44,8 @@ from studio.actor import Actor
 from studio.authority import Action
 from studio.media.uploads import Readable
 from studio.new_job import NewJob
-from studio.projects.dataset import KEPT_PRIVATE, Bringing, labels_of
+from studio.projects.dataset import KEPT_PRIVATE, Bringing
+from studio.projects.label_formats import plain_text
 from studio.projects.projects import GOOD, Access, ProjectLimits, own
 from studio.projects.training import learned_sentence, version_of
 from studio.rights import Rights
@@ -74,11 +74,9 @@ class Trying:
         self, actor: Actor, name: str, pictures: Sequence[Readable | str], *, number: int | None = None
     ) -> NewJob:
         """Return the job that asks a version (None = the one that is used) about 1 to MOST_ASKED pictures:
-        files, pictures of ours by their names, or SHA-256 of what the actor has sent.
-
-        Raises UserError for too many pictures or a model that isn't there, ImageError for a picture that
-        isn't taken, NotAllowedError unless the actor may.
-        """
+        files, pictures of ours by their names, or SHA-256 of what the actor has sent. Raises UserError for
+        too many pictures or a model that isn't there, ImageError for a picture that isn't taken,
+        NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         version = await self._sound(found, number)
         if found.task == STYLE:
@@ -92,12 +90,9 @@ class Trying:
         return NewJob(request, Lane.FAST, parent=parent, private=private)
 
     async def look_through(self, actor: Actor, name: str) -> NewJob:
-        """Return the job that asks the version that is used about pictures of the project without a label,
-        at most MOST_ASKED: whoever labels is shown those first that it is least sure of.
-
-        Raises UserError where there is no model or nothing for it to look at, NotAllowedError unless the
-        actor may use and label.
-        """
+        """Return the job that asks the version that is used about pictures of the project without a label, at
+        most MOST_ASKED: whoever labels is shown those first that it is least sure of. Raises UserError where
+        there is no model or nothing for it to look at, NotAllowedError unless the actor may use and label."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
         await self._access.find(actor, found.id, Action.JUDGE)
         version = await self._sound(found, None)
@@ -167,7 +162,8 @@ class Trying:
         if not called and not finds:
             await self._database.write(note)
             return "Noted." if right else "Noted. Say what it is, and the next version learns it."
-        if not await self._teaches(actor, found):
+        may_add = await self._access.may(actor, Action.ADD_TO, found)
+        if not may_add or not await self._access.may(actor, Action.LABEL, found):
             await self._database.write(note)
             return "Noted. Somebody who may add pictures and label them can teach it."
         if job.origin.private and found.guild_id is not None:
@@ -175,12 +171,8 @@ class Trying:
         if finds:
             await self._teach(one, found, judged, "", note)
             return TO_MARK
-        known = await labels_of(self._access, self._database, self._limits, one, found, [called])
+        known = await self._access.read_labels(one, found, [called])
         return await self._teach(one, found, judged, known[called], note)
-
-    async def _teaches(self, actor: Actor, found: Project) -> bool:
-        may_add = await self._access.may(actor, Action.ADD_TO, found)
-        return may_add and await self._access.may(actor, Action.LABEL, found)
 
     async def _teach(
         self, actor: Actor, found: Project, judged: Judged, label: str, note: partial[Judged | None]
@@ -313,18 +305,13 @@ def table_of(said: Sequence[Judged], told: Sequence[Mapping[str, Any]] = ()) -> 
         answer = {None: "", True: "right", False: "wrong"}[one.is_right]
         head = (one.position + 1, one.number)
         if not finds:
-            writer.writerow((*head, f"{one.score:.6g}", int(one.strange), _plain(one.label), answer))
+            writer.writerow((*head, f"{one.score:.6g}", int(one.strange), plain_text(one.label), answer))
             continue
         for region in regions[one.position] if one.position < len(regions) else ():
             sides = (f"{region[side]:.6g}" for side in SIDES)
-            row = (f"{region['score']:.6g}", int(one.strange), _plain(str(region["label"])), answer)
+            row = (f"{region['score']:.6g}", int(one.strange), plain_text(str(region["label"])), answer)
             writer.writerow((*head, *row, *sides))
     return out.getvalue().encode()
-
-
-def _plain(label: str) -> str:
-    """Return a label that no spreadsheet takes for a formula."""
-    return f"'{label}" if label[:1] in ("=", "+", "-", "@") else label
 
 
 class Styles:

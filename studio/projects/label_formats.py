@@ -1,15 +1,10 @@
-"""Labels as other programs write them: CSV, COCO's JSON, YOLO's text files. Pure functions on texts; whoever
-reads strangers' files does it in a confined process.
+"""Labels as other programs write them: CSV, COCO's JSON, YOLO's text files; and a child process that reads
+strangers' zip files and label files, ``python -m studio.projects.label_formats``. Its commands: ``pictures``
+(a zip file → its pictures with the labels that folders or label files give) and ``labels`` (a zip, CSV or
+JSON file → what it says). Names in an archive say what its pictures are called and never become paths.
 
-Inside, a box is in 0..1 of the sides. A picture that is called something as a whole has, in COCO and
-YOLO, a box around all of it, and such a box means the same when it is read.
-
-A child process that reads strangers' zip files and label files. Runs as ``python -m
-studio.projects.label_formats``.
-
-Names in an archive say
-what its pictures are called and never become paths. Commands: ``pictures`` (a zip file → its pictures with
-the labels that folders or label files give) and ``labels`` (a zip, CSV or JSON file → what it says)."""
+Inside, a box is in 0..1 of the sides. A picture that is called something as a whole has, in COCO and YOLO, a
+box around all of it, and such a box means the same when it is read."""
 
 from __future__ import annotations
 
@@ -99,13 +94,15 @@ def _csv(rows: Sequence[Labelled]) -> str:
     writer.writerow(FIELDS)
     for row in rows:
         for box in row.boxes:
-            writer.writerow((_plain(row.file), _plain(box[0]), *(_number(value) for value in box[1:])))
+            writer.writerow(
+                (plain_text(row.file), plain_text(box[0]), *(_number(value) for value in box[1:]))
+            )
         if row.label and not row.boxes:
-            writer.writerow((_plain(row.file), _plain(row.label), "", "", "", ""))
+            writer.writerow((plain_text(row.file), plain_text(row.label), "", "", "", ""))
     return out.getvalue()
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 

@@ -20,14 +20,13 @@ from core.results import TRAIN
 from storage import collections
 from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Item, Mark
-from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.media import masks
 from studio.media.uploads import Readable
 from studio.media.zip_stream import Archive
 from studio.projects import label_formats
-from studio.projects.dataset import WRITTEN, labels_of, read_confined
+from studio.projects.dataset import WRITTEN, read_confined
 from studio.projects.label_formats import FORMS, Labelled
 from studio.projects.projects import Access, ProjectLimits
 from studio.services import Services
@@ -36,6 +35,7 @@ AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
+OUTSIDE = "A box goes from left to right and from top to bottom, in 0 to 1 of the sides."
 GONE = "That picture isn't in this project any more."
 
 
@@ -147,11 +147,12 @@ class Labelling:
             raise ImageError(GONE)
         if len(boxes) > MAX_BOXES:
             raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
-        for box in boxes:
-            _check_box(box)
+        for _, left, top, right, bottom in boxes:
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise UserError(OUTSIDE)
         label = MARKED if label and found.task == DETECT else label
         wanted = [label, *(box[0] for box in boxes)]
-        known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
+        known = await self._access.read_labels(one, found, wanted)
         stored = await self._mask(actor, mask, sha256) if mask and label else None
         called = tuple((known.get(box[0], box[0]), *box[1:]) for box in boxes)
         voice = Mark(actor.user_id, known.get(label, label), called, stored)
@@ -206,7 +207,15 @@ class Labelling:
         """Return a zip file with the labels of a project, as CSV, COCO or YOLO; pictures are called by their
         SHA-256, and aren't in it. Raises UserError for another form, NotAllowedError unless the actor may."""
         rows = await self._exported(actor, name, form)
-        return await asyncio.to_thread(lambda: _zip(label_formats.write_labels(form, rows)))
+
+        def packed() -> bytes:
+            held = io.BytesIO()
+            with zipfile.ZipFile(held, "w") as archive:
+                for path, data in sorted(label_formats.write_labels(form, rows).items()):
+                    archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
+            return held.getvalue()
+
+        return await asyncio.to_thread(packed)
 
     async def pack(self, actor: Actor, name: str, form: str) -> AsyncGenerator[bytes, None]:
         """Yield the same zip file in parts, with the labelled pictures in it, below ``images``.
@@ -216,7 +225,9 @@ class Labelling:
         """
         rows = await self._exported(actor, name, form)
         names = [PurePosixPath(row.file).stem for row in rows]
-        size = await self._bytes_of(names)
+        size = 0
+        for some in (names[i : i + AT_ONCE] for i in range(0, len(names), AT_ONCE)):
+            size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
         if size > MOST_TAKEN:
             raise UserError(
                 f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
@@ -233,20 +244,10 @@ class Labelling:
                 yield piece
         yield archive.end()
 
-    async def _bytes_of(self, names: Sequence[str]) -> int:
-        """Return how many bytes pictures have together."""
-        size = 0
-        for some in (names[i : i + AT_ONCE] for i in range(0, len(names), AT_ONCE)):
-            size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
-        return size
-
     async def _exported(self, actor: Actor, name: str, form: str) -> list[Labelled]:
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
-        return await self._labelled(found, actor.user_id)
-
-    async def _labelled(self, found: Project, reader: int) -> list[Labelled]:
         there: list[Item] = []
         after: str | None = None
         while page := await self._database.read(
@@ -256,7 +257,9 @@ class Labelling:
             after = page[-1].sha256
         marks = await self._database.read(partial(dataset.marks_of, project_id=found.id))
         jobs = {one.job_id for one in there if one.job_id}
-        away = await self._database.read(partial(collections.trashed_files, job_ids=jobs, reader=reader))
+        away = await self._database.read(
+            partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
+        )
         rows = []
         for one in there:
             if not one.label or (one.job_id, one.sha256) in away:
@@ -283,18 +286,18 @@ class Labelling:
 
     async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
         """Take labels that another program wrote, as CSV, COCO's JSON, or a zip file of these or of YOLO's,
-        for pictures that the project has: they are known by the SHA-256 that ``export`` calls them by.
-
-        Raises ImageError for a file that can't be read, UserError for labels that aren't taken,
-        NotAllowedError unless the actor may.
-        """
+        for pictures that the project has: they are known by the SHA-256 that ``export`` calls them by. Raises
+        ImageError for a file that can't be read, UserError for labels that aren't taken, NotAllowedError
+        unless the actor may."""
         found, one = await self._access.find(actor, name, Action.LABEL)
         header, _ = await read_confined(file, "labels")
         rows = [Labelled(**row) for row in header["rows"]]
-        if found.task == DETECT:
-            rows = [_things(row) for row in rows]
+        for place, row in enumerate(rows):
+            if found.task == DETECT:  # what is called something as a whole shows nothing else
+                whole = ((row.label, *label_formats.WHOLE),) if row.label else ()
+                rows[place] = replace(row, label=MARKED, boxes=(*row.boxes, *row.outlined) or whole)
         wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
-        known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
+        known = await self._access.read_labels(one, found, wanted)
 
         masks = {row.file: await self._drawn(actor, row) for row in rows if row.mask and found.task != DETECT}
 
@@ -328,25 +331,3 @@ class Labelling:
         if size != (row.width, row.height):
             return None
         return await self._intake.keep_runs(row.mask, size, actor.user_id)
-
-
-def _things(row: Labelled) -> Labelled:
-    """Return what a row says of the things in its picture: one that is called something as a whole shows
-    nothing else."""
-    boxes = (*row.boxes, *row.outlined) or (((row.label, *label_formats.WHOLE),) if row.label else ())
-    return replace(row, label=MARKED, boxes=boxes)
-
-
-def _check_box(box: Box) -> None:
-    """Raise UserError for a box that lies outside of its picture, or has no inside."""
-    _, left, top, right, bottom = box
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise UserError("A box goes from left to right and from top to bottom, in 0 to 1 of the sides.")
-
-
-def _zip(files: dict[str, bytes]) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        for path, data in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
-    return held.getvalue()

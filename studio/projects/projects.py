@@ -1,13 +1,10 @@
-"""Projects as wholes: made, listed, named, shared, and forgotten.
-
-Finds the project that somebody means, and checks that they may.
-
-How large projects may grow."""
+"""Projects as wholes: found by name for somebody who may, made, listed, shared and forgotten, within the
+limits of how large they may grow."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
-from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
+from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from storage.database import Database
 from storage.projects import dataset, erasure, projects, versions
 from storage.projects.dataset import Counts
@@ -28,16 +25,47 @@ from studio.authority import Action
 from studio.moderation.moderator import Moderator
 from studio.rights import Rights
 from studio.services import Services
+from studio.texts import counted
 
 NO_PROJECT = "There is no such project here. `/inspect new` makes one, and the list offers yours."
 RULE = "A rule of this place doesn't allow {what}, so nothing was {done}."
 
 
+FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
+MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
+MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
+
+
+@dataclass(frozen=True)
+class ProjectLimits:
+    """per_server, per_person: projects. pictures: of a project. trainings: that wait or run at once for a
+    server, or for somebody's own projects. seconds: of the device for one of them. versions: whose files are
+    kept."""
+
+    per_server: int = 20
+    per_person: int = 5
+    pictures: int = 2000
+    trainings: int = 2
+    seconds: int = 600
+    versions: int = 30
+
+    def check_labels(self, names: Collection[str]) -> None:
+        """Raise LimitError for more labels than a project may have."""
+        if len(names) > MAX_LABELS:
+            raise LimitError(f"A project takes {MAX_LABELS} labels; this would be number {len(names)}.")
+
+
 class Access:
     """Every part's questions about projects end here."""
 
-    def __init__(self, rights: Rights, database: Database, moderator: Moderator) -> None:
+    def __init__(
+        self, rights: Rights, database: Database, moderator: Moderator, limits: ProjectLimits
+    ) -> None:
         self._rights, self._database, self._moderator = rights, database, moderator
+        self._limits, self.may = (
+            limits,
+            rights.may_in,
+        )  # may: an actor do an action to a project, here and now
 
     async def all(self, actor: Actor) -> list[Project]:
         """Return the actor's own projects, then those that they may look at where they are (on the web, in
@@ -54,10 +82,8 @@ class Access:
 
     async def find(self, actor: Actor, name: str, action: Action) -> tuple[Project, Actor]:
         """Return the project that somebody means by its name or id, their own one before a server's, and who
-        they are where it belongs.
-
-        Raises UserError where there is none, or several, NotAllowedError unless they may do ``action`` to it.
-        """
+        they are where it belongs. Raises UserError where there is none, or several, NotAllowedError unless
+        they may do ``action`` to it."""
         wanted = " ".join(name.split())
         found = await self._database.read(partial(projects.read_project, project_id=wanted.lower()))
         if found is None or not await self._is_known(actor, found):
@@ -82,62 +108,39 @@ class Access:
             raise UserError("Several projects are called so. Choose yours from the list.")
         return found[0]
 
-    async def may(self, actor: Actor, action: Action, project: Project) -> bool:
-        """Return whether ``actor`` may do ``action`` to a project here and now."""
-        return await self._rights.may_in(actor, action, project)
-
-    async def check_new(self, actor: Actor, *, shared: bool) -> None:
-        """Raise NotAllowedError unless somebody may make a project here, UserError for one to be shared where
-        there is no server."""
-        await self._rights.check(actor, Action.ASK)
-        if shared and actor.guild_id is None:
-            raise UserError("A server's project is made in that server. Here it would be yours alone.")
-
     async def check_words(self, actor: Actor, words: list[str], done: str) -> None:
         """Raise UserError for words that break a rule where the actor is."""
         if None in await self._moderator.captions([text for text in words if text], actor.place):
             raise UserError(RULE.format(what="these words", done=done))
 
+    async def read_labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
+        """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
+        Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many."""
+        if found.task == STYLE:
+            return {}
+        known, new = {MARKED: MARKED} if found.task == DETECT else {}, dict[str, str]()
+        there = await self._database.read(partial(projects.read_labels, project_id=found.id))
+        book = {one.name.casefold(): one.name for one in there}
+        for text in dict.fromkeys(one for one in wanted if one and one not in known):
+            label = clean_label(text)
+            if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
+                label = GOOD
+            known[text] = book.get(label.casefold()) or new.setdefault(label.casefold(), label)
+        if not new:
+            return known
+        if not await self.may(actor, Action.MANAGE_PROJECT, found):
+            have = ", ".join(sorted(book.values())) or "none yet"
+            raise UserError(f"This project has no label {next(iter(new.values()))[:40]!r}; there are {have}.")
+        self._limits.check_labels({*book.values(), *new.values()})
+        await self.check_words(actor, list(new.values()), "added")
+        for label in new.values():
+            await self._database.write(partial(projects.put_label, project_id=found.id, label=Label(label)))
+        return known
+
 
 def own(found: Project) -> bool:
     """Return whether a project is somebody's alone, so that what comes of it is for their eyes only."""
     return found.guild_id is None
-
-
-FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
-MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
-MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
-
-
-@dataclass(frozen=True)
-class ProjectLimits:
-    """per_server, per_person: projects. pictures: of a project. trainings: that wait or run at once for a
-    server, or for somebody's own projects. seconds: of the device for one of them. versions: whose files are
-    kept."""
-
-    per_server: int = 20
-    per_person: int = 5
-    pictures: int = 2000
-    trainings: int = 2
-    seconds: int = 600
-    versions: int = 30
-
-    def too_many(self, most: int, *, shared: bool) -> LimitError:
-        """Return that there may be no more projects."""
-        whose = "This server has" if shared else "You have"
-        return LimitError(f"{whose} {most} projects, which is the limit. Forget one first.")
-
-    def check_labels(self, names: Collection[str]) -> None:
-        """Raise LimitError for more labels than a project may have."""
-        if len(names) > MAX_LABELS:
-            raise LimitError(f"A project takes {MAX_LABELS} labels; this would be number {len(names)}.")
-
-    def check_meaning(self, meaning: str) -> None:
-        """Raise UserError for a description of a label that is too long."""
-        if len(meaning) > MAX_MEANING:
-            raise UserError(
-                f"What a label means takes up to {MAX_MEANING} characters; this has {len(meaning)}."
-            )
 
 
 GOOD = "good"  # label of a part without a defect
@@ -186,8 +189,9 @@ class Card:
 class Shelf:
     """What people do with whole projects."""
 
-    def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
-        self._access, self._limits, self._directory = access, limits, services.directory
+    def __init__(self, access: Access, rights: Rights, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._rights = access, rights
+        self._limits, self._directory = limits, services.directory
         self._database, self._privacy, self._queue = services.database, services.privacy, services.queue
 
     async def new(
@@ -200,7 +204,9 @@ class Shelf:
         projects, NotAllowedError for a barred person.
         """
         shared = actor.guild_id is not None if shared is None else shared
-        await self._access.check_new(actor, shared=shared)
+        await self._rights.check(actor, Action.ASK)
+        if shared and actor.guild_id is None:
+            raise UserError("A server's project is made in that server. Here it would be yours alone.")
         if task not in TASKS:
             raise UserError(f"`task` is {task[:40]!r}; it takes {', '.join(TASKS)}.")
         wanted, words = clean_name(name), " ".join(words.split())
@@ -228,7 +234,8 @@ class Shelf:
         except IntegrityError as error:
             raise UserError(f"There is a project called {wanted} already.") from error
         if written is None:
-            raise self._limits.too_many(most, shared=shared)
+            whose = "This server has" if shared else "You have"
+            raise LimitError(f"{whose} {most} projects, which is the limit. Forget one first.")
         return written
 
     async def all(self, actor: Actor) -> list[Project]:
@@ -295,11 +302,9 @@ class Shelf:
         return replace(found, **values)  # type: ignore[arg-type]
 
     async def share(self, actor: Actor, name: str, role_id: int, rights: Collection[str]) -> Project:
-        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS.
-
-        Raises UserError for another right, or a project that is somebody's alone, NotAllowedError unless the
-        actor is its owner or manages its server.
-        """
+        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS. Raises
+        UserError for another right, or a project that is somebody's alone, NotAllowedError unless the actor
+        is its owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         if found.guild_id is None:
             raise UserError("This project is yours alone. One that others may use is made in a server.")
@@ -325,14 +330,13 @@ class Shelf:
         await self._privacy.delete_learned(partial(erasure.forget_project, project_id=found.id))
 
     async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
-        """Add a label to the book of a project, or change what it means; return the book.
-
-        Raises UserError for words that aren't taken or too many labels, NotAllowedError unless the actor is
-        the project's owner or manages its server.
-        """
+        """Add a label to the book of a project, or change what it means; return the book. Raises UserError
+        for words that aren't taken or too many labels, NotAllowedError unless the actor is the project's
+        owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         made = Label(clean_label(label), " ".join(meaning.split()))
-        self._limits.check_meaning(made.meaning)
+        if (size := len(made.meaning)) > MAX_MEANING:
+            raise UserError(f"What a label means takes up to {MAX_MEANING} characters; this has {size}.")
         await self._access.check_words(actor, [made.name, made.meaning], "changed")
         book = await self._database.read(partial(projects.read_labels, project_id=found.id))
         self._limits.check_labels({made.name, *(one.name for one in book)})
@@ -359,10 +363,6 @@ class Shelf:
         return tuple(await self._database.read(partial(projects.read_labels, project_id=found.id)))
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture{'s' * (count != 1)}"
-
-
 def clean_name(text: str) -> str:
     """Return the name of a project as it is kept. Raises UserError."""
     name = " ".join(text.split())
@@ -382,49 +382,45 @@ def clean_label(text: str) -> str:
     return label
 
 
-def few_good(count: int) -> str:
-    """Return what can be said of an inspection that learns from so few good pictures."""
-    if count == 1:
-        return (
-            "1 good picture. It can be trained, but from one nothing can be promised: its limit is a guess. "
-            f"{FEW_GOOD} are better, 20 are good."
-        )
-    return (
-        f"{count} good pictures. It can be trained, but may stop 1 good part in {count + 1}. {FEW_GOOD} are"
-        " better, 20 are good."
-    )
+def few_marked(count: int) -> str:
+    """Return that a detector needs more pictures whose things are marked."""
+    return f"{counted(count, 'picture')} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
 
 
 def advice(card: Card) -> str:
     """Return the next best thing to do with a project, in a sentence; "" when there is nothing to say."""
-    task, counted = card.project.task, card.counts
+    task, there = card.project.task, card.counts
     if card.project.due:
         return AGAIN
     if card.training:
         return "A version is being trained."
     if task == STYLE:
-        return "" if counted.total >= 5 else f"{counted.total} pictures; a style needs at least 5."
+        return "" if there.total >= 5 else f"{there.total} pictures; a style needs at least 5."
     if task == ANOMALY:
-        good = counted.labels.get(GOOD, 0)
+        good = there.labels.get(GOOD, 0)
         if good == 0:
             return NO_GOOD
         if good < FEW_GOOD and card.version is None:
-            return few_good(good)
+            said = f"{counted(good, 'good picture')}. It can be trained, but"
+            better = f"{FEW_GOOD} are better, 20 are good."
+            if good == 1:
+                return f"{said} from one nothing can be promised: its limit is a guess. {better}"
+            return f"{said} may stop 1 good part in {good + 1}. {better}"
         if card.version is None:
             return "Train it: there are enough good pictures."
         if good < 20:
             return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
     elif task == DETECT:
-        if (marked := counted.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
-            return f"{_pictures(marked)} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
+        if (marked := there.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
+            return few_marked(marked)
         if card.version is None:
             return "Train it: there are enough pictures with boxes."
-    elif len([name for name, count in counted.labels.items() if count >= 3]) < 2:
+    elif len([name for name, count in there.labels.items() if count >= 3]) < 2:
         return "A classifier needs two labels with 3 pictures each; 10 each are better."
     elif card.version is None:
         return "Train it: there are enough labelled pictures."
-    if counted.states.get(dataset.DISPUTED):
-        return f"People disagree about {counted.states[dataset.DISPUTED]} pictures. Look at them again."
+    if there.states.get(dataset.DISPUTED):
+        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Look at them again."
     if card.new and card.version is not None:
         return f"{card.since}. Train version {card.version.number + 1}."
     return ""

@@ -1,6 +1,5 @@
-"""Versions of a project's model: trained, reported on, chosen, made stricter or looser, compared.
-
-Trains again what had learned from deleted pictures, and gives up files of versions that nobody uses."""
+"""Versions of a project's model: trained, reported on, chosen, made stricter or looser, compared; trained
+again without deleted pictures, and their files given up when nobody uses them."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -33,10 +32,9 @@ from studio.actor import Actor
 from studio.authority import Action
 from studio.new_job import NewJob
 from studio.privacy import Privacy
-from studio.projects.projects import GOOD, LEAST_MARKED, NO_GOOD, Access, ProjectLimits, own
+from studio.projects.projects import GOOD, LEAST_MARKED, NO_GOOD, Access, ProjectLimits, few_marked, own
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import counted
 from vision.custom_models import thresholds as limits
 
 LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 1, 3, 5, 40  # pictures
@@ -79,12 +77,9 @@ class Moved:
         if self.told:
             return self.told
         (was_stopped, _), (was_found, _) = self.before
-        promise = (
-            f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."
-            if self.promise
-            else ""
-        )
-        parts = [promise] if promise else ["It promises nothing about good parts."]
+        parts = ["It promises nothing about good parts."]
+        if self.promise:
+            parts = [f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."]
         if self.stopped[1]:
             parts.append(
                 f"{self.stopped[0]} of {self.stopped[1]} good test pictures are stopped ({was_stopped} now)."
@@ -105,11 +100,9 @@ class Training:
         self._moderator = services.moderator
 
     async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
-        """Return the job that trains a project's next version.
-
-        Raises UserError, in one sentence, where there are too few pictures, NotAllowedError unless the actor
-        may; how many trainings may wait is asked when it is queued.
-        """
+        """Return the job that trains a project's next version. Raises UserError, in one sentence, where there
+        are too few pictures, NotAllowedError unless the actor may; how many trainings may wait is asked when
+        it is queued."""
         found, _ = await self._access.find(actor, name, Action.TRAIN)
         counts = await self._database.read(partial(dataset.count_items, project_id=found.id))
         check_enough(found, counts)
@@ -145,7 +138,7 @@ class Training:
         """Return what is known of a version, None = the one that is used. Raises UserError where there is
         none such, NotAllowedError unless the actor may look at the project."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        version = await self._version(found, number)
+        version = await version_of(self._database, found, number)
         number = version.number
         work = partial(versions.learned_from, project_id=found.id, number=number)
         learned = await self._database.read(work)
@@ -177,19 +170,17 @@ class Training:
         found, _ = await self._access.find(actor, name, Action.TRAIN)
         if not await self._database.write(partial(versions.use_version, project_id=found.id, number=number)):
             raise UserError(f"{found.name} has no version {number} that can be used any more.")
-        return await self._version(found, number)
+        return await version_of(self._database, found, number)
 
     async def threshold(
         self, actor: Actor, name: str, move: str, number: int | None = None, *, keep: bool = False
     ) -> Moved:
         """Return what a stricter, looser or the usual threshold of an inspection or a detector means, or the
-        one with the fewest errors ("fewest"); keep: let the version judge by it from now on.
-
-        Raises UserError for another move, or a model that has no threshold, NotAllowedError unless the actor
-        is the project's owner or manages its server.
-        """
+        one with the fewest errors ("fewest"); keep: let the version judge by it from now on. Raises UserError
+        for another move, or a model that has no threshold, NotAllowedError unless the actor is the project's
+        owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        version = await self._version(found, number)
+        version = await version_of(self._database, found, number)
         if move not in MOVES:
             raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
         if found.task == DETECT and version.threshold is not None:
@@ -203,7 +194,10 @@ class Training:
         return moved
 
     async def _moved(self, found: Project, version: Version, move: str, *, keep: bool) -> Moved:
-        good, bad = _good(version), _floats(version.metrics.get("bad_scores"))
+        # Of several shots of one good part the largest score counts: a promise is about parts, not pictures
+        good, bad = _floats(version.metrics.get("good_scores")), _floats(version.metrics.get("bad_scores"))
+        groups = version.metrics.get("good_groups", ())
+        good = limits.strongest(good, groups) if len(groups) == len(good) else good
         if version.threshold is None or not good:
             raise UserError(
                 "Only inspections and detectors have a threshold; this model says what is likeliest."
@@ -222,7 +216,7 @@ class Training:
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
         two, right = list[Version](), list[dict[str, Any]]()
         for number in (first, second):
-            version = await self._version(found, number)
+            version = await version_of(self._database, found, number)
             learned = await self._database.read(
                 partial(versions.learned_from, project_id=found.id, number=number)
             )
@@ -250,9 +244,6 @@ class Training:
         return verdict(
             [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
         )
-
-    async def _version(self, found: Project, number: int | None) -> Version:
-        return await version_of(self._database, found, number)
 
 
 async def version_of(database: Any, found: Project, number: int | None) -> Version:
@@ -282,9 +273,7 @@ def check_enough(found: Project, counts: Counts) -> None:
                 f"A classifier needs at least 2 labels with {LEAST_LABELLED} pictures each; there are {have}."
             )
     if found.task == DETECT and (marked := counts.states.get(dataset.LABELLED, 0)) < LEAST_MARKED:
-        raise UserError(
-            f"{counted(marked, 'picture')} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
-        )
+        raise UserError(few_marked(marked))
     shown = counts.total - counts.states.get(dataset.LEFT_OUT, 0)
     if found.task == STYLE and not LEAST_STYLE <= shown <= MOST_STYLE:
         raise UserError(f"A style takes {LEAST_STYLE} to {MOST_STYLE} pictures; there are {shown}.")
@@ -384,13 +373,6 @@ def _told(version: Version) -> list[str]:
     return found
 
 
-def _good(version: Version) -> list[float]:
-    """Return the held-out scores of good parts: of several shots of one, the largest, for a promise is about
-    parts and not about pictures."""
-    scores, groups = _floats(version.metrics.get("good_scores")), version.metrics.get("good_groups", ())
-    return limits.strongest(scores, groups) if len(groups) == len(scores) else scores
-
-
 def _floats(values: Any) -> list[float]:
     return [float(value) for value in values or ()]
 
@@ -431,11 +413,12 @@ class Retraining:
         stale = await self._database.read(partial(versions.stale, keep=self._limits.versions))
         bundled = await self._database.read(erasure.tainted_bundles)
         if stale or bundled != Gone():
-            await self._privacy.delete_learned(partial(self._retire, stale=stale))
 
-    def _retire(self, connection: sa.Connection, stale: Sequence[tuple[str, int]]) -> Gone:
-        files = versions.give_up(connection, stale)
-        return Gone(frozenset(files)) | erasure.tainted_bundles(connection)
+            def retire(connection: sa.Connection) -> Gone:
+                files = versions.give_up(connection, stale)
+                return Gone(frozenset(files)) | erasure.tainted_bundles(connection)
+
+            await self._privacy.delete_learned(retire)
 
     async def _ask_again(self, project: Project) -> None:
         version = await self._database.read(

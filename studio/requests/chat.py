@@ -36,7 +36,7 @@ from studio.actor import Actor, Directory
 from studio.authority import Action
 from studio.example_sets import Lessons, asker
 from studio.inputs import Given, Sources
-from studio.library.clips import film_of
+from studio.library.clips import asked_film
 from studio.media.uploads import Film, Films, Readable
 from studio.moderation.moderator import Moderator, listener
 from studio.moderation.rules import Visibility
@@ -301,7 +301,7 @@ class Talking:
     async def film(self, job: Job) -> Job | None:
         """Return the question whose film the answer of a question is about, None where there is none."""
         result = await self._queue.result(job.id)
-        return await film_of(self._queue, job, result.parameters if result else {})
+        return await asked_film(self._queue, job, result.parameters if result else {})
 
     async def frame(self, actor: Actor, job_id: str, index: int) -> bytes:
         """Return frame ``index`` (from 0) of a question's film as WebP of at most 256 px. Raises ImageError

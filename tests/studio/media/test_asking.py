@@ -14,7 +14,7 @@ from PIL import Image
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest, from_json, to_json
 from studio.actor import Place
-from studio.library.clips import Strips
+from studio.library.clips import Strips, asked_film
 from studio.moderation.rules import Visibility
 from studio.requests.chat import LONG
 from tests.films import BLUE, GREEN, RED, WHITE, animation, film, moving, plain
@@ -188,9 +188,9 @@ async def test_a_private_film_is_no_part_of_a_public_answer(chat: Chat) -> None:
     with pytest.raises(NotAllowedError):
         await chat.talking.ask_more(BOB, job.id, "And?")
     public = await chat.first()
-    shown = strips(chat)
-    assert await shown.film_of(public, {"film": job.id}) is None
-    assert await shown.film_of(job, {}) == job
+    queue = chat.opened.services.queue
+    assert await asked_film(queue, public, {"film": job.id}) is None
+    assert await asked_film(queue, job, {}) == job
 
 
 def test_a_request_knows_its_frames() -> None:

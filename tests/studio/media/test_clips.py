@@ -248,11 +248,11 @@ def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
 def test_a_film_of_one_byte_too_many_does_not_fit() -> None:
     with FilmReader(io.BytesIO(written(noisy(12, (64, 48))))) as film:
         shape, number = transcode.Shape(64, 48), X264.master
-        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264)._tried(shape, number)
+        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264).tried(shape, number)
         assert tried.fits is not None
         for less, fits in ((0, True), (1, False)):
             limited = transcode.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
-            assert (limited._tried(shape, number).fits is not None) is fits
+            assert (limited.tried(shape, number).fits is not None) is fits
 
 
 def test_what_is_far_too_large_gets_smaller_slower_and_silent_before_it_is_given_up() -> None:
@@ -340,7 +340,7 @@ async def test_a_process_that_ends_or_takes_too_long_is_told_and_nothing_is_left
 
 
 @pytest.mark.parametrize(
-    ("owner", "slow"), [(Path, "mkdir"), (os, "replace"), (shutil, "rmtree"), (clips_module, "_append")]
+    ("owner", "slow"), [(Path, "mkdir"), (os, "replace"), (shutil, "rmtree"), (clips_module, "append_block")]
 )
 async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, slow: str
@@ -359,7 +359,7 @@ async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
 
     sent = InMemory("ours.mp4", path.read_bytes())
     monkeypatch.setattr(owner, slow, late)
-    task = asyncio.create_task(clips.take(sent) if slow == "_append" else clips.cut(path, 0, 1))
+    task = asyncio.create_task(clips.take(sent) if slow == "append_block" else clips.cut(path, 0, 1))
     await asyncio.to_thread(began.wait, 60)
     task.cancel()
     await asyncio.sleep(0.05)
