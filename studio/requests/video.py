@@ -28,7 +28,7 @@ from studio.media.uploads import Readable
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, PromptWithPictures, new_seed
 from studio.requests import actions
-from studio.requests.prompts import Prompts, check_film, with_attached
+from studio.requests.prompts import Requests, check_film, with_attached
 from studio.rights import Rights
 from studio.services import Services
 from studio.texts import seconds
@@ -197,9 +197,9 @@ class Filming:
     """Reads what is asked of films, finds what they are made from, and checks that the asker may use it."""
 
     def __init__(
-        self, rights: Rights, sources: Sources, prompts: Prompts, services: Services, kinds: Collection[str]
+        self, rights: Rights, sources: Sources, requests: Requests, services: Services, kinds: Collection[str]
     ) -> None:
-        self._rights, self._sources, self._prompts = rights, sources, prompts
+        self._rights, self._sources, self._requests = rights, sources, requests
         self._queue, self._kinds = services.queue, kinds
         self._moderator, self._files = services.moderator, services.files
         self._clips, self._models = (
@@ -235,8 +235,8 @@ class Filming:
         """
         self.check_possible()
         do = material.operation(asked)
-        typed = await self._prompts.single(actor.user_id, asked.text, chosen, film=True)
-        prompt = self._prompts.known(asked.over(typed))
+        typed = await self._requests.read_prompt(actor, asked.text, chosen, film=True)
+        prompt = self._requests.with_model(asked.over(typed))
         if do == "new":
             if material.last is not None and prompt.end is None:
                 prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
@@ -253,7 +253,7 @@ class Filming:
         if do == "new":
             along = [one for one in (material.image, material.last) if one is not None]
             given = {f"<{n}>": one for n, one in enumerate(along, 1)} | dict(material.linked)
-            [ready], found = await self._prompts.with_pictures(actor, [prompt], given)
+            [ready], found = await self._requests.with_pictures(actor, [prompt], given)
             return actions.new(ready, found, seed=new_seed())
         assert material.clip is not None
         right = Action.BLEND if do == "blend" else Action.USE

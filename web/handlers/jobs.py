@@ -12,11 +12,10 @@ from core.errors import UserError
 from core.job import NOBODY, Job
 from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
-from studio.inputs import Given
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
 from studio.requests.actions import OF_FILMS, RIGHTS
-from studio.requests.prompts import jobs_of, pictures_of, remix_text
+from studio.requests.prompts import pictures_of, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import Answer, Call, Gone, Json, Refused
@@ -40,15 +39,12 @@ async def ask(call: Call) -> Answer:
         return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
-    prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
-    given: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
-    ready, found = await studio.with_pictures(actor, prompts, given)
-    new = jobs_of(ready, found)
-    if len(new) == 1:
-        return await _queued(call, new[0])
-    draft = await studio.draft(actor, ready, found)
-    detail = f"This prompt makes {len(new)} jobs."
-    return Json({"draft": draft, "count": len(new), "detail": detail}, HTTPStatus.CONFLICT)
+    typed = await studio.requests.imagine(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
+    new = await typed.job_or_question({f"<{number}>": name for number, name in enumerate(named, 1)})
+    if isinstance(new, NewJob):
+        return await _queued(call, new)
+    detail = f"This prompt makes {typed.count} jobs."
+    return Json({"draft": new.draft_id, "count": typed.count, "detail": detail}, HTTPStatus.CONFLICT)
 
 
 async def _queued(call: Call, new: NewJob) -> Json:
@@ -62,7 +58,7 @@ async def confirm(call: Call) -> Answer:
     studio, actor, draft_id = call.studio, call.actor, call.path["draft"]
     jobs: list[Job] = []
     try:
-        new = await studio.drafted(actor, draft_id)
+        new = await studio.requests.confirmed(actor, draft_id)
     except UserError as error:  # gone, or somebody else's
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
     for number, made in enumerate(new):
@@ -87,8 +83,8 @@ async def act(call: Call) -> Answer:
     words = None
     if text is not None and text.strip():
         known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.single(actor, text, film=action in OF_FILMS)
-        words = await studio.words(actor, prompt, known=known)
+        prompt = await studio.requests.read_prompt(actor, text, film=action in OF_FILMS)
+        words = await studio.requests.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
     asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
     if shapes.LABELS[action].form:
