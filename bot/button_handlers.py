@@ -226,7 +226,7 @@ class JobButtons:
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
     ) -> NewJob:
         actor = actor_of(interaction)
-        film = sent.more in actions.ACTIONS_REMIXABLE or job.request.answer is Answer.FILMS
+        film = sent.more in actions.VIDEO_REMIXABLE or job.request.answer is Answer.FILMS
         words = await self._asking.words(actor, sent.text("prompt"), job, film=film)
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong
@@ -268,7 +268,7 @@ class JobButtons:
             [mask] = self._asking.links.attached([upload])
             return await self._studio.regions.ask_with_file(actor, job.id, sent.index, mask, words)
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
-        return actions.region(source, words, cells=cells, what=what, lane=job.lane)
+        return actions.redraw_region(source, words, cells=cells, what=what, lane=job.lane)
 
     # Without a window
 
@@ -533,7 +533,7 @@ class SearchPages:
         await post.answer(interaction)
 
     async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
-        query = search.read(text)
+        query = search.read_query(text)
         return await self._studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
 
     async def _post(
@@ -547,7 +547,9 @@ class SearchPages:
 
 def _text(text: str, found: Found, page: int) -> str:
     first = page * PAGE + 1
-    lines = [f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
+    lines = [
+        f"🔍 **{messages.quote(search.query_text(text), 200)}** · {first} to {first + len(found.tiles) - 1}"
+    ]
     lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
     return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
 

@@ -35,7 +35,7 @@ from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given
 from studio.new_job import NewJob, PromptWithPictures, Source
-from studio.requests.prompts import Question, TypedPrompts, attached, pictures_of
+from studio.requests.prompts import Question, TypedPrompts, attached, pictures_by_number
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -254,7 +254,7 @@ class Asking:
         Raises PromptError, ImageError or NotAllowedError.
         """
         prompt = await self._requests.read_prompt(actor, text, film=film)
-        known = pictures_of(job) if job else {}
+        known = pictures_by_number(job) if job else {}
         return await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures), known)
 
     async def about_picture(

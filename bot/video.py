@@ -26,7 +26,7 @@ from studio.requests import actions
 from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
 from studio.studio import Studio
-from studio.texts import seconds
+from studio.texts import read_seconds
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class FilmPresses:
         await interaction.response.send_modal(cut_window(clip, job.id))
 
     async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
-        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
+        return await self._studio.filming.of_job(actor, job, index, actions.RIGHTS[action])
 
     # Windows, sent
 
@@ -171,7 +171,9 @@ class FilmPresses:
         actor, filming = actor_of(interaction), self._studio.filming
         if sent.what == "cut":
             clip = await self._clip(actor, job, sent.index, "cut")
-            return await filming.cut(clip, seconds(sent.text("start")) or 0.0, seconds(sent.text("end")))
+            return await filming.cut(
+                clip, read_seconds(sent.text("start")) or 0.0, read_seconds(sent.text("end"))
+            )
         words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
         if sent.what == "vblend":
             other = await self._other(interaction, actor, sent)
@@ -179,7 +181,7 @@ class FilmPresses:
         clip = await self._clip(actor, job, sent.index, "vremix")
         strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
         typed = words.prompt.strength
-        return actions.remix(clip, words, strength if typed is None else typed, lane=job.lane)
+        return actions.remix_video(clip, words, strength if typed is None else typed, lane=job.lane)
 
     async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
         """Return the film that a window names or brings along."""
@@ -198,7 +200,5 @@ class FilmPresses:
 
     async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(
-            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
-        )
+        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
         await self._sharing.answer_gif(interaction, result, index)

@@ -269,7 +269,7 @@ class Sets:
         found = None
         if not make or await self._is_mine(actor, name):
             found = await self.find(actor, name, Action.ORGANISE)
-        label, question = label_of(label, long=bool(question.strip())), question.strip()
+        label, question = checked_label(label, long=bool(question.strip())), question.strip()
         if not pictures:
             raise ImageError("There is no picture. Attach one to five, or name one of ours by a link.")
         await self._check_words(actor, [label, question], "added")
@@ -320,7 +320,7 @@ class Sets:
         request = result.job.request
         if not isinstance(request, AskRequest):
             raise ImageError(f"Job `{job_id}` is no answer: it was a /{request.kind}.")
-        label = label_of(answer, long=True)
+        label = checked_label(answer, long=True)
         await self._check_words(actor, [label], "taught")
         chain = await self._lessons.chain(actor, result.job)
         shown = next((one for one in (result.job, *chain) if _images(one)), result.job)
@@ -427,7 +427,7 @@ class Sets:
             raise UserError(RULE.format(what="these words", done=done))
 
 
-def label_of(text: str, *, long: bool = False) -> str:
+def checked_label(text: str, *, long: bool = False) -> str:
     """Return a label as it is kept; ``long``: the answer to a question. Raises UserError."""
     label = text.strip() if long else " ".join(text.split())
     most = MAX_QUESTION if long else MAX_LABEL

@@ -176,14 +176,14 @@ class Studio:
         """
         job = await self.rights.job(actor, job_id, _right(action))
         if action == "again":  # also of a job that failed
-            return actions.again(job, new_seed(), words)
+            return actions.repeat_job(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_FILMS:
             return await self.filming.from_button(actor, job, action, index, words)
         result = await self.rights.result_of(actor, job)
         if action == "why":
-            return actions.why(result, index)
+            return actions.explain_label(result, index)
         children = await self._queue.children(job.id, index)
         return actions.after_button(result, action, index, words=words, strong=strong, children=children)
 

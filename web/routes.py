@@ -129,12 +129,12 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("DELETE", "/api/session", signing.end, bucket=change),
         Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
         Route("GET", "/api/jobs", jobs.stream_of),
-        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask, takes=schemas.NewJobs),
+        Route("POST", "/api/jobs", jobs.ask_jobs, Body.JSON, ask, takes=schemas.NewJobs),
         Route(
             "POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask, takes=schemas.Nothing
         ),
         Route("GET", f"/api/jobs/{JOB}", jobs.show),
-        Route("DELETE", f"/api/jobs/{JOB}", jobs.delete, bucket=change),
+        Route("DELETE", f"/api/jobs/{JOB}", jobs.delete_job, bucket=change),
         Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change, takes=schemas.Nothing),
         Route(
             "POST",

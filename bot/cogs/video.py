@@ -13,7 +13,7 @@ from bot.ui.replies import choices
 from bot.video import Files
 from core.limits import MAX_SECONDS
 from studio.requests.video import Asked
-from studio.texts import seconds as seconds_of
+from studio.texts import read_seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]

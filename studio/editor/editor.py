@@ -45,7 +45,7 @@ from studio.media.uploads import Intake
 from studio.new_job import NewJob, PromptWithPictures
 from studio.new_job import Source as Found
 from studio.requests import actions
-from studio.requests.prompts import Requests, pictures_of
+from studio.requests.prompts import Requests, pictures_by_number
 from studio.rights import Rights
 from studio.services import Services
 
@@ -143,7 +143,7 @@ def job_of(
     kind = plan(document, laid, mask is not None).kind
     source = laid[0].source
     if kind == REGION:
-        new = actions.region(source, words, mask=mask)
+        new = actions.redraw_region(source, words, mask=mask)
     elif kind == OUTPAINT:
         new = actions.outpaint(source, _sides(document, laid[0]), words)
     elif kind in (VARIATION, RETEXTURE):
@@ -542,7 +542,7 @@ class Editor:
         if not document.words.strip():
             return None
         made = next((one.source.job for one in laid if one.source.job is not None), None)
-        known = pictures_of(made) if made is not None and laid[0].source.request is not None else {}
+        known = pictures_by_number(made) if made is not None and laid[0].source.request is not None else {}
         prompt = await self._requests.read_prompt(actor, document.words)
         return await self._requests.words(actor, prompt, None, known)
 

@@ -413,7 +413,7 @@ def remix_text(job: Job) -> str:
     return str(getattr(job.request, "prompt", ""))
 
 
-def pictures_of(job: Job) -> dict[str, str]:
+def pictures_by_number(job: Job) -> dict[str, str]:
     """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
     return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
 
@@ -499,7 +499,7 @@ class Completion:
     async def _beginnings(self, user_id: int) -> list[str]:
         jobs = await self._members.recent(user_id, limit=15)
         # without those that name pictures by number: the numbers would name nothing
-        recent = [remix_text(job) for job in jobs if not pictures_of(job)]
+        recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
         return list(dict.fromkeys((*recent, *self._hints.prompts)))
 
     async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
@@ -570,7 +570,7 @@ class Regions:
         job = await self._rights.job(actor, job_id, Action.VARY)
         source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
         sha256 = await self.marked(actor, source, mask, kind)
-        return actions.region(source, words, mask=sha256, lane=job.lane)
+        return actions.redraw_region(source, words, mask=sha256, lane=job.lane)
 
     async def marked(self, actor: Actor, source: Source, mask: Readable, kind: Kind = "any") -> str:
         """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.

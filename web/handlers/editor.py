@@ -25,7 +25,7 @@ from studio.requests.actions import RIGHTS
 from studio.requests.prompts import remix_text
 from web import views
 from web.call import Answer, Bytes, Call, Gone, Json, Refused
-from web.handlers.jobs import each
+from web.handlers.jobs import queued_jobs
 from web.handlers.pages import Pages
 from web.schemas import field, key_of, number_of, text_of
 
@@ -109,7 +109,7 @@ async def ask(call: Call) -> Answer:
     new = asked.new.chosen(chosen.lane, private=chosen.private)
     submitted = await studio.submit(actor, new, once=key)
     said = {"kind": asked.plan.kind, "said": asked.plan.said, "seam": asked.plan.seam}
-    return Json({"jobs": await each(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await queued_jobs(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
 
 
 async def look(call: Call) -> Answer:

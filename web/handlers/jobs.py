@@ -15,7 +15,7 @@ from studio.admin import ServerQueue
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
 from studio.requests.actions import OF_FILMS, RIGHTS
-from studio.requests.prompts import pictures_of, remix_text
+from studio.requests.prompts import pictures_by_number, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import Answer, Call, Gone, Json, Refused
@@ -25,7 +25,7 @@ NEWEST = 20  # finished jobs of the stream
 MOST_PICTURES = 8  # that come along with a prompt
 
 
-async def ask(call: Call) -> Answer:
+async def ask_jobs(call: Call) -> Answer:
     """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
     studio, actor = call.studio, call.actor
     named = names_of(call.body, "pictures", MOST_PICTURES)
@@ -50,7 +50,7 @@ async def ask(call: Call) -> Answer:
 async def _queued(call: Call, new: NewJob) -> Json:
     """Queue a job, with the call's key once."""
     submitted = await call.studio.submit(call.actor, new, once=key_of(call))
-    return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await queued_jobs(call, [submitted.job])}, HTTPStatus.ACCEPTED)
 
 
 async def confirm(call: Call) -> Answer:
@@ -68,9 +68,9 @@ async def confirm(call: Call) -> Answer:
             if not jobs:
                 raise
             detail = f"{len(jobs)} of {len(new)} are queued. {error}"
-            return Json({"jobs": await each(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
+            return Json({"jobs": await queued_jobs(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
         jobs.append(submitted.job)
-    return Json({"jobs": await each(call, jobs)}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await queued_jobs(call, jobs)}, HTTPStatus.ACCEPTED)
 
 
 async def act(call: Call) -> Answer:
@@ -82,7 +82,7 @@ async def act(call: Call) -> Answer:
     text = field(call.body, "words", str)
     words = None
     if text is not None and text.strip():
-        known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
+        known = pictures_by_number(await studio.rights.job(actor, job_id, RIGHTS[action]))
         prompt = await studio.requests.read_prompt(actor, text, film=action in OF_FILMS)
         words = await studio.requests.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
@@ -100,7 +100,7 @@ async def cancel(call: Call) -> Answer:
     return Json({"stopped": stopped})
 
 
-async def delete(call: Call) -> Answer:
+async def delete_job(call: Call) -> Answer:
     """Delete a job with its pictures, for good."""
     await call.studio.delete(call.actor, call.path["job"])
     return Json(None, HTTPStatus.NO_CONTENT)
@@ -108,7 +108,7 @@ async def delete(call: Call) -> Answer:
 
 async def show(call: Call) -> Answer:
     """Return one job with its pictures."""
-    return Json(await one(call, call.path["job"]))
+    return Json(await one_job(call, call.path["job"]))
 
 
 async def stream_of(call: Call) -> Answer:
@@ -123,16 +123,16 @@ async def stream(call: Call) -> list[dict[str, Any]]:
     newest = await call.studio.gallery.newest(call.actor, NEWEST)
     reader = call.actor.user_id
     over = [shapes.job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
-    return [*waiting(call, live), *over]
+    return [*waiting_jobs(call, live), *over]
 
 
-def waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
+def waiting_jobs(call: Call, live: Snapshot) -> list[dict[str, Any]]:
     """Return the jobs of a person's own queue as they see them."""
     reader = call.actor.user_id
     return [shapes.job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
 
 
-async def one(call: Call, job_id: str) -> dict[str, Any]:
+async def one_job(call: Call, job_id: str) -> dict[str, Any]:
     """Return a job as the person sees it. Raises ImageError or NotAllowedError, and Refused for one that is
     in the trash."""
     seen = await call.studio.gallery.look(call.actor, job_id)
@@ -157,7 +157,7 @@ async def allowed(call: Call, job: Job) -> frozenset[str]:
     return frozenset(name for name, action in RIGHTS.items() if action in may)
 
 
-async def each(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:
+async def queued_jobs(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:
     """Return jobs that were queued just now."""
     live = await call.studio.own.jobs(call.actor)
     views = {view.job.id: view for view in live.jobs}
@@ -187,10 +187,10 @@ async def upload(call: Call) -> Answer:
 
 async def managed(call: Call) -> Answer:
     """Return what runs and waits in the servers that the person manages, none for anybody else."""
-    return Json({"queues": await values(call)})
+    return Json({"queues": await queue_values(call)})
 
 
-async def values(call: Call) -> list[dict[str, Any]]:
+async def queue_values(call: Call) -> list[dict[str, Any]]:
     """Return each queue as pages read it."""
     return [_queue(queue) for queue in await call.studio.server.queues(call.actor)]
 

@@ -184,10 +184,10 @@ class Pages:
         """The person's jobs that run or wait, and all of servers that they manage."""
         live = await call.studio.own.jobs(call.actor)
         values = {
-            "jobs": jobs.waiting(call, live),
+            "jobs": jobs.waiting_jobs(call, live),
             "total_waiting": live.total_waiting,
             "paused": live.paused,
-            "queues": await jobs.values(call),
+            "queues": await jobs.queue_values(call),
         }
         return self.page(call, "queue", values)
 
@@ -259,7 +259,7 @@ async def _words(call: Call) -> str:
     if not (name := call.query.get("from")):
         return ""
     try:
-        job = await jobs.one(call, name)
+        job = await jobs.one_job(call, name)
     except (ImageError, NotAllowedError, Refused):
         return ""
     captions, n = job["captions"], call.query.get("n", "")
