@@ -174,7 +174,9 @@ class Studio:
         words: new ones, of a remix. strong: what V does. Raises UserError for a button that makes no job or
         no sense there, ImageError for no job or picture, NotAllowedError.
         """
-        job = await self.rights.job(actor, job_id, _right(action))
+        if action not in actions.RIGHTS:
+            raise UserError(actions.NEWER)
+        job = await self.rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "again":  # also of a job that failed
             return actions.repeat_job(job, new_seed(), words)
         if action == "hd":
@@ -246,18 +248,16 @@ class Studio:
             given: dict[str, Any] = {"lane": new.lane, "parent": new.parent, "made": new.made}
             submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
-            if await self._brought(actor, new, stopped):
+            # a strike is for one's own doing: words that one wrote, a picture that one sent
+            own = new.own_words
+            if stopped.picture is not None:
+                own = await self._queue.people.has_sent(actor.user_id, stopped.picture)
+            if own:
                 await self._moderator.strike(origin, stopped.rule, stopped.deed)
             raise
         if actor.name:
             await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
-
-    async def _brought(self, actor: Actor, new: NewJob, stopped: Blocked) -> bool:
-        """Return whether what a rule stopped is the actor's own: words they wrote, a picture they sent."""
-        if stopped.picture is None:
-            return new.own_words
-        return await self._queue.people.has_sent(actor.user_id, stopped.picture)
 
     async def told(self, actor: Actor, job: Job) -> Job:
         """Return a job as it may be told of where the actor is: without words that break a rule there. Raises
@@ -314,9 +314,3 @@ class Studio:
         """Delete a job with its pictures and messages, for good. Raises ImageError or NotAllowedError."""
         job = await self.rights.job(actor, job_id, Action.DELETE)
         return await self._privacy.delete_job(job.origin.user_id, job.id)
-
-
-def _right(action: str) -> Action:
-    if action not in actions.RIGHTS:
-        raise UserError(actions.NEWER)
-    return actions.RIGHTS[action]

@@ -271,7 +271,9 @@ def operation_text(request: GenerateRequest) -> str:
     """Return what a request makes of words, pictures and films, such as "Remix (Strong)"; "" for others."""
     match request:
         case VideoRequest(operation="remix", strength=strength):
-            return f"Remix ({_called(strength)})"
+            if strength is None or SUBTLE < strength < STRONG:
+                return "Remix (Mild)"
+            return "Remix (Subtle)" if strength <= SUBTLE else "Remix (Strong)"
         case VideoRequest(operation=operation):
             return _MADE[operation]
         case CutRequest():
@@ -279,12 +281,6 @@ def operation_text(request: GenerateRequest) -> str:
         case FrameRequest():
             return "Last frame"
     return ""
-
-
-def _called(strength: float | None) -> str:
-    if strength is None or SUBTLE < strength < STRONG:
-        return "Mild"
-    return "Subtle" if strength <= SUBTLE else "Strong"
 
 
 def video_facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list[str]:

@@ -487,7 +487,10 @@ class Completion:
         """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
         current = current[:MAX_PROMPT].lstrip()
         if not current:
-            texts = await self._beginnings(actor.user_id)
+            jobs = await self._members.recent(actor.user_id, limit=15)
+            # without those that name pictures by number: the numbers would name nothing
+            recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
+            texts = list(dict.fromkeys((*recent, *self._hints.prompts)))
         elif end := _END.match(current):
             texts = await self._endings(actor, end)
         else:
@@ -495,12 +498,6 @@ class Completion:
         if current in texts:
             return []
         return [text for text in texts if 0 < len(text) <= longest][:MOST]
-
-    async def _beginnings(self, user_id: int) -> list[str]:
-        jobs = await self._members.recent(user_id, limit=15)
-        # without those that name pictures by number: the numbers would name nothing
-        recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
-        return list(dict.fromkeys((*recent, *self._hints.prompts)))
 
     async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
         before, flag = end["before"], end["flag"]

@@ -214,21 +214,16 @@ def _queue(queue: ServerQueue) -> dict[str, Any]:
 
 def _row(view: JobView, names: Mapping[int, str]) -> dict[str, Any]:
     """Return a live job for somebody who manages its queue: of a private one no words."""
-    job, progress = view.job, view.progress
+    job, progress, who = view.job, view.progress, view.job.origin.user_id
     return {
         "id": job.id,
         "kind": job.request.kind,
         "prompt": "" if job.origin.private else remix_text(job),
         "private": job.origin.private,
-        "who": _who(job.origin.user_id, names),
+        "who": "The studio itself" if who == NOBODY else names.get(who, f"Member {who}"),
         "since": view.since.isoformat(),
         "position": view.position,
         "eta": view.eta,
         "percent": None if progress is None else round(100 * progress.step / max(1, progress.total)),
         "device": view.device,
     }
-
-
-def _who(user_id: int, names: Mapping[int, str]) -> str:
-    """Return who asked for a job: somebody by their name where it is known, or the studio itself."""
-    return "The studio itself" if user_id == NOBODY else names.get(user_id, f"Member {user_id}")
