@@ -266,7 +266,7 @@ class JobButtons:
         words = await self._asking.words(actor, sent.text("prompt"), job)
         if files and (upload := modals.uploaded(interaction, files[0])):
             [mask] = self._asking.links.attached([upload])
-            return await self._studio.regions.ask_with_file(actor, job.id, sent.index, mask, words)
+            return await self._studio.regions.ask(actor, job.id, sent.index, mask, words)
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
         return actions.redraw_region(source, words, cells=cells, what=what, lane=job.lane)
 

@@ -1,7 +1,5 @@
-"""From an interaction to a queued job: acknowledge in time, queue, and say in plain words what went wrong.
-
-What commands and windows with a prompt have in common: acknowledge, ask whether so many jobs are meant,
-and hand words and pictures to the studio."""
+"""From an interaction to queued jobs: acknowledge in time, hand words and pictures to the studio, ask whether
+so many jobs are meant, queue, and say in plain words what went wrong."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""Who asks for something, and where, whatever door they came by.
-
-What only a chat service knows of people and places, as one Protocol that the studio asks.
-
-How often one person may do something that costs more than a row: a token bucket for each of them."""
+"""Who asks for something, where, and how often they may; and what only a chat service knows of people and
+places, as one Protocol."""
 
 from __future__ import annotations
 

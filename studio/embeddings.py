@@ -1,8 +1,5 @@
-"""What texts and pictures show, as vectors: asked of a worker, which has the model and the arithmetic.
-Nothing is computed in this process.
-
-Has what every picture shows written down, in the background: after each job, and for older pictures while
-no job waits or runs."""
+"""What texts and pictures show, as vectors: a worker computes them, and has what every picture shows written
+down after each job, and for older pictures while no job waits or runs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,5 @@
-"""Sets of examples: labelled pictures, or questions with their right answers, made, shown, shared, given away
-and forgotten.
-
-Sets as people look at them and take them away: which there are, their pictures, what trying them found,
-and a ZIP file of all there is.
-
-What a job is told of examples when it is handed out: those that its asker may use then, as turns."""
+"""Sets of examples, labelled pictures or questions with their right answers: made, shown, shared, given away
+and forgotten, and told to jobs that are handed out."""
 
 from __future__ import annotations
 

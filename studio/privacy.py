@@ -1,9 +1,8 @@
 """What a member can see and delete of their data. What expires by itself, the janitor sees to.
 
-Deleting goes: note it on disk, so that a restored backup forgets it again; stop what runs; rows, with a note
-of which files go, a page of jobs at a time; the files; the write-ahead log; then the messages on Discord.
-
-The list on this machine's disk of what people have deleted: a backup that is put back forgets it again."""
+Deleting goes: note it on this machine's disk, so that a restored backup forgets it again; stop what runs;
+rows, with a note of which files go, a page of jobs at a time; the files; the write-ahead log; then the
+messages on Discord."""
 
 from __future__ import annotations
 

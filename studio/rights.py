@@ -1,9 +1,5 @@
-"""The table of rights, asked with the rows: who is barred, and where a job is shown.
-
-What a person can look at, wherever they ask: their own jobs, and what is shown where they can read.
-
-What people are in the servers that they share with the bot: asked of the chat service, kept for
-seconds."""
+"""The table of rights, asked with the rows: who is barred, where a job is shown, and what people are in the
+servers that they share with the bot, which the chat service tells and which is kept for seconds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Finds pictures for an actor: filter first, then rank. Only what they may see is compared at all.
-
-The grammar of the search box: words, and filters as ``name:value`` among them."""
+"""Finds pictures for an actor: reads the search box, filters, then ranks. Only what they may see is compared
+at all."""
 
 from __future__ import annotations
 

@@ -1,10 +1,5 @@
-"""Words about requests and pictures that any door can show: pure functions to text in backticks at most.
-
-Discord's markdown and its limits are left to ``bot/ui/messages.py``.
-
-Words about films that any door can show.
-
-Tables that were read from pictures, as people get them: text in columns, CSV, JSON."""
+"""Words about requests, pictures, films and tables that any door can show: pure functions to text with
+backticks at most, CSV or JSON. Discord's markdown and its limits are left to ``bot/ui/messages.py``."""
 
 from __future__ import annotations
 

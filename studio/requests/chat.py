@@ -1,11 +1,5 @@
-"""Questions about pictures: from words and pictures to a turn of a conversation, and back to its turns.
-
-What a question is handed out with: the turns before it as its asker may read them now, and who hears its
-answer.
-
-What people find of answers: right or wrong. It is counted, and changes no later answer.
-
-What a question is about: pictures and a film that come along, named, or were sent before."""
+"""Questions about pictures and a film: from words to a turn of a conversation, what a worker is told of the
+turns before it, and what people find of answers."""
 
 from __future__ import annotations
 

@@ -1,21 +1,5 @@
-"""From typed words to prompts that can be queued: a member's options and settings, the host's models, sets in
-braces, and the pictures that the words name.
-
-What is offered while a prompt is typed: in an empty field one's recent prompts and examples, behind a
-double dash the names of flags and own options, and the values of the flag at its end.
-
-Whoever presses Enter while something is offered picks the first of it instead of sending the prompt. So free
-words are never completed, and neither is what is complete.
-
-What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other
-models.
-
-Vary (Region) by a mask: from a picture's name and what somebody painted to a request. Whatever paints
-comes in here: the upload in a window or a command, an editor on a web page.
-
-    new = await regions.ask(actor, job_id, index, mask, words, kind="mask")
-
-It needs an actor, whose right it checks, and bytes. The request is queued like any other."""
+"""From typed words to jobs, or to a question back: one's options and settings, the host's models, sets in
+braces, and the pictures and masks that come along; and what is offered while a prompt is typed."""
 
 from __future__ import annotations
 
@@ -48,7 +32,7 @@ from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given, Sources
-from studio.media.uploads import InMemory, Intake, Readable
+from studio.media.uploads import Intake, Readable
 from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.projects.inference import Styles, configured
 from studio.requests import actions
@@ -536,10 +520,9 @@ class Regions:
         actor: Actor,
         job_id: str,
         index: int,
-        mask: bytes,
+        mask: Readable,
         words: PromptWithPictures | None = None,
         *,
-        name: str = "mask.png",
         kind: Kind = "any",
     ) -> NewJob:
         """Return the job that draws picture ``index`` (from 0) of a job once more where ``mask`` marks it.
@@ -547,23 +530,10 @@ class Regions:
         mask: an encoded picture, at most MAX_UPLOAD_MB. kind "any": what people send, which is guessed at:
         black and white of the same shape, white = redrawn, or the picture itself with the part erased or
         painted over. kind "mask": opaque black and white of exactly the picture's size; nothing is guessed
-        or scaled. words: None = the picture's own. name: what messages call the mask.
+        or scaled. words: None = the picture's own.
 
         Raises NotAllowedError unless the actor may vary the job; ImageError for no job, picture or mask.
         """
-        return await self.ask_with_file(actor, job_id, index, InMemory(name, mask), words, kind=kind)
-
-    async def ask_with_file(
-        self,
-        actor: Actor,
-        job_id: str,
-        index: int,
-        mask: Readable,
-        words: PromptWithPictures | None = None,
-        *,
-        kind: Kind = "any",
-    ) -> NewJob:
-        """Do as ``ask`` does with a file that somebody sends; errors are the same."""
         job = await self._rights.job(actor, job_id, Action.VARY)
         source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
         sha256 = await self.marked(actor, source, mask, kind)

@@ -1,6 +1,5 @@
-"""Films as every door asks for them: from words, from a picture, or from films that were made or sent.
-
-Films that people send to go on from: read in a confined process, stored clean with their first frame."""
+"""Films as every door asks for them: from words, from a picture, or from films that were made or sent. What
+is sent is read in a confined process and stored clean with its first frame."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ async def test_nothing_of_a_private_job_is_anybody_elses(opened: Opened) -> None
         studio.numbered(BOB, job.id, 0),
         studio.cancel(BOB, job.id),
         studio.own.toggle_favourite(BOB, job.id, 0),
-        studio.regions.ask(BOB, job.id, 0, png()),
+        studio.regions.ask(BOB, job.id, 0, Sent(png())),
     ):
         with pytest.raises(NotAllowedError):
             await tried

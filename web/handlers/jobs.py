@@ -1,6 +1,5 @@
-"""Jobs: asked for, watched, made from others, stopped, deleted.
-
-The queues of servers that the person manages, as ``/queue show`` on Discord has them."""
+"""Jobs: asked for, watched, made from others, stopped, deleted; and the queues of servers that the person
+manages."""
 
 from __future__ import annotations
 
