@@ -494,14 +494,14 @@ class Copies:
     async def mine(self, actor: Actor) -> list[Summary]:
         """Return the actor's own sets, by name."""
         own = [one for one in await self._sets.all(actor) if one.user_id == actor.user_id]
-        return [await self._summary(one, actor) for one in own]
-
-    async def _summary(self, found: ExampleSet, actor: Actor) -> Summary:
-        examples = await self._lessons.seen(found, actor)
-        labels = {one.label for one in examples if not one.question}
-        by_label = [next(one for one in examples if one.label == label) for label in sorted(labels)]
-        shown = [one.id for one in dict.fromkeys((*by_label, *examples)) if one.pictures]
-        return Summary(found, len(examples), len(labels), tuple(shown[:COVERS]))
+        summaries = []
+        for found in own:
+            examples = await self._lessons.seen(found, actor)
+            labels = {one.label for one in examples if not one.question}
+            by_label = [next(one for one in examples if one.label == label) for label in sorted(labels)]
+            shown = [one.id for one in dict.fromkeys((*by_label, *examples)) if one.pictures]
+            summaries.append(Summary(found, len(examples), len(labels), tuple(shown[:COVERS])))
+        return summaries
 
     async def small(self, actor: Actor, name: str, example_id: int) -> bytes:
         """Return the first picture of an example as WebP of at most 256 px.

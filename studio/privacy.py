@@ -265,15 +265,14 @@ class Privacy:
             self._queue.executor.forget(names)
         await self._vectors.erase(removed.vectors)
         gone = 0 if wait else await self.removal.remove(removed.files)
-        await asyncio.to_thread(self._remove_checkpoints, removed.jobs)
+        await asyncio.to_thread(self._remove_checkpoints, set(removed.jobs))
         for poster in self._posters if removed.messages else ():
             poster()
         return Deleted(len(removed.jobs), gone, len(removed.messages))
 
-    def _remove_checkpoints(self, ids: Iterable[str]) -> None:
-        wanted = set(ids)
+    def _remove_checkpoints(self, ids: set[str]) -> None:
         for path in self._checkpoints.glob("*") if self._checkpoints.is_dir() else ():
-            if path.name.split(".")[0] in wanted:
+            if path.name.split(".")[0] in ids:
                 path.unlink(missing_ok=True)
 
     # Messages on Discord

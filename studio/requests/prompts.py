@@ -487,23 +487,18 @@ class Completion:
         before, flag = end["before"], end["flag"]
         if flag:
             value = end["value"].lower()
-            values = list(self._values(flag, before))
-            values += await self._styles(actor) if flag.lower() == "lora" else []
+            match flag.lower():
+                case "model":
+                    settings = self._settings
+                    values = [*(settings.film_models if "--video" in before else settings.image_models)]
+                case "lora":
+                    values = [*self._settings.loras, *await self._styles(actor)]
+                case name:
+                    values = [*VALUES.get(name, ())]
             return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
         own = await self._members.options(actor.user_id)
         names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
         return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
-
-    def _values(self, flag: str, before: str) -> tuple[str, ...]:
-        """Return the values of a flag behind ``before``."""
-        match flag.lower():
-            case "model":
-                settings = self._settings
-                return tuple(settings.film_models if "--video" in before else settings.image_models)
-            case "lora":
-                return tuple(self._settings.loras)
-            case name:
-                return VALUES.get(name, ())
 
 
 Kind = Literal["any", "mask"]
