@@ -34,7 +34,7 @@ from studio.requests import actions
 from studio.requests.actions import NEWER, RIGHTS
 from studio.requests.prompts import remix_text
 from studio.studio import Studio
-from studio.texts import seconds
+from studio.texts import read_seconds
 
 FILM_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
@@ -252,7 +252,7 @@ class JobButtons:
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
     ) -> NewJob:
         actor = actor_of(interaction)
-        film = sent.more in actions.ACTIONS_REMIXABLE or job.request.answer is Answer.FILMS
+        film = sent.more in actions.VIDEO_REMIXABLE or job.request.answer is Answer.FILMS
         words = await self._asking.words(actor, sent.text("prompt"), job, film=film)
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong
@@ -292,12 +292,12 @@ class JobButtons:
         words = await self._asking.words(actor, sent.text("prompt"), job)
         if files and (upload := modals.uploaded(interaction, files[0])):
             [mask] = self._asking.links.attached([upload])
-            return await self._studio.regions.ask_with_file(actor, job.id, sent.index, mask, words)
+            return await self._studio.regions.ask(actor, job.id, sent.index, mask, words)
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
-        return actions.region(source, words, cells=cells, what=what, lane=job.lane)
+        return actions.redraw_region(source, words, cells=cells, what=what, lane=job.lane)
 
     async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
-        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
+        return await self._studio.filming.of_job(actor, job, index, actions.RIGHTS[action])
 
     async def _film(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
         """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
@@ -305,7 +305,9 @@ class JobButtons:
         actor, filming = actor_of(interaction), self._studio.filming
         if sent.what == "cut":
             clip = await self._clip(actor, job, sent.index, "cut")
-            return await filming.cut(clip, seconds(sent.text("start")) or 0.0, seconds(sent.text("end")))
+            return await filming.cut(
+                clip, read_seconds(sent.text("start")) or 0.0, read_seconds(sent.text("end"))
+            )
         words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
         if sent.what == "vblend":
             other = await self._other(interaction, actor, sent)
@@ -313,7 +315,7 @@ class JobButtons:
         clip = await self._clip(actor, job, sent.index, "vremix")
         strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
         typed = words.prompt.strength
-        return actions.remix(clip, words, strength if typed is None else typed, lane=job.lane)
+        return actions.remix_video(clip, words, strength if typed is None else typed, lane=job.lane)
 
     async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
         """Return the film that a window names or brings along."""
@@ -332,9 +334,7 @@ class JobButtons:
 
     async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(
-            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
-        )
+        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
         await self._sharing.answer_gif(interaction, result, index)
 
     @answers_privately

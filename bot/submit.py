@@ -1,14 +1,11 @@
-"""From an interaction to a queued job: acknowledge in time, queue, and say in plain words what went wrong.
-
-What commands and windows with a prompt have in common: acknowledge, ask whether so many jobs are meant,
-and hand words and pictures to the studio."""
+"""From an interaction to queued jobs: acknowledge in time, hand words and pictures to the studio, ask whether
+so many jobs are meant, queue, and say in plain words what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -32,12 +29,11 @@ from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_une
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job, Status
-from core.prompt.parser import Prompt, format_prompt
 from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given
 from studio.new_job import NewJob, PromptWithPictures, Source
-from studio.requests.prompts import attached, jobs_of, pictures_of
+from studio.requests.prompts import Question, TypedPrompts, attached, pictures_by_number
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -200,7 +196,8 @@ class Asking:
     def __init__(
         self, studio: Studio, answers: Answers, links: Links, shown_once: Callable[[str], Awaitable[bool]]
     ) -> None:
-        self._studio, self._answers, self.links = studio, answers, links
+        self._studio, self._requests = studio, studio.requests
+        self._answers, self.links = answers, links
         self._shown_once = shown_once
 
     async def preferences(self, actor: Actor) -> Preferences:
@@ -228,25 +225,22 @@ class Asking:
         """
         actor = actor_of(interaction)
         chosen = await self.preferences(actor)
-        prompts = await self._studio.read(actor, text, chosen, attached=len(files))
-        if parent and parent[0].origin.private:
-            prompts = [replace(prompt, private=True) for prompt in prompts]
-        if sum(prompt.repeat or 1 for prompt in prompts) > 1:
-            await self._offer(interaction, prompts, files)
+        typed = await self._requests.imagine(actor, text, chosen, attached=len(files), came_from=parent)
+        if typed.count > 1:
+            await self._offer(interaction, typed, files)
             return None
 
         async def build() -> NewJob:
-            given = await self._given(actor, prompts, files)
-            came_from = (parent[0].id, parent[1]) if parent else None
-            return await self._studio.imagine(actor, prompts[0], given, came_from)
+            new = await typed.job_or_question(await self._given(actor, typed.pictures, files))
+            assert isinstance(new, NewJob)
+            return new
 
-        return await self._answers.ask(interaction, build, private=bool(prompts[0].private))
+        return await self._answers.ask(interaction, build, private=typed.private)
 
     async def _given(
-        self, actor: Actor, prompts: Sequence[Prompt], files: Sequence[discord.Attachment] = ()
+        self, actor: Actor, names: Iterable[str], files: Sequence[discord.Attachment] = ()
     ) -> dict[str, Given]:
-        """Return the pictures that came along and those that the prompts link to, by what they are called."""
-        names = (name for prompt in prompts for name in prompt.pictures)
+        """Return the pictures that came along and those that words link to, by what they are called."""
         return {**attached(self.links.attached(files)), **await self.links.resolve(actor, names)}
 
     async def words(
@@ -257,9 +251,9 @@ class Asking:
 
         Raises PromptError, ImageError or NotAllowedError.
         """
-        prompt = await self._studio.single(actor, text, film=film)
-        known = pictures_of(job) if job else {}
-        return await self._studio.words(actor, prompt, await self._given(actor, [prompt]), known)
+        prompt = await self._requests.read_prompt(actor, text, film=film)
+        known = pictures_by_number(job) if job else {}
+        return await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures), known)
 
     async def about_picture(
         self,
@@ -273,7 +267,7 @@ class Asking:
         last. text: new words, with flags. Raises PromptError for words that can't be read."""
         actor = actor_of(interaction)
         chosen = await self.preferences(actor)
-        prompt = await self._studio.single(actor, text) if text else None
+        prompt = await self._requests.read_prompt(actor, text) if text else None
         private = chosen.private if prompt is None or prompt.private is None else prompt.private
 
         taken: list[Source] = []
@@ -285,7 +279,7 @@ class Asking:
             taken.append(source)
             words = None
             if prompt is not None:
-                words = await self._studio.words(actor, prompt, await self._given(actor, [prompt]))
+                words = await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures))
             new = await build(source, words)
             typed = prompt is not None and prompt.lane is not None
             return replace(new, lane=new.lane if typed else chosen.lane or new.lane)
@@ -312,39 +306,31 @@ class Asking:
     # Several jobs
 
     async def _offer(
-        self, interaction: discord.Interaction, prompts: Sequence[Prompt], files: Sequence[discord.Attachment]
+        self, interaction: discord.Interaction, typed: TypedPrompts, files: Sequence[discord.Attachment]
     ) -> None:
-        """Ask whether so many jobs are meant. Pictures are taken in now: their links don't live long."""
+        """Ask whether so many jobs are meant."""
         if not await self._answers.acknowledge(interaction, ephemeral=True):
             return
-        actor = actor_of(interaction)
-        given = await self._given(actor, prompts, files)
-        prompts, found = await self._studio.with_pictures(actor, prompts, given)
-        draft = await self._studio.draft(actor, prompts, found)
-        times: Counter[str] = Counter()
-        for prompt in prompts:
-            times[format_prompt(replace(prompt, repeat=None))] += prompt.repeat or 1
+        question = await typed.job_or_question(await self._given(typed.actor, typed.pictures, files))
+        assert isinstance(question, Question)
         await interaction.edit_original_response(
-            content=messages.offer(times),
-            view=buttons.for_draft(draft, times.total()),
+            content=messages.offer(question.times),
+            view=buttons.for_draft(question.draft_id, typed.count),
             allowed_mentions=SILENT,
         )
 
     async def each(self, actor: Actor, texts: Sequence[str]) -> list[NewJob]:
         """Return what single prompts ask for, with the member's own settings. Raises PromptError, ImageError
         or NotAllowedError."""
-        chosen = await self.preferences(actor)
-        read = [(await self._studio.read(actor, text, chosen))[0] for text in texts]
-        prompts = [replace(prompt, repeat=None) for prompt in read]
-        given = await self._given(actor, prompts)
-        return jobs_of(*await self._studio.with_pictures(actor, prompts, given))
+        typed = await self._requests.imagine_each(actor, texts, await self.preferences(actor))
+        return await typed.jobs(await self._given(actor, typed.pictures))
 
     async def on_draft(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:
         """A confirm button was pressed. Pressing it again while its jobs wait makes none twice.
 
         Raises UserError when the draft is gone, NotAllowedError when it is somebody else's.
         """
-        jobs = await self._studio.drafted(actor_of(interaction), draft_id)
+        jobs = await self._requests.confirmed(actor_of(interaction), draft_id)
         if not yes:
             await interaction.response.edit_message(content="Nothing was queued.", view=None)
             return

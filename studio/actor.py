@@ -1,8 +1,5 @@
-"""Who asks for something, and where, whatever door they came by.
-
-What only a chat service knows of people and places, as one Protocol that the studio asks.
-
-How often one person may do something that costs more than a row: a token bucket for each of them."""
+"""Who asks for something, where, and how often they may; and what only a chat service knows of people and
+places, as one Protocol."""
 
 from __future__ import annotations
 
@@ -24,10 +21,6 @@ class Place:
     channel_id: int
 
 
-def _only_here(channel_id: int) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class Actor:
     """Who asks, and where.
@@ -45,7 +38,7 @@ class Actor:
     channel_id: int = 0
     manages: bool = False
     barred: bool = False
-    reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
+    reads: Callable[[int], bool] = field(default=lambda _: False, repr=False, compare=False)
     name: str = ""
     roles: tuple[int, ...] = ()
     parent_channel_id: int | None = None
@@ -222,15 +215,9 @@ class Pace(Generic[Who]):
     def take(self, who: Who) -> float:
         """Count once for a person and return 0, or count nothing and return the seconds they have to wait."""
         now = self._clock()
-        self._forget_full(now)
+        while self._full_at and next(iter(self._full_at.values())) <= now:
+            del self._full_at[next(iter(self._full_at))]
         full_at = max(self._full_at.pop(who, now), now)
         wait = full_at - now - self._slack
         self._full_at[who] = full_at if wait > 0 else full_at + self._every
         return max(wait, 0.0)
-
-    def _forget_full(self, now: float) -> None:
-        while self._full_at:
-            other, full_at = next(iter(self._full_at.items()))
-            if full_at > now:
-                return
-            del self._full_at[other]

@@ -254,7 +254,11 @@ class Authority:
         shown: places besides the one it was asked in where the rows say that the job is shown.
         """
         if not self.allows(actor, action, job, shown):
-            raise NotAllowedError(self._reason(actor, action))
+            if actor.barred and not TABLE[action].barred:
+                action = Action.ASK
+            elif action is Action.OPERATE and not actor.manages:
+                action = Action.QUEUE
+            raise NotAllowedError(TABLE[action].reason)
 
     def allows(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
@@ -326,10 +330,3 @@ class Authority:
         """Return the server whose matters ``actor`` may look into, once a check has passed; None = every
         server's, for the host."""
         return None if self.is_host(actor.user_id) else actor.guild_id
-
-    def _reason(self, actor: Actor, action: Action) -> str:
-        if actor.barred and not TABLE[action].barred:
-            return TABLE[Action.ASK].reason
-        if action is Action.OPERATE and not actor.manages:
-            return TABLE[Action.QUEUE].reason
-        return TABLE[action].reason

@@ -1,8 +1,5 @@
-"""What texts and pictures show, as vectors: asked of a worker, which has the model and the arithmetic.
-Nothing is computed in this process.
-
-Has what every picture shows written down, in the background: after each job, and for older pictures while
-no job waits or runs."""
+"""What texts and pictures show, as vectors: a worker computes them, and has what every picture shows written
+down after each job, and for older pictures while no job waits or runs."""
 
 from __future__ import annotations
 
@@ -178,16 +175,12 @@ class Indexing:
             partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
         ):
             for batch in _batches(await self._missing([sha256 for _, sha256 in found])):
-                await self._wait_until_idle()
+                while self._queue.unfinished or not self._rendered.empty():  # jobs go first
+                    await self._look_at_next(BUSY)
                 if not await self._write(batch):
                     return False
             self._seq = found[-1][0]
         return not self._missed  # meanwhile: it may be newer than where this walk began
-
-    async def _wait_until_idle(self) -> None:
-        """Let jobs go first; what they have drawn is looked at meanwhile."""
-        while self._queue.unfinished or not self._rendered.empty():
-            await self._look_at_next(BUSY)
 
     # New pictures
 

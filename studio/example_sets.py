@@ -1,10 +1,5 @@
-"""Sets of examples: labelled pictures, or questions with their right answers, made, shown, shared, given away
-and forgotten.
-
-Sets as people look at them and take them away: which there are, their pictures, what trying them found,
-and a ZIP file of all there is.
-
-What a job is told of examples when it is handed out: those that its asker may use then, as turns."""
+"""Sets of examples, labelled pictures or questions with their right answers: made, shown, shared, given away
+and forgotten, and told to jobs that are handed out."""
 
 from __future__ import annotations
 
@@ -271,7 +266,7 @@ class Sets:
         found = None
         if not make or await self._is_mine(actor, name):
             found = await self.find(actor, name, Action.ORGANISE)
-        label, question = label_of(label, long=bool(question.strip())), question.strip()
+        label, question = checked_label(label, long=bool(question.strip())), question.strip()
         if not pictures:
             raise ImageError("There is no picture. Attach one to five, or name one of ours by a link.")
         await self._check_words(actor, [label, question], "added")
@@ -322,7 +317,7 @@ class Sets:
         request = result.job.request
         if not isinstance(request, AskRequest):
             raise ImageError(f"Job `{job_id}` is no answer: it was a /{request.kind}.")
-        label = label_of(answer, long=True)
+        label = checked_label(answer, long=True)
         await self._check_words(actor, [label], "taught")
         chain = await self._lessons.chain(actor, result.job)
         shown = next((one for one in (result.job, *chain) if _images(one)), result.job)
@@ -429,7 +424,7 @@ class Sets:
             raise UserError(RULE.format(what="these words", done=done))
 
 
-def label_of(text: str, *, long: bool = False) -> str:
+def checked_label(text: str, *, long: bool = False) -> str:
     """Return a label as it is kept; ``long``: the answer to a question. Raises UserError."""
     label = text.strip() if long else " ".join(text.split())
     most = MAX_QUESTION if long else MAX_LABEL
@@ -501,14 +496,14 @@ class Copies:
     async def mine(self, actor: Actor) -> list[Summary]:
         """Return the actor's own sets, by name."""
         own = [one for one in await self._sets.all(actor) if one.user_id == actor.user_id]
-        return [await self._summary(one, actor) for one in own]
-
-    async def _summary(self, found: ExampleSet, actor: Actor) -> Summary:
-        examples = await self._lessons.seen(found, actor)
-        labels = {one.label for one in examples if not one.question}
-        by_label = [next(one for one in examples if one.label == label) for label in sorted(labels)]
-        shown = [one.id for one in dict.fromkeys((*by_label, *examples)) if one.pictures]
-        return Summary(found, len(examples), len(labels), tuple(shown[:COVERS]))
+        summaries = []
+        for found in own:
+            examples = await self._lessons.seen(found, actor)
+            labels = {one.label for one in examples if not one.question}
+            by_label = [next(one for one in examples if one.label == label) for label in sorted(labels)]
+            shown = [one.id for one in dict.fromkeys((*by_label, *examples)) if one.pictures]
+            summaries.append(Summary(found, len(examples), len(labels), tuple(shown[:COVERS])))
+        return summaries
 
     async def small(self, actor: Actor, name: str, example_id: int) -> bytes:
         """Return the first picture of an example as WebP of at most 256 px.

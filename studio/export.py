@@ -64,7 +64,9 @@ class Export:
         too_large = list[str]()
         async with aclosing(self._entries(user_id, pictures)) as entries:
             async for entry in entries:
-                needed = AROUND + (entry.size if entry.path else len(await _squeezed(entry.data)))
+                needed = AROUND + (
+                    entry.size if entry.path else len(await asyncio.to_thread(zlib.compress, entry.data))
+                )
                 if needed > limit:
                     too_large.append(entry.name.rpartition("/")[2])
                     continue
@@ -147,10 +149,6 @@ class Export:
 def _json(number: int, told: dict[str, list[dict[str, Any]]]) -> _Entry:
     data = json.dumps(told, ensure_ascii=False, indent=1).encode()
     return _Entry("data.json" if number == 1 else f"data-{number}.json", len(data), data)
-
-
-async def _squeezed(data: bytes) -> bytes:
-    return await asyncio.to_thread(zlib.compress, data)
 
 
 async def _added(archive: Archive, entry: _Entry) -> AsyncGenerator[bytes, None]:

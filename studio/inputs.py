@@ -1,6 +1,4 @@
-"""Which picture a person means: one they give, one of a job by its id and number, or their last one.
-
-A stored film to work on, and the job that made it, if one of ours did."""
+"""Pictures and films that people work on: one they give, one of a job by its id and number, or their last."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from core.errors import StorageError
 from storage import collections, conversations, documents, people, sessions, usage
 from storage import privacy as rows
 from storage.blobs import removal
-from storage.collections import Named, pages
+from storage.collections import pages
 from storage.database import Database
 from storage.engines import sqlite
 from storage.identity import CAME_FROM, LEFT
@@ -115,8 +115,8 @@ class Janitor:
             partial(self._drop_jobs, rows.old_films, retention.films, now),
             partial(self._empty_trash, now - timedelta(days=retention.trash)),
             partial(self._drop_uploads, now - timedelta(days=retention.uploads)),
-            *(partial(self._write, work) for work in self._small(now)),
-            partial(self._drop_backups, backups_before),
+            *(partial(self._database.write, work) for work in self._small(now)),
+            partial(asyncio.to_thread, self._drop_backups, backups_before.timestamp()),
             partial(self._drop_source, backups_before),
             partial(self._forget_deletions, backups_before - DAY),
             partial(self._note_orphans, now),
@@ -220,7 +220,8 @@ class Janitor:
         )
         for user_id, names in ended.items():
             for page in pages(names):
-                await self._privacy.drop(partial(_delete_from_trash, names=page), wait=WAIT, whose=user_id)
+                work = partial(collections.delete_pictures, names=page, now=datetime.now(UTC))
+                await self._privacy.drop(work, wait=WAIT, whose=user_id)
         return _told(sum(map(len, ended.values())), most, "pictures of the trash")
 
     async def _drop_uploads(self, before: datetime) -> str:
@@ -248,13 +249,7 @@ class Janitor:
         yield partial(usage.drop_seconds_used, now=now)
         yield partial(removal.hasten, until=now + SELDOM)
 
-    async def _write(self, work: Callable[[sa.Connection], None]) -> None:
-        await self._database.write(work)
-
-    async def _drop_backups(self, before: datetime) -> str:
-        return await asyncio.to_thread(self._drop_backups_here, before.timestamp())
-
-    def _drop_backups_here(self, before: float) -> str:
+    def _drop_backups(self, before: float) -> str:
         """Delete backups from before then, but the newest that is sound, and databases that ``restore`` has
         put aside: they hold what has been deleted since."""
         path, folder = self._database.path, self._database.backup_dir
@@ -323,10 +318,6 @@ class Janitor:
 def _told(count: int, most: int, what: str) -> str:
     rest = ", the most for one time; the rest goes later" if count == most else ""
     return f"{count:,} {what} were deleted{rest}" if count else ""
-
-
-def _delete_from_trash(connection: sa.Connection, names: list[Named]) -> Removed:
-    return collections.delete_pictures(connection, names, now=datetime.now(UTC))
 
 
 def _put_aside_at(path: Path) -> float:

@@ -73,7 +73,12 @@ class Checks:
         adult = bool(services.directory.age_restricted(actor.place))
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             pictures, paths, classifier = await self._pictures(files[:MOST], Path(folder))
-            found = await self._ask(paths, text, settings.rules)
+            try:
+                found = await services.eyes.check(paths, text, settings.rules)
+                if services.settings.vlm_url and settings.rules and not found.chances:
+                    found = found._replace(unjudged=SERVER_ASKED)
+            except Blind as error:
+                found = Checked(unread=str(error), unjudged=str(error))
         read = "\n".join(found.texts)
         return Report(
             settings.level,
@@ -104,11 +109,3 @@ class Checks:
             paths.append(folder / f"{number}.png")
             await asyncio.to_thread(paths[-1].write_bytes, data)
         return judged, paths, name
-
-    async def _ask(self, paths: Sequence[Path], text: str, rules: Sequence[str]) -> Checked:
-        try:
-            found = await self._services.eyes.check(paths, text, rules)
-        except Blind as error:
-            return Checked(unread=str(error), unjudged=str(error))
-        remote = bool(self._services.settings.vlm_url) and bool(rules)
-        return found._replace(unjudged=SERVER_ASKED) if remote and not found.chances else found

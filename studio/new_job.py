@@ -1,6 +1,5 @@
-"""What is on its way to becoming a job: a request with its speed, and the picture or words it comes from.
-
-How far a picture's canvas grows, and which part of it is meant: px from zooms, shapes and fields."""
+"""What is on its way to becoming a job: a request with its speed, the picture or words that it comes from,
+and how far the picture's canvas grows or which part of it is meant, in px."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """What a member can see and delete of their data. What expires by itself, the janitor sees to.
 
-Deleting goes: note it on disk, so that a restored backup forgets it again; stop what runs; rows, with a note
-of which files go, a page of jobs at a time; the files; the write-ahead log; then the messages on Discord.
-
-The list on this machine's disk of what people have deleted: a backup that is put back forgets it again."""
+Deleting goes: note it on this machine's disk, so that a restored backup forgets it again; stop what runs;
+rows, with a note of which files go, a page of jobs at a time; the files; the write-ahead log; then the
+messages on Discord."""
 
 from __future__ import annotations
 
@@ -266,15 +265,14 @@ class Privacy:
             self._queue.executor.forget(names)
         await self._vectors.erase(removed.vectors)
         gone = 0 if wait else await self.removal.remove(removed.files)
-        await asyncio.to_thread(self._remove_checkpoints, removed.jobs)
+        await asyncio.to_thread(self._remove_checkpoints, set(removed.jobs))
         for poster in self._posters if removed.messages else ():
             poster()
         return Deleted(len(removed.jobs), gone, len(removed.messages))
 
-    def _remove_checkpoints(self, ids: Iterable[str]) -> None:
-        wanted = set(ids)
+    def _remove_checkpoints(self, ids: set[str]) -> None:
         for path in self._checkpoints.glob("*") if self._checkpoints.is_dir() else ():
-            if path.name.split(".")[0] in wanted:
+            if path.name.split(".")[0] in ids:
                 path.unlink(missing_ok=True)
 
     # Messages on Discord

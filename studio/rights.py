@@ -1,9 +1,5 @@
-"""The table of rights, asked with the rows: who is barred, and where a job is shown.
-
-What a person can look at, wherever they ask: their own jobs, and what is shown where they can read.
-
-What people are in the servers that they share with the bot: asked of the chat service, kept for
-seconds."""
+"""The table of rights, asked with the rows: who is barred, where a job is shown, and what people are in the
+servers that they share with the bot, which the chat service tells and which is kept for seconds."""
 
 from __future__ import annotations
 
@@ -94,13 +90,10 @@ class Memberships:
         if len(ids) > FEW:
             ids = ids & set(await self._members.servers(user_id))
         for guild_id in sorted(ids):
-            if await self.of(user_id, guild_id) is not None or not self._is_told(user_id, guild_id):
+            member, known = await self.of(user_id, guild_id), self._answers.get((user_id, guild_id))
+            if member is not None or known is None or known.given == float("-inf"):
                 return False
         return bool(ids)
-
-    def _is_told(self, user_id: int, guild_id: int) -> bool:
-        known = self._answers.get((user_id, guild_id))
-        return known is not None and known.given > float("-inf")
 
     async def within(self, actor: Actor, member: Member) -> Actor:
         """Return who ``actor`` is inside a server: they read what they could open there, but of
@@ -254,14 +247,10 @@ class Rights:
         if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
-        if action is Action.ASK and actor.surface is Surface.WEB and await self._has_left(actor):
-            raise NotAllowedError(LEFT)
-
-    async def _has_left(self, actor: Actor) -> bool:
-        """Return whether somebody is known to share no server with the bot where they must."""
-        if not self._members_only or self.authority.is_host(actor.user_id):
-            return False
-        return await self._memberships.shares_none(actor.user_id)
+        must_share = self._members_only and not self.authority.is_host(actor.user_id)
+        if action is Action.ASK and actor.surface is Surface.WEB and must_share:
+            if await self._memberships.shares_none(actor.user_id):
+                raise NotAllowedError(LEFT)
 
     async def _with_servers(self, actor: Actor, actions: Iterable[Action]) -> Actor:
         """Return ``actor`` with whether their server is the bot's only one, where that decides."""
@@ -363,8 +352,9 @@ class Rights:
         """
         job = await self._queue.job(job_id)
         if job is None:
+            readable = "".join(c for c in job_id if c.isalnum())[:20]  # it can stand inside backticks
             raise ImageError(
-                f"Job `{_readable(job_id)}` doesn't exist, or was deleted. A job's id is under its picture."
+                f"Job `{readable}` doesn't exist, or was deleted. A job's id is under its picture."
             )
         await self.check(actor, action, job)
         return job
@@ -407,8 +397,3 @@ class Rights:
         pictures = tuple(picture for picture in result.pictures if picture.index not in away)
         films = tuple(film for film in result.films if film.index not in away)
         return replace(result, pictures=pictures, grid=None, films=films) if pictures else None
-
-
-def _readable(job_id: str) -> str:
-    """Return somebody's text as an id that can stand inside backticks."""
-    return "".join(c for c in job_id if c.isalnum())[:20]

@@ -1,6 +1,5 @@
-"""Finds pictures for an actor: filter first, then rank. Only what they may see is compared at all.
-
-The grammar of the search box: words, and filters as ``name:value`` among them."""
+"""Finds pictures for an actor: reads the search box, filters, then ranks. Only what they may see is compared
+at all."""
 
 from __future__ import annotations
 
@@ -68,7 +67,7 @@ class Query:
         return bool(self.filter.words) or self.like is not None
 
 
-def read(text: str, zone: tzinfo = UTC) -> Query:
+def read_query(text: str, zone: tzinfo = UTC) -> Query:
     """Return what ``text`` asks for. zone: whose days it names. Raises UserError for a filter that there
     isn't, or for its value."""
     if len(text) > LONGEST:
@@ -88,7 +87,7 @@ def read(text: str, zone: tzinfo = UTC) -> Query:
     return replace(query, filter=replace(query.filter, words=tuple(words)))
 
 
-def shown(text: str) -> str:
+def query_text(text: str) -> str:
     """Return a search as its author would say it: a picture that was sent has no name of its own."""
     return _SENT.sub("like a picture of yours", text)
 

@@ -1,29 +1,24 @@
 """The studio as every door sees it: what members may ask, see, keep and end, whatever they came by.
 
-    new = await studio.imagine(actor, prompt)
-    submitted = await studio.submit(actor, new)
+    typed = await studio.requests.imagine(actor, text, None)
+    submitted = await studio.submit(actor, await typed.job_or_question())
     async for event in await studio.watch(actor, submitted.job.id): ...
 
-Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
-one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
-``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films, ``examples`` sets, ``copies``
-what people take of them, ``projects`` own models.
-
-What members do with their pictures, as one: the trash, folders, zip files, shares, posts.
-
-What people do with their own models, as one: projects, pictures, labels, versions, verdicts."""
+Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``requests``
+turns words into jobs, ``own`` has one's own things, ``gallery`` pictures, ``search`` finds some, ``explore``
+has others', ``organise`` sorts, ``server`` has what managers decide, ``checks`` looks into messages for them,
+``regions`` masks, ``editor`` documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films,
+``examples`` sets, ``copies`` what people take of them, ``projects`` custom models."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Set
 from dataclasses import replace
 from typing import Any
 
-from core.convert import Preferences
-from core.errors import NotAllowedError, UserError
+from core.errors import UserError
 from core.job import Job, Origin, Reply
-from core.prompt.parser import MAX_JOBS, Prompt, format_prompt, parse_prompt
+from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from core.settings import Settings
 from jobs.feed import News, Watch
@@ -36,7 +31,7 @@ from studio.authority import Action, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.export import Export
-from studio.inputs import Given, Sources
+from studio.inputs import Sources
 from studio.library.clips import FilmShowing, clips_of
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
@@ -55,12 +50,12 @@ from studio.projects.training import Training
 from studio.requests import actions
 from studio.requests.actions import OF_FILMS
 from studio.requests.chat import Feedback, Talking
-from studio.requests.prompts import Completion, Hints, Prompts, Regions, check_imagine, jobs_of, with_attached
+from studio.requests.prompts import Completion, Hints, Regions, Requests
 from studio.requests.video import Filming
 from studio.rights import Memberships, Rights
 from studio.search import Search
 from studio.services import Services
-from studio.texts import caption_prompt, offered, shorter_prompts
+from studio.texts import caption_prompt, shorter_prompts
 from vision.capabilities import CAPABILITIES
 
 
@@ -126,7 +121,9 @@ class Studio:
         )
         self.sources = Sources(queue, intake, self.rights)
         self.projects = Projects(self.rights, self.sources, services)
-        self._prompts = Prompts(self._members, settings, self.sources, self.projects.styles)
+        self.requests = Requests(
+            self.rights, queue, self._members, settings, self.sources, self.projects.styles
+        )
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
         self.organise = Organise(self.rights, services)
@@ -134,12 +131,12 @@ class Studio:
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)
-        self.filming = Filming(self.rights, self.sources, self._prompts, services, self._kinds)
+        self.filming = Filming(self.rights, self.sources, self.requests, services, self._kinds)
         self.feedback = Feedback(self.rights, services.database, queue)
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
-        self.editor = Editor(self.rights, services, self.sources, self._prompts)
+        self.editor = Editor(self.rights, services, self.sources, self.requests)
         offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
         export = Export(services.database, services.files, services.moderator)
         self.own = Own(
@@ -153,77 +150,7 @@ class Studio:
         """User ids of everybody who is the host."""
         return self.rights.authority.owner_ids
 
-    # From words to prompts
-
-    async def read(
-        self, actor: Actor, text: str, chosen: Preferences | None, *, attached: int = 0
-    ) -> list[Prompt]:
-        """Return every prompt for /imagine that ``text`` stands for; it is the actor's own text.
-
-        chosen: the actor's settings, used where the words say nothing. attached: pictures that come along,
-        ``<1>`` and so on. Raises PromptError.
-        """
-        read = await self._prompts.read(actor.user_id, text, chosen)
-        prompts = [with_attached(prompt, attached) for prompt in read]
-        for prompt in prompts:
-            check_imagine(prompt)
-        return prompts
-
-    async def single(self, actor: Actor, text: str, *, film: bool = False) -> Prompt:
-        """Return the one prompt of ``text``, without settings. Raises PromptError, also for several."""
-        return await self._prompts.single(actor.user_id, text, film=film)
-
-    async def with_pictures(
-        self,
-        actor: Actor,
-        prompts: Sequence[Prompt],
-        given: Mapping[str, Given] | None = None,
-        known: Mapping[str, str] | None = None,
-    ) -> tuple[list[Prompt], dict[str, str]]:
-        """Return ``prompts`` ready to be drawn, and the pictures that they name: name → SHA-256.
-
-        given: files and names of pictures by what the prompts call them. known: SHA-256 of pictures of a job
-        that the actor may use. Raises PromptError, ImageError, or NotAllowedError.
-        """
-        if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
-            await self.rights.check(actor, Action.ASK)
-        return await self._prompts.with_pictures(actor, prompts, given, known)
-
-    async def words(
-        self,
-        actor: Actor,
-        prompt: Prompt,
-        given: Mapping[str, Given] | None = None,
-        known: Mapping[str, str] | None = None,
-    ) -> PromptWithPictures:
-        """Return one prompt with its pictures found; arguments and errors are those of ``with_pictures``."""
-        [ready], found = await self.with_pictures(actor, [prompt], given, known)
-        return PromptWithPictures(ready, found)
-
-    # From prompts and pictures to jobs
-
-    async def imagine(
-        self,
-        actor: Actor,
-        prompt: Prompt,
-        given: Mapping[str, Given] | None = None,
-        parent: tuple[str, int] | None = None,
-    ) -> NewJob:
-        """Return the job that draws ``prompt``. parent: job id and index that the words come from.
-
-        Raises PromptError, ImageError or NotAllowedError.
-        """
-        if parent is not None:
-            await self.rights.job(actor, parent[0], Action.IMAGINE)
-        words = await self.words(actor, prompt, given)
-        new = actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
-        return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
-
-    async def _offers(self, job_id: str, prompt: Prompt) -> bool:
-        """Return whether ``prompt`` has the very words that a job has found, or answered with."""
-        result = await self._queue.result(job_id)
-        found = offered(result) if result else ()
-        return prompt.text in (parse_prompt(caption_prompt(caption, None)).text for caption in found)
+    # From pictures to jobs
 
     async def picture_of(self, actor: Actor, job_id: str, index: int, action: Action) -> Source:
         """Return picture ``index`` (from 0) of a job, to work on.
@@ -247,16 +174,18 @@ class Studio:
         words: new ones, of a remix. strong: what V does. Raises UserError for a button that makes no job or
         no sense there, ImageError for no job or picture, NotAllowedError.
         """
-        job = await self.rights.job(actor, job_id, _right(action))
+        if action not in actions.RIGHTS:
+            raise UserError(actions.NEWER)
+        job = await self.rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "again":  # also of a job that failed
-            return actions.again(job, new_seed(), words)
+            return actions.repeat_job(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_FILMS:
             return await self.filming.from_button(actor, job, action, index, words)
         result = await self.rights.result_of(actor, job)
         if action == "why":
-            return actions.why(result, index)
+            return actions.explain_label(result, index)
         children = await self._queue.children(job.id, index)
         return actions.after_button(result, action, index, words=words, strong=strong, children=children)
 
@@ -288,34 +217,13 @@ class Studio:
         """Return the shorter prompts of a /shorten. Raises ImageError or NotAllowedError."""
         return shorter_prompts((await self.rights.result(actor, job_id, Action.IMAGINE)).scores)
 
-    # Several jobs at once: a question that is kept until it is answered
-
-    async def draft(self, actor: Actor, prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> str:
-        """Keep what would become several jobs of the actor's until they confirm it; return its id. Raises
-        NotAllowedError for a barred person."""
-        await self.rights.check(actor, Action.ASK)
-        count = sum(prompt.repeat or 1 for prompt in prompts)
-        texts = [format_prompt(prompt) for prompt in prompts]
-        content = {"prompts": texts, "pictures": dict(pictures), "count": count}
-        return await self._members.add_draft(actor.user_id, content)
-
-    async def drafted(self, actor: Actor, draft_id: str) -> list[NewJob]:
-        """Return a draft's jobs. Raises UserError when it is gone, NotAllowedError for somebody else's."""
-        found = await self._members.draft(draft_id)
-        if found is None or "prompts" not in found[1]:
-            raise UserError("This question has expired; type the prompt again.")
-        author, content = found
-        if author != actor.user_id:
-            raise NotAllowedError("This question was for somebody else.")
-        return jobs_of([parse_prompt(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
-
     # Jobs
 
     def check_kind(self, new: NewJob) -> None:
         """Raise UserError when this version or host can't do such a job; ``submit`` asks it too."""
         if new.made is None and new.request.kind not in self._kinds:
             raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
-        self._prompts.check_edit(new.request)
+        self.requests.check_edit(new.request)
 
     async def submit(
         self,
@@ -340,18 +248,16 @@ class Studio:
             given: dict[str, Any] = {"lane": new.lane, "parent": new.parent, "made": new.made}
             submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
-            if await self._brought(actor, new, stopped):
+            # a strike is for one's own doing: words that one wrote, a picture that one sent
+            own = new.own_words
+            if stopped.picture is not None:
+                own = await self._queue.people.has_sent(actor.user_id, stopped.picture)
+            if own:
                 await self._moderator.strike(origin, stopped.rule, stopped.deed)
             raise
         if actor.name:
             await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
-
-    async def _brought(self, actor: Actor, new: NewJob, stopped: Blocked) -> bool:
-        """Return whether what a rule stopped is the actor's own: words they wrote, a picture they sent."""
-        if stopped.picture is None:
-            return new.own_words
-        return await self._queue.people.has_sent(actor.user_id, stopped.picture)
 
     async def told(self, actor: Actor, job: Job) -> Job:
         """Return a job as it may be told of where the actor is: without words that break a rule there. Raises
@@ -408,9 +314,3 @@ class Studio:
         """Delete a job with its pictures and messages, for good. Raises ImageError or NotAllowedError."""
         job = await self.rights.job(actor, job_id, Action.DELETE)
         return await self._privacy.delete_job(job.origin.user_id, job.id)
-
-
-def _right(action: str) -> Action:
-    if action not in actions.RIGHTS:
-        raise UserError(actions.NEWER)
-    return actions.RIGHTS[action]

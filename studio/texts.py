@@ -1,10 +1,5 @@
-"""Words about requests and pictures that any door can show: pure functions to text in backticks at most.
-
-Discord's markdown and its limits are left to ``bot/ui/messages.py``.
-
-Words about films that any door can show.
-
-Tables that were read from pictures, as people get them: text in columns, CSV, JSON."""
+"""Words about requests, pictures, films and tables that any door can show: pure functions to text with
+backticks at most, CSV or JSON. Discord's markdown and its limits are left to ``bot/ui/messages.py``."""
 
 from __future__ import annotations
 
@@ -267,11 +262,13 @@ _MADE = {
 }
 
 
-def made(request: GenerateRequest) -> str:
+def operation_text(request: GenerateRequest) -> str:
     """Return what a request makes of words, pictures and films, such as "Remix (Strong)"; "" for others."""
     match request:
         case VideoRequest(operation="remix", strength=strength):
-            return f"Remix ({_called(strength)})"
+            if strength is None or SUBTLE < strength < STRONG:
+                return "Remix (Mild)"
+            return "Remix (Subtle)" if strength <= SUBTLE else "Remix (Strong)"
         case VideoRequest(operation=operation):
             return _MADE[operation]
         case CutRequest():
@@ -281,13 +278,7 @@ def made(request: GenerateRequest) -> str:
     return ""
 
 
-def _called(strength: float | None) -> str:
-    if strength is None or SUBTLE < strength < STRONG:
-        return "Mild"
-    return "Subtle" if strength <= SUBTLE else "Strong"
-
-
-def facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list[str]:
+def video_facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list[str]:
     """Return what a film is, each in a few words: its length, size and frame rate, how it was drawn.
 
     parameters: of its job's result, None = not told.
@@ -301,7 +292,7 @@ def facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list
     return [*found, str(model)] if model else found
 
 
-def running(step: int, total: int, left: float | None, *, previewed: bool) -> str:
+def progress_text(step: int, total: int, left: float | None, *, previewed: bool) -> str:
     """Return how far a film is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
     previewed: a small picture of every frame stands beside it."""
     parts = [f"step {step} of {total}"]
@@ -310,7 +301,7 @@ def running(step: int, total: int, left: float | None, *, previewed: bool) -> st
     return " · ".join(parts)
 
 
-def seconds(text: str) -> float | None:
+def read_seconds(text: str) -> float | None:
     """Return the seconds that somebody typed, "1:05" among them; None for nothing. Raises UserError."""
     if not text:
         return None
@@ -335,8 +326,8 @@ def as_text(table: Table) -> str:
     """Return the table in columns of text, WIDTH characters wide at most; what has no room is said to be in
     the file."""
     rows = table.rows[:ROWS]
-    grid = [list(map(shown, row)) for row in rows]
-    return _columns([list(map(shown, table.columns)), *grid], table) + _missing(
+    grid = [list(map(cell_text, row)) for row in rows]
+    return _columns([list(map(cell_text, table.columns)), *grid], table) + _missing(
         len(table.rows) - len(rows), "row"
     )
 
@@ -344,15 +335,15 @@ def as_text(table: Table) -> str:
 def growing(text: str) -> str:
     """Return lines of "a | b | c", as a table is told while it grows, in columns; other lines as they are."""
     lines = text.split("\n")
-    split = [[shown(cell) for cell in line.split(" | ")] for line in lines]
+    split = [[cell_text(cell) for cell in line.split(" | ")] for line in lines]
     wide = max(map(len, split))
     rows = [cells for cells in split if len(cells) > 1]
     if not rows:
         return text
     sizes = _sizes([[*row, *[""] * (wide - len(row))] for row in rows])
-    made = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
+    operation_text = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
     head = lines.index(next(line for line in lines if " | " in line)) + 1
-    return "\n".join([*made[:head], *made[head:][-GROWN:]])
+    return "\n".join([*operation_text[:head], *operation_text[head:][-GROWN:]])
 
 
 def as_csv(table: Table) -> str:
@@ -371,7 +362,7 @@ def as_json(table: Table) -> str:
     return json.dumps(held, ensure_ascii=False, indent=1)
 
 
-def numbers(table: Table) -> list[bool]:
+def numeric_columns(table: Table) -> list[bool]:
     """Return which columns hold numbers, and nothing else but gaps."""
     columns = zip(*table.rows, strict=True)
     return [
@@ -393,7 +384,7 @@ def _plain(cell: Cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:.10g}"
 
 
-def shown(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
     """Return a cell on one line, without signs that can't be seen."""
     text = visible(_plain(cell)).replace("`", "'")
     return " ".join(text.split())
@@ -404,7 +395,7 @@ def _columns(rows: Sequence[Sequence[str]], table: Table) -> str:
     while count > 1 and count * NARROWEST + len(BETWEEN) * (count - 1) > WIDTH:
         count -= 1
     rows = [row[:count] for row in rows]
-    right = numbers(table)[:count]
+    right = numeric_columns(table)[:count]
     sizes = _sizes(rows)
     head = [] if not any(rows[0]) else [_line(rows[0], sizes, right), "─" * (sum(sizes) + 2 * (count - 1))]
     lines = [*head, *(_line(row, sizes, right) for row in rows[1:])]

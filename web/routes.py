@@ -111,7 +111,7 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("DELETE", "/api/session", signing.end, bucket=change),
         Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
         Route("GET", "/api/jobs", jobs.show_stream),
-        Route("POST", "/api/jobs", jobs.ask, schemas.NewJobs, ask),
+        Route("POST", "/api/jobs", jobs.ask_jobs, schemas.NewJobs, ask),
         Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, schemas.Nothing, ask),
         Route("GET", f"/api/jobs/{JOB}", jobs.show_job),
         Route("DELETE", f"/api/jobs/{JOB}", jobs.delete_job, bucket=change),

@@ -62,18 +62,18 @@ async def _by_words(folder: Path, count: int) -> dict[str, tuple[list[float], Go
     async with services(settings, adopt=True) as built:  # rows name pictures that nobody has drawn
         studio = Studio(built)
         await _ready(built)
-        await studio.search.find(YOU, search.read("warm up"))
+        await studio.search.find(YOU, search.read_query("warm up"))
 
         async def words(text: str) -> None:
             wanted = Filter(tuple(text.split()))
             await studio.gallery.pictures(YOU, wanted, limit=PAGE)
 
         async def content(text: str) -> None:
-            found = await studio.search.find(YOU, search.read(text), limit=PAGE)
+            found = await studio.search.find(YOU, search.read_query(text), limit=PAGE)
             assert len(found.tiles) == PAGE and not found.note
 
         async def first(text: str) -> None:
-            found = await Studio(built).search.find(YOU, search.read(text), limit=PAGE)
+            found = await Studio(built).search.find(YOU, search.read_query(text), limit=PAGE)
             assert len(found.tiles) == PAGE and not found.note
 
         return {
@@ -102,7 +102,7 @@ async def _like(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]
         page = await studio.gallery.pictures(YOU, Filter(), limit=QUERIES)
 
         async def like(text: str) -> None:
-            found = await studio.search.find(YOU, search.read(text), limit=PAGE)
+            found = await studio.search.find(YOU, search.read_query(text), limit=PAGE)
             assert len(found.tiles) == PAGE and not found.note
 
         texts = [f"like:{tile.job.id}/{tile.picture.index + 1}" for tile in page.tiles]

@@ -40,7 +40,7 @@ class Blend(AtelierCog):
             ]
             images = [source.sha256 for source in taken]
             shape = SHAPES[dimensions] if dimensions else None
-            return actions.blend(images, shape, seed=new_seed()).chosen(chosen.lane)
+            return actions.blend_pictures(images, shape, seed=new_seed()).chosen(chosen.lane)
 
         await self.bot.answers.ask(interaction, build, private=chosen.private)
 

@@ -25,7 +25,7 @@ class Edit(AtelierCog):
         source: str | None = None,
     ) -> None:
         async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
-            return actions.edit(found, words)
+            return actions.edit_picture(found, words)
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 

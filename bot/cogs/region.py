@@ -45,7 +45,7 @@ class Region(AtelierCog):
                 [file] = self.bot.links.attached([mask])
                 regions = self.bot.studio.regions
                 painted = await regions.marked(actor_of(interaction), found, file)
-            return actions.region(found, words, mask=painted, cells=cells, what=what or "")
+            return actions.redraw_region(found, words, mask=painted, cells=cells, what=what or "")
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 

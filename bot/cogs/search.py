@@ -104,7 +104,7 @@ class Search(AtelierCog):
         await post.answer(interaction)
 
     async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
-        query = search.read(text)
+        query = search.read_query(text)
         return await self.bot.studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
 
     async def _post(
@@ -114,7 +114,9 @@ class Search(AtelierCog):
         assert shown.data is not None  # a sheet is always there, though its cells may be empty
         numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
         alt = "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in numbered)
-        head = f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(numbered) - 1}"
+        head = (
+            f"🔍 **{messages.quote(search.query_text(text), 200)}** · {first} to {first + len(numbered) - 1}"
+        )
         lines = [head]
         for number, tile in numbered:
             words = messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"

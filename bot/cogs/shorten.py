@@ -16,7 +16,7 @@ class Shorten(AtelierCog):
     @app_commands.describe(prompt="The prompt; flags are ignored")
     async def shorten(self, interaction: discord.Interaction, prompt: str) -> None:
         actor = actor_of(interaction)
-        words = (await self.bot.studio.single(actor, prompt)).text
+        words = (await self.bot.studio.requests.read_prompt(actor, prompt)).text
         request = ShortenRequest(prompt=words)  # nothing to shorten is told at once
         chosen = await self.bot.asking.preferences(actor)
 

@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.limits import MAX_SECONDS
 from studio.new_job import NewJob
 from studio.requests.video import Asked, Material
-from studio.texts import seconds as seconds_of
+from studio.texts import read_seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]

@@ -33,7 +33,7 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
-from studio.texts import aspect_ratio, counted, facts, running, shorter_prompts, visible
+from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
 
 MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
 MORE = "… the rest is in the file"
@@ -118,7 +118,7 @@ class FilmPosts:
             result.parameters,
             notes=notes,
             shape=aspect_ratio(first.width, first.height),
-            facts=facts(first, result.parameters),
+            facts=video_facts(first, result.parameters),
         )
         return await self._moderated(Post(content, _attached(shown, job), view), result, films, place)
 
@@ -130,7 +130,7 @@ class FilmPosts:
             index,
             user_id,
             shape=aspect_ratio(film.width, film.height),
-            facts=facts(film, result.parameters),
+            facts=video_facts(film, result.parameters),
             noun="Film",
         )
         return await self.film(result, index, content, buttons.for_film(job, index, self._web), limit, place)
@@ -240,7 +240,7 @@ class Posts:
                 detail = messages.quote(doing, 100)
                 if job.request.answer is Answer.FILMS:
                     left = ran * (total - step) / step if ran and step else None
-                    detail = running(step, total, left, previewed=picture is not None)
+                    detail = progress_text(step, total, left, previewed=picture is not None)
                 content = messages.progress_text(job, round(100 * step / max(1, total)), detail)
                 return Post(content, picture, view)
         return None

@@ -31,7 +31,16 @@ from core.requests import (
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from storage.job_queries import StoredPicture
-from studio.texts import code, duration, made, ordinal, plain, prompt_text, shorter_prompts, unsupported_notes
+from studio.texts import (
+    code,
+    duration,
+    operation_text,
+    ordinal,
+    plain,
+    prompt_text,
+    shorter_prompts,
+    unsupported_notes,
+)
 
 NO_FILES = "Discord refused the files as too large, even small ones. `/show` brings them where they fit."
 WITHHELD = "*a rule of this place hides the words*"
@@ -119,7 +128,7 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
         case ComposeRequest():
             kind = "Edited by "
         case VideoRequest() | CutRequest() | FrameRequest():
-            kind = f"{made(request)} by "
+            kind = f"{operation_text(request)} by "
         case _:
             kind = ""
     return f"{_bold(prompt_text(request, shape))} - {kind}{user}"

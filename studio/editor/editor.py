@@ -39,7 +39,7 @@ from studio.media.uploads import Intake
 from studio.new_job import NewJob, PromptWithPictures
 from studio.new_job import Source as Found
 from studio.requests import actions
-from studio.requests.prompts import Prompts, pictures_of
+from studio.requests.prompts import Requests, pictures_by_number
 from studio.rights import Rights
 from studio.services import Services
 
@@ -136,7 +136,7 @@ def job_of(
     kind = plan_document(document, laid, mask is not None).kind
     source = laid[0].source
     if kind == REGION:
-        new = actions.region(source, words, mask=mask)
+        new = actions.redraw_region(source, words, mask=mask)
     elif kind == OUTPAINT:
         x, y = int(laid[0].layer.x), int(laid[0].layer.y)
         right, bottom = document.width - x - source.width, document.height - y - source.height
@@ -354,8 +354,8 @@ class Asked:
 class Editor:
     """Turns documents into jobs. ``documents`` keeps them."""
 
-    def __init__(self, rights: Rights, services: Services, sources: Sources, prompts: Prompts) -> None:
-        self._rights, self._sources, self._prompts = rights, sources, prompts
+    def __init__(self, rights: Rights, services: Services, sources: Sources, requests: Requests) -> None:
+        self._rights, self._sources, self._requests = rights, sources, requests
         self._queue: Queue = services.queue
         self._intake: Intake = services.intake
         self._files: Files = services.files
@@ -479,10 +479,9 @@ class Editor:
         if not document.words.strip():
             return None
         made = next((one.source.job for one in laid if one.source.job is not None), None)
-        known = pictures_of(made) if made is not None and laid[0].source.request is not None else {}
-        prompt = await self._prompts.single(actor.user_id, document.words)
-        [ready], found = await self._prompts.with_pictures(actor, [prompt], None, known)
-        return PromptWithPictures(ready, found)
+        known = pictures_by_number(made) if made is not None and laid[0].source.request is not None else {}
+        prompt = await self._requests.read_prompt(actor, document.words)
+        return await self._requests.words(actor, prompt, None, known)
 
     async def _painted(self, actor: Actor, document: Document, painted: str | None) -> str | None:
         """Return the SHA-256 of what the document's strokes paint, None for nothing."""

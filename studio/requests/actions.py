@@ -1,9 +1,5 @@
-"""What each button and each command on a picture makes: the next request. Pure but for random seeds.
-
-What each button under pictures and films, and each operation of ``/video``, makes: the next request. Pure
-but for random seeds.
-
-What every door offers to do with a result: which actions make sense for which job and picture."""
+"""What each button, each command on a picture and each operation of ``/video`` makes: the next request; and
+which buttons make sense for which job and picture. Pure but for random seeds."""
 
 from __future__ import annotations
 
@@ -62,15 +58,7 @@ from studio.texts import differs, typed_anew
 MOTIONS_OF = {"anilow": "low", "anihigh": "high"}  # buttons under pictures
 EXTENDS = {"extlow": ("extend", "low"), "exthigh": ("extend", "high"), "extback": ("extend_back", None)}
 OF_FILMS = (*EXTENDS, "loop", "vremix", "vblend", "cut", "lastframe")  # buttons that make a job of a film
-ACTIONS_RIGHTS = {  # button → what its presser must be allowed to do
-    **dict.fromkeys(MOTIONS_OF, Action.ANIMATE),
-    **dict.fromkeys((*EXTENDS, "loop"), Action.EXTEND),
-    "vremix": Action.REMIX_FILM,
-    "vblend": Action.BLEND,
-    **dict.fromkeys(("cut", "lastframe"), Action.CUT),
-    "gif": Action.SHOW,
-}
-ACTIONS_REMIXABLE = (*MOTIONS_OF, *EXTENDS, "loop")  # what opens a window while remix is on
+VIDEO_REMIXABLE = (*MOTIONS_OF, *EXTENDS, "loop")  # what opens a window while remix is on
 STRENGTHS = {"subtle": 0.35, "mild": 0.55, "strong": 0.75}  # of a remix, as Sora names them
 _PICTURES = ("image", "end_image")
 _WORDS = ("prompt", "prompt_parts", "negative_prompt", "raw")  # what a film keeps of its picture's request
@@ -87,7 +75,7 @@ _KEPT = (  # and of the film's that it is made from
 )
 
 
-def new(
+def new_video(
     prompt: Prompt,
     pictures: Mapping[str, str] | None = None,
     *,
@@ -111,7 +99,7 @@ def animate(
     given = worded(words) if words else _kept(source, _WORDS)
     given |= {"image": source.sha256, "motion": given.get("motion") or motion}
     given = {"seed": source.next_seed, "num_images": usual_clips(None)} | given
-    return _actions_asked(VideoRequest(**given), source, words, lane)
+    return _job(VideoRequest(**given), source, words, lane)
 
 
 def moving_text(job: Job) -> str:
@@ -124,7 +112,7 @@ def moving_text(job: Job) -> str:
     return format_prompt(words)
 
 
-def extend(
+def extend_video(
     clip: FilmSource,
     operation: str = "extend",
     motion: str | None = None,
@@ -135,16 +123,18 @@ def extend(
     """Return ``clip`` longer: "extend" behind its end, "extend_back" before its start."""
     given = _of_clip(clip, words, operation)
     given["motion"] = given.get("motion") or motion
-    return _actions_asked(VideoRequest(**given, operation=operation), clip, words, lane)
+    return _job(VideoRequest(**given, operation=operation), clip, words, lane)
 
 
-def loop(clip: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST) -> NewJob:
+def loop_video(
+    clip: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+) -> NewJob:
     """Return ``clip`` with a way back from its end to its start."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
-    return _actions_asked(VideoRequest(**given, operation="loop"), clip, words, lane)
+    return _job(VideoRequest(**given, operation="loop"), clip, words, lane)
 
 
-def remix(
+def remix_video(
     clip: FilmSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return ``clip`` drawn anew by other words. strength: 0 keeps it, 1 ignores it; None = as the words say,
@@ -152,20 +142,20 @@ def remix(
     given = _of_clip(clip, words)
     told = given.get("strength") if strength is None else strength
     given |= {"strength": STRENGTHS["mild"] if told is None else told, "loop": False}
-    return _actions_asked(VideoRequest(**given, operation="remix"), clip, words, lane)
+    return _job(VideoRequest(**given, operation="remix"), clip, words, lane)
 
 
-def actions_blend(
+def blend_videos(
     clip: FilmSource, other: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return both films as one, with a join that is drawn between them."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
     given |= {"clip_2": other.sha256, "clip_2_ends": other.ends}
-    made = _actions_asked(VideoRequest(**given, operation="blend"), clip, words, lane)
+    made = _job(VideoRequest(**given, operation="blend"), clip, words, lane)
     return replace(made, private=made.private or other.private, parent=made.parent or other.parent)
 
 
-def cut(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
+def cut_video(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
     """Return the part of ``clip`` from second ``start`` to second ``end``, None = its end.
 
     Raises UserError for a part that isn't in it.
@@ -177,13 +167,13 @@ def cut(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
             f"The film has {whole:.4g} s, and the part begins at {start:g} s and ends at {end:g} s."
         )
     given = _kept(clip, _KEPT) | {"clip": clip.sha256, "seed": clip.next_seed}
-    return _actions_asked(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
+    return _job(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
 
 
 def last_frame(clip: FilmSource) -> NewJob:
     """Return the last frame of ``clip`` as a picture."""
     given = _kept(clip, _WORDS) | {"clip": clip.sha256, "seed": clip.next_seed}
-    return _actions_asked(FrameRequest(**given), clip, None, Lane.FAST)
+    return _job(FrameRequest(**given), clip, None, Lane.FAST)
 
 
 def _of_clip(clip: FilmSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
@@ -210,17 +200,6 @@ def _kept(source: Source | FilmSource, names: tuple[str, ...]) -> dict[str, Any]
     if made_by is None:
         return {"prompt": ""}
     return {name: getattr(made_by, name) for name in names if hasattr(made_by, name)}
-
-
-def _actions_asked(
-    request: VideoRequest | CutRequest | FrameRequest,
-    source: Source | FilmSource,
-    words: PromptWithPictures | None,
-    lane: Lane,
-) -> NewJob:
-    prompt = words.prompt if words else Prompt()
-    own = source.request is None or adds_words(request, source.request)
-    return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
 
 
 UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
@@ -261,10 +240,15 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "delete": Action.DELETE,
     **dict.fromkeys(("isright", "iswrong"), Action.RATE),
     **dict.fromkeys(("verdict", "project"), Action.DETAILS),
-    **ACTIONS_RIGHTS,
+    **dict.fromkeys(MOTIONS_OF, Action.ANIMATE),
+    **dict.fromkeys((*EXTENDS, "loop"), Action.EXTEND),
+    "vremix": Action.REMIX_FILM,
+    "vblend": Action.BLEND,
+    **dict.fromkeys(("cut", "lastframe"), Action.CUT),
+    "gif": Action.SHOW,
 }
 # What opens a window while remix is on
-REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *ACTIONS_REMIXABLE)
+REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *VIDEO_REMIXABLE)
 OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
 OF_A_PROJECT = "Ask for that in its project: `/inspect show` or `/style show`."
 NEWER = "This button belongs to a newer version of the studio."
@@ -301,7 +285,7 @@ def after_button(
     if action == "cutout":
         return cut_out(source, lane=lane)
     if action == "edit":
-        return edit(source, words, lane=lane)
+        return edit_picture(source, words, lane=lane)
     if action in ZOOMS:
         return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
     if action == "square":
@@ -334,7 +318,7 @@ def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
             raise ImageError(NEWER)
 
 
-def why(result: Result, place: int) -> NewJob:
+def explain_label(result: Result, place: int) -> NewJob:
     """Return the job that shows why the label at ``place`` (from 0) was said. Raises UserError for none."""
     job, request = result.job, result.job.request
     if not isinstance(request, ClassifyRequest) or place >= len(result.scores):
@@ -347,7 +331,7 @@ def _read(request: Request, job: Job, index: int) -> NewJob:
     return NewJob(request, job.lane, (job.id, index), job.origin.private, own_words=False)
 
 
-def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
+def repeat_job(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
     """Return the job once more, with another seed, and with other words if given. Raises UserError for one
     about a project's model."""
     request: Any = job.request
@@ -370,7 +354,7 @@ def in_hd(job: Job) -> NewJob:
     """
     if not isinstance(job.request, ImagineRequest):
         raise UserError("Only pictures made by `/imagine` can be run as HD; use Upscale for this one.")
-    return replace(again(job, job.request.seed), request=replace(job.request, hd=True))
+    return replace(repeat_job(job, job.request.seed), request=replace(job.request, hd=True))
 
 
 def imagine_prompt(
@@ -387,12 +371,12 @@ def imagine_prompt(
     """
     private = private if prompt.private is None else prompt.private
     if prompt.video:
-        return new(prompt, pictures, seed=seed, parent=parent, private=private)
+        return new_video(prompt, pictures, seed=seed, parent=parent, private=private)
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
     return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, parent, private)
 
 
-def blend(
+def blend_pictures(
     images: Sequence[str],
     aspect: tuple[int, int] | None,
     *,
@@ -418,7 +402,7 @@ def variation(
     """
     given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
     request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
-    return _asked(request, source, words, lane)
+    return _job(request, source, words, lane)
 
 
 def upscale(
@@ -442,24 +426,24 @@ def upscale(
             f" px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
         )
     given = _fields(source, words, seed)
-    return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
+    return _job(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
 
 
-def edit(source: Source, words: PromptWithPictures | None, *, lane: Lane = Lane.FAST) -> NewJob:
+def edit_picture(source: Source, words: PromptWithPictures | None, *, lane: Lane = Lane.FAST) -> NewJob:
     """Return ``source`` changed as ``words`` say. Raises UserError without any."""
     if words is None:
         raise UserError(SAY_WHAT)
     given = _fields(source, words, None) | {"model": words.prompt.model}
     about = source.request.prompt if source.request else ""
-    return _asked(EditRequest(**given, image=source.sha256, about=about), source, words, lane)
+    return _job(EditRequest(**given, image=source.sha256, about=about), source, words, lane)
 
 
 def cut_out(source: Source, *, lane: Lane = Lane.FAST) -> NewJob:
     """Return the thing in ``source`` with nothing around it."""
-    return _asked(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
+    return _job(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
 
 
-def region(
+def redraw_region(
     source: Source,
     words: PromptWithPictures | None,
     *,
@@ -483,7 +467,7 @@ def region(
         region=what.strip(),
         remix=_remixed(source, words),
     )
-    return _asked(request, source, words, lane)
+    return _job(request, source, words, lane)
 
 
 def outpaint(
@@ -506,7 +490,7 @@ def outpaint(
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
     given = _fields(source, words, seed) | sides
-    return _asked(OutpaintRequest(**given, image=source.sha256), source, words, lane)
+    return _job(OutpaintRequest(**given, image=source.sha256), source, words, lane)
 
 
 def compose(
@@ -525,10 +509,12 @@ def compose(
     """
     given = _fields(source, words, None) | {"canvas": canvas, "layers": tuple(layers)}
     request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
-    return _asked(request, source, words, lane)
+    return _job(request, source, words, lane)
 
 
-def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
+def _job(
+    request: Request, source: Source | FilmSource, words: PromptWithPictures | None, lane: Lane
+) -> NewJob:
     prompt = words.prompt if words else Prompt()
     own = source.request is None or adds_words(request, source.request)
     return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
@@ -582,14 +568,15 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
     zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
     grows = side <= MAX_SIDE  # else no canvas around it fits
-    pans = [name for name in PANS if grows and _length(picture, name) * (1 + PAN_SHARE) <= MAX_SIDE]
+    lengths = {name: picture.width if name in ("left", "right") else picture.height for name in PANS}
+    pans = [name for name in PANS if grows and lengths[name] * (1 + PAN_SHARE) <= MAX_SIDE]
     custom = ("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()
     square = ("square",) if picture.width != picture.height and grows else ()
     hd = ("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ()
-    again = () if isinstance(job.request, FrameRequest) else ("again",)  # it would be the same frame
+    repeat_job = () if isinstance(job.request, FrameRequest) else ("again",)  # it would be the same frame
     return (
         (*upscales, *hd),
-        ("subtle", "strong", "region", "remix", *again),
+        ("subtle", "strong", "region", "remix", *repeat_job),
         (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
         ("describe", "classify", "read", "details", "dm", "delete"),
@@ -602,17 +589,13 @@ ANIMATES = ("anihigh", "anilow")  # for a picture, where films can be made
 
 def for_film(job: Job) -> tuple[tuple[str, ...], ...]:
     """Return the actions for a film of a job, in groups: go on, change, take from, keep and look."""
-    again = () if isinstance(job.request, CutRequest) else ("again",)
+    repeat_job = () if isinstance(job.request, CutRequest) else ("again",)
     return (
         ("exthigh", "extlow", "extback", "loop"),
-        ("vremix", "vblend", *again),
+        ("vremix", "vblend", *repeat_job),
         ("cut", "lastframe", "gif"),
         ("favourite", "details", "dm", "delete"),
     )
-
-
-def _length(picture: StoredPicture, direction: str) -> int:
-    return picture.width if direction in ("left", "right") else picture.height
 
 
 def for_job(job: Job) -> tuple[str, ...]:
@@ -623,6 +606,6 @@ def for_job(job: Job) -> tuple[str, ...]:
     words = ("remix",) if answer is Answer.PICTURES else ()
     texts = ("all",) if answer is Answer.CAPTIONS else ("why",) if answer is Answer.LABELS else ()
     same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
-    cut = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
-    again = () if answer in same or cut else ("again",)
-    return (*again, *words, *texts, "delete")
+    cut_video = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
+    repeat_job = () if answer in same or cut_video else ("again",)
+    return (*repeat_job, *words, *texts, "delete")

@@ -1,11 +1,5 @@
-"""Questions about pictures: from words and pictures to a turn of a conversation, and back to its turns.
-
-What a question is handed out with: the turns before it as its asker may read them now, and who hears its
-answer.
-
-What people find of answers: right or wrong. It is counted, and changes no later answer.
-
-What a question is about: pictures and a film that come along, named, or were sent before."""
+"""Questions about pictures and a film: from words to a turn of a conversation, what a worker is told of the
+turns before it, and what people find of answers."""
 
 from __future__ import annotations
 
@@ -104,22 +98,18 @@ class Materials:
 
     async def _add(self, actor: Actor, given: Given, material: Material) -> None:
         if not isinstance(given, str):
-            found = await self._taken(actor, given)
+            await self._sources.check_upload(actor)
+            found = await self._films.take(given, actor.user_id)
             if isinstance(found, Film):
                 material.films.append(found)
             else:
-                material.sources.append(found)
+                material.sources.append(await self._sources.read(actor, found))
         elif film := _FILM.fullmatch(given):
             material.films.append(await self._kept(actor, film[1]))
         elif _SHA256.fullmatch(given):
             material.sources.append(await self._sources.uploaded(actor, given))
         else:
             material.sources.append(await self._sources.named(actor, given))
-
-    async def _taken(self, actor: Actor, file: Readable) -> Film | Source:
-        await self._sources.check_upload(actor)
-        found = await self._films.take(file, actor.user_id)
-        return found if isinstance(found, Film) else await self._sources.read(actor, found)
 
     async def keep(self, actor: Actor, file: Readable) -> tuple[str, Film]:
         """Keep a film that the actor sends until a question about it comes: what ``found`` knows it by, and
@@ -239,7 +229,7 @@ class Talking:
         if not isinstance(before, AskRequest) or result.answer is None:
             raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
         found = await self._materials.found(actor, pictures)
-        form = form or _next(before.form)
+        form = form or ("short" if before.form == "short" else "free")  # after a table people ask about it
         self._check(question, form)
         request = AskRequest(question=question.strip(), form=form, follows=True, **found.fields())
         return NewJob(request, job.lane, (job.id, 0), job.origin.private or found.private)
@@ -417,11 +407,6 @@ class Talking:
         self.check_possible(form)
         if _WHO.search(question):
             raise UserError(NOT_WHO)
-
-
-def _next(form: Form) -> Form:
-    """Return the form of what follows on: after a table people ask about it."""
-    return form if form == "short" else "free"
 
 
 GONE = "Earlier turns of this conversation are gone, so the model didn't know them."

@@ -1,26 +1,11 @@
-"""From typed words to prompts that can be queued: a member's options and settings, the host's models, sets in
-braces, and the pictures that the words name.
-
-What is offered while a prompt is typed: in an empty field one's recent prompts and examples, behind a
-double dash the names of flags and own options, and the values of the flag at its end.
-
-Whoever presses Enter while something is offered picks the first of it instead of sending the prompt. So free
-words are never completed, and neither is what is complete.
-
-What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other
-models.
-
-Vary (Region) by a mask: from a picture's name and what somebody painted to a request. Whatever paints
-comes in here: the upload in a window or a command, an editor on a web page.
-
-    new = await regions.ask(actor, job_id, index, mask, words, kind="mask")
-
-It needs an actor, whose right it checks, and bytes. The request is queued like any other."""
+"""From typed words to jobs, or to a question back: one's options and settings, the host's models, sets in
+braces, and the pictures and masks that come along; and what is offered while a prompt is typed."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -34,62 +19,163 @@ from core.convert import (
     references,
     with_defaults,
 )
-from core.errors import ImageError, PromptError, UserError
+from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
 from core.profiles import DEMO
 from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
-from core.prompt.parser import FLAGS, Prompt, format_prompt
+from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_prompt
 from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
 from core.settings import Settings
+from jobs.queue import Queue
 from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given, Sources
-from studio.media.uploads import InMemory, Intake, Readable
+from studio.media.uploads import Intake, Readable
 from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.projects.inference import Styles, configured
 from studio.requests import actions
 from studio.rights import Rights
+from studio.texts import caption_prompt, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
 
 
-class Prompts:
-    """Reads what members type."""
+@dataclass(frozen=True)
+class Question:
+    """Several jobs, kept until their asker says whether so many are meant. times: how often each prompt is
+    drawn."""
 
-    def __init__(self, members: Members, settings: Settings, sources: Sources, styles: Styles) -> None:
-        self._members, self._settings, self._sources, self._styles = members, settings, sources, styles
+    draft_id: str
+    times: Counter[str]
 
-    async def read(
-        self, user_id: int, text: str, chosen: Preferences | None, *, film: bool = False
-    ) -> list[Prompt]:
-        """Return every prompt that ``text`` stands for, with the member's own options.
 
-        chosen: the member's settings, used where the words say nothing; None leaves them out. film: all are
-        for films, whether they say so or not. Raises PromptError, which says what is wrong.
+@dataclass(frozen=True)
+class TypedPrompts:
+    """What words for /imagine ask for, before any picture is fetched: whoever has to say early who will see
+    the answer knows it by then. came_from: the job and number that the words come from."""
+
+    requests: Requests
+    actor: Actor
+    prompts: Sequence[Prompt]
+    came_from: tuple[Job, int] | None = None
+
+    @property
+    def private(self) -> bool:
+        """Whether the first job is for its asker alone."""
+        return bool(self.prompts[0].private)
+
+    @property
+    def count(self) -> int:
+        """How many jobs it makes."""
+        return sum(prompt.repeat or 1 for prompt in self.prompts)
+
+    @property
+    def pictures(self) -> list[str]:
+        """What the words call pictures: ``<n>`` or a link."""
+        return [name for prompt in self.prompts for name in prompt.pictures]
+
+    async def jobs(self, given: Mapping[str, Given] | None = None) -> list[NewJob]:
+        """Return every job. given: files and names of pictures by what the words call them. Raises
+        PromptError, ImageError or NotAllowedError."""
+        return jobs_of(*await self.requests.with_pictures(self.actor, self.prompts, given))
+
+    async def job_or_question(self, given: Mapping[str, Given] | None = None) -> NewJob | Question:
+        """Return the one job, or for several a question whether they are meant. Raises as ``jobs`` does."""
+        if self.count > 1:
+            return await self.requests.keep_question(self.actor, self.prompts, given)
+        if self.came_from is None:
+            [new] = await self.jobs(given)
+            return new
+        job, index = self.came_from
+        await self.requests.rights.job(self.actor, job.id, Action.IMAGINE)
+        [new] = await self.jobs(given)
+        offered = await self.requests.has_offered(job.id, self.prompts[0].text)
+        return replace(new, parent=(job.id, index), own_words=not offered)
+
+
+class Requests:
+    """Turns what members type into jobs to queue, or into a question to them."""
+
+    def __init__(
+        self,
+        rights: Rights,
+        queue: Queue,
+        members: Members,
+        settings: Settings,
+        sources: Sources,
+        styles: Styles,
+    ) -> None:
+        self.rights, self._queue, self._members = rights, queue, members
+        self._settings, self._sources, self._styles = settings, sources, styles
+
+    async def imagine(
+        self,
+        actor: Actor,
+        text: str,
+        chosen: Preferences | None,
+        *,
+        attached: int = 0,
+        came_from: tuple[Job, int] | None = None,
+    ) -> TypedPrompts:
+        """Return what ``text`` asks for. chosen: the actor's settings, used where the words say nothing.
+
+        attached: pictures that come along, ``<1>`` and so on. came_from: the job and number that the words
+        come from; what comes from a private one is private. Raises PromptError.
         """
-        own = await self._members.options(user_id) if may_name_options(text) else {}
+        prompts = [with_attached(prompt, attached) for prompt in await self._read(actor, text, chosen)]
+        for prompt in prompts:
+            check_imagine(prompt)
+        if came_from is not None and came_from[0].origin.private:
+            prompts = [replace(prompt, private=True) for prompt in prompts]
+        return TypedPrompts(self, actor, prompts, came_from)
+
+    async def imagine_each(
+        self, actor: Actor, texts: Sequence[str], chosen: Preferences | None
+    ) -> TypedPrompts:
+        """Return what single prompts ask for, each once. Raises PromptError."""
+        read = [(await self.imagine(actor, text, chosen)).prompts[0] for text in texts]
+        return TypedPrompts(self, actor, [replace(prompt, repeat=None) for prompt in read])
+
+    async def _read(
+        self, actor: Actor, text: str, chosen: Preferences | None, *, film: bool = False
+    ) -> list[Prompt]:
+        """Return every prompt that ``text`` stands for, with the actor's own options and settings. film: all
+        are for films, whether they say so or not."""
+        own = await self._members.options(actor.user_id) if may_name_options(text) else {}
         prompts = [replace(prompt, video=prompt.video or film) for prompt in prompts_of(text, own)]
         if chosen is not None:
             prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
-                prompts = await self._sticky(user_id, prompts)
-        return [self.known(prompt) for prompt in prompts]
+                prompts = await self._sticky(actor.user_id, prompts)
+        return [self.with_model(prompt) for prompt in prompts]
 
-    async def single(
-        self, user_id: int, text: str, chosen: Preferences | None = None, *, film: bool = False
+    async def read_prompt(
+        self, actor: Actor, text: str, chosen: Preferences | None = None, *, film: bool = False
     ) -> Prompt:
         """Return a prompt that must be a single one, as for something that has its settings already.
 
-        Raises PromptError, also for sets in braces and --repeat.
+        film: it is for one, whether it says so or not. Raises PromptError, also for sets in braces and
+        --repeat.
         """
-        prompts = await self.read(user_id, text, chosen, film=film)
+        prompts = await self._read(actor, text, chosen, film=film)
         if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
             raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
         return prompts[0]
+
+    async def words(
+        self,
+        actor: Actor,
+        prompt: Prompt,
+        given: Mapping[str, Given] | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> PromptWithPictures:
+        """Return one prompt with its pictures found; arguments and errors are those of ``with_pictures``."""
+        [ready], found = await self.with_pictures(actor, [prompt], given, known)
+        return PromptWithPictures(ready, found)
 
     async def with_pictures(
         self,
@@ -104,6 +190,8 @@ class Prompts:
         taken in as well. known: name → SHA-256 of pictures that the actor may use. Raises PromptError or
         ImageError for what can't be found, NotAllowedError for somebody else's picture.
         """
+        if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
+            await self.rights.check(actor, Action.ASK)
         pairs = [await self._profile(actor, prompt) for prompt in prompts]
         ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
         found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
@@ -121,7 +209,7 @@ class Prompts:
             name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
         }
 
-    def known(self, prompt: Prompt) -> Prompt:
+    def with_model(self, prompt: Prompt) -> Prompt:
         """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""
         settings = self._settings
         models = settings.film_models if prompt.video else settings.image_models
@@ -147,6 +235,37 @@ class Prompts:
             known = " or ".join(f"`{name}`" for name, spec in models.items() if spec == usual)
             instead = f"name {known}, or none" if known else "leave it out"
             raise UserError(f"`model` is `{named}`, which isn't this studio's model for edits; {instead}.")
+
+    async def keep_question(
+        self, actor: Actor, prompts: Sequence[Prompt], given: Mapping[str, Given] | None = None
+    ) -> Question:
+        """Keep what would become several jobs until their asker confirms them: pictures are taken in now,
+        their links don't live long. Raises as ``with_pictures`` does."""
+        ready, found = await self.with_pictures(actor, prompts, given)
+        await self.rights.check(actor, Action.ASK)
+        times: Counter[str] = Counter()
+        for prompt in ready:
+            times[format_prompt(replace(prompt, repeat=None))] += prompt.repeat or 1
+        texts = [format_prompt(prompt) for prompt in ready]
+        content = {"prompts": texts, "pictures": found, "count": times.total()}
+        return Question(await self._members.add_draft(actor.user_id, content), times)
+
+    async def confirmed(self, actor: Actor, draft_id: str) -> list[NewJob]:
+        """Return the jobs of a question. Raises UserError when it is gone, NotAllowedError for somebody
+        else's."""
+        found = await self._members.draft(draft_id)
+        if found is None or "prompts" not in found[1]:
+            raise UserError("This question has expired; type the prompt again.")
+        author, content = found
+        if author != actor.user_id:
+            raise NotAllowedError("This question was for somebody else.")
+        return jobs_of([parse_prompt(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
+
+    async def has_offered(self, job_id: str, text: str) -> bool:
+        """Return whether ``text`` is the very words that a job has found, or answered with."""
+        result = await self._queue.result(job_id)
+        found = offered(result) if result else ()
+        return text in (parse_prompt(caption_prompt(caption, None)).text for caption in found)
 
     async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
         """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""
@@ -278,7 +397,7 @@ def remix_text(job: Job) -> str:
     return str(getattr(job.request, "prompt", ""))
 
 
-def pictures_of(job: Job) -> dict[str, str]:
+def pictures_by_number(job: Job) -> dict[str, str]:
     """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
     return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
 
@@ -352,7 +471,10 @@ class Completion:
         """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
         current = current[:MAX_PROMPT].lstrip()
         if not current:
-            texts = await self._beginnings(actor.user_id)
+            jobs = await self._members.recent(actor.user_id, limit=15)
+            # without those that name pictures by number: the numbers would name nothing
+            recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
+            texts = list(dict.fromkeys((*recent, *self._hints.prompts)))
         elif end := _END.match(current):
             texts = await self._endings(actor, end)
         else:
@@ -361,33 +483,22 @@ class Completion:
             return []
         return [text for text in texts if 0 < len(text) <= longest][:MOST]
 
-    async def _beginnings(self, user_id: int) -> list[str]:
-        jobs = await self._members.recent(user_id, limit=15)
-        # without those that name pictures by number: the numbers would name nothing
-        recent = [remix_text(job) for job in jobs if not pictures_of(job)]
-        return list(dict.fromkeys((*recent, *self._hints.prompts)))
-
     async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
         before, flag = end["before"], end["flag"]
         if flag:
             value = end["value"].lower()
-            values = list(self._values(flag, before))
-            values += await self._styles(actor) if flag.lower() == "lora" else []
+            match flag.lower():
+                case "model":
+                    settings = self._settings
+                    values = [*(settings.film_models if "--video" in before else settings.image_models)]
+                case "lora":
+                    values = [*self._settings.loras, *await self._styles(actor)]
+                case name:
+                    values = [*VALUES.get(name, ())]
             return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
         own = await self._members.options(actor.user_id)
         names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
         return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
-
-    def _values(self, flag: str, before: str) -> tuple[str, ...]:
-        """Return the values of a flag behind ``before``."""
-        match flag.lower():
-            case "model":
-                settings = self._settings
-                return tuple(settings.film_models if "--video" in before else settings.image_models)
-            case "lora":
-                return tuple(self._settings.loras)
-            case name:
-                return VALUES.get(name, ())
 
 
 Kind = Literal["any", "mask"]
@@ -404,10 +515,9 @@ class Regions:
         actor: Actor,
         job_id: str,
         index: int,
-        mask: bytes,
+        mask: Readable,
         words: PromptWithPictures | None = None,
         *,
-        name: str = "mask.png",
         kind: Kind = "any",
     ) -> NewJob:
         """Return the job that draws picture ``index`` (from 0) of a job once more where ``mask`` marks it.
@@ -415,27 +525,14 @@ class Regions:
         mask: an encoded picture, at most MAX_UPLOAD_MB. kind "any": what people send, which is guessed at:
         black and white of the same shape, white = redrawn, or the picture itself with the part erased or
         painted over. kind "mask": opaque black and white of exactly the picture's size; nothing is guessed
-        or scaled. words: None = the picture's own. name: what messages call the mask.
+        or scaled. words: None = the picture's own.
 
         Raises NotAllowedError unless the actor may vary the job; ImageError for no job, picture or mask.
         """
-        return await self.ask_with_file(actor, job_id, index, InMemory(name, mask), words, kind=kind)
-
-    async def ask_with_file(
-        self,
-        actor: Actor,
-        job_id: str,
-        index: int,
-        mask: Readable,
-        words: PromptWithPictures | None = None,
-        *,
-        kind: Kind = "any",
-    ) -> NewJob:
-        """Do as ``ask`` does with a file that somebody sends; errors are the same."""
         job = await self._rights.job(actor, job_id, Action.VARY)
         source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
         sha256 = await self.marked(actor, source, mask, kind)
-        return actions.region(source, words, mask=sha256, lane=job.lane)
+        return actions.redraw_region(source, words, mask=sha256, lane=job.lane)
 
     async def marked(self, actor: Actor, source: Source, mask: Readable, kind: Kind = "any") -> str:
         """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.

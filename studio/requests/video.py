@@ -1,6 +1,5 @@
-"""Films as every door asks for them: from words, from a picture, or from films that were made or sent.
-
-Films that people send to go on from: read in a confined process, stored clean with their first frame."""
+"""Films as every door asks for them: from words, from a picture, or from films that were made or sent. What
+is sent is read in a confined process and stored clean with its first frame."""
 
 from __future__ import annotations
 
@@ -28,10 +27,10 @@ from studio.media.uploads import Readable
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, PromptWithPictures, new_seed
 from studio.requests import actions
-from studio.requests.prompts import Prompts, check_film, with_attached
+from studio.requests.prompts import Requests, check_film, with_attached
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import seconds
+from studio.texts import read_seconds
 
 KEPT = "clip:"  # how the name of a film begins that was sent before
 _KEPT = re.compile(r"clip:([a-z2-9]{12})")
@@ -197,9 +196,9 @@ class Filming:
     """Reads what is asked of films, finds what they are made from, and checks that the asker may use it."""
 
     def __init__(
-        self, rights: Rights, sources: Sources, prompts: Prompts, services: Services, kinds: Collection[str]
+        self, rights: Rights, sources: Sources, requests: Requests, services: Services, kinds: Collection[str]
     ) -> None:
-        self._rights, self._sources, self._prompts = rights, sources, prompts
+        self._rights, self._sources, self._requests = rights, sources, requests
         self._queue, self._kinds = services.queue, kinds
         self._moderator, self._files = services.moderator, services.files
         self._clips, self._models = (
@@ -235,8 +234,8 @@ class Filming:
         """
         self.check_possible()
         do = material.operation(asked)
-        typed = await self._prompts.single(actor.user_id, asked.text, chosen, film=True)
-        prompt = self._prompts.known(asked.over(typed))
+        typed = await self._requests.read_prompt(actor, asked.text, chosen, film=True)
+        prompt = self._requests.with_model(asked.over(typed))
         if do == "new":
             if material.last is not None and prompt.end is None:
                 prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
@@ -253,8 +252,8 @@ class Filming:
         if do == "new":
             along = [one for one in (material.image, material.last) if one is not None]
             given = {f"<{n}>": one for n, one in enumerate(along, 1)} | dict(material.linked)
-            [ready], found = await self._prompts.with_pictures(actor, [prompt], given)
-            return actions.new(ready, found, seed=new_seed())
+            [ready], found = await self._requests.with_pictures(actor, [prompt], given)
+            return actions.new_video(ready, found, seed=new_seed())
         assert material.clip is not None
         right = Action.BLEND if do == "blend" else Action.USE
         clip = await self.clip(actor, material.clip, right)
@@ -263,13 +262,13 @@ class Filming:
         words = PromptWithPictures(prompt if prompt.text else _with_words_of(clip, prompt), {})
         if do == "blend":
             assert material.clip_2 is not None
-            made = actions.actions_blend(clip, await self.clip(actor, material.clip_2, right), words)
+            made = actions.blend_videos(clip, await self.clip(actor, material.clip_2, right), words)
         elif do == "loop":
-            made = actions.loop(clip, words)
+            made = actions.loop_video(clip, words)
         elif do == "remix":
-            made = actions.remix(clip, words)
+            made = actions.remix_video(clip, words)
         else:
-            made = actions.extend(clip, "extend" if do == "extend" else "extend_back", None, words)
+            made = actions.extend_video(clip, "extend" if do == "extend" else "extend_back", None, words)
         return replace(made, private=made.private or bool(prompt.private))
 
     # Films to start from
@@ -315,7 +314,7 @@ class Filming:
     async def cut(self, clip: FilmSource, start: float, end: float | None) -> NewJob:
         """Return the part of a film from second ``start`` to ``end`` (None = its end), made already. Raises
         UserError for a part that isn't in it, ImageError where the film can't be read."""
-        new = actions.cut(clip, start, end)
+        new = actions.cut_video(clip, start, end)
         assert isinstance(new.request, CutRequest)
         film = await self._files.local(clip.sha256)
         part = await self._clips.cut(film, new.request.start, new.request.end)
@@ -358,16 +357,16 @@ class Filming:
         """Return the job that button ``action`` under film ``index`` (from 0) of a job stands for; its right
         has been checked. words: new ones. Raises ImageError where there is no such film, UserError for a
         button that makes no job."""
-        clip = await self.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
+        clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
         if action in actions.EXTENDS:
             operation, motion = actions.EXTENDS[action]
-            return actions.extend(clip, operation, motion, words, lane=job.lane)
+            return actions.extend_video(clip, operation, motion, words, lane=job.lane)
         if action == "loop":
-            return actions.loop(clip, words, lane=job.lane)
+            return actions.loop_video(clip, words, lane=job.lane)
         if action == "lastframe":
             return await self.last_frame(clip)
         if action == "vremix" and words is not None:
-            return actions.remix(clip, words, lane=job.lane)
+            return actions.remix_video(clip, words, lane=job.lane)
         raise UserError("That button opens a window first.")
 
     async def from_form(
@@ -385,10 +384,10 @@ class Filming:
         """Return what *Blend* (with the film called ``source``) or *Cut* (from ``start`` to ``end``, as they
         are typed) makes of film ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
         for a time that isn't one."""
-        job = await self._rights.job(actor, job_id, actions.ACTIONS_RIGHTS[action])
+        job = await self._rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "cut":
             clip = await self.of_job(actor, job, index, Action.CUT)
-            return await self.cut(clip, seconds(start) or 0.0, seconds(end))
+            return await self.cut(clip, read_seconds(start) or 0.0, read_seconds(end))
         if not source.strip():
             raise UserError("Name the film to blend with: a job id and its number, such as `abcd2345efgh 2`.")
         return await self.blend(actor, job, index, source, words)
@@ -404,7 +403,7 @@ class Filming:
         """Return film ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
         the actor may blend both."""
         clip = await self.of_job(actor, job, index, Action.BLEND)
-        return actions.actions_blend(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
+        return actions.blend_videos(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
 
 
 def _with_words_of(clip: FilmSource, prompt: Prompt) -> Prompt:

@@ -8,6 +8,7 @@ from PIL import Image
 from core.errors import ImageError, NotAllowedError
 from core.requests import RegionRequest
 from studio.authority import Actor
+from studio.media.uploads import InMemory
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import job_of, masks, press, single
@@ -24,7 +25,7 @@ async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio)
     job, index = await studio.built.queue.job_of_message(message.id)
     mask = masks(Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB"))["erased"]
     ask = await studio.bot.studio.regions.ask(
-        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, index, mask
+        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, index, InMemory("mask.png", mask)
     )
     await studio.alice.submit_modal(
         await window_of(studio, message), {"prompt": "a boat", "mask": ("m.png", mask)}
@@ -42,10 +43,10 @@ async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio)
     mask = png(64, 64, (255, 255, 255))
     with pytest.raises(NotAllowedError, match="keeps it private"):
         await studio.bot.studio.regions.ask(
-            Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, mask
+            Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, InMemory("mask.png", mask)
         )
     ask = await studio.bot.studio.regions.ask(
-        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, 0, mask
+        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, 0, InMemory("mask.png", mask)
     )
     assert ask.private  # what comes from a private picture is private
 
@@ -65,5 +66,8 @@ async def test_what_cannot_be_a_region_is_told(
     job = await job_of(studio, await single(studio))
     with pytest.raises(ImageError, match=words):
         await studio.bot.studio.regions.ask(
-            Actor(studio.alice.id, studio.guild.id, studio.channel.id), job_id or job.id, index, mask
+            Actor(studio.alice.id, studio.guild.id, studio.channel.id),
+            job_id or job.id,
+            index,
+            InMemory("mask.png", mask),
         )

@@ -26,7 +26,6 @@ from studio.authority import Action
 from studio.janitor import Janitor
 from studio.janitor import Report as Told
 from studio.privacy import Deletions, Privacy, Retention
-from studio.requests.prompts import jobs_of
 from studio.services import Services
 from studio.studio import Studio
 from tests.fresh import fresh_database
@@ -80,7 +79,7 @@ class Opened:
     async def drawn(self, actor: Actor, text: str = "a red house") -> Result:
         """What an /imagine of the actor's made."""
         chosen = await self.studio.own.preferences(actor)
-        [new] = jobs_of(await self.studio.read(actor, text, chosen), {})
+        [new] = await (await self.studio.requests.imagine(actor, text, chosen)).jobs()
         job = (await self.studio.submit(actor, new)).job
         async for _ in await self.studio.watch(actor, job.id):
             pass

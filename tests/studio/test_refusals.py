@@ -43,7 +43,7 @@ from studio.projects.labels import Labelling
 from studio.projects.projects import NO_PROJECT, Shelf
 from studio.projects.training import Training
 from studio.requests.chat import Feedback, Talking
-from studio.requests.prompts import Regions
+from studio.requests.prompts import Regions, Requests
 from studio.requests.video import Asked, Filming, Material
 from studio.rights import Rights
 from studio.search import Found, Query, Search
@@ -59,6 +59,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Sources: lambda studio: studio.sources,
     Own: lambda studio: studio.own,
     Server: lambda studio: studio.server,
+    Requests: lambda studio: studio.requests,
     Regions: lambda studio: studio.regions,
     Editor: lambda studio: studio.editor,
     Documents: lambda studio: studio.editor.documents,
@@ -101,9 +102,10 @@ NAMING = {"job", "job_id", "message_id", "draft_id", "sha256", "named", "names",
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
 # they are asked for.
 KEPT_BY_THE_BANNED = {
-    "Studio.read",
-    "Studio.single",
-    "Studio.drafted",
+    "Requests.imagine",
+    "Requests.imagine_each",
+    "Requests.read_prompt",
+    "Requests.confirmed",
     "Studio.news",
     "Sources.is_seen",
     "Sources.read",  # of what `check_upload` has let pass
@@ -232,7 +234,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "job": job,
             "job_id": job.id,
             "message_id": MESSAGE,
-            "draft_id": await studio.draft(ALICE, [Prompt(text="a boat")], {}),
+            "draft_id": (await studio.requests.keep_question(ALICE, [Prompt(text="a boat")])).draft_id,
             "sha256": sent.sha256,
             "source": source_of(result, 0),
             "named": f"{job.id} 1",
@@ -252,6 +254,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "indexes": [0],
             "actions": [Action.VARY],
             "text": "a boat",
+            "texts": ["a boat"],
             "chosen": None,
             "prompt": prompt,
             "prompts": [prompt],
@@ -260,7 +263,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "picture": Sent(png()),
             "film": Sent(animation([plain((9, 9, 9)), plain((99, 9, 9))])),
             "pictures": {},
-            "mask": png(),
+            "mask": Sent(png()),
             "new": NewJob(job.request),
             "current": "a",
             "offset": 0,
@@ -311,8 +314,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
             "allow": {"kind": "role"},
             "disallow": {"kind": "role"},
-            "ask_with_file": {"mask": Sent(png())},
-            "marked": {"mask": Sent(png())},
             "export": {"pictures": False},
             "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
             "ask": {"pictures": [Sent(png())]},
@@ -331,7 +332,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "names": [(bobs_job, 0)],
             "search_id": await studio.search.keep(BOB, "a boat"),
             "sha256": (await studio.sources.given(BOB, Sent(png(30, 30)))).sha256,
-            "draft_id": await studio.draft(BOB, [Prompt(text="a boat")], {}),
+            "draft_id": (await studio.requests.keep_question(BOB, [Prompt(text="a boat")])).draft_id,
         }
         await studio.projects.shelf.new(BOB, "raw")
         await studio.examples.create(BOB, "raw")

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,8 @@ from studio.actor import Actor
 from studio.admin import Server
 from studio.authority import Action
 from studio.moderation.rules import Visibility
-from studio.requests.prompts import Regions, attached
+from studio.new_job import NewJob
+from studio.requests.prompts import Question, Regions, attached
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 
@@ -27,8 +29,8 @@ LIMIT = 10 * 2**20
 async def test_an_imagine_is_watched_to_its_picture(opened: Opened) -> None:
     studio = opened.studio
     chosen = await studio.own.preferences(ALICE)
-    [prompt] = await studio.read(ALICE, "a red house --seed 7", chosen)
-    submitted = await studio.submit(ALICE, await studio.imagine(ALICE, prompt))
+    [new] = await (await studio.requests.imagine(ALICE, "a red house --seed 7", chosen)).jobs()
+    submitted = await studio.submit(ALICE, new)
     events = [event async for event in await studio.watch(ALICE, submitted.job.id)]
     assert isinstance(events[-1], Rendered) and any(isinstance(event, Progress) for event in events)
     shown = await studio.picture(ALICE, submitted.job.id, 0, LIMIT)
@@ -51,7 +53,7 @@ async def test_nothing_of_a_private_job_is_anybody_elses(opened: Opened) -> None
         studio.numbered(BOB, job.id, 0),
         studio.cancel(BOB, job.id),
         studio.own.toggle_favourite(BOB, job.id, 0),
-        studio.regions.ask(BOB, job.id, 0, png()),
+        studio.regions.ask(BOB, job.id, 0, Sent(png())),
     ):
         with pytest.raises(NotAllowedError):
             await tried
@@ -123,34 +125,34 @@ async def test_the_same_press_is_one_job(opened: Opened) -> None:
 async def test_what_is_not_built_in_is_refused_and_not_queued(opened: Opened) -> None:
     smaller = Studio(opened.services, {"imagine"})
     source = await smaller.sources.given(ALICE, Sent(png()))
-    prompt = (await smaller.read(ALICE, "snow", None))[0]
-    new = await smaller.from_upload(ALICE, source.sha256, "describe", prompt)
+    typed = await smaller.requests.imagine(ALICE, "snow", None)
+    new = await smaller.from_upload(ALICE, source.sha256, "describe", typed.prompts[0])
     with pytest.raises(UserError, match="/describe isn't built into this version yet. Nothing was queued"):
         await smaller.submit(ALICE, new)
     assert (await smaller.own.jobs(ALICE)).jobs == ()
-    await smaller.submit(ALICE, await smaller.imagine(ALICE, prompt))
+    await smaller.submit(ALICE, (await typed.jobs())[0])
 
 
 async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
     studio = opened.studio
     job = (await opened.drawn(ALICE)).job
     chosen = await studio.own.preferences(BOB)
-    [prompt] = await studio.read(BOB, "a house like this", chosen, attached=1)
-    new = await studio.imagine(BOB, prompt, attached([Sent(png())]))
+    typed = await studio.requests.imagine(BOB, "a house like this", chosen, attached=1)
+    [new] = await typed.jobs(attached([Sent(png())]))
     assert len(new.request.pictures) == 1
     source = await studio.sources.find(BOB, None, f"{job.id} 2")
     assert source.parent == (job.id, 1)
+    linked = await studio.requests.imagine(BOB, "https://evil.example/a.png a house", chosen)
     with pytest.raises(ImageError, match="doesn't lead to a picture"):
-        [linked] = await studio.read(BOB, "https://evil.example/a.png a house", chosen)
-        await studio.imagine(BOB, linked)
+        await linked.jobs()
     with pytest.raises(PromptError, match="empty"):
-        await studio.read(BOB, "--ar 3:2", chosen)
+        await studio.requests.imagine(BOB, "--ar 3:2", chosen)
 
 
 async def test_an_upload_is_its_senders_alone(opened: Opened) -> None:
     studio = opened.studio
     source = await studio.sources.given(ALICE, Sent(png(90, 60)))
-    prompt = (await studio.read(ALICE, "snow", None))[0]
+    prompt = await studio.requests.read_prompt(ALICE, "snow")
     described = await studio.from_upload(ALICE, source.sha256, "describe", prompt)
     assert isinstance(described.request, DescribeRequest)
     with pytest.raises(ImageError, match="gone"):
@@ -160,15 +162,27 @@ async def test_an_upload_is_its_senders_alone(opened: Opened) -> None:
 async def test_several_jobs_are_kept_until_their_asker_says_yes(opened: Opened) -> None:
     studio = opened.studio
     chosen = await studio.own.preferences(ALICE)
-    prompts, found = await studio.with_pictures(
-        ALICE, await studio.read(ALICE, "a {red, blue} house --repeat 2", chosen)
-    )
-    draft = await studio.draft(ALICE, prompts, found)
-    assert len(await studio.drafted(ALICE, draft)) == 4
+    typed = await studio.requests.imagine(ALICE, "a {red, blue} house --repeat 2", chosen)
+    question = await typed.job_or_question()
+    assert isinstance(question, Question)
+    assert question.times == {"a red house": 2, "a blue house": 2} and typed.count == 4
+    assert len(await studio.requests.confirmed(ALICE, question.draft_id)) == 4
     with pytest.raises(NotAllowedError):
-        await studio.drafted(BOB, draft)
+        await studio.requests.confirmed(BOB, question.draft_id)
     with pytest.raises(UserError, match="expired"):
-        await studio.drafted(ALICE, "abcdefghjkmn")
+        await studio.requests.confirmed(ALICE, "abcdefghjkmn")
+
+
+async def test_words_of_a_job_can_be_taken_only_from_one_that_its_asker_sees(opened: Opened) -> None:
+    studio = opened.studio
+    job = (await opened.drawn(ALICE)).job
+    typed = await studio.requests.imagine(ALICE, "a boat", None, came_from=(job, 1))
+    new = await typed.job_or_question()
+    assert isinstance(new, NewJob) and new.parent == (job.id, 1) and new.own_words
+    secret = replace(job, origin=replace(job.origin, private=True))
+    assert (await studio.requests.imagine(ALICE, "a boat", None, came_from=(secret, 0))).private
+    with pytest.raises(NotAllowedError):
+        await (await studio.requests.imagine(ABROAD, "a boat", None, came_from=(job, 0))).job_or_question()
 
 
 async def test_favourites_come_and_go(opened: Opened) -> None:

@@ -289,8 +289,7 @@ async def test_what_the_studio_asks_by_itself_is_nobody_s_in_a_queue(site, serve
 
 async def _waiting(site: Site, actor: Actor, words: str) -> str:
     studio = site.opened.studio
-    [prompt] = await studio.read(actor, words, None)
-    new = await studio.imagine(actor, prompt)
+    [new] = await (await studio.requests.imagine(actor, words, None)).jobs()
     return (await studio.submit(actor, replace(new, private="--stealth" in words))).job.id
 
 

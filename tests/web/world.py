@@ -41,7 +41,6 @@ from storage.sessions import hash_of
 from studio.actor import Actor, CurrentDirectory, Member, Place
 from studio.authority import Action
 from studio.media import masks
-from studio.requests.prompts import jobs_of
 from tests.studio.conftest import Opened, png
 from tests.web.conftest import Browser, Site, open_site
 from web import guard
@@ -285,7 +284,7 @@ async def _draw(opened: Opened, subject: Subject, person: int) -> Result:
     surface = Surface.WEB if not subject.channel else Surface.DISCORD
     actor = Actor(person, subject.guild, subject.channel, surface=surface, name=f"somebody {person}")
     text = f"{'a child with a kite' if subject.blocked else 'a house'} {subject.word_of(person)} --ar 3:2"
-    [new] = jobs_of(await opened.studio.read(actor, text, None), {})
+    [new] = await (await opened.studio.requests.imagine(actor, text, None)).jobs()
     job = (await opened.studio.submit(actor, replace(new, private=subject.private))).job
     async for _ in await opened.studio.watch(actor, job.id):
         pass
@@ -329,8 +328,8 @@ async def _sign_in(world: World) -> None:
 async def _own_things(world: World) -> None:
     """A draft and an upload of the author's, and a word to say that nobody else may read."""
     opened, author = world.opened, Actor(AUTHOR.id or 0, None, surface=Surface.WEB)
-    prompts = await opened.studio.read(author, f"a {{red, blue}} {CANARY}draftx", None)
-    await opened.studio.draft(author, prompts, {})
+    typed = await opened.studio.requests.imagine(author, f"a {{red, blue}} {CANARY}draftx", None)
+    await typed.job_or_question()
     world.upload = await opened.services.files.put(png(), "image/png")
     await opened.services.files.put(MASK_FILE, "image/png")
     await opened.services.files.put_derived(world.upload, "256.webp", encoded(16, "WEBP"))

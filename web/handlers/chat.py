@@ -202,12 +202,12 @@ def _times(job: Job) -> list[float]:
 
 def _table(table: Table) -> dict[str, Any]:
     """Return a table as a page shows it: every cell as a text, and which columns hold numbers."""
-    rows = [[texts.shown(cell) for cell in row] for row in table.rows]
+    rows = [[texts.cell_text(cell) for cell in row] for row in table.rows]
     return {
         "title": table.title,
         "columns": list(table.columns),
         "rows": rows,
-        "numbers": texts.numbers(table),
+        "numbers": texts.numeric_columns(table),
     }
 
 

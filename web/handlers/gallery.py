@@ -35,7 +35,7 @@ _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     """Return what an address asks for: the search box, and the fields beside it, which count more. zone:
     whose days and months it names. Raises UserError for a filter that can't be."""
-    asked = search.read(address.get("q", ""), zone)
+    asked = search.read_query(address.get("q", ""), zone)
     fields: dict[str, Any] = {}
     kind, month = address.get("kind") or None, address.get("month") or None
     if kind is not None and kind not in PICTURE_KINDS:

@@ -10,11 +10,10 @@ from core.errors import UserError
 from core.job import NOBODY, Job
 from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
-from studio.inputs import Given
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
 from studio.requests.actions import OF_FILMS, RIGHTS
-from studio.requests.prompts import jobs_of, pictures_of, remix_text
+from studio.requests.prompts import pictures_by_number, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import Answer, Call, Gone, Json, Refused
@@ -23,7 +22,7 @@ from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_pictu
 NEWEST = 20  # finished jobs of the stream
 
 
-async def ask(call: Call) -> Answer:
+async def ask_jobs(call: Call) -> Answer:
     """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
     studio, actor = call.studio, call.actor
     given = read_body(call, NewJobs)
@@ -37,15 +36,12 @@ async def ask(call: Call) -> Answer:
         return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
-    prompts = await studio.read(actor, given.prompt, chosen, attached=len(named))
-    sources: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
-    ready, found = await studio.with_pictures(actor, prompts, sources)
-    new = jobs_of(ready, found)
-    if len(new) == 1:
-        return await _queued(call, new[0])
-    draft = await studio.draft(actor, ready, found)
-    detail = f"This prompt makes {len(new)} jobs."
-    return Json({"draft": draft, "count": len(new), "detail": detail}, HTTPStatus.CONFLICT)
+    typed = await studio.requests.imagine(actor, given.prompt, chosen, attached=len(named))
+    new = await typed.job_or_question({f"<{number}>": name for number, name in enumerate(named, 1)})
+    if isinstance(new, NewJob):
+        return await _queued(call, new)
+    detail = f"This prompt makes {typed.count} jobs."
+    return Json({"draft": new.draft_id, "count": typed.count, "detail": detail}, HTTPStatus.CONFLICT)
 
 
 async def _queued(call: Call, new: NewJob) -> Json:
@@ -59,7 +55,7 @@ async def confirm(call: Call) -> Answer:
     studio, actor, draft_id = call.studio, call.actor, call.path["draft"]
     jobs: list[Job] = []
     try:
-        new = await studio.drafted(actor, draft_id)
+        new = await studio.requests.confirmed(actor, draft_id)
     except UserError as error:  # gone, or somebody else's
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
     for number, made in enumerate(new):
@@ -82,9 +78,9 @@ async def press_button(call: Call) -> Answer:
     index = number_of(call.path["n"]) - 1
     given, words = read_body(call, Press), None
     if given.words.strip():
-        known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.single(actor, given.words, film=action in OF_FILMS)
-        words = await studio.words(actor, prompt, known=known)
+        known = pictures_by_number(await studio.rights.job(actor, job_id, RIGHTS[action]))
+        prompt = await studio.requests.read_prompt(actor, given.words, film=action in OF_FILMS)
+        words = await studio.requests.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
     if shapes.LABELS[action].form:
         new = await studio.filming.from_form(

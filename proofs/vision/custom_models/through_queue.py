@@ -23,7 +23,6 @@ from core.settings import load_settings
 from host.app import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
-from studio.requests.prompts import jobs_of
 from studio.studio import Studio
 from tests.fresh import fresh_database
 from tests.jobs.conftest import until
@@ -170,7 +169,7 @@ async def beside(opened: Opened, scale: float) -> Row:
 async def _drawing(opened: Opened, seed: int) -> tuple[float, float]:
     """Draw; return how long it took, and until its first step."""
     chosen = await opened.studio.own.preferences(ALICE)
-    [new] = jobs_of(await opened.studio.read(ALICE, f"{WORDS} --seed {seed}", chosen), {})
+    [new] = await (await opened.studio.requests.imagine(ALICE, f"{WORDS} --seed {seed}", chosen)).jobs()
     began, first = time.monotonic(), list[float]()
 
     def note(event: object) -> None:

@@ -43,7 +43,7 @@ class Searched:
         return await self.opened.services.database.read(lambda c: rows.without_vector(c, model, sha256s))
 
     async def find(self, actor: Actor, text: str, **options: int) -> Found:
-        return await self.opened.studio.search.find(actor, search.read(text), **options)
+        return await self.opened.studio.search.find(actor, search.read_query(text), **options)
 
     async def seeds(self, actor: Actor, text: str, **options: int) -> list[int | None]:
         """The seeds of what is found, in order."""

@@ -91,8 +91,8 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
     async with open_studio(tmp_path, executor=eyes) as opened:
         await opened.drawn(ALICE, "a house --seed 0")
         await opened.services.queue.pause(1)
-        [prompt] = await opened.studio.read(ALICE, "a house --seed 10", None)
-        await opened.studio.submit(ALICE, await opened.studio.imagine(ALICE, prompt))
+        [new] = await (await opened.studio.requests.imagine(ALICE, "a house --seed 10", None)).jobs()
+        await opened.studio.submit(ALICE, new)
         submitted = True
         await waits.wait()
         await opened.services.queue.resume(1)
@@ -125,8 +125,8 @@ async def test_older_pictures_wait_while_jobs_do(tmp_path: Path, monkeypatch) ->
     async with open_studio(tmp_path, executor=eyes) as opened:
         await opened.drawn(ALICE, "a house --seed 0")
         await opened.services.queue.pause(1)
-        [prompt] = await opened.studio.read(ALICE, "a boat --seed 9", None)
-        waiting = await opened.studio.submit(ALICE, await opened.studio.imagine(ALICE, prompt))
+        [new] = await (await opened.studio.requests.imagine(ALICE, "a boat --seed 9", None)).jobs()
+        waiting = await opened.studio.submit(ALICE, new)
         waits = asyncio.Event()
         look_at_next = Indexing._look_at_next
 

@@ -165,8 +165,8 @@ async def test_what_somebody_searched_for_is_theirs_alone(searched: Searched) ->
     with pytest.raises(UserError, match="expired"):
         await search.kept(BOB, kept)
     with pytest.raises(UserError, match="expired"):
-        await searched.opened.studio.drafted(ALICE, kept)
-    question = await searched.opened.studio.draft(ALICE, [], {})
+        await searched.opened.studio.requests.confirmed(ALICE, kept)
+    question = (await searched.opened.studio.requests.keep_question(ALICE, [])).draft_id
     with pytest.raises(UserError, match="expired"):
         await search.kept(ALICE, question)
 

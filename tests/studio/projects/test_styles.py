@@ -16,8 +16,8 @@ from tests.studio.projects.conftest import World
 
 
 async def _asked(world: World, actor: Actor, text: str) -> ImagineRequest:
-    prompt = await world.studio.single(actor, text)
-    request = (await world.studio.imagine(actor, prompt)).request
+    [new] = await (await world.studio.requests.imagine(actor, text, None)).jobs()
+    request = new.request
     assert isinstance(request, ImagineRequest)
     return request
 
@@ -67,7 +67,7 @@ async def test_who_may_not_use_it_can_neither_name_it_nor_press_a_button_for_it(
     await world.projects.shelf.share(ALICE, "Ink wash", 0, ["add"])
     with pytest.raises((PromptError, NotAllowedError)):
         await _asked(world, BOB, "a red boat --lora ink-wash")
-    new = await world.studio.imagine(BOB, await world.studio.single(BOB, "a red boat"))
+    [new] = await (await world.studio.requests.imagine(BOB, "a red boat", None)).jobs()
     with pytest.raises(NotAllowedError):
         await world.studio.submit(BOB, replace(new, request=request))
     await world.studio.submit(ALICE, replace(new, request=request))
@@ -75,7 +75,7 @@ async def test_who_may_not_use_it_can_neither_name_it_nor_press_a_button_for_it(
 
 async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> None:
     request = await _asked(world, BOB, "a red boat --lora ink-wash")
-    new = await world.studio.imagine(BOB, await world.studio.single(BOB, "a red boat"))
+    [new] = await (await world.studio.requests.imagine(BOB, "a red boat", None)).jobs()
     await world.projects.shelf.forget(ALICE, "Ink wash")
     with pytest.raises(UserError):
         await world.studio.submit(BOB, replace(new, request=request))

@@ -17,7 +17,7 @@ from studio.authority import TABLE, Action
 from studio.inputs import FilmSource, film_source
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
-from studio.requests.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
+from studio.requests.actions import REMIXABLE, RIGHTS, after_button, imagine_prompt, repeat_job
 
 PICTURE, FILM, OTHER, ENDS = "ab" * 32, "cd" * 32, "ef" * 32, "12" * 32
 
@@ -91,7 +91,7 @@ def test_animate_without_words_of_a_sent_picture() -> None:
 )
 def test_extend_takes_the_film_and_the_latents_of_its_ends(button: str, operation: str, motion: str) -> None:
     given, how = actions.EXTENDS[button]
-    request = video(actions.extend(clip(index=1), given, how))
+    request = video(actions.extend_video(clip(index=1), given, how))
     assert (request.operation, request.motion) == (operation, motion)
     assert (request.clip, request.clip_ends) == (OTHER, ENDS)
     assert (request.prompt, request.fps, request.loras) == ("a red boat", 16, (("ink", 1.0),))
@@ -99,55 +99,55 @@ def test_extend_takes_the_film_and_the_latents_of_its_ends(button: str, operatio
 
 
 def test_extending_the_same_film_again_has_another_seed() -> None:
-    seeds = {video(actions.extend(clip(index=i, children=n))).seed for i in (0, 1) for n in range(3)}
+    seeds = {video(actions.extend_video(clip(index=i, children=n))).seed for i in (0, 1) for n in range(3)}
     assert len(seeds) == 6
 
 
 @pytest.mark.parametrize("operation", ["extend", "extend_back"])
 def test_a_film_is_extended_once_unless_more_are_asked_for(operation: str) -> None:
     for given in (None, words("it turns"), words("it turns --res 480")):
-        assert video(actions.extend(clip(num_images=4), operation, words=given)).num_images == 1
-    four = video(actions.extend(clip(), operation, words=words("it turns --bs 4")))
+        assert video(actions.extend_video(clip(num_images=4), operation, words=given)).num_images == 1
+    four = video(actions.extend_video(clip(), operation, words=words("it turns --bs 4")))
     assert four.num_images == 4 and "--bs 4" in format_prompt(prompt_of(four))
 
 
 def test_a_film_that_began_with_a_picture_is_extended_from_itself_alone() -> None:
-    request = video(actions.extend(clip(image=PICTURE, aspect_ratio=(3, 2), loop=True, seconds=9.0)))
+    request = video(actions.extend_video(clip(image=PICTURE, aspect_ratio=(3, 2), loop=True, seconds=9.0)))
     assert (request.image, request.aspect_ratio, request.seconds, request.loop) == (None, None, None, False)
 
 
 def test_remix_says_what_else_to_show_and_how_far_to_go() -> None:
-    request = video(actions.remix(clip(), words("the same boat at night --sound"), 0.75))
+    request = video(actions.remix_video(clip(), words("the same boat at night --sound"), 0.75))
     assert (request.operation, request.strength, request.sound) == ("remix", 0.75, True)
     assert request.prompt == "the same boat at night" and request.model == clip().request.model
-    assert video(actions.remix(clip(), words("at night --strength 0.2"))).strength == 0.2
-    assert video(actions.remix(clip(), words("at night"))).strength == actions.STRENGTHS["mild"]
+    assert video(actions.remix_video(clip(), words("at night --strength 0.2"))).strength == 0.2
+    assert video(actions.remix_video(clip(), words("at night"))).strength == actions.STRENGTHS["mild"]
     with pytest.raises(UserError, match="should show instead"):
-        actions.remix(clip(), words("--motion low"))
+        actions.remix_video(clip(), words("--motion low"))
 
 
 def test_a_blend_is_private_if_either_film_is() -> None:
     for mine, theirs in ((True, False), (False, True)):
-        new = actions.actions_blend(clip(private=mine), clip(index=1, private=theirs))
+        new = actions.blend_videos(clip(private=mine), clip(index=1, private=theirs))
         assert new.private
-    request = video(actions.actions_blend(clip(), clip(index=1), words("waves between --seconds 2")))
+    request = video(actions.blend_videos(clip(), clip(index=1), words("waves between --seconds 2")))
     assert (request.clip, request.clip_2, request.clip_2_ends) == (FILM, OTHER, ENDS)
     assert (request.operation, request.seconds, request.num_images) == ("blend", 2, 1)
 
 
 def test_a_loop_is_one_film() -> None:
-    request = video(actions.loop(clip(num_images=4)))
+    request = video(actions.loop_video(clip(num_images=4)))
     assert (request.operation, request.num_images, request.clip) == ("loop", 1, FILM)
 
 
 def test_a_part_lies_in_the_film() -> None:
-    new = actions.cut(clip(), 1.5, 99.0)
+    new = actions.cut_video(clip(), 1.5, 99.0)
     assert isinstance(new.request, CutRequest)
     assert (new.request.start, new.request.end, new.request.fps) == (1.5, 5.0, 16)
-    assert actions.cut(clip(), 1).request == new.request or actions.cut(clip(), 1).request.end == 5.0
+    assert actions.cut_video(clip(), 1).request.end == 5.0
     for start, end in ((-1.0, 2.0), (2.0, 2.0), (6.0, None)):
         with pytest.raises(UserError, match="The film has 5 s"):
-            actions.cut(clip(), start, end)
+            actions.cut_video(clip(), start, end)
 
 
 def test_the_last_frame_keeps_the_words() -> None:
@@ -162,12 +162,12 @@ def test_a_film_that_is_not_there() -> None:
 
 def test_re_roll_keeps_what_a_film_was_made_from() -> None:
     made = job(VideoRequest(prompt="", operation="extend", clip=FILM, clip_ends=ENDS, motion="low", seed=1))
-    request = video(again(made, 9))
+    request = video(repeat_job(made, 9))
     assert (request.seed, request.clip, request.operation) == (9, FILM, "extend")
-    changed = video(again(made, 9, words("a storm --motion high")))
+    changed = video(repeat_job(made, 9, words("a storm --motion high")))
     assert (changed.prompt, changed.motion, changed.clip) == ("a storm", "high", FILM)
     begun = job(VideoRequest(prompt="a boat", image=PICTURE))
-    assert video(again(begun, 9, words("a storm"))).image == PICTURE
+    assert video(repeat_job(begun, 9, words("a storm"))).image == PICTURE
 
 
 def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
@@ -181,5 +181,5 @@ def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
 def test_every_button_of_films_has_its_right() -> None:
     for name in (*actions.MOTIONS_OF, *actions.OF_FILMS, "gif"):
         assert name.isalnum() and name.islower() and RIGHTS[name] in TABLE
-    assert set(actions.ACTIONS_REMIXABLE) <= set(REMIXABLE)
+    assert set(actions.VIDEO_REMIXABLE) <= set(REMIXABLE)
     assert RIGHTS["vblend"] is Action.BLEND

@@ -53,8 +53,8 @@ async def test_a_manager_stops_what_waits_in_their_server(opened: Site, you, axe
     with in_a_server(opened):
         await opened.opened.services.queue.pause(1)
         actor = Actor(OTHER, HERE, HALL, name="anna")
-        [prompt] = await studio.read(actor, "a red house", None)
-        await studio.submit(actor, await studio.imagine(actor, prompt))
+        [new] = await (await studio.requests.imagine(actor, "a red house", None)).jobs()
+        await studio.submit(actor, new)
         await you.goto(opened.web.url + "/queue")
         assert await faults(you, axe, opened.web.url + "/queue") == []
         await you.get_by_role("button", name="Cancel the job of anna").click()
