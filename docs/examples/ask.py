@@ -25,8 +25,9 @@ async def main(text: str, folder: Path) -> None:
             load_settings({"DATA_DIR": data, "DEVICES": "cpu"}, Path(data, ".env"))
         ) as opened:
             studio = Studio(opened)
-            [prompt] = await studio.read(me, text, await studio.own.preferences(me))
-            job = (await studio.submit(me, await studio.imagine(me, prompt))).job
+            typed = await studio.requests.imagine(me, text, await studio.own.preferences(me))
+            [new] = await typed.jobs({})
+            job = (await studio.submit(me, new)).job
             async for event in await studio.watch(me, job.id):
                 step = f" {event.step} of {event.total}" if isinstance(event, Progress) else ""
                 print(f"{type(event).__name__}{step}", flush=True)
