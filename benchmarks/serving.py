@@ -23,7 +23,7 @@ from benchmarks.measure import Check, apart, check, quantile
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
-from vision.engine.batching import DurationModel
+from vision.engine.batches import DurationModel
 from vision.engine.engine import Engine
 from vision.families import Mode
 from vision.reporter import Reporter

@@ -22,7 +22,7 @@ from bot.cogs import EXTENSIONS
 from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder, apologise
 from bot.delivery.render import FilmPosts, Posts
-from bot.delivery.sharing import Sharing
+from bot.delivery.shares import Sharing
 from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory

@@ -31,7 +31,6 @@ from opentelemetry.util.re import parse_env_headers
 from opentelemetry.util.types import AttributeValue
 
 from core.job import trace_ids
-from core.tracing import Tracing
 
 PATIENCE = 3.0  # seconds for the collector to take spans
 SEND_EVERY = 2000  # ms
@@ -52,7 +51,7 @@ class _Ids(RandomIdGenerator):
         return self.chosen[1] if self.chosen else super().generate_span_id()
 
 
-class Traced(Tracing):
+class Traced:
     """Sends spans to the collector at ``endpoint``. headers: "name=value,name=value". release:
     this program's version."""
 

@@ -32,7 +32,7 @@ from core.supervisor import Supervisor
 from host import process
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
-from host.monitoring import Metrics, Wire, note_delivered, opened_tracing, serve_metrics
+from host.metrics import Metrics, Wire, note_delivered, opened_tracing, serve_metrics
 from host.process import ServiceManager, stop_on_signals
 from jobs.admission import FilmLimits, Limits
 from jobs.executors.base import Both, Executor
@@ -56,7 +56,7 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator, PictureCheck, Starting
 from studio.moderation.rules import ModerationSettings
 from studio.privacy import Deletions, Privacy, Retention
-from studio.projects.training import Retraining
+from studio.projects.trainings import Retraining
 from studio.requests.chat import Conversations
 from studio.rights import Memberships, Sight
 from studio.services import Services

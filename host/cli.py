@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, SettingsError, StorageError
 from core.settings import Settings
-from core.tracing import release
+from core.traces import release
 
 if TYPE_CHECKING:
     from storage.copy_database import Moved

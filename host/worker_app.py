@@ -16,11 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
-from core.tracing import release
+from core.traces import release
 from host import process
 from host.app import worker_configs
 from host.logs import set_up_logs
-from host.monitoring import answering, metrics_page, of_bus, of_devices
+from host.metrics import answering, metrics_page, of_bus, of_devices
 from host.process import ServiceManager, stop_on_signals
 from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected

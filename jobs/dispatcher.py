@@ -26,7 +26,7 @@ from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import recheck
-from core.tracing import Tracing, time_of
+from core.traces import Tracing, time_of
 from jobs.admission import Limits, films_fit, is_film
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate

@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import AskRequest
-from core.tracing import UNTRACED, Tracing
+from core.traces import UNTRACED, Tracing
 from jobs.scheduling.fairness import Waiting
 from vision.protocol import Talk, Turn
 

@@ -29,7 +29,7 @@ from storage.blobs.base import Files
 from storage.database import Database
 from storage.projects import versions
 from storage.projects.versions import Told
-from vision.chat.output_parsing import NotInForm, form_answer, output_so_far, wanted_of_card
+from vision.chat.output_parser import NotInForm, form_answer, output_so_far, wanted_of_card
 from vision.custom_models.snapshot import Item, Snapshot
 from vision.protocol import Broke, Done, Fault, Run
 

@@ -20,7 +20,7 @@ from core.events import TERMINAL, Cancelled, ChatAnswer, Event, Failed, Paused, 
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from core.results import TextLine
-from core.tracing import UNTRACED, Tracing
+from core.traces import UNTRACED, Tracing
 from jobs.admission import Admission, Limits
 from jobs.dispatcher import Dispatcher, note_asked
 from jobs.executors.base import Device, Executor

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, StorageError
 from core.supervisor import Supervisor
-from core.tracing import Timings, timed
+from core.traces import Timings, timed
 from storage.engines import sqlite
 from storage.engines.base import (
     ADDRESS_WRITES,

@@ -46,7 +46,7 @@ from studio.projects.dataset import Bringing, Pictures
 from studio.projects.inference import Styles, Trying
 from studio.projects.labels import Labelling
 from studio.projects.projects import Access, ProjectLimits, Shelf
-from studio.projects.training import Training
+from studio.projects.trainings import Training
 from studio.requests import actions
 from studio.requests.actions import OF_FILMS
 from studio.requests.chat import Feedback, Talking

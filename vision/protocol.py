@@ -33,7 +33,7 @@ class WorkerConfig:
     ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
     family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
     "nf4". video_encoder: of films, see vision.video.codecs. traces, traces_headers: where spans of runs are
-    sent to, "" = nowhere, see core.tracing.
+    sent to, "" = nowhere, see core.traces.
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …

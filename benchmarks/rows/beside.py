@@ -20,7 +20,7 @@ from benchmarks.serving import Clock
 from core.events import Output
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, Request, ShortenRequest
 from vision.capabilities import capability
-from vision.engine.batching import DurationModel
+from vision.engine.batches import DurationModel
 from vision.engine.engine import Engine, Fiber
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter

@@ -22,7 +22,7 @@ from core.events import Output
 from core.requests import ImagineRequest, Request
 from core.requests.video import VideoRequest
 from vision.capabilities import capability
-from vision.engine.batching import DurationModel
+from vision.engine.batches import DurationModel
 from vision.engine.engine import Engine, Fiber
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter

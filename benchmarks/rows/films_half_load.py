@@ -11,7 +11,7 @@ from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from benchmarks.rows.films_beside import STEPS, FilmOrPicture, film_job, picture_job, pixels, serve
 from benchmarks.serving import Clock
-from vision.engine.batching import DurationModel
+from vision.engine.batches import DurationModel
 from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.worker.main import quiet_libraries

@@ -21,7 +21,7 @@ from core.events import Output
 from core.redact import Redactor
 from core.requests import ImagineRequest
 from vision.capabilities import capability
-from vision.engine.batching import DurationModel
+from vision.engine.batches import DurationModel
 from vision.engine.engine import Engine, Fiber
 from vision.protocol import Answered, Embed, WorkerConfig
 from vision.reporter import Reporter

@@ -29,7 +29,7 @@ from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given
 from studio.new_job import NewJob
-from studio.projects.training import MOVES
+from studio.projects.trainings import MOVES
 from studio.requests.actions import NEWER
 from studio.studio import Studio
 from studio.texts import counted

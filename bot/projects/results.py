@@ -31,7 +31,7 @@ from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
 from studio.actor import Actor
 from studio.projects.inference import table_of
-from studio.projects.training import MOVES
+from studio.projects.trainings import MOVES
 from studio.studio import Studio
 from studio.texts import counted
 

@@ -25,7 +25,7 @@ from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
-from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
+from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}

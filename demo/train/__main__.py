@@ -8,7 +8,6 @@ import torch
 from demo import judge, photographs
 from demo.train import autoencoder, chat_data, chat_train, loop, lora, readers, segmenter, unet
 from demo.train import editor as edit
-from demo.train import editor as edit_lora
 from demo.train.loop import MODELS
 from demo.world import compact
 
@@ -42,14 +41,14 @@ STAGES = {  # in the order in which they build on each other
     "edit": edit.train,
     "edit_refine": edit.refine,
     "edit_text_tune": edit.tune_text,
-    "edit_own_pictures": edit_lora.make,
-    "edit_own": edit_lora.train_own,
-    "edit_own_pictures_again": edit_lora.make_again,
-    "edit_lora": edit_lora.train_lora,
-    "edit_own_pictures_last": edit_lora.make_last,
-    "edit_lora_refine": edit_lora.refine_lora,
-    "edit_own_pictures_finish": edit_lora.make_finish,
-    "edit_lora_finish": edit_lora.finish_lora,
+    "edit_own_pictures": edit.make,
+    "edit_own": edit.train_own,
+    "edit_own_pictures_again": edit.make_again,
+    "edit_lora": edit.train_lora,
+    "edit_own_pictures_last": edit.make_last,
+    "edit_lora_refine": edit.refine_lora,
+    "edit_own_pictures_finish": edit.make_finish,
+    "edit_lora_finish": edit.finish_lora,
     "vision": readers.vision_train,
     "clip": readers.clip_train,
     "captioner": readers.train,

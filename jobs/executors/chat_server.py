@@ -35,8 +35,8 @@ from jobs.executors.openai_api import (
     prompt_of,
     without_usage,
 )
-from vision.chat.output_parsing import Wanted, ask_again, put_in_form, wanted_of_card
-from vision.chat.output_rendering import finish_output, join_answers, talk_pictures
+from vision.chat.output_parser import Wanted, ask_again, put_in_form, wanted_of_card
+from vision.chat.output_renderer import finish_output, join_answers, talk_pictures
 from vision.protocol import (
     Answered,
     Broke,

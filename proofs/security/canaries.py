@@ -25,7 +25,7 @@ from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 from host.logs import redactor
-from host.monitoring import Metrics
+from host.metrics import Metrics
 
 log = logging.getLogger("proofs.security.canaries")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

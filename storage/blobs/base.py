@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from core.errors import StorageError
-from core.tracing import Timings
+from core.traces import Timings
 
 EXTENSIONS = {
     "image/png": "png",

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from core.errors import FilesAway, StorageError
-from core.tracing import Timings, timed
+from core.traces import Timings, timed
 from storage.blobs.base import (
     MEDIA_TYPES,
     OPERATIONS,

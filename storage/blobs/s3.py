@@ -29,7 +29,7 @@ from obstore.store import S3Store
 
 from core.errors import FilesAway, StorageError
 from core.settings import BucketAddress
-from core.tracing import timed
+from core.traces import timed
 from storage.blobs.base import (
     MEDIA_TYPES,
     OWNER,

@@ -47,7 +47,7 @@ from studio.new_job import NewJob
 from studio.projects.dataset import KEPT_PRIVATE, Bringing
 from studio.projects.label_formats import plain_text
 from studio.projects.projects import GOOD, Access, ProjectLimits, own
-from studio.projects.training import learned_sentence, version_of
+from studio.projects.trainings import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
 from vision.lora_training import config

@@ -35,10 +35,10 @@ from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
 from core.requests.video import VideoRequest
 from core.results import TextLine
-from core.tracing import open_tracing
+from core.traces import open_tracing
 from tests.bot.pretend_own_models import made, steps_of
-from vision.chat.output_parsing import wanted_of_card
-from vision.chat.output_rendering import finish_output
+from vision.chat.output_parser import wanted_of_card
+from vision.chat.output_renderer import finish_output
 from vision.protocol import (
     Answered,
     Broke,

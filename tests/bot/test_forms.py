@@ -13,7 +13,7 @@ from bot.ui import markdown
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_ask import MODEL, asked, labels, more, until_it_says
 from tests.bot.test_presses import job_of
-from vision.chat.output_rendering import NO_FORM
+from vision.chat.output_renderer import NO_FORM
 
 TABLE = (
     '{"title": "Rain `mm`", "x": "Month", "columns": ["2023", "2024"],'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.tracing import BOUNDS, Timings, timed
+from core.traces import BOUNDS, Timings, timed
 
 
 def test_a_bucket_counts_what_took_no_longer() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.job import trace_ids
 from core.settings import ROOT
-from core.tracing import UNTRACED, open_tracing, time_of
+from core.traces import UNTRACED, open_tracing, time_of
 from tests.core.collector import collecting, told
 
 JOB = "abcdefghjkmn"
@@ -99,8 +99,8 @@ def test_without_a_collector_nothing_of_opentelemetrys_sdk_is_imported() -> None
     with UNTRACED.span(JOB, "run") as traceparent, UNTRACED.part(traceparent, "work") as own:
         assert traceparent == own == ""
     code = (
-        "import sys, host.monitoring, jobs.queue, vision.worker.main;"
-        "from core.tracing import open_tracing;"
+        "import sys, host.metrics, jobs.queue, vision.worker.main;"
+        "from core.traces import open_tracing;"
         "open_tracing(''); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

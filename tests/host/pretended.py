@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-from host.monitoring import Wire
+from host.metrics import Wire
 from jobs.cluster.nats import Counts
 from jobs.executors.base import Device
 

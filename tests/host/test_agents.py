@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from host.monitoring import Metrics
+from host.metrics import Metrics
 from jobs.executors.base import Device
 from tests.host.pretended import PretendedBus
 from tests.jobs.conftest import open_queue

@@ -15,8 +15,8 @@ from jobs.executors.chat_server import ChatServerExecutor
 from tests.chat_server import Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of
-from vision.chat.output_parsing import BOXES, TABLE
-from vision.chat.output_rendering import NO_FORM
+from vision.chat.output_parser import BOXES, TABLE
+from vision.chat.output_renderer import NO_FORM
 from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Stopped, Turn
 from vision.readers.ocr import BY_AXIS, BY_OCR, HEAD, UNREAD
 

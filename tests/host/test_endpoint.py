@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from core.errors import AtelierError, StorageError
-from host.monitoring import Metrics, answering, not_ready, serve_metrics
+from host.metrics import Metrics, answering, not_ready, serve_metrics
 from tests.bot.conftest import Studio, open_studio
 from tests.host.pretended import WIRE
 from tests.jobs.conftest import ask, open_queue, until

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import yaml
 
-from host.monitoring import Metrics, serve_metrics
+from host.metrics import Metrics, serve_metrics
 from tests.host.pretended import WIRE
 from tests.host.test_watching import RULES, expressions
 from tests.jobs.conftest import open_queue

@@ -12,8 +12,8 @@ import pytest
 from core.errors import SettingsError
 from core.job import trace_ids
 from core.settings import load_settings
-from core.tracing import UNTRACED
-from host.monitoring import note_delivered, opened_tracing
+from core.traces import UNTRACED
+from host.metrics import note_delivered, opened_tracing
 from tests.bot.conftest import open_studio
 from tests.core.collector import Collector, collecting, told
 

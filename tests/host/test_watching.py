@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import ROOT
-from host.monitoring import Metrics
+from host.metrics import Metrics
 from host.worker_app import AgentMetrics
 from tests.host.pretended import WIRE, PretendedAgent, PretendedBus
 from tests.jobs.conftest import ask, done, open_queue, until

@@ -9,7 +9,7 @@ import pytest
 
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from core.tracing import DISCORDS_EPOCH, Tracing
+from core.traces import DISCORDS_EPOCH, Tracing
 from jobs.cluster.nats import decode_message, encode_message
 from jobs.cluster.protocol import Order
 from jobs.cluster.registry import order_of

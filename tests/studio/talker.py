@@ -6,8 +6,8 @@ from core.events import ChatAnswer
 from core.requests import from_json
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import AtOnce
-from vision.chat.output_parsing import wanted_of_card
-from vision.chat.output_rendering import finish_output
+from vision.chat.output_parser import wanted_of_card
+from vision.chat.output_renderer import finish_output
 from vision.protocol import Done, Run, Step, Turn
 
 

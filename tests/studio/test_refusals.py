@@ -41,7 +41,7 @@ from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
 from studio.projects.labels import Labelling
 from studio.projects.projects import NO_PROJECT, Shelf
-from studio.projects.training import Training
+from studio.projects.trainings import Training
 from studio.requests.chat import Feedback, Talking
 from studio.requests.prompts import Regions, Requests
 from studio.requests.video import Asked, Filming, Material

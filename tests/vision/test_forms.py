@@ -18,7 +18,7 @@ from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.readers.drawn_charts import draw, some_chart
 from vision.capabilities.ask import run
-from vision.chat.output_parsing import TABLE
+from vision.chat.output_parser import TABLE
 from vision.protocol import Measure, Talk, Turn, WorkerConfig
 from vision.readers.charts import NO_BARS, measure
 from vision.readers.ocr import BY_AXIS, BY_OCR

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.redact import Redactor
-from core.tracing import open_tracing
+from core.traces import open_tracing
 from tests.core.collector import collecting, told
 from vision.protocol import Ready, Run
 from vision.worker.main import WorkerLoop

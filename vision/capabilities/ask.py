@@ -13,8 +13,8 @@ from core.events import Output
 from core.requests import AskRequest
 from core.results import TextLine
 from vision import devices
-from vision.chat import output_rendering
-from vision.chat.output_parsing import ask_again, put_in_form
+from vision.chat import output_renderer
+from vision.chat.output_parser import ask_again, put_in_form
 from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.images import encode
 from vision.protocol import Talk, Turn
@@ -118,11 +118,11 @@ def run(
         pictures = _pictures(talk, paths, int(largest * FEWER))
         answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
     if (more := ask_again(talk, answer, wanted)) is not None:
-        answer = output_rendering.join_answers(
+        answer = output_renderer.join_answers(
             answer, talker.answer(put_in_form(more, wanted), pictures, reporter, **how)
         )
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
-    finish = partial(output_rendering.finish_output, talk, answer, wanted, paths, parameters)
+    finish = partial(output_renderer.finish_output, talk, answer, wanted, paths, parameters)
     return finish() if answer.ended == "stopped" else reporter.in_thread(finish)  # stopped, it starts nothing
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import ImagineRequest
-from vision.diffusion import conditioning, task
+from vision.diffusion import prompt_embeddings, task
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -18,7 +18,7 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    if conditioning.reference_pictures(request, images):
+    if prompt_embeddings.reference_pictures(request, images):
         models.attach_adapter(model, reporter)
     prepared = task.prepare_pictures(request, images, model)
     drawn = task.draw_pictures(prepared, model, reporter)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from vision.chat.output_parsing import TASKS, wanted_of_card
+from vision.chat.output_parser import TASKS, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
@@ -19,7 +19,7 @@ PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of differ
 
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
-    "max_new_tokens" replace ours, and those that vision.chat.output_parsing knows; with "hints" false it
+    "max_new_tokens" replace ours, and those that vision.chat.output_parser knows; with "hints" false it
     isn't told the text in pictures.
 
     max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids

@@ -19,7 +19,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests.chat import FILM, SHORT, SYSTEM, Part, frame_words_for, parts_of_turn
-from vision.chat.output_parsing import Tasks
+from vision.chat.output_parser import Tasks
 from vision.images import encode
 from vision.protocol import Talk, Turn, kept_pictures
 

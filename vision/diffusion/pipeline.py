@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vision.diffusion import checkpoint, conditioning, vae
+from vision.diffusion import checkpoint, prompt_embeddings, vae
 from vision.diffusion.adapters import looking_at_first
-from vision.diffusion.conditioning import Encoded
 from vision.diffusion.edit_mask import Keeping, keeping_of
 from vision.diffusion.model import ImageModel, arguments
 from vision.diffusion.parameters import Generation, TextSpec
+from vision.diffusion.prompt_embeddings import Encoded
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber
@@ -312,7 +312,7 @@ def _text_arguments(
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
     encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
-    encoded = conditioning.encode_prompt(
+    encoded = prompt_embeddings.encode_prompt(
         lambda text: Encoded(*encoder(text)),
         g.prompt,
         g.negative_prompt,

@@ -15,7 +15,7 @@ from core.events import Output, Picture
 from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
-from vision.diffusion import adapters, conditioning, parameters
+from vision.diffusion import adapters, parameters, prompt_embeddings
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
@@ -158,7 +158,9 @@ def with_references(
 ) -> Task:
     """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
     model with an IP-Adapter is shown them. With any other they have no effect, which is noted."""
-    shown = [one for one in conditioning.reference_pictures(request, images) if one.flag.startswith("--")]
+    shown = [
+        one for one in prompt_embeddings.reference_pictures(request, images) if one.flag.startswith("--")
+    ]
     if not shown:
         return task
     models.attach_adapter(model, reporter)
@@ -171,7 +173,7 @@ def with_references(
     scale = round(adapters.ip_adapter_scale(max(one.influence for one in shown)), 3)
     pictures = tuple(one.image for one in shown)
     generation = replace(task.generation, references=pictures, reference_scale=scale)
-    note = conditioning.ip_adapter_note(shown, model.name, scale)
+    note = prompt_embeddings.ip_adapter_note(shown, model.name, scale)
     return replace(task, generation=generation, notes=(note, *task.notes))
 
 
@@ -234,10 +236,10 @@ def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image]
     """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin = images[request.image] if request.image else None
-    shown = conditioning.reference_pictures(request, images)
+    shown = prompt_embeddings.reference_pictures(request, images)
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
     size, shape, notes = choose_size(request, model.card, first.size if first else (1, 1))
-    notes += conditioning.ignored_pictures_notes(request)
+    notes += prompt_embeddings.ignored_pictures_notes(request)
     given: dict[str, Any] = {}
     if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
@@ -249,16 +251,16 @@ def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image]
             "references": tuple(one.image for one in shown),
             "reference_scale": round(adapters.ip_adapter_scale(influence), 3),
         }
-        notes.append(conditioning.ip_adapter_note(shown, model.name, given["reference_scale"]))
+        notes.append(prompt_embeddings.ip_adapter_note(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
-        given = {"references": conditioning.references(shown, model.family.references)}
-        notes.append(conditioning.references_note(shown, model.name, model.family.references))
+        given = {"references": prompt_embeddings.references(shown, model.family.references)}
+        notes.append(prompt_embeddings.references_note(shown, model.name, model.family.references))
     elif shown and model.has(Mode.IMAGE):
-        image, strength = conditioning.mean(shown, size)
+        image, strength = prompt_embeddings.mean(shown, size)
         # else few steps begin at noise alone
         strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
-        notes.append(conditioning.mean_note(shown, model.name, given["strength"]))
+        notes.append(prompt_embeddings.mean_note(shown, model.name, given["strength"]))
     elif shown:
         notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
     mode = Mode.IMAGE if "image" in given else Mode.TEXT

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 
 from vision import devices
-from vision.engine import batching, collate, denoiser
-from vision.engine.batching import DurationModel
+from vision.engine import batches, collate, denoiser
+from vision.engine.batches import DurationModel
 from vision.engine.denoiser import ALONE, evaluate_now
 from vision.engine.denoiser import Call as Call
 from vision.engine.denoiser import Denoiser as Denoiser
@@ -238,8 +238,8 @@ class Engine:
         self.building = BuildGuard()
         self.fibers: list[Fiber] = []
         self.exclusive_fiber: Fiber | None = None
-        self._due_dates, self._side_work = batching.DueDates(), batching.SideWorkBudget()
-        self._streams = batching.StreamBudget()
+        self._due_dates, self._side_work = batches.DueDates(), batches.SideWorkBudget()
+        self._streams = batches.StreamBudget()
         self._shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
         self._threads = {
@@ -394,7 +394,7 @@ class Engine:
                 continue
             count = pause.count()
             budgets = [
-                batching.budget(drawing.pass_seconds, drawing.side_work_seconds)
+                batches.budget(drawing.pass_seconds, drawing.side_work_seconds)
                 for drawing in self.fibers
                 if drawing.is_drawing
             ]
@@ -446,7 +446,7 @@ class Engine:
         for fiber in calling:
             if fiber.due_at is None or fiber.due_at == float("inf"):  # its passes were unknown when it came
                 self._set_due_date(fiber, now)
-        chosen = batching.choose(
+        chosen = batches.choose(
             [self._candidate(fiber) for fiber in calling],
             lambda key, rows: self.passes.seconds(kinds[key], rows),
             lambda key: self.passes.max_rows(kinds[key]),
@@ -454,8 +454,8 @@ class Engine:
         )
         return [calling[i] for i in chosen]
 
-    def _candidate(self, fiber: Fiber) -> batching.Candidate:
-        return batching.Candidate(
+    def _candidate(self, fiber: Fiber) -> batches.Candidate:
+        return batches.Candidate(
             fiber.call.key,
             fiber.call.count,
             fiber.steps_left,

@@ -27,7 +27,7 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from vision import devices
-from vision.engine.batching import PassKind
+from vision.engine.batches import PassKind
 from vision.engine.denoiser import Call
 
 

@@ -21,8 +21,8 @@ from core.errors import ModelError
 from core.events import ChatAnswer, Output
 from core.requests.chat import Form
 from core.results import Point, TextLine, count_words, line_height, text_of_lines
-from vision.chat.output_parsing import table_words
-from vision.chat.output_rendering import drawn_again, encoded, open_original
+from vision.chat.output_parser import table_words
+from vision.chat.output_renderer import drawn_again, encoded, open_original
 from vision.images.chart import BAR, BEST
 from vision.protocol import Measured, Turn
 from vision.reporter import Reporter

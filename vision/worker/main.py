@@ -28,7 +28,7 @@ from core.prompt.parameters import parameters
 from core.prompt.values import Words
 from core.redact import RedactingFormatter, Redactor
 from core.requests.base import Answer
-from core.tracing import UNTRACED, Tracing, open_tracing
+from core.traces import UNTRACED, Tracing, open_tracing
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub
@@ -160,7 +160,7 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
         raise
     from vision import devices
     from vision.diffusion import checkpoint
-    from vision.engine.batching import DurationModel
+    from vision.engine.batches import DurationModel
     from vision.engine.engine import Engine
 
     checkpoints = Path(config.cache_dir) / "checkpoints"

@@ -20,7 +20,7 @@ from studio.media.uploads import Sent
 from studio.new_job import NewJob
 from studio.projects.dataset import Brought
 from studio.projects.projects import GOOD, Card
-from studio.projects.training import MOVES, Report
+from studio.projects.trainings import MOVES, Report
 from web.call import Call, Gone
 from web.schemas import chosen_of
 

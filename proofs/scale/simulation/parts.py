@@ -20,7 +20,7 @@ from unittest import mock
 
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest, to_json
-from core.tracing import UNTRACED
+from core.traces import UNTRACED
 from jobs.admission import Limits
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import encode_message

@@ -20,7 +20,7 @@ from PIL import Image
 from core.results import Table
 from tests.vision.readers import drawn_charts
 from tests.vision.readers.drawn_charts import Drawn, some_chart
-from vision.chat import output_rendering
+from vision.chat import output_renderer
 from vision.readers import charts
 from vision.readers.ocr import TextReader
 
@@ -123,7 +123,7 @@ def sheet_of(pairs: list[tuple[Image.Image, Table | None]]) -> Image.Image:
     sheet = Image.new("RGB", (4 * wide, -(-len(pairs) // 2) * high), "#2b2d31")
     for number, (image, table) in enumerate(pairs):
         x, y = number % 2 * 2 * wide, number // 2 * high
-        for place, picture in enumerate((image, output_rendering.draw_chart(table) if table else None)):
+        for place, picture in enumerate((image, output_renderer.draw_chart(table) if table else None)):
             if picture is not None:
                 small = picture.copy()
                 small.thumbnail((wide - 10, high - 10))

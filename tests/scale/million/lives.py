@@ -28,7 +28,7 @@ import psutil
 from core.events import Output, Picture
 from core.job import Origin, Reply
 from core.requests import ImagineRequest, from_json
-from core.tracing import Attribute, Tracing
+from core.traces import Attribute, Tracing
 from jobs.admission import Limits
 from jobs.executors.base import Device, Outcome, Report
 from jobs.queue import Queue

@@ -15,7 +15,7 @@ from storage.projects.projects import Project
 from storage.projects.versions import Tally
 from studio.actor import Actor
 from studio.authority import Action
-from studio.projects.training import drift, verdict
+from studio.projects.trainings import drift, verdict
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import LIMIT, World, painted, sent_mask
 

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from core.results import Table
-from vision.chat import output_parsing
-from vision.chat.output_parsing import NotInForm, cell
+from vision.chat import output_parser
+from vision.chat.output_parser import NotInForm, cell
 
 ASKED = '{"title": "Sales", "x": "Month", "columns": ["A", "B"], "rows": [["Jan", 1, 2.5], ["Feb", 3, null]]}'
 READ = Table(("Month", "A", "B"), (("Jan", 1.0, 2.5), ("Feb", 3.0, None)), "Sales")
@@ -29,7 +29,7 @@ READ = Table(("Month", "A", "B"), (("Jan", 1.0, 2.5), ("Feb", 3.0, None)), "Sale
     ],
 )
 def test_a_table_is_read_however_its_json_is_written(text: str) -> None:
-    assert output_parsing.read_table(text) == READ
+    assert output_parser.read_table(text) == READ
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_table_is_read_however_its_json_is_written(text: str) -> None:
     ],
 )
 def test_lines_are_a_table_too(text: str, rows: tuple) -> None:
-    assert output_parsing.read_table(text).rows == rows
+    assert output_parser.read_table(text).rows == rows
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_lines_are_a_table_too(text: str, rows: tuple) -> None:
 )
 def test_what_is_no_table_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(NotInForm, match=why):
-        output_parsing.read_table(text)
+        output_parser.read_table(text)
 
 
 def test_a_table_grows_row_by_row_and_never_shows_half_a_number() -> None:
     seen = [
         table.rows
         for end in range(len(ASKED))
-        if (table := output_parsing.table_so_far(ASKED[:end])) is not None
+        if (table := output_parser.table_so_far(ASKED[:end])) is not None
     ]
     assert seen and all(rows in (READ.rows[:1], READ.rows) for rows in seen)
     assert seen.index(READ.rows) > 0
@@ -77,10 +77,10 @@ def test_a_table_grows_row_by_row_and_never_shows_half_a_number() -> None:
 
 def test_units_and_marks_of_thousands_are_no_part_of_numbers() -> None:
     rows = '[["a", "12 %", "$1,234", "5 km"], ["b", "7%", "$900", "3 h"]]'
-    table = output_parsing.read_table(f'{{"x": "n", "columns": ["share", "cost", "way"], "rows": {rows}}}')
+    table = output_parser.read_table(f'{{"x": "n", "columns": ["share", "cost", "way"], "rows": {rows}}}')
     assert table.columns == ("n", "share (%)", "cost ($)", "way")
     assert table.rows == (("a", 12.0, 1234.0, "5 km"), ("b", 7.0, 900.0, "3 h"))
-    assert output_parsing.numeric(table) == [1, 2]
+    assert output_parser.numeric(table) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_cells_are_read_as_people_write_them(text: object, value: object) -> Non
 
 
 def test_words_tell_the_whole_table() -> None:
-    assert output_parsing.table_words(READ) == "Sales\n\nMonth | A | B\nJan | 1 | 2.5\nFeb | 3 | "
-    assert output_parsing.table_words(Table(("", "a|b"), (("x", 1.0),))) == " | a¦b\nx | 1"
+    assert output_parser.table_words(READ) == "Sales\n\nMonth | A | B\nJan | 1 | 2.5\nFeb | 3 | "
+    assert output_parser.table_words(Table(("", "a|b"), (("x", 1.0),))) == " | a¦b\nx | 1"
 
 
 def test_nothing_that_a_model_writes_breaks_the_reader() -> None:
@@ -107,7 +107,7 @@ def test_nothing_that_a_model_writes_breaks_the_reader() -> None:
         text = "".join(rng.choice(signs) for _ in range(rng.randrange(120)))
         cut = ASKED[: rng.randrange(len(ASKED))] + text
         for tried in (text, cut):
-            list(output_parsing.json_values(tried))
-            output_parsing.table_so_far(tried)
+            list(output_parser.json_values(tried))
+            output_parser.table_so_far(tried)
     deep = "[" * 100_000
-    assert output_parsing.table_so_far(deep) is None
+    assert output_parser.table_so_far(deep) is None

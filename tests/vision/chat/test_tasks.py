@@ -14,7 +14,7 @@ from core.requests import AskRequest
 from tests import tiny
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
-from vision.chat.output_parsing import DESCRIBES, NO_TABLE, form_answer, put_in_form
+from vision.chat.output_parser import DESCRIBES, NO_TABLE, form_answer, put_in_form
 from vision.chat.prompt import Picture
 from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn, WorkerConfig

@@ -16,9 +16,9 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
-from vision.diffusion import conditioning, parameters
-from vision.diffusion.conditioning import Conditioning, Encoded
+from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
+from vision.diffusion.prompt_embeddings import Conditioning, Encoded
 from vision.store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
@@ -45,7 +45,7 @@ def read(words: str) -> Encoded:
 def encode(
     prompt: str, spec: TextSpec | None = None, negative: str = "", seeds: tuple[int, ...] = (1,), **more
 ) -> Conditioning:
-    return conditioning.encode_prompt(
+    return prompt_embeddings.encode_prompt(
         read, prompt, negative, spec or TextSpec(), seeds, **{"guided": True, **more}
     )
 
@@ -77,12 +77,12 @@ def test_a_long_text_and_a_short_one_are_made_equally_long() -> None:
 
 def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
     text = torch.randn(1, 77, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    made = conditioning.encode_prompt(
+    made = prompt_embeddings.encode_prompt(
         lambda words: Encoded(text), "", "", TextSpec(chaos=1.0), (1, 2), guided=False
     )
     kept = [
         float(torch.corrcoef(torch.stack([made.at(p)[0].flatten(), text.flatten()]))[0, 1])
-        for p in (0.0, 0.2, 0.4, conditioning.OPENING, 1.0)
+        for p in (0.0, 0.2, 0.4, prompt_embeddings.OPENING, 1.0)
     ]
     assert kept == sorted(kept) and abs(kept[0]) < 0.1 and kept[-2] > 0.999
     assert torch.equal(made.at(1.0)[0], text[0])
@@ -181,7 +181,9 @@ def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(
 def test_words_that_mean_nothing_more_go_the_pipelines_own_way(
     models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conditioning, "encode_prompt", lambda *args, **kwargs: pytest.fail("encoded twice"))
+    monkeypatch.setattr(
+        prompt_embeddings, "encode_prompt", lambda *args, **kwargs: pytest.fail("encoded twice")
+    )
     ask(
         models_of(image="stable-diffusion"),
         ImagineRequest(prompt="a", negative_prompt="b", num_images=1, num_inference_steps=1),

@@ -14,7 +14,7 @@ from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.capabilities import capability
-from vision.diffusion import conditioning
+from vision.diffusion import prompt_embeddings
 from vision.reporter import Stage
 from vision.store import Models
 
@@ -69,8 +69,8 @@ def test_weight_zero_is_as_if_it_had_not_been_given(models_of: Callable[..., Mod
 
 def test_two_pictures_are_begun_at_by_their_weights() -> None:
     request = replace(REQUEST, image_prompts=((ONE, 3.0), (TWO, 1.0)))
-    shown = conditioning.reference_pictures(request, {ONE: BLACK, TWO: WHITE})
-    image, strength = conditioning.mean(shown, (32, 16))
+    shown = prompt_embeddings.reference_pictures(request, {ONE: BLACK, TWO: WHITE})
+    image, strength = prompt_embeddings.mean(shown, (32, 16))
     assert image.size == (32, 16) and strength == pytest.approx(0.8)
     assert np.asarray(image).mean() == pytest.approx(0.75 * 8 + 0.25 * 247, abs=1)
 
@@ -92,8 +92,8 @@ def test_an_attached_picture_comes_first_and_that_is_said(models_of: Callable[..
 
 @pytest.mark.parametrize("size", [(10, 10), (2000, 20), (20, 2000), (640, 480)])
 def test_references_are_as_large_and_as_short_as_the_model_wants(size: tuple[int, int]) -> None:
-    (image,) = conditioning.references(
-        [conditioning.ReferencePicture("--oref", tiny.picture(*size), 1, 1)], 4
+    (image,) = prompt_embeddings.references(
+        [prompt_embeddings.ReferencePicture("--oref", tiny.picture(*size), 1, 1)], 4
     )
     assert min(image.size) >= 64 and max(image.size) / min(image.size) <= 8.01
 
@@ -104,7 +104,9 @@ def test_only_as_many_references_as_the_model_takes(models_of: Callable[..., Mod
     output = ask(models_of(image="flux2-klein"), request, tiny.picture(64, 64))
     assert "Only the first 4" in output.parameters["notes"][0]
     assert (
-        conditioning.reference_pictures(request, dict.fromkeys((sha for sha, _ in shas), BLACK))[0].weight
+        prompt_embeddings.reference_pictures(request, dict.fromkeys((sha for sha, _ in shas), BLACK))[
+            0
+        ].weight
         == 6
     )
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.engine.batching import (
+from vision.engine.batches import (
     ENOUGH,
     MARGIN,
     PATIENCE,

@@ -25,7 +25,7 @@ from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
-from vision.engine.batching import MARGIN, PATIENCE, UNNOTICED
+from vision.engine.batches import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 from vision.families import Mode

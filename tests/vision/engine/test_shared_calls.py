@@ -15,7 +15,7 @@ from core.requests import ClassifyRequest, DescribeRequest, Request, ShortenRequ
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.capabilities import capability
-from vision.engine.batching import SIDE_WORK_SHARE
+from vision.engine.batches import SIDE_WORK_SHARE
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import BeforeSlice
 from vision.store import Models

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import JobCancelled
 from tests.vision.engine.test_shared_calls import Clock, Step, drawing
-from vision.engine.batching import STREAM_SHARE, StreamBudget
+from vision.engine.batches import STREAM_SHARE, StreamBudget
 from vision.engine.engine import Engine, Fiber
 
 PASS = 0.1  # seconds

@@ -15,7 +15,7 @@ from core.requests import AskRequest
 from core.results import TextLine
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
-from vision.chat.output_parsing import Wanted
+from vision.chat.output_parser import Wanted
 from vision.protocol import Talk, Turn, WorkerConfig
 from vision.readers import ocr
 from vision.readers.ocr import TextReader

@@ -13,7 +13,7 @@ from tests.studio.talker import Talker
 from tests.vision.readers.drawn_charts import Drawn, draw
 from tests.web.conftest import Site, open_site
 from tests.web.test_talks import MODEL
-from vision.chat.output_rendering import encoded
+from vision.chat.output_renderer import encoded
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROWS = [["North", 1250, 980], ["South", 870.5, 1400], ["East", 640, 720], ["West", 1100, None]]

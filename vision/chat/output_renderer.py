@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.events import ChatAnswer, Output, Picture
 from core.results import Box, Table
-from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
+from vision.chat.output_parser import MOST, NotInForm, Wanted, form_answer, numeric, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Talk
 

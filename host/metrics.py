@@ -25,7 +25,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from core.errors import AtelierError, SettingsError, StorageError
 from core.job import Job, Lane
 from core.settings import Settings
-from core.tracing import Timings, Tracing, open_tracing
+from core.traces import Timings, Tracing, open_tracing
 from jobs.executors.base import SEPARATOR, Device
 from jobs.queue import Queue
 from storage import people

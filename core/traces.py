@@ -15,20 +15,22 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 Attribute = str | int | float | bool
 DISCORDS_EPOCH = 1_420_070_400.0  # https://discord.com/developers/docs/reference#snowflakes, in seconds
 
 
-class Tracing:
-    """Takes the spans of jobs, and this one none: ``core.otlp`` sends them. Times are seconds since 1970."""
+class Tracing(Protocol):
+    """Takes the spans of jobs: none by itself, ``core.otlp`` sends them. Times are seconds since 1970."""
 
     def begin(self, job_id: str, at: float) -> None:
         """Let the job's trace begin then, unless it has begun."""
+        return
 
     def note(self, job_id: str, name: str, began: float, ended: float, **attributes: Attribute) -> None:
         """Take a span that is over."""
+        return
 
     def span(self, job_id: str, name: str, **attributes: Attribute) -> AbstractContextManager[str]:
         """Take the block for a span; give what makes other spans parts of it, as W3C's ``traceparent``."""
@@ -40,12 +42,18 @@ class Tracing:
 
     def end(self, job_id: str, how: str) -> None:
         """Let the job's trace end now, if it has begun here. how: such as "rendered"."""
+        return
 
     def close(self) -> None:
         """Send what was not sent yet, for some seconds at most. Blocks."""
+        return
 
 
-UNTRACED = Tracing()
+class Untraced(Tracing):
+    """Takes no spans."""
+
+
+UNTRACED = Untraced()
 
 
 def time_of(snowflake: int) -> float:

@@ -595,7 +595,7 @@ TASKS: Mapping[str, Tasks] = {  # by the model's type
         free="<image>answer en {question}",
         short="<image>answer en {question}",
         text="<image>ocr",
-        boxes="<image>{question}",  # "detect thing", by ``vision.chat.output_parsing``
+        boxes="<image>{question}",  # "detect thing", by ``vision.chat.output_parser``
     ),
 }
 
