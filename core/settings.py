@@ -1,6 +1,7 @@
 """Everything a host can set, read once from the environment and ``.env``; nothing else reads either.
 
-A setting is a field of ``Settings``, in the order of ``.env.example``, which ``make env-example`` writes.
+A setting is a field of ``Settings``, in the order of ``.env.example``, which ``make env-example`` writes. One
+thing because each setting has one line: its name, default, words and reader.
 """
 
 from __future__ import annotations

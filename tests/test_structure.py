@@ -45,8 +45,10 @@ DOCUMENTED = (
 EDITED = {"bundle", "compose", "train", "why"}
 COMING: set[str] = set()  # packages of the layers that are not there yet
 
-# What still breaks a rule, by rule. It only shrinks.
-NOT_YET: dict[str, list[str]] = json.loads((ROOT / "tests" / "not_yet.json").read_text(encoding="utf-8"))
+# What breaks a rule and may, by rule.
+EXCUSED = {
+    "lonely": {"vision.custom_models.predict"}
+}  # a program that bundles carry: it imports nothing of ours
 
 
 @functools.cache
@@ -56,7 +58,9 @@ def modules() -> dict[str, structure.Module]:
 
 
 def _is_met(rule: str, breaches: set[str]) -> None:
-    assert breaches - set(NOT_YET.get(rule, [])) == set(), rule
+    excused = EXCUSED.get(rule, set())
+    assert breaches - excused == set(), rule
+    assert excused - breaches == set(), f"{rule}: take these out of EXCUSED"
 
 
 def test_every_package_of_the_layers_is_there_and_holds_modules() -> None:
@@ -206,9 +210,8 @@ def test_importing_a_whole_package_loads_nothing_heavy(package: str) -> None:
     _is_met(f"loads of {package}", set(_loads()[package]))
 
 
-HELPERS = 170  # private functions of a few lines that have one caller; the number only falls
+HELPERS = 166  # private functions of a few lines that have one caller; the number only falls
 ONE_THING = "one thing because"  # what the docstring of a module of more than 800 lines says
-MAY_END_IN_ING: set[str] = set()
 
 
 def _product() -> dict[str, structure.Module]:
@@ -237,7 +240,10 @@ def test_a_module_of_more_than_800_lines_says_why_it_is_one_thing() -> None:
         for module in _product().values()
         if module.lines > 800
     }
-    _is_met("long modules", {name for name, text in long.items() if ONE_THING not in " ".join(text.split())})
+    _is_met(
+        "long modules",
+        {name for name, text in long.items() if ONE_THING not in " ".join(text.split()).lower()},
+    )
 
 
 def test_nothing_is_inherited_in_order_to_cut_a_class_in_two() -> None:

@@ -25,7 +25,7 @@ from studio.studio import Studio
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
-from web.dispatch import COOKIE, Bodies, Context, answer_request, is_theirs, refusal, visitor, who_of
+from web.dispatch import COOKIE, Bodies, Context, is_theirs, refusal, respond, visitor, who_of
 from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
@@ -214,7 +214,7 @@ def _application(
 ) -> web.Application:
     app = web.Application(middlewares=[_last_resort(context, connections)])
     for route in routes:
-        taken = partial(answer_request, context, route)
+        taken = partial(respond, context, route)
         app.router.add_route(route.method, route.path, taken)
         if route.method == "GET" and route.bucket in LOOKS:
             app.router.add_route("HEAD", route.path, taken)

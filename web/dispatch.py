@@ -257,7 +257,7 @@ class Context:
     trusted: tuple[str, ...] = ()
 
 
-async def answer_request(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
+async def respond(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
     """Return the response to a request for ``route``, errors included. What it reads can wait: Discord gives
     a bot three seconds to acknowledge, whoever looks at how many pages."""
     CAN_WAIT.set(True)

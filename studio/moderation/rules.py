@@ -47,6 +47,7 @@ class Sense(enum.Enum):
 
 
 def listed_terms(text: str) -> Terms:
+    """Return the terms that a text lists with commas between them."""
     return Terms(" ".join(term.split()) for term in text.split(","))
 
 
