@@ -275,7 +275,7 @@ def test_no_pod_has_more_rights_than_it_needs_and_each_may_be_moved() -> None:
 
 def test_the_probes_ask_what_the_program_answers() -> None:
     (container,) = _pods()["StatefulSet bot"]["containers"]
-    source = (ROOT / "host" / "monitoring.py").read_text(encoding="utf-8")
+    source = (ROOT / "host" / "metrics.py").read_text(encoding="utf-8")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         asked = container[probe]["httpGet"]
         assert f'"{asked["path"]}":' in source and asked["port"] == container["ports"][0]["name"]

@@ -146,7 +146,7 @@ def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
         "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
         "from studio.media import confinement as confine; from studio.media import image_process as gate\n"
         "confine.limit(2**30, 10)\n"
-        f"header, data = gate.answer(open({str(picture)!r}, 'rb').read(), 'clean')\n"
+        f"header, data = gate.answer_request(open({str(picture)!r}, 'rb').read(), 'clean')\n"
         "print(confine.shut_in(), data[:4] == bytes([137]) + b'PNG')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -184,7 +184,7 @@ def peak_of(data: bytes, *, confined: bool = True) -> int:
         if confined
         else "g.MAX_PIXELS = 10**12;"
     )
-    code += "g.answer(sys.stdin.buffer.read(), 'clean')"
+    code += "g.answer_request(sys.stdin.buffer.read(), 'clean')"
     # a small parent: a child begins with the peak of the process that it was forked from
     starter = "import resource, subprocess, sys\n"
     starter += (

@@ -24,8 +24,8 @@ from typing import Any
 
 WORKER = "tests.bot.pretend_worker:main"
 CRASHES = {  # name → (what, when): the whole process group is killed there, once it has been connected
-    "acknowledged": ("jobs.queue:Queue._submit", "before"),
-    "row written": ("jobs.queue:Queue._submit", "after"),
+    "acknowledged": ("jobs.queue:Queue.submit", "before"),
+    "row written": ("jobs.queue:Queue.submit", "after"),
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
     "files saved": ("jobs.results:Saving.save", "after"),
     "job rendered": ("jobs.results:Outcomes._rendered", "after"),
@@ -170,7 +170,7 @@ def _block(seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  that is the bug
         return await plain(*args, **kwargs)
 
-    _replace("jobs.queue:Queue._submit", blocking)
+    _replace("jobs.queue:Queue.submit", blocking)
 
 
 def _hasten(times: float) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+import av
 import pytest
 
 from core import profiles
@@ -29,7 +30,6 @@ from storage.engines import sqlite
 from storage.identity import MARK
 from vision import describe_models
 from vision.readers.photo import fetch as photo_fetch
-from vision.video import codecs
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_reader_of_films_that_is_a_year_old_is_told(version: str, day: date, o
 
 
 def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codecs, "_can_write", lambda name: name == "libopenh264")
+    monkeypatch.setattr(av, "codecs_available", {"libopenh264"})
     assert "libopenh264" in check_films("auto", "19.0.2", date(2026, 12, 1)).found
     check = check_films("vp9", "19.0.2", date(2026, 12, 1))
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
