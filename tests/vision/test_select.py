@@ -145,7 +145,7 @@ def test_sam_outlines_the_place_that_clip_finds(folders, tmp_path, monkeypatch) 
     models = models_of(tmp_path, segment=folders["sam"], clip=folders["clip"])
     rough = Image.new("L", (90, 50))
     rough.paste(255, (10, 5, 40, 35))
-    monkeypatch.setattr(attribution, "find", lambda *_: rough)
+    monkeypatch.setattr(attribution, "find_by_occlusion", lambda *_: rough)
     image = tiny.picture(90, 50, seed=3)
     right = models.get("segment", Reporter()).pick(image, box=(10, 5, 40, 35)).mask
     assert inpaint.find_mask_by_words(image, "a boat", models, Reporter()).mask.tobytes() == right.tobytes()

@@ -26,7 +26,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp("worker")
     shapes.save("qwen3-vl", folder / "model")
     roles = {"ask": str(folder / "model"), "image": "", "ocr": "program:rapidocr"}
-    made = start(roles, folder, allow_download=False)
+    made = start(
+        roles, folder, method="spawn", allow_download=False
+    )  # a fork after onnxruntime's threads hangs
     bill().save(folder / "bill.png")
     made.paths = {SHA: str(folder / "bill.png")}
     made.receive()
