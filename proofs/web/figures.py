@@ -220,7 +220,7 @@ def server_times() -> Iterator[list[float]]:
         finally:
             times.append((time.perf_counter() - began) * 1000)
 
-    with mock.patch.object(app, "answer_request", timed):
+    with mock.patch.object(app, "respond", timed):
         yield times
 
 

@@ -41,7 +41,7 @@ async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
         found[given.status] += 1
         return given
 
-    with mock.patch.object(app, "answer_request", counting), mock.patch.object(guard.Buckets, "take", _free):
+    with mock.patch.object(app, "respond", counting), mock.patch.object(guard.Buckets, "take", _free):
         async with open_site(folder) as site:
             yield site, found
 
