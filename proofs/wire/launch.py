@@ -164,7 +164,7 @@ def _connected() -> asyncio.Event:
 def _block(seconds: float) -> None:
     from jobs.queue import Queue
 
-    plain = Queue._submit
+    plain = Queue.submit
 
     async def blocking(*args: Any, **kwargs: Any) -> Any:
         time.sleep(seconds)  # noqa: ASYNC251  that is the bug
