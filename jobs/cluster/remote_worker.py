@@ -279,7 +279,7 @@ class RemoteWorker:
         checkpoints: Path | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self._bus, self._known, self._executor = bus, known, executor
+        self.bus, self._known, self._executor = bus, known, executor
         self._timing = timing or Timing()
         self._working = Runner(bus, known.host, executor, fetching, root, self._say, self._timing)
         self._fetching, self._checkpoints = fetching, checkpoints
@@ -317,12 +317,12 @@ class RemoteWorker:
         host = self._known.host
         await asyncio.to_thread(self._working.sweep)
         await self._executor.start(self._changed.set)
-        self._bus.watch(self._changed.set)
-        await self._bus.serve(f"run.{host}", Order, self._take)
-        await self._bus.serve(f"ask.{host}", Ask, self._answer)
-        await self._bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
-        await self._bus.listen(f"hold.{host}", Hold, self._hold)
-        await self._bus.listen("forget", ForgetAll, self._forget)
+        self.bus.watch(self._changed.set)
+        await self.bus.serve(f"run.{host}", Order, self._take)
+        await self.bus.serve(f"ask.{host}", Ask, self._answer)
+        await self.bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
+        await self.bus.listen(f"hold.{host}", Hold, self._hold)
+        await self.bus.listen("forget", ForgetAll, self._forget)
         self._tasks = [
             asyncio.create_task(Supervisor().forever("beats", self._beat_for_ever), name="beats"),
             asyncio.create_task(Supervisor().forever("news", self._send_for_ever), name="news"),
@@ -346,12 +346,12 @@ class RemoteWorker:
             work.why = work.why or "its host stops"
         await self._executor.stop()  # which ends the rest
         tellings = [work.task for work in self.runs]
-        if tellings and self._bus.is_up:
+        if tellings and self.bus.is_up:
             await asyncio.wait(tellings, timeout=self._timing.last_words)
         for task in [*tellings, *self._tasks]:
             task.cancel()
         await asyncio.gather(*tellings, *self._tasks, *self._deleting, return_exceptions=True)
-        await self._bus.publish(f"beat.{self._known.host}", self._beat())
+        await self.bus.publish(f"beat.{self._known.host}", self._beat())
 
     # What a bot says
 
@@ -459,7 +459,7 @@ class RemoteWorker:
         while True:
             subject, message = await self._news.get()
             try:
-                await self._bus.publish(subject, message)
+                await self.bus.publish(subject, message)
             except WireError as error:
                 log.warning("%s: %s", subject, error)
 
@@ -467,7 +467,7 @@ class RemoteWorker:
         while True:
             self._changed.clear()
             try:
-                await self._bus.publish(f"beat.{self._known.host}", self._beat())
+                await self.bus.publish(f"beat.{self._known.host}", self._beat())
             except WireError:
                 log.exception("the host's state can't be told")
             await asyncio.sleep(self._timing.soonest)
