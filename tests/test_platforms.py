@@ -17,7 +17,7 @@ import pytest
 from core import process
 from core.settings import ROOT
 from docs import structure
-from host import app
+from host import app, services
 from host import process as signals
 from storage.blobs import local
 from studio.media import confinement
@@ -135,8 +135,8 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.sys, "platform", "darwin")
-    monkeypatch.setattr(app, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
-    assert app.device_names(("auto",)) == ("mps",)
+    monkeypatch.setattr(services, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
+    assert services.device_names(("auto",)) == ("mps",)
 
 
 def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:

@@ -16,7 +16,7 @@ from benchmarks.measure import Chart, Figure, Goal, Result, quantile
 from benchmarks.rows import Options
 from core.settings import Settings, load_settings
 from demo.world import COLOURS, OBJECTS
-from host.app import services
+from host.services import services
 from storage import people
 from storage.gallery import Filter
 from studio import search

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from core.events import Progress, Rendered
 from core.settings import load_settings
-from host.app import services
+from host.services import services
 from studio.actor import Actor
 from studio.studio import Studio
 

@@ -30,8 +30,8 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from core.settings import Settings, load_settings
-from host.app import services
 from host.cli import move_database
+from host.services import services
 from storage import people
 from storage.blobs import open_files
 from storage.blobs.local import Folder

@@ -23,7 +23,7 @@ from pathlib import Path
 from core.job import Origin
 from core.requests import ImagineRequest
 from core.settings import ROOT, load_settings
-from host.app import services
+from host.services import services
 from studio.services import Services
 from tests import postgres
 from tests.jobs.hand_executor import HandExecutor

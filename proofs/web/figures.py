@@ -211,7 +211,7 @@ async def interactions(browser: Any, site: Site, report: Report) -> None:
 def server_times() -> Iterator[list[float]]:
     """Milliseconds of each answer of a server that is opened meanwhile, from a request to the
     response that can be sent."""
-    plain, times = app.answer_request, list[float]()
+    plain, times = app.respond, list[float]()
 
     async def timed(*given: Any) -> Any:
         began = time.perf_counter()

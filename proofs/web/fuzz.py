@@ -28,7 +28,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
     """A site without limits on calls, and how often it has answered with which status."""
     found: Counter[int] = Counter()
-    answer = app.answer_request
+    answer = app.respond
 
     async def counting(*arguments: Any) -> Any:
         try:

@@ -210,7 +210,7 @@ async def run(
     clock = Clock()
     from core.settings import load_settings
     from host import app, process
-    from host.app import services
+    from host.services import services
     from proofs.wire import launch
     from tests.census import census, growth
     from tests.wire.discord import GUILD, TOKEN, Discord

@@ -24,7 +24,7 @@ from bot.discord_api.interactions import PendingInteractions
 from core.job import Job
 from core.requests import REQUESTS
 from core.settings import Settings, load_settings
-from host.app import services
+from host.services import services
 from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application

@@ -21,7 +21,7 @@ from bot.ui import help
 from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load_settings
-from host.app import services
+from host.services import services
 from studio.studio import Studio
 from tests.bot.conftest import WORKER
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from host.app import _back_up_daily, run_beside
+from host.services import _back_up_daily, run_beside
 from storage.database import open_database
 from storage.engines.sqlite import backups
 from tests.jobs.conftest import until

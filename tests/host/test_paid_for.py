@@ -12,8 +12,8 @@ from pathlib import Path
 
 import host.app
 from core.settings import load_settings
-from host.app import executor_of
-from host.app import services
+from host.services import executor_of
+from host.services import services
 from tests.jobs.hand_executor import HandExecutor
 
 unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "jobs.cluster"}

@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.scale.million``: whole lives among rows that the server has looked at,
+"""The short form of ``python -m proofs.scale.million``: whole lives among rows that the server has looked at,
 and how it goes about all that a life asks of it."""
 
 import asyncio

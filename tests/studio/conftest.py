@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.requests import REQUESTS, GenerateRequest, from_json
 from core.settings import load_settings
-from host.app import services
+from host.services import services
 from jobs.executors.base import Outcome, Report
 from jobs.queue import Queue, Result
 from storage.blobs.removal import Removal, utc_now

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs.examples import ask
-from host.app import services
+from host.services import services
 from tests.studio.conftest import AtOnce
 
 

@@ -38,7 +38,7 @@ from core.requests import (
     WhyRequest,
 )
 from core.settings import load_settings
-from host.app import worker_configs
+from host.services import worker_configs
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import connected

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from core.results import LearnedFrom
 from core.settings import load_settings
-from host.app import services
+from host.services import services
 from storage.projects import dataset, versions
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project

@@ -32,7 +32,7 @@ from PIL import Image
 
 from core.events import Progress
 from core.settings import load_settings
-from host.app import services
+from host.services import services
 from storage.projects import dataset, versions
 from studio.actor import Actor
 from studio.studio import Studio

@@ -20,7 +20,7 @@ import psutil
 
 from core.events import Progress
 from core.settings import load_settings
-from host.app import services
+from host.services import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from studio.studio import Studio

@@ -1,4 +1,4 @@
-"""``python -m tests.core.grammar``: reads random prompts and reports."""
+"""``python -m tests.core.prompt``: reads random prompts and reports."""
 
 import sys
 

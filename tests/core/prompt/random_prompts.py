@@ -1,7 +1,7 @@
 """Random prompts by the thousand: none may crash, what is read must survive being written, and it must be
 quick.
 
-``python -m tests.core.grammar`` (``make grammar``) runs a million and prints how long each took.
+``python -m tests.core.prompt`` (``make grammar``) runs a million and prints how long each took.
 """
 
 from __future__ import annotations
