@@ -22,10 +22,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from core.errors import AtelierError, SettingsError, StorageError
+from core.errors import AtelierError, StorageError
 from core.job import Job, Lane
-from core.settings import Settings
-from core.traces import Timings, Tracing, open_tracing
+from core.traces import Timings, Tracing
 from jobs.executors.base import SEPARATOR, Device
 from jobs.queue import Queue
 from storage import people
@@ -262,20 +261,6 @@ async def serve_metrics(
     pages = {"/healthz": healthz, "/readyz": readyz, "/livez": livez, "/metrics": read}
     async with answering(pages, port, bind):
         yield
-
-
-@asynccontextmanager
-async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
-    """Have what takes the spans of jobs, and send the last ones when the block ends. Raises SettingsError
-    without the extra that it needs."""
-    try:
-        tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
-    except ModuleNotFoundError as error:
-        raise SettingsError(["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]) from error
-    try:
-        yield tracing
-    finally:
-        await asyncio.to_thread(tracing.close)
 
 
 def note_delivered(tracing: Tracing, job: Job, rung: str) -> None:

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import AtelierError
+from core.errors import AtelierError, SettingsError
 from core.settings import Settings
 from core.supervisor import Supervisor
-from host.metrics import opened_tracing
+from core.traces import Tracing, open_tracing
 from jobs.admission import FilmLimits, Limits
 from jobs.executors.base import Both, Executor
 from jobs.executors.local import LocalExecutor
@@ -154,6 +154,7 @@ async def services(
     that aren't one's. Raises StorageError when the database can't be opened, or these aren't one studio's,
     AtelierError when no device can be used, BusError when the bus needs what isn't there.
     """
+
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -303,3 +304,17 @@ async def _back_up_daily(database: Database) -> None:
 
 
 log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
+    """Have what takes the spans of jobs, and send the last ones when the block ends. Raises SettingsError
+    without the extra that it needs."""
+    try:
+        tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
+    except ModuleNotFoundError as error:
+        raise SettingsError(["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]) from error
+    try:
+        yield tracing
+    finally:
+        await asyncio.to_thread(tracing.close)

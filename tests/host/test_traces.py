@@ -13,7 +13,8 @@ from core.errors import SettingsError
 from core.job import trace_ids
 from core.settings import load_settings
 from core.traces import UNTRACED
-from host.metrics import note_delivered, opened_tracing
+from host.metrics import note_delivered
+from host.services import opened_tracing
 from tests.bot.conftest import open_studio
 from tests.core.collector import Collector, collecting, told
 
