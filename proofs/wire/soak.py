@@ -242,9 +242,10 @@ async def run(
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
             await soak.rest()
+            census()  # has the objects that stay make their dicts, which Python puts off until somebody looks
             before = census()  # whose own 1 MB is there at both moments
             await soak.rest()
-            process = _resident()
+            settled = _resident()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
@@ -257,7 +258,7 @@ async def run(
                 discord.sessions_begun,
                 clock.ahead / 86400,
                 grown,
-                (process, resident),
+                (settled, resident),
                 len(after),
             )
             stopping.set()

@@ -14,7 +14,6 @@ from tests.forks import forks
 from tests.wire.process import WITHOUT
 
 
-@pytest.mark.xfail(strict=True, reason="each lost connection leaves about 20 dicts since AutoShardedBot")
 @pytest.mark.slow
 def test_after_jobs_and_lost_connections_everything_has_its_size_again() -> None:
     """In a process of its own, whose clocks are put forward."""
