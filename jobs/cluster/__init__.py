@@ -1,1 +1,1 @@
-"""Messages between programs of one studio, over a NATS server; nothing of it is imported without BUS_URL."""
+"""Remote workers over NATS: messages, both ends, files; nothing is imported without BUS_URL."""

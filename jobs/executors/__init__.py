@@ -1,1 +1,1 @@
-"""A job's life: admit, order, dispatch, retry, cancel, recover. Knows neither Discord nor tensors."""
+"""Where a run is done: on workers of this machine, or by a chat server; one interface for all."""

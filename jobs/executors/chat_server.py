@@ -35,8 +35,14 @@ from jobs.executors.openai_api import (
     prompt_of,
     without_usage,
 )
-from vision.chat.output_parser import Wanted, ask_again, put_in_form, wanted_of_card
-from vision.chat.output_renderer import finish_output, join_answers, talk_pictures
+from vision.chat.output_parser import (
+    Wanted,
+    ask_again,
+    join_answers,
+    put_in_form,
+    talk_pictures,
+    wanted_of_card,
+)
 from vision.protocol import (
     Answered,
     Broke,
@@ -311,6 +317,8 @@ class ChatServerExecutor:
                 answer, parameters = join_answers(answer, second.output.answer), second.output.parameters
         if note:
             parameters = {**parameters, "notes": [*parameters.get("notes", ()), note]}
+        from vision.chat.output_renderer import finish_output  # here: importing the queue loads no pictures
+
         output = await asyncio.to_thread(finish_output, talk, answer, wants, run.paths, parameters)
         return Done(run.job_id, output)
 

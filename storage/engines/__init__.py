@@ -1,1 +1,1 @@
-"""How the database is reached: driver, connections, the file itself, and the schema's migrations."""
+"""How the database is reached: SQLite and PostgreSQL, and what both share."""

@@ -1,1 +1,1 @@
-"""Films that people send: strangers' MP4, WebM, GIF and their kin, of which only pictures come in."""
+"""What members keep and look at: gallery, collections, shares, downloads, smaller forms of files."""

@@ -1,1 +1,1 @@
-"""Pictures that people bring and take: intake, the confined picture process and masks."""
+"""Strangers' files: intake, confined processes that read pictures and videos, masks, marks."""

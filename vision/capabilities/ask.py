@@ -13,7 +13,7 @@ from core.events import Output
 from core.requests import AskRequest
 from core.results import TextLine
 from vision import devices
-from vision.chat import output_renderer
+from vision.chat import output_parser, output_renderer
 from vision.chat.output_parser import ask_again, put_in_form
 from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.images import encode
@@ -118,7 +118,7 @@ def run(
         pictures = _pictures(talk, paths, int(largest * FEWER))
         answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
     if (more := ask_again(talk, answer, wanted)) is not None:
-        answer = output_renderer.join_answers(
+        answer = output_parser.join_answers(
             answer, talker.answer(put_in_form(more, wanted), pictures, reporter, **how)
         )
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}

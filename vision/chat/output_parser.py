@@ -737,3 +737,21 @@ def output_so_far(form: Form, text: str) -> str:
         except NotInForm:
             return ""
     return text
+
+
+def talk_pictures(talk: Talk) -> tuple[str, ...]:
+    """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
+    question that had any."""
+    return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
+
+
+def join_answers(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
+    """Return the second answer of a model that was asked once more, with the tokens of both."""
+    return replace(
+        second,
+        tokens_in=first.tokens_in + second.tokens_in,
+        tokens_cached=first.tokens_cached + second.tokens_cached,
+        tokens_out=first.tokens_out + second.tokens_out,
+        pictures=first.pictures,
+        turns_dropped=max(first.turns_dropped, second.turns_dropped),
+    )

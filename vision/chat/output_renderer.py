@@ -6,14 +6,14 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from core.events import ChatAnswer, Output, Picture
 from core.results import Box, Table
-from vision.chat.output_parser import MOST, NotInForm, Wanted, form_answer, numeric, written
+from vision.chat.output_parser import MOST, NotInForm, Wanted, form_answer, numeric, talk_pictures, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Talk
 
@@ -264,12 +264,6 @@ NO_FORM = {
 NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
 
 
-def talk_pictures(talk: Talk) -> tuple[str, ...]:
-    """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
-    question that had any."""
-    return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
-
-
 def finish_output(
     talk: Talk,
     answer: ChatAnswer,
@@ -312,15 +306,3 @@ def open_original(path: str) -> Image.Image | None:
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     except OSError:
         return None
-
-
-def join_answers(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
-    """Return the second answer of a model that was asked once more, with the tokens of both."""
-    return replace(
-        second,
-        tokens_in=first.tokens_in + second.tokens_in,
-        tokens_cached=first.tokens_cached + second.tokens_cached,
-        tokens_out=first.tokens_out + second.tokens_out,
-        pictures=first.pictures,
-        turns_dropped=max(first.turns_dropped, second.turns_dropped),
-    )

@@ -1,1 +1,1 @@
-"""One loaded image model and its parts: adapters, small decoders, cached texts, compiled blocks."""
+"""Image models: how one is loaded and called, its adapters, decoders, checkpoints and tasks."""

@@ -19,8 +19,7 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import AskRequest
 from core.results import Table, TextLine, lines_in_rows
-from vision.chat.output_parser import NotInForm, make_table, number
-from vision.chat.output_renderer import talk_pictures
+from vision.chat.output_parser import NotInForm, make_table, number, talk_pictures
 from vision.images import encode
 from vision.protocol import Measure, Measured, Talk
 from vision.readers import ocr

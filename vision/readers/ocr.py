@@ -12,21 +12,21 @@ import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cachetools import LRUCache
-from PIL import Image, ImageDraw
 
 from core.errors import ModelError
 from core.events import ChatAnswer, Output
 from core.requests.chat import Form
 from core.results import Point, TextLine, count_words, line_height, text_of_lines
 from vision.chat.output_parser import table_words
-from vision.chat.output_renderer import drawn_again, encoded, open_original
-from vision.images.chart import BAR, BEST
 from vision.protocol import Measured, Turn
 from vision.reporter import Reporter
 from vision.weights.packaged import TESSERACT, fix
+
+if TYPE_CHECKING:  # importing the queue loads no pictures
+    from PIL import Image
 
 SURE = 0.5  # score under which a line is left out: rapidocr's own limit
 KEPT = 200  # pictures whose text is kept
@@ -105,6 +105,10 @@ def wider(line: TextLine, margin: float) -> list[Point]:
 def draw_lines(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
     """Return a picture, no larger than MOST, with a box around each line: yellow where its reader isn't
     sure."""
+    from PIL import Image, ImageDraw
+
+    from vision.images.chart import BAR, BEST
+
     scale = min(1.0, MOST / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     drawn = image.convert("RGB")
@@ -265,6 +269,8 @@ NO_TEXT = "No text was found in the picture."
 def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
     """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
     pictures, so it blocks."""
+    from vision.chat.output_renderer import drawn_again, encoded, open_original
+
     sizes = tuple(one.size for one in found)
     parameters: dict[str, Any] = {"kind": "ask", "model": found[0].reader}
     original = open_original(files[0]) if len(files) == 1 else None

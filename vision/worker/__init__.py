@@ -1,2 +1,1 @@
-"""Tensors: capabilities, model families, and the worker process that runs them. Importing the package loads
-no torch."""
+"""The process that holds the models of one device: its loop, its pipe, questions beside the jobs."""
