@@ -31,7 +31,7 @@ TESTERS ?= 3
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 
-# What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
+# What takes two seconds of a processor or more: whole programs that are killed, trainings, videos of every family. CI runs it too.
 slow-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray and not training" tests --ignore=tests/web/browser $(ARGS)
 

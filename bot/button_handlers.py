@@ -27,7 +27,7 @@ from core.requests import GenerateRequest
 from core.requests.base import Answer
 from studio.actor import Actor
 from studio.authority import Action
-from studio.inputs import FilmSource, Given
+from studio.inputs import Given, VideoSource
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, custom_sides, picture_of, read_aspect, read_zoom, split_zoom
 from studio.requests import actions
@@ -36,10 +36,10 @@ from studio.requests.prompts import remix_text
 from studio.studio import Studio
 from studio.texts import read_seconds
 
-FILM_WINDOWS = ("vremix", "vblend", "cut")
+VIDEO_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
-    "mild": "Mild: the same film, other things",
-    "subtle": "Subtle: nearly the same film",
+    "mild": "Mild: the same video, other things",
+    "subtle": "Subtle: nearly the same video",
     "strong": "Strong: little stays",
 }
 HELD_BACK = "A rule of this server hides what was found in that picture."
@@ -79,7 +79,7 @@ class JobButtons:
             "dm": self._send_dm,
             "delete": self._delete,
             "gif": self._gif,
-            **{what: partial(self._open_window, what) for what in ("edit", "zoom", *FILM_WINDOWS)},
+            **{what: partial(self._open_window, what) for what in ("edit", "zoom", *VIDEO_WINDOWS)},
             **verdicts.own,
         }
 
@@ -153,8 +153,8 @@ class JobButtons:
         await interaction.response.send_modal(modals.caption_window(job.id, index, shorter[index], "short"))
 
     async def _open_window(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
-        """Open the window of a button that needs nothing but its picture or film."""
-        if what in FILM_WINDOWS:
+        """Open the window of a button that needs nothing but its picture or video."""
+        if what in VIDEO_WINDOWS:
             clip = await self._clip(actor_of(interaction), job, index, what)
         if what == "edit":
             window = Window("Edit by words", what, job.id, index)
@@ -168,13 +168,13 @@ class JobButtons:
             window.add_text("Zoom, 1 to 2", "zoom", "2", hint=hint, most=5)
         elif what == "vremix":
             window = Window("Remix", what, job.id, clip.index)
-            window.add_text("What the film shows", "prompt", remix_text(job), long=True)
+            window.add_text("What the video shows", "prompt", remix_text(job), long=True)
             window.add_choice("How far to go", "strength", STRENGTHS)
         elif what == "vblend":
-            window = Window("Blend two films", what, job.id, clip.index)
+            window = Window("Blend two videos", what, job.id, clip.index)
             hint = "a message link, or a job id and number: abcd2345efgh 2"
-            window.add_text("A film made here", "source", required=False, hint=hint, most=200)
-            window.add_upload("Or a film of yours", "clip", "It comes after this one")
+            window.add_text("A video made here", "source", required=False, hint=hint, most=200)
+            window.add_upload("Or a video of yours", "clip", "It comes after this one")
             window.add_text("What happens between them", "prompt", long=True, required=False)
         else:
             whole = decimal(round(clip.seconds, 2))
@@ -237,8 +237,8 @@ class JobButtons:
         if sent.what in ("caption", "short", "draw"):
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
-        if sent.what in FILM_WINDOWS:
-            await self._queue(interaction, job, chosen, lambda: self._film(interaction, job, sent))
+        if sent.what in VIDEO_WINDOWS:
+            await self._queue(interaction, job, chosen, lambda: self._video(interaction, job, sent))
             return
         build = {
             "remix": self._remixed,
@@ -252,8 +252,8 @@ class JobButtons:
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
     ) -> NewJob:
         actor = actor_of(interaction)
-        film = sent.more in actions.VIDEO_REMIXABLE or job.request.answer is Answer.FILMS
-        words = await self._asking.words(actor, sent.text("prompt"), job, film=film)
+        video = sent.more in actions.VIDEO_REMIXABLE or job.request.answer is Answer.VIDEOS
+        words = await self._asking.words(actor, sent.text("prompt"), job, video=video)
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong
         )
@@ -296,39 +296,41 @@ class JobButtons:
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
         return actions.redraw_region(source, words, cells=cells, what=what, lane=job.lane)
 
-    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
-        return await self._studio.filming.of_job(actor, job, index, actions.RIGHTS[action])
+    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> VideoSource:
+        return await self._studio.video_requests.of_job(actor, job, index, actions.RIGHTS[action])
 
-    async def _film(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
+    async def _video(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
         """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
-        film that isn't there, NotAllowedError for somebody else's."""
-        actor, filming = actor_of(interaction), self._studio.filming
+        video that isn't there, NotAllowedError for somebody else's."""
+        actor, video_requests = actor_of(interaction), self._studio.video_requests
         if sent.what == "cut":
             clip = await self._clip(actor, job, sent.index, "cut")
-            return await filming.cut(
+            return await video_requests.cut(
                 clip, read_seconds(sent.text("start")) or 0.0, read_seconds(sent.text("end"))
             )
-        words = await self._asking.words(actor, sent.text("prompt"), job, film=True)
+        words = await self._asking.words(actor, sent.text("prompt"), job, video=True)
         if sent.what == "vblend":
             other = await self._other(interaction, actor, sent)
-            return await filming.blend(actor, job, sent.index, other, words if words.prompt.text else None)
+            return await video_requests.blend(
+                actor, job, sent.index, other, words if words.prompt.text else None
+            )
         clip = await self._clip(actor, job, sent.index, "vremix")
         strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
         typed = words.prompt.strength
         return actions.remix_video(clip, words, strength if typed is None else typed, lane=job.lane)
 
     async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
-        """Return the film that a window names or brings along."""
+        """Return the video that a window names or brings along."""
         named, files = sent.text("source"), sent.files.get("clip", ())
         if bool(named) == bool(files):
-            raise UserError("Name a film made here, or attach one, but not both.")
+            raise UserError("Name a video made here, or attach one, but not both.")
         if named:
             return await self._asking.links.name_of(actor, named)
         upload = modals.uploaded(interaction, files[0])
         if upload is None:
-            raise UserError("The film didn't arrive. Send it again.")
-        [film] = self._asking.links.attached([upload])
-        return film
+            raise UserError("The video didn't arrive. Send it again.")
+        [video] = self._asking.links.attached([upload])
+        return video
 
     # Without a window
 

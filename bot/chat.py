@@ -73,7 +73,7 @@ class Questions:
         async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
             if link:
-                given.append(await self._asking.links.given(actor, link, films=True))
+                given.append(await self._asking.links.given(actor, link, videos=True))
             return await self._studio.talking.ask(actor, question, given, form)
 
         await self._queue(interaction, actor, build)
@@ -94,7 +94,7 @@ class Questions:
     async def open_more(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window for a question that follows on from an answer."""
         self._studio.talking.check_possible()
-        window = modals.question_window("more", job.id, 0, MORE, upload="Another picture, or a film")
+        window = modals.question_window("more", job.id, 0, MORE, upload="Another picture, or a video")
         await interaction.response.send_modal(window)
 
     async def open_about(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -137,7 +137,7 @@ class Questions:
             return {"names": names}
         files = [file for file in files_of(message) if is_seen(file)]
         if not files:
-            raise ImageError("That message has no picture and no film.")
+            raise ImageError("That message has no picture and no video.")
         return {"files": [dict(file.to_dict()) for file in files[:10]]}
 
     def given_of(self, interaction: discord.Interaction, content: Mapping[str, Any]) -> list[Given]:

@@ -21,7 +21,7 @@ from bot.chat import Mentions, Questions, Teaching
 from bot.cogs import EXTENSIONS
 from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder, apologise
-from bot.delivery.render import FilmPosts, Posts
+from bot.delivery.render import Posts, VideoPosts
 from bot.delivery.shares import Sharing
 from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
@@ -155,11 +155,11 @@ class Atelier(commands.AutoShardedBot):
             services.moderator,
             services.intake,
             strips,
-            FilmPosts(studio.filming.showing, services.showing, services.moderator, web),
+            VideoPosts(studio.video_requests.showing, services.showing, services.moderator, web),
             OwnPosts(services.database, services.files, web),
             web,
             asks=studio.talking.is_possible,
-            animates=studio.filming.is_possible,
+            animates=studio.video_requests.is_possible,
             edits=studio.can_edit,
         )
         self._ladder = Ladder(self, queue, transport, on_edit)
@@ -174,8 +174,8 @@ class Atelier(commands.AutoShardedBot):
             on_delivered=on_delivered,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
-        max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
-        self.links = Links(studio, lambda: self.http, max_bytes, max_film, servers)
+        max_video = max(services.settings.max_video_mb, services.settings.clip_max_mb) * 2**20
+        self.links = Links(studio, lambda: self.http, max_bytes, max_video, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.questions = Questions(studio, self.answers, self.asking)

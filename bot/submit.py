@@ -244,14 +244,14 @@ class Asking:
         return {**attached(self.links.attached(files)), **await self.links.resolve(actor, names)}
 
     async def words(
-        self, actor: Actor, text: str, job: Job | None = None, *, film: bool = False
+        self, actor: Actor, text: str, job: Job | None = None, *, video: bool = False
     ) -> PromptWithPictures:
-        """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. film: it
+        """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. video: it
         is for one.
 
         Raises PromptError, ImageError or NotAllowedError.
         """
-        prompt = await self._requests.read_prompt(actor, text, film=film)
+        prompt = await self._requests.read_prompt(actor, text, video=video)
         known = pictures_by_number(job) if job else {}
         return await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures), known)
 

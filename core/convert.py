@@ -16,14 +16,14 @@ from typing import Any
 from core.errors import PromptError, UserError
 from core.job import Lane
 from core.limits import MAX_SEED, Weighted
-from core.prompt.parameters import FilmParameters, Parameters, parameters
+from core.prompt.parameters import Parameters, VideoParameters, parameters
 from core.prompt.parser import (
     BY_NAME,
-    FILM_ONLY,
-    FILMS_HAVE,
     MAX_JOBS,
     REFERENCES,
     SUPPORTED,
+    VIDEO_ONLY,
+    VIDEOS_HAVE,
     Prompt,
     expand_sets,
     is_style_code,
@@ -34,9 +34,9 @@ from core.prompt.values import short
 from core.requests import GenerateRequest
 from core.requests.video import VideoRequest, usual_clips
 
-_SHARED, _FILM = parameters(Parameters), parameters(FilmParameters)
-_HD, _SD = 720, 480  # px of a film's shorter side that --hd and --sd ask for
-_NOT_FOR_FILMS = tuple(name for name in (*_SHARED, "profile") if name not in FILMS_HAVE)
+_SHARED, _VIDEO = parameters(Parameters), parameters(VideoParameters)
+_HD, _SD = 720, 480  # px of a video's shorter side that --hd and --sd ask for
+_NOT_FOR_VIDEOS = tuple(name for name in (*_SHARED, "profile") if name not in VIDEOS_HAVE)
 _OPEN = {item.name: item.default for item in fields(Prompt) if item.name not in ("text", "parts", "images")}
 
 
@@ -60,27 +60,27 @@ def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code
         "style_codes": _codes(prompt.style_references, code),
         "image": images[0][0] if start else None,
         "image_prompts": images[start:],
-        "unsupported": (*prompt.unsupported, *_typed(prompt, ("video", *FILM_ONLY))),
+        "unsupported": (*prompt.unsupported, *_typed(prompt, ("video", *VIDEO_ONLY))),
     }
 
 
-def film_fields_of(
+def video_fields_of(
     prompt: Prompt, pictures: Mapping[str, str] | None = None, operation: str = "new"
 ) -> dict[str, Any]:
-    """Return the same for a film that is made by ``operation``. What has no effect on films is kept as
+    """Return the same for a video that is made by ``operation``. What has no effect on videos is kept as
     unsupported.
 
     Raises PromptError for a picture that isn't there, and for several to start from.
     """
     found = pictures or {}
-    given = {name: _asked(prompt, name) for name in FILMS_HAVE if name != "seed" or prompt.seed is not None}
-    given |= {name: getattr(prompt, name) for name in _FILM}
+    given = {name: _asked(prompt, name) for name in VIDEOS_HAVE if name != "seed" or prompt.seed is not None}
+    given |= {name: getattr(prompt, name) for name in _VIDEO}
     if prompt.hd is not None and prompt.resolution is None:
         given["resolution"] = _HD if prompt.hd else _SD
     images = _named(prompt.images, found)
     if len(images) > 1:
         raise PromptError(
-            f"There are {len(images)} pictures; a film starts from one. Name its last one with `--end <2>`."
+            f"There are {len(images)} pictures; a video starts from one. Name its last one with `--end <2>`."
         )
     end = _named(((prompt.end, 1.0),) if prompt.end else (), found)
     width, height = prompt.size or (None, None)
@@ -93,7 +93,7 @@ def film_fields_of(
         "image": images[0][0] if images else None,
         "end_image": end[0][0] if end else None,
         "num_images": prompt.clips or usual_clips(given["resolution"], operation),
-        "unsupported": (*prompt.unsupported, *_typed(prompt, _NOT_FOR_FILMS)),
+        "unsupported": (*prompt.unsupported, *_typed(prompt, _NOT_FOR_VIDEOS)),
     }
 
 
@@ -114,7 +114,7 @@ def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     given["style_references"] += tuple((str(code), weight) for code, weight in request.style_codes)
     given["seed"] = request.seed if seed else None
     if isinstance(request, VideoRequest):
-        given |= {name: getattr(request, name) for name in _FILM}
+        given |= {name: getattr(request, name) for name in _VIDEO}
         usual = request.num_images == usual_clips(request.resolution, request.operation)
         given["clips"] = None if usual else request.num_images
     return Prompt(

@@ -84,10 +84,10 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Film:
-    """A film that a worker has written: its files are the worker's until they are taken into the store.
+class Video:
+    """A video that a worker has written: its files are the worker's until they are taken into the store.
 
-    path: the film, H.264 in MP4. width, height: px. frames at ``fps`` a second. poster: its first frame.
+    path: the video, H.264 in MP4. width, height: px. frames at ``fps`` a second. poster: its first frame.
     ends: a file of safetensors with the latents of its first and last frames, from which it can be extended
     without reading its pixels; "" = there are none. sound: it has a sound track.
     """
@@ -157,7 +157,7 @@ class Output:
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
     answer: of /ask. lines: of /read, in the order of reading; grid is the picture with their boxes.
-    films: of /video, in order; there are no ``pictures`` then.
+    videos: of /video, in order; there are no ``pictures`` then.
     files: what else it has written to be taken elsewhere, each under another name.
     learned: of a training. verdicts: of an own model, of each picture that it was asked about.
     parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
@@ -171,7 +171,7 @@ class Output:
     parameters: dict[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
-    films: tuple[Film, ...] = ()
+    videos: tuple[Video, ...] = ()
     files: tuple[File, ...] = ()
     learned: Learned | None = None
     verdicts: tuple[Verdict, ...] = ()

@@ -32,7 +32,7 @@ MOST_SECRET = 64 * 2**10  # bytes of a secret's file
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FILES_FORM = "takes files:/path, or s3://bucket/prefix?endpoint=https://host&region=name&path_style=on"
 BUCKET_OPTIONS = ("endpoint", "region", "path_style")
-FOR_WORKERS = {"Models", "Hardware", "Questions", "Films", "Files", "Workers elsewhere"}  # sections
+FOR_WORKERS = {"Models", "Hardware", "Questions", "Videos", "Files", "Workers elsewhere"}  # sections
 ALSO_FOR_WORKERS = {"LOG_LEVEL", "GRACE_SECONDS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 NOT_FOR_WORKERS = {"NODE_NAME", "DEVICES", "FILES_URL"}  # a bucket is of use only where its keys are
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
@@ -517,7 +517,7 @@ class Settings:
 
     files_url: Path | BucketAddress | None = setting(
         "",
-        "where pictures and films lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
+        "where pictures and videos lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
         " s3://bucket/prefix?endpoint=https://host&region=name (needs the extra s3)",
         files_address,
         section="Files",
@@ -602,9 +602,9 @@ class Settings:
     ask_pixels: float = setting(
         "1.0", "most megapixels of each picture that the model sees", number(0.05, 64)
     )
-    ask_frames: int = setting("16", "most frames of a film that the model sees", whole(4, MAX_ASKED_FRAMES))
-    ask_frame_pixels: float = setting("0.25", "most megapixels of each frame of a film", number(0.02, 2.1))
-    max_film_mb: int = setting("50", "most megabytes of a film that is asked about", whole(1, 500))
+    ask_frames: int = setting("16", "most frames of a video that the model sees", whole(4, MAX_ASKED_FRAMES))
+    ask_frame_pixels: float = setting("0.25", "most megapixels of each frame of a video", number(0.02, 2.1))
+    max_video_mb: int = setting("50", "most megabytes of a video that is asked about", whole(1, 500))
     ask_per_day: int = setting(
         "100000",
         "most tokens that one member can use in a day, questions and pictures included; 0 = no limit",
@@ -613,42 +613,42 @@ class Settings:
 
     video_model: str = setting(
         "",
-        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: folder"
-        " or Hugging Face id@revision; empty = films are animated sketches drawn by the image model",
-        section="Films",
+        "model that draws videos, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: "
+        "folder or Hugging Face id@revision; empty = videos are animated sketches drawn by the image model",
+        section="Videos",
     )
     video_models: dict[str, str] = setting(
-        "", "more film models beside VIDEO_MODEL, for --model in films: name=id@revision, …"
+        "", "more video models beside VIDEO_MODEL, for --model in videos: name=id@revision, …"
     )
     video_encoder: str = setting(
         "auto",
-        "encoder of films: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 plays"
-        " everywhere",
+        "encoder of videos: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 "
+        "plays everywhere",
         one_of(*VIDEO_ENCODERS),
     )
     video_max_pixels: int = setting(
-        str(MAX_PIXELS), "most pixels of a frame of a film, 2088960 = 1920×1088", whole(64 * 64, MAX_PIXELS)
+        str(MAX_PIXELS), "most pixels of a frame of a video, 2088960 = 1920×1088", whole(64 * 64, MAX_PIXELS)
     )
-    clip_max_mb: int = setting("50", "largest film that a member can upload, in MB", whole(1, 200))
-    clip_max_seconds: int = setting("60", "longest film that a member can upload, in seconds", whole(1, 60))
-    video_seconds: float = setting(str(MAX_SECONDS), "most seconds of one film", number(0.5, MAX_SECONDS))
+    clip_max_mb: int = setting("50", "largest video that a member can upload, in MB", whole(1, 200))
+    clip_max_seconds: int = setting("60", "longest video that a member can upload, in seconds", whole(1, 60))
+    video_seconds: float = setting(str(MAX_SECONDS), "most seconds of one video", number(0.5, MAX_SECONDS))
     video_running: int = setting(
         "1",
-        "most films that one member can have running; roles with a higher USER_RUNNING get proportionally"
+        "most videos that one member can have running; roles with a higher USER_RUNNING get proportionally"
         " more",
         whole(1, 100),
     )
     video_waiting: int = setting(
         "3",
-        "most films that one member can have waiting; roles with a higher USER_WAITING get proportionally"
+        "most videos that one member can have waiting; roles with a higher USER_WAITING get proportionally"
         " more",
         whole(1, 10_000),
     )
     video_per_day: int = setting(
-        "0", "most seconds of film that one member can have made in a day; 0 = no limit", whole(0, 86_400)
+        "0", "most seconds of video that one member can have made in a day; 0 = no limit", whole(0, 86_400)
     )
     video_keep_days: int = setting(
-        "0", "days to keep jobs that made films; 0 = as long as others", whole(0, 36_500)
+        "0", "days to keep jobs that made videos; 0 = as long as others", whole(0, 36_500)
     )
 
     projects_per_server: int = setting(
@@ -677,7 +677,7 @@ class Settings:
     )
     c2pa_certificate: str = setting(
         "",
-        "PEM file with your C2PA certificate and its chain; pictures and films are signed if AI_MARK is on;"
+        "PEM file with your C2PA certificate and its chain; pictures and videos are signed if AI_MARK is on;"
         " needs the extra c2pa",
     )
     c2pa_key: str = setting("", "PEM file with that certificate's private key")
@@ -717,9 +717,9 @@ class Settings:
         return {role: model for role, model in found.items() if model}
 
     @property
-    def film_models(self) -> dict[str, str]:
-        """What ``--model`` may name in films: film models where there is one, else the image models by which
-        films are sketched."""
+    def video_choices(self) -> dict[str, str]:
+        """What ``--model`` may name in videos: video models where there is one, else the image models by
+        which videos are sketched."""
         return self.video_models if "video" in self.models else self.image_models
 
     @property

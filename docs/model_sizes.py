@@ -450,7 +450,7 @@ def _tensors(shapes: dict[str, list[tuple[str, torch.Size]]]) -> Iterator[memory
 
 
 def row(model: Model, cards: bool = False) -> str:
-    """Return the model's line of the table; cards: with how it is held on each of ``film_models.CARDS``."""
+    """Return the model's line of the table; cards: with how it is held on each of ``video_models.CARDS``."""
     shapes = {part: parameters(build) for part, build in model.parts.items()}
     counts = {part: sum(shape.numel() for _, shape in named) for part, named in shapes.items()}
     for part, count in counts.items():
@@ -484,8 +484,8 @@ def main() -> int:
     """Write the tables into their pages; return 0."""
     _write("models.md", _head(COLUMNS) + "".join(map(row, MODELS)))
     cards = [f"{card} GB" for card in CARDS]
-    films = (row(model, cards=True) for model in VIDEO_MODELS)
-    _write("video.md", _head([*COLUMNS, *cards]) + "".join(films))
+    videos = (row(model, cards=True) for model in VIDEO_MODELS)
+    _write("video.md", _head([*COLUMNS, *cards]) + "".join(videos))
     return 0
 
 

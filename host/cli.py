@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
     move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
     files = commands.add_parser(
-        "move-files", help="copy all pictures and films to another store, checked by their hashes"
+        "move-files", help="copy all pictures and videos to another store, checked by their hashes"
     )
     files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"

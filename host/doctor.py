@@ -39,7 +39,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield doctor_services.check_python()
     yield doctor_services.check_packages()
-    yield doctor_services.check_films(settings.video_encoder, codecs.find_codec(), date.today())
+    yield doctor_services.check_videos(settings.video_encoder, codecs.find_codec(), date.today())
     if settings.c2pa_certificate:
         yield doctor_services.check_certificate(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
     yield from doctor_services.check_secrets(secret_files())

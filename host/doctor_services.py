@@ -85,17 +85,17 @@ def check_packages() -> Check:
     return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
 
 
-def check_films(encoder: str, version: str, today: date) -> Check:
-    """Return whether films can be made as the setting wants, by a library that isn't old."""
+def check_videos(encoder: str, version: str, today: date) -> Check:
+    """Return whether videos can be made as the setting wants, by a library that isn't old."""
     try:
         name = codecs.encoder_of(encoder).name
     except ValueError as error:
-        return Check("Films", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
+        return Check("Videos", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
     text = f"PyAV {version}, {name}"
     if codecs.is_old(version, today):
-        fix = "run `pip install --upgrade av`: it reads strangers' films, and FFmpeg in it is mended often"
-        return Check("Films", None, f"{text}; it is more than a year old", fix)
-    return Check("Films", True, text)
+        fix = "run `pip install --upgrade av`: it reads strangers' videos, and FFmpeg in it is mended often"
+        return Check("Videos", None, f"{text}; it is more than a year old", fix)
+    return Check("Videos", True, text)
 
 
 def check_certificate(certificate: Path, key: Path) -> Check:

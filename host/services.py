@@ -19,7 +19,7 @@ from core.errors import AtelierError, SettingsError
 from core.settings import Settings
 from core.supervisor import Supervisor
 from core.traces import Tracing, open_tracing
-from jobs.admission import FilmLimits, Limits
+from jobs.admission import Limits, VideoLimits
 from jobs.executors.base import Both, Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
@@ -252,7 +252,8 @@ def _model_of_vectors(settings: Settings) -> str:
 
 
 def _marker(settings: Settings) -> Marker:
-    """Return what marks pictures and films. Raises AtelierError when the host's certificate can't be used."""
+    """Return what marks pictures and videos. Raises AtelierError when the host's certificate can't be
+    used."""
     certificate, key = settings.c2pa_certificate, settings.c2pa_key
     credentials = Credentials(Path(certificate), Path(key)) if certificate else None
     return Marker(ai_mark=settings.ai_mark, credentials=credentials)
@@ -269,7 +270,7 @@ def _limits(settings: Settings) -> Limits:
         conversation_tokens=settings.ask_context,
         turns=settings.ask_turns,
         trainings=settings.trainings_waiting,
-        films=FilmLimits(
+        videos=VideoLimits(
             running=settings.video_running,
             waiting=settings.video_waiting,
             seconds=settings.video_seconds,

@@ -1,5 +1,5 @@
 """What happens before a job waits: is it known already, allowed, within the limits; then its row.
-Who may ask, how much at once, and what a film may be and takes are pure functions over plain values."""
+Who may ask, how much at once, and what a video may be and takes are pure functions over plain values."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ from storage.projects import versions
 
 USUAL_SECONDS = 5.0  # where nobody says how long, and what a model draws at once
 USUAL_FPS, USUAL_SIDES = 24, (854, 480)
-BYTES_A_PIXEL = 0.15  # of a film at the quality that is kept (H.264, CRF 15)
-WRITTEN = {VideoRequest.kind: "film", TrainRequest.kind: "training", BundleRequest.kind: "bundle"}
-ENDS_BYTES = 3 * 10**6  # latents of a film's ends, at most
+BYTES_A_PIXEL = 0.15  # of a video at the quality that is kept (H.264, CRF 15)
+WRITTEN = {VideoRequest.kind: "video", TrainRequest.kind: "training", BundleRequest.kind: "bundle"}
+ENDS_BYTES = 3 * 10**6  # latents of a video's ends, at most
 
 
 @dataclass(frozen=True)
-class FilmLimits:
-    """What may be asked of films. running, waiting: of one member at once. seconds: of one film. max_pixels:
-    of a frame. per_day: seconds of film that one member may have made in a day, 0 = as many as they like."""
+class VideoLimits:
+    """What may be asked of videos. running, waiting: of one member at once. seconds: of one video.
+    max_pixels: of a frame. per_day: seconds of video that one member may have made in a day, 0 = as many as
+    they like."""
 
     running: int = 1
     waiting: int = 3
@@ -47,24 +48,25 @@ class FilmLimits:
     per_day: int = 0
 
 
-def in_proportion(films: int, own: int, everybody: int) -> int:
-    """Return how many films a member may have whose roles let them have ``own`` jobs where everybody may have
-    ``everybody``, and ``films`` of these may be films: at least one, and no more than jobs."""
-    return min(own, max(1, films * own // everybody))
+def in_proportion(videos: int, own: int, everybody: int) -> int:
+    """Return how many videos a member may have whose roles let them have ``own`` jobs where everybody may
+    have
+    ``everybody``, and ``videos`` of these may be videos: at least one, and no more than jobs."""
+    return min(own, max(1, videos * own // everybody))
 
 
-def is_film(cost_key: str) -> bool:
-    """Return whether jobs with this cost key draw films."""
+def is_video(cost_key: str) -> bool:
+    """Return whether jobs with this cost key draw videos."""
     return kind_of(cost_key) == VideoRequest.kind
 
 
-def check_film(limits: FilmLimits, request: Request) -> None:
-    """Raise UserError for a film that is longer or larger than any may be."""
+def check_video(limits: VideoLimits, request: Request) -> None:
+    """Raise UserError for a video that is longer or larger than any may be."""
     if not isinstance(request, VideoRequest):
         return
     if request.seconds is not None and request.seconds > limits.seconds:
         raise UserError(
-            f"That film would be {request.seconds:g} seconds long; this studio makes films of up to"
+            f"That video would be {request.seconds:g} seconds long; this studio makes videos of up to"
             f" {limits.seconds:g} seconds."
         )
     sides = sides_of(request)
@@ -74,22 +76,22 @@ def check_film(limits: FilmLimits, request: Request) -> None:
     fitting = [side for side in RESOLUTIONS if side * round(side * ratio) <= limits.max_pixels]
     advice = f" `--res {max(fitting)}` fits." if fitting else ""
     raise UserError(
-        f"A frame of {sides[0]}×{sides[1]} has {sides[0] * sides[1]:,} pixels; this studio makes films of up"
+        f"A frame of {sides[0]}×{sides[1]} has {sides[0] * sides[1]:,} pixels; this studio makes videos of up"
         f" to {limits.max_pixels:,}.{advice}"
     )
 
 
-def check_films_waiting(allowed: int, waiting: int) -> None:
-    """Raise LimitError when a member may have no more films waiting."""
+def check_videos_waiting(allowed: int, waiting: int) -> None:
+    """Raise LimitError when a member may have no more videos waiting."""
     if waiting >= allowed:
         raise LimitError(
-            f"You have {waiting} films waiting; the limit is {allowed}. One has to start or be cancelled"
+            f"You have {waiting} videos waiting; the limit is {allowed}. One has to start or be cancelled"
             " first."
         )
 
 
-def check_day(limits: FilmLimits, used: float, coming: Iterable[Request], request: Request) -> None:
-    """Raise LimitError when a film is more than its asker may have today. used: seconds of film that were
+def check_day(limits: VideoLimits, used: float, coming: Iterable[Request], request: Request) -> None:
+    """Raise LimitError when a video is more than its asker may have today. used: seconds of video that were
     made for them. coming: what they have asked for and isn't made yet."""
     if not limits.per_day or not isinstance(request, VideoRequest):
         return
@@ -98,7 +100,7 @@ def check_day(limits: FilmLimits, used: float, coming: Iterable[Request], reques
     if expected + asked > limits.per_day:
         left = max(0.0, limits.per_day - expected)
         raise LimitError(
-            f"That is {asked:g} seconds of film, and you have {left:g} of today's {limits.per_day} left. New"
+            f"That is {asked:g} seconds of video, and you have {left:g} of today's {limits.per_day} left. New"
             " ones come at 0:00 UTC."
         )
 
@@ -106,7 +108,7 @@ def check_day(limits: FilmLimits, used: float, coming: Iterable[Request], reques
 def no_room(request: Request, free: int) -> LimitError:
     """Return that what a request's worker writes doesn't fit on the disk. free: bytes over the floor."""
     what = WRITTEN.get(request.kind, "job")
-    advice = "A shorter or smaller one may fit; please" if what == "film" else "Please"
+    advice = "A shorter or smaller one may fit; please" if what == "video" else "Please"
     return LimitError(
         f"The studio's disk has no room for this {what}: it needs about {bytes_of(request) / 10**6:,.0f} MB,"
         f" and {max(0, free) / 10**6:,.0f} MB are free. {advice} tell the host."
@@ -114,7 +116,7 @@ def no_room(request: Request, free: int) -> LimitError:
 
 
 def sides_of(request: VideoRequest) -> tuple[int, int] | None:
-    """Return the sides that a film is asked for with, px; None = its model's own."""
+    """Return the sides that a video is asked for with, px; None = its model's own."""
     if request.width and request.height:
         return request.width, request.height
     if request.resolution is None:
@@ -125,7 +127,8 @@ def sides_of(request: VideoRequest) -> tuple[int, int] | None:
 
 
 def seconds_of(request: Request) -> float:
-    """Return how many seconds of film a request asks for, all its films together; 0 for one of no films."""
+    """Return how many seconds of video a request asks for, all its videos together; 0 for one of no
+    videos."""
     if not isinstance(request, VideoRequest):
         return 0.0
     return (request.seconds or USUAL_SECONDS) * request.num_images
@@ -158,7 +161,7 @@ class Limits:
     conversation_tokens: int = 8192
     turns: int = 24
     trainings: int = 2
-    films: FilmLimits = FilmLimits()
+    videos: VideoLimits = VideoLimits()
 
 
 @dataclass(frozen=True)
@@ -217,18 +220,19 @@ def check_trainings(most: int, waiting: int) -> None:
         )
 
 
-def films_fit(limits: Limits, filming: Mapping[int, int]) -> Takes:
-    """Return whether a job may start beside those films of its member that run. filming: member → films."""
+def videos_fit(limits: Limits, videos_running: Mapping[int, int]) -> Takes:
+    """Return whether a job may start beside those videos of its member that run. videos_running: member →
+    videos."""
 
     def fits(job: Waiting) -> bool:
-        return not is_film(job.cost_key) or filming.get(job.user_id, 0) < films_at_once(limits, job)
+        return not is_video(job.cost_key) or videos_running.get(job.user_id, 0) < videos_at_once(limits, job)
 
     return fits
 
 
-def films_at_once(limits: Limits, job: Waiting) -> int:
-    """Return how many films the member of ``job`` may have running."""
-    return in_proportion(limits.films.running, job.max_running, limits.user_running)
+def videos_at_once(limits: Limits, job: Waiting) -> int:
+    """Return how many videos the member of ``job`` may have running."""
+    return in_proportion(limits.videos.running, job.max_running, limits.user_running)
 
 
 def tokens_a_day(everybody: int, roles: Collection[int]) -> int:
@@ -276,9 +280,9 @@ class Admission:
         self._disk_had_room = -DISK_KNOWN  # monotonic seconds
 
     async def problem_with_files(self, request: Request) -> UserError | None:
-        """Return why the disk, or the limits of films, don't allow ``request``, None when they do."""
+        """Return why the disk, or the limits of videos, don't allow ``request``, None when they do."""
         try:
-            check_film(self.limits.films, request)
+            check_video(self.limits.videos, request)
         except UserError as error:
             return error
         if (full := await self.full_disk(request)) is not None or not request.pictures:
@@ -347,7 +351,7 @@ class Admission:
             coming = sum(self._tokens_of(one, connection, answered=True) for one in open_ones)
             check_tokens(most, used, coming, self._tokens_of(job, connection, answered=False))
         if isinstance(job.request, VideoRequest):
-            self._check_films(job, known.films_waiting, allowed.user_waiting, connection)
+            self._check_videos(job, known.videos_waiting, allowed.user_waiting, connection)
         if isinstance(job.request, TrainRequest) and job.origin.user_id != NOBODY:
             check_trainings(self.limits.trainings, versions.count_trainings(connection, job.request.project))
         if job.parent_id is not None and not known.has_parent:
@@ -368,10 +372,10 @@ class Admission:
         sent = conversations.about_sent(connection, request, job.parent_id, turns=limits.turns, answer=answer)
         return min(sent, max(0, limits.conversation_tokens - answer)) + answer * answered
 
-    def _check_films(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:
-        """Raise LimitError when its asker may have no more films for now."""
-        films, user_id = self.limits.films, job.origin.user_id
-        check_films_waiting(in_proportion(films.waiting, user_waiting, self.limits.user_waiting), waiting)
-        if films.per_day:
+    def _check_videos(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:
+        """Raise LimitError when its asker may have no more videos for now."""
+        videos, user_id = self.limits.videos, job.origin.user_id
+        check_videos_waiting(in_proportion(videos.waiting, user_waiting, self.limits.user_waiting), waiting)
+        if videos.per_day:
             made = usage.seconds_used(connection, user_id, now=job.created_at)
-            check_day(films, made, usage.list_coming(connection, user_id), job.request)
+            check_day(videos, made, usage.list_coming(connection, user_id), job.request)

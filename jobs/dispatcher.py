@@ -27,7 +27,7 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Sta
 from core.job import Job
 from core.requests import recheck
 from core.traces import Tracing, time_of
-from jobs.admission import Limits, films_fit, is_film
+from jobs.admission import Limits, is_video, videos_fit
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
 from jobs.inputs import Incoming, conclude, hear_answer, lend_inputs, see_text
@@ -193,7 +193,7 @@ class Free:
         devices = executor.devices
         self.rooms = kept.of(devices, executor.free())
         own = {device.name for device in devices if device.only}
-        users, filming = dict[int, int](), dict[int, int]()
+        users, videos_running = dict[int, int](), dict[int, int]()
         starting, people = dict[str, int](), {name: Counter[int]() for name in own}
         alone = set[str]()
         for live in busy:
@@ -207,8 +207,8 @@ class Free:
                     alone.add(device)
             if not live.handed:
                 starting[device] = starting.get(device, 0) + 1
-            if is_film(waiting.cost_key):
-                filming[user_id] = filming.get(user_id, 0) + 1
+            if is_video(waiting.cost_key):
+                videos_running[user_id] = videos_running.get(user_id, 0) + 1
         for name, count in starting.items():
             if name in self.rooms:
                 room = self.rooms[name]
@@ -217,8 +217,8 @@ class Free:
             self.rooms[name] = self.rooms[name]._replace(free=0)
         for name in own & self.rooms.keys():
             self.rooms[name] = self.rooms[name]._replace(people=people[name])
-        self.users, self._filming = Counter(users), Counter(filming)
-        self.fits: Takes | None = films_fit(limits, self._filming) if self._filming else None
+        self.users, self._videos_running = Counter(users), Counter(videos_running)
+        self.fits: Takes | None = videos_fit(limits, self._videos_running) if self._videos_running else None
 
     def take(self, device: str, job: Waiting) -> None:
         """Count a job that has just been chosen for a device."""
@@ -231,9 +231,9 @@ class Free:
             free = 0 if job.alone else room.free - 1
             self.rooms[device] = room._replace(free=free, running=room.running + 1)
             self.users[job.user_id] += 1
-        if is_film(job.cost_key):
-            self._filming[job.user_id] += 1
-            self.fits = self.fits or films_fit(self._limits, self._filming)
+        if is_video(job.cost_key):
+            self._videos_running[job.user_id] += 1
+            self.fits = self.fits or videos_fit(self._limits, self._videos_running)
 
 
 ASKING = 60.0  # seconds from Discord's interaction to us that are believed: its clock and ours may differ

@@ -230,7 +230,8 @@ async def open_gate(job: Job, running: bool) -> None:
 @dataclass(frozen=True)
 class Conversation:
     """What a job is handed out with that is told what was said before. notes: sentences for whoever asked
-    about what is missing of it. film: id of the job whose question's film is told, the newest one, "" = none.
+    about what is missing of it. video: id of the job whose question's video is told, the newest one, "" =
+    none.
 
     hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
     Raises UserError for an answer that may not be given. see: is given the text that was read in the
@@ -241,7 +242,7 @@ class Conversation:
     hear: Callable[[str, bool], str] = lambda text, whole: text  # everybody may read it as it comes
     notes: tuple[str, ...] = ()
     see: Callable[[str], None] = lambda text: None  # the question goes on, whatever its pictures say
-    film: str = ""
+    video: str = ""
 
 
 Converse = Callable[[Job], Awaitable[Conversation]]
@@ -252,8 +253,8 @@ async def question_alone(job: Job) -> Conversation:
     request = job.request
     if not isinstance(request, AskRequest):
         return Conversation(Talk((Turn("user", "", request.pictures, job.id),)))
-    turn = Turn("user", request.question, request.images, job.id, request.times, request.film_used)
-    return Conversation(Talk((turn,), request.form), film=job.id if turn.has_film else "")
+    turn = Turn("user", request.question, request.images, job.id, request.times, request.video_used)
+    return Conversation(Talk((turn,), request.form), video=job.id if turn.has_video else "")
 
 
 Awaited = Literal["gate", "files", "rows", ""]

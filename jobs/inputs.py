@@ -1,5 +1,5 @@
 """What a job is handed out with and what is heard of it before its end: files, the turns of a conversation,
-the snapshot of a training, and the folder where its worker writes films and other files.
+the snapshot of a training, and the folder where its worker writes videos and other files.
 
 A folder is made before a job's run if the disk has room for what is coming, and removed when the job is
 over. A job that goes back to the queue keeps it, with whatever its worker can go on from."""
@@ -75,7 +75,7 @@ def conclude(live: ActiveJob, outcome: Outcome) -> Outcome:
             hear_answer(live, outcome.output.answer.text, whole=True)
         parameters, conversation = outcome.output.parameters, live.conversation
         told = [*parameters.get("notes", ()), *conversation.notes]
-        more = {"notes": told, "film": conversation.film}
+        more = {"notes": told, "film": conversation.video}
         kept = {name: value for name, value in more.items() if value}
         outcome = Done(job_id, replace(outcome.output, parameters={**parameters, **kept}))
     return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
@@ -151,7 +151,7 @@ class Incoming:
         for job_id in await asyncio.to_thread(names):
             self._there[job_id] = 0
             if job_id not in waiting:
-                log.info("job %s: what its worker had written of films is deleted", job_id)
+                log.info("job %s: what its worker had written of videos is deleted", job_id)
                 self.remove(job_id)
         await self.settle()
 

@@ -34,7 +34,7 @@ from storage.collections import trashed_positions
 from storage.database import Database
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.people import AuditRow, audited
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Submitted:
 @dataclass(frozen=True)
 class Result:
     """A finished job and what it made. ``parameters``: the values really used, "model" and "notes" among
-    them. ``pictures`` are the posters of ``films`` where there are any, those with the same index."""
+    them. ``pictures`` are the posters of ``videos`` where there are any, those with the same index."""
 
     job: Job
     pictures: tuple[StoredPicture, ...] = ()
@@ -61,14 +61,14 @@ class Result:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
-    films: tuple[StoredFilm, ...] = ()
+    videos: tuple[StoredVideo, ...] = ()
 
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
         """Return the result that rows hold."""
         made, told = (output.pictures, output.grid), (output.captions, output.scores)
         parameters, said = output.parameters or {}, (output.answer, output.lines)
-        return cls(job, *made, *told, parameters, *said, output.films)
+        return cls(job, *made, *told, parameters, *said, output.videos)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from core.errors import FilesAway, StorageError
-from core.events import Event, Failed, Film, Output, Picture, Rendered
+from core.events import Event, Failed, Output, Picture, Rendered, Video
 from core.job import Status
 from core.results import Learned
 from jobs.executors.base import Lost, Outcome
@@ -31,7 +31,7 @@ from storage.database import Database
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.projects.versions import StoredFile, StoredModel
 from storage.schema import GRID
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from vision.protocol import Broke, Done, Fault
 
 LATENTS, MODEL = "application/x-latents", "application/x-safetensors"
@@ -61,11 +61,11 @@ class Saving:
         return self._waiting > 0
 
     async def save(self, output: Output) -> StoredOutput:
-        """Write the files and return what their rows will say: of films, their posters as pictures too.
+        """Write the files and return what their rows will say: of videos, their posters as pictures too.
         Raises StorageError when one can't be written, FileMissing, FilesAway when nobody can wait any longer
         for a store that is away or full."""
-        shown = output.pictures or tuple(film.poster for film in output.films)
-        films = [await self._take_one(film, index) for index, film in enumerate(output.films)]
+        shown = output.pictures or tuple(video.poster for video in output.videos)
+        videos = [await self._take_one(video, index) for index, video in enumerate(output.videos)]
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(shown)]
         grid = await self._save_one(output.grid, GRID) if output.grid else None
         files = [
@@ -76,7 +76,7 @@ class Saving:
         model = await self._take_model(output.learned, pictures, grid) if output.learned else None
         own = tuple(pictures) if model is None else ()  # charts are a version's, and no pictures of its job
         told = output.captions, output.scores, output.parameters, output.answer, output.lines
-        return StoredOutput(own, grid, *told, tuple(films), tuple(files), model, output.verdicts)
+        return StoredOutput(own, grid, *told, tuple(videos), tuple(files), model, output.verdicts)
 
     async def _take_model(
         self, learned: Learned, pictures: Sequence[StoredPicture], grid: StoredPicture | None
@@ -88,11 +88,11 @@ class Saving:
         promised = learned.items, learned.threshold, learned.promise
         return StoredModel(taken.sha256, taken.size, *promised, metrics, charts)
 
-    async def _take_one(self, film: Film, index: int) -> StoredFilm:
-        taken = await self._take(film.path, film.media_type)
-        ends = await self._take(film.ends, LATENTS) if film.ends else None
-        shape = film.media_type, film.width, film.height, film.frames, film.fps, film.sound, film.seed
-        return StoredFilm(taken.sha256, *shape, index, taken.size, ends.sha256 if ends else None)
+    async def _take_one(self, video: Video, index: int) -> StoredVideo:
+        taken = await self._take(video.path, video.media_type)
+        ends = await self._take(video.ends, LATENTS) if video.ends else None
+        shape = video.media_type, video.width, video.height, video.frames, video.fps, video.sound, video.seed
+        return StoredVideo(taken.sha256, *shape, index, taken.size, ends.sha256 if ends else None)
 
     async def _take(self, name: str, media_type: str) -> Taken:
         """Take a file that a worker has written: a moment for any size, and nothing of it in memory."""

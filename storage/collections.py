@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from core.job import Job, new_job_id
 from storage import conversations, embeddings, people
-from storage import videos as films
+from storage import videos as videos
 from storage.job_queries import StoredPicture, read_jobs, read_pictures
 from storage.people import from_row
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
@@ -175,12 +175,12 @@ def existing_pictures(connection: sa.Connection, names: Collection[Named]) -> li
 
 
 def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[int]) -> set[str]:
-    """Delete the rows of a job's pictures, and of the films whose posters they are; return the files that all
-    of them named."""
+    """Delete the rows of a job's pictures, and of the videos whose posters they are; return the files that
+    all of them named."""
     kept = sa.and_(favourites.c.job_id == job_id, favourites.c.position.in_(positions))
     connection.execute(sa.delete(favourites).where(kept))
     embeddings.drop_places(connection, job_id, positions)
-    clips = films.files_of_jobs(connection, [job_id], positions)
+    clips = videos.files_of_jobs(connection, [job_id], positions)
     gone = sa.delete(pictures).where(pictures.c.job_id == job_id, pictures.c.position.in_([*positions, GRID]))
     return clips | set(connection.execute(gone.returning(pictures.c.sha256)).scalars())
 

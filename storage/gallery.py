@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
-from storage import videos as films
+from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
 from storage.job_queries import (
     StoredOutput,
@@ -325,7 +325,7 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
     """The jobs of these rows, by four more statements however many they are."""
     ids = [row.id for row in rows]
     stored, away = read_pictures(connection, ids), trashed_positions(connection, ids)
-    clips = films.films_of_jobs(connection, ids)
+    clips = videos.videos_of_jobs(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
         favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
@@ -341,8 +341,8 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
             output = to_output(row, stored[job.id], clips.get(job.id, ()))
             if gone:  # the overview shows what is in the trash, too
                 left = tuple(picture for picture in output.pictures if picture.index not in gone)
-                shown = tuple(film for film in output.films if film.index not in gone)
-                output = replace(output, pictures=left, films=shown, grid=None)
+                shown = tuple(video for video in output.videos if video.index not in gone)
+                output = replace(output, pictures=left, videos=shown, grid=None)
         found.append(Made(job, output, frozenset(kept[job.id]), gone))
     return found
 

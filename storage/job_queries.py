@@ -20,11 +20,11 @@ from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
 from core.results import Box, Table, TextLine, Verdict, line_from_stored
-from storage import videos as films
+from storage import videos as videos
 from storage.people import from_row
 from storage.projects.versions import StoredFile, StoredModel
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 
 PAGE = 200  # rows
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class StoredPicture:
 @dataclass(frozen=True)
 class StoredOutput:
     """What a run left behind: ``core.events.Output`` with files in the place of bytes. ``pictures`` are the
-    posters of ``films`` where there are any: those with the same index belong together. files, model and
+    posters of ``videos`` where there are any: those with the same index belong together. files, model and
     verdicts are written only: ``storage.projects`` reads them."""
 
     pictures: tuple[StoredPicture, ...] = ()
@@ -61,7 +61,7 @@ class StoredOutput:
     parameters: Mapping[str, Any] | None = None
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
-    films: tuple[StoredFilm, ...] = ()
+    videos: tuple[StoredVideo, ...] = ()
     files: tuple[StoredFile, ...] = ()
     model: StoredModel | None = None
     verdicts: tuple[Verdict, ...] = ()
@@ -140,7 +140,7 @@ def read_output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutp
     row = connection.execute(_ONE, {"job": job_id}).first()
     if row is None or row.rendered_at is None:
         return None
-    made = films.films_of_jobs(connection, [job_id]).get(job_id, ())
+    made = videos.videos_of_jobs(connection, [job_id]).get(job_id, ())
     return to_job(row), to_output(row, read_pictures(connection, [job_id])[job_id], made)
 
 
@@ -158,9 +158,9 @@ def to_picture(row: sa.Row[Any], prefix: str = "") -> StoredPicture:
 
 
 def to_output(
-    row: sa.Row[Any], stored: Sequence[StoredPicture], made: tuple[StoredFilm, ...] = ()
+    row: sa.Row[Any], stored: Sequence[StoredPicture], made: tuple[StoredVideo, ...] = ()
 ) -> StoredOutput:
-    """Return what a job's row, its pictures and its films say that it made."""
+    """Return what a job's row, its pictures and its videos say that it made."""
     return StoredOutput(
         pictures=tuple(p for p in stored if p.index != GRID),
         grid=next((p for p in stored if p.index == GRID), None),
@@ -169,7 +169,7 @@ def to_output(
         answer=to_answer(row),
         lines=tuple(map(line_from_stored, json.loads(row.lines or "[]"))),
         parameters=json.loads(row.parameters or "{}"),
-        films=made,
+        videos=made,
     )
 
 

@@ -19,7 +19,7 @@ from core.requests import to_json
 from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 from storage import conversations, job_queries, usage
-from storage import videos as films
+from storage import videos as videos
 from storage.job_queries import PICTURE_COLUMNS, WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
 from storage.privacy import note_unposted
@@ -147,8 +147,8 @@ def finish(
     now: datetime,
     run_seconds: float,
 ) -> bool:
-    """running → rendered, with the rows of its files and what it used of a day's tokens or films; → delivered
-    at once on another surface than Discord. False when the run has lost its lease: then nothing is
+    """running → rendered, with the rows of its files and what it used of a day's tokens or videos; →
+    delivered at once on another surface than Discord. False when the run has lost its lease: then nothing is
     written."""
     answer = output.answer
     made = {
@@ -173,9 +173,9 @@ def finish(
             _ADD_PICTURES,
             [dict(zip(PICTURE_COLUMNS, astuple(row), strict=True)) | {"job_id": job_id} for row in stored],
         )
-    films.add_films(connection, job_id, output.films)
+    videos.add_videos(connection, job_id, output.videos)
     if row.kind == VideoRequest.kind:
-        usage.spend_seconds(connection, row.user_id, output.films, now=now)
+        usage.spend_seconds(connection, row.user_id, output.videos, now=now)
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
         own_models.write_results(connection, job_id, row, *own, now=now)
@@ -381,7 +381,7 @@ class Facts:
     rules: Rules
     user_waiting: int
     guild_waiting: int
-    films_waiting: int
+    videos_waiting: int
     served: int
     has_parent: bool
 
@@ -403,7 +403,7 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
         rules=to_rules(found),
         user_waiting=numbers["user"],
         guild_waiting=numbers["guild"],
-        films_waiting=numbers["films"],
+        videos_waiting=numbers["videos"],
         served=numbers.get("served", 0),
         has_parent="parent" in numbers,
     )
@@ -418,7 +418,7 @@ def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return fact(what, sa.func.count()).select_from(jobs).where(owner, sa.text(QUEUED))
 
 
-_IS_FILM = jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'")
+_IS_VIDEO = jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'")
 _USER: sa.BindParameter[int] = sa.bindparam("user")
 _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     _same(jobs.c.interaction_id == sa.bindparam("interaction")),  # strongest first
@@ -426,7 +426,7 @@ _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     _same(jobs.c.press_key == sa.bindparam("press_key"), sa.text(PRESSED)),
     *RULES,
     _count_waiting("user", jobs.c.user_id == _USER),
-    _count_waiting("films", sa.and_(jobs.c.user_id == _USER, _IS_FILM)),
+    _count_waiting("videos", sa.and_(jobs.c.user_id == _USER, _IS_VIDEO)),
     _count_waiting("guild", jobs.c.guild_id == sa.bindparam("guild")),
     fact("served", users.c.served).where(users.c.id == _USER),
     fact("parent").where(jobs.c.id == sa.bindparam("parent")),

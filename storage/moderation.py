@@ -18,7 +18,6 @@ from storage.people import from_row, pages, upsert
 from storage.projects.dataset import LEFT_OUT
 from storage.schema import (
     EVERYWHERE,
-    films,
     filter_words,
     items,
     jobs,
@@ -31,6 +30,7 @@ from storage.schema import (
     training_items,
     version_items,
     versions,
+    videos,
 )
 
 
@@ -209,12 +209,12 @@ def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: flo
 
 
 def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Made]]:
-    """Return how each of these pictures and films came to be, by jobs that can be read; nothing of what
+    """Return how each of these pictures and videos came to be, by jobs that can be read; nothing of what
     somebody sent."""
     found: dict[str, list[Made]] = {name: [] for name in sha256s}
     for page in pages(found):
         made = sa.union_all(
-            *(sa.select(f.c.sha256, f.c.job_id).where(f.c.sha256.in_(page)) for f in (pictures, films))
+            *(sa.select(f.c.sha256, f.c.job_id).where(f.c.sha256.in_(page)) for f in (pictures, videos))
         ).subquery()
         statement = sa.select(jobs, made.c.sha256).join(made, made.c.job_id == jobs.c.id)
         for row in connection.execute(statement):
@@ -257,7 +257,7 @@ def lessons(connection: sa.Connection, project_id: str, job_id: str) -> list[tup
 
 
 def of_minors(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, bool]:
-    """Return whether each of these pictures and films is of a minor, as far as that is known."""
+    """Return whether each of these pictures and videos is of a minor, as far as that is known."""
     known: dict[str, bool] = {}
     for page in pages(sha256s):
         statement = sa.select(picture_minors).where(picture_minors.c.sha256.in_(page))
@@ -266,7 +266,7 @@ def of_minors(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, bo
 
 
 def set_of_minors(connection: sa.Connection, marks: Mapping[str, bool]) -> None:
-    """Keep whether pictures and films are of a minor."""
+    """Keep whether pictures and videos are of a minor."""
     for sha256, is_of_minor in marks.items():
         values = {"of_minor": int(is_of_minor)}
         connection.execute(upsert(connection, picture_minors, {"sha256": sha256, **values}, values))

@@ -2,7 +2,7 @@
 ``KEPT``; a test holds that.
 
 What others need stays without the name: an admin's entries in the audit trail. What protects others stays
-with it: bans, strikes and time-outs until they expire, and the tokens and seconds of film of today and
+with it: bans, strikes and time-outs until they expire, and the tokens and seconds of video of today and
 yesterday.
 """
 
@@ -35,8 +35,6 @@ from storage.schema import (
     examples,
     favourites,
     feedback,
-    films,
-    films_used,
     filter_words,
     folder_items,
     folders,
@@ -56,6 +54,8 @@ from storage.schema import (
     unposted,
     uploads,
     users,
+    videos,
+    videos_used,
 )
 from storage.videos import files_of_jobs
 
@@ -74,13 +74,13 @@ NAMED = {
     own.versions: own.versions.c.user_id,
     own.verdicts: own.verdicts.c.answered_by,
 }  # stay, without the name
-_STAY = (bans, strikes, timeouts, tokens_used, films_used)
+_STAY = (bans, strikes, timeouts, tokens_used, videos_used)
 KEPT = {table: table.c.user_id for table in _STAY}  # stay, with it
 
 NAMING = (  # everything by which a row says that it needs a file
     pictures.c.sha256,
-    films.c.sha256,
-    films.c.ends_sha256,
+    videos.c.sha256,
+    videos.c.ends_sha256,
     inputs.c.sha256,
     uploads.c.sha256,
     document_files.c.sha256,
@@ -95,12 +95,12 @@ NAMING = (  # everything by which a row says that it needs a file
 
 @dataclass(frozen=True)
 class Holdings:
-    """How much there is of somebody. bytes: of their pictures' and films' files. pictures: posters of films
+    """How much there is of somebody. bytes: of their pictures' and videos' files. pictures: posters of videos
     count. items: pictures in projects."""
 
     jobs: int = 0
     pictures: int = 0
-    films: int = 0
+    videos: int = 0
     bytes: int = 0
     uploads: int = 0
     messages: int = 0
@@ -142,12 +142,12 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         connection.execute(
             sa.select(sa.func.count(), total(table.c.size)).where(table.c.job_id.in_(mine))
         ).one()
-        for table in (pictures, films)
+        for table in (pictures, videos)
     )
     return Holdings(
         jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
-        films=clips,
+        videos=clips,
         bytes=size + clips_size,
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
@@ -169,7 +169,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id),
         "pictures": _of_jobs(pictures, user_id),
-        "films": _of_jobs(films, user_id),
+        "films": _of_jobs(videos, user_id),
         "inputs": _of_jobs(inputs, user_id),
         "messages": _of_jobs(messages, user_id),
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
@@ -183,7 +183,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
         "tokens_used": sa.select(tokens_used).where(tokens_used.c.user_id == user_id),
-        "films_used": sa.select(films_used).where(films_used.c.user_id == user_id),
+        "films_used": sa.select(videos_used).where(videos_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
     selections |= erasure.selections(user_id)
@@ -268,7 +268,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
 def delete_jobs(
     connection: sa.Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
 ) -> Removed:
-    """These jobs with the rows of their pictures, films and messages; ``unpost``: note the messages, to be
+    """These jobs with the rows of their pictures, videos and messages; ``unpost``: note the messages, to be
     deleted on Discord. Others' jobs made from them stay, without the link."""
     ids = list(ids)
     files: set[str] = set()
@@ -351,9 +351,9 @@ def old_jobs(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_O
     return list(connection.execute(old.order_by(jobs.c.delivered_at).limit(limit)).scalars())
 
 
-def old_films(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:
-    """Those of them that made films."""
-    made = jobs.c.id.in_(sa.select(films.c.job_id))
+def old_videos(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:
+    """Those of them that made videos."""
+    made = jobs.c.id.in_(sa.select(videos.c.job_id))
     old = sa.select(jobs.c.id).where(jobs.c.delivered_at < before, made)
     return list(connection.execute(old.limit(limit)).scalars())
 

@@ -4,8 +4,8 @@ thing because tables hang on each other, and a migration is compared with all of
 Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index
 only when the statement repeats its condition word for word, with no bound parameter in it.
 
-A film's poster, its first frame, is the row of ``pictures`` with the same job and position: what shows,
-finds, judges, puts away or deletes pictures does so with films without knowing of them. A project is a
+A video's poster, its first frame, is the row of ``pictures`` with the same job and position: what shows,
+finds, judges, puts away or deletes pictures does so with videos without knowing of them. A project is a
 person's alone (guild_id NULL) or a server's; what hangs on it goes with it. What a training learns from
 is kept as it was when it was asked for, in ``training_items`` until it is over and in ``version_items``
 for what came of it; a picture that is deleted goes out of both at once.
@@ -313,7 +313,7 @@ picture_scores = _table(
     sa.Column("nsfw", Float64, nullable=False),
 )
 
-picture_minors = _table(  # what is known of pictures and films that jobs have made
+picture_minors = _table(  # what is known of pictures and videos that jobs have made
     "picture_minors",
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("of_minor", Int64, nullable=False),  # 0 or 1
@@ -431,7 +431,7 @@ feedback = _table(  # on answers
 )
 
 
-films = _table(
+videos = _table(
     "films",
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0, as its poster's
@@ -453,7 +453,7 @@ films = _table(
     sa.Index("films_ends", "ends_sha256"),
 )
 
-films_used = _table(  # made for somebody on a day, whatever was deleted since
+videos_used = _table(  # made for somebody on a day, whatever was deleted since
     "films_used",
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
@@ -652,7 +652,7 @@ verdicts = _table(
     sa.Index("verdicts_sha256", "sha256"),
 )
 
-job_files = _table(  # what a job made that is no picture and no film, such as a bundle
+job_files = _table(  # what a job made that is no picture and no video, such as a bundle
     "job_files",
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),

@@ -1,4 +1,4 @@
-"""How many seconds of film people have had made, by day; and what of theirs is being made."""
+"""How many seconds of video people have had made, by day; and what of theirs is being made."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from core.requests.video import VideoRequest
 from storage import job_queries
 from storage.conversations import day_of
 from storage.people import upsert
-from storage.schema import UNFINISHED, films_used, jobs
-from storage.videos import StoredFilm
+from storage.schema import UNFINISHED, jobs, videos_used
+from storage.videos import StoredVideo
 
 
 def seconds_used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
-    """Return the seconds of film that were made for a person today."""
-    mine = (films_used.c.user_id == user_id, films_used.c.day == day_of(now))
-    return connection.scalar(sa.select(films_used.c.seconds).where(*mine)) or 0.0
+    """Return the seconds of video that were made for a person today."""
+    mine = (videos_used.c.user_id == user_id, videos_used.c.day == day_of(now))
+    return connection.scalar(sa.select(videos_used.c.seconds).where(*mine)) or 0.0
 
 
 def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:
-    """Return the films that a person has asked for and that aren't made yet."""
+    """Return the videos that a person has asked for and that aren't made yet."""
     open_ = sa.select(jobs).where(
         jobs.c.user_id == user_id,
         jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'"),
@@ -35,14 +35,14 @@ def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:
 
 
 def spend_seconds(
-    connection: sa.Connection, user_id: int, made: Iterable[StoredFilm], *, now: datetime
+    connection: sa.Connection, user_id: int, made: Iterable[StoredVideo], *, now: datetime
 ) -> None:
-    """Count films that were made for a person."""
-    seconds = sum(film.seconds for film in made)
+    """Count videos that were made for a person."""
+    seconds = sum(video.seconds for video in made)
     values = {"user_id": user_id, "day": day_of(now), "seconds": seconds}
-    connection.execute(upsert(connection, films_used, values, {"seconds": films_used.c.seconds + seconds}))
+    connection.execute(upsert(connection, videos_used, values, {"seconds": videos_used.c.seconds + seconds}))
 
 
 def drop_seconds_used(connection: sa.Connection, *, now: datetime) -> None:
     """Forget what was made on days before yesterday."""
-    connection.execute(sa.delete(films_used).where(films_used.c.day < day_of(now) - 1))
+    connection.execute(sa.delete(videos_used).where(videos_used.c.day < day_of(now) - 1))

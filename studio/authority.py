@@ -33,10 +33,10 @@ class Action(enum.StrEnum):
     IMAGINE = "imagine"  # a caption
     ASK_MORE = "ask more"  # follow on from an answer
     USE = "use"  # as the source of a command
-    ANIMATE = "animate"  # a film from a picture
-    EXTEND = "extend"  # a film, at either end; also loop it
-    REMIX_FILM = "remix film"
-    CUT = "cut"  # a part of a film, or a frame of it
+    ANIMATE = "animate"  # a video from a picture
+    EXTEND = "extend"  # a video, at either end; also loop it
+    REMIX_VIDEO = "remix video"
+    CUT = "cut"  # a part of a video, or a frame of it
     # looks at a job, or ends it
     SHOW = "show"
     DETAILS = "details"
@@ -138,7 +138,7 @@ TABLE: dict[Action, Row] = {
     Action.USE: _OWN_OR_SHOWN,
     Action.ANIMATE: _OWN_OR_SHOWN,
     Action.EXTEND: _OWN_OR_SHOWN,
-    Action.REMIX_FILM: _OWN_OR_SHOWN,
+    Action.REMIX_VIDEO: _OWN_OR_SHOWN,
     Action.CUT: _OWN_OR_SHOWN,
     Action.SHOW: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),

@@ -33,7 +33,7 @@ WITH_FILES = {  # table → the column that names a file
 }
 JSON_BYTES = 2 * 2**20  # of the rows in one file, so that one always fits and little is in memory
 AROUND = 300  # bytes of a ZIP file around each file in it
-TOO_LARGE = "These films are larger than what can be sent here. Get them from the web, or ask the host:"
+TOO_LARGE = "These videos are larger than what can be sent here. Get them from the web, or ask the host:"
 HELD_BACK = "These pictures are shown nowhere by the rule about minors, and aren't in this copy:"
 AT_ONCE = 200  # pictures that the rules are asked about
 ANOTHER = "One copy of your data at a time: wait until the other one is there."
@@ -58,7 +58,7 @@ class Export:
         self._busy: set[int] = set()
 
     async def parts(self, user_id: int, limit: int, *, pictures: bool = True) -> AsyncGenerator[bytes, None]:
-        """Yield ZIP files of at most ``limit`` bytes: the rows, then (``pictures``) every picture and film
+        """Yield ZIP files of at most ``limit`` bytes: the rows, then (``pictures``) every picture and video
         that fits into one; the last names those that don't."""
         archive, packed, size = Archive(), bytearray(), 0
         too_large = list[str]()
@@ -115,10 +115,10 @@ class Export:
             self._busy.discard(user_id)
 
     async def _file(self, sha256: str) -> _Entry | None:
-        """Return a picture or film; None for one that was deleted meanwhile."""
+        """Return a picture or video; None for one that was deleted meanwhile."""
         try:
             known = await self._files.entry(sha256)
-            folder = "films" if known.extension == "mp4" else "pictures"
+            folder = "videos" if known.extension == "mp4" else "pictures"
             return _Entry(f"{folder}/{known.name}", known.size, path=await self._files.local(sha256))
         except FilesAway:
             raise

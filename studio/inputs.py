@@ -1,4 +1,5 @@
-"""Pictures and films that people work on: one they give, one of a job by its id and number, or their last."""
+"""Pictures and videos that people work on: one they give, one of a job by its id and number, or their
+last."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from core.job import ID_LENGTH, Job
 from core.requests import GenerateRequest
 from core.requests.base import Answer
 from jobs.queue import Queue, Result
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.actor import Actor, Pace
 from studio.authority import Action
 from studio.media.uploads import Intake, Readable
@@ -153,7 +154,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class FilmSource(OfJob):
+class VideoSource(OfJob):
     """Sides in px, ``frames`` at ``fps`` a second. ends: SHA-256 of the latents of its ends, None = there are
     none. next_seed: the seed for what is made from it next."""
 
@@ -174,31 +175,31 @@ class FilmSource(OfJob):
         return self.frames / self.fps
 
 
-def film_of(result: Result, index: int) -> StoredFilm:
-    """Return the row of film ``index`` (from 0). Raises ImageError when there is none of that number."""
-    found = next((film for film in result.films if film.index == index), None)
+def video_of(result: Result, index: int) -> StoredVideo:
+    """Return the row of video ``index`` (from 0). Raises ImageError when there is none of that number."""
+    found = next((video for video in result.videos if video.index == index), None)
     if found is None:
-        raise ImageError(f"That job has no film number {index + 1}.")
+        raise ImageError(f"That job has no video number {index + 1}.")
     return found
 
 
-def film_source(result: Result, index: int, *, children: int = 0) -> FilmSource:
-    """Return film ``index`` (from 0) of a finished job.
+def video_source(result: Result, index: int, *, children: int = 0) -> VideoSource:
+    """Return video ``index`` (from 0) of a finished job.
 
-    children: how many jobs were made from that film before; each gets a seed of its own, four apart since a
-    job makes up to four films. Raises ImageError when there is no such film.
+    children: how many jobs were made from that video before; each gets a seed of its own, four apart since a
+    job makes up to four videos. Raises ImageError when there is no such video.
     """
-    film, job = film_of(result, index), result.job
+    video, job = video_of(result, index), result.job
     request = job.request
     seed = request.seed if isinstance(request, GenerateRequest) else new_seed()
-    return FilmSource(
-        film.sha256,
-        film.width,
-        film.height,
-        film.frames,
-        film.fps,
-        film.sound,
-        film.ends,
+    return VideoSource(
+        video.sha256,
+        video.width,
+        video.height,
+        video.frames,
+        video.fps,
+        video.sound,
+        video.ends,
         job,
         index,
         (seed + index + 4 * (children + 1)) % 2**32,

@@ -112,7 +112,7 @@ class Janitor:
             seen, doubt, others = 0.0, f"Nothing is deleted by itself: {error}", ""
         by_age: list[Step] = [
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
-            partial(self._drop_jobs, rows.old_films, retention.films, now),
+            partial(self._drop_jobs, rows.old_videos, retention.videos, now),
             partial(self._empty_trash, now - timedelta(days=retention.trash)),
             partial(self._drop_uploads, now - timedelta(days=retention.uploads)),
             *(partial(self._database.write, work) for work in self._small(now)),

@@ -54,8 +54,8 @@ class PromptWithPictures:
 
 
 class OfJob:
-    """What is worked on: picture or film ``index`` (from 0) of a job of ours, or, where ``job`` is None, what
-    somebody sent."""
+    """What is worked on: picture or video ``index`` (from 0) of a job of ours, or, where ``job`` is None,
+    what somebody sent."""
 
     job: Job | None
     index: int

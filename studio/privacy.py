@@ -126,7 +126,7 @@ class Retention:
     uploads: int = 30
     backups: int = 14
     trash: int = 30  # pictures that their author has put there
-    films: int = 0  # jobs that made films; 0 = as long as others
+    videos: int = 0  # jobs that made videos; 0 = as long as others
 
 
 @dataclass(frozen=True)

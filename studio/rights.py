@@ -395,5 +395,5 @@ class Rights:
         if not away:
             return result
         pictures = tuple(picture for picture in result.pictures if picture.index not in away)
-        films = tuple(film for film in result.films if film.index not in away)
-        return replace(result, pictures=pictures, grid=None, films=films) if pictures else None
+        videos = tuple(video for video in result.videos if video.index not in away)
+        return replace(result, pictures=pictures, grid=None, videos=videos) if pictures else None

@@ -7,7 +7,8 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``requests``
 turns words into jobs, ``own`` has one's own things, ``gallery`` pictures, ``search`` finds some, ``explore``
 has others', ``organise`` sorts, ``server`` has what managers decide, ``checks`` looks into messages for them,
-``regions`` masks, ``editor`` documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films,
+``regions`` masks, ``editor`` documents, ``talking`` questions, ``feedback`` on answers, ``video_requests``
+videos,
 ``examples`` sets, ``copies`` what people take of them, ``projects`` custom models."""
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.export import Export
 from studio.inputs import Sources
-from studio.library.clips import FilmShowing, clips_of
+from studio.library.clips import VideoShowing, clips_of
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
@@ -48,10 +49,10 @@ from studio.projects.labels import Labelling
 from studio.projects.projects import Access, ProjectLimits, Shelf
 from studio.projects.trainings import Training
 from studio.requests import actions
-from studio.requests.actions import OF_FILMS
+from studio.requests.actions import OF_VIDEOS
 from studio.requests.chat import Feedback, Talking
 from studio.requests.prompts import Completion, Hints, Regions, Requests
-from studio.requests.video import Filming
+from studio.requests.video import VideoRequests
 from studio.rights import Memberships, Rights
 from studio.search import Search
 from studio.services import Services
@@ -67,10 +68,10 @@ class Organise:
         self.trash = Trash(rights, database, queue, services.privacy)
         self.folders = Folders(rights, database, queue)
         days = services.settings.share_days
-        films = FilmShowing(services.files, clips_of(services.files, services.settings), services.marker)
-        self.zips = Zips(rights, database, queue, services.showing, films)
+        videos = VideoShowing(services.files, clips_of(services.files, services.settings), services.marker)
+        self.zips = Zips(rights, database, queue, services.showing, videos)
         showing, moderator = services.showing, services.moderator
-        self.shares = Shares(rights, database, queue, showing, films, moderator, services.web, days)
+        self.shares = Shares(rights, database, queue, showing, videos, moderator, services.web, days)
         self.posting = Posting(rights, queue, services.showing, services.directory)
 
 
@@ -131,7 +132,7 @@ class Studio:
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)
-        self.filming = Filming(self.rights, self.sources, self.requests, services, self._kinds)
+        self.video_requests = VideoRequests(self.rights, self.sources, self.requests, services, self._kinds)
         self.feedback = Feedback(self.rights, services.database, queue)
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
@@ -181,8 +182,8 @@ class Studio:
             return actions.repeat_job(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
-        if action in OF_FILMS:
-            return await self.filming.from_button(actor, job, action, index, words)
+        if action in OF_VIDEOS:
+            return await self.video_requests.from_button(actor, job, action, index, words)
         result = await self.rights.result_of(actor, job)
         if action == "why":
             return actions.explain_label(result, index)

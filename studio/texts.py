@@ -1,4 +1,4 @@
-"""Words about requests, pictures, films and tables that any door can show: pure functions to text with
+"""Words about requests, pictures, videos and tables that any door can show: pure functions to text with
 backticks at most, CSV or JSON. Discord's markdown and its limits are left to ``bot/ui/messages.py``."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from core.requests import (
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from core.results import Cell, Table
 from jobs.queue import Result
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")
@@ -112,8 +112,8 @@ def unsupported_notes(request: Request) -> list[str]:
         return []
     reasons: dict[str, list[str]] = {}
     for flag in request.unsupported:
-        film = isinstance(request, VideoRequest)
-        reasons.setdefault(why_unsupported(flag, film=film), []).append(code(flag))
+        video = isinstance(request, VideoRequest)
+        reasons.setdefault(why_unsupported(flag, video=video), []).append(code(flag))
     return [
         *_version_notes(request),
         *(
@@ -263,7 +263,7 @@ _MADE = {
 
 
 def operation_text(request: GenerateRequest) -> str:
-    """Return what a request makes of words, pictures and films, such as "Remix (Strong)"; "" for others."""
+    """Return what a request makes of words, pictures and videos, such as "Remix (Strong)"; "" for others."""
     match request:
         case VideoRequest(operation="remix", strength=strength):
             if strength is None or SUBTLE < strength < STRONG:
@@ -278,22 +278,22 @@ def operation_text(request: GenerateRequest) -> str:
     return ""
 
 
-def video_facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list[str]:
-    """Return what a film is, each in a few words: its length, size and frame rate, how it was drawn.
+def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None) -> list[str]:
+    """Return what a video is, each in a few words: its length, size and frame rate, how it was drawn.
 
     parameters: of its job's result, None = not told.
     """
     told = parameters or {}
     steps, model = told.get("num_inference_steps"), told.get("model")
-    found = [f"{film.seconds:.1f} s", f"{film.width}×{film.height}", f"{decimal(film.fps)} fps"]
-    found += ["with sound"] if film.sound else []
-    found += [f"seed {film.seed}"] if film.seed is not None else []
+    found = [f"{video.seconds:.1f} s", f"{video.width}×{video.height}", f"{decimal(video.fps)} fps"]
+    found += ["with sound"] if video.sound else []
+    found += [f"seed {video.seed}"] if video.seed is not None else []
     found += [counted(int(steps), "step")] if steps else []
     return [*found, str(model)] if model else found
 
 
 def progress_text(step: int, total: int, left: float | None, *, previewed: bool) -> str:
-    """Return how far a film is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
+    """Return how far a video is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
     previewed: a small picture of every frame stands beside it."""
     parts = [f"step {step} of {total}"]
     parts += [f"about {duration(left)} left"] if left is not None else []
@@ -311,7 +311,7 @@ def read_seconds(text: str) -> float | None:
     except ValueError:
         found = -1.0
     if not 0 <= found < 3600:
-        raise UserError(f"`{short(text)}` isn't a time in a film; write seconds, such as `2.5`.")
+        raise UserError(f"`{short(text)}` isn't a time in a video; write seconds, such as `2.5`.")
     return found
 
 

@@ -48,7 +48,7 @@ def quick_databases() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def forked() -> Iterator[None]:
-    """Fork the processes that read pictures and films from one that has their libraries."""
+    """Fork the processes that read pictures and videos from one that has their libraries."""
     with mock.patch("asyncio.create_subprocess_exec", confined.create_subprocess_exec):
         yield
 

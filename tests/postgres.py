@@ -52,7 +52,7 @@ SQLITES_OWN = (
 # Tests that open no database
 NO_DATABASE = tuple(
     f"tests/jobs/test_{name}.py"
-    for name in ("policy", "placement", "positions", "film_messages", "questions", "shares", "local")
+    for name in ("policy", "placement", "positions", "video_messages", "questions", "shares", "local")
 )
 _used: dict[str, str] = {}  # folder of a test → its database
 _clean: list[str] = []  # databases of today's schema without a row

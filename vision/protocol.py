@@ -32,7 +32,7 @@ class WorkerConfig:
     choose, name → model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass.
     ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
     family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
-    "nf4". video_encoder: of films, see vision.video.codecs. traces, traces_headers: where spans of runs are
+    "nf4". video_encoder: of videos, see vision.video.codecs. traces, traces_headers: where spans of runs are
     sent to, "" = nowhere, see core.traces.
     """
 
@@ -65,8 +65,8 @@ class WorkerConfig:
 @dataclass(frozen=True)
 class Turn:
     """A turn of a conversation. pictures: SHA-256 of those that came with it, in order. job_id: of the job
-    whose question or answer it is. times: of each picture, the seconds at which it is seen in a film, None =
-    no frame; () = none is one. film_seconds: how much of that film was looked at."""
+    whose question or answer it is. times: of each picture, the seconds at which it is seen in a video, None =
+    no frame; () = none is one. film_seconds: how much of that video was looked at."""
 
     role: Literal["user", "assistant"]
     text: str = field(repr=False)
@@ -81,7 +81,7 @@ class Turn:
         return list(zip(self.pictures, self.times or [None] * len(self.pictures), strict=True))
 
     @property
-    def has_film(self) -> bool:
+    def has_video(self) -> bool:
         """Whether any of its pictures is a frame."""
         return any(seconds is not None for seconds in self.times)
 
@@ -95,8 +95,8 @@ class Turn:
 
 def kept_pictures(turns: Sequence[Turn], most: int) -> int:
     """Return how many of a conversation's newest pictures are shown to a model: ``most``, but all of the
-    question, and all since its newest film."""
-    last = next((i for i, turn in reversed(list(enumerate(turns))) if turn.has_film), len(turns) - 1)
+    question, and all since its newest video."""
+    last = next((i for i, turn in reversed(list(enumerate(turns))) if turn.has_video), len(turns) - 1)
     return max(most, sum(len(turn.pictures) for turn in turns[last:]))
 
 
@@ -122,9 +122,9 @@ class Talk:
 @dataclass(frozen=True)
 class Run:
     """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
-    picture or film that the request or ``talk`` names. cost_key: that of jobs which take about as long.
+    picture or video that the request or ``talk`` names. cost_key: that of jobs which take about as long.
 
-    folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
+    folder: of a job that makes videos, where it writes them ("" for all others); what is in it when its
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
     token: of its row while it runs, which no other run has.
     traceparent: of the span that this run is part of, as W3C writes it, "" = nobody traces it.

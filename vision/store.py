@@ -135,8 +135,8 @@ class Models:
             return self._get("image", usual, reporter)
         return self.image(spec, reporter)
 
-    def film(self, spec: str | None, reporter: Reporter) -> Any:
-        """Return the film model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;
+    def video(self, spec: str | None, reporter: Reporter) -> Any:
+        """Return the video model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;
         None = the usual one. Waits and raises as ``image`` does, also ModelError when it can't be had."""
         return self._chosen("video", self.config.video_models, spec, reporter)
 

@@ -110,7 +110,7 @@ class Bytes:
 
 @dataclass(frozen=True)
 class File:
-    """A film on the disk, of which a browser may ask for parts. own, name, shared: as of ``Bytes``."""
+    """A video on the disk, of which a browser may ask for parts. own, name, shared: as of ``Bytes``."""
 
     path: Path
     media_type: str

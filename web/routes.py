@@ -138,7 +138,7 @@ def _bytes() -> tuple[Route, ...]:
     return (
         Route("GET", one, gallery.send_original, bucket=read, query=("download",)),
         Route("GET", f"{one}/{{side:256|512}}.webp", gallery.send_small, bucket=read, query=("plain",)),
-        Route("GET", f"{one}.mp4", gallery.send_film, bucket=read, query=("download",)),
+        Route("GET", f"{one}.mp4", gallery.send_video, bucket=read, query=("download",)),
         Route("GET", f"{one}.gif", gallery.send_gif, bucket=Bucket.ASK),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", gallery.send_upload, bucket=read),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", gallery.send_upload_small, bucket=read),
@@ -183,7 +183,7 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
-        Route("GET", f"{files}.mp4", shares.film, bucket=read, everybody=True),
+        Route("GET", f"{files}.mp4", shares.video, bucket=read, everybody=True),
         Route("GET", "/api/channels", list_channels),
         Route("POST", "/api/posts", post_picture, schemas.Post, Bucket.ASK),
     )
@@ -208,13 +208,13 @@ def _editor() -> tuple[Route, ...]:
 
 
 def _talks(settings: Settings, pages: chat.TalkPages) -> tuple[Route, ...]:
-    ask, film = Bucket.ASK, settings.max_film_mb * 2**20
+    ask, video = Bucket.ASK, settings.max_video_mb * 2**20
     return (
         Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
         Route("GET", f"/api/talk/{JOB}", chat.show_conversation),
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=Bucket.BYTES),
-        Route("POST", "/api/films", chat.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
+        Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, Bucket.UPLOAD, limit=video),
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=Bucket.BYTES),
         Route("POST", "/api/talk", chat.begin_conversation, schemas.NewTalk, ask),
         Route("POST", f"/api/talk/{JOB}", chat.continue_conversation, schemas.NewTalk, ask),

@@ -49,7 +49,7 @@ Boxes = Annotated[
 
 
 class NewJobs(Struct, frozen=True):
-    """A prompt. pictures: names of pictures and films that come along. do: what is to be done with films:
+    """A prompt. pictures: names of pictures and videos that come along. do: what is to be done with videos:
     "extend", "extend backward", "remix", "loop" or "blend"; "" = guess. key: the same wish is queued once."""
 
     prompt: str
@@ -88,7 +88,7 @@ class Try(Struct, frozen=True):
 
 
 class Press(Struct, frozen=True):
-    """A button. words: new ones, where it takes any. source: the other film of a blend. start, end: seconds
+    """A button. words: new ones, where it takes any. source: the other video of a blend. start, end: seconds
     of a cut. key: the same wish is queued once."""
 
     words: str = ""

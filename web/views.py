@@ -17,7 +17,7 @@ from core.results import text_of_lines
 from jobs.queue import JobView, Result
 from storage.gallery import Tile
 from storage.job_queries import StoredPicture
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.library.gallery import Looked
 from studio.moderation.rules import Visibility
 from studio.requests import actions
@@ -29,8 +29,8 @@ LONGEST_ALT = 200  # characters
 
 @dataclass(frozen=True)
 class Label:
-    """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another film)
-    or "cut" (from when to when)."""
+    """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another
+    video) or "cut" (from when to when)."""
 
     text: str
     words: bool = False
@@ -38,7 +38,7 @@ class Label:
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-FILM_GROUPS = ("Go on", "Change", "Take from it", "Keep")
+VIDEO_GROUPS = ("Go on", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
@@ -114,17 +114,17 @@ def actions_of(
     picture: StoredPicture,
     may: Collection[str] = EVERY,
     *,
-    films: bool = False,
+    videos: bool = False,
     edits: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return what can be made from a picture or film, as buttons in groups. may: the actions that are
-    allowed. films: whether they are made here. edits: whether pictures are changed as words say."""
+    """Return what can be made from a picture or video, as buttons in groups. may: the actions that are
+    allowed. videos: whether they are made here. edits: whether pictures are changed as words say."""
     groups = [*zip(GROUPS, actions.for_picture(job, picture), strict=True)]
-    if job.request.answer is Answer.FILMS:
-        groups = [*zip(FILM_GROUPS, actions.for_film(job), strict=True)]
+    if job.request.answer is Answer.VIDEOS:
+        groups = [*zip(VIDEO_GROUPS, actions.for_video(job), strict=True)]
     else:
         groups[2:2] = [("Vary", actions.EDITS)] if edits else []
-        groups[1:1] = [("Animate", actions.ANIMATES)] if films else []
+        groups[1:1] = [("Animate", actions.ANIMATES)] if videos else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
@@ -149,12 +149,12 @@ def alt_text(job: Job, number: int | None = None) -> str:
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
     named = words or f"A picture of /{job.request.kind}"
-    what = "film" if job.request.answer is Answer.FILMS else "picture"
+    what = "video" if job.request.answer is Answer.VIDEOS else "picture"
     return named if number is None else f"{named} ({what} {number})"
 
 
-def describe_film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
-    """Return what a player needs of a film, and what is told of it."""
+def describe_video(job_id: str, stored: StoredVideo) -> dict[str, Any]:
+    """Return what a player needs of a video, and what is told of it."""
     return {
         "src": f"/files/{job_id}/{stored.index + 1}.mp4",
         "gif": f"/files/{job_id}/{stored.index + 1}.gif",
@@ -169,10 +169,10 @@ def describe_picture(
     stored: StoredPicture,
     visibility: Visibility,
     kept: Collection[int] = (),
-    clip: StoredFilm | None = None,
+    clip: StoredVideo | None = None,
 ) -> dict[str, Any]:
     """Return a picture of a job. kept: which of the job's pictures (from 0) are the reader's favourites.
-    clip: the film whose poster it is."""
+    clip: the video whose poster it is."""
     number = stored.index + 1
     files = f"/files/{job.id}/{number}"
     return {
@@ -187,7 +187,7 @@ def describe_picture(
         "thumb": f"{files}/512.webp",
         "small": f"{files}/256.webp",
         "alt": alt_text(job, number) if number else alt_text(job),
-        "film": None if clip is None else describe_film(job.id, clip),
+        "video": None if clip is None else describe_video(job.id, clip),
     }
 
 
@@ -198,11 +198,11 @@ def describe_job(
     *,
     held: bool = False,
     may: Collection[str] = EVERY,
-    films: bool = False,
+    videos: bool = False,
     edits: bool = False,
 ) -> dict[str, Any]:
     """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused. may:
-    the actions of ``studio.requests.actions.RIGHTS`` that the reader is allowed. films, edits: whether they
+    the actions of ``studio.requests.actions.RIGHTS`` that the reader is allowed. videos, edits: whether they
     are made here."""
     row, result = seen.job, seen.result
     drawing = row.request if isinstance(row.request, GenerateRequest) else None
@@ -210,7 +210,7 @@ def describe_job(
     own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project
     shown = list(result.pictures) if result and not own else []
     chart = result.grid if result and not shown else None
-    clips = {clip.index: clip for clip in result.films} if result else {}
+    clips = {clip.index: clip for clip in result.videos} if result else {}
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
     drawn = row.parent_id is not None and not follows
     parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if drawn else None
@@ -252,7 +252,7 @@ def describe_job(
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": notes_of(result.parameters) if result else [],
         "actions": actions_of_job(row, {*may} - {"again"} if own else may),
-        "picture_actions": actions_of(row, shown[0], may, films=films, edits=edits)
+        "picture_actions": actions_of(row, shown[0], may, videos=videos, edits=edits)
         if shown
         else [],  # a job's pictures are of one size
     }
@@ -288,10 +288,10 @@ def describe_tile(
     prompt: str,
     reader: int,
     kept: timedelta,
-    clip: StoredFilm | None = None,
+    clip: StoredVideo | None = None,
 ) -> dict[str, Any]:
     """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is typed.
-    kept: for how long it is kept if it is in the trash. clip: the film whose poster it is."""
+    kept: for how long it is kept if it is in the trash. clip: the video whose poster it is."""
     shape = describe_picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,

@@ -19,14 +19,14 @@ class Ask(AtelierCog):
         if message.guild is not None and me is not None:
             await self.bot.mentions.in_server(message, me)
 
-    @app_commands.command(description="Ask about a picture or a film, and go on asking")
+    @app_commands.command(description="Ask about a picture or a video, and go on asking")
     @app_commands.describe(
         question="What you want to know",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
         answer="short: a few words; table: of a chart; boxes: where things are; text: what is written",
     )
     @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
-    @takes_images(3, "The picture or film it is about", *["Another picture, or a film"] * 2, first="image")
+    @takes_images(3, "The picture or video it is about", *["Another picture, or a video"] * 2, first="image")
     async def ask(
         self,
         interaction: discord.Interaction,

@@ -23,7 +23,7 @@ from core.errors import NotAllowedError, PromptError, UserError
 from core.prompt.parser import Prompt, parse_prompt
 from studio.actor import Actor
 from studio.authority import Action
-from studio.media.video_decode import may_be_film
+from studio.media.video_decode import may_be_video
 from studio.new_job import NewJob
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
@@ -119,7 +119,7 @@ def _plain(payload: discord.RawReactionActionEvent) -> str:
 
 
 MAX_PICTURES = 10  # of one message; Discord's own limit
-A_FILM = "Send the film again with a question beside it, such as “What happens?”, or use `/ask`."
+A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
 
 
 class Uploads(AtelierCog):
@@ -138,9 +138,9 @@ class Uploads(AtelierCog):
         except PromptError as error:
             words, problem = "", f"\n-# {error}"
         for attachment in attachments[:MAX_PICTURES]:
-            is_film = may_be_film(attachment.filename, attachment.content_type or "")
-            if is_film and self.bot.studio.talking.is_possible:
-                await reply_to(message, A_FILM)
+            is_video = may_be_video(attachment.filename, attachment.content_type or "")
+            if is_video and self.bot.studio.talking.is_possible:
+                await reply_to(message, A_VIDEO)
                 continue
             await self._offer(message, attachment, words, problem)
 

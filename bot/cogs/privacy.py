@@ -61,11 +61,11 @@ class Privacy(
                 f" `{server}`, which answers them; nothing else is sent to anybody."
             )
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
-        films = f"; those with films: {periods.films} days" if periods.films else ""
+        videos = f"; those with videos: {periods.videos} days" if periods.videos else ""
         lines = (
             (
                 f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
-                f" {counted(held.pictures, 'picture')} and {counted(held.films, 'film')}"
+                f" {counted(held.pictures, 'picture')} and {counted(held.videos, 'video')}"
                 f" ({held.bytes / 1e6:.1f} MB),"
                 f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
                 f" sets, {counted(held.items, 'picture')} in projects of own models,"
@@ -73,7 +73,7 @@ class Privacy(
                 f" {counted(held.messages, 'message')} that show them"
             ),
             (
-                f"**How long** jobs and pictures: {kept}{films}; uploads that no job uses:"
+                f"**How long** jobs and pictures: {kept}{videos}; uploads that no job uses:"
                 f" {periods.uploads} days; backups: {periods.backups} days; strikes: 90 days."
             ),
             (

@@ -1,4 +1,4 @@
-"""/video: films from words, from pictures, or from other films, attached, linked or named."""
+"""/video: videos from words, from pictures, or from other videos, attached, linked or named."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop"
 
 
 class Video(AtelierCog):
-    @app_commands.command(description="Make films from your words, a picture, or other films")
+    @app_commands.command(description="Make videos from your words, a picture, or other videos")
     @app_commands.describe(
-        prompt="What the film shows; --motion high, --seconds 4, --bs 1 and more go at the end",
+        prompt="What the video shows; --motion high, --seconds 4, --bs 1 and more go at the end",
         image="The picture that it begins with",
         end="The picture that it ends on",
-        clip="A film to go on from: extended, or with a prompt drawn anew",
-        clip2="A second film, which the first one leads to",
-        source="Or a message link, or a job id with a number: a film or picture made here",
-        source2="The same for the second film",
+        clip="A video to go on from: extended, or with a prompt drawn anew",
+        clip2="A second video, which the first one leads to",
+        source="Or a message link, or a job id with a number: a video or picture made here",
+        source2="The same for the second video",
         do="What to do; guessed from what you give",
         shape="wide 16:9, vertical 9:16, square 1:1",
         resolution="px of the shorter side",
@@ -79,15 +79,15 @@ class Video(AtelierCog):
             start=seconds_of(begin.strip()),
             end=seconds_of(until.strip()),
         )
-        actor, filming, links = actor_of(interaction), self.bot.studio.filming, self.bot.links
+        actor, video_requests, links = actor_of(interaction), self.bot.studio.video_requests, self.bot.links
         chosen = await self.bot.asking.preferences(actor)
-        picture, still, film, film_2 = (
+        picture, still, video, video_2 = (
             links.attached([file])[0] if file is not None else None for file in (image, end, clip, clip2)
         )
-        material = Material(picture, still, film, film_2)
+        material = Material(picture, still, video, video_2)
         if source:
             name = await links.name_of(actor, source.strip())
-            place = "clip" if await filming.is_film(name) else "image"
+            place = "clip" if await video_requests.is_video(name) else "image"
             if getattr(material, place) is not None:
                 raise UserError(f"Give `{place}` or `source`, not both.")
             material = replace(material, **{place: name})  # type: ignore[arg-type]
@@ -96,18 +96,18 @@ class Video(AtelierCog):
             if material.clip_2 is not None:
                 raise UserError("Give `clip2` or `source2`, not both.")
             material = replace(material, clip_2=name)
-        operation, words = await filming.read(actor, asked, material, chosen)
+        operation, words = await video_requests.read(actor, asked, material, chosen)
 
         async def build() -> NewJob:
             linked = await links.resolve(actor, words.pictures)
-            new = await filming.ask(actor, operation, words, asked, replace(material, linked=linked))
+            new = await video_requests.ask(actor, operation, words, asked, replace(material, linked=linked))
             return new.chosen(words.lane or chosen.lane)
 
         await self.bot.answers.ask(interaction, build, private=bool(words.private))
 
     @video.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        names = self.bot.studio.filming.models
+        names = self.bot.studio.video_requests.models
         return choices((name, name) for name in names if current.lower() in name.lower())
 
 

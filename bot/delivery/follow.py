@@ -112,7 +112,10 @@ class Postponed:
 
 log = logging.getLogger(__name__)
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
-LONG, EDIT_LONG_EVERY = 60.0, 5.0  # seconds after which a film's message is edited less often; how often then
+LONG, EDIT_LONG_EVERY = (
+    60.0,
+    5.0,
+)  # seconds after which a video's message is edited less often; how often then
 NEWS_AFTER = 0.5  # seconds, when the second shows a new stage: started, loading, first step
 PROGRESS_PATIENCE = 0.0  # seconds of pauses: the next progress comes soon enough
 # Seconds until a delivery that failed unexpectedly is tried again
@@ -236,7 +239,7 @@ class Delivery:
         if isinstance(event, Progress) and followed.began is None:
             followed.began = now
         ran = now - (now if followed.began is None else followed.began)
-        every = EDIT_LONG_EVERY if ran > LONG and job.request.answer is Answer.FILMS else EDIT_EVERY
+        every = EDIT_LONG_EVERY if ran > LONG and job.request.answer is Answer.VIDEOS else EDIT_EVERY
         again_at = followed.last_edit + (every if stage == followed.stage else NEWS_AFTER)
         if followed.gone:
             return

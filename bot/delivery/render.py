@@ -1,4 +1,4 @@
-"""What a job's message shows: text, picture or film, files and buttons, for each kind of job and each stage
+"""What a job's message shows: text, picture or video, files and buttons, for each kind of job and each stage
 of it. Text that was read stands in a block of code that it can't leave, and whole in files."""
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from core.results import count_words, lines_as_json, text_of_lines
 from jobs.queue import Result
 from storage.blobs.base import EXTENSIONS
 from storage.job_queries import StoredPicture
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio import texts
 from studio.actor import Place
-from studio.inputs import film_of
-from studio.library.clips import FilmShowing, Strips
+from studio.inputs import video_of
+from studio.library.clips import Strips, VideoShowing
 from studio.library.rendition import Showing, Shown
 from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
@@ -90,29 +90,29 @@ GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is alrea
 }
 
 
-SOME_FILMS_DELETED = "Some films of this job were deleted."
+SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
 
 
-class FilmPosts:
-    """Makes the posts of films, as they may be shown in the place they go to. posters: shows their first
+class VideoPosts:
+    """Makes the posts of videos, as they may be shown in the place they go to. posters: shows their first
     frames. web: as of ``Posts``."""
 
-    def __init__(self, showing: FilmShowing, posters: Showing, moderator: Moderator, web: str) -> None:
+    def __init__(self, showing: VideoShowing, posters: Showing, moderator: Moderator, web: str) -> None:
         self._showing, self._posters, self._moderator, self._web = showing, posters, moderator, web
 
     async def result(self, result: Result, limit: int, place: Place) -> Post:
-        """Return the final message of a job: its film, or all of them at once, small, with U for each."""
-        job, films = result.job, result.films
-        first = films[0]
-        if len(films) > 1:
-            shown = await self._showing.mosaic(films, job, limit)
-            view = buttons.for_films(job, films[-1].index + 1, self._web)
+        """Return the final message of a job: its video, or all of them at once, small, with U for each."""
+        job, videos = result.job, result.videos
+        first = videos[0]
+        if len(videos) > 1:
+            shown = await self._showing.mosaic(videos, job, limit)
+            view = buttons.for_videos(job, videos[-1].index + 1, self._web)
         else:
-            shown = await self._showing.film(first, job, limit)
-            view = buttons.for_film(job, first.index, self._web)
+            shown = await self._showing.video(first, job, limit)
+            view = buttons.for_video(job, first.index, self._web)
         shown = await self._or_poster(shown, result, first.index, limit)
-        asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(films)
-        notes = (*shown.notes, SOME_FILMS_DELETED) if len(films) < asked else shown.notes
+        asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(videos)
+        notes = (*shown.notes, SOME_VIDEOS_DELETED) if len(videos) < asked else shown.notes
         content = messages.finished(
             job,
             result.parameters,
@@ -120,50 +120,57 @@ class FilmPosts:
             shape=aspect_ratio(first.width, first.height),
             facts=video_facts(first, result.parameters),
         )
-        return await self._moderated(Post(content, _attached(shown, job), view), result, films, place)
+        return await self._moderated(Post(content, _attached(shown, job), view), result, videos, place)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
-        """Return film ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
-        job, film = result.job, film_of(result, index)
+        """Return video ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        job, video = result.job, video_of(result, index)
         content = messages.single(
             job,
             index,
             user_id,
-            shape=aspect_ratio(film.width, film.height),
-            facts=video_facts(film, result.parameters),
-            noun="Film",
+            shape=aspect_ratio(video.width, video.height),
+            facts=video_facts(video, result.parameters),
+            noun="Video",
         )
-        return await self.film(result, index, content, buttons.for_film(job, index, self._web), limit, place)
+        return await self.video(
+            result, index, content, buttons.for_video(job, index, self._web), limit, place
+        )
 
-    async def film(
+    async def video(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
     ) -> Post:
-        """Return film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above ``view``."""
-        job, film = result.job, film_of(result, index)
-        shown = await self._or_poster(await self._showing.film(film, job, limit), result, index, limit)
+        """Return video ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
+        ``view``."""
+        job, video = result.job, video_of(result, index)
+        shown = await self._or_poster(await self._showing.video(video, job, limit), result, index, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _attached(shown, job), view), result, [film], place)
+        return await self._moderated(Post(content, _attached(shown, job), view), result, [video], place)
 
     async def gif(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
-        """Return film ``index`` (from 0) as a GIF, which plays by itself."""
-        job, film = await self._moderator.told(result.job, place), film_of(result, index)
-        shown = await self._showing.gif(film, job, limit)
-        content = messages.single(job, index, user_id, noun="GIF of film")
+        """Return video ``index`` (from 0) as a GIF, which plays by itself."""
+        job, video = await self._moderator.told(result.job, place), video_of(result, index)
+        shown = await self._showing.gif(video, job, limit)
+        content = messages.single(job, index, user_id, noun="GIF of video")
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _attached(shown, job)), result, [film], place)
+        return await self._moderated(Post(content, _attached(shown, job)), result, [video], place)
 
     async def _or_poster(self, shown: Shown, result: Result, index: int, limit: int) -> Shown:
-        """Return the first frame in the place of a film that doesn't fit, with what is told of that."""
+        """Return the first frame in the place of a video that doesn't fit, with what is told of that."""
         poster = next((picture for picture in result.pictures if picture.index == index), None)
         if shown.data is not None or poster is None:
             return shown
         still = await self._posters.picture(poster, result.job, limit)
         return replace(still, notes=(*shown.notes, *still.notes))
 
-    async def _moderated(self, post: Post, result: Result, films: Sequence[StoredFilm], place: Place) -> Post:
-        """``post`` as the worst frame of ``films`` allows."""
+    async def _moderated(
+        self, post: Post, result: Result, videos: Sequence[StoredVideo], place: Place
+    ) -> Post:
+        """``post`` as the worst frame of ``videos`` allows."""
         posters = {picture.index: picture.sha256 for picture in result.pictures}
-        seen = [sha for film in films for sha in (film.sha256, posters.get(film.index)) if sha is not None]
+        seen = [
+            sha for video in videos for sha in (video.sha256, posters.get(video.index)) if sha is not None
+        ]
         return as_visible(post, await self._moderator.visibility(tuple(seen), place), result.job)
 
 
@@ -183,7 +190,7 @@ _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the
 class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
     on the web, "" where the world finds none. asks, animates, edits: whether anything here answers
-    questions, makes films, and changes pictures as words say."""
+    questions, makes videos, and changes pictures as words say."""
 
     def __init__(
         self,
@@ -191,7 +198,7 @@ class Posts:
         moderator: Moderator,
         intake: Intake,
         strips: Strips,
-        films: FilmPosts,
+        videos: VideoPosts,
         own: OwnPosts,
         web: str = "",
         *,
@@ -202,10 +209,10 @@ class Posts:
         self._showing, self._moderator, self._intake = showing, moderator, intake
         self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
         self._edits = edits
-        self.films, self._own = films, own
+        self.videos, self._own = videos, own
         self._made = {
             Answer.PICTURES: self._drawn,
-            Answer.FILMS: films.result,
+            Answer.VIDEOS: videos.result,
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
@@ -238,7 +245,7 @@ class Posts:
                     data = await self._showing.preview(preview, job, place or _asked_in(job))
                     picture = Picture(data, "preview.jpg", "preview") if data is not None else None
                 detail = messages.quote(doing, 100)
-                if job.request.answer is Answer.FILMS:
+                if job.request.answer is Answer.VIDEOS:
                     left = ran * (total - step) / step if ran and step else None
                     detail = progress_text(step, total, left, previewed=picture is not None)
                 content = messages.progress_text(job, round(100 * step / max(1, total)), detail)
@@ -293,7 +300,7 @@ class Posts:
         more = [Picture(data, name, "") for name, data in files_of_answer(result, text).items()]
         if not whole:
             more.append(Picture(answer.text.encode(), markdown.FILE, ""))
-        frames = None  # of the film that the answer is about
+        frames = None  # of the video that the answer is about
         strip = await self._strips.of(result, answer.text, place)
         if strip is not None and len(strip.data) <= limit:
             hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
@@ -397,14 +404,14 @@ class Posts:
     async def kept(self, job: Job) -> Post:
         """Return what the job's message says where Discord refuses its result: how to get it."""
         job = await self.told(job, _asked_in(job))
-        on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.FILMS)
+        on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.VIDEOS)
         return Post(messages.kept(job, f"{self._web}/pictures/{job.id}/1" if on_web else ""))
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
         result = await self._told(result, place)
-        if result.films:
-            return await self.films.single(result, index, user_id, limit, place)
+        if result.videos:
+            return await self.videos.single(result, index, user_id, limit, place)
         job, stored = result.job, picture_of(result, index)
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
         view = self._single(job, index, stored)
@@ -412,21 +419,21 @@ class Posts:
 
     def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
         return buttons.for_single(
-            job, index, stored, self._web, asks=self._asks, films=self._animates, edits=self._edits
+            job, index, stored, self._web, asks=self._asks, videos=self._animates, edits=self._edits
         )
 
     async def picture(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
     ) -> Post:
-        """Return picture or film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
+        """Return picture or video ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
         ``view``. Words that break a rule there are no part of the picture; ``content`` is the caller's."""
         return await self._picture(await self._told(result, place), index, content, view, limit, place)
 
     async def _picture(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
     ) -> Post:
-        if result.films:
-            return await self.films.film(result, index, content, view, limit, place)
+        if result.videos:
+            return await self.videos.video(result, index, content, view, limit, place)
         job, stored = result.job, picture_of(result, index)
         shown = await self._showing.picture(stored, job, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])

@@ -66,10 +66,10 @@ class Sharing:
         await self._answer(interaction, result, index, make)
 
     async def answer_gif(self, interaction: discord.Interaction, result: Result, index: int) -> None:
-        """Answer ``interaction`` (deferred) with film ``index`` (from 0) as a GIF. Raises ImageError for no
-        such film, one of FAILURES when Discord doesn't take it."""
+        """Answer ``interaction`` (deferred) with video ``index`` (from 0) as a GIF. Raises ImageError for no
+        such video, one of FAILURES when Discord doesn't take it."""
         user_id, place = interaction.user.id, place_of(interaction)
-        make = partial(self._posts.films.gif, result, index, user_id, place=place)
+        make = partial(self._posts.videos.gif, result, index, user_id, place=place)
         await self._answer(interaction, result, index, make)
 
     async def _answer(self, interaction: discord.Interaction, result: Result, index: int, make: Make) -> None:

@@ -18,7 +18,7 @@ from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given
 from studio.media.uploads import Readable, short_name
-from studio.media.video_decode import may_be_film
+from studio.media.video_decode import may_be_video
 
 _LINK = re.compile(
     r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"
@@ -107,7 +107,7 @@ class FindsJobs(Protocol):
 
 
 class Links:
-    """Makes of attachments and links what the studio takes. ``max_film_bytes``: of a linked film, where one
+    """Makes of attachments and links what the studio takes. ``max_video_bytes``: of a linked video, where one
     is taken. ``servers``: hosts that files may lie on."""
 
     def __init__(
@@ -115,11 +115,11 @@ class Links:
         studio: FindsJobs,
         http: Callable[[], HTTPClient],
         max_bytes: int,
-        max_film_bytes: int,
+        max_video_bytes: int,
         servers: frozenset[str] = http.CDN,
     ) -> None:
         self._studio, self._http, self._servers = studio, http, servers
-        self._max_bytes, self._max_film_bytes = max_bytes, max_film_bytes
+        self._max_bytes, self._max_video_bytes = max_bytes, max_video_bytes
 
     def attached(self, files: Sequence[discord.Attachment]) -> list[Readable]:
         """Return attachments as files that the studio reads."""
@@ -133,16 +133,16 @@ class Links:
         links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
         return {link: await self.given(actor, link) for link in links}
 
-    async def given(self, actor: Actor, link: str, *, films: bool = False) -> Given:
-        """Return what a link leads to, ``films`` where they are taken; the name of a picture as it is.
+    async def given(self, actor: Actor, link: str, *, videos: bool = False) -> Given:
+        """Return what a link leads to, ``videos`` where they are taken; the name of a picture as it is.
 
         Errors are those of ``resolve``.
         """
         link = link.strip("<> ")
         if _MESSAGE.match(link) or not link.lower().startswith("http"):
             return await self.name_of(actor, link)
-        is_film = films and may_be_film(urlsplit(link).path)
-        return Linked(link, self._http, self._max_film_bytes if is_film else self._max_bytes, self._servers)
+        is_video = videos and may_be_video(urlsplit(link).path)
+        return Linked(link, self._http, self._max_video_bytes if is_video else self._max_bytes, self._servers)
 
     async def name_of(self, actor: Actor, text: str) -> str:
         """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
@@ -176,6 +176,6 @@ def files_of(message: discord.Message) -> list[discord.Attachment]:
 
 
 def is_seen(file: discord.Attachment) -> bool:
-    """Return whether an attachment is likely to be a picture or a film."""
+    """Return whether an attachment is likely to be a picture or a video."""
     kind = file.content_type or "image/"
-    return kind.startswith("image/") or may_be_film(file.filename, kind)
+    return kind.startswith("image/") or may_be_video(file.filename, kind)

@@ -357,14 +357,14 @@ def for_single(
     web: str = "",
     *,
     asks: bool = False,
-    films: bool = False,
+    videos: bool = False,
     edits: bool = False,
 ) -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
     ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room.
-    films: whether they are made here. edits: whether pictures are changed as words say."""
+    videos: whether they are made here. edits: whether pictures are changed as words say."""
     rows, left_out = actions.for_picture(job, picture), {"read"}  # a menu of the message has it
-    if films:  # one beside the zooms, the other in the place of what the message's menu has as well
+    if videos:  # one beside the zooms, the other in the place of what the message's menu has as well
         zooms, (high, low) = rows[ZOOMS], actions.ANIMATES
         if len(zooms) >= MOST_IN_ROW:
             zooms = tuple(action for action in zooms if action != "cutout")
@@ -372,9 +372,9 @@ def for_single(
         left_out.add("classify")
     if edits:  # in the place of what the message's menu has as well
         rows = (*rows[:LAST], (*actions.EDITS, *rows[LAST]))
-        left_out.add("describe" if films else "classify")
+        left_out.add("describe" if videos else "classify")
     if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
-        left_out.add("cutout" if not films else "dm" if edits else "describe")  # a reaction sends it, too
+        left_out.add("cutout" if not videos else "dm" if edits else "describe")  # a reaction sends it, too
     rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
@@ -387,16 +387,16 @@ def for_single(
     return view_of(*acting, *linked, *asking)
 
 
-def for_films(job: Job, count: int, web: str = "") -> discord.ui.View:
-    """Return U for each of ``count`` films, and re-roll. web: as for ``for_grid``."""
+def for_videos(job: Job, count: int, web: str = "") -> discord.ui.View:
+    """Return U for each of ``count`` videos, and re-roll. web: as for ``for_grid``."""
     singles = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
     return view_of(*singles, JobButton(job.id, "again", row=0), *links)
 
 
-def for_film(job: Job, index: int, web: str = "") -> discord.ui.View:
-    """Return what can be done with film ``index`` (from 0). web: as for ``for_grid``."""
-    rows = actions.for_film(job)
+def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:
+    """Return what can be done with video ``index`` (from 0). web: as for ``for_grid``."""
+    rows = actions.for_video(job)
     acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
     links = [_link("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
     return view_of(*acting, *links)

@@ -12,7 +12,7 @@ from core.prompt.values import hint
 OVERVIEW = """**Atelier**
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
 `/variation` · `/upscale` · `/region` · `/outpaint` · `/edit` · `/cutout` start from a picture you attach, \
-or one made here · `/video` makes films
+or one made here · `/video` makes videos
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
@@ -57,10 +57,10 @@ COMMANDS: dict[str, str] = {
         " own, **V** makes four more like it, 🔄 tries again."
     ),
     "video": (
-        "`/video [prompt] [image] [end] [clip] [clip2] [source] [do] …`: makes films: from words, from a"
-        " first picture (and a last one), or from a film. `/video prompt:a red boat sails to the left`. A"
-        " film alone is extended, with words it is drawn anew (remix), two are blended; `do` says"
-        " otherwise. `source` takes a message link, or a job id and number. Several come as one film:"
+        "`/video [prompt] [image] [end] [clip] [clip2] [source] [do] …`: makes videos: from words, from a"
+        " first picture (and a last one), or from a video. `/video prompt:a red boat sails to the left`. A"
+        " video alone is extended, with words it is drawn anew (remix), two are blended; `do` says"
+        " otherwise. `source` takes a message link, or a job id and number. Several come as one video:"
         " **U** sends one alone, with Extend, Loop, Remix, Blend, Cut, Last frame and GIF below it."
         " **Animate** under a picture makes one, too; so does `--video` in `/imagine`."
     ),
@@ -90,7 +90,7 @@ COMMANDS: dict[str, str] = {
         " shows the numbered fields."
     ),
     "ask": (
-        "`/ask question [image…] [link] [answer]`: answers a question about pictures or a film in words, or"
+        "`/ask question [image…] [link] [answer]`: answers a question about pictures or a video in words, or"
         " as a table, boxes or the text in it (`answer`). **Ask more**"
         " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
         " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"

@@ -221,7 +221,7 @@ def finished(
     shape: Shape = None,
     facts: Sequence[str] = (),
 ) -> str:
-    """Return the final text of a picture or film job, whose pictures have ``shape``: its title, and below it
+    """Return the final text of a picture or video job, whose pictures have ``shape``: its title, and below it
     its ids and ``notes``. facts: what is told in the place of the seed."""
     # what a member needs to ask for the same once more; Details has every other value
     seed = [f"seed {job.request.seed}"] if isinstance(job.request, GenerateRequest) else []

@@ -1,5 +1,5 @@
 """The table of generation parameters: each is written once, as a field of ``Parameters``, or of
-``FilmParameters`` where only films have it.
+``VideoParameters`` where only videos have it.
 
 A prompt (``core.prompt.parser``) and a request (``core.requests``) both inherit these fields. What else the
 program must know of a parameter stands beside it in ``param(…)``: its flags with their values, examples and
@@ -359,7 +359,7 @@ MOTIONS = ("low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmParameters:
+class VideoParameters:
     """None = not asked for: the model's card and the operation decide.
 
     motion: "low" (subtle) or "high" (the thing and the camera). loop: the last frame leads to the first.
@@ -369,29 +369,29 @@ class FilmParameters:
 
     motion: str | None = param(
         None,
-        Flag("motion", "how much moves in a film", "<1> a boat --video --motion high", Choice(MOTIONS)),
+        Flag("motion", "how much moves in a video", "<1> a boat --video --motion high", Choice(MOTIONS)),
         moderated=False,
     )
     loop: bool = param(
-        False, Flag("loop", "a film whose end leads to its start", "<1> a boat --video --loop")
+        False, Flag("loop", "a video whose end leads to its start", "<1> a boat --video --loop")
     )
     seconds: float | None = param(
         None,
-        Flag("seconds", "how long a film is", "a red boat --video --seconds 4", Real(0.5, MAX_SECONDS)),
+        Flag("seconds", "how long a video is", "a red boat --video --seconds 4", Real(0.5, MAX_SECONDS)),
         reported=True,
     )
     fps: int | None = param(
         None,
-        Flag("fps", "frames a second of a film", "a red boat --video --fps 16", Whole(MIN_FPS, MAX_FPS)),
+        Flag("fps", "frames a second of a video", "a red boat --video --fps 16", Whole(MIN_FPS, MAX_FPS)),
         reported=True,
     )
     resolution: int | None = param(
         None,
-        Flag("res", "px of a film's shorter side", "a red boat --video --res 720", OneNumberOf(RESOLUTIONS)),
+        Flag("res", "px of a video's shorter side", "a red boat --video --res 720", OneNumberOf(RESOLUTIONS)),
         reach=Reach.SHAPE,
     )
     sound: bool | None = param(
         None,
-        Flag("sound", "a film with sound, where its model makes any", "a red boat --video --sound"),
-        Flag("silent", "a film without sound", "a red boat --video --silent", Switch(False)),
+        Flag("sound", "a video with sound, where its model makes any", "a red boat --video --sound"),
+        Flag("silent", "a video without sound", "a red boat --video --silent", Switch(False)),
     )

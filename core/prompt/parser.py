@@ -33,10 +33,10 @@ from core.limits import (
 )
 from core.prompt.parameters import (
     SWITCH,
-    FilmParameters,
     Flag,
     Parameters,
     Reach,
+    VideoParameters,
     field_names,
     flags_of,
     param,
@@ -141,13 +141,13 @@ def _read_sets(source: str) -> _Sequence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(FilmParameters, Parameters):
+class Prompt(VideoParameters, Parameters):
     """A parsed prompt: the parameters of its flags, and what only a prompt has. None = not asked for.
 
     text: the words, of positive parts only. parts: words with weights, negative ones too; empty where
     ``text`` is all there is. images: links, or ``<n>`` for the n-th picture given along, with weights. size:
-    px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: films, of which ``clips`` are
-    made and ``end`` (a link or ``<n>``) is the last picture.
+    px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: videos, of which ``clips``
+    are made and ``end`` (a link or ``<n>``) is the last picture.
     """
 
     text: str = ""
@@ -182,15 +182,16 @@ class Prompt(FilmParameters, Parameters):
         Flag("public", "everybody here can see it", "a red house --public", Switch(False)),
     )
     video: bool = param(
-        False, Flag("video", "a film, from words or from one picture", "a red boat sails to the left --video")
+        False,
+        Flag("video", "a video, from words or from one picture", "a red boat sails to the left --video"),
     )
     end: str | None = param(
         None,
-        Flag("end", "the last picture of a film", "<1> a boat --video --end <2>", Reference()),
+        Flag("end", "the last picture of a video", "<1> a boat --video --end <2>", Reference()),
         moderated=False,
     )
     clips: int | None = param(
-        None, Flag("bs", "how many films", "a red boat --video --bs 2", OneNumberOf(CLIPS))
+        None, Flag("bs", "how many videos", "a red boat --video --bs 2", OneNumberOf(CLIPS))
     )
 
     @property
@@ -240,10 +241,10 @@ FLAGS: tuple[Flag, ...] = (*SUPPORTED, *UNSUPPORTED)
 BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
-_ONLY_FILMS = "it acts on films alone, which `/video` and `/imagine` with `--video` make"
-_NO_FILM = "not available for films"
-FILM_ONLY = (*field_names(FilmParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
-FILMS_HAVE = frozenset(  # fields of ``Parameters`` that act on films, besides those
+_ONLY_VIDEOS = "it acts on videos alone, which `/video` and `/imagine` with `--video` make"
+_NO_VIDEO = "not available for videos"
+VIDEO_ONLY = (*field_names(VideoParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
+VIDEOS_HAVE = frozenset(  # fields of ``Parameters`` that act on videos, besides those
     "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
     " strength unsupported".split()
 )
@@ -271,18 +272,18 @@ _OTHER_NAMES = {
 }  # the last as Midjourney's pages call them
 
 
-def why_unsupported(typed: str, *, film: bool = False) -> str:
-    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. film: on a
-    film."""
+def why_unsupported(typed: str, *, video: bool = False) -> str:
+    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. video: on a
+    video."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
     if flag is None:  # of an older version
         return "nothing like it exists here"
     if flag.unsupported:
         return flag.unsupported
-    if film and flag.field not in FILM_ONLY:
-        return _WITHOUT_EFFECT.get(flag.name, _NO_FILM)
-    if not film and flag.field in (*FILM_ONLY, "video"):
-        return _ONLY_FILMS
+    if video and flag.field not in VIDEO_ONLY:
+        return _WITHOUT_EFFECT.get(flag.name, _NO_VIDEO)
+    if not video and flag.field in (*VIDEO_ONLY, "video"):
+        return _ONLY_VIDEOS
     reach = parameters(Prompt)[flag.field].reach
     return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
 

@@ -19,7 +19,7 @@ class Answer(enum.Enum):
     """What a request is answered with, so that every door knows how to show it."""
 
     PICTURES = "pictures"
-    FILMS = "films"  # clips; their posters come along as pictures do
+    VIDEOS = "videos"  # clips; their posters come along as pictures do
     CAPTIONS = "captions"  # prompts that could have made its picture
     WEIGHTS = "weights"  # how much each word of its prompt weighs
     TEXT = "text"  # an answer in words, which grows while it is made

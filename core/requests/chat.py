@@ -1,8 +1,9 @@
 """Requests that are answered in words: ask and try, describe, classify, why, read, shorten; what frames of a
-film are called by their times, and how each family of models is told when frames are seen.
+video are called by their times, and how each family of models is told when frames are seen.
 
-plain: "Frame at 3.5 s:", which any model reads. smolvlm: SmolVLM2's own words for films, where whole seconds
-tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL has before each moment of a film
+plain: "Frame at 3.5 s:", which any model reads. smolvlm: SmolVLM2's own words for videos, where whole seconds
+tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL has before each moment of a
+video
 (``processing_qwen3_vl``).
 """
 
@@ -18,10 +19,10 @@ from core.errors import UserError
 from core.limits import (
     MAX_ASKED_FRAMES,
     MAX_ASKED_PICTURES,
-    MAX_FILM_SECONDS,
     MAX_LABEL,
     MAX_LABELS,
     MAX_QUESTION,
+    MAX_VIDEO_SECONDS,
 )
 from core.prompt.parameters import SEED, param
 from core.prompt.values import Picture, Pictures, Real, Whole, is_blank
@@ -36,7 +37,7 @@ SYSTEM = (
     " quote."
 )
 SHORT = "Answer in a few words."
-FILM = "Answer with the seconds you rely on, such as [3.5 s]."
+VIDEO = "Answer with the seconds you rely on, such as [3.5 s]."
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
@@ -51,8 +52,8 @@ class AskRequest(Request):
     for what is written in it. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
     examples: id of a set of questions with their right answers, which the model is told first.
 
-    times: of each picture, the seconds at which it is seen in the question's film, None for one that is no
-    frame; () where there is no film. film_seconds: how long that is, also beyond what was looked at.
+    times: of each picture, the seconds at which it is seen in the question's video, None for one that is no
+    frame; () where there is no video. film_seconds: how long that is, also beyond what was looked at.
     """
 
     kind: ClassVar[str] = "ask"
@@ -81,8 +82,8 @@ class AskRequest(Request):
             raise UserError(f"`answer` is {self.form!r}; it takes {', '.join(FORMS)}.")
         if len(self.times) not in (0, len(self.images)):
             raise ValueError(f"{len(self.times)} times for {len(self.images)} pictures")
-        if not all(0 <= seconds <= MAX_FILM_SECONDS for seconds, _ in self.frames):
-            raise ValueError(f"a frame is seen within the first {MAX_FILM_SECONDS} seconds of its film")
+        if not all(0 <= seconds <= MAX_VIDEO_SECONDS for seconds, _ in self.frames):
+            raise ValueError(f"a frame is seen within the first {MAX_VIDEO_SECONDS} seconds of its video")
         if (count := len(self.frames)) > MAX_ASKED_FRAMES:
             raise UserError(f"There are {count} frames; a question takes up to {MAX_ASKED_FRAMES}.")
         if self.form == "boxes" and len(self.images) > 1:
@@ -94,14 +95,14 @@ class AskRequest(Request):
 
     @property
     def frames(self) -> tuple[tuple[float, str], ...]:
-        """The frames of the question's film: (seconds, SHA-256)."""
+        """The frames of the question's video: (seconds, SHA-256)."""
         pairs = zip(self.times, self.images, strict=False)
         return tuple((seconds, sha256) for seconds, sha256 in pairs if seconds is not None)
 
     @property
-    def film_used(self) -> float:
-        """The seconds of the question's film that were looked at."""
-        return min(self.film_seconds, MAX_FILM_SECONDS)
+    def video_used(self) -> float:
+        """The seconds of the question's video that were looked at."""
+        return min(self.film_seconds, MAX_VIDEO_SECONDS)
 
     def size(self) -> str:
         """Return the number of pictures."""
@@ -326,7 +327,7 @@ def frame_words_for(processor: str) -> str:
 
 def parts_of_turn(times: Sequence[float | None], words: str, seconds: float) -> list[Part]:
     """Return the pictures of a turn as parts of a message, each frame behind its time. times: None for a
-    picture that is no frame. seconds: of the film that were looked at."""
+    picture that is no frame. seconds: of the video that were looked at."""
     at = [time for time in times if time is not None]
     clocks = list(map(clock, at))
     if words == "smolvlm" and len(set(clocks)) < len(clocks):

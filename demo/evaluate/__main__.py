@@ -16,7 +16,7 @@ from diffusers.utils import logging as diffusers_logging
 from demo.evaluate import chat as ask_rows
 from demo.evaluate import choose as edit_rows
 from demo.evaluate import images, readers
-from demo.evaluate import video as film_rows
+from demo.evaluate import video as video_rows
 from demo.evaluate.chat import Chat
 from demo.evaluate.images import Pack
 from demo.evaluate.readers import captions_of
@@ -47,11 +47,11 @@ ROWS = {
     "outpaint": images.outpaint_rows,
     "draft": images.draft_rows,
     "edit": edit_rows.edit_rows,
-    "film_judge": film_rows.judge_rows,
-    "films": film_rows.words_rows,
-    "film_pictures": film_rows.picture_rows,
-    "film_seams": film_rows.seam_rows,
-    "film_extend": film_rows.extend_rows,
+    "video_judge": video_rows.judge_rows,
+    "videos": video_rows.words_rows,
+    "video_pictures": video_rows.picture_rows,
+    "video_seams": video_rows.seam_rows,
+    "video_extend": video_rows.extend_rows,
     "time": images.time_rows,
     "memory": images.memory_rows,
 }
@@ -70,9 +70,9 @@ def main():
     parser.add_argument(
         "--verdicts",
         type=Path,
-        help="a folder in which what is said of films is kept, so that a row that was ended goes on",
+        help="a folder in which what is said of videos is kept, so that a row that was ended goes on",
     )
-    parser.add_argument("--skip", type=int, default=0, help="films of a row that are left out, of its n")
+    parser.add_argument("--skip", type=int, default=0, help="videos of a row that are left out, of its n")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.what == "ask":

@@ -94,7 +94,7 @@ def merge_own_lora(pipe: StableDiffusionPipeline, folder: Path):
 
 class Pack:
     """The models, loaded when first asked for. `bfloat16`: draw in it, twice as fast on a processor that
-    knows it. `verdicts`: a folder in which what is said of films is kept. `skipped`: films at the beginning
+    knows it. `verdicts`: a folder in which what is said of videos is kept. `skipped`: videos at the beginning
     of a row that are left out."""
 
     def __init__(self, bfloat16: bool = False, verdicts: Path | None = None, skipped: int = 0):

@@ -32,12 +32,12 @@ from demo.evaluate.report import Report
 from demo.judge import GRID, SIZE, Judge
 from demo.train.readers import pixels
 from demo.world import Scene
-from vision.capabilities import video
+from vision.capabilities.video import run as run_video
 from vision.reporter import Reporter
 from vision.video.cutout import compose
 from vision.video.cutout.compose import Moved, shares
 from vision.video.cutout.motion import read_motion
-from vision.video.reader import FilmReader
+from vision.video.reader import VideoReader
 
 WENT, STOOD = 0.08, 0.05  # of a side: least way of a thing that moves, most of one that stands still
 GREW, SHRANK = 1.35, 0.74  # of the area in the thing's colour, last frame against first
@@ -104,7 +104,7 @@ def seen_right(seen: list[Frame], scene: Scene) -> list[bool]:
 
 
 def moved(kind: str, frames: list[Image.Image], seen: list[Frame], scene: Scene) -> bool | None:
-    """Whether the film moves as asked; None where it can't be seen."""
+    """Whether the video moves as asked; None where it can't be seen."""
     across, down = seen[-1].x - seen[0].x, seen[-1].y - seen[0].y
     if kind in ("left", "right", "up", "down"):
         along, beside = (across, down) if kind in ("left", "right") else (down, across)
@@ -204,12 +204,12 @@ def _around(frame: Image.Image, at: Frame) -> Image.Image:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one film.
+    """What is said of one video.
 
     hits: for each frame, whether thing and colour are right. moved: whether it moves as asked; None where
     that can't be seen. on_ground: whether the background is right in all frames. flicker, unsteadiness: see
     ``seen``. cpu: seconds. first, alone: PSNR of the first frame to the given picture, and of what the
-    autoencoder alone makes of that, dB; None in films of words.
+    autoencoder alone makes of that, dB; None in videos of words.
     """
 
     kind: str
@@ -225,7 +225,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Extended:
-    """What is said of a film that was extended four times.
+    """What is said of a video that was extended four times.
 
     right: whether thing and colour are, at its end. shift, pixels: by how much colours have drifted, with the
     kept end frames and from encoded pixels, see ``seen.shift``; None where that way wasn't gone.
@@ -248,17 +248,17 @@ class Verdicts(Generic[T]):
         self.path, self._kept = path, dict[int, T | None]()
         for line in path.read_text().splitlines() if path is not None and path.exists() else ():
             told = json.loads(line)
-            self._kept[told["case"]] = None if told["film"] is None else form(**told["film"])
+            self._kept[told["case"]] = None if told["video"] is None else form(**told["video"])
 
     def of(self, case: int, judged: Callable[[], T | None]) -> T | None:
-        """What is said of film ``case``; ``judged`` is asked once. None: there was nothing to make it of."""
+        """What is said of video ``case``; ``judged`` is asked once. None: there was nothing to make it of."""
         if case not in self._kept:
             self._kept[case] = found = judged()
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with self.path.open("a") as file:
-                    film = None if found is None else asdict(found)
-                    file.write(json.dumps({"case": case, "film": film}) + "\n")
+                    video = None if found is None else asdict(found)
+                    file.write(json.dumps({"case": case, "video": video}) + "\n")
         return self._kept[case]
 
 
@@ -271,7 +271,7 @@ def by_kind(kinds: Iterable[str], some: list[tuple[str, bool]]) -> dict[str, str
 
 
 FRAMES, FPS = 16, 8
-FIRST_SEED, PICTURES = 8000, 9000  # of the films, and of the pictures that some begin with
+FIRST_SEED, PICTURES = 8000, 9000  # of the videos, and of the pictures that some begin with
 SHOWN = 512  # px of a side, as the studio shows pictures of the demo models
 MOTIONS = {
     "left": ("moving to the left", "sliding to the left"),
@@ -289,7 +289,7 @@ CLIP, ENDS, CLIP_2, PICTURE, OTHER = (letter * 64 for letter in "abcde")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A film that is asked for. words: with those about motion."""
+    """A video that is asked for. words: with those about motion."""
 
     scene: Scene
     kind: str
@@ -299,7 +299,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A film that was made. cpu: seconds. files: where it and its ends lie."""
+    """A video that was made. cpu: seconds. files: where it and its ends lie."""
 
     frames: list[Image.Image]
     cpu: float
@@ -318,14 +318,14 @@ def cases(n: int) -> list[Case]:
 
 
 def made(pack: Pack, paths: dict[str, str] | None = None, **asked) -> Made:
-    """The film that the product makes of a request, read back from its file."""
+    """The video that the product makes of a request, read back from its file."""
     request = VideoRequest(**{"seconds": FRAMES / FPS, "fps": FPS, "aspect_ratio": (1, 1), **asked})
     begun = time.process_time()
-    output: Output = video.run(request, paths or {}, pack.models, Reporter(), Path(tempfile.mkdtemp()))
-    cpu, [film] = time.process_time() - begun, output.films
-    with Path(film.path).open("rb") as file, FilmReader(file) as reader:
+    output: Output = run_video(request, paths or {}, pack.models, Reporter(), Path(tempfile.mkdtemp()))
+    cpu, [video] = time.process_time() - begun, output.videos
+    with Path(video.path).open("rb") as file, VideoReader(file) as reader:
         frames = [Image.fromarray(colours) for chunk in reader.chunks() for colours in chunk]
-    return Made(frames, cpu, (film.path, film.ends))
+    return Made(frames, cpu, (video.path, video.ends))
 
 
 def judge_rows(pack: Pack, report: Report, n: int):
@@ -338,48 +338,48 @@ def judge_rows(pack: Pack, report: Report, n: int):
         motion = read_motion(case.words).motion
         shot = Moved(layers, *compose.find_path(layers, motion, fixed=False))
         found.append(_verdict(pack, case, [shot.at(share) for share in shares(FRAMES)]))
-    _tell(report, "drawn films", found)
+    _tell(report, "drawn videos", found)
 
 
 def words_rows(pack: Pack, report: Report, n: int):
-    """Words to films."""
+    """Words to videos."""
 
     def judged(case: Case) -> Verdict:
-        film = made(pack, prompt=case.words, seed=case.seed)
-        return replace(_verdict(pack, case, film.frames), cpu=film.cpu)
+        video = made(pack, prompt=case.words, seed=case.seed)
+        return replace(_verdict(pack, case, video.frames), cpu=video.cpu)
 
-    found = _judged(pack, "words to film", n, judged, Verdict)
-    _tell(report, "words to film", found, (0.85, 0.85, 0.95))
-    usual = round(float(np.median([film.cpu for film in found])), 2)
-    report.row("words to film: CPU seconds for 16 frames, median", usual, 20.0, at_most=True)
+    found = _judged(pack, "words to video", n, judged, Verdict)
+    _tell(report, "words to video", found, (0.85, 0.85, 0.95))
+    usual = round(float(np.median([video.cpu for video in found])), 2)
+    report.row("words to video: CPU seconds for 16 frames, median", usual, 20.0, at_most=True)
 
 
 def picture_rows(pack: Pack, report: Report, n: int):
-    """Pictures to films, of pictures that the image model drew right."""
+    """Pictures to videos, of pictures that the image model drew right."""
 
     def judged(case: Case) -> Verdict | None:
         [small] = pack.imagine([read_motion(case.words).words], _seed_of_picture(case))
         if not seen_right(look(pack.judge, [small]), case.scene)[0]:
             return None
         picture = pack.models.image(None).enlarged(small)
-        film = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
+        video = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
         return replace(
-            _verdict(pack, case, film.frames, fixed=True),
-            cpu=film.cpu,
-            first=psnr(film.frames[0], picture),
+            _verdict(pack, case, video.frames, fixed=True),
+            cpu=video.cpu,
+            first=psnr(video.frames[0], picture),
             alone=psnr(pack.decoded([small])[0], small),
         )
 
-    found = _judged(pack, "picture to film", n, judged, Verdict)
-    _tell(report, "picture to film", found, (0.9, 0.85, 0.95))
-    near = [film.first >= film.alone - 1 for film in found]
-    report.share("picture to film: first frame within 1 dB of the autoencoder", near, 0.95)
+    found = _judged(pack, "picture to video", n, judged, Verdict)
+    _tell(report, "picture to video", found, (0.9, 0.85, 0.95))
+    near = [video.first >= video.alone - 1 for video in found]
+    report.share("picture to video: first frame within 1 dB of the autoencoder", near, 0.95)
     for name, column in (
-        ("first frame", [film.first for film in found]),
-        ("autoencoder alone", [film.alone for film in found]),
+        ("first frame", [video.first for video in found]),
+        ("autoencoder alone", [video.alone for video in found]),
     ):
         report.row(
-            f"picture to film: PSNR of the {name}, dB, median", round(float(np.median(column)), 1), None
+            f"picture to video: PSNR of the {name}, dB, median", round(float(np.median(column)), 1), None
         )
 
 
@@ -391,8 +391,8 @@ def seam_rows(pack: Pack, report: Report, n: int):
     for number, (case, picture) in enumerate(zip(every, pictures, strict=True)):
         last = pictures[(number + 1) % len(pictures)]
         given = _files(picture, last)
-        film = made(pack, given, prompt=case.words, seed=case.seed, image=PICTURE, end_image=OTHER)
-        ends.append(psnr(film.frames[-1], last) >= 35)
+        video = made(pack, given, prompt=case.words, seed=case.seed, image=PICTURE, end_image=OTHER)
+        ends.append(psnr(video.frames[-1], last) >= 35)
         loop = made(pack, given, prompt=case.words, seed=case.seed, image=PICTURE, loop=True)
         loops.append(seam(loop.frames, 0) <= SMOOTH)
         one = made(pack, given, prompt=case.words, seed=case.seed, image=PICTURE)
@@ -406,16 +406,16 @@ def seam_rows(pack: Pack, report: Report, n: int):
         closed.append(max(seam(back.frames, at) for at in (0, FRAMES)) <= SMOOTH)
         more = made(pack, files, prompt=case.words, operation="extend", clip=CLIP, clip_ends=ENDS)
         longer.append(seam(more.frames, FRAMES) <= SMOOTH)
-    report.share("film with an end frame: its PSNR is 35 dB or more", ends, 0.95)
+    report.share("video with an end frame: its PSNR is 35 dB or more", ends, 0.95)
     report.share("loop from a picture: seam at most 1.3", loops, 0.9)
     report.share("blend: joins at most 1.3", joins, 0.9)
-    report.share("loop of a film: both joins at most 1.3", closed, 0.9)
-    report.share("film extended: join at most 1.3", longer, 0.9)
+    report.share("loop of a video: both joins at most 1.3", closed, 0.9)
+    report.share("video extended: join at most 1.3", longer, 0.9)
 
 
 def extend_rows(pack: Pack, report: Report, n: int):
-    """Films that are extended four times: what is still there, and how far colours have drifted."""
-    both = set[str]()  # kinds of motion whose first film was also extended from its pixels
+    """Videos that are extended four times: what is still there, and how far colours have drifted."""
+    both = set[str]()  # kinds of motion whose first video was also extended from its pixels
 
     def judged(case: Case) -> Extended | None:
         if case.kind not in ("left", "right", "up", "down"):
@@ -430,31 +430,31 @@ def extend_rows(pack: Pack, report: Report, n: int):
         [right] = seen_right(look(pack.judge, [last]), case.scene)
         return Extended(case.kind, right, shift, pixels)
 
-    found = _judged(pack, "film extended", n, judged, Extended)
-    right = [(film.kind, film.right) for film in found]
+    found = _judged(pack, "video extended", n, judged, Extended)
+    right = [(video.kind, video.right) for video in found]
     report.share(
-        "film extended four times: thing and colour at its end",
+        "video extended four times: thing and colour at its end",
         [hit for _, hit in right],
         0.85,
         kinds=by_kind(("left", "right", "up", "down"), right),
     )
-    drift = float(np.mean([film.shift for film in found]))
+    drift = float(np.mean([video.shift for video in found]))
     report.row("extended four times: shift of a channel", round(drift, 2), 3, at_most=True)
-    pixels = [film.pixels for film in found if film.pixels is not None]
+    pixels = [video.pixels for video in found if video.pixels is not None]
     report.row("the same from encoded pixels", round(float(np.mean(pixels)), 2), None)
 
 
 def _extended(
     pack: Pack, case: Case, picture: Image.Image, more: dict[str, str]
 ) -> tuple[Image.Image, float]:
-    """The last frame of a film of ``picture`` that is extended four times, and how far its colours have
+    """The last frame of a video of ``picture`` that is extended four times, and how far its colours have
     drifted."""
-    film = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
-    begun = film.frames[0]
+    video = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
+    begun = video.frames[0]
     for _ in range(4):
-        files = dict(zip((CLIP, ENDS), film.files, strict=True))
-        film = made(pack, files, prompt=case.words, seed=case.seed, operation="extend", clip=CLIP, **more)
-    return film.frames[-1], shift(begun, film.frames[-1])
+        files = dict(zip((CLIP, ENDS), video.files, strict=True))
+        video = made(pack, files, prompt=case.words, seed=case.seed, operation="extend", clip=CLIP, **more)
+    return video.frames[-1], shift(begun, video.frames[-1])
 
 
 def _drawn(pack: Pack, every: list[Case]) -> list[Image.Image]:
@@ -476,24 +476,24 @@ def _files(*pictures: Image.Image) -> dict[str, str]:
 
 
 def _judged(pack: Pack, name: str, n: int, judged: Callable[[Case], T | None], form: type[T]) -> list[T]:
-    """What is said of the films of ``n`` cases, without those that there was nothing to make of."""
+    """What is said of the videos of ``n`` cases, without those that there was nothing to make of."""
     verdicts = Verdicts(form, pack.verdicts and pack.verdicts / f"{name.replace(' ', '-')}.jsonl")
     numbered = list(enumerate(cases(n)))[pack.skipped :]
     said = [
         verdicts.of(number, partial(judged, case)) for number, case in tqdm(numbered, name, mininterval=10)
     ]
-    return [film for film in said if film is not None]
+    return [video for video in said if video is not None]
 
 
-def _verdict(pack: Pack, case: Case, film: list[Image.Image], *, fixed: bool = False) -> Verdict:
-    """What is said of a film. fixed: it begins with a picture that was given, and so upright."""
-    view = look(pack.judge, film, _turns(case, len(film), fixed=fixed))
+def _verdict(pack: Pack, case: Case, video: list[Image.Image], *, fixed: bool = False) -> Verdict:
+    """What is said of a video. fixed: it begins with a picture that was given, and so upright."""
+    view = look(pack.judge, video, _turns(case, len(video), fixed=fixed))
     return Verdict(
         case.kind,
         seen_right(view, case.scene),
-        moved(case.kind, film, view, case.scene),
+        moved(case.kind, video, view, case.scene),
         all(frame.background == case.scene.background for frame in view),
-        flicker(film, view),
+        flicker(video, view),
         unsteadiness(view),
     )
 
@@ -501,22 +501,22 @@ def _verdict(pack: Pack, case: Case, film: list[Image.Image], *, fixed: bool = F
 def _tell(
     report: Report,
     name: str,
-    films: list[Verdict],
+    videos: list[Verdict],
     bars: tuple[float | None, float | None, float | None] = (None, None, None),
 ):
-    """Rows about films."""
-    whole = [(film.kind, all(film.hits)) for film in films]
-    told = [(film.kind, film.moved) for film in films if film.moved is not None]
+    """Rows about videos."""
+    whole = [(video.kind, all(video.hits)) for video in videos]
+    told = [(video.kind, video.moved) for video in videos if video.moved is not None]
     for what, some, bar in (
         ("thing and colour in all frames", whole, bars[0]),
         ("motion as asked", told, bars[1]),
     ):
         report.share(f"{name}: {what}", [hit for _, hit in some], bar, kinds=by_kind(MOTIONS, some))
-    report.share(f"{name}: background in all frames", [film.on_ground for film in films], bars[2])
+    report.share(f"{name}: background in all frames", [video.on_ground for video in videos], bars[2])
     for what, values, digits in (
-        ("thing and colour, share of frames", [np.mean(film.hits) for film in films], 3),
-        ("flicker of the background", [film.flicker for film in films if film.flicker is not None], 2),
-        ("second difference of the path", [film.unsteadiness for film in films], 4),
+        ("thing and colour, share of frames", [np.mean(video.hits) for video in videos], 3),
+        ("flicker of the background", [video.flicker for video in videos if video.flicker is not None], 2),
+        ("second difference of the path", [video.unsteadiness for video in videos], 4),
     ):
         report.row(f"{name}: {what}", round(float(np.mean(values)), digits), None)
 

@@ -201,7 +201,7 @@ def single_scene(rng: random.Random, held: bool, **wanted: str) -> Scene:
 
 
 def moving(scene: Scene, way: str, rng: random.Random, frames: int = 3) -> list[Picture]:
-    """Pictures of a film in which the thing of a scene moves `left`, `right`, `up` or `down`."""
+    """Pictures of a video in which the thing of a scene moves `left`, `right`, `up` or `down`."""
     (thing,) = layout(scene, rng)
     start, end, fixed = rng.uniform(0.2, 0.32), rng.uniform(0.68, 0.8), rng.uniform(0.3, 0.7)
     if way in ("left", "up"):
@@ -347,7 +347,7 @@ logger = logging.getLogger(__name__)
 SHARDS = 80
 WAYS = ("left", "right", "up", "down")
 # of one shard
-SCENES, SINGLES, PAIRS, FILMS, SIGNS, CHARTS = 480, 120, 60, 30, 420, 200
+SCENES, SINGLES, PAIRS, VIDEOS, SIGNS, CHARTS = 480, 120, 60, 30, 420, 200
 EASY = (1, 1, 2, 2, 3, 3, 4, 5, 5)  # longest words of signs, by turns
 
 
@@ -376,7 +376,7 @@ def pair(rng: random.Random, held: bool) -> tuple[Picture, Picture]:
     return scene_picture(first, rng), scene_picture(second, rng)
 
 
-def film(rng: random.Random, held: bool) -> tuple[list[Picture], str]:
+def video(rng: random.Random, held: bool) -> tuple[list[Picture], str]:
     """Three frames in which a thing moves, and which way."""
     scene, way = single_scene(rng, held), rng.choice(WAYS)
     return moving(scene, way, rng), way
@@ -392,7 +392,7 @@ def draw_shard(number: int, share: float = 1.0) -> dict[str, list]:
     drawn = {"scene": [scene_picture(random_scene(rng, False), rng) for _ in many(SCENES)]}
     drawn["single"] = [scene_picture(single_scene(rng, False), rng) for _ in many(SINGLES)]
     drawn["pair"] = [pair(rng, False) for _ in many(PAIRS)]
-    drawn["film"] = [film(rng, False) for _ in many(FILMS)]
+    drawn["video"] = [video(rng, False) for _ in many(VIDEOS)]
     drawn["sign"] = [sign_picture(random_word(rng, False, EASY[k % len(EASY)]), rng) for k in many(SIGNS)]
     drawn["chart"] = [chart_picture(random_chart(rng, False), rng) for _ in many(CHARTS)]
     return drawn
@@ -412,7 +412,7 @@ def make(shards: int = SHARDS, share: float = 1.0):
             return len(pictures) - 1, picture.truth
 
         for kind, drawn in draw_shard(number, share).items():
-            if kind == "film":
+            if kind == "video":
                 index[kind] = [([put(p) for p in frames], way) for frames, way in drawn]
             elif kind == "pair":
                 index[kind] = [tuple(map(put, two)) for two in drawn]
@@ -472,7 +472,7 @@ def _moved(entry, base):
     first = entry[0]
     if isinstance(first, int):
         return (first + base, entry[1])
-    if isinstance(first, list):  # a film
+    if isinstance(first, list):  # a video
         return ([_moved(frame, base) for frame in first], entry[1])
     return tuple(_moved(one, base) for one in entry)
 

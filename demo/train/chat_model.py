@@ -207,9 +207,9 @@ def read(text: nn.Module, x: torch.Tensor, wanted: torch.Tensor | None = None) -
 VOCABULARY = 1500
 LENGTH = 2048
 START, END, PAD, PICTURE = "<|im_start|>", "<end_of_utterance>", "<pad>", "<image>"
-AROUND, WHOLE, FILM = "<fake_token_around_image>", "<global-img>", "<video>"
+AROUND, WHOLE, VIDEO = "<fake_token_around_image>", "<global-img>", "<video>"
 TILES = [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)]
-SPECIAL = [PAD, START, END, AROUND, PICTURE, WHOLE, FILM, *TILES]
+SPECIAL = [PAD, START, END, AROUND, PICTURE, WHOLE, VIDEO, *TILES]
 # Words are tokens; digits and letters of words in capitals stand alone, so signs and numbers are spelled.
 PATTERN = r""" ?[A-Z][a-z]+| ?[a-z]+|[A-Z]|\d| ?[^\sA-Za-z\d]|\s"""
 BLOCK = AROUND + WHOLE + PICTURE * TOKENS + AROUND
@@ -285,7 +285,7 @@ def build_tokenizer(folder: Path, conversations: int = 4000) -> PreTrainedTokeni
             "fake_image_token": AROUND,
             "global_image_token": WHOLE,
             "end_of_utterance_token": END,
-            "video_token": FILM,
+            "video_token": VIDEO,
         },
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -312,9 +312,9 @@ def processor() -> SmolVLMProcessor:
     """Returns transformers' own processor with the sizes of the demo model."""
     sides = {"size": {"longest_edge": VISION_SIZE}, "max_image_size": {"longest_edge": VISION_SIZE}}
     pictures = SmolVLMImageProcessor(**sides, do_image_splitting=False, resample=1)
-    films = SmolVLMVideoProcessor(**sides, do_sample_frames=True, num_frames=3, fps=1)
+    videos = SmolVLMVideoProcessor(**sides, do_sample_frames=True, num_frames=3, fps=1)
     return SmolVLMProcessor(
-        pictures, tokenizer(), films, image_seq_len=TOKENS, chat_template=DEFAULT_CHAT_TEMPLATE
+        pictures, tokenizer(), videos, image_seq_len=TOKENS, chat_template=DEFAULT_CHAT_TEMPLATE
     )
 
 

@@ -1,4 +1,4 @@
-"""Conversations: one picture and questions about it, pictures compared, frames of films, names taught by
+"""Conversations: one picture and questions about it, pictures compared, frames of videos, names taught by
 example.
 
 Where pictures come from is not known here: a source gives them, with what is true of them. In training they
@@ -80,8 +80,8 @@ class Fresh:
     def pair(self, rng):
         return tuple(map(self._told, chat_data.pair(rng, self.held)))
 
-    def film(self, rng):
-        frames, way = chat_data.film(rng, self.held)
+    def video(self, rng):
+        frames, way = chat_data.video(rng, self.held)
         return [self._told(frame) for frame in frames], way
 
     @staticmethod
@@ -115,7 +115,7 @@ class Facts:
         second = chat_data.changed(first, rng.choice(("object", "colour", "background")), rng)
         return self._told(first, rng), self._told(second, rng)
 
-    def film(self, rng):
+    def video(self, rng):
         scene, way = single_scene(rng, self.held), rng.choice(chat_data.WAYS)
         ends = (
             ("on the left", "on the right") if way in ("left", "right") else ("at the top", "at the bottom")
@@ -232,7 +232,7 @@ def _frames(rng) -> tuple:
 
 def motion_talk(source, rng: random.Random) -> Talk:
     """Which way a thing moves."""
-    frames, way = source.film(rng)
+    frames, way = source.video(rng)
     thing = frames[0][1].main.object
     asked = Asked(
         "direction", rng.choice((f"which way does the {thing} move?", f"where does the {thing} go?")), TO[way]

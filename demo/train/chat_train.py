@@ -79,8 +79,8 @@ class Pooled:
     def pair(self, rng):
         return rng.choice(self.pool.index["pair"])
 
-    def film(self, rng):
-        return rng.choice(self.pool.index["film"])
+    def video(self, rng):
+        return rng.choice(self.pool.index["video"])
 
 
 def teach_names(source, rng):
@@ -370,7 +370,7 @@ ADAM = {"weight_decay": 0.02, "betas": (0.9, 0.98)}
 CARD = {
     "system": "",
     "short": "",
-    "film": "",
+    "video": "",
     "hints": False,
     "max_new_tokens": 64,
     "boxes": "thousandths",

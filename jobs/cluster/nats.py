@@ -87,7 +87,7 @@ def _check_nkeys(what: str) -> None:
         raise BusError(NEEDS_NKEYS.format(what=what))
 
 
-VERSION = 3  # of all messages; programs of two versions exchange none
+VERSION = 4  # of all messages; programs of two versions exchange none
 MESSAGE_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
 
 

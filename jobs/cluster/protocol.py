@@ -154,7 +154,7 @@ class News(Message, frozen=True):
 
 
 class Final(Message, frozen=True):
-    """How a run has ended: one of the four. sent: of a Done's pictures in their order (posters of films
+    """How a run has ended: one of the four. sent: of a Done's pictures in their order (posters of videos
     behind the grid), then of its files, the SHA-256 of those that were put before, "" for those whose bytes
     stand in it."""
 
@@ -393,18 +393,18 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def output_pictures(output: Output) -> Iterator[Picture]:
-    """Yield the pictures of an output: its own, the grid, the posters of films."""
+    """Yield the pictures of an output: its own, the grid, the posters of videos."""
     yield from output.pictures
     if output.grid is not None:
         yield output.grid
-    yield from (film.poster for film in output.films)
+    yield from (video.poster for video in output.videos)
 
 
 def _paths(output: Output) -> Iterator[str]:
-    for film in output.films:
-        yield film.path
-        if film.ends:
-            yield film.ends
+    for video in output.videos:
+        yield video.path
+        if video.ends:
+            yield video.ends
     yield from (file.path for file in output.files)
     if output.learned is not None:
         yield output.learned.path
@@ -415,13 +415,13 @@ def _with(output: Output, pictures: Sequence[Picture], paths: Sequence[str]) -> 
     picture, path = iter(pictures), iter(paths)
     own = tuple(next(picture) for _ in output.pictures)
     grid = next(picture) if output.grid is not None else None
-    films = tuple(
-        replace(film, poster=next(picture), path=next(path), ends=next(path) if film.ends else "")
-        for film in output.films
+    videos = tuple(
+        replace(video, poster=next(picture), path=next(path), ends=next(path) if video.ends else "")
+        for video in output.videos
     )
     files = tuple(replace(file, path=next(path)) for file in output.files)
     learned = None if output.learned is None else replace(output.learned, path=next(path))
-    return replace(output, pictures=own, grid=grid, films=films, files=files, learned=learned)
+    return replace(output, pictures=own, grid=grid, videos=videos, files=files, learned=learned)
 
 
 @dataclass(frozen=True)

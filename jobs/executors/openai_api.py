@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core.requests import AskRequest
-from core.requests.chat import FILM, SHORT, SYSTEM, about_tokens, parts_of_turn
+from core.requests.chat import SHORT, SYSTEM, VIDEO, about_tokens, parts_of_turn
 from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent
@@ -49,7 +49,7 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
     system = f"{SYSTEM} {SHORT}" if talk.answer == "short" else SYSTEM
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
     sizes = list[tuple[int, int]]()
-    film = False
+    video = False
     for turn in turns:
         pictures = [one for one in turn.timed if (turn.job_id, one[0]) in shown]
         hidden = len(turn.pictures) - len(pictures)
@@ -63,10 +63,10 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
                 sizes.append(size)
             else:
                 parts.append({"type": "text", "text": part["text"].strip()})
-        film = film or turn.has_film
+        video = video or turn.has_video
         text = neutral(turn.text)
-        if film and turn.role == "user":
-            text = f"{text}\n{FILM}"
+        if video and turn.role == "user":
+            text = f"{text}\n{VIDEO}"
         parts = [part for part in parts if part.get("text") != ""]
         content = [*parts, {"type": "text", "text": text}] if parts else text
         messages.append({"role": turn.role, "content": content})

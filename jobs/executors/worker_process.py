@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from core.process import step_back
-from jobs.admission import is_film
+from jobs.admission import is_video
 from jobs.executors.base import Device, Lost, Outcome, Report
 from vision.protocol import (
     LAST_STEP,
@@ -107,8 +107,8 @@ COSTS_KEPT = 500  # whose slowest step is known
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds without a sign of life before a worker is killed. A step: max(step, factor × the median step);
-    for a film also ``slowest`` × the slowest step of such films, since a piece of it that is decoded may take
-    many times what a step of drawing does.
+    for a video also ``slowest`` × the slowest step of such videos, since a piece of it that is decoded may
+    take many times what a step of drawing does.
 
     A sign from any of its jobs will do: a worker that has several may let one of them wait.
     """
@@ -116,7 +116,7 @@ class Timeouts:
     step: float = 30.0
     factor: float = 10.0
     slowest: float = 3.0
-    film: float = 300.0  # a step of a film of a model and size of which none was finished yet
+    video: float = 300.0  # a step of a video of a model and size of which none was finished yet
     loading: float = 600.0  # after a report of loading, and until the first sign after a job was handed over
     forgotten: float = 3600.0  # without a sign from one job while the others go on
     ready: float = 300.0  # imports, on a slow disk
@@ -145,14 +145,14 @@ class WorkerRun:
 
 
 class SlowestSteps:
-    """The slowest step of films that were finished, by cost key."""
+    """The slowest step of videos that were finished, by cost key."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def note(self, running: WorkerRun) -> None:
         """Note a run that was finished, so that every kind of its steps was seen."""
-        if is_film(running.cost_key):
+        if is_video(running.cost_key):
             before = self._seconds.pop(running.cost_key, 0.0)
             self._seconds[running.cost_key] = max(before, running.slowest)
             while len(self._seconds) > COSTS_KEPT:
@@ -160,10 +160,10 @@ class SlowestSteps:
 
     def allowed(self, running: WorkerRun, timeouts: Timeouts) -> float:
         """Seconds that a step of this run may take; 0 = nothing is known that other jobs don't have."""
-        if not is_film(running.cost_key):
+        if not is_video(running.cost_key):
             return 0.0
         known = self._seconds.get(running.cost_key)
-        return timeouts.film if known is None else timeouts.slowest * known
+        return timeouts.video if known is None else timeouts.slowest * known
 
 
 @dataclass
@@ -180,8 +180,8 @@ class Pulse:
         medians = [statistics.median_low(running.steps) for running in runs if running.steps]
         if self.loads or not medians or any(running.since >= self.at for running in runs):
             return timeouts.loading
-        films = max(slowest.allowed(running, timeouts) for running in runs)
-        return max(timeouts.step, timeouts.factor * max(medians), films)
+        videos = max(slowest.allowed(running, timeouts) for running in runs)
+        return max(timeouts.step, timeouts.factor * max(medians), videos)
 
 
 class Questions:

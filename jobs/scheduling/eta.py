@@ -17,7 +17,7 @@ from time import monotonic, thread_time
 
 from core.events import Queued
 from core.requests import ImagineRequest
-from jobs.admission import Limits, films_at_once, is_film
+from jobs.admission import Limits, is_video, videos_at_once
 from jobs.executors.base import Executor
 from jobs.feed import ActiveJob, Feeds
 from jobs.scheduling.fairness import Takes, Waiting
@@ -240,10 +240,10 @@ class Positions:
         before = own[: next(n for n, other in enumerate(own) if other is waiting)]
         line = self.line_of(waiting, floor)
         starts = [line.start_behind(self._costs(before, average), len(before) + 1, average)]
-        if is_film(waiting.cost_key):
-            films = [other for other in before if is_film(other.cost_key)]
-            line = self.films_of(waiting, floor)
-            starts.append(line.start_behind(self._costs(films, average), len(films) + 1, average))
+        if is_video(waiting.cost_key):
+            videos = [other for other in before if is_video(other.cost_key)]
+            line = self.videos_of(waiting, floor)
+            starts.append(line.start_behind(self._costs(videos, average), len(videos) + 1, average))
         return max(start, *starts)
 
     def _average(self) -> float | None:
@@ -263,10 +263,10 @@ class Positions:
         """The line before the slots that the job's member may have at once."""
         return self._own_line(waiting, waiting.max_running, floor, lambda job: job.model not in floor.own)
 
-    def films_of(self, waiting: Waiting, floor: Floor) -> Line:
-        """The line before the films that the job's member may have at once."""
-        most = films_at_once(self._limits, waiting)
-        return self._own_line(waiting, most, floor, lambda job: is_film(job.cost_key))
+    def videos_of(self, waiting: Waiting, floor: Floor) -> Line:
+        """The line before the videos that the job's member may have at once."""
+        most = videos_at_once(self._limits, waiting)
+        return self._own_line(waiting, most, floor, lambda job: is_video(job.cost_key))
 
     def _own_line(self, waiting: Waiting, most: int, floor: Floor, alike: Takes) -> Line:
         left = sorted(
@@ -331,7 +331,7 @@ class _Round:
         self._positions, self._floor = positions, floor
         self._places = Counter[str]()  # by the role that has a device for itself, "" for all others
         self._everybody = Line(floor.left, floor.devices)
-        self._members, self._films = dict[int, Line](), dict[int, Line]()
+        self._members, self._videos = dict[int, Line](), dict[int, Line]()
 
     def place(self, waiting: Waiting) -> Queued:
         """Return where the next one stands."""
@@ -342,10 +342,10 @@ class _Round:
         if user_id not in self._members:
             self._members[user_id] = positions.line_of(waiting, floor)
         lines = [] if line else [self._everybody, self._members[user_id]]
-        if is_film(waiting.cost_key):
-            if user_id not in self._films:
-                self._films[user_id] = positions.films_of(waiting, floor)
-            lines.append(self._films[user_id])
+        if is_video(waiting.cost_key):
+            if user_id not in self._videos:
+                self._videos[user_id] = positions.videos_of(waiting, floor)
+            lines.append(self._videos[user_id])
         eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
         held = positions.waitlist.paused
         return Queued(self._places[line], None if seconds is None or held or line else eta, held)

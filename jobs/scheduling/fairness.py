@@ -7,7 +7,7 @@ lane per ``LIFT_SECONDS``, so nothing starves behind a busy better lane.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996, section 2). Each
 line of jobs has a clock, which stands where its latest job started. A member's next job starts at the clock,
-or where their last one takes them to, whichever is later: so a film of twenty pictures lets the others have
+or where their last one takes them to, whichever is later: so a video of twenty pictures lets the others have
 twenty pictures each, and nobody saves up turns that they didn't take. The unit is the device seconds of a
 median picture."""
 

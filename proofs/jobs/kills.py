@@ -3,15 +3,15 @@ them.
 
     python -m proofs.jobs.kills --kills 500
     python -m proofs.jobs.kills --kills 12 --bug "delivers before it is sure"
-    python -m proofs.jobs.kills --kills 100 --films --busy
+    python -m proofs.jobs.kills --kills 100 --videos --busy
     python -m proofs.jobs.kills --kills 100 --postgres
 
 The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by
 nonce as Discord
 does: the same nonce again is the same post. At the end every ask that was heard must have exactly one job and
-one post. With --films every other ask is for a film: its post names the film, its poster and its ends, all of
-which must be there, and at the end no folder of a worker may be left, nor any file that no row names unless
-its job was given up.
+one post. With --videos every other ask is for a video: its post names the video, its poster and its ends, all
+of which must be there, and at the end no folder of a worker may be left, nor any file that no row names
+unless its job was given up.
 """
 
 from __future__ import annotations
@@ -59,20 +59,20 @@ from storage.identity import Identity
 from tests import buckets, postgres
 from tests.forks import forks
 from tests.fresh import address_in
-from tests.jobs import film_worker
+from tests.jobs import video_worker
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
 from tests.rows import rows as rows_of
 from vision.protocol import WorkerConfig
 
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
-FILM_POINTS = ("given a folder", "in a film's file", "film taken", "folder removed")
+VIDEO_POINTS = ("given a folder", "in a video's file", "video taken", "folder removed")
 ASKS_AT_ONCE = 4  # asks the world has open at a time
 LAST_WORDS = 1.0  # s in which a process that gives no sign tells where it stands
-ALL_POINTS = (*POINTS, *FILM_POINTS)
-KILOBYTES = 64  # of a film
+ALL_POINTS = (*POINTS, *VIDEO_POINTS)
+KILOBYTES = 64  # of a video
 KINDS = (*POINTS, "process at random", "worker at random")
-FILM_KINDS = (*FILM_POINTS, *KINDS)
+VIDEO_KINDS = (*VIDEO_POINTS, *KINDS)
 LIMITS = Limits(user_waiting=10**6, guild_waiting=10**6, disk_floor=0)
 BUGS = ("forgets what ran", "never says it twice", "leaves what was written")
 
@@ -166,8 +166,8 @@ class World:
             problems.append("an interaction made two jobs")
         for job_id, words in posts.items():
             seed = jobs[job_id][0] if job_id in jobs else -1
-            if words not in ("failed", picture_of(seed).data.hex(), _film_words(seed)):
-                problems.append(f"job {job_id} was posted with another's picture or film")
+            if words not in ("failed", picture_of(seed).data.hex(), _video_words(seed)):
+                problems.append(f"job {job_id} was posted with another's picture or video")
         return problems
 
 
@@ -184,17 +184,17 @@ class Life:
     point: str | None = None
     occurrence: int = 0
     bug: str | None = None
-    films: bool = False
+    videos: bool = False
     bucket: str = ""
 
 
 async def serve(life: Life) -> None:
-    folder, films = life.folder, life.films
-    film_worker.register()
+    folder, videos = life.folder, life.videos
+    video_worker.register()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _tell_tasks)
     world = World(folder / "world.db")
     executor = LocalExecutor(
-        [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.film_worker:main"
+        [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.video_worker:main"
     )
     with _bug(life.bug):
         files = buckets.opened(buckets.Server("S3", life.bucket), folder, "kills") if life.bucket else None
@@ -214,7 +214,7 @@ async def serve(life: Life) -> None:
                 while True:
                     for interaction in world.unheard():
                         prompt = json.dumps({"steps": 4, "delay": 0.02, "kilobytes": KILOBYTES})
-                        asked = VideoRequest if films and interaction % 2 else ImagineRequest
+                        asked = VideoRequest if videos and interaction % 2 else ImagineRequest
                         request = asked(prompt=prompt, seed=interaction, num_images=1)
                         origin = Origin(interaction % 7, 2)
                         submitted = await queue.submit(request, origin, Reply(interaction))
@@ -246,19 +246,19 @@ async def _follow(queue: Queue, world: World, job: Job) -> None:
 
 
 async def _words_of(queue: Queue, result: Result) -> str:
-    """What a post of the result says: its picture, or the hashes of its film's files as they are on the
+    """What a post of the result says: its picture, or the hashes of its video's files as they are on the
     disk."""
     poster = await queue.files.get(result.pictures[0].sha256)
-    if not result.films:
+    if not result.videos:
         return poster.hex()
-    (film,) = result.films
-    assert film.ends is not None
-    return _hashes(await queue.files.get(film.sha256), poster, await queue.files.get(film.ends))
+    (video,) = result.videos
+    assert video.ends is not None
+    return _hashes(await queue.files.get(video.sha256), poster, await queue.files.get(video.ends))
 
 
-def _film_words(seed: int) -> str:
+def _video_words(seed: int) -> str:
     ends = f"ends of {seed}".encode()
-    return _hashes(film_worker.film_bytes(seed, KILOBYTES), picture_of(seed).data, ends)
+    return _hashes(video_worker.video_bytes(seed, KILOBYTES), picture_of(seed).data, ends)
 
 
 def _hashes(*files: bytes) -> str:
@@ -299,9 +299,9 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
         before(files_module.os, "replace")
     elif point == "given a folder":
         before(dispatcher.incoming, "make")
-    elif point == "in a film's file":
+    elif point == "in a video's file":
         before(files_module, "hashed")
-    elif point == "film taken":
+    elif point == "video taken":
         before(dispatcher.saving, "_save_one", lambda picture, index: queue.files.incoming.is_dir())
     elif point == "folder removed":
         before(dispatcher.incoming, "_remove")
@@ -356,7 +356,7 @@ def measure(
     bug: str | None = None,
     patience: float = 60.0,
     forked: bool = False,
-    films: bool = False,
+    videos: bool = False,
     bucket: str = "",
     database: str = "",
 ) -> Figures:
@@ -364,7 +364,7 @@ def measure(
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
     database = database or address_in(folder)
-    life = Life(folder, database, bug=bug, films=films, bucket=bucket)
+    life = Life(folder, database, bug=bug, videos=videos, bucket=bucket)
     start = partial(_start, life, chance, forked=forked)
     process = start(order[0])
     try:
@@ -434,7 +434,7 @@ def _start(life: Life, chance: random.Random, kind: str | None, *, forked: bool)
     words += ["--database", life.database]
     words += ["--point", point] if point else []
     words += ["--bug", life.bug] if life.bug else []
-    words += ["--films"] if life.films else []
+    words += ["--videos"] if life.videos else []
     words += ["--bucket", life.bucket] if life.bucket else []
     return subprocess.Popen(words)
 
@@ -486,7 +486,7 @@ def _all_done(world: World, database: str) -> bool | None:
 
 
 def _left_over(folder: Path, database: str, patience: float) -> list[str]:
-    """What films leave behind that they shouldn't, once all jobs are over."""
+    """What videos leave behind that they shouldn't, once all jobs are over."""
     incoming = folder / "incoming"
     _wait(lambda: not incoming.is_dir() or not list(incoming.iterdir()) or None, patience)
     problems = [f"the folder of job {path.name} is left" for path in incoming.glob("*")]
@@ -547,7 +547,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bug", choices=BUGS)
-    parser.add_argument("--films", action="store_true")
+    parser.add_argument("--videos", action="store_true")
     parser.add_argument(
         "--busy", action="store_true", help="fork processes, and wait longer for signs of life"
     )
@@ -559,7 +559,9 @@ def main() -> None:
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        own = {name: getattr(arguments, name) for name in ("database", "point", "occurrence", "bug", "films")}
+        own = {
+            name: getattr(arguments, name) for name in ("database", "point", "occurrence", "bug", "videos")
+        }
         return _live(Life(arguments.serve, **own, bucket=arguments.bucket))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -568,14 +570,14 @@ def main() -> None:
         if arguments.postgres:
             server = stack.enter_context(postgres.serving(durable=True))
             database = postgres.address(server.folder, postgres.TEMPLATE)
-        kinds = FILM_KINDS if arguments.films else KINDS
+        kinds = VIDEO_KINDS if arguments.videos else KINDS
         figures = measure(
             Path(folder),
             arguments.kills,
             kinds=kinds,
             seed=arguments.seed,
             bug=arguments.bug,
-            films=arguments.films,
+            videos=arguments.videos,
             bucket=bucket,
             database=database,
             forked=arguments.busy,

@@ -10,7 +10,7 @@ import sys
 
 PROOFS = {  # module → arguments of the short form
     "proofs.security.pictures": ("--count", "5000", "--whole", "20"),
-    "proofs.security.films": ("--count", "1000", "--whole", "10"),
+    "proofs.security.videos": ("--count", "1000", "--whole", "10"),
     "proofs.security.clips": ("--count", "1000", "--whole", "10", "--canaries", "100"),
     "proofs.security.metadata": ("--count", "200"),
     "proofs.security.zips": ("--count", "28"),

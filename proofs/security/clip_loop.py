@@ -1,4 +1,4 @@
-"""One confined process that puts many films through the clip process's own code, as ``film_loop`` does for
+"""One confined process that puts many videos through the clip process's own code, as ``video_loop`` does for
 questions. Started by ``proofs.security.clips``."""
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def main() -> None:
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
         target = io.BytesIO()
-        header, poster = transcode.make_film("take", [io.BytesIO(data)], target, **LIMITS)
+        header, poster = transcode.make_video("take", [io.BytesIO(data)], target, **LIMITS)
         body = b"" if "error" in header else target.getvalue()
         took, peak = time.process_time() - began, peak_of(status)
-        told = {**header, "film": len(body), "seconds": took, "peak": peak, "shut": shut}
+        told = {**header, "video": len(body), "seconds": took, "peak": peak, "shut": shut}
         line = json.dumps(told).encode()
         sink.write(struct.pack(">II", len(line), len(body) + len(poster)) + line + body + poster)
         sink.flush()

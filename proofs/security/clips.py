@@ -1,9 +1,9 @@
-"""Strangers' films made into clips: ``python -m proofs.security.clips [--count N] [--whole N] [--seed N]``.
+"""Strangers' videos made into clips: ``python -m proofs.security.clips [--count N] [--whole N] [--seed N]``.
 
-``--count`` mutated films go through the clip process's code in confined processes that take many each,
+``--count`` mutated videos go through the clip process's code in confined processes that take many each,
 ``--whole`` ones, and every attack that has a name, through the product's own path, one process for each.
-``--canaries`` films with something to hide in every place that one can hold it are made into clips, and what
-is made of those looked at. ``--good`` films of each kind that is taken, of many sizes and lengths, must be.
+``--canaries`` videos with something to hide in every place that one can hold it are made into clips, and what
+is made of those looked at. ``--good`` videos of each kind that is taken, of many sizes and lengths, must be.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from PIL import Image
 
 from core.errors import ImageError
 from core.png import png_chunk
-from proofs.security import films
+from proofs.security import videos
 from proofs.security.clip_loop import LIMITS
-from proofs.security.films import spent
 from proofs.security.pictures import Loop, Tally, clean_png, tell
+from proofs.security.videos import spent
 from studio.library.clips import Clips
 from studio.media import provenance, transcode, video_process
 from studio.media.uploads import InMemory
-from tests.films import ENCODED, animation, film, moving
-from tests.security import hostile_films
+from tests.security import hostile_videos
+from tests.videos import ENCODED, animation, moving, video
 from vision.video import codecs
-from vision.video.reader import FilmReader
+from vision.video.reader import VideoReader
 
 LIMIT = 800 * 2**20  # bytes: 600 MiB above what imports need
-SECONDS = video_process.SECONDS["take"] + 0.05  # of processor time for one film
+SECONDS = video_process.SECONDS["take"] + 0.05  # of processor time for one video
 CANARY = b"canary-55b1"
 ALLOWED = {b"ftyp", b"moov", b"mdat"}
 
 
-def is_clean(film: bytes, poster: bytes) -> bool:
+def is_clean(video: bytes, poster: bytes) -> bool:
     """Whether a clip is what clips are: boxes of ours, H.264 in yuv420p, frames that can all be decoded."""
-    file = io.BytesIO(film)
+    file = io.BytesIO(video)
     if {box.kind for box in codecs.boxes(file)} != ALLOWED or not clean_png(poster):
         return False
-    with FilmReader(file) as found:
+    with VideoReader(file) as found:
         frames = list(found.decoded())
         even = found.width % 2 == found.height % 2 == 0 and found.width * found.height <= LIMITS["pixels"]
         small = all((one.width, one.height) == (found.width, found.height) for one in frames)
@@ -59,27 +59,27 @@ def is_clean(film: bytes, poster: bytes) -> bool:
 
 
 def fuzz(count: int, seed: int = 0, keep: Path | None = None) -> Tally:
-    """Put mutated films through the clip process's code; otherwise as ``films.fuzz``."""
-    return films.fuzz(count, seed, keep, "proofs.security.clip_loop", _right)
+    """Put mutated videos through the clip process's code; otherwise as ``videos.fuzz``."""
+    return videos.fuzz(count, seed, keep, "proofs.security.clip_loop", _right)
 
 
 def _right(header: dict, body: bytes) -> bool:
     try:
-        return is_clean(body[: header["film"]], body[header["film"] :])
+        return is_clean(body[: header["video"]], body[header["video"] :])
     except ValueError:
         return False
 
 
 def good(each: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, film), ``each`` of every container and codec that is taken: 4 to 24 frames of 64 to 200 px
-    a side, 1 to 60 a second, with key frames near and far, square pixels and wide ones."""
+    """Yield (kind, video), ``each`` of every container and codec that is taken: 4 to 24 frames of 64 to 200
+    px a side, 1 to 60 a second, with key frames near and far, square pixels and wide ones."""
     rng = random.Random(seed)  # x265, which makes some of them, fails with smaller or shorter ones
     for kind in ENCODED:
         for _ in range(each):
             size = (2 * rng.randrange(32, 101), 2 * rng.randrange(32, 101))
             how = {"fps": rng.choice((1, 8, 24, 25, 30, 60)), "key_every": rng.choice((1, 4, 50))}
             wider = rng.choice((1, 1, 2)) if kind not in ("gif", "vp8") else 1
-            yield kind, film(moving(rng.randrange(4, 25), size), kind, **how, wider=wider)
+            yield kind, video(moving(rng.randrange(4, 25), size), kind, **how, wider=wider)
     for kind in ("WEBP", "PNG"):
         for _ in range(each):
             size = (2 * rng.randrange(32, 101), 2 * rng.randrange(32, 101))
@@ -87,7 +87,7 @@ def good(each: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def taken(each: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Return how many good films of each kind were taken, and what the others were told."""
+    """Return how many good videos of each kind were taken, and what the others were told."""
     counts, refused, loop = Counter[str](), list[str](), Loop("proofs.security.clip_loop")
     try:
         for kind, data in good(each, seed):
@@ -101,15 +101,15 @@ def taken(each: int, seed: int) -> tuple[Counter[str], list[str]]:
     return counts, refused
 
 
-async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
-    """One process for each film, as the bot does it."""
+async def through_the_product(videos: list[tuple[str, bytes]]) -> Tally:
+    """One process for each video, as the bot does it."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         clips = Clips(Path(folder), "auto", max_bytes=100 * 2**20, max_seconds=60, max_pixels=1920 * 1088)
-        for name, data in films:
+        for name, data in videos:
             began, before = time.monotonic(), spent()
             try:
-                found = await clips.take(InMemory("film.mp4", data))
+                found = await clips.take(InMemory("video.mp4", data))
                 tally.taken += 1
                 if not is_clean(found.path.read_bytes(), found.poster):
                     tally.wrong.append(name)
@@ -127,7 +127,7 @@ async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
 
 
 def talkative() -> Iterator[tuple[str, bytes]]:
-    """(kind, film): with a canary in each place that a container, or an encoder, has for words."""
+    """(kind, video): with a canary in each place that a container, or an encoder, has for words."""
     text, number = CANARY.decode(), 0
     said = {name: text for name in ("title", "artist", "comment", "location", "make", "encoder", "copyright")}
     while True:
@@ -175,10 +175,10 @@ def canaries(count: int) -> tuple[int, int, int]:
     for kind, data in talkative():
         had += CANARY in data[: -len(CANARY)]
         clip = io.BytesIO()
-        header, poster = transcode.make_film("take", [io.BytesIO(data)], clip, **LIMITS)
+        header, poster = transcode.make_video("take", [io.BytesIO(data)], clip, **LIMITS)
         assert "error" not in header, (kind, header)
         gif = io.BytesIO()
-        transcode.make_film("gif", [clip], gif, limit=10**6)
+        transcode.make_video("gif", [clip], gif, limit=10**6)
         told = codecs.box_of(b"free", CANARY) + codecs.box_of(b"udta", CANARY)  # as if it had come in since
         for made, media_type in ((clip.getvalue() + told, "video/mp4"), (gif.getvalue(), "image/gif")):
             sent = provenance.outgoing(made, media_type, source=provenance.EXTENDED, parameters=False)
@@ -195,19 +195,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--whole", type=int, default=100)
     parser.add_argument("--canaries", type=int, default=500, help="outputs that are looked at")
-    parser.add_argument("--good", type=int, default=20, help="films of each kind that have to be taken")
+    parser.add_argument("--good", type=int, default=20, help="videos of each kind that have to be taken")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a folder for those that end a process or come out wrong")
     arguments = parser.parse_args(argv)
     left, unmarked, had = canaries(arguments.canaries)
     print(
-        f"clips: {arguments.canaries} outputs of {had} films with canaries: {left} left, {unmarked} unmarked"
+        f"clips: {arguments.canaries} outputs of {had} videos with canaries: {left} left, {unmarked} unmarked"
     )
     counts, refused = taken(arguments.good, arguments.seed)
     told = ", ".join(f"{kind} {count}" for kind, count in counts.items())
-    print(f"clips: of {arguments.good} good films of each kind were taken: {told}", *refused[:5], sep="\n")
-    damaged = hostile_films.mutated(arguments.whole, arguments.seed + 1)
-    whole = [*hostile_films.known(), *hostile_films.taken()] if arguments.whole else []
+    print(f"clips: of {arguments.good} good videos of each kind were taken: {told}", *refused[:5], sep="\n")
+    damaged = hostile_videos.mutated(arguments.whole, arguments.seed + 1)
+    whole = [*hostile_videos.known(), *hostile_videos.taken()] if arguments.whole else []
     whole += [(f"mutated {i}", data) for i, data in enumerate(damaged)]
     product = asyncio.run(through_the_product(whole))
     tell("one process each", product, "clips")

@@ -1,5 +1,5 @@
 """What somebody does who asks about pictures: on and on, stopped in the middle, taught, with a chart and a
-film."""
+video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SLOW = 0.4  # s between two words of the slow model
 
 
 def walk(page: Page, report: Report, sandbox: Sandbox) -> None:
-    """Ask, go on, teach and try; ask about a chart and a film; stop a slow model."""
+    """Ask, go on, teach and try; ask about a chart and a video; stop a slow model."""
     boats, cat = _pictures(page, report)
     _questions(page, report, boats)
     _teaching(page, report, boats, cat)

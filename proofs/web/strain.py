@@ -1,5 +1,5 @@
 """What the bot's process bears: ``python -m proofs.web.strain``. Many requests that end in 4xx leave
-nothing behind in memory; many people who upload large films slowly cost it little, and others' pages wait no
+nothing behind in memory; many people who upload large videos slowly cost it little, and others' pages wait no
 longer than twice as long."""
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ async def _uploading(
 
 
 async def _upload(studio: Studio, person: Person, size: int, seconds: float) -> int:
-    """Send a film of ``size`` bytes evenly over some seconds; return the status of the answer."""
+    """Send a video of ``size`` bytes evenly over some seconds; return the status of the answer."""
     host = studio.url.removeprefix("http://")
     reader, writer = await asyncio.open_connection(*host.split(":"))
     head = f"POST /api/clips HTTP/1.1\r\nHost: {host}\r\nOrigin: {studio.url}\r\nConnection: close\r\n"

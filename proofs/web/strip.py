@@ -116,7 +116,7 @@ def strip(frames: list[tuple[str, Image.Image]]) -> Image.Image:
     return sheet
 
 
-async def film(folder: Path) -> Image.Image:
+async def video(folder: Path) -> Image.Image:
     """Return the strip of a session in a fresh sandbox."""
     from playwright.async_api import async_playwright
 
@@ -135,7 +135,7 @@ async def film(folder: Path) -> Image.Image:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        sheet = asyncio.run(film(Path(folder)))
+        sheet = asyncio.run(video(Path(folder)))
     sheet.save(ROOT / "docs" / "editor-session.webp", quality=QUALITY, method=6)
 
 

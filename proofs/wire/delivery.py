@@ -26,7 +26,7 @@ from PIL import Image
 
 from bot.delivery.follow import Delivery, Rations
 from bot.delivery.ladder import JobMessage, Ladder, Sent
-from bot.delivery.render import FilmPosts, Posts
+from bot.delivery.render import Posts, VideoPosts
 from bot.discord_api.http import Breaker, Transport
 from bot.projects.results import OwnPosts
 from bot.ui.replies import Post
@@ -39,7 +39,7 @@ from proofs.wire.launch import point_at
 from storage.blobs.local import Folder
 from storage.job_queries import StoredPicture
 from studio.actor import Place
-from studio.library.clips import Clips, FilmShowing, Strips
+from studio.library.clips import Clips, Strips, VideoShowing
 from studio.library.rendition import Showing, Thumbnails
 from studio.media.provenance import Marker
 from studio.media.uploads import Intake
@@ -222,11 +222,11 @@ async def open_bench(
             marker, thumbnails = Marker(ai_mark=True), Thumbnails(files)
             showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=True)  # type: ignore[arg-type]
             clips = Clips(files.incoming, "auto", max_bytes=2**20, max_seconds=9.0, max_pixels=2**20)
-            reels = FilmShowing(files, clips, marker)
-            films = FilmPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
+            reels = VideoShowing(files, clips, marker)
+            videos = VideoPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
             strips = Strips(files, queue, moderator)  # type: ignore[arg-type]
             own = OwnPosts(None, files)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake, strips, films, own)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake, strips, videos, own)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(

@@ -21,7 +21,7 @@ EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/gif": "gif",
     "video/mp4": "mp4",
-    "application/x-latents": "safetensors",  # what is kept of a film's ends
+    "application/x-latents": "safetensors",  # what is kept of a video's ends
     "application/x-safetensors": "safetensors",  # a model that was learned here
     "application/json": "json",
     "application/zip": "zip",
@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 
 
 class Files(Protocol):
-    """The store of pictures, films and whatever else is too large for a row, wherever it is.
+    """The store of pictures, videos and whatever else is too large for a row, wherever it is.
 
     Beside it is a place on this machine's disk: for what workers write, for what was made from files and can
     be made again, and for a ballast that is given up when the disk is full. Every method that says so raises

@@ -46,7 +46,7 @@ from storage.blobs.local import Disk, hashed
 
 RETRIES = 3  # of a request that failed, within 20 s
 SILENT = 30  # s that the server may say nothing
-LONGEST = 3600.0  # s for one request with its retries: a film on a slow line
+LONGEST = 3600.0  # s for one request with its retries: a video on a slow line
 PAUSE = 1.0  # s after a failure in which nothing is asked of the server
 _STATUS = re.compile(r"status (?:code:? )?(\d{3})|non-2xx status code: (\d{3})")
 _REFUSES = (

@@ -1,7 +1,7 @@
-"""Films made from films, each by a video process of its own, from file to file: clips of what members send,
-films fitted to where they go, cut, as a GIF or side by side; stored films as they leave the studio, with the
-mark that the host wants and within a size limit; and the strip of frames beside an answer about a film. What
-was made of a film is kept beside it."""
+"""Videos made from videos, each by a video process of its own, from file to file: clips of what members send,
+videos fitted to where they go, cut, as a GIF or side by side; stored videos as they leave the studio, with
+the mark that the host wants and within a size limit; and the strip of frames beside an answer about a video.
+What was made of a video is kept beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.requests.video import CutRequest, VideoRequest
 from core.settings import Settings
 from jobs.queue import Queue, Result
 from storage.blobs.base import Files
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.actor import Place
 from studio.library.rendition import Shown
 from studio.media import provenance, uploads
@@ -47,7 +47,7 @@ TOO_MUCH = "takes too much time or memory; try a shorter or smaller one."
 
 @dataclass(frozen=True)
 class Clip:
-    """A film that was made, in a file that is the caller's: to be taken into the store, sent, or deleted.
+    """A video that was made, in a file that is the caller's: to be taken into the store, sent, or deleted.
 
     width, height: px. poster: its first frame as PNG, b"" where none was asked for. notes: sentences that
     say what was done to it.
@@ -83,7 +83,7 @@ class Clips:
         self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(IN_MEMORY)
 
     async def take(self, file: Readable, keep: float = KEPT_SECONDS) -> Clip:
-        """Return a film that somebody sends as a clip of ours with nothing but its frames, at most ``keep``
+        """Return a video that somebody sends as a clip of ours with nothing but its frames, at most ``keep``
         seconds of them. Raises ImageError, which says what is wrong with it and what is taken."""
         name = short_name(file.name)
         async with self._room:
@@ -99,10 +99,10 @@ class Clips:
         return clip
 
     async def _sent(self, file: Readable) -> Path:
-        """Return the file with what somebody sends. Raises ImageError when that is no film, or too large."""
+        """Return the file with what somebody sends. Raises ImageError when that is no video, or too large."""
         sent = await fetched_within(file, self._max_bytes, CLIP_LIMIT)
         if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
-            raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
+            raise ImageError(f"{short_name(file.name)} can't be read as a video; {READ} are.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
         try:
             async for block in sent.blocks():
@@ -112,10 +112,10 @@ class Clips:
             raise
         return path
 
-    async def fit(self, film: Path, limit: int) -> Clip:
-        """Return a film of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
+    async def fit(self, video: Path, limit: int) -> Clip:
+        """Return a video of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
         was done. Raises ImageError when it doesn't fit, however it is made."""
-        clip, told = await self._made("fit", [film], "The film", encoder=self._encoder, limit=limit)
+        clip, told = await self._made("fit", [video], "The video", encoder=self._encoder, limit=limit)
         done = [f"{clip.width}×{clip.height} px, {float(clip.fps):g} frames a second"]
         done += ["without its sound"] if told["lost"] else []
         note = (
@@ -123,26 +123,26 @@ class Clips:
         )
         return replace(clip, notes=(note,))
 
-    async def cut(self, film: Path, begin: float, end: float) -> Clip:
-        """Return the part of a film of ours between two times, in seconds. Raises ImageError, which says what
-        of it there is."""
-        clip, _ = await self._made("cut", [film], "The film", encoder=self._encoder, begin=begin, end=end)
+    async def cut(self, video: Path, begin: float, end: float) -> Clip:
+        """Return the part of a video of ours between two times, in seconds. Raises ImageError, which says
+        what of it there is."""
+        clip, _ = await self._made("cut", [video], "The video", encoder=self._encoder, begin=begin, end=end)
         return clip
 
-    async def last_frame(self, film: Path) -> bytes:
-        """Return the last frame of a film of ours as PNG. Raises ImageError for a damaged one."""
-        async with self._making("last", [film], "The film") as (_, _, picture):
+    async def last_frame(self, video: Path) -> bytes:
+        """Return the last frame of a video of ours as PNG. Raises ImageError for a damaged one."""
+        async with self._making("last", [video], "The video") as (_, _, picture):
             return picture
 
-    async def gif(self, film: Path, limit: int) -> Clip:
-        """Return a film of ours as GIF of at most ``limit`` bytes. Raises ImageError when it doesn't fit."""
-        clip, _ = await self._made("gif", [film], "The film", limit=limit)
+    async def gif(self, video: Path, limit: int) -> Clip:
+        """Return a video of ours as GIF of at most ``limit`` bytes. Raises ImageError when it doesn't fit."""
+        clip, _ = await self._made("gif", [video], "The video", limit=limit)
         return replace(clip, media_type="image/gif")
 
-    async def mosaic(self, films: Sequence[Path]) -> Clip:
-        """Return two to four films of ours of one shape side by side, two in a row, in at most 1280×720 px.
+    async def mosaic(self, videos: Sequence[Path]) -> Clip:
+        """Return two to four videos of ours of one shape side by side, two in a row, in at most 1280×720 px.
         Raises ImageError for others."""
-        clip, _ = await self._made("mosaic", films, "The films", encoder=self._encoder)
+        clip, _ = await self._made("mosaic", videos, "The videos", encoder=self._encoder)
         return clip
 
     async def _made(
@@ -163,15 +163,15 @@ class Clips:
     async def _making(
         self, command: str, sources: Sequence[Path], name: str, **given: Any
     ) -> AsyncIterator[tuple[Path, dict[str, Any], bytes]]:
-        """Let a process make something of films: the file in which it is, what is told of it, and a picture.
+        """Let a process make something of videos: the file in which it is, what is told of it, and a picture.
         The file is gone afterwards, unless it was moved."""
         folder = self._folder / f"clip-{secrets.token_hex(8)}"
         target = folder / "made"
         try:
             await _to_its_end(partial(folder.mkdir, parents=True))
-            films = self._encoder, str(target), *map(str, sources)
+            videos = self._encoder, str(target), *map(str, sources)
             async with self._slots:
-                answer = await ask_once(VIDEO_PROCESS, command, *films, patience=PATIENCE[command], **given)
+                answer = await ask_once(VIDEO_PROCESS, command, *videos, patience=PATIENCE[command], **given)
             if answer is None:
                 raise ImageError(f"{name} {TOO_MUCH}")
             told, picture = answer
@@ -231,9 +231,9 @@ class Strips:
         self._files, self._queue, self._moderator = files, queue, moderator
 
     async def of(self, result: Result, text: str, place: Place) -> Strip | None:
-        """Return the strip of the film that an answer is about, as it may be shown in ``place``; None where
+        """Return the strip of the video that an answer is about, as it may be shown in ``place``; None where
         it is about none, or its frames are gone or may not be shown. text: of the answer."""
-        job = await asked_film(self._queue, result.job, result.parameters)
+        job = await asked_video(self._queue, result.job, result.parameters)
         if job is None or not isinstance(job.request, AskRequest):
             return None
         frames = job.request.frames
@@ -257,15 +257,15 @@ class Strips:
         except ImageError:
             log.warning("job %s: its strip can't be drawn", result.job.id)
             return None
-        alt = f"Frames of the film at {', '.join(called)}"
+        alt = f"Frames of the video at {', '.join(called)}"
         if named:
             alt += f"; the answer names {', '.join(called[i] for i in sorted(named))}"
         return Strip(data, alt, visibility)
 
 
-async def asked_film(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> Job | None:
-    """Return the question whose film an answer is about: the job's own, or the newest one that its model was
-    told. A film of a private question is no part of another's public one."""
+async def asked_video(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> Job | None:
+    """Return the question whose video an answer is about: the job's own, or the newest one that its model was
+    told. A video of a private question is no part of another's public one."""
     if isinstance(job.request, AskRequest) and job.request.frames:
         return job
     found = await queue.job(str(parameters["film"])) if parameters.get("film") else None
@@ -275,37 +275,37 @@ async def asked_film(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> J
 
 
 MEDIA_TYPE = "video/mp4"
-TOO_LARGE = "The film is too large to be sent here, even small. `/show` it where larger files fit."
+TOO_LARGE = "The video is too large to be sent here, even small. `/show` it where larger files fit."
 
 
-class FilmShowing:
-    """Reads stored films for people to see. marker: marks them."""
+class VideoShowing:
+    """Reads stored videos for people to see. marker: marks them."""
 
     def __init__(self, files: Files, clips: Clips, marker: Marker) -> None:
         self._files, self._clips, self._marker = files, clips, marker
 
-    async def film(self, stored: StoredFilm, job: Job, limit: int) -> Shown:
-        """Return a film of ``job`` in at most ``limit`` bytes, encoded anew if it is larger; without data
+    async def video(self, stored: StoredVideo, job: Job, limit: int) -> Shown:
+        """Return a video of ``job`` in at most ``limit`` bytes, encoded anew if it is larger; without data
         where it doesn't fit, however it is made. Raises StorageError when its file is gone."""
         return await self._within(await self._files.get(stored.sha256), stored.sha256, "", job, limit)
 
-    async def mosaic(self, films: Sequence[StoredFilm], job: Job, limit: int) -> Shown:
-        """Return films of ``job`` side by side as one, in at most ``limit`` bytes; without data where that
+    async def mosaic(self, videos: Sequence[StoredVideo], job: Job, limit: int) -> Shown:
+        """Return videos of ``job`` side by side as one, in at most ``limit`` bytes; without data where that
         can't be. Raises StorageError when a file is gone."""
-        first, others = films[0].sha256, "-".join(film.sha256[:12] for film in films[1:])
+        first, others = videos[0].sha256, "-".join(video.sha256[:12] for video in videos[1:])
         data = await self._files.get_derived(first, f"{others}.mp4")
         if data is None:
-            paths = [await self._files.local(film.sha256) for film in films]
+            paths = [await self._files.local(video.sha256) for video in videos]
             try:
                 data = await _taken(await self._clips.mosaic(paths))
             except ImageError as error:
-                log.warning("job %s: its films can't be shown side by side: %s", job.id, error)
+                log.warning("job %s: its videos can't be shown side by side: %s", job.id, error)
                 return Shown(None, MEDIA_TYPE, (str(error),))
             await self._files.put_derived(first, f"{others}.mp4", data)
         return await self._within(data, first, f"{others}.", job, limit)
 
-    async def gif(self, stored: StoredFilm, job: Job, limit: int) -> Shown:
-        """Return a film of ``job`` as a GIF in at most ``limit`` bytes. Raises ImageError when it doesn't
+    async def gif(self, stored: StoredVideo, job: Job, limit: int) -> Shown:
+        """Return a video of ``job`` as a GIF in at most ``limit`` bytes. Raises ImageError when it doesn't
         fit, StorageError when its file is gone."""
         name = f"{limit}.gif"
         data = await self._files.get_derived(stored.sha256, name)
@@ -315,8 +315,8 @@ class FilmShowing:
             await self._files.put_derived(stored.sha256, name, data)
         return Shown(await self._marked(data, "image/gif", job), "image/gif")
 
-    async def whole(self, stored: StoredFilm, job: Job) -> Path:
-        """Return where a film of ``job`` lies as anybody may have it. Raises StorageError when its file is
+    async def whole(self, stored: StoredVideo, job: Job) -> Path:
+        """Return where a video of ``job`` lies as anybody may have it. Raises StorageError when its file is
         gone."""
         path, source = await self._files.local(stored.sha256), self._source(job)
         if source is None:
@@ -330,7 +330,7 @@ class FilmShowing:
         return found or path
 
     async def _within(self, data: bytes, sha256: str, name: str, job: Job, limit: int) -> Shown:
-        """Return a film, or what is kept beside film ``sha256`` as ``name``, in at most ``limit`` bytes."""
+        """Return a video, or what is kept beside video ``sha256`` as ``name``, in at most ``limit`` bytes."""
         marked = await self._marked(data, MEDIA_TYPE, job)
         if len(marked) <= limit:
             return Shown(marked, MEDIA_TYPE)
@@ -347,7 +347,7 @@ class FilmShowing:
         return await self._marker.mark(data, media_type, source=self._source(job))
 
     def _source(self, job: Job) -> str | None:
-        """Return IPTC's word for how the job's films came to be, None where none is wanted."""
+        """Return IPTC's word for how the job's videos came to be, None where none is wanted."""
         request = job.request
         if not self._marker.ai_mark:
             return None
@@ -358,7 +358,7 @@ class FilmShowing:
 
 
 async def _taken(clip: Clip) -> bytes:
-    """Return the bytes of a film that was made, and delete its file."""
+    """Return the bytes of a video that was made, and delete its file."""
 
     def take() -> bytes:
         try:

@@ -1,5 +1,5 @@
-"""Pictures and films packed into one file that is sent while it is made: a picture, or a piece of a film, is
-in memory at a time, however many there are."""
+"""Pictures and videos packed into one file that is sent while it is made: a picture, or a piece of a video,
+is in memory at a time, however many there are."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from core.errors import ImageError, LimitError, NotAllowedError, StorageError, U
 from core.job import Job
 from core.requests import GenerateRequest
 from jobs.queue import Queue
-from storage import videos as film_rows
+from storage import videos as video_rows
 from storage.blobs.base import EXTENSIONS
 from storage.collections import Named, pages, pick_pictures
 from storage.database import Database
 from storage.job_queries import StoredPicture
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.actor import Actor
 from studio.authority import Action
-from studio.library.clips import FilmShowing
+from studio.library.clips import VideoShowing
 from studio.library.collections import NOTHING
 from studio.library.rendition import Showing
 from studio.media.zip_stream import Archive
@@ -33,22 +33,22 @@ MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
 LONGEST_WORDS = 60  # characters of the prompt in a name
 WHOLE = 2**31  # bytes of a picture: none is made smaller
 LEFT_OUT = "left out.txt"
-Chosen = tuple[Job, StoredPicture, StoredFilm | None]  # a film's picture is its poster
+Chosen = tuple[Job, StoredPicture, StoredVideo | None]  # a video's picture is its poster
 
 
 class Zips:
-    """Packs pictures and films that a person may see; whatever they may not is left out as if it weren't
+    """Packs pictures and videos that a person may see; whatever they may not is left out as if it weren't
     there."""
 
     def __init__(
-        self, rights: Rights, database: Database, queue: Queue, showing: Showing, films: FilmShowing
+        self, rights: Rights, database: Database, queue: Queue, showing: Showing, videos: VideoShowing
     ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
-        self._films = films
+        self._videos = videos
         self._busy: set[int] = set()
 
     async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:
-        """Yield a ZIP file of the named pictures in parts, with the films whose posters are named in their
+        """Yield a ZIP file of the named pictures in parts, with the videos whose posters are named in their
         place. Before the first part it raises ImageError when the actor may see none of them, NotAllowedError
         when they are barred, UserError for too many, LimitError while another is being sent."""
         chosen = await self._chosen(actor, names)
@@ -56,7 +56,7 @@ class Zips:
             raise ImageError(NOTHING)
         if len(chosen) > MOST_PICTURES:
             raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
-        if (size := sum((film or picture).size for _, picture, film in chosen)) > MOST_BYTES:
+        if (size := sum((video or picture).size for _, picture, video in chosen)) > MOST_BYTES:
             most = f"{MOST_BYTES / 10**9:.0f} GB"
             raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
         if actor.user_id in self._busy:
@@ -64,15 +64,17 @@ class Zips:
         self._busy.add(actor.user_id)
         try:
             archive, missing = Archive(), list[str]()
-            for job, picture, film in chosen:
-                name = file_name_of(job, film or picture)
+            for job, picture, video in chosen:
+                name = file_name_of(job, video or picture)
                 data = path = None  # None where it may not be shown, or has gone meanwhile
-                with contextlib.suppress(StorageError):  # a poster also says whether its film may be shown
+                with contextlib.suppress(StorageError):  # a poster also says whether its video may be shown
                     data = (await self._showing.picture_in(actor.place, picture, job, WHOLE)).data
                     path = (
-                        await self._films.whole(film, job) if film is not None and data is not None else None
+                        await self._videos.whole(video, job)
+                        if video is not None and data is not None
+                        else None
                     )
-                if data is None or (film is not None and path is None):
+                if data is None or (video is not None and path is None):
                     missing.append(name)
                 elif path is not None:
                     pieces = archive.add_file(name, path, job.created_at)
@@ -88,8 +90,8 @@ class Zips:
             self._busy.discard(actor.user_id)
 
     async def _chosen(self, actor: Actor, names: Sequence[Named]) -> list[Chosen]:
-        """Return those of the named pictures that the actor may see, with the films behind them."""
-        found, films = await self._database.read(partial(_pick, names=names))
+        """Return those of the named pictures that the actor may see, with the videos behind them."""
+        found, videos = await self._database.read(partial(_pick, names=names))
         jobs = {job.id: job for job, _ in found}
         seen = await self._rights.owned(actor, Action.SHOW, jobs.values())
         for job_id in jobs.keys() - seen:
@@ -102,7 +104,7 @@ class Zips:
         others = {job_id for job_id in seen if jobs[job_id].origin.user_id != actor.user_id}
         away = {job_id: await self._queue.trashed(job_id) for job_id in others}
         return [
-            (job, picture, films.get((job.id, picture.index)))
+            (job, picture, videos.get((job.id, picture.index)))
             for job, picture in found
             if job.id in seen and picture.index not in away.get(job.id, ())
         ]
@@ -110,17 +112,17 @@ class Zips:
 
 def _pick(
     connection: sa.Connection, names: Sequence[Named]
-) -> tuple[list[tuple[Job, StoredPicture]], dict[Named, StoredFilm]]:
-    """Return the named pictures with their jobs, and the films that belong to them."""
-    found, films = pick_pictures(connection, names), dict[Named, StoredFilm]()
+) -> tuple[list[tuple[Job, StoredPicture]], dict[Named, StoredVideo]]:
+    """Return the named pictures with their jobs, and the videos that belong to them."""
+    found, videos = pick_pictures(connection, names), dict[Named, StoredVideo]()
     for page in pages((job.id, picture.index) for job, picture in found):
-        for job_id, made in film_rows.films_of_jobs(connection, {job_id for job_id, _ in page}).items():
-            films |= {(job_id, film.index): film for film in made}
-    return found, films
+        for job_id, made in video_rows.videos_of_jobs(connection, {job_id for job_id, _ in page}).items():
+            videos |= {(job_id, video.index): video for video in made}
+    return found, videos
 
 
-def file_name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
-    """Return the name of a picture's or film's file, which any system takes: day, some words,
+def file_name_of(job: Job, picture: StoredPicture | StoredVideo) -> str:
+    """Return the name of a picture's or video's file, which any system takes: day, some words,
     job and number."""
     words = job.request.prompt if isinstance(job.request, GenerateRequest) else job.request.kind
     plain = " ".join("".join(c if c.isalnum() else " " for c in words).split())

@@ -26,7 +26,7 @@ from storage.database import Database
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
-from storage.videos import StoredFilm, films_of_jobs
+from storage.videos import StoredVideo, videos_of_jobs
 from studio.actor import Actor, Member, Place
 from studio.authority import Action
 from studio.library.rendition import Showing, Shown
@@ -102,11 +102,11 @@ class Gallery:
         """Return how each picture that the actor may see may be shown where they are."""
         return await self._visible(actor.place, [(tile.picture, tile.job) for tile in tiles])
 
-    async def films(self, tiles: Sequence[Tile]) -> dict[tuple[str, int], StoredFilm]:
-        """Return the films whose posters are among pictures that somebody was given, by job and index."""
-        jobs = {tile.job.id for tile in tiles if tile.job.request.answer is Answer.FILMS}
-        found = await self._database.read(partial(films_of_jobs, job_ids=jobs), once=True) if jobs else {}
-        return {(job_id, film.index): film for job_id, several in found.items() for film in several}
+    async def videos(self, tiles: Sequence[Tile]) -> dict[tuple[str, int], StoredVideo]:
+        """Return the videos whose posters are among pictures that somebody was given, by job and index."""
+        jobs = {tile.job.id for tile in tiles if tile.job.request.answer is Answer.VIDEOS}
+        found = await self._database.read(partial(videos_of_jobs, job_ids=jobs), once=True) if jobs else {}
+        return {(job_id, video.index): video for job_id, several in found.items() for video in several}
 
     async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
         """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
@@ -164,7 +164,7 @@ class Gallery:
         first = await self._database.read(
             partial(first_shown, job_ids=[child.id for child in made]), once=True
         )
-        drawn, over = (Answer.PICTURES, Answer.FILMS), (Status.RENDERED, Status.DELIVERED)
+        drawn, over = (Answer.PICTURES, Answer.VIDEOS), (Status.RENDERED, Status.DELIVERED)
         children = []
         for child in made:
             is_empty = child.request.answer in drawn and child.status in over and child.id not in first

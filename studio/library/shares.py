@@ -22,7 +22,7 @@ from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
 from studio.actor import Actor, Directory, Pace, Place, Unanswered
 from studio.authority import Action
-from studio.library.clips import FilmShowing
+from studio.library.clips import VideoShowing
 from studio.library.gallery import readable_channels
 from studio.library.rendition import Showing, Shown
 from studio.moderation.moderator import Moderator
@@ -60,12 +60,12 @@ class Shares:
         database: Database,
         queue: Queue,
         showing: Showing,
-        films: FilmShowing,
+        videos: VideoShowing,
         moderator: Moderator,
         web: WebLinks,
         days: int,
     ) -> None:
-        self._films, self._moderator = films, moderator
+        self._videos, self._moderator = videos, moderator
         self._rights, self._database, self._queue = rights, database, queue
         self._showing, self._web, self.days = showing, web, days
 
@@ -148,17 +148,17 @@ class Shares:
         except StorageError:
             return None
 
-    async def film(self, token: str, name: Named) -> Path | None:
-        """Return where a film that a link shows lies; None where ``look`` wouldn't show it, or it is no
-        film."""
+    async def video(self, token: str, name: Named) -> Path | None:
+        """Return where a video that a link shows lies; None where ``look`` wouldn't show it, or it is no
+        video."""
         share = await self._find(token)
         found = await self._one(share, name) if share is not None else ()
         result = await self._queue.result(name[0]) if found else None
-        film = next((film for film in result.films if film.index == name[1]), None) if result else None
-        if film is None:
+        video = next((video for video in result.videos if video.index == name[1]), None) if result else None
+        if video is None:
             return None
         try:
-            return await self._films.whole(film, found[0][0])
+            return await self._videos.whole(video, found[0][0])
         except FilesAway:
             raise
         except StorageError:

@@ -1,4 +1,4 @@
-"""What a picture or film says of itself when it leaves, as the host chooses: that a model made it, in the
+"""What a picture or video says of itself when it leaves, as the host chooses: that a model made it, in the
 field's standard form, what was asked for, and content credentials. Nothing else.
 
 Works on the containers' bytes; no pixel is touched. The mark is IPTC's "digital source type" in XMP
@@ -50,7 +50,7 @@ def packet(source: str) -> bytes:
 
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
     """Return ``data`` with its pixels, our texts if ``parameters``, and the mark ``source`` unless None.
-    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``."""
+    Raises ValueError when it isn't a picture, or one of our videos, of type ``media_type``."""
     xmp = packet(source) if source else None
     if media_type == "image/png":
         return _png(data, xmp, parameters)
@@ -253,7 +253,7 @@ class Credentials:
             raise AtelierError(f"C2PA_CERTIFICATE and C2PA_KEY can't be used: {error}") from error
 
     def sign(self, data: bytes, media_type: str, source: str) -> bytes:
-        """Return a picture or film with the statement that it is ``source``, IPTC's word for how it came to
+        """Return a picture or video with the statement that it is ``source``, IPTC's word for how it came to
         be. Raises ValueError when it can't be signed."""
         created = {"action": "c2pa.created", "digitalSourceType": SOURCES + source}
         statement = {
@@ -308,7 +308,7 @@ class Marker:
     async def mark(
         self, data: bytes, media_type: str, *, source: str | None, parameters: bool = False, sign: bool = True
     ) -> bytes:
-        """Return a picture or film as it leaves, in a thread: the checksums of a large one take tens of
+        """Return a picture or video as it leaves, in a thread: the checksums of a large one take tens of
         milliseconds. source: IPTC's word for how it came to be, None = no mark. parameters: whether our own
         texts stay in it. sign: whether it is worth credentials. Raises ValueError as ``outgoing``."""
 
@@ -319,7 +319,7 @@ class Marker:
             try:
                 return self._credentials.sign(found, media_type, source)
             except ValueError as error:  # the mark alone is better than no picture
-                log.warning("a picture or film leaves without credentials: %s", error)
+                log.warning("a picture or video leaves without credentials: %s", error)
                 return found
 
         return await asyncio.to_thread(marked)

@@ -1,5 +1,5 @@
-"""Films from films: a stranger's as a clip of ours, a part of one, one in fewer bytes, as GIF, several side
-by side. Runs in the video process, whose films these are.
+"""Videos from videos: a stranger's as a clip of ours, a part of one, one in fewer bytes, as GIF, several side
+by side. Runs in the video process, whose videos these are.
 
 A clip has the same frames at a constant rate, upright, with square pixels, and nothing else that was in the
 stranger's file. To fit one into a limit it is encoded anew with more thrown away, and where that would look
@@ -29,8 +29,8 @@ from studio.media import video_decode
 from studio.media.video_decode import READ, kind_of
 from vision.video import writer as colours
 from vision.video.codecs import Encoder, encoder_of
-from vision.video.reader import FilmReader
-from vision.video.writer import FilmWriter, Sound
+from vision.video.reader import VideoReader
+from vision.video.writer import Sound, VideoWriter
 
 Made = tuple[dict[str, Any], bytes]  # what is told of what was made, and a PNG
 LEAST_FPS, MOST_FPS = 8.0, 30.0
@@ -42,8 +42,8 @@ SIDES = (1080, 720, 480, 360, 240, 144)  # px of the shorter side
 SLOW = 15.0  # frames a second, above which every other one can be left out
 AIM, FILLED = 0.95, 0.87  # share of the limit that is aimed at, and from which on a try is good enough
 ROUGH = 0.68  # share of an encoder's worst number, beyond which a smaller picture looks better
-BETTER = 2.0  # halvings that a film may be better than its original, whose encoder was in a hurry
-HOPELESS = 2.0  # halvings that a film would be too large by, so that a size isn't tried
+BETTER = 2.0  # halvings that a video may be better than its original, whose encoder was in a hurry
+HOPELESS = 2.0  # halvings that a video would be too large by, so that a size isn't tried
 TRIES = 9
 CAREFUL = 150e6  # px of all frames, up to which there is time for a careful encoder
 SMALLER = 0.8  # bytes go with the number of pixels to this power
@@ -59,11 +59,11 @@ GIF_SIZES = (
 SAMPLES, SAMPLE_SIDE = 12, 160  # frames, and px of theirs, that the colours are chosen from
 WIDTH, HEIGHT = 1280, 720  # px of it all, at most
 COLUMNS = 2
-LESS = 5.0  # how much more is thrown away than of a film that is kept
+LESS = 5.0  # how much more is thrown away than of a video that is kept
 
 
-def make_film(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **given: Any) -> Made:
-    """Make something of films. Return what is told of it, and a PNG; a header with "error" says in a few
+def make_video(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **given: Any) -> Made:
+    """Make something of videos. Return what is told of it, and a PNG; a header with "error" says in a few
     words why there is nothing."""
     try:
         made = MAKERS[command](*sources, target, **given)
@@ -82,23 +82,23 @@ def make_film(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **giv
 
 
 def warm_up(moving: Sequence[BinaryIO], encoder: str) -> None:
-    """Use once all that making films needs: afterwards no file can be opened. moving: a GIF and a WebP."""
+    """Use once all that decoding needs: afterwards no file can be opened. moving: a GIF and a WebP."""
     os.environ["SVT_LOG"] = "0"
     for one in moving:
-        make_film("take", [one], io.BytesIO(), encoder="auto", keep=1.0, seconds=60.0, pixels=4096)
+        make_video("take", [one], io.BytesIO(), encoder="auto", keep=1.0, seconds=60.0, pixels=4096)
     made = io.BytesIO()
     silence = Sound(np.zeros((2, 2048), np.float32), 24_000)
-    film = FilmWriter(made, (32, 32), 8, encoder_of(encoder), sound=silence)
-    film.write(np.zeros((2, 32, 32, 3), np.uint8))
-    film.finish()
-    make_film("gif", [made], io.BytesIO(), limit=10**6)
-    make_film("cut", [made], io.BytesIO(), begin=0.0, end=0.25, encoder=encoder)
+    video = VideoWriter(made, (32, 32), 8, encoder_of(encoder), sound=silence)
+    video.write(np.zeros((2, 32, 32, 3), np.uint8))
+    video.finish()
+    make_video("gif", [made], io.BytesIO(), limit=10**6)
+    make_video("cut", [made], io.BytesIO(), begin=0.0, end=0.25, encoder=encoder)
 
 
 def take(
     source: BinaryIO, target: BinaryIO, *, encoder: str, keep: float, seconds: float, pixels: int
 ) -> Made:
-    """Write a stranger's film into ``target``, and return what is told of it, and its first frame as PNG.
+    """Write a stranger's video into ``target``, and return what is told of it, and its first frame as PNG.
 
     keep: seconds of its begin that are used. seconds: that it may last. pixels: that a frame may have.
     Raises ValueError, which says why it isn't taken.
@@ -107,21 +107,21 @@ def take(
     data = source.read()
     kind = kind_of(data)
     if kind is None:
-        raise ValueError(f"can't be read as a film; {READ} are.")
-    film: video_decode.Film = (
+        raise ValueError(f"can't be read as a video; {READ} are.")
+    video: video_decode.Video = (
         video_decode.Animation(data) if kind == "webp" else video_decode.opened(data, kind)
     )
-    if film.whole > seconds + SLACK:
-        raise ValueError(f"lasts {film.whole:.0f} s; clips of up to {seconds:.0f} s are taken.")
-    fps = rate(film.times)
-    most = max(1, round(min(film.seconds, keep) * fps))
-    shown = _at_even_times(film.frames(), fps, most)
+    if video.whole > seconds + SLACK:
+        raise ValueError(f"lasts {video.whole:.0f} s; clips of up to {seconds:.0f} s are taken.")
+    fps = rate(video.times)
+    most = max(1, round(min(video.seconds, keep) * fps))
+    shown = _at_even_times(video.frames(), fps, most)
     first = next(shown, None)
     if first is None:
         raise video_decode.Damaged("is damaged or incomplete: not one frame can be read.")
     angle = 0 if isinstance(first, Image.Image) else video_decode.turned(first)
-    size = _size(film.size, angle, pixels)
-    writer = FilmWriter(target, size, fps, encoder_of(encoder))
+    size = _size(video.size, angle, pixels)
+    writer = VideoWriter(target, size, fps, encoder_of(encoder))
     upright = _upright(first, angle, size)
     poster = png(upright)
     writer.add(upright)
@@ -131,11 +131,11 @@ def take(
             raise ValueError("changes its size on the way; clips of one size are taken.")
         writer.add(_upright(frame, angle, size))
     writer.finish()
-    return film_header(writer) | {"whole": round(film.whole, 3)}, poster
+    return video_header(writer) | {"whole": round(video.whole, 3)}, poster
 
 
-def film_header(writer: FilmWriter) -> dict[str, Any]:
-    """Return what is told of a film that was written."""
+def video_header(writer: VideoWriter) -> dict[str, Any]:
+    """Return what is told of a video that was written."""
     width, height = writer.size
     rate = [writer.fps.numerator, writer.fps.denominator]
     return {"width": width, "height": height, "fps": rate, "frames": writer.frames}
@@ -181,7 +181,7 @@ def _at_even_times(seen: Iterator[tuple[float, Any]], fps: Fraction, most: int) 
 
 
 def _size(seen: tuple[int, int], angle: int, pixels: int) -> tuple[int, int]:
-    """Return the size that a film gets: even sides, upright, within what is allowed."""
+    """Return the size that a video gets: even sides, upright, within what is allowed."""
     width, height = seen[::-1] if angle % 180 else seen
     share = min(1.0, (pixels / (width * height)) ** 0.5)
     even = [int(side * share) // 2 * 2 for side in (width, height)]
@@ -202,45 +202,45 @@ def _upright(frame: Any, angle: int, size: tuple[int, int]) -> av.VideoFrame:
     elif angle:
         pixels = colours.rgb(frame)
     else:
-        return colours.film_frame(frame, size)
+        return colours.video_frame(frame, size)
     if pixels.shape[2] == 4:
         clear = pixels[:, :, 3:].astype(np.uint16)
         pixels = ((pixels[:, :, :3] * clear + 255 * (255 - clear) + 127) // 255).astype(np.uint8)
     turned = np.ascontiguousarray(np.rot90(pixels, angle // 90))
-    return colours.film_frame(av.VideoFrame.from_ndarray(turned, "rgb24"), size)
+    return colours.video_frame(av.VideoFrame.from_ndarray(turned, "rgb24"), size)
 
 
-def cut_film(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
+def cut_video(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
     """Write the frames between two times, in seconds, and what is heard with them, into ``target``. Return
-    what is told of it, and its first frame as PNG. Raises ValueError, which says what of a film can be
+    what is told of it, and its first frame as PNG. Raises ValueError, which says what of a video can be
     cut."""
-    with FilmReader(source) as film:
-        first, stop = round(begin * film.fps), min(round(end * film.fps), film.frames)
-        if not 0 <= begin < film.seconds or end - begin < LEAST_SECONDS or first >= stop:
+    with VideoReader(source) as video:
+        first, stop = round(begin * video.fps), min(round(end * video.fps), video.frames)
+        if not 0 <= begin < video.seconds or end - begin < LEAST_SECONDS or first >= stop:
             raise ValueError(
-                f"lasts {film.seconds:g} s; a part of it begins there, and ends at least {LEAST_SECONDS} s"
+                f"lasts {video.seconds:g} s; a part of it begins there, and ends at least {LEAST_SECONDS} s"
                 f" after its begin, so not {begin:g} to {end:g}."
             )
-        sound = film.sound()
+        sound = video.sound()
         if sound is not None:
-            sound = sound.part(float(first / film.fps), float(stop / film.fps))
-        size = film.width, film.height
-        writer = FilmWriter(target, size, film.fps, encoder_of(encoder), sound=sound)
+            sound = sound.part(float(first / video.fps), float(stop / video.fps))
+        size = video.width, video.height
+        writer = VideoWriter(target, size, video.fps, encoder_of(encoder), sound=sound)
         poster = b""
-        for frame in film.decoded(first, stop):
+        for frame in video.decoded(first, stop):
             poster = poster or png(frame)
             writer.add(frame)
         writer.finish()
-    return film_header(writer) | {"sound": sound is not None}, poster
+    return video_header(writer) | {"sound": sound is not None}, poster
 
 
 def last_frame(source: BinaryIO, target: BinaryIO) -> Made:
-    """Return a film's last frame as PNG. Raises ValueError for a damaged one."""
-    with FilmReader(source) as film:
-        last = deque(film.decoded(film.frames - 1), maxlen=1)
+    """Return a video's last frame as PNG. Raises ValueError for a damaged one."""
+    with VideoReader(source) as video:
+        last = deque(video.decoded(video.frames - 1), maxlen=1)
         if not last:
             raise ValueError("is damaged: its last frame can't be read.")
-        return {"width": film.width, "height": film.height}, png(last[0])
+        return {"width": video.width, "height": video.height}, png(last[0])
 
 
 @dataclass(frozen=True)
@@ -266,30 +266,30 @@ class Try:
     fits: dict[str, Any] | None
 
 
-def fit_film(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
-    """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+def fit_video(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
+    """Write a video in at most ``limit`` bytes into ``target``, and return what is told of it. Raises
     ValueError when it doesn't fit, however it is made."""
     original = source.seek(0, 2)
-    with FilmReader(source) as film:
-        return Fitting(film, target, limit, encoder_of(encoder)).made(original), b""
+    with VideoReader(source) as video:
+        return Fitting(video, target, limit, encoder_of(encoder)).made(original), b""
 
 
 class Fitting:
-    """One film that is to fit into ``limit`` bytes of ``target``."""
+    """One video that is to fit into ``limit`` bytes of ``target``."""
 
-    def __init__(self, film: FilmReader, target: BinaryIO, limit: int, encoder: Encoder) -> None:
-        self._film, self._target, self._limit, self._encoder = film, target, limit, encoder
+    def __init__(self, video: VideoReader, target: BinaryIO, limit: int, encoder: Encoder) -> None:
+        self._video, self._target, self._limit, self._encoder = video, target, limit, encoder
         self._sound, self._sound_bits = None, 0
         for bits, share in SOUNDS:  # as many a second as there is room for
-            if film.seconds * bits / 8 <= share * limit:
-                self._sound = film.sound()
+            if video.seconds * bits / 8 <= share * limit:
+                self._sound = video.sound()
                 self._sound_bits = bits if self._sound is not None else 0
                 break
-        self._aim = AIM * limit - film.seconds * self._sound_bits / 8
+        self._aim = AIM * limit - video.seconds * self._sound_bits / 8
         self._tries = 0
 
     def made(self, original: int) -> dict[str, Any]:
-        """Write the film, whose original has ``original`` bytes, and return what is told of it. Raises
+        """Write the video, whose original has ``original`` bytes, and return what is told of it. Raises
         ValueError when it doesn't fit, however it is made."""
         shapes = self._shapes()
         halvings, last = math.log2(max(original / self._aim, 0.1)), shapes[0].weight
@@ -304,23 +304,23 @@ class Fitting:
             known = [Try(self._encoder.master, float(original), None)] if shape is shapes[0] else []
             best, nearest = self._best(shape, number, rough, known)
             if best is not None and best.fits is not None:
-                lost = self._film.has_sound and self._sound is None
+                lost = self._video.has_sound and self._sound is None
                 return best.fits | {"tries": self._tries, "sound": self._sound is not None, "lost": lost}
             halvings = (nearest.number - self._encoder.master) / self._encoder.halving
             halvings += math.log2(nearest.size / self._aim)
         raise ValueError(f"doesn't fit into {self._limit:,} bytes, however it is made.")
 
     def _shapes(self) -> list[Shape]:
-        """Return the forms that a film can get, the best first."""
-        film = self._film
-        shorter = min(film.width, film.height)
-        sides = [(film.width, film.height)]
+        """Return the forms that a video can get, the best first."""
+        video = self._video
+        shorter = min(video.width, video.height)
+        sides = [(video.width, video.height)]
         for side in SIDES:
             if side < shorter:
-                width, height = (round(one * side / shorter / 2) * 2 for one in (film.width, film.height))
+                width, height = (round(one * side / shorter / 2) * 2 for one in (video.width, video.height))
                 sides.append((width, height))
         shapes = [Shape(*size) for size in sides]
-        if film.fps > SLOW and film.frames > 1:
+        if video.fps > SLOW and video.frames > 1:
             slow = [Shape(*size, every=2) for size in sides if min(size) <= SIDES[2]]
             large = [one for one in shapes[1:] if min(one.width, one.height) >= SIDES[3]]
             shapes = [shapes[0], *large, *slow]
@@ -344,23 +344,23 @@ class Fitting:
         return (best if best is tries[-1] else self.tried(shape, best.number)), tries[-1]
 
     def tried(self, shape: Shape, number: float) -> Try:
-        """Write the film with a number."""
+        """Write the video with a number."""
         self._tries += 1
         self._target.truncate(0)
         self._target.seek(0)
-        film, count = self._film, -(-self._film.frames // shape.every)
+        video, count = self._video, -(-self._video.frames // shape.every)
         careful = shape.width * shape.height * count <= CAREFUL
-        writer = FilmWriter(
+        writer = VideoWriter(
             self._target,
             (shape.width, shape.height),
-            film.fps / shape.every,
+            video.fps / shape.every,
             self._encoder,
             number=number,
             careful=careful,
             sound=self._sound,
             sound_bits=self._sound_bits,
         )
-        for place, frame in enumerate(film.decoded()):
+        for place, frame in enumerate(video.decoded()):
             if place % shape.every == 0:
                 writer.add(frame)
                 if self._target.tell() > self._limit:
@@ -369,7 +369,7 @@ class Fitting:
                     return Try(number, size, None)
         writer.finish()
         size = self._target.seek(0, 2)
-        return Try(number, size, film_header(writer) if size <= self._limit else None)
+        return Try(number, size, video_header(writer) if size <= self._limit else None)
 
 
 def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: float) -> float | None:
@@ -400,26 +400,26 @@ def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: fl
 
 
 def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
-    """Write a film as GIF of at most ``limit`` bytes into ``target``, and return what is told of it. Raises
+    """Write a video as GIF of at most ``limit`` bytes into ``target``, and return what is told of it. Raises
     ValueError when it doesn't fit."""
-    with FilmReader(source) as film:
-        # The 255 colours that stand best for frames from all over the film
-        longer, step = max(film.width, film.height), max(1, film.frames // SAMPLES)
+    with VideoReader(source) as video:
+        # The 255 colours that stand best for frames from all over the video
+        longer, step = max(video.width, video.height), max(1, video.frames // SAMPLES)
         share = min(1.0, SAMPLE_SIDE / longer)
-        size = max(2, round(film.width * share)), max(2, round(film.height * share))
-        shown = [colours.rgb(one, size) for number, one in enumerate(film.decoded()) if number % step == 0]
+        size = max(2, round(video.width * share)), max(2, round(video.height * share))
+        shown = [colours.rgb(one, size) for number, one in enumerate(video.decoded()) if number % step == 0]
         palette = Image.fromarray(np.concatenate(shown)).quantize(255, Image.Quantize.MEDIANCUT)
         tried: set[tuple[tuple[int, int], Fraction]] = set()
         for side, most in GIF_SIZES:
             share = min(1.0, side / longer)
-            size = max(2, round(film.width * share)), max(2, round(film.height * share))
-            fps = min(most, film.fps)
+            size = max(2, round(video.width * share)), max(2, round(video.height * share))
+            fps = min(most, video.fps)
             if (size, fps) in tried:
                 continue
             tried.add((size, fps))
             target.truncate(0)
             target.seek(0)
-            count = _write_gif(film, target, palette, size, fps, limit)
+            count = _write_gif(video, target, palette, size, fps, limit)
             if count:
                 rate = [fps.numerator, fps.denominator]
                 return {"width": size[0], "height": size[1], "fps": rate, "frames": count}, b""
@@ -427,7 +427,7 @@ def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
 
 
 def _write_gif(
-    film: FilmReader,
+    video: VideoReader,
     target: BinaryIO,
     palette: Image.Image,
     size: tuple[int, int],
@@ -444,8 +444,8 @@ def _write_gif(
         stream.width, stream.height, stream.pix_fmt = *size, "pal8"
         stream.codec_context.thread_count = 1
         count = 0
-        for number, one in enumerate(film.decoded()):
-            if number / film.fps * fps < count:
+        for number, one in enumerate(video.decoded()):
+            if number / video.fps * fps < count:
                 continue
             shown = Image.fromarray(colours.rgb(one, size)).quantize(palette=palette)
             picture: Any = (np.asarray(shown), table)
@@ -462,26 +462,26 @@ def _write_gif(
 
 
 def mosaic(*files: BinaryIO, encoder: str) -> Made:
-    """Write two to four films of one shape side by side, two in a row, into the last of ``files``. Return
-    what is told of it, and its first frame as PNG. A shorter film stands still at its end. Raises ValueError
-    for films of another number or shape."""
+    """Write two to four videos of one shape side by side, two in a row, into the last of ``files``. Return
+    what is told of it, and its first frame as PNG. A shorter video stands still at its end. Raises ValueError
+    for videos of another number or shape."""
     *sources, target = files
     if not 2 <= len(sources) <= 4:
-        raise ValueError(f"are {len(sources)}; two to four films stand side by side.")
-    films = [FilmReader(source) for source in sources]
-    first = films[0]
-    if any((one.width, one.height, one.fps) != (first.width, first.height, first.fps) for one in films):
+        raise ValueError(f"are {len(sources)}; two to four videos stand side by side.")
+    videos = [VideoReader(source) for source in sources]
+    first = videos[0]
+    if any((one.width, one.height, one.fps) != (first.width, first.height, first.fps) for one in videos):
         raise ValueError("differ in size or frames a second, so they can't stand side by side.")
-    rows = -(-len(films) // COLUMNS)
+    rows = -(-len(videos) // COLUMNS)
     share = min(1.0, WIDTH / (COLUMNS * first.width), HEIGHT / (rows * first.height))
     across, down = (max(2, int(side * share) // 2 * 2) for side in (first.width, first.height))
     coder = encoder_of(encoder)
     size = across * COLUMNS, down * rows
-    writer = FilmWriter(target, size, first.fps, coder, number=coder.master + LESS)
+    writer = VideoWriter(target, size, first.fps, coder, number=coder.master + LESS)
     whole = np.zeros((size[1], size[0], 3), np.uint8)
-    running = [film.decoded() for film in films]
+    running = [video.decoded() for video in videos]
     poster = b""
-    for _ in range(max(film.frames for film in films)):
+    for _ in range(max(video.frames for video in videos)):
         for place, decoded in enumerate(running):
             frame = next(decoded, None)
             if frame is not None:
@@ -491,13 +491,13 @@ def mosaic(*files: BinaryIO, encoder: str) -> Made:
         poster = poster or png(shown)
         writer.add(shown)
     writer.finish()
-    return film_header(writer), poster
+    return video_header(writer), poster
 
 
 MAKERS: dict[str, Callable[..., Made]] = {
     "take": take,
-    "fit": fit_film,
-    "cut": cut_film,
+    "fit": fit_video,
+    "cut": cut_video,
     "last": last_frame,
     "gif": gif,
     "mosaic": mosaic,

@@ -1,5 +1,5 @@
-"""Pictures and films from people: their size is checked first, a limited child process reads them, and what
-it wrote clean is stored by content hash; of a film only pictures, each with its time."""
+"""Pictures and videos from people: their size is checked first, a limited child process reads them, and what
+it wrote clean is stored by content hash; of a video only pictures, each with its time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.errors import ImageError
 from storage.blobs.base import Files
 from studio.media import masks
 from studio.media.child import ask_once
-from studio.media.video_decode import READ, kind_of, may_be_film
+from studio.media.video_decode import READ, kind_of, may_be_video
 from studio.texts import aspect_ratio
 
 CHILDREN = 2  # picture processes at once
@@ -341,25 +341,25 @@ def short_name(name: str) -> str:
 
 
 VIDEO_PROCESS = "studio.media.video_process"
-PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
-AT_ONCE, VIDEOS_IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
-CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a film for moderation, whose classifier takes 224×224
+PATIENCE = 60.0  # seconds on the clock for one video, which has five of processor time
+AT_ONCE, VIDEOS_IN_MEMORY = 1, 2  # video processes, and videos of people from their first byte on
+CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a video for moderation, whose classifier takes 224×224
 VIDEO_TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
 
 
 @dataclass(frozen=True)
-class Film:
-    """A film that somebody sent, as pictures. frames: (seconds, SHA-256), ascending. seconds: how long it is,
-    also beyond what was looked at."""
+class Video:
+    """A video that somebody sent, as pictures. frames: (seconds, SHA-256), ascending. seconds: how long it
+    is, also beyond what was looked at."""
 
     frames: tuple[tuple[float, str], ...]
     seconds: float
 
 
-class Films:
-    """Turns films that people give into stored pictures: at most ``frames`` of each, of at most ``pixels``.
+class Videos:
+    """Turns videos that people give into stored pictures: at most ``frames`` of each, of at most ``pixels``.
 
-    max_bytes: of a film, and of a picture that comes where a film could. note: writes down who sent which
+    max_bytes: of a video, and of a picture that comes where a video could. note: writes down who sent which
     file, so that it can be told and deleted.
     """
 
@@ -371,24 +371,24 @@ class Films:
         self._max_bytes, self._max_picture_bytes = max_bytes, max_picture_bytes
         self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(VIDEOS_IN_MEMORY)
 
-    async def take(self, file: Readable, user_id: int) -> Film | Sent:
-        """Return a film that the user sends as stored frames; anything else as it is, fetched. Raises
+    async def take(self, file: Readable, user_id: int) -> Video | Sent:
+        """Return a video that the user sends as stored frames; anything else as it is, fetched. Raises
         ImageError, which says what is wrong with it and what is taken."""
-        called = may_be_film(file.name)
+        called = may_be_video(file.name)
         async with self._room:
             check_size(file.name, file.size, *self._limit(called))
             sent = await fetched(file)
             head = await asyncio.to_thread(lambda: sent.head)
-            is_film = kind_of(head) is not None
-            check_size(file.name, sent.size, *self._limit(is_film or called))
-            if is_film:
+            is_video = kind_of(head) is not None
+            check_size(file.name, sent.size, *self._limit(is_video or called))
+            if is_video:
                 return await self._looked_at(sent, user_id)
         is_picture = head.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))  # told by its own process
         if called and not is_picture:
-            raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
+            raise ImageError(f"{short_name(file.name)} can't be read as a video; {READ} are.")
         return sent
 
-    async def _looked_at(self, sent: Sent, user_id: int) -> Film:
+    async def _looked_at(self, sent: Sent, user_id: int) -> Video:
         async with self._slots:
             header, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
         kept = list[tuple[float, str]]()
@@ -396,30 +396,30 @@ class Films:
             sha256 = await self._files.put(png, "image/png")
             await self._note(user_id, sha256)
             kept.append((seconds, sha256))
-        return Film(tuple(kept), float(header["whole"]))
+        return Video(tuple(kept), float(header["whole"]))
 
-    def _limit(self, as_film: bool) -> tuple[int, str]:
+    def _limit(self, as_video: bool) -> tuple[int, str]:
         """Return how many bytes are read, and the sentence that says so."""
-        most, what = (self._max_bytes, "films") if as_film else (self._max_picture_bytes, "pictures")
+        most, what = (self._max_bytes, "videos") if as_video else (self._max_picture_bytes, "pictures")
         return most, f"{{has:.0f}} MB; {what} of up to {{most:.0f}} MB are read."
 
 
 async def read_frames(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
-    """Return at most ``most`` frames of a film as (seconds, PNG of at most ``pixels``), ascending. Raises
+    """Return at most ``most`` frames of a video as (seconds, PNG of at most ``pixels``), ascending. Raises
     ImageError, which says why it can't be read."""
-    return (await _frames(data, most, pixels, "The film"))[1]
+    return (await _frames(data, most, pixels, "The video"))[1]
 
 
-async def checked_frames(film: bytes) -> list[bytes]:
-    """Return the frames of a film that moderation looks at, as PNGs: some evenly, and the first after each
-    cut. Raises ImageError for what can't be read as a film."""
-    return [png for _, png in await read_frames(film, CHECKED, CHECKED_PIXELS)]
+async def checked_frames(video: bytes) -> list[bytes]:
+    """Return the frames of a video that moderation looks at, as PNGs: some evenly, and the first after each
+    cut. Raises ImageError for what can't be read as a video."""
+    return [png for _, png in await read_frames(video, CHECKED, CHECKED_PIXELS)]
 
 
 async def _frames(
     data: bytes | Sent, most: int, pixels: int, name: str
 ) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
-    """Return what the process says of a film, and its pictures."""
+    """Return what the process says of a video, and its pictures."""
     header, body = await _ask("frames", data, PATIENCE, most=most, max_pixels=pixels)
     if "error" in header:
         raise ImageError(f"{name} {header['error']}")

@@ -1,4 +1,4 @@
-"""What kind of film a file is, by its first bytes, and its frames as small pictures: some evenly, and the
+"""What kind of video a file is, by its first bytes, and its frames as small pictures: some evenly, and the
 first after each cut, each with its own time. Decoding runs in the video process; only there is PyAV imported.
 
 Where all frames can be decoded in the processor time there is, they are, and cuts are found between any two.
@@ -20,14 +20,14 @@ from pathlib import PurePath
 from statistics import median
 from typing import Any, Literal, Protocol
 
-from core.limits import MAX_FILM_SECONDS
+from core.limits import MAX_VIDEO_SECONDS
 from core.png import PNG_SIGNATURE
 
 Kind = Literal["mp4", "webm", "gif", "apng", "webp"]
 READ = "MP4, WebM and GIF"  # and animated PNG and WebP, which few know they have
 NAMES = frozenset((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".gif", ".apng"))
 OTHERS = frozenset((".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".ogv", ".m2ts", ".vob", ".asf"))
-MAX_SECONDS = float(MAX_FILM_SECONDS)
+MAX_SECONDS = float(MAX_VIDEO_SECONDS)
 MAX_PIXELS = 1920 * 1088
 MAX_PACKETS = 20_000
 MIN_SIDE = 16  # px
@@ -52,7 +52,7 @@ OPTIONS = {
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """Return the kind of a film; None for everything else, a still picture among it."""
+    """Return the kind of a video; None for everything else, a still picture among it."""
     head = data[:64]  # where the first box or chunk begins
     if head[4:8] == b"ftyp":
         return "mp4"
@@ -82,8 +82,8 @@ def webp_durations(data: bytes) -> Iterator[float]:
         at += 8 + length + length % 2
 
 
-def may_be_film(name: str, media_type: str = "") -> bool:
-    """Return whether a file is likely to be a film, by its name or what the sender's program calls it."""
+def may_be_video(name: str, media_type: str = "") -> bool:
+    """Return whether a file is likely to be a video, by its name or what the sender's program calls it."""
     end = PurePath(name).suffix.lower()
     return end in NAMES | OTHERS or media_type.startswith("video/") or media_type == "image/gif"
 
@@ -94,7 +94,7 @@ class Damaged(ValueError):
 
 @dataclass
 class Stream:
-    """The first video stream of a film, its packets read but not decoded.
+    """The first video stream of a video, its packets read but not decoded.
 
     times: of its frames, ascending, seconds from the first. groups: (time, packets), each beginning with a
     key frame. seconds: that are used, of ``whole`` as the file says. size: as it is to be seen, px.
@@ -139,7 +139,7 @@ class Stream:
 
 
 def opened(data: bytes, kind: Kind) -> Stream:
-    """Return the film in ``data``. Raises ValueError, which says why it can't be read; Damaged where nothing
+    """Return the video in ``data``. Raises ValueError, which says why it can't be read; Damaged where nothing
     in it can."""
     import av
 
@@ -188,7 +188,7 @@ def check_size(width: int, height: int) -> None:
     """Raise ValueError, which says what is read, for frames that are too large or too small."""
     if width * height > MAX_PIXELS:
         raise ValueError(
-            f"is {width}×{height} px; films of up to {MAX_PIXELS / 1e6:.1f} megapixels (1920×1088) are read."
+            f"is {width}×{height} px; videos of up to {MAX_PIXELS / 1e6:.1f} megapixels (1920×1088) are read."
         )
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"is {width}×{height} px; each side must have at least {MIN_SIDE}.")
@@ -247,7 +247,7 @@ def turned(frame: Any) -> int:
 
 
 FEWEST = 4
-FEW = 8  # frames of a film of which every one is looked at
+FEW = 8  # frames of a video of which every one is looked at
 CUT = 3.0  # times the usual change between two frames
 CUT_BETWEEN_KEYS = 1.5  # … between two key frames, which are seconds apart and never alike
 LEAST_CUT = 12.0  # mean change of a pixel, 0-255, below which nothing counts as a cut
@@ -255,14 +255,14 @@ APART = 0.4  # of the seconds between two even frames: cuts nearer to each other
 
 
 def even(seconds: float, most: int) -> list[float]:
-    """Return the middles of equal parts of a film, as many as it has seconds, but at least four and at most
+    """Return the middles of equal parts of a video, as many as it has seconds, but at least four and at most
     ``most``."""
     count = min(most, max(FEWEST, math.ceil(seconds)))
     return [seconds * (i + 0.5) / count for i in range(count)]
 
 
 def evenly_seen(times: Sequence[float], seconds: float, most: int) -> list[float]:
-    """Return the times of the frames that are seen at even times; of a film of a few frames, all.
+    """Return the times of the frames that are seen at even times; of a video of a few frames, all.
 
     times: of all frames, ascending, at least one.
     """
@@ -275,7 +275,7 @@ def evenly_seen(times: Sequence[float], seconds: float, most: int) -> list[float
 def cuts(
     changes: Sequence[tuple[float, float]], apart: float, most: int, times_usual: float = CUT
 ) -> list[float]:
-    """Return when the film is cut, at most ``most`` times, the greatest changes first.
+    """Return when the video is cut, at most ``most`` times, the greatest changes first.
 
     changes: (seconds, mean change of a pixel to the frame before) of each frame. apart: seconds between two.
     times_usual: from how many times the usual change on one is a cut.
@@ -318,7 +318,7 @@ RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.media.image_process
 
 @dataclass(frozen=True)
 class Frames:
-    """What a film looks like. pictures: (seconds, PNG), ascending. seconds: that were looked at, of
+    """What a video looks like. pictures: (seconds, PNG), ascending. seconds: that were looked at, of
     ``whole``."""
 
     pictures: list[tuple[float, bytes]]
@@ -326,8 +326,8 @@ class Frames:
     whole: float
 
 
-class Film(Protocol):
-    """A film whose frames' times are known before any is decoded."""
+class Video(Protocol):
+    """A video whose frames' times are known before any is decoded."""
 
     times: list[float]
     seconds: float
@@ -376,16 +376,16 @@ class Animation:
 
 
 def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
-    """Return at most ``most`` frames of a film, each of at most ``max_pixels``. Raises ValueError, which says
-    why it can't be read; Damaged where not one frame can."""
-    film: Film = Animation(data) if kind == "webp" else opened(data, kind)
-    share = min(1.0, (max_pixels / (film.size[0] * film.size[1])) ** 0.5)
-    size = max(1, round(film.size[0] * share)), max(1, round(film.size[1] * share))
-    wanted = evenly_seen(film.times, film.seconds, most)
-    apart = APART * film.seconds / len(wanted)
-    found = _all(film, wanted, apart, most, size)
-    if found is None and isinstance(film, Stream):
-        found = _some(film, wanted, apart, most, size)
+    """Return at most ``most`` frames of a video, each of at most ``max_pixels``. Raises ValueError, which
+    says why it can't be read; Damaged where not one frame can."""
+    video: Video = Animation(data) if kind == "webp" else opened(data, kind)
+    share = min(1.0, (max_pixels / (video.size[0] * video.size[1])) ** 0.5)
+    size = max(1, round(video.size[0] * share)), max(1, round(video.size[1] * share))
+    wanted = evenly_seen(video.times, video.seconds, most)
+    apart = APART * video.seconds / len(wanted)
+    found = _all(video, wanted, apart, most, size)
+    if found is None and isinstance(video, Stream):
+        found = _some(video, wanted, apart, most, size)
     if not found:
         raise Damaged("is damaged or incomplete: not one frame can be read.")
     pictures = []
@@ -393,20 +393,20 @@ def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
         out = io.BytesIO()
         picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
         pictures.append((at, out.getvalue()))
-    return Frames(pictures, film.seconds, film.whole)
+    return Frames(pictures, video.seconds, video.whole)
 
 
 def _all(
-    film: Film, wanted: Sequence[float], apart: float, most: int, size: tuple[int, int]
+    video: Video, wanted: Sequence[float], apart: float, most: int, size: tuple[int, int]
 ) -> dict[float, Any] | None:
     """Return frames by their times, of all of which are decoded; None where that would take too long."""
     begun, kept, changes = time.process_time(), dict[float, Any](), list[tuple[float, float]]()
     greatest: list[tuple[float, float, Any]] = []  # (change, seconds, picture): a heap
     before, left = None, list(wanted)
-    for number, (seconds, frame) in enumerate(film.frames()):
+    for number, (seconds, frame) in enumerate(video.frames()):
         now = time.process_time()
-        if number >= PROBED and now - begun < TOLD and isinstance(film, Stream):
-            if (now - begun) / number * len(film.times) > ALL:
+        if number >= PROBED and now - begun < TOLD and isinstance(video, Stream):
+            if (now - begun) / number * len(video.times) > ALL:
                 return None
         if now > END:
             break
@@ -430,15 +430,15 @@ def _all(
 
 
 def _some(
-    film: Stream, wanted: Sequence[float], apart: float, most: int, size: tuple[int, int]
+    video: Stream, wanted: Sequence[float], apart: float, most: int, size: tuple[int, int]
 ) -> dict[float, Any]:
     """Return frames by their times, of those that can be decoded from key frames in the time there is."""
     keys, changes, before = dict[float, Any](), list[tuple[float, float]](), None
     allowed = time.process_time() + (END - time.process_time()) / 3
-    for number in range(len(film.groups)):
+    for number in range(len(video.groups)):
         if time.process_time() > allowed:
             break
-        for seconds, frame in film.group(number):
+        for seconds, frame in video.group(number):
             small = _grey(frame)
             changes.append((seconds, 0.0 if before is None else _change(before, small)))
             keys[seconds], before = _picture(frame, size), small
@@ -449,9 +449,9 @@ def _some(
         share = (END - time.process_time()) / (len(wanted) - place)
         if share <= 0:
             break
-        if film.group_of(at) != group:
-            group = film.group_of(at)
-            running = film.group(group)
+        if video.group_of(at) != group:
+            group = video.group_of(at)
+            running = video.group(group)
         last = _until(running, at, time.process_time() + share)
         if last is not None:
             kept[last[0]] = _picture(last[1], size)

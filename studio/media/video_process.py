@@ -1,10 +1,10 @@
-"""A child process that touches strangers' films, and makes films and small pictures of films. Runs as
+"""A child process that touches strangers' videos, and makes videos and small pictures of videos. Runs as
 ``python -m studio.media.video_process COMMAND``, see ``SECONDS``.
 
 Like the image process it first gives up memory, time, files and network (``studio.media.confinement``), so a
-bomb or a parser bug ends this process and nothing else. What makes a film of films (``TRANSCODES``) is given
-an encoder, the file to write and the films as further arguments, and opens these before: no film passes
-through a pipe.
+bomb or a parser bug ends this process and nothing else. What makes a video of videos (``TRANSCODES``) is
+given an encoder, the file to write and the videos as further arguments, and opens these before: no video
+passes through a pipe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from studio.media.image_process import Answer, encoded
 from studio.media.video_decode import READ, kind_of
 
 MAX_MEMORY = 600 * 2**20  # bytes above what the interpreter and its imports need
-MAX_FILE = 2**30  # bytes of a film that is written
+MAX_FILE = 2**30  # bytes of a video that is written
 ACROSS, WIDTH, GAP, LINE = 4, 240, 8, 30  # frames in a row; px of a frame, between two, and of its time
 BACK, INK, MARK, ON_MARK = (24, 23, 22), (225, 222, 218), (242, 169, 59), (24, 23, 22)
 TRANSCODES = {"take": 60, "fit": 300, "cut": 120, "last": 20, "gif": 60, "mosaic": 120}
@@ -37,7 +37,7 @@ def main() -> None:
 
 def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answer]:
     """Import all that a command will need, and use it once: afterwards no file can be opened. Return what
-    answers it. paths: the film to write, and those to read."""
+    answers it. paths: the video to write, and those to read."""
     import warnings
 
     from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps, ImageStat, PngImagePlugin  # noqa: F401
@@ -56,7 +56,7 @@ def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answe
         process.step_back()
         transcode.warm_up(moving, encoder)
         target, sources = open(paths[0], "w+b"), [open(path, "rb") for path in paths[1:]]
-        return lambda data, **given: transcode.make_film(command, sources, target, **given)
+        return lambda data, **given: transcode.make_video(command, sources, target, **given)
     for out in moving:
         answer_request(out.getvalue(), "frames", most=4, max_pixels=256)
     return partial(answer_request, command=command)
@@ -73,11 +73,11 @@ def answer_request(data: bytes, command: str, **given: Any) -> Answer:
 
 
 def read_frames(data: bytes, most: int, max_pixels: int) -> Answer:
-    """Return some frames of a film as PNGs, one after the other, with their times and lengths. Raises
+    """Return some frames of a video as PNGs, one after the other, with their times and lengths. Raises
     ValueError, which says why it can't be read."""
     kind = kind_of(data)
     if kind is None:
-        raise ValueError(f"can't be read as a film; {READ} are.")
+        raise ValueError(f"can't be read as a video; {READ} are.")
     try:
         found = video_decode.looked_at(data, kind, most, max_pixels)
     except (ValueError, MemoryError):

@@ -29,7 +29,7 @@ from storage.database import Database
 from storage.moderation import Strike
 from storage.people import AuditRow
 from storage.projects import projects
-from storage.videos import films_of_posters
+from storage.videos import videos_of_posters
 from studio.actor import Actor, Directory, Unanswered
 from studio.authority import TABLE, Action, Authority, Place
 from studio.media.child import Child
@@ -120,7 +120,7 @@ class PictureCheck:
         await self.child.close()
 
 
-FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called
+VIDEO, LATENTS = "mp4", "safetensors"  # how the files of a video and of its ends are called
 Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
 
 
@@ -138,7 +138,7 @@ class Moderator:
     """Asked by the queue before a job is written and again before it runs, and by delivery before a picture
     is shown.
 
-    host: what holds where a server has no policy. frames: gives those of a film that are looked at, as
+    host: what holds where a server has no policy. frames: gives those of a video that are looked at, as
     encoded pictures.
     """
 
@@ -189,7 +189,7 @@ class Moderator:
                 is_judged = None not in await self._scores([picture])
                 verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
         if verdict is None:
-            drawn = (Answer.PICTURES, Answer.FILMS)
+            drawn = (Answer.PICTURES, Answer.VIDEOS)
             if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
                 self.check.get_ready()
             return
@@ -284,11 +284,11 @@ class Moderator:
     # Pictures
 
     async def of_minors(self, sha256s: Iterable[str]) -> bool:
-        """Return whether any of these pictures and films is of a minor."""
+        """Return whether any of these pictures and videos is of a minor."""
         return bool(await self._minors.among(sha256s))
 
     async def shown_nowhere(self, sha256s: Sequence[str]) -> set[str]:
-        """Return those of these pictures and films that are held back in any place: of a minor, and unfit or
+        """Return those of these pictures and videos that are held back in any place: of a minor, and unfit or
         not to be judged."""
         minors = await self._minors.among(sha256s)
         shown = await self._shown(tuple(minors), minors, replace(self._host, level="off"), adult=True)
@@ -334,12 +334,12 @@ class Moderator:
         return shown
 
     async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
-        """Return the score of each stored picture, film or file of latents; None for one that can't be
-        judged. A film and its poster are as the worst of its frames that were looked at."""
+        """Return the score of each stored picture, video or file of latents; None for one that can't be
+        judged. A video and its poster are as the worst of its frames that were looked at."""
         if not sha256s:
             return []
-        films = await self._database.read(partial(films_of_posters, posters=sha256s), once=True)
-        groups = [(name, *sorted(films.get(name, ()))) for name in sha256s]
+        videos = await self._database.read(partial(videos_of_posters, posters=sha256s), once=True)
+        groups = [(name, *sorted(videos.get(name, ()))) for name in sha256s]
         every = list(dict.fromkeys(name for group in groups for name in group))
         work = partial(rows.scores, sha256s=every, classifier=self.check.name)
         known = await self._database.read(work, once=True)
@@ -356,7 +356,7 @@ class Moderator:
             kind, score = (await self._files.entry(sha256)).extension, 0.0
             if kind != LATENTS:  # of which nothing can be seen
                 data = await self._files.get(sha256)
-                seen = await self._frames(data) if kind == FILM else [data]
+                seen = await self._frames(data) if kind == VIDEO else [data]
                 score = max([await self.check.score(one) for one in seen])
         except FilesAway:
             raise  # later it can be judged

@@ -7,7 +7,7 @@ gore and suggestive words; pictures that can't be checked aren't shown). Terms a
 any letters, read by ``studio.moderation.confusables``: those by which people ask for such pictures, in the
 languages that are most asked in. A list is never complete, so the pictures are looked at too.
 
-A picture, film or style is of a minor as words say: those of the job that made one, or of any job that made
+A picture, video or style is of a minor as words say: those of the job that made one, or of any job that made
 what it was made from. Each is told once, and what came of it is a row, which outlives the jobs before it."""
 
 from __future__ import annotations
@@ -524,8 +524,8 @@ class Minors:
         self._database = database
 
     async def among(self, sha256s: Iterable[str], models: Iterable[str] = ()) -> set[str]:
-        """Return those of these pictures and films (SHA-256), and of these files of own models, that are of a
-        minor. What somebody sent is not."""
+        """Return those of these pictures and videos (SHA-256), and of these files of own models, that are of
+        a minor. What somebody sent is not."""
         models, names = set(models), {*sha256s, *models}
         if not names:
             return set()

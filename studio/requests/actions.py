@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.convert import fields_of, film_fields_of, numbered, references
+from core.convert import fields_of, numbered, references, video_fields_of
 from core.errors import ImageError, UserError
 from core.job import Job, Lane
 from core.limits import MAX_SIDE, MAX_UPSCALED
@@ -38,7 +38,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_cl
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.authority import Action
-from studio.inputs import FilmSource
+from studio.inputs import VideoSource
 from studio.new_job import (
     PAN_SHARE,
     PANS,
@@ -57,12 +57,12 @@ from studio.texts import differs, typed_anew
 
 MOTIONS_OF = {"anilow": "low", "anihigh": "high"}  # buttons under pictures
 EXTENDS = {"extlow": ("extend", "low"), "exthigh": ("extend", "high"), "extback": ("extend_back", None)}
-OF_FILMS = (*EXTENDS, "loop", "vremix", "vblend", "cut", "lastframe")  # buttons that make a job of a film
+OF_VIDEOS = (*EXTENDS, "loop", "vremix", "vblend", "cut", "lastframe")  # buttons that make a job of a video
 VIDEO_REMIXABLE = (*MOTIONS_OF, *EXTENDS, "loop")  # what opens a window while remix is on
 STRENGTHS = {"subtle": 0.35, "mild": 0.55, "strong": 0.75}  # of a remix, as Sora names them
 _PICTURES = ("image", "end_image")
-_WORDS = ("prompt", "prompt_parts", "negative_prompt", "raw")  # what a film keeps of its picture's request
-_KEPT = (  # and of the film's that it is made from
+_WORDS = ("prompt", "prompt_parts", "negative_prompt", "raw")  # what a video keeps of its picture's request
+_KEPT = (  # and of the video's that it is made from
     *_WORDS,
     "model",
     "loras",
@@ -83,18 +83,18 @@ def new_video(
     parent: tuple[str, int] | None = None,
     private: bool = False,
 ) -> NewJob:
-    """Return the film of a parsed prompt: from its words, from its picture, or between that and a last one.
+    """Return the video of a parsed prompt: from its words, from its picture, or between that and a last one.
 
     Raises PromptError for a picture that isn't there, UserError for what doesn't go together.
     """
-    given = {"seed": new_seed() if seed is None else seed} | film_fields_of(prompt, pictures)
+    given = {"seed": new_seed() if seed is None else seed} | video_fields_of(prompt, pictures)
     return NewJob(VideoRequest(**given), prompt.lane or Lane.FAST, parent, private)
 
 
 def animate(
     source: Source, motion: str | None, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
-    """Return the film that begins with a picture: with its own words, or with new ones. motion: "low" or
+    """Return the video that begins with a picture: with its own words, or with new ones. motion: "low" or
     "high", unless the words say."""
     given = worded(words) if words else _kept(source, _WORDS)
     given |= {"image": source.sha256, "motion": given.get("motion") or motion}
@@ -113,7 +113,7 @@ def moving_text(job: Job) -> str:
 
 
 def extend_video(
-    clip: FilmSource,
+    clip: VideoSource,
     operation: str = "extend",
     motion: str | None = None,
     words: PromptWithPictures | None = None,
@@ -127,7 +127,7 @@ def extend_video(
 
 
 def loop_video(
-    clip: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+    clip: VideoSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return ``clip`` with a way back from its end to its start."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
@@ -135,7 +135,7 @@ def loop_video(
 
 
 def remix_video(
-    clip: FilmSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
+    clip: VideoSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return ``clip`` drawn anew by other words. strength: 0 keeps it, 1 ignores it; None = as the words say,
     else mild."""
@@ -146,16 +146,16 @@ def remix_video(
 
 
 def blend_videos(
-    clip: FilmSource, other: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+    clip: VideoSource, other: VideoSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
-    """Return both films as one, with a join that is drawn between them."""
+    """Return both videos as one, with a join that is drawn between them."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
     given |= {"clip_2": other.sha256, "clip_2_ends": other.ends}
     made = _job(VideoRequest(**given, operation="blend"), clip, words, lane)
     return replace(made, private=made.private or other.private, parent=made.parent or other.parent)
 
 
-def cut_video(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
+def cut_video(clip: VideoSource, start: float, end: float | None = None) -> NewJob:
     """Return the part of ``clip`` from second ``start`` to second ``end``, None = its end.
 
     Raises UserError for a part that isn't in it.
@@ -164,38 +164,39 @@ def cut_video(clip: FilmSource, start: float, end: float | None = None) -> NewJo
     end = whole if end is None else min(end, whole)
     if not 0 <= start < end:
         raise UserError(
-            f"The film has {whole:.4g} s, and the part begins at {start:g} s and ends at {end:g} s."
+            f"The video has {whole:.4g} s, and the part begins at {start:g} s and ends at {end:g} s."
         )
     given = _kept(clip, _KEPT) | {"clip": clip.sha256, "seed": clip.next_seed}
     return _job(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
 
 
-def last_frame(clip: FilmSource) -> NewJob:
+def last_frame(clip: VideoSource) -> NewJob:
     """Return the last frame of ``clip`` as a picture."""
     given = _kept(clip, _WORDS) | {"clip": clip.sha256, "seed": clip.next_seed}
     return _job(FrameRequest(**given), clip, None, Lane.FAST)
 
 
-def _of_clip(clip: FilmSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
-    """Return the fields of a film made from another: new words or what it keeps, and what it is made from."""
+def _of_clip(clip: VideoSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
+    """Return the fields of a video made from another: new words or what it keeps, and what it is made
+    from."""
     given = _kept(clip, _KEPT)
     if words is not None:
         told = worded(words, operation)
         given |= {name: value for name, value in told.items() if value is not None or name not in given}
     given.setdefault("num_images", usual_clips(given.get("resolution"), operation))
-    shaped = ("image", "end_image", "aspect_ratio", "width", "height")  # the film's own
+    shaped = ("image", "end_image", "aspect_ratio", "width", "height")  # the video's own
     given = {name: value for name, value in given.items() if name not in shaped}
     return {"seed": clip.next_seed} | given | {"clip": clip.sha256, "clip_ends": clip.ends}
 
 
 def worded(words: PromptWithPictures, operation: str = "new") -> dict[str, Any]:
     """Return the fields of new words; pictures stay where they name none."""
-    given = film_fields_of(words.prompt, words.pictures, operation)
+    given = video_fields_of(words.prompt, words.pictures, operation)
     return {name: value for name, value in given.items() if name not in _PICTURES or value is not None}
 
 
-def _kept(source: Source | FilmSource, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is kept of the request that drew a picture or film."""
+def _kept(source: Source | VideoSource, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what is kept of the request that drew a picture or video."""
     made_by = source.request
     if made_by is None:
         return {"prompt": ""}
@@ -242,7 +243,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     **dict.fromkeys(("verdict", "project"), Action.DETAILS),
     **dict.fromkeys(MOTIONS_OF, Action.ANIMATE),
     **dict.fromkeys((*EXTENDS, "loop"), Action.EXTEND),
-    "vremix": Action.REMIX_FILM,
+    "vremix": Action.REMIX_VIDEO,
     "vblend": Action.BLEND,
     **dict.fromkeys(("cut", "lastframe"), Action.CUT),
     "gif": Action.SHOW,
@@ -365,7 +366,7 @@ def imagine_prompt(
     parent: tuple[str, int] | None = None,
     private: bool = False,
 ) -> NewJob:
-    """Return the /imagine of a parsed prompt, or its film, with ``seed`` unless the prompt names one.
+    """Return the /imagine of a parsed prompt, or its video, with ``seed`` unless the prompt names one.
 
     pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
     """
@@ -513,7 +514,7 @@ def compose(
 
 
 def _job(
-    request: Request, source: Source | FilmSource, words: PromptWithPictures | None, lane: Lane
+    request: Request, source: Source | VideoSource, words: PromptWithPictures | None, lane: Lane
 ) -> NewJob:
     prompt = words.prompt if words else Prompt()
     own = source.request is None or adds_words(request, source.request)
@@ -584,11 +585,11 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
 
 
 EDITS = ("edit",)  # for a picture, where a model changes pictures as words say
-ANIMATES = ("anihigh", "anilow")  # for a picture, where films can be made
+ANIMATES = ("anihigh", "anilow")  # for a picture, where videos can be made
 
 
-def for_film(job: Job) -> tuple[tuple[str, ...], ...]:
-    """Return the actions for a film of a job, in groups: go on, change, take from, keep and look."""
+def for_video(job: Job) -> tuple[tuple[str, ...], ...]:
+    """Return the actions for a video of a job, in groups: go on, change, take from, keep and look."""
     repeat_job = () if isinstance(job.request, CutRequest) else ("again",)
     return (
         ("exthigh", "extlow", "extback", "loop"),

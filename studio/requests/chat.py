@@ -1,4 +1,4 @@
-"""Questions about pictures and a film: from words to a turn of a conversation, what a worker is told of the
+"""Questions about pictures and a video: from words to a turn of a conversation, what a worker is told of the
 turns before it, and what people find of answers."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from core import profiles
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
-from core.limits import MAX_FILM_SECONDS
+from core.limits import MAX_VIDEO_SECONDS
 from core.requests import AskRequest, TryRequest
 from core.requests.chat import WHAT, Form
 from core.results import Table
@@ -30,8 +30,8 @@ from studio.actor import Actor, Directory
 from studio.authority import Action
 from studio.example_sets import Lessons, asker
 from studio.inputs import Given, Sources
-from studio.library.clips import asked_film
-from studio.media.uploads import Film, Films, Readable
+from studio.library.clips import asked_video
+from studio.media.uploads import Readable, Video, Videos
 from studio.moderation.moderator import Moderator, listener
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, Source
@@ -39,16 +39,16 @@ from studio.rights import Rights, Sight
 from studio.services import Services
 from vision.protocol import Talk, Turn
 
-ONE_FILM = "There are {} films; a question takes one."
-_SHA256, _FILM = re.compile(r"[0-9a-f]{64}"), re.compile(r"film:([a-z2-9]{12})")
+ONE_VIDEO = "There are {} videos; a question takes one."
+_SHA256, _VIDEO = re.compile(r"[0-9a-f]{64}"), re.compile(r"video:([a-z2-9]{12})")
 
 
 @dataclass
 class Material:
-    """Pictures, and the frames of a film, in the order of a question."""
+    """Pictures, and the frames of a video, in the order of a question."""
 
     sources: list[Source] = field(default_factory=list)
-    films: list[Film] = field(default_factory=list)
+    videos: list[Video] = field(default_factory=list)
 
     @property
     def private(self) -> bool:
@@ -63,13 +63,13 @@ class Material:
     def fields(self) -> dict[str, Any]:
         """Return the fields of a request: pictures, then frames with their times."""
         stills = tuple(dict.fromkeys(source.sha256 for source in self.sources))
-        if not self.films:
+        if not self.videos:
             return {"images": stills}
-        [film] = self.films
+        [video] = self.videos
         return {
-            "images": (*stills, *(sha256 for _, sha256 in film.frames)),
-            "times": (*[None] * len(stills), *(seconds for seconds, _ in film.frames)),
-            "film_seconds": film.seconds,
+            "images": (*stills, *(sha256 for _, sha256 in video.frames)),
+            "times": (*[None] * len(stills), *(seconds for seconds, _ in video.frames)),
+            "film_seconds": video.seconds,
         }
 
 
@@ -78,17 +78,17 @@ class Materials:
 
     def __init__(self, sources: Sources, services: Services, members: Members) -> None:
         self._sources, self._members, self._settings = sources, members, services.settings
-        self._films = films_of(services)
+        self._videos = videos_of(services)
 
     async def found(self, actor: Actor, given: Sequence[Given]) -> Material:
         """Return what ``given`` are. Raises UserError for too many of a kind, ImageError for what isn't
         taken, NotAllowedError for somebody else's picture."""
         material = Material()
-        self._check(len(given) - 1)  # one may be a film
+        self._check(len(given) - 1)  # one may be a video
         for one in given:
             await self._add(actor, one, material)
-            if len(material.films) > 1:
-                raise UserError(ONE_FILM.format(len(material.films)))
+            if len(material.videos) > 1:
+                raise UserError(ONE_VIDEO.format(len(material.videos)))
         self._check(len(material.sources))
         return material
 
@@ -99,48 +99,48 @@ class Materials:
     async def _add(self, actor: Actor, given: Given, material: Material) -> None:
         if not isinstance(given, str):
             await self._sources.check_upload(actor)
-            found = await self._films.take(given, actor.user_id)
-            if isinstance(found, Film):
-                material.films.append(found)
+            found = await self._videos.take(given, actor.user_id)
+            if isinstance(found, Video):
+                material.videos.append(found)
             else:
                 material.sources.append(await self._sources.read(actor, found))
-        elif film := _FILM.fullmatch(given):
-            material.films.append(await self._kept(actor, film[1]))
+        elif video := _VIDEO.fullmatch(given):
+            material.videos.append(await self._kept(actor, video[1]))
         elif _SHA256.fullmatch(given):
             material.sources.append(await self._sources.uploaded(actor, given))
         else:
             material.sources.append(await self._sources.named(actor, given))
 
-    async def keep(self, actor: Actor, file: Readable) -> tuple[str, Film]:
-        """Keep a film that the actor sends until a question about it comes: what ``found`` knows it by, and
+    async def keep(self, actor: Actor, file: Readable) -> tuple[str, Video]:
+        """Keep a video that the actor sends until a question about it comes: what ``found`` knows it by, and
         its frames. Raises ImageError for anything else."""
         await self._sources.check_upload(actor)
-        film = await self._films.take(file, actor.user_id)
-        if not isinstance(film, Film):
-            raise ImageError("That is no film; MP4, WebM and GIF are read.")
-        content = {"film": {"frames": film.frames, "seconds": film.seconds}}
-        return f"film:{await self._members.add_draft(actor.user_id, content)}", film
+        video = await self._videos.take(file, actor.user_id)
+        if not isinstance(video, Video):
+            raise ImageError("That is no video; MP4, WebM and GIF are read.")
+        content = {"video": {"frames": video.frames, "seconds": video.seconds}}
+        return f"video:{await self._members.add_draft(actor.user_id, content)}", video
 
-    async def _kept(self, actor: Actor, draft_id: str) -> Film:
+    async def _kept(self, actor: Actor, draft_id: str) -> Video:
         found = await self._members.draft(draft_id)
-        if found is None or found[0] != actor.user_id or "film" not in found[1]:
-            raise ImageError("That film is gone; send it again.")
-        kept = found[1]["film"]
+        if found is None or found[0] != actor.user_id or "video" not in found[1]:
+            raise ImageError("That video is gone; send it again.")
+        kept = found[1]["video"]
         frames = tuple((float(seconds), str(sha256)) for seconds, sha256 in kept["frames"])
         for _, sha256 in frames:
             await self._sources.uploaded(actor, sha256)
-        return Film(frames, float(kept["seconds"]))
+        return Video(frames, float(kept["seconds"]))
 
 
-def films_of(services: Services) -> Films:
-    """Return what takes films, within the host's limits."""
+def videos_of(services: Services) -> Videos:
+    """Return what takes videos, within the host's limits."""
     settings = services.settings
-    return Films(
+    return Videos(
         services.files,
         services.queue.people.note_upload,
         frames=settings.ask_frames,
         pixels=round(settings.ask_frame_pixels * 10**6),
-        max_bytes=settings.max_film_mb * 2**20,
+        max_bytes=settings.max_video_mb * 2**20,
         max_picture_bytes=settings.max_upload_mb * 2**20,
     )
 
@@ -200,9 +200,9 @@ class Talking:
     ) -> NewJob:
         """Return the first question of a conversation.
 
-        pictures: files, a film among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
-        has sent, or what ``keep_film`` calls a film. Raises UserError for a question that isn't taken,
-        ImageError for a picture or film, NotAllowedError for who may not ask, or somebody else's picture.
+        pictures: files, a video among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
+        has sent, or what ``keep_video`` calls a video. Raises UserError for a question that isn't taken,
+        ImageError for a picture or video, NotAllowedError for who may not ask, or somebody else's picture.
         """
         await self._rights.check(actor, Action.ASK)
         found = await self._materials.found(actor, pictures)
@@ -288,13 +288,13 @@ class Talking:
         result = await self._queue.result(job_id)
         return list(result.parameters.get("notes", ())) if result else []
 
-    async def film(self, job: Job) -> Job | None:
-        """Return the question whose film the answer of a question is about, None where there is none."""
+    async def video(self, job: Job) -> Job | None:
+        """Return the question whose video the answer of a question is about, None where there is none."""
         result = await self._queue.result(job.id)
-        return await asked_film(self._queue, job, result.parameters if result else {})
+        return await asked_video(self._queue, job, result.parameters if result else {})
 
     async def frame(self, actor: Actor, job_id: str, index: int) -> bytes:
-        """Return frame ``index`` (from 0) of a question's film as WebP of at most 256 px. Raises ImageError
+        """Return frame ``index`` (from 0) of a question's video as WebP of at most 256 px. Raises ImageError
         where there is none, or it may not be shown where the actor is, NotAllowedError unless they may look
         at the question, StorageError when its file is gone."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
@@ -397,11 +397,11 @@ class Talking:
             raise UserError("This window has expired; open it again.")
         return found[1]["question"]
 
-    async def keep_film(self, actor: Actor, film: Readable) -> tuple[str, Film]:
-        """Keep a film that the actor sends until a question about it comes: what ``ask`` knows it by, and its
-        frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
+    async def keep_video(self, actor: Actor, video: Readable) -> tuple[str, Video]:
+        """Keep a video that the actor sends until a question about it comes: what ``ask`` knows it by, and
+        its frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
         self.check_possible()
-        return await self._materials.keep(actor, film)
+        return await self._materials.keep(actor, video)
 
     def _check(self, question: str, form: Form) -> None:
         self.check_possible(form)
@@ -410,7 +410,7 @@ class Talking:
 
 
 GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
-LONG = f"The film lasts {{:.0f}} s; its first {MAX_FILM_SECONDS} s were looked at."
+LONG = f"The video lasts {{:.0f}} s; its first {MAX_VIDEO_SECONDS} s were looked at."
 NOT_COMPARED = "The chat server wasn't asked: servers don't tell how likely they find each of given answers."
 NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 
@@ -451,10 +451,10 @@ class Conversations:
         )
         seen = [sha256 for turn in turns for sha256 in turn.pictures]
         heard = await listener(job, self._moderator, self._directory, seen)
-        if request.film_seconds > MAX_FILM_SECONDS:
+        if request.film_seconds > MAX_VIDEO_SECONDS:
             notes.append(LONG.format(request.film_seconds))
-        film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")
-        return Conversation(talk, heard, (*notes, *told, *await self._use(job)), heard.see, film)
+        video = next((turn.job_id for turn in reversed(turns) if turn.has_video), "")
+        return Conversation(talk, heard, (*notes, *told, *await self._use(job)), heard.see, video)
 
     async def _try(self, job: Job, request: TryRequest) -> Conversation:
         turns, notes = await self._lessons.of_try(job)
@@ -507,7 +507,7 @@ def _follows(request: object) -> bool:
 
 
 def _question(job: Job, request: AskRequest) -> Turn:
-    return Turn("user", request.question, request.images, job.id, request.times, request.film_used)
+    return Turn("user", request.question, request.images, job.id, request.times, request.video_used)
 
 
 def _turns(asked: Asked, right: Mapping[str, str]) -> tuple[Turn, Turn]:

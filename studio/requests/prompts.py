@@ -141,12 +141,12 @@ class Requests:
         return TypedPrompts(self, actor, [replace(prompt, repeat=None) for prompt in read])
 
     async def _read(
-        self, actor: Actor, text: str, chosen: Preferences | None, *, film: bool = False
+        self, actor: Actor, text: str, chosen: Preferences | None, *, video: bool = False
     ) -> list[Prompt]:
-        """Return every prompt that ``text`` stands for, with the actor's own options and settings. film: all
-        are for films, whether they say so or not."""
+        """Return every prompt that ``text`` stands for, with the actor's own options and settings. video: all
+        are for videos, whether they say so or not."""
         own = await self._members.options(actor.user_id) if may_name_options(text) else {}
-        prompts = [replace(prompt, video=prompt.video or film) for prompt in prompts_of(text, own)]
+        prompts = [replace(prompt, video=prompt.video or video) for prompt in prompts_of(text, own)]
         if chosen is not None:
             prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
@@ -154,14 +154,14 @@ class Requests:
         return [self.with_model(prompt) for prompt in prompts]
 
     async def read_prompt(
-        self, actor: Actor, text: str, chosen: Preferences | None = None, *, film: bool = False
+        self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False
     ) -> Prompt:
         """Return a prompt that must be a single one, as for something that has its settings already.
 
-        film: it is for one, whether it says so or not. Raises PromptError, also for sets in braces and
+        video: it is for one, whether it says so or not. Raises PromptError, also for sets in braces and
         --repeat.
         """
-        prompts = await self._read(actor, text, chosen, film=film)
+        prompts = await self._read(actor, text, chosen, video=video)
         if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
             raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
         return prompts[0]
@@ -212,7 +212,7 @@ class Requests:
     def with_model(self, prompt: Prompt) -> Prompt:
         """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""
         settings = self._settings
-        models = settings.film_models if prompt.video else settings.image_models
+        models = settings.video_choices if prompt.video else settings.image_models
         model = (
             configured("model", prompt.model, models)
             if prompt.model
@@ -333,7 +333,7 @@ def with_attached(prompt: Prompt, count: int) -> Prompt:
 def check_imagine(prompt: Prompt) -> None:
     """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
     if prompt.video:
-        check_film(prompt)
+        check_video(prompt)
         return
     if prompt.strength is not None and not prompt.images:
         raise PromptError(
@@ -345,11 +345,11 @@ def check_imagine(prompt: Prompt) -> None:
         )
 
 
-def check_film(prompt: Prompt) -> None:
-    """Raise PromptError for what a new film can't be, as far as it shows before a picture is fetched."""
+def check_video(prompt: Prompt) -> None:
+    """Raise PromptError for what a new video can't be, as far as it shows before a picture is fetched."""
     if len(prompt.images) > 1:
         raise PromptError(
-            f"There are {len(prompt.images)} pictures; a film starts from one. Name its last one with `--end"
+            f"There are {len(prompt.images)} pictures; a video starts from one. Name its last one with `--end"
             " <2>`."
         )
     if prompt.end and not prompt.images:
@@ -358,12 +358,12 @@ def check_film(prompt: Prompt) -> None:
         raise PromptError("A loop ends on its first picture, so `--loop` and `--end` don't go together.")
     if not prompt.text and not prompt.images:
         raise PromptError(
-            "The prompt is empty. Say what the film should show, for example `a red boat sails to the left`."
+            "The prompt is empty. Say what the video should show, for example `a red boat sails to the left`."
         )
 
 
 def _defaults_for(prompt: Prompt, defaults: Prompt) -> Prompt:
-    """Return those of a member's settings that act on what is asked for: a film has few of a picture's."""
+    """Return those of a member's settings that act on what is asked for: a video has few of a picture's."""
     if not prompt.video:
         return defaults
     acting = (
@@ -490,7 +490,7 @@ class Completion:
             match flag.lower():
                 case "model":
                     settings = self._settings
-                    values = [*(settings.film_models if "--video" in before else settings.image_models)]
+                    values = [*(settings.video_choices if "--video" in before else settings.image_models)]
                 case "lora":
                     values = [*self._settings.loras, *await self._styles(actor)]
                 case name:

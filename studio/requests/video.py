@@ -1,4 +1,4 @@
-"""Films as every door asks for them: from words, from a picture, or from films that were made or sent. What
+"""Videos as every door asks for them: from words, from a picture, or from videos that were made or sent. What
 is sent is read in a confined process and stored clean with its first frame."""
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from core.requests.base import Answer
 from core.requests.video import CutRequest, VideoRequest
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.members import Members
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.actor import Actor
 from studio.authority import Action
-from studio.inputs import FilmSource, Given, Sources, film_of, film_source
-from studio.library.clips import Clip, Clips, FilmShowing, clips_of
+from studio.inputs import Given, Sources, VideoSource, video_of, video_source
+from studio.library.clips import Clip, Clips, VideoShowing, clips_of
 from studio.library.rendition import Shown
 from studio.media.uploads import Readable
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, PromptWithPictures, new_seed
 from studio.requests import actions
-from studio.requests.prompts import Requests, check_film, with_attached
+from studio.requests.prompts import Requests, check_video, with_attached
 from studio.rights import Rights
 from studio.services import Services
 from studio.texts import read_seconds
 
-KEPT = "clip:"  # how the name of a film begins that was sent before
+KEPT = "clip:"  # how the name of a video begins that was sent before
 _KEPT = re.compile(r"clip:([a-z2-9]{12})")
-GONE = "That film is gone; send it again."
+GONE = "That video is gone; send it again."
 
 
 class ClipUploads:
-    """Takes films in, within the host's limits."""
+    """Takes videos in, within the host's limits."""
 
     def __init__(self, services: Services, sources: Sources, clips: Clips) -> None:
         self._files, self._people = services.files, services.queue.people
         self._clips, self._sources = clips, sources
         self._members = Members(services.database)
 
-    async def take(self, actor: Actor, file: Readable) -> FilmSource:
-        """Return a film that the actor sends.
+    async def take(self, actor: Actor, file: Readable) -> VideoSource:
+        """Return a video that the actor sends.
 
         Raises ImageError, which says what is wrong with it and what is taken, NotAllowedError for who may not
         ask, LimitError after too many files or on a full disk.
@@ -54,41 +54,42 @@ class ClipUploads:
         clip, _ = await self._take(actor, file)
         return clip
 
-    async def keep(self, actor: Actor, file: Readable) -> tuple[str, FilmSource, str]:
-        """Keep a film that the actor sends, to be worked on later; return what ``kept`` knows it by, the film
-        and the SHA-256 of its first frame. Raises as ``take`` does."""
+    async def keep(self, actor: Actor, file: Readable) -> tuple[str, VideoSource, str]:
+        """Keep a video that the actor sends, to be worked on later; return what ``kept`` knows it by, the
+        video and the SHA-256 of its first frame. Raises as ``take`` does."""
         clip, poster = await self._take(actor, file)
         names = ("sha256", "width", "height", "frames", "fps", "sound")
         content = {"clip": {name: getattr(clip, name) for name in names}}
         return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
 
-    async def kept(self, actor: Actor, name: str) -> FilmSource:
-        """Return a film that was kept under a name. Raises ImageError when it is gone, or somebody else's."""
+    async def kept(self, actor: Actor, name: str) -> VideoSource:
+        """Return a video that was kept under a name. Raises ImageError when it is gone, or somebody
+        else's."""
         match = _KEPT.fullmatch(name)
         found = await self._members.draft(match[1]) if match else None
         if found is None or found[0] != actor.user_id or "clip" not in found[1]:
             raise ImageError(GONE)
-        clip = FilmSource(**found[1]["clip"])
+        clip = VideoSource(**found[1]["clip"])
         if not await self._people.has_sent(actor.user_id, clip.sha256):
             raise ImageError(GONE)
         if not await self._files.has(clip.sha256):
             raise ImageError(GONE)
         return clip
 
-    async def _take(self, actor: Actor, file: Readable) -> tuple[FilmSource, str]:
+    async def _take(self, actor: Actor, file: Readable) -> tuple[VideoSource, str]:
         await self._sources.check_upload(actor)
         stored = await self.stored(await self._clips.take(file))
-        [one], [poster] = stored.films, stored.pictures
+        [one], [poster] = stored.videos, stored.pictures
         for sha256 in (one.sha256, poster.sha256):
             await self._people.note_upload(actor.user_id, sha256)
-        return FilmSource(one.sha256, one.width, one.height, one.frames, one.fps, one.sound), poster.sha256
+        return VideoSource(one.sha256, one.width, one.height, one.frames, one.fps, one.sound), poster.sha256
 
     async def stored(self, made: Clip) -> StoredOutput:
-        """Take a film that was made into the store, with its first frame, and return what rows say of it."""
-        film = await self._files.take(made.path, made.media_type)
+        """Take a video that was made into the store, with its first frame, and return what rows say of it."""
+        video = await self._files.take(made.path, made.media_type)
         poster = await self._files.put(made.poster, "image/png")
-        row = StoredFilm(
-            film.sha256,
+        row = StoredVideo(
+            video.sha256,
             made.media_type,
             made.width,
             made.height,
@@ -97,14 +98,14 @@ class ClipUploads:
             made.sound,
             None,
             0,
-            film.size,
+            video.size,
         )
         size = (made.width, made.height)
         picture = StoredPicture(poster, "image/png", *size, None, 0, len(made.poster))
-        return StoredOutput((picture,), films=(row,), parameters={"notes": list(made.notes)})
+        return StoredOutput((picture,), videos=(row,), parameters={"notes": list(made.notes)})
 
 
-NOT_HERE = "Films can't be made here."
+NOT_HERE = "Videos can't be made here."
 OPERATIONS = ("new", "extend", "extend backward", "remix", "blend", "loop", "cut")  # of ``/video``
 SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
 
@@ -154,7 +155,7 @@ class Asked:
 @dataclass(frozen=True)
 class Material:
     """What comes along: files, or names of ours such as "abcd2345efgh 2". image: the first picture; last: the
-    last one; clip, clip_2: films."""
+    last one; clip, clip_2: videos."""
 
     image: Given | None = None
     last: Given | None = None
@@ -164,9 +165,9 @@ class Material:
 
     @classmethod
     def of(cls, pictures: Sequence[Given], clips: Sequence[Given]) -> Material:
-        """Return pictures and films in the order in which they were given. Raises UserError for too many."""
+        """Return pictures and videos in the order in which they were given. Raises UserError for too many."""
         if len(clips) > 2 or (clips and pictures) or len(pictures) > 2:
-            raise UserError("A film is made from one or two films, or from a first picture and a last one.")
+            raise UserError("A video is made from one or two videos, or from a first picture and a last one.")
         image, last = (*pictures, None, None)[:2]
         clip, clip_2 = (*clips, None, None)[:2]
         return cls(image, last, clip, clip_2)
@@ -182,18 +183,18 @@ class Material:
         )
         do = asked.do or ("blend" if self.clip_2 is not None else guessed)
         if do != "new" and self.clip is None:
-            raise UserError(f"There is no film to {do}. Attach one as `clip`, or name one as `source`.")
+            raise UserError(f"There is no video to {do}. Attach one as `clip`, or name one as `source`.")
         if do == "new" and self.clip is not None:
             raise UserError(
-                "A new film starts from words or a picture; leave `clip` out, or choose another `do`."
+                "A new video starts from words or a picture; leave `clip` out, or choose another `do`."
             )
         if do == "blend" and self.clip_2 is None:
-            raise UserError("Blending takes two films, and there is one. Attach a second one as `clip2`.")
+            raise UserError("Blending takes two videos, and there is one. Attach a second one as `clip2`.")
         return do
 
 
-class Filming:
-    """Reads what is asked of films, finds what they are made from, and checks that the asker may use it."""
+class VideoRequests:
+    """Reads what is asked of videos, finds what they are made from, and checks that the asker may use it."""
 
     def __init__(
         self, rights: Rights, sources: Sources, requests: Requests, services: Services, kinds: Collection[str]
@@ -203,27 +204,27 @@ class Filming:
         self._moderator, self._files = services.moderator, services.files
         self._clips, self._models = (
             clips_of(services.files, services.settings),
-            tuple(services.settings.film_models),
+            tuple(services.settings.video_choices),
         )
-        self.showing = FilmShowing(services.files, self._clips, services.marker)
+        self.showing = VideoShowing(services.files, self._clips, services.marker)
         self.uploads = ClipUploads(services, sources, self._clips)
 
     @property
     def is_possible(self) -> bool:
-        """Whether films can be made here."""
+        """Whether videos can be made here."""
         return VideoRequest.kind in self._kinds
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names that ``--model`` takes for films."""
+        """The names that ``--model`` takes for videos."""
         return self._models
 
     def check_possible(self) -> None:
-        """Raise UserError where no films can be made."""
+        """Raise UserError where no videos can be made."""
         if not self.is_possible:
             raise UserError(NOT_HERE)
 
-    # From words, pictures and films
+    # From words, pictures and videos
 
     async def read(
         self, actor: Actor, asked: Asked, material: Material, chosen: Preferences | None
@@ -234,20 +235,20 @@ class Filming:
         """
         self.check_possible()
         do = material.operation(asked)
-        typed = await self._requests.read_prompt(actor, asked.text, chosen, film=True)
+        typed = await self._requests.read_prompt(actor, asked.text, chosen, video=True)
         prompt = self._requests.with_model(asked.over(typed))
         if do == "new":
             if material.last is not None and prompt.end is None:
                 prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
             prompt = with_attached(prompt, 1 if material.image is not None else 0)
-            check_film(prompt)
+            check_video(prompt)
         elif do == "remix" and not prompt.text:
-            raise UserError("Say what the film should show instead, for example `the same boat at night`.")
+            raise UserError("Say what the video should show instead, for example `the same boat at night`.")
         return do, prompt
 
     async def ask(self, actor: Actor, do: str, prompt: Prompt, asked: Asked, material: Material) -> NewJob:
-        """Return the job that ``read`` has read. Raises ImageError for a file that isn't taken or a film that
-        isn't there, NotAllowedError for who may not ask, or somebody else's film."""
+        """Return the job that ``read`` has read. Raises ImageError for a file that isn't taken or a video
+        that isn't there, NotAllowedError for who may not ask, or somebody else's video."""
         await self._rights.check(actor, Action.ASK)
         if do == "new":
             along = [one for one in (material.image, material.last) if one is not None]
@@ -271,10 +272,10 @@ class Filming:
             made = actions.extend_video(clip, "extend" if do == "extend" else "extend_back", None, words)
         return replace(made, private=made.private or bool(prompt.private))
 
-    # Films to start from
+    # Videos to start from
 
-    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> FilmSource:
-        """Return a film to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
+    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> VideoSource:
+        """Return a video to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
 
         Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
         named, NotAllowedError unless the actor may do ``right`` to it.
@@ -285,44 +286,46 @@ class Filming:
             return await self.uploads.kept(actor, given)
         return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
 
-    async def is_film(self, name: str) -> bool:
-        """Return whether a name is one of a film: one that was sent, or such as "abcd2345efgh 2"."""
+    async def is_video(self, name: str) -> bool:
+        """Return whether a name is one of a video: one that was sent, or such as "abcd2345efgh 2"."""
         if name.startswith(KEPT):
             return True
         try:
             job, _ = await self._sources.job_of(name.strip())
         except (UserError, ImageError):
             return False
-        return job.request.answer is Answer.FILMS
+        return job.request.answer is Answer.VIDEOS
 
-    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> FilmSource:
-        """Return film ``index`` (from 0; None = the only one) of a job. Raises ImageError where it has none,
+    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> VideoSource:
+        """Return video ``index`` (from 0; None = the only one) of a job. Raises ImageError where it has none,
         UserError where it has several and no index is given."""
         await self._rights.check(actor, right, job)
-        if job.request.answer is not Answer.FILMS:
-            raise ImageError(f"Job `{job.id}` made no film: it was a /{job.request.kind}.")
+        if job.request.answer is not Answer.VIDEOS:
+            raise ImageError(f"Job `{job.id}` made no video: it was a /{job.request.kind}.")
         result = await self._rights.result_of(actor, job)
-        if not result.films:
-            raise ImageError(f"Job `{job.id}` has no film (it is {job.status}).")
-        if index is None and len(result.films) > 1:
-            raise UserError(f"That job has {len(result.films)} films. Add the number, such as `{job.id} 2`.")
-        index = result.films[0].index if index is None else index
-        return film_source(result, index, children=await self._queue.children(job.id, index))
+        if not result.videos:
+            raise ImageError(f"Job `{job.id}` has no video (it is {job.status}).")
+        if index is None and len(result.videos) > 1:
+            raise UserError(
+                f"That job has {len(result.videos)} videos. Add the number, such as `{job.id} 2`."
+            )
+        index = result.videos[0].index if index is None else index
+        return video_source(result, index, children=await self._queue.children(job.id, index))
 
     # What needs no model
 
-    async def cut(self, clip: FilmSource, start: float, end: float | None) -> NewJob:
-        """Return the part of a film from second ``start`` to ``end`` (None = its end), made already. Raises
-        UserError for a part that isn't in it, ImageError where the film can't be read."""
+    async def cut(self, clip: VideoSource, start: float, end: float | None) -> NewJob:
+        """Return the part of a video from second ``start`` to ``end`` (None = its end), made already. Raises
+        UserError for a part that isn't in it, ImageError where the video can't be read."""
         new = actions.cut_video(clip, start, end)
         assert isinstance(new.request, CutRequest)
-        film = await self._files.local(clip.sha256)
-        part = await self._clips.cut(film, new.request.start, new.request.end)
+        video = await self._files.local(clip.sha256)
+        part = await self._clips.cut(video, new.request.start, new.request.end)
         return replace(new, made=await self.uploads.stored(part))
 
-    async def last_frame(self, clip: FilmSource) -> NewJob:
-        """Return the last frame of a film as a picture, made already. Raises ImageError where the film can't
-        be read."""
+    async def last_frame(self, clip: VideoSource) -> NewJob:
+        """Return the last frame of a video as a picture, made already. Raises ImageError where the video
+        can't be read."""
         new = actions.last_frame(clip)
         png = await self._clips.last_frame(await self._files.local(clip.sha256))
         sha256 = await self._files.put(png, "image/png")
@@ -332,30 +335,30 @@ class Filming:
     # To look at
 
     async def file(self, actor: Actor, job_id: str, index: int) -> Path | None:
-        """Return where film ``index`` (from 0) of a job lies as it may be handed out; None where it may not
+        """Return where video ``index`` (from 0) of a job lies as it may be handed out; None where it may not
         be shown to the actor. Raises ImageError, NotAllowedError, StorageError when its file is gone."""
         found = await self._seen(actor, job_id, index)
         return None if found is None else await self.showing.whole(*found)
 
     async def gif(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
-        """Return film ``index`` (from 0) of a job as a GIF in at most ``limit`` bytes, without data where it
+        """Return video ``index`` (from 0) of a job as a GIF in at most ``limit`` bytes, without data where it
         may not be shown. Raises as ``file`` does."""
         found = await self._seen(actor, job_id, index)
         return Shown(None, "image/gif") if found is None else await self.showing.gif(*found, limit)
 
-    async def _seen(self, actor: Actor, job_id: str, index: int) -> tuple[StoredFilm, Job] | None:
+    async def _seen(self, actor: Actor, job_id: str, index: int) -> tuple[StoredVideo, Job] | None:
         result, poster = await self._rights.picture(actor, job_id, index, Action.SHOW)
-        film, job = film_of(result, index), result.job
-        visibility = await self._moderator.visibility((film.sha256, poster.sha256), actor.place)
-        return None if visibility is Visibility.BLOCK else (film, job)
+        video, job = video_of(result, index), result.job
+        visibility = await self._moderator.visibility((video.sha256, poster.sha256), actor.place)
+        return None if visibility is Visibility.BLOCK else (video, job)
 
     # Buttons
 
     async def from_button(
         self, actor: Actor, job: Job, action: str, index: int, words: PromptWithPictures | None = None
     ) -> NewJob:
-        """Return the job that button ``action`` under film ``index`` (from 0) of a job stands for; its right
-        has been checked. words: new ones. Raises ImageError where there is no such film, UserError for a
+        """Return the job that button ``action`` under video ``index`` (from 0) of a job stands for; its right
+        has been checked. words: new ones. Raises ImageError where there is no such video, UserError for a
         button that makes no job."""
         clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
         if action in actions.EXTENDS:
@@ -381,15 +384,17 @@ class Filming:
         start: str = "",
         end: str = "",
     ) -> NewJob:
-        """Return what *Blend* (with the film called ``source``) or *Cut* (from ``start`` to ``end``, as they
-        are typed) makes of film ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
+        """Return what *Blend* (with the video called ``source``) or *Cut* (from ``start`` to ``end``, as they
+        are typed) makes of video ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
         for a time that isn't one."""
         job = await self._rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "cut":
             clip = await self.of_job(actor, job, index, Action.CUT)
             return await self.cut(clip, read_seconds(start) or 0.0, read_seconds(end))
         if not source.strip():
-            raise UserError("Name the film to blend with: a job id and its number, such as `abcd2345efgh 2`.")
+            raise UserError(
+                "Name the video to blend with: a job id and its number, such as `abcd2345efgh 2`."
+            )
         return await self.blend(actor, job, index, source, words)
 
     async def blend(
@@ -400,14 +405,14 @@ class Filming:
         other: Given,
         words: PromptWithPictures | None = None,
     ) -> NewJob:
-        """Return film ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
+        """Return video ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
         the actor may blend both."""
         clip = await self.of_job(actor, job, index, Action.BLEND)
         return actions.blend_videos(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
 
 
-def _with_words_of(clip: FilmSource, prompt: Prompt) -> Prompt:
-    """Return a prompt of flags alone with the words that a film was made of, if there are any."""
+def _with_words_of(clip: VideoSource, prompt: Prompt) -> Prompt:
+    """Return a prompt of flags alone with the words that a video was made of, if there are any."""
     made_by = clip.request
     if made_by is None:
         return prompt

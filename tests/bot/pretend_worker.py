@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.events import ChatAnswer, Film, Output, Picture
+from core.events import ChatAnswer, Output, Picture, Video
 from core.requests import (
     ClassifyRequest,
     GenerateRequest,
@@ -161,27 +161,29 @@ def _run(send, run: Run, stops: set[str]):
     if isinstance(request, ProjectRequest):
         return Done(run.job_id, made(request, run.paths, Path(run.folder), _picture(_plain(3), None)))
     if isinstance(request, VideoRequest):
-        return Done(run.job_id, films_of(request, Path(run.folder)))
+        return Done(run.job_id, videos_of(request, Path(run.folder)))
     return Done(run.job_id, _output(request, run.paths))
 
 
-def films_of(request: VideoRequest, folder: Path) -> Output:
-    """Films of a second: each is of its seed's colour and gets lighter; "huge" ones are noise."""
+def videos_of(request: VideoRequest, folder: Path) -> Output:
+    """Videos of a second: each is of its seed's colour and gets lighter; "huge" ones are noise."""
     from vision.video.codecs import encoder_of
-    from vision.video.writer import film_at
+    from vision.video.writer import video_at
 
-    films, side = [], 256 if "huge" in request.prompt else SIDE
+    videos, side = [], 256 if "huge" in request.prompt else SIDE
     for number in range(request.num_images):
         path, seed = folder / f"{number}.mp4", request.seed + number
         shades = [_plain(seed).point(lambda value, n=n: min(255, value + 8 * n)) for n in range(8)]
         if "huge" in request.prompt:
             shades = [Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)) for _ in range(8)]
-        with film_at(path, (side, side), 8, encoder_of("auto")) as film:
-            film.write(np.stack([np.asarray(one) for one in shades]))
+        with video_at(path, (side, side), 8, encoder_of("auto")) as video:
+            video.write(np.stack([np.asarray(one) for one in shades]))
         ends = folder / f"{number}.ends"
         ends.write_bytes(f"ends of {request.operation} {seed}".encode())
-        films.append(Film(str(path), side, side, 8, 8.0, _picture(shades[0], seed), seed, str(ends)))
-    return Output(films=tuple(films), parameters={"num_inference_steps": 4, "model": "pretend", "notes": []})
+        videos.append(Video(str(path), side, side, 8, 8.0, _picture(shades[0], seed), seed, str(ends)))
+    return Output(
+        videos=tuple(videos), parameters={"num_inference_steps": 4, "model": "pretend", "notes": []}
+    )
 
 
 def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:

@@ -112,7 +112,7 @@ async def test_words_that_a_rule_forbids_are_refused(tmp_path, picture) -> None:
         assert strict.channel.history() == []
 
 
-async def test_every_row_has_room_beside_films_and_links(tmp_path) -> None:
+async def test_every_row_has_room_beside_videos_and_links(tmp_path) -> None:
     web = {"WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
     async with open_studio(tmp_path, EDIT_MODEL=EDITOR, **web) as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")

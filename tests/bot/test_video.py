@@ -1,4 +1,4 @@
-"""Films: asked for by words, pictures and other films; shown, pressed, cut and handed on."""
+"""Videos: asked for by words, pictures and other videos; shown, pressed, cut and handed on."""
 
 import io
 from pathlib import Path
@@ -11,8 +11,8 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
-from tests.films import film, moving
-from vision.video.reader import FilmReader
+from tests.videos import moving, video
+from vision.video.reader import VideoReader
 
 BOAT = "a red boat sails to the left"
 
@@ -30,35 +30,35 @@ async def newest(studio: Studio):
 
 
 async def secret(studio: Studio):
-    """A private film of alice's."""
+    """A private video of alice's."""
     await studio.alice.slash(studio.channel, "video", prompt=f"{BOAT} --bs 1 --stealth")
     [job] = [job for job in await studio.members.recent(studio.alice.id) if job.origin.private]
     return job
 
 
-async def film_in(message) -> FilmReader:
+async def video_in(message) -> VideoReader:
     [file] = message.attachments
     assert file.filename.endswith(".mp4"), file.filename
-    return FilmReader(io.BytesIO(await file.read()))
+    return VideoReader(io.BytesIO(await file.read()))
 
 
 def labels(message) -> list[str]:
     return [child.label or str(child.emoji) for row in message.components for child in row.children]
 
 
-async def test_words_make_a_set_in_one_film_with_a_button_for_each(studio: Studio) -> None:
+async def test_words_make_a_set_in_one_video_with_a_button_for_each(studio: Studio) -> None:
     message, job = await made(studio, prompt=f"{BOAT} --motion high --seed 7")
     assert message.content.startswith(f"**{BOAT} --motion high** - Video by <@{studio.alice.id}> (fast)")
     assert "-# 1.0 s · 64×64 · 8 fps · seed 7 · 4 steps · pretend · job " in message.content
     assert labels(message) == ["U1", "U2", "U3", "U4", "🔄"]
-    with await film_in(message) as shown:
+    with await video_in(message) as shown:
         assert (shown.width, shown.height, shown.frames) == (128, 128, 8)
     assert isinstance(job.request, VideoRequest) and job.request.num_images == 4
     [file] = message.attachments
     assert file.description == BOAT
 
 
-async def test_one_film_has_its_buttons_within_the_places_there_are(studio: Studio) -> None:
+async def test_one_video_has_its_buttons_within_the_places_there_are(studio: Studio) -> None:
     message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
     assert labels(message) == [
         *("Extend (High)", "Extend (Low)", "Extend back", "Loop"),
@@ -69,13 +69,13 @@ async def test_one_film_has_its_buttons_within_the_places_there_are(studio: Stud
     assert all(len(row.children) <= buttons.MOST_IN_ROW for row in message.components)
 
 
-async def test_u_shows_one_film_in_full(studio: Studio) -> None:
+async def test_u_shows_one_video_in_full(studio: Studio) -> None:
     message, job = await made(studio, prompt=f"{BOAT} --seed 7")
     await studio.bob.click(message, label="U3")
     single = studio.last()
-    assert f"Film #3 <@{studio.bob.id}>" in single.content and "seed 9" in single.content
+    assert f"Video #3 <@{studio.bob.id}>" in single.content and "seed 9" in single.content
     assert f"job {job.id} 3" in single.content and "Extend (High)" in labels(single)
-    with await film_in(single) as shown:
+    with await video_in(single) as shown:
         assert (shown.width, shown.height) == (64, 64)
 
 
@@ -102,9 +102,9 @@ async def test_a_first_and_a_last_picture(studio: Studio) -> None:
     assert (job.request.prompt, job.request.end_image) == ("it sinks", None)
 
 
-async def test_models_for_films_are_offered_and_held_to(tmp_path: Path) -> None:
+async def test_models_for_videos_are_offered_and_held_to(tmp_path: Path) -> None:
     demo = DEMO / "stable-diffusion"
-    async with open_studio(tmp_path / "1", IMAGE_MODELS=f"ink={demo}") as studio:  # films are sketched by it
+    async with open_studio(tmp_path / "1", IMAGE_MODELS=f"ink={demo}") as studio:  # videos are sketched by it
         offered = await studio.alice.autocomplete(studio.channel, "video", "model", "I")
         assert [choice["value"] for choice in offered] == ["ink"]
         _, job = await made(studio, prompt=BOAT, model="INK", number=1)
@@ -135,8 +135,8 @@ async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
         ({}, "The prompt is empty"),
         ({"prompt": "a --bs 3"}, "1, 2, 4"),
         ({"end": ("a.png", png())}, "A last picture needs a first one"),
-        ({"prompt": "a", "do": "extend"}, "no film to extend"),
-        ({"prompt": "a", "do": "cut"}, "no film to cut"),
+        ({"prompt": "a", "do": "extend"}, "no video to extend"),
+        ({"prompt": "a", "do": "cut"}, "no video to cut"),
         ({"source": "abcdefghjkmn 1"}, "no job `abcdefghjkmn`"),
         ({"source": "hello"}, "takes a link"),
         ({"prompt": "{a, b} boat"}, "only one prompt"),
@@ -149,7 +149,7 @@ async def test_what_cannot_be_is_told(studio: Studio, options, words: str) -> No
     assert studio.channel.history() == []
 
 
-async def test_a_film_alone_is_extended_and_with_words_remixed(studio: Studio) -> None:
+async def test_a_video_alone_is_extended_and_with_words_remixed(studio: Studio) -> None:
     _, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
     message, job = await made(studio, source=f"{first.id} 1")
     assert job.request.operation == "extend" and job.parent_id == first.id
@@ -165,7 +165,7 @@ async def test_a_film_alone_is_extended_and_with_words_remixed(studio: Studio) -
     assert job.request.operation == "loop" and " - Loop by " in message.content
 
 
-async def test_a_link_to_a_message_is_taken_wherever_a_film_is(studio: Studio) -> None:
+async def test_a_link_to_a_message_is_taken_wherever_a_video_is(studio: Studio) -> None:
     message, first = await made(studio, prompt=f"{BOAT} --bs 1")
     _, job = await made(studio, source=message.jump_url, do="extend backward")
     assert (job.request.operation, job.parent_id) == ("extend_back", first.id)
@@ -175,16 +175,16 @@ async def test_a_link_to_a_message_is_taken_wherever_a_film_is(studio: Studio) -
     assert job.request.operation == "new" and job.request.image is not None
 
 
-async def test_a_film_that_somebody_sends_is_read_by_a_process_and_extended(studio: Studio) -> None:
-    sent = film(moving(16, (96, 64)), fps=8)
+async def test_a_video_that_somebody_sends_is_read_by_a_process_and_extended(studio: Studio) -> None:
+    sent = video(moving(16, (96, 64)), fps=8)
     _, job = await made(studio, clip=("mine.mp4", sent), number=1)
     assert job.request.operation == "extend" and job.request.clip_ends is None and job.parent_id is None
     assert studio.last().content.startswith("*no prompt* - Extended by ")
     stored = await studio.built.files.get(job.request.clip)
-    with FilmReader(io.BytesIO(stored)) as clean:
+    with VideoReader(io.BytesIO(stored)) as clean:
         assert (clean.width, clean.height, clean.frames) == (96, 64, 16)
-    result = await studio.alice.slash(studio.channel, "video", clip=("mine.mp4", b"no film at all"))
-    assert "can't be read as a film" in said(result).content
+    result = await studio.alice.slash(studio.channel, "video", clip=("mine.mp4", b"no video at all"))
+    assert "can't be read as a video" in said(result).content
 
 
 async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
@@ -200,7 +200,7 @@ async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
 
 
 @pytest.mark.slow
-async def test_buttons_go_on_from_a_film_also_after_a_restart(studio: Studio) -> None:
+async def test_buttons_go_on_from_a_video_also_after_a_restart(studio: Studio) -> None:
     message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
     await studio.restart()
     for label, operation in (
@@ -232,7 +232,7 @@ async def test_remix_blend_and_cut_open_windows(studio: Studio) -> None:
     assert (
         isinstance(job.request, CutRequest) and job.device == "none" and " - Cut by " in studio.last().content
     )
-    with await film_in(studio.last()) as part:
+    with await video_in(studio.last()) as part:
         assert part.frames == 4
 
 
@@ -264,14 +264,14 @@ async def test_with_remix_on_the_first_buttons_open_a_window(studio: Studio) -> 
     assert (job.request.operation, job.request.motion, job.request.seconds) == ("extend", "high", 2)
 
 
-async def test_a_private_film_stays_its_makers(studio: Studio) -> None:
+async def test_a_private_video_stays_its_makers(studio: Studio) -> None:
     job = await secret(studio)
     result = await studio.bob.slash(studio.channel, "video", source=f"{job.id} 1")
     assert "private" in said(result).content
     assert await studio.members.recent(studio.bob.id) == []
 
 
-async def test_a_private_film_can_only_be_blended_by_its_maker(studio: Studio) -> None:
+async def test_a_private_video_can_only_be_blended_by_its_maker(studio: Studio) -> None:
     message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
     private = await secret(studio)
     result = await studio.bob.click(message, label="Blend…")

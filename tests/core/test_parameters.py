@@ -92,10 +92,10 @@ def test_what_a_field_holds_says_whether_it_names_pictures() -> None:
     kinds = (Picture, Pictures, References)
     for cls in REQUESTS:
         held = field_names(cls, lambda parameter: isinstance(parameter.value, kinds))
-        films = {name for name in held if name.startswith("clip")}
-        assert all(("image" in name or "reference" in name) for name in set(held) - films)
+        videos = {name for name in held if name.startswith("clip")}
+        assert all(("image" in name or "reference" in name) for name in set(held) - videos)
         named = {name for name in parameters(cls) if "image" in name or name in REFERENCES}
-        assert set(held) - films == named - {"num_images", "image_weight"}
+        assert set(held) - videos == named - {"num_images", "image_weight"}
 
 
 @pytest.mark.parametrize("cls", REQUESTS, ids=lambda cls: cls.kind)

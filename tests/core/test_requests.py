@@ -76,7 +76,7 @@ STYLED = {
     "version": "niji 6",
     "unsupported": ("--video",),
 }
-FILMED = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
+IN_VIDEOS = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
 ASKED = {"project": "abcd2345efgh", "task": "anomaly", "version": 1, "artefact": "ef" * 32}
 JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
@@ -96,7 +96,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         keep_seam=True,
     ),
     VideoRequest(
-        **STYLED, **FILMED, operation="remix", end_image="6a" * 32, clip=SHA, clip_ends=OTHER, **JOINED
+        **STYLED, **IN_VIDEOS, operation="remix", end_image="6a" * 32, clip=SHA, clip_ends=OTHER, **JOINED
     ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
@@ -147,7 +147,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         images=(SHA,),
         figures=("19 of 20 (75-100 %).",),
     ),
-    CutRequest(**STYLED | {"num_images": 1}, **FILMED, loop=True, clip=SHA, start=1.0, end=2.0),
+    CutRequest(**STYLED | {"num_images": 1}, **IN_VIDEOS, loop=True, clip=SHA, start=1.0, end=2.0),
     FrameRequest(**STYLED | {"num_images": 1}, clip=SHA),
 )
 EXAMPLES = (
@@ -226,7 +226,7 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: AskRequest(question="What?"), "no picture to ask about"),
         (lambda: AskRequest(question="x" * 4001, images=(SHA,)), "4,001.*4,000"),
         (lambda: AskRequest(question="What?", images=(SHA,) * 11), "11 pictures.*10"),
-        (lambda: AskRequest(question="What?", images=(SHA,), form="film"), "free, short, table"),
+        (lambda: AskRequest(question="What?", images=(SHA,), form="video"), "free, short, table"),
         (lambda: AskRequest(question="What?", images=(SHA,), temperature=3.0), "temperature.*2"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Requests for films say what is missing, and two of different work never count as alike."""
+"""Requests for videos say what is missing, and two of different work never count as alike."""
 
 import pytest
 
@@ -11,10 +11,10 @@ SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"prompt": " "}, "Say what the film should show"),
+        ({"prompt": " "}, "Say what the video should show"),
         ({"prompt": "a boat", "end_image": SHA}, "needs a first one"),
-        ({"prompt": "", "operation": "extend"}, "no film to start from"),
-        ({"prompt": "", "operation": "remix", "clip": SHA}, "what the film should show instead"),
+        ({"prompt": "", "operation": "extend"}, "no video to start from"),
+        ({"prompt": "", "operation": "remix", "clip": SHA}, "what the video should show instead"),
         ({"prompt": "", "operation": "blend", "clip": SHA}, "there is one"),
         ({"prompt": "", "operation": "melt", "clip": SHA}, "it takes new, extend"),
         ({"prompt": "", "image": SHA, "end_image": OTHER, "loop": True}, "don't go together"),
@@ -29,12 +29,12 @@ def test_what_is_wrong_is_named_with_what_is_allowed(given, said):
         VideoRequest(**given)
 
 
-def test_all_files_that_a_film_starts_from_are_known():
+def test_all_files_that_a_video_starts_from_are_known():
     request = VideoRequest(prompt="", operation="blend", clip=SHA, clip_2=OTHER, clip_ends=THIRD)
     assert set(request.pictures) == {SHA, OTHER, THIRD}
 
 
-def test_films_of_different_work_have_different_sizes():
+def test_videos_of_different_work_have_different_sizes():
     sizes = {
         VideoRequest(prompt="a boat", **more).size()
         for more in (

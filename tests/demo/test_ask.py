@@ -132,7 +132,7 @@ def test_patches_of_a_bar_name_its_value_and_colour():
 def test_training_never_shows_what_the_evaluation_asks():
     shard = chat_data.draw_shard(0, share=0.1)
     drawn = [p.truth for p in shard["scene"] + shard["single"]]
-    drawn += [p.truth for frames, _ in shard["film"] for p in frames] + [
+    drawn += [p.truth for frames, _ in shard["video"] for p in frames] + [
         one.truth for one, _ in shard["pair"]
     ]
     assert not any(is_held_out(one.scene) for one in drawn)
@@ -360,7 +360,7 @@ def test_the_pool_gives_back_what_was_drawn(trained):
     place, word = held.index["sign"][1]
     assert word == drawn["sign"][1].truth
     assert np.array_equal(held.pixels_of([place])[0], drawn["sign"][1].pixels)
-    (frames, way), (drawn_frames, drawn_way) = held.index["film"][1], drawn["film"][1]
+    (frames, way), (drawn_frames, drawn_way) = held.index["video"][1], drawn["video"][1]
     assert way == drawn_way
     assert np.array_equal(held.labels_of([frames[2][0]])[0], drawn_frames[2].labels)
 

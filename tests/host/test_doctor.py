@@ -24,7 +24,7 @@ from core.settings import load_settings as load_settings
 from host import doctor_services
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
-from host.doctor_services import check_films
+from host.doctor_services import check_videos
 from storage.database import open_database
 from storage.engines import sqlite
 from storage.identity import MARK
@@ -86,16 +86,16 @@ def test_what_the_last_sweep_did_and_left_is_told(examine, tmp_path: Path) -> No
         ("20.0.0", date(2030, 1, 1), True),
     ],
 )
-def test_a_reader_of_films_that_is_a_year_old_is_told(version: str, day: date, ok: bool | None) -> None:
-    check = check_films("auto", version, day)
+def test_a_reader_of_videos_that_is_a_year_old_is_told(version: str, day: date, ok: bool | None) -> None:
+    check = check_videos("auto", version, day)
     assert check.ok is ok and version in check.found
     assert ("upgrade av" in check.fix) == (ok is None)
 
 
 def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(av, "codecs_available", {"libopenh264"})
-    assert "libopenh264" in check_films("auto", "19.0.2", date(2026, 12, 1)).found
-    check = check_films("vp9", "19.0.2", date(2026, 12, 1))
+    assert "libopenh264" in check_videos("auto", "19.0.2", date(2026, 12, 1)).found
+    check = check_videos("vp9", "19.0.2", date(2026, 12, 1))
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
 
 

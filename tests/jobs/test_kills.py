@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proofs.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, left_in, measure
+from proofs.jobs.kills import KINDS, VIDEO_KINDS, VIDEO_POINTS, check, left_in, measure
 from tests import buckets
 
 
@@ -17,10 +17,10 @@ def test_no_kill_loses_or_doubles_a_job(tmp_path: Path, times: int) -> None:
 
 
 @pytest.mark.slow
-def test_no_kill_loses_a_film_or_leaves_a_part_of_one(tmp_path: Path) -> None:
-    kinds = (*FILM_POINTS, "in a file", "saved", "process at random", "worker at random")
-    assert set(kinds) <= set(FILM_KINDS)
-    check(measure(tmp_path, len(kinds), kinds=kinds, forked=True, films=True), back_within=30)
+def test_no_kill_loses_a_video_or_leaves_a_part_of_one(tmp_path: Path) -> None:
+    kinds = (*VIDEO_POINTS, "in a file", "saved", "process at random", "worker at random")
+    assert set(kinds) <= set(VIDEO_KINDS)
+    check(measure(tmp_path, len(kinds), kinds=kinds, forked=True, videos=True), back_within=30)
 
 
 @pytest.mark.buckets
@@ -44,11 +44,11 @@ def test_a_queue_that_leaves_what_was_written_is_found(tmp_path: Path) -> None:
     figures = measure(
         tmp_path,
         1,
-        kinds=("film taken",),
+        kinds=("video taken",),
         bug="leaves what was written",
         patience=3,
         forked=True,
-        films=True,
+        videos=True,
     )
     with pytest.raises(AssertionError, match="folder of job"):
         check(figures)

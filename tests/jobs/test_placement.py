@@ -188,7 +188,7 @@ def test_a_device_is_cleared_for_a_minute_and_then_shared() -> None:
 
 
 @pytest.mark.parametrize("kind", ["train", "video"])
-def test_a_training_or_a_film_that_is_tried_again_shares_its_device(kind: str) -> None:
+def test_a_training_or_a_video_that_is_tried_again_shares_its_device(kind: str) -> None:
     again = Waiting("again", 1, 1, None, Lane.FAST, f"{kind}||image", 3, 0.0, alone=True)
     placement, _ = placed(again)
     assert placement.choose({"a": Room(3, 1)}, {}, 0.0) == ("a", again)

@@ -18,7 +18,7 @@ from jobs.scheduling.waitlist import Waitlist
 from tests.jobs.plain_shares import PlainShares
 from tests.jobs.test_policy import job
 
-COSTS = {"imagine||image": 1, "video||film": 20, "video||long": 55, "imagine||large": 4}
+COSTS = {"imagine||image": 1, "video||video": 20, "video||long": 55, "imagine||large": 4}
 
 
 def cost_of(cost_key: str) -> int:
@@ -54,7 +54,7 @@ WISHES = st.lists(
 
 @given(WISHES, st.lists(st.integers(0, 6), max_size=20), WISHES)
 @settings(deadline=None, max_examples=200)
-def test_jobs_start_in_the_order_told_with_films_lanes_newcomers_and_moved_ones(first, steps, later) -> None:
+def test_jobs_start_in_the_order_told_with_videos_lanes_newcomers_and_moved_ones(first, steps, later) -> None:
     waitlist, plain, waiting, late = Waitlist(cost_of), PlainShares(), [], [*later]
     fronts = iter(range(1, 1000))
 
@@ -106,24 +106,24 @@ def shares(wishes: dict[int, str], seconds: int, *, took: dict[int, float] | Non
     return had
 
 
-def test_films_and_pictures_have_the_same_share_of_a_device() -> None:
-    had = shares({1: "video||film", 2: "imagine||image", 3: "video||long", 4: "imagine||large"}, 4000)
+def test_videos_and_pictures_have_the_same_share_of_a_device() -> None:
+    had = shares({1: "video||video", 2: "imagine||image", 3: "video||long", 4: "imagine||large"}, 4000)
     assert max(had.values()) - min(had.values()) <= max(COSTS.values()), had
 
 
 def test_what_a_job_took_counts_where_something_else_was_expected() -> None:
     took = {1: 31.7, 2: 0.3, 3: 1.0, 4: 5.5}
     had = shares(
-        {1: "video||film", 2: "imagine||image", 3: "imagine||image", 4: "imagine||large"}, 4000, took=took
+        {1: "video||video", 2: "imagine||image", 3: "imagine||image", 4: "imagine||large"}, 4000, took=took
     )
     assert max(had.values()) - min(had.values()) <= 2 * max(took.values()), had
 
 
 def test_by_turns_the_share_would_be_twenty_times_as_large() -> None:
-    """A control: with one unit for every job, films get all."""
+    """A control: with one unit for every job, videos get all."""
     waitlist, had = Waitlist(), Counter[int]()
     for _ in range(100):
-        for user, key in ((1, "video||film"), (2, "imagine||image")):
+        for user, key in ((1, "video||video"), (2, "imagine||image")):
             waitlist.add(asked(user, key), 0.0)
     for _ in range(100):
         chosen = waitlist.next({}, None, 0.0)
@@ -167,19 +167,19 @@ def test_after_a_start_nobody_is_owed_and_the_order_of_turns_is_kept() -> None:
     assert {waitlist.had(user) for user in (1, 2, 3)} == {502}
 
 
-def test_places_follow_when_it_gets_known_how_long_films_take() -> None:
+def test_places_follow_when_it_gets_known_how_long_videos_take() -> None:
     estimate = Estimate()
     waitlist = Waitlist(estimate.cost)
-    films = [asked(1, "video||film") for _ in range(2)]
+    videos = [asked(1, "video||video") for _ in range(2)]
     pictures = [asked(2) for _ in range(4)]
-    for each in (*films, *pictures):
+    for each in (*videos, *pictures):
         waitlist.add(each, 0.0)
     waitlist.note_costs()
-    assert list(waitlist.order(0.0))[:4] == [films[0], pictures[0], films[1], pictures[1]]
+    assert list(waitlist.order(0.0))[:4] == [videos[0], pictures[0], videos[1], pictures[1]]
     estimate.add("imagine||image", 2.0)
-    estimate.add("video||film", 7.0)
+    estimate.add("video||video", 7.0)
     waitlist.note_costs()
-    assert list(waitlist.order(0.0)) == [films[0], *pictures, films[1]]
+    assert list(waitlist.order(0.0)) == [videos[0], *pictures, videos[1]]
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,11 @@ def test_whole_units_are_settled_and_the_rest_is_kept(rest, units, until, left) 
 
 def test_an_unmeasured_job_counts_as_one_picture() -> None:
     estimate = Estimate()
-    assert estimate.cost("video||film") == 1 and estimate.pictures(3.0) is None
-    estimate.add("video||film", 60.0)
-    assert estimate.cost("video||film") == 1, "no picture was measured"
+    assert estimate.cost("video||video") == 1 and estimate.pictures(3.0) is None
+    estimate.add("video||video", 60.0)
+    assert estimate.cost("video||video") == 1, "no picture was measured"
     estimate.add("imagine|1|image", 4.0)
-    assert estimate.cost("video||film") == 15 and estimate.cost("imagine|1|image") == 1
+    assert estimate.cost("video||video") == 15 and estimate.cost("imagine|1|image") == 1
     assert estimate.cost("describe|3|caption") == 8, "of what was never seen, all there is"
     assert estimate.pictures(6.0) == 1.5
 

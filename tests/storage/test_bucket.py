@@ -79,9 +79,9 @@ async def test_a_server_that_is_away_is_not_a_file_that_is_gone(tmp_path: Path) 
     nobody = Server("nobody", f"http://127.0.0.1:{buckets.free_port()}")
     with mock.patch.object(server_module, "RETRIES", 0):
         bucket = buckets.opened(nobody, tmp_path, "p")
-    film = tmp_path / "film"
-    film.write_bytes(DATA)
-    asks = [bucket.get(SHA), bucket.has(SHA), bucket.put(DATA, "image/png"), bucket.take(film, "video/mp4")]
+    video = tmp_path / "video"
+    video.write_bytes(DATA)
+    asks = [bucket.get(SHA), bucket.has(SHA), bucket.put(DATA, "image/png"), bucket.take(video, "video/mp4")]
     for ask in (
         *asks,
         bucket.remove(SHA),
@@ -92,7 +92,7 @@ async def test_a_server_that_is_away_is_not_a_file_that_is_gone(tmp_path: Path) 
     ):
         with pytest.raises(FilesAway, match="s3://studio/p doesn't answer"):
             await ask
-    assert film.read_bytes() == DATA, "what couldn't be stored is where it was"
+    assert video.read_bytes() == DATA, "what couldn't be stored is where it was"
     assert not list(bucket.root.rglob("*.png"))
 
 

@@ -134,22 +134,22 @@ async def test_other_types_are_refused(files: Files) -> None:
 async def test_a_file_is_taken_whole_and_is_no_more_where_it_was(
     files: Files, again: Again, tmp_path: Path
 ) -> None:
-    film = tmp_path / "incoming" / "0.mp4"
-    film.parent.mkdir(exist_ok=True)
+    video = tmp_path / "incoming" / "0.mp4"
+    video.parent.mkdir(exist_ok=True)
     for _ in range(2):
-        film.write_bytes(DATA)
-        os.utime(film, (0, 0))
-        assert await files.take(film, "video/mp4") == (SHA, len(DATA))
-        assert not film.exists()
+        video.write_bytes(DATA)
+        os.utime(video, (0, 0))
+        assert await files.take(video, "video/mp4") == (SHA, len(DATA))
+        assert not video.exists()
     entry = await again().entry(SHA)
     assert entry.extension == "mp4" and entry.written_at > 10**9, "the sweep counts from now"
     assert (await again().local(SHA)).read_bytes() == DATA and await names(files) == [SHA]
 
 
-async def test_a_large_film_goes_in_and_out_in_pieces(files: Files, again: Again, tmp_path: Path) -> None:
+async def test_a_large_video_goes_in_and_out_in_pieces(files: Files, again: Again, tmp_path: Path) -> None:
     data = os.urandom(11 * 2**20)
-    (tmp_path / "film").write_bytes(data)
-    taken = await files.take(tmp_path / "film", "video/mp4")
+    (tmp_path / "video").write_bytes(data)
+    taken = await files.take(tmp_path / "video", "video/mp4")
     store = again()
     assert taken.size == len(data) == (await store.entry(taken.sha256)).size
     assert (await store.local(taken.sha256)).read_bytes() == data and await store.is_sound(taken.sha256)
@@ -157,14 +157,14 @@ async def test_a_large_film_goes_in_and_out_in_pieces(files: Files, again: Again
 
 
 async def test_what_is_no_file_is_not_taken(files: Files, tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").write_bytes(DATA)
-    (tmp_path / "link.mp4").symlink_to(tmp_path / "film.mp4")
+    (tmp_path / "video.mp4").write_bytes(DATA)
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "video.mp4")
     for name in ("link.mp4", "missing.mp4", "."):
         with pytest.raises(StorageError, match="can't be taken"):
             await files.take(tmp_path / name, "video/mp4")
     with pytest.raises(StorageError, match="aren't stored"):
-        await files.take(tmp_path / "film.mp4", "video/x-flv")
-    assert (tmp_path / "film.mp4").exists() and await names(files) == []
+        await files.take(tmp_path / "video.mp4", "video/x-flv")
+    assert (tmp_path / "video.mp4").exists() and await names(files) == []
 
 
 async def test_two_who_fetch_and_delete_the_same_leave_nothing(again: Again) -> None:

@@ -86,17 +86,17 @@ async def test_the_event_loop_looks_at_no_file(files: Folder, monkeypatch: pytes
 async def test_a_file_on_another_disk_is_copied(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film, real = tmp_path / "0.mp4", os.replace
-    film.write_bytes(DATA)
+    video, real = tmp_path / "0.mp4", os.replace
+    video.write_bytes(DATA)
 
     def replace(source: Path, target: Path) -> None:
-        if source == film:
+        if source == video:
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    assert await files.take(film, "video/mp4") == (SHA, len(DATA))
-    assert files.path(SHA).read_bytes() == DATA and not film.exists() and not list(files.root.glob(".tmp-*"))
+    assert await files.take(video, "video/mp4") == (SHA, len(DATA))
+    assert files.path(SHA).read_bytes() == DATA and not video.exists() and not list(files.root.glob(".tmp-*"))
 
 
 async def test_a_disk_that_is_not_mounted_is_away_and_nothing_is_written_in_its_place(
@@ -104,15 +104,15 @@ async def test_a_disk_that_is_not_mounted_is_away_and_nothing_is_written_in_its_
 ) -> None:
     await files.put(DATA, "image/png")
     await files.mark("one")
-    film = tmp_path / "film"
-    film.write_bytes(b"another")
+    video = tmp_path / "video"
+    video.write_bytes(b"another")
     mounted = files.root.rename(tmp_path / "elsewhere")
     files.root.mkdir()
-    asks = (files.put(b"new", "image/png"), files.take(film, "video/mp4"), files.get(SHA), files.has(SHA))
+    asks = (files.put(b"new", "image/png"), files.take(video, "video/mp4"), files.get(SHA), files.has(SHA))
     for ask in (*asks, files.remove(SHA), files.entry(SHA), files.owner()):
         with pytest.raises(FilesAway, match="is its disk mounted"):
             await ask
-    assert not files.create_ballast() and not list(files.root.iterdir()) and film.is_file()
+    assert not files.create_ballast() and not list(files.root.iterdir()) and video.is_file()
     files.root.rmdir()
     mounted.rename(files.root)
     assert await files.get(SHA) == DATA and await files.owner() == "one"

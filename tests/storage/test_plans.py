@@ -31,7 +31,7 @@ from tests.storage.conftest import NOW
             "jobs_answered",
         ),
         (partial(privacy.old_jobs, before=NOW), "jobs_told"),
-        (partial(privacy.old_films, before=NOW), "sqlite_autoindex_jobs"),
+        (partial(privacy.old_videos, before=NOW), "sqlite_autoindex_jobs"),
     ],
 )
 async def test_no_statement_reads_all_jobs(

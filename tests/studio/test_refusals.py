@@ -44,12 +44,12 @@ from studio.projects.projects import NO_PROJECT, Shelf
 from studio.projects.trainings import Training
 from studio.requests.chat import Feedback, Talking
 from studio.requests.prompts import Regions, Requests
-from studio.requests.video import Asked, Filming, Material
+from studio.requests.video import Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.search import Found, Query, Search
 from studio.studio import Studio
-from tests.films import animation, plain
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
+from tests.videos import animation, plain
 
 STRANGER = Actor(7, 20, 200)  # of another server
 MESSAGE = 5  # shows Alice's job
@@ -67,7 +67,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Explore: lambda studio: studio.explore,
     Search: lambda studio: studio.search,
     Talking: lambda studio: studio.talking,
-    Filming: lambda studio: studio.filming,
+    VideoRequests: lambda studio: studio.video_requests,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
     Trash: lambda studio: studio.organise.trash,
@@ -147,7 +147,7 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
-    "Filming.read",
+    "VideoRequests.read",
     "Feedback.withdraw",  # of their own
     "Sets.all",
     "Sets.last",
@@ -261,7 +261,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "given": {"<1>": Sent(png())},
             "parent": (job.id, 0),
             "picture": Sent(png()),
-            "film": Sent(animation([plain((9, 9, 9)), plain((99, 9, 9))])),
+            "video": Sent(animation([plain((9, 9, 9)), plain((99, 9, 9))])),
             "pictures": {},
             "mask": Sent(png()),
             "new": NewJob(job.request),

@@ -36,7 +36,7 @@ class Made:
     job: Job
     pictures: tuple[SimpleNamespace, ...] = (SimpleNamespace(index=0), SimpleNamespace(index=1))
     grid: str | None = "overview"
-    films: tuple[SimpleNamespace, ...] = ()
+    videos: tuple[SimpleNamespace, ...] = ()
 
 
 @dataclass

@@ -17,12 +17,13 @@ from core.requests.video import VideoRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.test_imagine import with_card
-from vision.capabilities import imagine, video
+from vision.capabilities import imagine
+from vision.capabilities.video import run as run_video
 from vision.engine.engine import Engine, Fiber
 from vision.store import Models
 from vision.video import reader
 from vision.video.cutout import request
-from vision.video.reader import FilmReader
+from vision.video.reader import VideoReader
 
 SHA, SHA_2, CLIP, CLIP_ENDS, CLIP_2 = (letter * 64 for letter in "abcde")
 
@@ -34,7 +35,7 @@ def models(models_of: Callable[..., Models]) -> Models:
 
 @pytest.fixture
 def ask(models: Models, tmp_path: Path) -> Callable[..., Output]:
-    """Make films from a request, with the files that it names."""
+    """Make videos from a request, with the files that it names."""
     made = iter(range(100))
 
     def run(paths: dict[str, str] | None = None, recorder: Recorder | None = None, **more) -> Output:
@@ -43,7 +44,7 @@ def ask(models: Models, tmp_path: Path) -> Callable[..., Output]:
         )
         folder = tmp_path / f"job{next(made)}"
         folder.mkdir()
-        return video.run(request, paths or {}, models, recorder or Recorder(), folder)
+        return run_video(request, paths or {}, models, recorder or Recorder(), folder)
 
     return run
 
@@ -55,13 +56,13 @@ def picture(tmp_path: Path, name: str = "picture", size: tuple[int, int] = (96, 
 
 
 def frames(path: str) -> list[np.ndarray]:
-    with Path(path).open("rb") as file, FilmReader(file) as film:
-        return [frame for chunk in film.chunks() for frame in chunk]
+    with Path(path).open("rb") as file, VideoReader(file) as video:
+        return [frame for chunk in video.chunks() for frame in chunk]
 
 
 def of(output: Output) -> dict[str, str]:
-    """The files of a film to go on from."""
-    return {CLIP: output.films[0].path, CLIP_ENDS: output.films[0].ends}
+    """The files of a video to go on from."""
+    return {CLIP: output.videos[0].path, CLIP_ENDS: output.videos[0].ends}
 
 
 def near(frame: np.ndarray, other: Image.Image | np.ndarray) -> bool:
@@ -73,82 +74,82 @@ def near(frame: np.ndarray, other: Image.Image | np.ndarray) -> bool:
     return float(np.abs(light - wanted).mean()) < 6
 
 
-def test_words_become_a_film_with_its_poster_and_its_ends(ask) -> None:
-    film, *more = ask().films
-    shown = frames(film.path)
+def test_words_become_a_video_with_its_poster_and_its_ends(ask) -> None:
+    video, *more = ask().videos
+    shown = frames(video.path)
     assert not more
-    assert (film.frames, film.fps, film.seconds, film.seed) == (8, 16.0, 0.5, 7)
+    assert (video.frames, video.fps, video.seconds, video.seed) == (8, 16.0, 0.5, 7)
     assert len(shown) == 8
-    assert shown[0].shape == (film.height, film.width, 3)
-    assert film.width > film.height  # 16:9 where nothing else is known
-    assert film.width % 2 == film.height % 2 == 0
-    first, last = reader._kept(film.ends, (film.width, film.height)) or (None, None)
+    assert shown[0].shape == (video.height, video.width, 3)
+    assert video.width > video.height  # 16:9 where nothing else is known
+    assert video.width % 2 == video.height % 2 == 0
+    first, last = reader._kept(video.ends, (video.width, video.height)) or (None, None)
     assert near(shown[0], first)
     assert near(shown[-1], last)
-    assert (film.poster.width, film.poster.height) == (film.width, film.height)
+    assert (video.poster.width, video.poster.height) == (video.width, video.height)
 
 
-def test_a_film_begins_with_its_picture_exactly_and_in_its_shape(ask, tmp_path) -> None:
+def test_a_video_begins_with_its_picture_exactly_and_in_its_shape(ask, tmp_path) -> None:
     path = picture(tmp_path)
     output = ask({SHA: path}, image=SHA)
-    film = output.films[0]
-    assert film.width / film.height == pytest.approx(1.5, rel=0.05)
-    kept = reader.opened(film.path, film.ends)
+    video = output.videos[0]
+    assert video.width / video.height == pytest.approx(1.5, rel=0.05)
+    kept = reader.opened(video.path, video.ends)
     given = reader.placed(Image.open(path).convert("RGB"), kept.size)
     assert np.array_equal(np.asarray(kept.first), np.asarray(given))
 
 
 def test_first_and_last_picture_both_stay(ask, tmp_path) -> None:
     paths = {SHA: picture(tmp_path), SHA_2: picture(tmp_path, "other one")}
-    film = ask(paths, image=SHA, end_image=SHA_2).films[0]
-    kept = reader.opened(film.path, film.ends)
+    video = ask(paths, image=SHA, end_image=SHA_2).videos[0]
+    kept = reader.opened(video.path, video.ends)
     for shown, sha in ((kept.first, SHA), (kept.last, SHA_2)):
         given = reader.placed(Image.open(paths[sha]).convert("RGB"), kept.size)
         assert np.array_equal(np.asarray(shown), np.asarray(given))
 
 
-def test_a_set_has_seeds_that_count_up_and_films_that_differ(ask) -> None:
-    films = ask(num_images=2).films
-    assert [film.seed for film in films] == [7, 8]
-    assert films[0].path != films[1].path
-    assert not np.array_equal(frames(films[0].path)[-1], frames(films[1].path)[-1])
+def test_a_set_has_seeds_that_count_up_and_videos_that_differ(ask) -> None:
+    videos = ask(num_images=2).videos
+    assert [video.seed for video in videos] == [7, 8]
+    assert videos[0].path != videos[1].path
+    assert not np.array_equal(frames(videos[0].path)[-1], frames(videos[1].path)[-1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("operation", "kept"), [("extend", slice(0, 8)), ("extend_back", slice(-8, None))])
-def test_extending_keeps_all_frames_of_the_film(ask, operation: str, kept: slice) -> None:
+def test_extending_keeps_all_frames_of_the_video(ask, operation: str, kept: slice) -> None:
     before = ask()
-    after = ask(of(before), operation=operation, clip=CLIP, clip_ends=CLIP_ENDS).films[0]
-    old, new = frames(before.films[0].path), frames(after.path)
+    after = ask(of(before), operation=operation, clip=CLIP, clip_ends=CLIP_ENDS).videos[0]
+    old, new = frames(before.videos[0].path), frames(after.path)
     assert after.frames == len(new) == 16
     assert all(near(a, b) for a, b in zip(new[kept], old, strict=True))
-    ends = [reader.opened(film.path, film.ends) for film in (before.films[0], after)]
+    ends = [reader.opened(video.path, video.ends) for video in (before.videos[0], after)]
     same = (one.first if operation == "extend" else one.last for one in ends)
     assert np.array_equal(*(np.asarray(frame) for frame in same))
 
 
-def test_a_film_without_its_ends_is_extended_from_its_pixels(ask) -> None:
+def test_a_video_without_its_ends_is_extended_from_its_pixels(ask) -> None:
     before = ask()
-    after = ask({CLIP: before.films[0].path}, operation="extend", clip=CLIP).films[0]
+    after = ask({CLIP: before.videos[0].path}, operation="extend", clip=CLIP).videos[0]
     assert after.frames == 16
 
 
-def test_a_blend_keeps_both_films_and_draws_the_join(ask, tmp_path) -> None:
+def test_a_blend_keeps_both_videos_and_draws_the_join(ask, tmp_path) -> None:
     one, two = ask(), ask({SHA: picture(tmp_path)}, image=SHA, seed=9)
-    paths = of(one) | {CLIP_2: two.films[0].path}
+    paths = of(one) | {CLIP_2: two.videos[0].path}
     output = ask(paths, operation="blend", clip=CLIP, clip_ends=CLIP_ENDS, clip_2=CLIP_2)
-    shown = frames(output.films[0].path)
+    shown = frames(output.videos[0].path)
     assert len(shown) == 24
-    assert all(near(a, b) for a, b in zip(shown[:8], frames(one.films[0].path), strict=True))
-    second = [reader.placed(Image.fromarray(f), shown[0].shape[1::-1]) for f in frames(two.films[0].path)]
+    assert all(near(a, b) for a, b in zip(shown[:8], frames(one.videos[0].path), strict=True))
+    second = [reader.placed(Image.fromarray(f), shown[0].shape[1::-1]) for f in frames(two.videos[0].path)]
     assert all(near(a, b) for a, b in zip(shown[-8:], second, strict=True))
     assert any("shape" in note for note in output.parameters["notes"])
 
 
-def test_a_loop_is_the_film_and_its_way_back(ask) -> None:
+def test_a_loop_is_the_video_and_its_way_back(ask) -> None:
     before = ask()
     after = ask(of(before), operation="loop", clip=CLIP, clip_ends=CLIP_ENDS)
-    assert after.films[0].frames == 16
+    assert after.videos[0].frames == 16
 
 
 def test_a_remix_draws_every_frame_anew(ask) -> None:
@@ -156,7 +157,7 @@ def test_a_remix_draws_every_frame_anew(ask) -> None:
     after = ask(
         of(before), operation="remix", clip=CLIP, prompt="a green cat moves up", strength=0.9, seconds=None
     )
-    old, new = frames(before.films[0].path), frames(after.films[0].path)
+    old, new = frames(before.videos[0].path), frames(after.videos[0].path)
     assert len(new) == len(old)
     assert not any(near(a, b) for a, b in zip(new, old, strict=True))
     assert request.MOTION_KEPT in after.parameters["notes"]
@@ -168,7 +169,7 @@ def test_words_about_motion_are_not_told_as_unknown(folders: dict[str, Path], tm
 
     def made(request: VideoRequest, paths: dict[str, str]) -> Output:
         (folder := tmp_path / request.operation).mkdir()
-        output = video.run(request, paths, models, Recorder(), folder)
+        output = run_video(request, paths, models, Recorder(), folder)
         assert not [note for note in output.parameters["notes"] if "doesn't know" in note]
         return output
 
@@ -185,14 +186,14 @@ def test_what_can_not_be_honoured_is_said(ask) -> None:
     assert any("keeps its size" in note for note in after.parameters["notes"])
 
 
-def test_a_film_has_the_resolution_that_was_asked_for(ask) -> None:
-    film = ask(resolution=480, aspect_ratio=(1, 1)).films[0]
-    assert (film.width, film.height) == (480, 480)
+def test_a_video_has_the_resolution_that_was_asked_for(ask) -> None:
+    video = ask(resolution=480, aspect_ratio=(1, 1)).videos[0]
+    assert (video.width, video.height) == (480, 480)
 
 
-def test_a_damaged_film_is_refused(ask, tmp_path) -> None:
+def test_a_damaged_video_is_refused(ask, tmp_path) -> None:
     path = tmp_path / "damaged.mp4"
-    path.write_bytes(b"no film at all")
+    path.write_bytes(b"no video at all")
     with pytest.raises(UserError, match="damaged"):
         ask({CLIP: str(path)}, operation="extend", clip=CLIP)
 
@@ -207,7 +208,7 @@ def test_progress_rises_to_the_end_and_shows_frames(ask) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 4, 9])
-def test_a_cancelled_film_leaves_no_file(ask, tmp_path, steps: int) -> None:
+def test_a_cancelled_video_leaves_no_file(ask, tmp_path, steps: int) -> None:
     with pytest.raises(JobCancelled):
         ask(recorder=Recorder(stop_after=steps))
     assert not list(tmp_path.glob("job*/*.mp4"))
@@ -219,10 +220,10 @@ def test_models_without_self_attention_draw_over_frames_too(models_of, tmp_path)
         request = VideoRequest(prompt="a boat grows", seconds=0.5, fps=8)
         folder = tmp_path / name
         folder.mkdir()
-        assert video.run(request, {}, models, Recorder(), folder).films[0].frames == 4
+        assert run_video(request, {}, models, Recorder(), folder).videos[0].frames == 4
 
 
-def test_a_film_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
+def test_a_video_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
     models: Models, ask, tmp_path: Path
 ) -> None:
     alone, engine, order = ask(), Engine(), list[str]()
@@ -246,10 +247,10 @@ def test_a_film_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
     folder = tmp_path / "beside"
     folder.mkdir()
     asked = VideoRequest(prompt="a red boat sails to the left", seconds=0.5, seed=7)
-    begin("film", lambda recorder: video.run(asked, {}, models, recorder, folder))
+    begin("video", lambda recorder: run_video(asked, {}, models, recorder, folder))
     drawn = ImagineRequest(prompt="a house", num_images=1)
     begin("picture", lambda recorder: imagine.run(drawn, {}, models, recorder))
     engine.run()
-    assert order == ["picture", "film"]
-    pairs = zip(frames(ends["film"].films[0].path), frames(alone.films[0].path), strict=True)
+    assert order == ["picture", "video"]
+    pairs = zip(frames(ends["video"].videos[0].path), frames(alone.videos[0].path), strict=True)
     assert all(near(one, other) for one, other in pairs)

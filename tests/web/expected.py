@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio.requests.actions import OF_FILMS
+from studio.requests.actions import OF_VIDEOS
 from tests.studio.conftest import png
 from tests.web.world import (
     BANNED_HERE,
@@ -122,9 +122,9 @@ RULES: dict[str, Rule] = {
     # conversations: the jobs here are pictures; test_talks.py has those that go on
     "GET /talk/{job}": _rule(LOOK, 422),
     "GET /api/talk/{job}": _rule(LOOK, 422),
-    "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no films
-    "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
-    "POST /api/clips": _rule(NOT_BARRED, 422, body=b"no film"),
+    "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no videos
+    "POST /api/videos": _rule(NOT_BARRED, 422, body=b"no video"),
+    "POST /api/clips": _rule(NOT_BARRED, 422, body=b"no video"),
     "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
@@ -255,10 +255,10 @@ RULES: dict[str, Rule] = {
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense: this world's pictures are square, of none a label was said, none is of a film
+# Buttons that make no sense: this world's pictures are square, of none a label was said, none is of a video
 WITHOUT_SENSE = {
     **dict.fromkeys(("square", "why"), frozenset({400})),
-    **dict.fromkeys(OF_FILMS, frozenset({400, 422})),
+    **dict.fromkeys(OF_VIDEOS, frozenset({400, 422})),
 }
 
 

@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 class Upload:
-    """A film of 3 MiB that somebody sends bit by bit."""
+    """A video of 3 MiB that somebody sends bit by bit."""
 
     def __init__(self, site: Site, cookie: str | None) -> None:
         self.host, self.origin, self.cookie = site.web.url.removeprefix("http://"), site.web.url, cookie
@@ -46,7 +46,7 @@ async def test_a_large_body_lies_on_the_disk_until_its_call_is_answered(site) ->
     upload = Upload(site, site.you.cookie)
     await upload.begin(2 * MIB)
     await until(lambda: sum(path.stat().st_size for path in sent_files(site)) >= MIB)
-    assert await upload.end(MIB) == 422, "zeros are no film"
+    assert await upload.end(MIB) == 422, "zeros are no video"
     await until(lambda: sent_files(site) == [])
 
 

@@ -59,7 +59,7 @@ async def test_boxes_are_listed_and_drawn(site: Site) -> None:
 
 
 async def test_a_form_that_isnt_one_is_named(site: Site) -> None:
-    answer = await site.you.post("/api/talk", {"question": "What?", "answer": "film", "pictures": []})
+    answer = await site.you.post("/api/talk", {"question": "What?", "answer": "video", "pictures": []})
     assert answer.status == 400 and "free, short, table, boxes, text" in answer.body.decode()
 
 

@@ -16,9 +16,9 @@ from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
 from studio.library.gallery import HIDDEN
 from studio.requests.chat import NO_MODEL, NOT_WHO
-from tests.films import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
+from tests.videos import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.web.conftest import Site, open_site
 from vision.protocol import Done, Run, Step
 
@@ -221,28 +221,28 @@ async def test_every_page_leads_to_questions_where_there_is_a_model(site: Site) 
     assert '<a href="/ask" aria-current="page">' in (await site.you.get("/ask")).body.decode()
 
 
-# Films
+# Videos
 
 GIF = animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2)
 
 
-async def film_of(site: Site, data: bytes = GIF, name: str = "slides.gif"):
+async def video_of(site: Site, data: bytes = GIF, name: str = "slides.gif"):
     headers = {"Content-Type": "image/gif", "X-Name": name}
-    return await site.you.ask("POST", "/api/films", data=data, headers=headers)
+    return await site.you.ask("POST", "/api/videos", data=data, headers=headers)
 
 
-async def about_film(site: Site, question: str = "What happens?") -> str:
-    sent = await film_of(site)
+async def about_video(site: Site, question: str = "What happens?") -> str:
+    sent = await video_of(site)
     assert sent.status == 201 and sent.data["frames"] == 4 and sent.data["seconds"] == 8
     assert (await site.you.ask("GET", sent.data["thumb"])).status == 200
-    body = {"question": question, "pictures": [sent.data["film"]]}
+    body = {"question": question, "pictures": [sent.data["video"]]}
     asked = await site.you.post("/api/talk", body)
     await site.finished(asked.data["job"])
     return asked.data["job"]
 
 
-async def test_a_film_is_asked_about_and_its_strip_is_on_the_page(site: Site) -> None:
-    job = await about_film(site, "Is it green at 4.0 s?")  # which the answer repeats
+async def test_a_video_is_asked_about_and_its_strip_is_on_the_page(site: Site) -> None:
+    job = await about_video(site, "Is it green at 4.0 s?")  # which the answer repeats
     [turn] = (await site.you.ask("GET", f"/api/talk/{job}")).data["turns"]
     assert turn["pictures"] == []
     assert [frame["label"] for frame in turn["frames"]] == ["0.0 s", "2.0 s", "4.0 s", "6.0 s"]
@@ -250,13 +250,13 @@ async def test_a_film_is_asked_about_and_its_strip_is_on_the_page(site: Site) ->
     pieces = [("1 turns\nuser, 4 pictures: Is it green at ", None), ("4.0", f"#frame-{job}-3"), (" s?", None)]
     assert [(piece["text"], piece["href"]) for piece in turn["said"]] == pieces
     page = (await site.you.ask("GET", f"/talk/{job}")).body.decode()
-    assert page.count("The film at") == 4 and f'<a href="#frame-{job}-3">4.0</a>' in page
+    assert page.count("The video at") == 4 and f'<a href="#frame-{job}-3">4.0</a>' in page
     seen = await site.you.ask("GET", turn["frames"][2]["src"])
     assert Image.open(io.BytesIO(seen.body)).convert("RGB").getpixel((9, 9))[1] > 120
 
 
-async def test_times_in_later_answers_lead_to_the_film(site: Site) -> None:
-    first = await about_film(site)
+async def test_times_in_later_answers_lead_to_the_video(site: Site) -> None:
+    first = await about_video(site)
     asked = await site.you.post(f"/api/talk/{first}", {"question": "Blue at 2 s?"})
     await site.finished(asked.data["job"])
     turns = (await site.you.ask("GET", f"/api/talk/{asked.data['job']}")).data["turns"]
@@ -264,7 +264,7 @@ async def test_times_in_later_answers_lead_to_the_film(site: Site) -> None:
 
 
 async def test_frames_are_shown_to_who_may_read_the_question_and_nobody_else(site: Site) -> None:
-    job = await about_film(site)
+    job = await about_video(site)
     other = await site.person(99)
     for who, number, status in ((site.you, 4, 200), (site.you, 5, 422), (other, 1, 404)):
         found = await who.ask("GET", f"/files/{job}/frames/{number}.webp")
@@ -273,17 +273,17 @@ async def test_frames_are_shown_to_who_may_read_the_question_and_nobody_else(sit
     assert (await site.you.ask("GET", f"/files/{plain_one}/frames/1.webp")).status == 422
 
 
-async def test_a_film_of_somebody_else_cant_be_asked_about(site: Site) -> None:
-    sent = await film_of(site)
+async def test_a_video_of_somebody_else_cant_be_asked_about(site: Site) -> None:
+    sent = await video_of(site)
     asked = await (await site.person(99)).post(
-        "/api/talk", {"question": "What?", "pictures": [sent.data["film"]]}
+        "/api/talk", {"question": "What?", "pictures": [sent.data["video"]]}
     )
-    assert asked.status == 422 and "That film is gone" in asked.body.decode()
+    assert asked.status == 422 and "That video is gone" in asked.body.decode()
 
 
-async def test_what_is_no_film_is_refused(site: Site) -> None:
-    assert "no film; MP4, WebM and GIF are read" in (await film_of(site, png(), "a.png")).body.decode()
-    assert "`a.mp4` can't be read as a film" in (await film_of(site, b"nothing", "a.mp4")).body.decode()
+async def test_what_is_no_video_is_refused(site: Site) -> None:
+    assert "no video; MP4, WebM and GIF are read" in (await video_of(site, png(), "a.png")).body.decode()
+    assert "`a.mp4` can't be read as a video" in (await video_of(site, b"nothing", "a.mp4")).body.decode()
 
 
 async def test_an_answer_that_breaks_a_rule_stands_nowhere(site: Site) -> None:

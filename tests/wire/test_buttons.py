@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.ui.replies import UNEXPECTED, UNEXPECTED_BESIDE
-from studio.requests.actions import OF_FILMS, RIGHTS
+from studio.requests.actions import OF_VIDEOS, RIGHTS
 from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Interaction, Message
 from tests.wire.forked import ForkedBot
 
@@ -23,10 +23,10 @@ MODAL, UPDATES = (
 )  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
 BUTTON, MENU = 2, 3  # kinds of components
 ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
-# What only films have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings have
-# in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
+# What only videos have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings
+# have in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
 # place under pictures to Animate.
-ELSEWHERE = {*OF_FILMS, "gif", "classify", "describe", "isright", "iswrong", "verdict", "project"}
+ELSEWHERE = {*OF_VIDEOS, "gif", "classify", "describe", "isright", "iswrong", "verdict", "project"}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on

@@ -21,7 +21,7 @@ def capability(kind: str) -> Callable[..., Output]:
     unknown kind.
 
     images: SHA-256 → open picture (RGB) of every picture that the request names. models: the worker's
-    ``Models``. A capability whose requests are answered by films, a model, verdicts or files takes (request,
+    ``Models``. A capability whose requests are answered by videos, a model, verdicts or files takes (request,
     paths, models, reporter, folder): paths: SHA-256 → file, folder: where it writes.
     """
     if kind not in CAPABILITIES:

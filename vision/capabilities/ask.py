@@ -85,7 +85,7 @@ def run(
     """Answer the question. paths: SHA-256 → file of every picture that ``talk`` names. talk: the
     conversation that the question belongs to, None = the question alone. A step is a token."""
     if talk is None:
-        times, seconds = request.times, request.film_used
+        times, seconds = request.times, request.video_used
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
     if (told := charts.read_instead(request, talk, dict(paths), models, reporter)) is not None:
         return told

@@ -1,5 +1,5 @@
-"""/video: films from words, from pictures, or from other films; by a film model where the host has one, else
-they are sketched."""
+"""/video: videos from words, from pictures, or from other videos; by a video model where the host has one,
+else they are sketched."""
 
 from __future__ import annotations
 
@@ -10,76 +10,76 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from core.events import Film, Output
+from core.events import Output, Video
 from core.requests.video import VideoRequest
 from vision.images import encode
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.video import reader as film_sources
-from vision.video import request as video
+from vision.video import reader as video_sources
+from vision.video import request as from_model
 from vision.video import writer
 from vision.video.codecs import Encoder, encoder_of
 from vision.video.cutout import request as sketch
 from vision.video.reader import Drawing
-from vision.video.writer import film_at
+from vision.video.writer import video_at
 
 
-class Films(Protocol):
-    """The films of one request, by whatever draws them. notes: complete once all are drawn."""
+class Videos(Protocol):
+    """The videos of one request, by whatever draws them. notes: complete once all are drawn."""
 
     notes: list[str]
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """To report with the films."""
+        """To report with the videos."""
 
     @property
     def count(self) -> int:
         """How many there are."""
 
     def draw(self, number: int) -> Drawing:
-        """Draw film ``number``."""
+        """Draw video ``number``."""
 
     def writing(self, number: int) -> Reporter:
-        """Return what the writing of film ``number`` is reported to."""
+        """Return what the writing of video ``number`` is reported to."""
 
 
 def run(
     request: VideoRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """See vision.capabilities."""
-    sources = reporter.in_thread(lambda: film_sources.open_sources(request, paths))
-    films: Films
+    sources = reporter.in_thread(lambda: video_sources.open_sources(request, paths))
+    videos: Videos
     if models.config.models.get("video"):
-        films = video.prepare(request, sources, models, reporter)
+        videos = from_model.prepare(request, sources, models, reporter)
     else:
-        films = sketch.prepare(request, sources, models, reporter)
+        videos = sketch.prepare(request, sources, models, reporter)
     encoder = encoder_of(models.config.video_encoder)
-    made = tuple(_film(films, number, encoder, folder, reporter) for number in range(films.count))
-    return Output(films=made, parameters={**films.parameters, "notes": list(dict.fromkeys(films.notes))})
+    made = tuple(_video(videos, number, encoder, folder, reporter) for number in range(videos.count))
+    return Output(videos=made, parameters={**videos.parameters, "notes": list(dict.fromkeys(videos.notes))})
 
 
-def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: Reporter) -> Film:
-    """Draw film ``number`` and write it into ``folder``."""
+def _video(videos: Videos, number: int, encoder: Encoder, folder: Path, reporter: Reporter) -> Video:
+    """Draw video ``number`` and write it into ``folder``."""
     path, ends = folder / f"{number}.mp4", folder / f"{number}.ends"
-    drawing = films.draw(number)
-    writing, first, last, count = films.writing(number), None, None, 0
-    with film_at(path, drawing.size, drawing.fps, encoder) as film:
+    drawing = videos.draw(number)
+    writing, first, last, count = videos.writing(number), None, None, 0
+    with video_at(path, drawing.size, drawing.fps, encoder) as video:
         for chunk in drawing.chunks:
             writing.give_way()
-            writing.in_thread(partial(film.write, chunk))
+            writing.in_thread(partial(video.write, chunk))
             first = Image.fromarray(chunk[0]) if first is None else first
             last, count = Image.fromarray(chunk[-1]), count + len(chunk)
             del chunk  # before the next is decoded
             if drawing.frames:
                 writing.step(min(count, drawing.frames), drawing.frames)
     if first is None or last is None:
-        raise ValueError("a film without a frame")
+        raise ValueError("a video without a frame")
     reporter.in_thread(partial(drawing.keep_ends, ends, first, last))
     heard = drawing.sound()
     if heard is not None:
         reporter.in_thread(lambda: writer.add_sound(path, heard))
-    own = {name: value for name, value in films.parameters.items() if name != "num_images"}
+    own = {name: value for name, value in videos.parameters.items() if name != "num_images"}
     poster = reporter.in_thread(partial(encode.png, first, own, drawing.seed))
     has_sound = heard is not None
-    return Film(str(path), *drawing.size, count, drawing.fps, poster, drawing.seed, str(ends), has_sound)
+    return Video(str(path), *drawing.size, count, drawing.fps, poster, drawing.seed, str(ends), has_sound)

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from core.errors import UserError
-from core.requests.chat import FILM, SHORT, SYSTEM, Part, frame_words_for, parts_of_turn
+from core.requests.chat import SHORT, SYSTEM, VIDEO, Part, frame_words_for, parts_of_turn
 from vision.chat.output_parser import Tasks
 from vision.images import encode
 from vision.protocol import Talk, Turn, kept_pictures
@@ -88,18 +88,18 @@ Exchange = tuple[Turn, ...]  # a question and its answer, or the question that i
 @dataclass(frozen=True)
 class Instructions:
     """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
-    film: added to each question about a film. frames: how their times are told, see
+    video: added to each question about a video. frames: how their times are told, see
     ``core.requests.chat``; "" = as the processor's kind wants it."""
 
     system: str = SYSTEM
     short: str = SHORT
-    film: str = FILM
+    video: str = VIDEO
     frames: str = ""
 
 
 def instructions(card: Mapping[str, Any]) -> Instructions:
     """Return what a model's card says, and ours where it says nothing."""
-    told = {name: str(card[name]) for name in ("system", "short", "film", "frames") if name in card}
+    told = {name: str(card[name]) for name in ("system", "short", "video", "frames") if name in card}
     return Instructions(**told)
 
 
@@ -167,16 +167,16 @@ class Messages:
         shown."""
         unseen = skipped(turns, most)
         messages = [_message("system", [], [told.system])] if told.system else []
-        number, film = 0, False
+        number, video = 0, False
         for place, turn in enumerate(turns):
             numbers = range(number + 1, number + len(turn.pictures) + 1)
             number += len(turn.pictures)
             shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
             gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
-            film = film or turn.has_film
+            video = video or turn.has_video
             last = place == len(turns) - 1
-            about_film = told.film if film and turn.role == "user" else ""
-            texts = [*gone, self.neutralise(turn.text), about_film, told.short if short and last else ""]
+            about_video = told.video if video and turn.role == "user" else ""
+            texts = [*gone, self.neutralise(turn.text), about_video, told.short if short and last else ""]
             self.pictures += [sha for sha, _ in shown]
             times = [seconds for _, seconds in shown]
             messages.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
@@ -194,7 +194,7 @@ LONGEST_RATIO = 50  # of the sides; models refuse pictures that are next to a li
 @dataclass(frozen=True)
 class Picture:
     """A picture of a turn. sha: of its file. size: width and height at which the model gets it, px. frame: it
-    is one of many of a film, so no model gets it in pieces."""
+    is one of many of a video, so no model gets it in pieces."""
 
     sha: str
     size: tuple[int, int]
@@ -299,7 +299,7 @@ class PromptMaker:
         )
         self._looks: OrderedDict[tuple[tuple[int, int], bool], _Look] = OrderedDict()
         splits = hasattr(getattr(processor, "image_processor", None), "do_image_splitting")
-        self._whole = {"do_image_splitting": False} if splits else {}  # a film has too many for pieces
+        self._whole = {"do_image_splitting": False} if splits else {}  # a video has too many for pieces
         self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
         self._takes_system = self._renders_system()
 

@@ -1,6 +1,6 @@
 """What may be attached to an image model without other jobs noticing: a ControlNet (arXiv:2302.05543), which
 becomes one module with the UNet, so that steps of jobs with edges are shared like all others; an IP-Adapter
-(arXiv:2308.06721); and attention by which all frames of a film look at its first one (Text2Video-Zero,
+(arXiv:2308.06721); and attention by which all frames of a video look at its first one (Text2Video-Zero,
 arXiv:2303.13439, 3.3.2). The last two are put into a copy of the UNet over the same tensors."""
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ PLAIN = (AttnProcessor, AttnProcessor2_0)
 
 
 class FirstFrameAttention(AttnProcessor2_0):
-    """Self-attention over the first frame and a frame's own. frames: how many rows of a call are one film;
+    """Self-attention over the first frame and a frame's own. frames: how many rows of a call are one video;
     calls of other sizes, as when memory is short, are evaluated as pictures are."""
 
     def __init__(self, frames: int) -> None:
@@ -239,8 +239,8 @@ class FirstFrameAttention(AttnProcessor2_0):
         """Return the attention's output (B, N, C) for ``hidden_states`` (B, N, C)."""
         rows = len(hidden_states)
         if encoder_hidden_states is None and hidden_states.ndim == 3 and rows % self.frames == 0:
-            films = hidden_states.unflatten(0, (-1, self.frames))  # (films, frames, N, C)
-            first = films[:, :1].expand_as(films).flatten(0, 1)
+            videos = hidden_states.unflatten(0, (-1, self.frames))  # (videos, frames, N, C)
+            first = videos[:, :1].expand_as(videos).flatten(0, 1)
             encoder_hidden_states = torch.cat([first, hidden_states], 1)  # (B, 2·N, C)
         return super().__call__(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
 

@@ -265,7 +265,7 @@ class ImageModel:
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
     def calm_sampler(self) -> str | None:
-        """Return the sampler for frames of a film: the model's own, without the noise that some add in each
+        """Return the sampler for frames of a video: the model's own, without the noise that some add in each
         step, since what comes of that differs from frame to frame. None = its own adds none."""
         scheduler = self.scheduler(None)
         if str(scheduler.config.get("algorithm_type", "")).startswith("sde-"):

@@ -232,8 +232,8 @@ class Generation:
     that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
     decoded by the model's tiny decoder, if it has one. edges (IMAGE): a picture of the same size that the
     model's ControlNet keeps to. shape: (w, h) of the middle that the finished picture
-    keeps, as small whole numbers; None = the whole picture. frames (IMAGE): the pictures are frames of a film
-    and look at the first of them while they are drawn, where the model is a UNet.
+    keeps, as small whole numbers; None = the whole picture. frames (IMAGE): the pictures are frames of a
+    video and look at the first of them while they are drawn, where the model is a UNet.
     """
 
     mode: Mode

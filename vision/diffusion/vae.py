@@ -128,7 +128,7 @@ class LatentMap:
     def fit(cls, vae: Any, device: str) -> LatentMap:
         """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
         patches: 128 px, or 512 px where a latent stands for many px and has as many channels. A decoder of
-        films takes each as its only frame."""
+        videos takes each as its only frame."""
         latents, rgb = _encoded(vae, device, 128)
         patch = max(1, 128 // latents.shape[-1] // 8)
         if patch > 1:

@@ -1,5 +1,5 @@
 """Joins the arguments of several denoiser calls along the batch, and takes the outputs apart again. Knows
-diffusers' argument names, those of pictures and of films."""
+diffusers' argument names, those of pictures and of videos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = frozenset(  # one entry for each row
         "attention_mask",
         "encoder_attention_mask",
         "encoder_hidden_states_mask",
-        # of films
+        # of videos
         "encoder_hidden_states_image",
         "encoder_hidden_states_2",
         "encoder_attention_mask_2",
@@ -42,7 +42,7 @@ ROWS = frozenset(  # one entry for each row
         "control",
     )
 )
-# may come as one number for all rows; films have one for each token of a row, too: (B, N)
+# may come as one number for all rows; videos have one for each token of a row, too: (B, N)
 TIMES = ("timestep", "t", "guidance", "audio_timestep", "sigma", "audio_sigma")
 IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
 SCALES = ("control_hidden_states_scale",)  # one for each layer, the same for all rows

@@ -272,7 +272,7 @@ def _folded(arguments: dict[str, Any], count: int) -> tuple[str, ...]:
 
 
 def _frames(arguments: dict[str, Any]) -> int | None:
-    """The frames of a UNet's films (B, C, F, h, w); None for anything else."""
+    """The frames of a UNet's videos (B, C, F, h, w); None for anything else."""
     sample = arguments.get("sample")
     return sample.shape[2] if sample is not None and sample.ndim == 5 else None
 

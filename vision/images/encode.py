@@ -73,7 +73,7 @@ PARAMETER_WORDS = {  # ours → the one in AUTOMATIC1111's line of parameters
 }
 MAX_LOSS = 0.05  # of the area, that an exact shape may cost
 PREVIEW_SIDE = 320  # px of a preview's longer side
-STRIP_FRAMES, STRIP_SIDE = 8, 160  # of a film's preview: frames, and px of a frame's longer side
+STRIP_FRAMES, STRIP_SIDE = 8, 160  # of a video's preview: frames, and px of a frame's longer side
 UNREADABLE = "The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG."
 
 
@@ -241,7 +241,7 @@ def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None)
 
 
 def strip(images: Sequence[Image.Image], shape: tuple[int, int] | None = None) -> bytes:
-    """Return a small JPEG of up to STRIP_FRAMES of a film's frames side by side, evenly spread.
+    """Return a small JPEG of up to STRIP_FRAMES of a video's frames side by side, evenly spread.
 
     shape: (w, h) that the finished frames are cut to; None = they aren't.
     """

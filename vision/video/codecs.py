@@ -1,4 +1,4 @@
-"""The form of films: which encoder makes one, by the setting VIDEO_ENCODER, and what "as good as" is in its
+"""The form of videos: which encoder makes one, by the setting VIDEO_ENCODER, and what "as good as" is in its
 own numbers; how old the library is that reads and writes them, as it reads strangers' bytes, and FFmpeg,
 which is in it, is mended every few weeks; and the boxes that an MP4 is made of.
 
@@ -22,8 +22,8 @@ from core.limits import VIDEO_ENCODERS
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder of libav. codec: what it writes. master: the number for a film that is kept; worst: the
-    highest. halving: by how much the number grows until a film is half as large, about. keys: the options
+    """An encoder of libav. codec: what it writes. master: the number for a video that is kept; worst: the
+    highest. halving: by how much the number grows until a video is half as large, about. keys: the options
     that take the number."""
 
     name: str
@@ -43,7 +43,7 @@ class Encoder:
         return {**(self.careful if careful else self.quick), **dict.fromkeys(self.keys, value)}
 
 
-# Without the macroblock tree: with it, x264 reads memory that nobody has written, and now and then a film
+# Without the macroblock tree: with it, x264 reads memory that nobody has written, and now and then a video
 # came out otherwise in its least bits. At the same PSNR files are 6 % larger (16 frames of 854×480 px).
 X264 = Encoder(
     "libx264",
@@ -190,8 +190,8 @@ def put_in_order(file: BinaryIO, xmp: bytes | None = None) -> None:
     """Rearrange an MP4 in place: ``ftyp``, a ``uuid`` with ``xmp`` unless None, ``moov``, ``mdat``; whatever
     else was in it is gone.
 
-    file: open for reading and writing. Raises ValueError, before anything is written, for what isn't a film
-    as ``FilmWriter`` makes it: one ``moov`` and one ``mdat``, nothing in fragments.
+    file: open for reading and writing. Raises ValueError, before anything is written, for what isn't a video
+    as ``VideoWriter`` makes it: one ``moov`` and one ``mdat``, nothing in fragments.
     """
     found: dict[bytes, Box] = {}
     for box in boxes(file):

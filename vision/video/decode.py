@@ -1,12 +1,12 @@
-"""Decodes films a piece at a time, so that no more than a piece of one is ever in memory, and encodes known
+"""Decodes videos a piece at a time, so that no more than a piece of one is ever in memory, and encodes known
 frames. It is one thing because all of it has to come out as ``vae.decode`` would have it, to the bit.
 
 Convolutions on a processor work in stripes, a few rows of the picture at a time. Over time without oneDNN,
 which torch leaves out on one thread, torch copies what it convolves once for each weight of the kernel: 27
-times the film. Over pictures oneDNN rounds channels up to BLOCK, all frames at once: five times the film
+times the video. Over pictures oneDNN rounds channels up to BLOCK, all frames at once: five times the video
 where there are three. A stripe of rows needs only as much of that.
 
-HunyuanVideo 1.5's decoder takes a latent at a time; diffusers' own takes a film as a whole. It looks back
+HunyuanVideo 1.5's decoder takes a latent at a time; diffusers' own takes a video as a whole. It looks back
 only, in its convolutions and in its attention, so that what comes out is the same.
 
 Wan's and LTX's decoders are two halves. The last stages, whose frames are the largest, work on a band of rows
@@ -113,9 +113,9 @@ Kept = dict[nn.Module, torch.Tensor]  # what a convolution keeps of the frames b
 
 
 def attend_in_turn(vae: Any) -> None:
-    """From now on let attention in ``vae`` go over the frames of a film one after the other, each of which
+    """From now on let attention in ``vae`` go over the frames of a video one after the other, each of which
     looks at those before it. diffusers makes a mask of all pairs of places for that, 25 GB for five seconds
-    of 1280×720 px, and takes one film at a time only."""
+    of 1280×720 px, and takes one video at a time only."""
     from diffusers.models.autoencoders.autoencoder_kl_hunyuanvideo15 import HunyuanVideo15AttnBlock
 
     for part in vae.modules():
@@ -139,7 +139,7 @@ def raw_pieces(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
         def enlarge(part: Any, hidden: torch.Tensor, is_first: bool = i == 0) -> torch.Tensor:
             if is_first or not part.add_temporal_upsample:
                 return type(part).forward(part, hidden)
-            # only the first frame of a film stays one
+            # only the first frame of a video stays one
             made = part._dcae_upsample_rearrange(part.conv(hidden), r1=2)
             return made + part._dcae_upsample_rearrange(hidden, r1=2).repeat_interleave(part.repeats, dim=1)
 
@@ -202,7 +202,7 @@ def _attend(part: Any, hidden: torch.Tensor) -> torch.Tensor:
     return part.proj_out(made) + hidden
 
 
-IN_MEMORY = 16 * 2**20  # bytes of one film that stay there
+IN_MEMORY = 16 * 2**20  # bytes of one video that stay there
 FREE = 2**30  # bytes of the disk that are left to others
 
 
@@ -248,12 +248,12 @@ class _FramesInFile(Frames):
             while left:
                 moved = move(left, at)
                 if not moved:
-                    raise OSError("the file of a film's frames has become shorter")
+                    raise OSError("the file of a video's frames has become shorter")
                 left, at = left[moved:], at + moved
 
 
 class Shelf:
-    """What the decoder of one film keeps from one piece to the next. In a processor's memory are the first
+    """What the decoder of one video keeps from one piece to the next. In a processor's memory are the first
     IN_MEMORY bytes of it; the others lie in a file without a name among the temporary ones (TMPDIR), which is
     gone with the process. Where that disk has no room everything stays in memory, as it does on any other
     device."""
@@ -439,7 +439,7 @@ class _Seen:
 
 
 class WanDecoder:
-    """Wan's decoder, for one film. It isn't split before the last stage that makes two frames of one.
+    """Wan's decoder, for one video. It isn't split before the last stage that makes two frames of one.
 
     shelf: where what the last stages keep of the frames before lies.
     """
@@ -465,7 +465,7 @@ class WanDecoder:
         self._kept_behind: _Kept | None = None
 
     def decode(self, hidden: torch.Tensor, *, is_first: bool) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Yield the frames of the film's next latent (1, C, 1, h, w) by bands: rows, and what is in them (1,
+        """Yield the frames of the video's next latent (1, C, 1, h, w) by bands: rows, and what is in them (1,
         3, f, rows, W)."""
         more = {"first_chunk": True} if is_first else {}
         number = [0]
@@ -493,7 +493,7 @@ class WanDecoder:
 
 
 class LtxDecoder:
-    """LTX's and LTX-2's decoder, for pieces of a film."""
+    """LTX's and LTX-2's decoder, for pieces of a video."""
 
     def __init__(self, vae: Any) -> None:
         self._decoder = decoder = vae.decoder
@@ -538,14 +538,14 @@ class LtxDecoder:
         return bands(middle.shape[-2], self._reach, row, middle.device.type)
 
 
-class BlankFilm(AtelierError):
+class BlankVideo(AtelierError):
     """What is to be decoded is no numbers."""
 
 
 def check_latents(latents: torch.Tensor) -> None:
-    """Raise BlankFilm when ``latents`` hold anything but numbers."""
+    """Raise BlankVideo when ``latents`` hold anything but numbers."""
     if not latents.isfinite().all():
-        raise BlankFilm(
+        raise BlankVideo(
             "The model lost itself in numbers that are none; another seed or fewer steps may help."
         )
 
@@ -568,7 +568,7 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     very bits of ``vae.decode``.
 
     The decoder looks back only, at what its convolutions keep of the latents before. That is kept here
-    instead of in the module, so that another film may be decoded or encoded in between.
+    instead of in the module, so that another video may be decoded or encoded in between.
     """
     size = _size(vae, latents)
     with closing(Shelf()) as shelf:

@@ -1,4 +1,4 @@
-"""Draws a film: plans a shot as windows (calls of a pipeline, each of which may go on from the one before),
+"""Draws a video: plans a shot as windows (calls of a pipeline, each of which may go on from the one before),
 draws them one after the other, and decodes them a piece at a time as somebody asks for frames.
 
 Encoding frames again shifts their colours a little at every join; where one window goes on from the pixels of
@@ -23,7 +23,7 @@ from vision.diffusion import checkpoint
 from vision.diffusion.checkpoint import State
 from vision.reporter import Reporter, Stage
 from vision.video import decode, pipeline
-from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
+from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
 from vision.video.pipeline import Place
 
@@ -32,9 +32,9 @@ FORMAT = "atelier.film-ends"
 
 @dataclass(frozen=True, repr=False)
 class Clip:
-    """A film to start from. frames: RGB pictures of one size; all of them for a remix, else as many of its
+    """A video to start from. frames: RGB pictures of one size; all of them for a remix, else as many of its
     start and its end as there are. sha256: of its file, which stands for it in fingerprints. ends: "head" and
-    "tail", see VideoFamily.ends; none for a film that another model drew."""
+    "tail", see VideoFamily.ends; none for a video that another model drew."""
 
     frames: tuple[Image.Image, ...]
     sha256: str
@@ -46,7 +46,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Shot:
-    """One film to draw, with everything that its model's card leaves open filled in.
+    """One video to draw, with everything that its model's card leaves open filled in.
 
     operation: one of core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's.
     frames: to be drawn, at ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new",
@@ -73,8 +73,8 @@ class Shot:
 
 
 @dataclass
-class Film:
-    """A film that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
+class Video:
+    """A video that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
     they are asked for. count: of its frames. sound: once the first chunk is out, see VideoFamily.sounds.
     ends: once all are, see VideoFamily.ends. notes: sentences for the user."""
 
@@ -94,14 +94,14 @@ class Film:
 
 
 def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
-    """Write ``ends`` of a film that a model of ``family`` has drawn, for Clip.ends later."""
+    """Write ``ends`` of a video that a model of ``family`` has drawn, for Clip.ends later."""
     tensors = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in ends.items()}
     save_file(tensors, path, {FORMAT: family})
 
 
 def load_ends(path: Path, family: str) -> dict[str, Any]:
-    """Return the ends in ``path``; {} when another family's model has drawn the film. Raises ModelError for a
-    file that isn't one of those."""
+    """Return the ends in ``path``; {} when another family's model has drawn the video. Raises ModelError for
+    a file that isn't one of those."""
     try:
         with safe_open(path, framework="pt") as file:
             drawn_by = (file.metadata() or {})[FORMAT]
@@ -109,7 +109,7 @@ def load_ends(path: Path, family: str) -> dict[str, Any]:
                 return {}
             return {name: file.get_tensor(name).float() for name in ("head", "tail")}
     except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"The ends that were kept of a film can't be read: {error}.") from error
+        raise ModelError(f"The ends that were kept of a video can't be read: {error}.") from error
 
 
 OPERATIONS = {
@@ -123,10 +123,10 @@ OPERATIONS = {
 
 @dataclass(frozen=True)
 class Window:
-    """One call. frames: of it. begin, end: of those, the ones that are the film's; the others are there
+    """One call. frames: of it. begin, end: of those, the ones that are the video's; the others are there
     already, or only lead on. known: given from outside. follows: it is shown the end of the window before, in
     front. precedes: it is shown the start of the window before, behind, at ``end``. closes: it is shown the
-    film's own start, behind. source: of the film that is remixed, the first and the last frame but one of
+    video's own start, behind. source: of the video that is remixed, the first and the last frame but one of
     this window."""
 
     frames: int
@@ -140,13 +140,13 @@ class Window:
 
     @property
     def count(self) -> int:
-        """Frames of the film."""
+        """Frames of the video."""
         return self.end - self.begin
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows in the order of drawing. backwards: the last one drawn is the first of the film. notes:
+    """Windows in the order of drawing. backwards: the last one drawn is the first of the video. notes:
     sentences about what didn't fit."""
 
     windows: tuple[Window, ...]
@@ -155,7 +155,7 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """Frames of the film."""
+        """Frames of the video."""
         return sum(window.count for window in self.windows)
 
 
@@ -170,9 +170,9 @@ def operation_of(shot: Shot) -> Operation:
     return Operation.WORDS if shot.first is None else Operation.FIRST
 
 
-def plan_windows(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
+def plan_windows(family: VideoFamily, card: VideoCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
-    little of a film. model: its name, for that."""
+    little of a video. model: its name, for that."""
     operation = operation_of(shot)
     family.require(operation, model)
     planner = _Planner(family, card, model, shot)
@@ -190,7 +190,7 @@ def plan_windows(family: VideoFamily, card: FilmCard, shot: Shot, model: str) ->
 @dataclass(frozen=True)
 class _Planner:
     family: VideoFamily
-    card: FilmCard
+    card: VideoCard
     model: str
     shot: Shot
 
@@ -216,11 +216,11 @@ class _Planner:
         return self.limited(windows, total - shot.loop)
 
     def loop_of_words(self, total: int) -> Plan:
-        """A film, and a window that leads from its end to its start."""
+        """A video, and a window that leads from its end to its start."""
         overlap = self.family.overlap
         between = max(1, min(total // 3, round(self.shot.fps)))
-        film = self.family.at_least(max(total - between, 2 * overlap))
-        windows = list(self.forward(Window(0, 0, 0), film, None))
+        video = self.family.at_least(max(total - between, 2 * overlap))
+        windows = list(self.forward(Window(0, 0, 0), video, None))
         frames, at = self.family.around(overlap, between, overlap)
         return Plan((*windows, Window(frames, overlap, at, follows=True, closes=True)))
 
@@ -246,7 +246,7 @@ class _Planner:
             return made
         seconds = made.count / self.shot.fps
         return replace(
-            made, notes=(f"{self.model} draws {seconds:.1f} s at a time, so the film is shorter.",)
+            made, notes=(f"{self.model} draws {seconds:.1f} s at a time, so the video is shorter.",)
         )
 
     def extend(self) -> Plan:
@@ -283,7 +283,7 @@ class _Planner:
         total = self.floor(len(self.clip.frames))
         if total < self.family.at_least(2):
             raise UserError(
-                f"The film is too short: {self.model} takes {self.family.at_least(2)} frames or more."
+                f"The video is too short: {self.model} takes {self.family.at_least(2)} frames or more."
             )
         frames = min(total, self.longest)
         windows, done = [Window(frames, 0, frames, source=(0, frames))], frames
@@ -304,7 +304,7 @@ class _Planner:
     @property
     def clip(self) -> Clip:
         if self.shot.clip is None:
-            raise UserError("There is no film to start from.")
+            raise UserError("There is no video to start from.")
         return self.shot.clip
 
     def shown(self, clip: Clip) -> int:
@@ -357,12 +357,12 @@ class Colours:
 
 
 STEPS_SHARE = 0.85  # of a window: its steps; the rest is its decoding
-SHARE = 0.95  # of the job: drawing and decoding; the rest is left to whoever writes the film
-MOST_PAUSE = 30.0  # seconds between two checkpoints: a film's are large, and its steps long
+SHARE = 0.95  # of the job: drawing and decoding; the rest is left to whoever writes the video
+MOST_PAUSE = 30.0  # seconds between two checkpoints: a video's are large, and its steps long
 
 
-def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool = True) -> Film:
-    """Return the film of ``shot``; it is drawn while its ``chunks`` are taken. Continues from the job's
+def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool = True) -> Video:
+    """Return the video of ``shot``; it is drawn while its ``chunks`` are taken. Continues from the job's
     checkpoint, if another process left one.
 
     Of "extend" and "extend_back" the chunks are the new frames, of "blend" and of a clip's "loop" those of
@@ -373,29 +373,29 @@ def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool =
     JobCancelled from ``reporter.check`` between two steps or two pieces.
     """
     plan = plan_windows(model.family, model.card, shot, model.name)
-    film = Film(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
+    video = Video(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
     wants_sound = sound and model.family.sound and shot.operation != "remix"
-    film.chunks = _Drawing(model, shot, plan, reporter, film, wants_sound).chunks()
-    return film
+    video.chunks = _Drawing(model, shot, plan, reporter, video, wants_sound).chunks()
+    return video
 
 
 @dataclass
 class _Drawing:
-    """One film on its way. drawn: the latents of the windows that are done, in the order of drawing."""
+    """One video on its way. drawn: the latents of the windows that are done, in the order of drawing."""
 
     model: VideoModel
     shot: Shot
     plan: Plan
     reporter: Reporter
-    film: Film
+    video: Video
     wants_sound: bool
     drawn: list[torch.Tensor] = field(default_factory=list)
     sounds: list[tuple[np.ndarray, int]] = field(default_factory=list)
-    tail: tuple[Image.Image, ...] = ()  # of the film so far, where frames go on from pixels
+    tail: tuple[Image.Image, ...] = ()  # of the video so far, where frames go on from pixels
     head: tuple[Image.Image, ...] = ()
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yield the film's frames (f, H, W, 3) in order."""
+        """Yield the video's frames (f, H, W, 3) in order."""
         model, kept, saved = self.model, self.reporter.checkpoint, None
         if kept is not None and model.family.keeps_steps:
             kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
@@ -415,21 +415,21 @@ class _Drawing:
             most = max(window.frames for window in self.plan.windows)
             raise OutOfMemory(
                 f"{most} frames of {self.shot.width}x{self.shot.height} px are too much for the memory of"
-                " this device; take a smaller or a shorter film."
+                " this device; take a smaller or a shorter video."
             ) from error
-        self.film.ends = self._ends()
+        self.video.ends = self._ends()
 
     @property
     def _is_joined(self) -> bool:
-        """Whether the windows' latents are one film, which is decoded as a whole: without a seam."""
+        """Whether the windows' latents are one video, which is decoded as a whole: without a seam."""
         return self.model.family.keeps_latents and not self.plan.backwards
 
     def _drawn_first(self, saved: State | None) -> Iterator[np.ndarray]:
-        """Draw all windows, then decode them in the film's order."""
+        """Draw all windows, then decode them in the video's order."""
         count = len(self.plan.windows)
         for number in range(count):
             self._draw(number, saved, (STEPS_SHARE * number / count, STEPS_SHARE * (number + 1) / count))
-        self.film.sound = self._sound()
+        self.video.sound = self._sound()
         if self._is_joined:  # each window begins with some latents of the one before
             shared = self.model.family.frame_latents(self.model.family.overlap)
             whole = torch.cat([self.drawn[0], *(latents[:, :, shared:] for latents in self.drawn[1:])], 2)
@@ -494,8 +494,8 @@ class _Drawing:
         )
 
     def _handed_on(self, at: int, end: str) -> Known:
-        """What a window is shown of those before it: the "tail" of the last one, or the "head" of the film so
-        far."""
+        """What a window is shown of those before it: the "tail" of the last one, or the "head" of the video
+        so far."""
         family = self.model.family
         overlap = family.overlap
         if not family.keeps_latents:
@@ -510,7 +510,7 @@ class _Drawing:
         return Known(blank, at, family.ends(latents)[end])
 
     def _so_far(self) -> torch.Tensor:
-        """The latents of the window drawn last, as far as it is the film's."""
+        """The latents of the window drawn last, as far as it is the video's."""
         window = self.plan.windows[len(self.drawn) - 1]
         return self.drawn[-1][:, :, : self.model.family.frame_latents(window.end)]
 
@@ -561,7 +561,7 @@ class _Drawing:
     # The end
 
     def _ends(self) -> dict[str, torch.Tensor]:
-        """Those of the film with the clip's own frames; none where a side of it has none."""
+        """Those of the video with the clip's own frames; none where a side of it has none."""
         family, shot = self.model.family, self.shot
         if not family.keeps_latents:
             return {}
@@ -577,7 +577,7 @@ class _Drawing:
         return {} if None in found.values() else {name: one.cpu() for name, one in found.items()}
 
     def _sound(self) -> tuple[np.ndarray, int] | None:
-        """The sound of the film's own frames, (channels, N), and its rate."""
+        """The sound of the video's own frames, (channels, N), and its rate."""
         if not self.sounds:
             return None
         order = list(zip(self.plan.windows, self.sounds, strict=True))

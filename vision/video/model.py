@@ -1,4 +1,4 @@
-"""Holds one film model in memory, a pipeline for each of its classes over the same weights, and loads it as
+"""Holds one video model in memory, a pipeline for each of its classes over the same weights, and loads it as
 image models are loaded: checked files, quantised and moved about as the plan says."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
 from vision.video.families import FAMILIES, VideoFamily
 from vision.video.families import family as cards
-from vision.video.families.family import FilmCard
+from vision.video.families.family import VideoCard
 from vision.weights import card as image_cards
 from vision.weights import files
 from vision.weights.files import read_json
@@ -40,7 +40,7 @@ class VideoModel:
         self,
         name: str,
         family: VideoFamily,
-        card: FilmCard,
+        card: VideoCard,
         base: Any,
         device: str,
         offload: str,
@@ -119,8 +119,8 @@ class VideoModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
-def family_and_card(folder: Path) -> tuple[VideoFamily, FilmCard]:
-    """Return family and card of the film model in ``folder``. Raises ModelError when it isn't one that
+def family_and_card(folder: Path) -> tuple[VideoFamily, VideoCard]:
+    """Return family and card of the video model in ``folder``. Raises ModelError when it isn't one that
     Atelier knows, or when ``atelier.json`` can't be used."""
     index = read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
@@ -131,7 +131,7 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, FilmCard]:
         titles = ", ".join(one.title for one in FAMILIES)
         name = index.get("_class_name")
         what = f"is a {name}" if isinstance(name, str) else "has no model_index.json that names a pipeline"
-        raise ModelError(f"{folder.name} {what}; films are drawn with one of: {titles}.")
+        raise ModelError(f"{folder.name} {what}; videos are drawn with one of: {titles}.")
     return family, cards.make_video_card(
         family.defaults(), family.adjust(configs), image_cards.read_card(folder)
     )
@@ -146,8 +146,8 @@ def load_video_model(
     plan: Plan,
     report: Callable[[float], None],
 ) -> VideoModel:
-    """Load the film model in ``folder``. Raises ModelError when its contents don't fit together, or aren't to
-    be trusted.
+    """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
+    to be trusted.
 
     plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights are read.
     """

@@ -1,4 +1,4 @@
-"""One call of a film pipeline: a pipeline of the job's own over the model's weights, and what happens after
+"""One call of a video pipeline: a pipeline of the job's own over the model's weights, and what happens after
 each of its steps."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STRIP, STRIP_WIDTH = 8, 160  # frames of a preview, and px of each
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a film a call stands. window: its number, of ``windows``. drawn: the latents of those before
+    """Where in a video a call stands. window: its number, of ``windows``. drawn: the latents of those before
     it, as the decoder takes them."""
 
     window: int
@@ -153,7 +153,7 @@ class JobPipeline:
 
 
 class StepCallback:
-    """A film pipeline's ``callback_on_step_end``: puts known frames back, checks for a stop, reports,
+    """A video pipeline's ``callback_on_step_end``: puts known frames back, checks for a stop, reports,
     previews and saves. As a context manager around the call it saves when the worker is to exit."""
 
     def __init__(
@@ -227,7 +227,7 @@ class StepCallback:
         )
 
     def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:
-        """A strip of what the film would be by now."""
+        """A strip of what the video would be by now."""
         found = self.model.latent_map
         if found is None:
             return None

@@ -1,8 +1,8 @@
-"""Reads films of ours back, frame by frame: one demuxer, the decoders of what ``FilmWriter`` writes.
-Strangers' films come in through ``studio.films``.
+"""Reads videos of ours back, frame by frame: one demuxer, the decoders of what ``VideoWriter`` writes.
+Strangers' videos come in through ``studio.videos``.
 
-Beside each film lie its first and its last frame as they were before they were encoded, so that a film that
-goes on from another one loses nothing at the join. ``Sources`` are what a film is made from, ``Drawing`` is
+Beside each video lie its first and its last frame as they were before they were encoded, so that a video that
+goes on from another one loses nothing at the join. ``Sources`` are what a video is made from, ``Drawing`` is
 what comes of it, on its way to a file."""
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ OPTIONS = {
 }
 
 
-class FilmReader:
-    """A film of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long.
+class VideoReader:
+    """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long.
 
     Raises ValueError for anything else.
     """
@@ -50,14 +50,14 @@ class FilmReader:
             if context.codec.name not in DECODERS:
                 raise ValueError(context.codec.name)
         except (av.FFmpegError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError("this is no film of ours") from error
+            raise ValueError("this is no video of ours") from error
         context.thread_count, context.thread_type = threads, "NONE" if threads == 1 else "AUTO"
         self._stream: Any = stream
         self.width, self.height = context.width, context.height
         self.frames = int(stream.frames)
         self.fps = Fraction(stream.average_rate or 0)
         if not self.frames or not self.fps:
-            raise ValueError("this is no film of ours")
+            raise ValueError("this is no video of ours")
         self.seconds = float(self.frames / self.fps)
         self.has_sound = bool(self._container.streams.audio)
 
@@ -83,7 +83,7 @@ class FilmReader:
                 if number >= first:
                     yield frame
         except av.FFmpegError as error:
-            raise ValueError("this film is damaged") from error
+            raise ValueError("this video is damaged") from error
 
     def chunks(
         self, size: int = 16, first: int = 0, end: int | None = None
@@ -109,13 +109,13 @@ class FilmReader:
         return Sound(samples[:, : round(self.seconds * stream.rate)], stream.rate)
 
 
-FORM = {"form": "frames"}  # of the file with a film's ends; other makers keep latents
-DAMAGED = "The film can't be read; it may be damaged. Attach it again, or choose another one."
+FORM = {"form": "frames"}  # of the file with a video's ends; other makers keep latents
+DAMAGED = "The video can't be read; it may be damaged. Attach it again, or choose another one."
 
 
 @dataclass(frozen=True)
 class OpenClip:
-    """A film of ours. size: px. fps: frames a second. count: of its frames. first, last: its ends."""
+    """A video of ours. size: px. fps: frames a second. count: of its frames. first, last: its ends."""
 
     path: Path
     size: tuple[int, int]
@@ -130,9 +130,9 @@ class OpenClip:
 
     def part(self, begin: int, end: int) -> Iterator[Image.Image]:
         """Yield frames ``begin`` to ``end``, not that one itself."""
-        with self.path.open("rb") as file, FilmReader(file) as film:
+        with self.path.open("rb") as file, VideoReader(file) as video:
             number = begin
-            for chunk in film.chunks(8, begin, end):
+            for chunk in video.chunks(8, begin, end):
                 for colours in chunk:
                     is_first, is_last = number == 0, number == self.count - 1
                     yield self.first if is_first else self.last if is_last else Image.fromarray(colours)
@@ -140,15 +140,15 @@ class OpenClip:
 
 
 def opened(path: str, ends: str) -> OpenClip:
-    """Return the film at ``path``. ends: the file that was kept beside it, "" = none. Raises UserError for
+    """Return the video at ``path``. ends: the file that was kept beside it, "" = none. Raises UserError for
     one that is damaged."""
     try:
-        with Path(path).open("rb") as file, FilmReader(file) as film:
-            size, fps, count = (film.width, film.height), float(film.fps), film.frames
+        with Path(path).open("rb") as file, VideoReader(file) as video:
+            size, fps, count = (video.width, video.height), float(video.fps), video.frames
             kept = _kept(ends, size) if ends else None
             if kept is None:
-                [first] = next(film.chunks(1, 0, 1))
-                *_, last = film.chunks(1, count - 1, count)
+                [first] = next(video.chunks(1, 0, 1))
+                *_, last = video.chunks(1, count - 1, count)
                 kept = Image.fromarray(first), Image.fromarray(last[0])
     except (ValueError, StopIteration) as error:
         raise UserError(DAMAGED) from error
@@ -156,7 +156,7 @@ def opened(path: str, ends: str) -> OpenClip:
 
 
 def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
-    """Write a film's ends beside it."""
+    """Write a video's ends beside it."""
     frames = {name: np.asarray(frame.convert("RGB")) for name, frame in (("first", first), ("last", last))}
     save_file(frames, path, metadata=FORM)
 
@@ -181,7 +181,7 @@ def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
 def at_rate(
     frames: Sequence[Image.Image] | Iterator[Image.Image], old: float, new: float
 ) -> Iterator[Image.Image]:
-    """Yield what is shown at ``new`` frames a second of a film that had ``old``: for each moment the frame
+    """Yield what is shown at ``new`` frames a second of a video that had ``old``: for each moment the frame
     that was shown then."""
     number = 0
     for shown, frame in enumerate(frames):
@@ -206,7 +206,7 @@ def _kept(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] |
 
 @dataclass(frozen=True)
 class Sources:
-    """pictures: SHA-256 → picture. first, last: those of the film. clip, clip_2: films to go on from;
+    """pictures: SHA-256 → picture. first, last: those of the video. clip, clip_2: videos to go on from;
     clip_ends, clip_2_ends: files that were kept beside them, "" = none."""
 
     pictures: Mapping[str, Image.Image]
@@ -220,11 +220,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A film that is drawn while its frames are taken.
+    """A video that is drawn while its frames are taken.
 
     chunks: uint8 (f, H, W, 3). size: width and height, px, both even. frames: how many there will be, about;
     0 = drawing reports its own progress. keep_ends: called with a path, the first and the last frame once all
-    are out: writes what a later film goes on from. sound: called then, too: what is heard, None = nothing.
+    are out: writes what a later video goes on from. sound: called then, too: what is heard, None = nothing.
     """
 
     chunks: Iterator[np.ndarray[Any, Any]]
@@ -237,14 +237,14 @@ class Drawing:
 
 
 def open_sources(request: VideoRequest, paths: Mapping[str, str]) -> Sources:
-    """Open what a request names; paths: SHA-256 → file. Raises UserError for a film that is damaged,
+    """Open what a request names; paths: SHA-256 → file. Raises UserError for a video that is damaged,
     ImageError for such a picture."""
     ends = [paths[sha] if sha else "" for sha in (request.clip_ends, request.clip_2_ends)]
-    films = [
+    videos = [
         None if sha is None else opened(paths[sha], beside)
         for sha, beside in zip((request.clip, request.clip_2), ends, strict=True)
     ]
     others = {request.clip, request.clip_2, request.clip_ends, request.clip_2_ends}
     found = {sha: encode.open_picture(paths[sha]) for sha in request.pictures if sha not in others}
     first, last = (found[sha] if sha else None for sha in (request.image, request.end_image))
-    return Sources(found, first, last, films[0], films[1], ends[0], ends[1])
+    return Sources(found, first, last, videos[0], videos[1], ends[0], ends[1])

@@ -1,4 +1,4 @@
-"""Films by a film model: prepares a request for it, and puts what it draws between the frames of the films
+"""Videos by a video model: prepares a request for it, and puts what it draws between the frames of the videos
 that it goes on from."""
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from vision.images import encode
 from vision.reporter import Reporter, Stage
 from vision.store import Models
 from vision.video import generate, reader
-from vision.video.families.family import FilmCard
-from vision.video.generate import Clip, Film, Shot, load_ends, save_ends
+from vision.video.families.family import VideoCard
+from vision.video.generate import Clip, Shot, Video, load_ends, save_ends
 from vision.video.model import VideoModel
 from vision.video.reader import Drawing, Sources
 from vision.video.writer import Sound
 
 SECONDS = {"extend": 4.0, "extend_back": 4.0, "blend": 2.0, "loop": 2.0}  # of what is drawn
-WIDE = 16 / 9  # shape of a film of which only words are known
-PIECE = 8  # frames at a time that are read of other films
+WIDE = 16 / 9  # shape of a video of which only words are known
+PIECE = 8  # frames at a time that are read of other videos
 
 
 @dataclass
-class VideoFilms:
-    """The films of one request. shot: the first of them. size: px of the finished film."""
+class DrawnVideos:
+    """The videos of one request. shot: the first of them. size: px of the finished video."""
 
     request: VideoRequest
     sources: Sources
@@ -45,7 +45,7 @@ class VideoFilms:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """To report with the films."""
+        """To report with the videos."""
         shot, request = self.shot, self.request
         told = {
             "kind": request.kind,
@@ -67,17 +67,17 @@ class VideoFilms:
 
     @property
     def count(self) -> int:
-        """How many films there are."""
+        """How many videos there are."""
         return self.request.num_images
 
     def draw(self, number: int) -> Drawing:
-        """Draw film ``number``."""
+        """Draw video ``number``."""
         seed = (self.request.seed + number) % (MAX_SEED + 1)
         stage = Stage(self.reporter, number / self.count, (number + 1) / self.count, keeps=self.count == 1)
-        film = generate.generate(
+        video = generate.generate(
             self.model, replace(self.shot, seed=seed), stage, sound=self.request.sound is not False
         )
-        self.notes += [note for note in film.notes if note not in self.notes]
+        self.notes += [note for note in video.notes if note not in self.notes]
 
         def finished(chunk: np.ndarray) -> np.ndarray:
             if chunk.shape[2::-1][:2] == self.size:
@@ -85,16 +85,16 @@ class VideoFilms:
             return np.stack([np.asarray(reader.placed(Image.fromarray(one), self.size)) for one in chunk])
 
         def keep(path: Path, first: Image.Image, last: Image.Image) -> None:
-            if film.ends:
-                save_ends(film.ends, path, self.model.family.name)
+            if video.ends:
+                save_ends(video.ends, path, self.model.family.name)
             else:  # of a model that can't be shown its latents
                 reader.keep_ends(path, first, last)
 
-        drawn, sound = self._joined(map(finished, film.chunks)), partial(self._sound, film)
+        drawn, sound = self._joined(map(finished, video.chunks)), partial(self._sound, video)
         return Drawing(drawn, self.size, self.shot.fps, seed, 0, keep, sound)
 
     def writing(self, number: int) -> Reporter:
-        """Return what the writing of film ``number`` is reported to."""
+        """Return what the writing of video ``number`` is reported to."""
         return Stage(self.reporter, number / self.count, (number + 1) / self.count)
 
     def _joined(self, drawn: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -115,12 +115,12 @@ class VideoFilms:
         while (frame := self.reporter.in_thread(lambda: next(frames, None))) is not None:
             yield np.asarray(frame.convert("RGB"))[None]
 
-    def _sound(self, film: Film) -> Sound | None:
-        """Return what is heard of the whole film: silence where frames of others stand, whose sound isn't
+    def _sound(self, video: Video) -> Sound | None:
+        """Return what is heard of the whole video: silence where frames of others stand, whose sound isn't
         kept."""
-        if film.sound is None:
+        if video.sound is None:
             return None
-        samples, rate = film.sound
+        samples, rate = video.sound
         one, two, operation = self.sources.clip, self.sources.clip_2, self.request.operation
         before = one.count / one.fps if one is not None and operation in ("extend", "blend", "loop") else 0.0
         last = one if operation == "extend_back" else two if operation == "blend" else None
@@ -129,17 +129,17 @@ class VideoFilms:
         return Sound(np.pad(samples[:2].astype(np.float32), ((0, 0), around)).clip(-1, 1), rate)
 
 
-def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> VideoFilms:
-    """Return the films of ``request``. Raises UserError for what the film model can't do."""
-    model: VideoModel = models.film(request.model, reporter)
+def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> DrawnVideos:
+    """Return the videos of ``request``. Raises UserError for what the video model can't do."""
+    model: VideoModel = models.video(request.model, reporter)
     card, notes = model.card, list[str]()
     drawn_at, size = _sizes(request, sources, card, notes)
     fps = _fps(request, sources, model, notes)
     frames = _frames(request, model, fps, notes)
     is_remix = request.operation == "remix"
     clip, clip_2 = (
-        None if film is None else _clip(film, sha, ends, drawn_at, model, every=is_remix)
-        for film, sha, ends in (
+        None if video is None else _clip(video, sha, ends, drawn_at, model, every=is_remix)
+        for video, sha, ends in (
             (sources.clip, request.clip, sources.clip_ends),
             (sources.clip_2, request.clip_2, sources.clip_2_ends),
         )
@@ -166,13 +166,13 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
         clip_2=clip_2,
         strength=card.remix["mild"] if request.strength is None else request.strength,
     )
-    return VideoFilms(request, sources, model, shot, size, reporter, notes)
+    return DrawnVideos(request, sources, model, shot, size, reporter, notes)
 
 
 def _sizes(
-    request: VideoRequest, sources: Sources, card: FilmCard, notes: list[str]
+    request: VideoRequest, sources: Sources, card: VideoCard, notes: list[str]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the size that is drawn, px, and that of the film: a clip keeps its own."""
+    """Return the size that is drawn, px, and that of the video: a clip keeps its own."""
     known = sources.clip or sources.first
     wide, high = known.size if known is not None else (WIDE, 1.0)
     if sources.clip is None and request.width and request.height:
@@ -185,15 +185,15 @@ def _sizes(
         most = card.native_size * card.max_area**0.5
         if side > most:
             side = most
-            notes.append("The film is smaller than that: this model draws no larger frames.")
+            notes.append("The video is smaller than that: this model draws no larger frames.")
     drawn = encode.size_for_area(aspect, round(side), card.multiple)
     if sources.clip is not None:
         return _own_size(sources.clip.size, card) or drawn, sources.clip.size
     return drawn, (drawn[0] * card.output_scale, drawn[1] * card.output_scale)
 
 
-def _own_size(size: tuple[int, int], card: FilmCard) -> tuple[int, int] | None:
-    """Return at which size a film of ``size`` is drawn as it is; None where the model can't do that."""
+def _own_size(size: tuple[int, int], card: VideoCard) -> tuple[int, int] | None:
+    """Return at which size a video of ``size`` is drawn as it is; None where the model can't do that."""
     width, height = (side // card.output_scale for side in size)
     whole = all(side % (card.output_scale * card.multiple) == 0 for side in size)
     return (width, height) if whole and width * height <= card.max_area * card.native_size**2 else None
@@ -203,7 +203,7 @@ def _fps(request: VideoRequest, sources: Sources, model: VideoModel, notes: list
     family = model.family
     if sources.clip is not None:
         if request.fps and request.fps != sources.clip.fps:
-            notes.append(f"The film keeps its {sources.clip.fps:g} frames a second; `--fps` had no effect.")
+            notes.append(f"The video keeps its {sources.clip.fps:g} frames a second; `--fps` had no effect.")
         return sources.clip.fps
     if request.fps is None:
         return model.card.fps
@@ -227,7 +227,7 @@ def _frames(request: VideoRequest, model: VideoModel, fps: float, notes: list[st
 
 
 def _clip(
-    film: reader.OpenClip,
+    video: reader.OpenClip,
     sha256: str | None,
     ends: str,
     size: tuple[int, int],
@@ -235,15 +235,15 @@ def _clip(
     *,
     every: bool,
 ) -> Clip:
-    """Return a film as the model is shown it. every: all of its frames, else those of its ends."""
+    """Return a video as the model is shown it. every: all of its frames, else those of its ends."""
     shown = max(1, model.family.overlap)
-    frames: Iterable[Image.Image] = film.frames()
-    if not every and film.count > 2 * shown:
-        frames = (frame for number, frame in enumerate(frames) if not shown <= number < film.count - shown)
-    kept, own = {}, _own_size(film.size, model.card)
+    frames: Iterable[Image.Image] = video.frames()
+    if not every and video.count > 2 * shown:
+        frames = (frame for number, frame in enumerate(frames) if not shown <= number < video.count - shown)
+    kept, own = {}, _own_size(video.size, model.card)
     if ends and own == size:  # latents of another size are no use
         try:
             kept = load_ends(Path(ends), model.family.name)
         except ModelError:
-            kept = {}  # what lies there are frames, which the film has read itself
+            kept = {}  # what lies there are frames, which the video has read itself
     return Clip(tuple(reader.placed(frame, size) for frame in frames), sha256 or "", kept)

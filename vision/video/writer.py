@@ -1,8 +1,8 @@
-"""Writes a film chunk by chunk: H.264 (or what the host has set) in ``yuv420p`` in an MP4 that plays while it
-still comes in, with sound if there is any. Holds one chunk and what the encoder looks ahead, nothing more.
+"""Writes a video chunk by chunk: H.264 (or what the host has set) in ``yuv420p`` in an MP4 that plays while
+it still comes in, with sound if there is any. Holds one chunk and what the encoder looks ahead, nothing more.
 
 The worker writes into a path; a process that can open no file writes into one that is open already. Models
-that draw sound know it only when the last frame is out: it is added to the film that is written already,
+that draw sound know it only when the last frame is out: it is added to the video that is written already,
 whose pictures are taken over packet by packet.
 
 Colours are BT.709 in its narrow range, said in the file, as players take it for granted in anything larger
@@ -28,9 +28,9 @@ from vision.video.codecs import Encoder
 
 BT709 = 1  # AVCOL_SPC_BT709, and its primaries and transfer
 NARROW, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
-# SWS_ACCURATE_RND, SWS_FULL_CHR_H_INT and _INP: without them a film gets darker by 1 to 2 of 255 each time
+# SWS_ACCURATE_RND, SWS_FULL_CHR_H_INT and _INP: without them a video gets darker by 1 to 2 of 255 each time
 _EXACT = 0x40000 | 0x2000 | 0x4000
-HD = 720  # rows from which on a film that says nothing is meant in BT.709
+HD = 720  # rows from which on a video that says nothing is meant in BT.709
 _SPACES = {  # AVCOL_SPC → swscale's
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -40,7 +40,7 @@ _SPACES = {  # AVCOL_SPC → swscale's
 }
 
 
-def film_frame(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> av.VideoFrame:
+def video_frame(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> av.VideoFrame:
     """Return a frame as ``yuv420p`` in BT.709, of another ``size`` (px) if that is given; the frame itself
     where nothing is to be done."""
     width, height = size or (frame.width, frame.height)
@@ -122,11 +122,11 @@ class Sound:
         return Sound(self.samples[:, round(begin * self.rate) : round(end * self.rate)], self.rate)
 
 
-class FilmWriter:
-    """One film that is being written.
+class VideoWriter:
+    """One video that is being written.
 
     file: open for reading and writing, empty. size: width and height, px, both even. number: how much is
-    thrown away, as ``Encoder`` has it; None = as for a film that is kept. careful: take more time for the
+    thrown away, as ``Encoder`` has it; None = as for a video that is kept. careful: take more time for the
     same size. xmp: what the file says of itself. alive: called with the number of frames so far after every
     chunk, and while the last ones come out of the encoder.
     """
@@ -150,9 +150,9 @@ class FilmWriter:
         self.written = 0  # frames that have come out of the encoder
         self.fps = Fraction(fps).limit_denominator(1001)
         if size[0] % 2 or size[1] % 2 or min(size) < 2:
-            raise ValueError(f"a film of {size[0]}×{size[1]} px; both sides have to be even")
+            raise ValueError(f"a video of {size[0]}×{size[1]} px; both sides have to be even")
         if not 0 < self.fps <= MAX_FPS:
-            raise ValueError(f"a film of {fps} frames a second; 0 to {MAX_FPS} are taken")
+            raise ValueError(f"a video of {fps} frames a second; 0 to {MAX_FPS} are taken")
         self._file, self._xmp, self._alive = file, xmp, alive
         self._sound, self._heard = sound, 0
         self._container = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})
@@ -172,7 +172,7 @@ class FilmWriter:
 
     @property
     def seconds(self) -> float:
-        """How long the film is so far."""
+        """How long the video is so far."""
         return float(self.frames / self.fps)
 
     def write(self, frames: np.ndarray[Any, Any]) -> None:
@@ -186,18 +186,18 @@ class FilmWriter:
 
     def add(self, frame: av.VideoFrame) -> None:
         """Add one frame of libav's, whatever its colours and size are."""
-        shown = film_frame(frame, self.size)
+        shown = video_frame(frame, self.size)
         shown.pts, shown.time_base = self.frames, 1 / self.fps
-        shown.pict_type = 0  # as the encoder likes it, not as it was in another film
+        shown.pict_type = 0  # as the encoder likes it, not as it was in another video
         self._mux(self._pictures.encode(shown))
         self.frames += 1
         self._hear(self.seconds + _AHEAD)
 
     def finish(self) -> None:
-        """Write what is still held back, and put the file in order. Raises ValueError for a film without a
+        """Write what is still held back, and put the file in order. Raises ValueError for a video without a
         frame."""
         if not self.frames:
-            raise ValueError("a film without a frame")
+            raise ValueError("a video without a frame")
         self._mux(self._pictures.encode(None))
         self._alive(self.frames)
         self._hear(self.seconds)
@@ -212,7 +212,7 @@ class FilmWriter:
         self._container.close()
 
     def _hear(self, until: float) -> None:
-        """Write the sound up to a time, but never beyond the film's end."""
+        """Write the sound up to a time, but never beyond the video's end."""
         if self._sound is None or self._sounds is None:
             return
         end = min(round(until * self._sound.rate), self._sound.samples.shape[1])
@@ -260,21 +260,21 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def film_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[FilmWriter]:
-    """Open a film that will be at ``path``: there is nothing before it is whole, and nothing is left when
-    something is raised. What follows is as for ``FilmWriter``."""
+def video_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[VideoWriter]:
+    """Open a video that will be at ``path``: there is nothing before it is whole, and nothing is left when
+    something is raised. What follows is as for ``VideoWriter``."""
     with _whole_file(path) as file:
-        film = FilmWriter(file, *args, **kwargs)
+        video = VideoWriter(file, *args, **kwargs)
         try:
-            yield film
+            yield video
         except BaseException:
-            film.abandon()
+            video.abandon()
             raise
-        film.finish()
+        video.finish()
 
 
 def add_sound(path: Path, sound: Sound) -> None:
-    """Give the film at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
+    """Give the video at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
     all of the sound."""
     with _whole_file(path) as file, av.open(str(path), format="mov") as old:
         source: Any = old.streams.video[0]

@@ -138,7 +138,7 @@ log = logging.getLogger(__name__)
 
 # jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
 SLOTS = 8
-BY_PATH = (Answer.FILMS, Answer.MODEL, Answer.VERDICTS, Answer.FILES)
+BY_PATH = (Answer.VIDEOS, Answer.MODEL, Answer.VERDICTS, Answer.FILES)
 TOO_LARGE = "This needs more memory than the device has. Try a smaller size."
 
 

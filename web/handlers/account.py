@@ -144,7 +144,7 @@ class PrivacyHandlers:
         return Json({"held": held, "days": asdict(call.studio.own.retention)})
 
     async def export(self, call: Call) -> Answer:
-        """Send everything that is kept of the person as one file; without pictures and films with
+        """Send everything that is kept of the person as one file; without pictures and videos with
         ?pictures=0."""
         parts = call.studio.own.export(call.actor, pictures=call.query.get("pictures") != "0")
         return Stream(parts, "application/zip", f"atelier-data-{datetime.now(UTC):%Y-%m-%d}.zip")

@@ -53,16 +53,16 @@ async def show_conversation(call: Call) -> Answer:
     return Json(await _conversation(call, call.path["job"]))
 
 
-async def keep_film(call: Call) -> Answer:
-    """Keep a film that the person sends, for their next question."""
-    name, film = await call.studio.talking.keep_film(call.actor, sent_picture(call))
-    _, middle = film.frames[len(film.frames) // 2]
-    shape = {"film": name, "frames": len(film.frames), "seconds": film.seconds}
+async def keep_video(call: Call) -> Answer:
+    """Keep a video that the person sends, for their next question."""
+    name, video = await call.studio.talking.keep_video(call.actor, sent_picture(call))
+    _, middle = video.frames[len(video.frames) // 2]
+    shape = {"video": name, "frames": len(video.frames), "seconds": video.seconds}
     return Json(shape | {"thumb": f"/files/uploads/{middle}.webp"}, HTTPStatus.CREATED)
 
 
 async def send_frame(call: Call) -> Answer:
-    """Return a small copy of a frame of a question's film."""
+    """Return a small copy of a frame of a question's video."""
     try:
         data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
     except FilesAway:
@@ -150,7 +150,7 @@ def _question(job: Job) -> str:
 
 async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> dict[str, Any]:
     job, answer = turn.job, turn.answer
-    film = await call.studio.talking.film(job)
+    video = await call.studio.talking.video(job)
     drawn = await call.studio.gallery.drawing(call.actor, job.id) if answer else None
     asked = job.request if isinstance(job.request, AskRequest) else None
     frames = {sha256 for _, sha256 in asked.frames} if asked else set()
@@ -160,11 +160,11 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
         "question": _question(job),
         "pictures": [await thumb_of(call, job, sha256) for sha256 in stills],
         "frames": _frames(job, answer.text if answer else ""),
-        "said": [  # a time that it names leads to the frame of the film
-            {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
-            for text, n in pieces_by_frame(answer.text, _times(film))
+        "said": [  # a time that it names leads to the frame of the video
+            {"text": text, "href": None if n is None else f"#frame-{video.id}-{n + 1}"}
+            for text, n in pieces_by_frame(answer.text, _times(video))
         ]
-        if answer and film
+        if answer and video
         else [],
         "form": asked.form if asked else "free",
         "table": _table(answer.table) if answer and answer.table else None,
@@ -187,7 +187,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
 
 
 def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
-    """Return the frames of a question's film, and which of them its answer names."""
+    """Return the frames of a question's video, and which of them its answer names."""
     times = _times(job)
     named = {one.frame for one in cited_frames(answer, times)}
     return [

@@ -114,10 +114,10 @@ async def describe_tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]
     """Return the pictures of a page as the person sees them."""
     reader, kept = call.actor.user_id, timedelta(days=call.studio.organise.trash.days)
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
-    films = await call.studio.gallery.films(page.tiles)
+    videos = await call.studio.gallery.videos(page.tiles)
     return [
         views.describe_tile(
-            tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index))
+            tile, seen, texts[tile.job.id], reader, kept, videos.get((tile.job.id, tile.picture.index))
         )
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
@@ -241,10 +241,10 @@ async def send_small(call: Call) -> Answer:
     return Bytes(_data(shown), shown.media_type, keep)
 
 
-async def send_film(call: Call) -> Answer:
-    """Return a film as it was made, with the mark that the host wants, whole or in parts."""
+async def send_video(call: Call) -> Answer:
+    """Return a video as it was made, with the mark that the host wants, whole or in parts."""
     job_id, number = call.path["job"], number_of(call.path["n"])
-    path = await _found(call.studio.filming.file(call.actor, job_id, number - 1))
+    path = await _found(call.studio.video_requests.file(call.actor, job_id, number - 1))
     if path is None:
         raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
     name = f"{job_id}-{number}.mp4" if call.query.get("download") == "1" else None
@@ -252,9 +252,9 @@ async def send_film(call: Call) -> Answer:
 
 
 async def send_gif(call: Call) -> Answer:
-    """Return a film as a GIF, to be saved."""
+    """Return a video as a GIF, to be saved."""
     job_id, number = call.path["job"], number_of(call.path["n"])
-    shown = await _found(call.studio.filming.gif(call.actor, job_id, number - 1, GIF_LIMIT))
+    shown = await _found(call.studio.video_requests.gif(call.actor, job_id, number - 1, GIF_LIMIT))
     return Bytes(_data(shown), shown.media_type, name=f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}")
 
 

@@ -12,7 +12,7 @@ from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
-from studio.requests.actions import OF_FILMS, RIGHTS
+from studio.requests.actions import OF_VIDEOS, RIGHTS
 from studio.requests.prompts import pictures_by_number, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
@@ -28,14 +28,14 @@ async def ask_jobs(call: Call) -> Answer:
     given = read_body(call, NewJobs)
     named, does = given.pictures, given.do or None
     chosen = await studio.own.preferences(actor)
-    clips = [name for name in named if await studio.filming.is_film(name)]
+    clips = [name for name in named if await studio.video_requests.is_video(name)]
     if clips:
         asked = Asked(given.prompt, does)
         material = Material.of([name for name in named if name not in clips], clips)
-        do, prompt = await studio.filming.read(actor, asked, material, chosen)
-        return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
+        do, prompt = await studio.video_requests.read(actor, asked, material, chosen)
+        return await _queued(call, await studio.video_requests.ask(actor, do, prompt, asked, material))
     if does:
-        raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
+        raise UserError(f"`do` is {does[:20]!r}, which is done to a video, and `pictures` names none.")
     typed = await studio.requests.imagine(actor, given.prompt, chosen, attached=len(named))
     new = await typed.job_or_question({f"<{number}>": name for number, name in enumerate(named, 1)})
     if isinstance(new, NewJob):
@@ -79,11 +79,11 @@ async def press_button(call: Call) -> Answer:
     given, words = read_body(call, Press), None
     if given.words.strip():
         known = pictures_by_number(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.requests.read_prompt(actor, given.words, film=action in OF_FILMS)
+        prompt = await studio.requests.read_prompt(actor, given.words, video=action in OF_VIDEOS)
         words = await studio.requests.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
     if shapes.LABELS[action].form:
-        new = await studio.filming.from_form(
+        new = await studio.video_requests.from_form(
             actor, job_id, action, index, words, source=given.source, start=given.start, end=given.end
         )
     else:
@@ -145,7 +145,7 @@ async def find_job(call: Call, job_id: str) -> dict[str, Any]:
 
 def made_here(call: Call) -> dict[str, Any]:
     """Return what not every host can make, as ``shapes.job`` takes it."""
-    return {"films": call.studio.filming.is_possible, "edits": call.studio.can_edit}
+    return {"videos": call.studio.video_requests.is_possible, "edits": call.studio.can_edit}
 
 
 async def allowed_actions(call: Call, job: Job) -> frozenset[str]:
@@ -169,8 +169,8 @@ async def complete(call: Call) -> Answer:
 
 
 async def keep_clip(call: Call) -> Answer:
-    """Keep a film that the person sends, to go on from."""
-    name, clip, poster = await call.studio.filming.uploads.keep(call.actor, sent_picture(call))
+    """Keep a video that the person sends, to go on from."""
+    name, clip, poster = await call.studio.video_requests.uploads.keep(call.actor, sent_picture(call))
     shape = {"clip": name, "seconds": round(clip.seconds, 2), "thumb": f"/files/uploads/{poster}.webp"}
     return Json(shape, HTTPStatus.CREATED)
 

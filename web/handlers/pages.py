@@ -144,7 +144,7 @@ class Pages:
             "facts": [
                 *await _asker(call, seen.job),
                 *_facts(seen.result, stored),
-                *_film(seen.result, index),
+                *_video(seen.result, index),
             ],
             "parent": _link(*lineage.parent) if lineage.parent else None,
             "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
@@ -207,8 +207,8 @@ class Pages:
 
     def page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
         """Return a page with what every page has."""
-        films = call.studio.filming.is_possible
-        return Html(f"{name}.html", {**self.frame(call.person, name), "films": films, **values})
+        videos = call.studio.video_requests.is_possible
+        return Html(f"{name}.html", {**self.frame(call.person, name), "videos": videos, **values})
 
     def frame(self, person: Person | None, name: str) -> dict[str, Any]:
         """Return the values that every page has."""
@@ -287,14 +287,14 @@ def _link(job: Job, index: int) -> dict[str, Any]:
     }
 
 
-def _film(result: Result, index: int) -> list[dict[str, str]]:
-    """Return what is known of the film whose poster a picture is."""
-    film = next((film for film in result.films if film.index == index), None)
-    if film is None:
+def _video(result: Result, index: int) -> list[dict[str, str]]:
+    """Return what is known of the video whose poster a picture is."""
+    video = next((video for video in result.videos if video.index == index), None)
+    if video is None:
         return []
     facts = {
-        "Length": f"{film.seconds:.2f} s, {film.frames} frames at {film.fps:g} a second",
-        "Film": f"{film.size / 2**20:.1f} MB{', with sound' if film.sound else ''}",
+        "Length": f"{video.seconds:.2f} s, {video.frames} frames at {video.fps:g} a second",
+        "Video": f"{video.size / 2**20:.1f} MB{', with sound' if video.sound else ''}",
     }
     return [{"name": name, "value": value} for name, value in facts.items()]
 

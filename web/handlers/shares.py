@@ -83,9 +83,9 @@ class ShareHandlers:
         """Return a picture that a link shows, whole."""
         return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call)))
 
-    async def film(self, call: Call) -> Answer:
-        """Return a film that a link shows, whole or in parts."""
-        path = await call.studio.organise.shares.film(call.path["token"], _named(call))
+    async def video(self, call: Call) -> Answer:
+        """Return a video that a link shows, whole or in parts."""
+        path = await call.studio.organise.shares.video(call.path["token"], _named(call))
         if path is None:
             raise Gone()
         return File(path, "video/mp4", shared=True)
@@ -152,7 +152,7 @@ def _picture(job: Job, stored: StoredPicture, token: str) -> dict[str, Any]:
         "height": stored.height,
         "original": files,
         "thumb": f"{files}/512.webp",
-        "film": f"{files}.mp4" if job.request.answer is Kind.FILMS else None,
+        "video": f"{files}.mp4" if job.request.answer is Kind.VIDEOS else None,
         "alt": alt_text(job) if job.worded else "",
         "words": remix_text(job) if job.worded else "",
     }

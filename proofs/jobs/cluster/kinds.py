@@ -85,10 +85,10 @@ async def done(queue: Queue, request: Request, user: int = 1) -> tuple[str, list
     result = await queue.result(asked.job.id)
     assert result is not None
     pictures = [*result.pictures, *([result.grid] if result.grid else [])]
-    films = [hashlib.sha256(await queue.files.get(film.sha256)).hexdigest() for film in result.films]
+    videos = [hashlib.sha256(await queue.files.get(video.sha256)).hexdigest() for video in result.videos]
     told = [str(one) for one in (result.captions, result.scores, result.lines)]
     answer = getattr(result, "answer", None)
-    return "rendered", [*(one.sha256 for one in pictures), *films, *told, answer.text if answer else ""]
+    return "rendered", [*(one.sha256 for one in pictures), *videos, *told, answer.text if answer else ""]
 
 
 async def all_kinds(queue: Queue, *, short: bool) -> dict[str, tuple[str, list[str]]]:

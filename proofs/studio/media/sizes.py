@@ -1,5 +1,5 @@
-"""Films that have to fit: ``python -m proofs.studio.media.sizes [--films 50] [--limits 10 8 4 1]`` makes
-films
+"""Videos that have to fit: ``python -m proofs.studio.media.sizes [--videos 50] [--limits 10 8 4 1]`` makes
+videos
 of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than.
 ``--shrink 2``: with half of the sides, so that a thousand can be tried. Ctrl+C ends it with figures so far.
 """
@@ -21,16 +21,16 @@ from studio.media import provenance, transcode
 from studio.media.provenance import MARK_BYTES
 from vision.video import codecs
 from vision.video.codecs import encoder_of
-from vision.video.reader import FilmReader
-from vision.video.writer import FilmWriter
+from vision.video.reader import VideoReader
+from vision.video.writer import VideoWriter
 
 SIZES = ((320, 180), (180, 320), (256, 256), (426, 240))
 FILLED = 0.85
-LEAST, MOST = 1.1 * 2**20, 14 * 2**20  # bytes of a film before it is fitted
+LEAST, MOST = 1.1 * 2**20, 14 * 2**20  # bytes of a video before it is fitted
 
 
 def masters(count: int, seed: int, encoder: str, shrink: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Yield ``count`` films as they are kept, between 1.1 and 14 MiB, or as much smaller as their area is.
+    """Yield ``count`` videos as they are kept, between 1.1 and 14 MiB, or as much smaller as their area is.
     shrink: what sides are divided by."""
     rng = random.Random(seed)
     found = 0
@@ -39,16 +39,16 @@ def masters(count: int, seed: int, encoder: str, shrink: int = 1) -> Iterator[tu
         size = (width // shrink // 2 * 2, height // shrink // 2 * 2)
         grain, aim = rng.choice((8, 20, 60, 120)), 2 ** rng.uniform(0.2, 3.7) * 2**20 / shrink
         file = io.BytesIO()
-        film = FilmWriter(file, size, fps, encoder_of(encoder))
+        video = VideoWriter(file, size, fps, encoder_of(encoder))
         for chunk in _chunks(rng.randrange(10**6), size, grain):
-            film.write(chunk)
-            if file.tell() > aim or film.seconds >= 20:
+            video.write(chunk)
+            if file.tell() > aim or video.seconds >= 20:
                 break
-        film.finish()
+        video.finish()
         data = file.getvalue()
         if LEAST <= len(data) * shrink**2 and len(data) <= MOST:
             found += 1
-            name = f"{size[0]}×{size[1]}, {film.seconds:.1f} s, {fps} a second, grain {grain}"
+            name = f"{size[0]}×{size[1]}, {video.seconds:.1f} s, {fps} a second, grain {grain}"
             yield f"{name}, {len(data) / 2**20:.1f} MiB", data
 
 
@@ -74,8 +74,8 @@ def _chunks(seed: int, size: tuple[int, int], grain: int) -> Iterator[np.ndarray
         yield np.stack(chunk)
 
 
-def _until_ended(films: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Yield the films until somebody presses Ctrl+C."""
+def _until_ended(videos: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the videos until somebody presses Ctrl+C."""
     ended = False
 
     def end(*_: object) -> None:
@@ -83,26 +83,26 @@ def _until_ended(films: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, byte
         ended = True
 
     signal.signal(signal.SIGINT, end)
-    for film in films:
+    for video in videos:
         if ended:
             return
-        yield film
+        yield video
 
 
 def right(data: bytes, limit: int) -> bool:
-    """Whether a fitted film is one that plays: within its limit with its mark, boxes in order, every frame
+    """Whether a fitted video is one that plays: within its limit with its mark, boxes in order, every frame
     there."""
     sent = provenance.outgoing(data, "video/mp4", source=provenance.EXTENDED, parameters=False)
     file = io.BytesIO(sent)
     if len(sent) > limit or [box.kind for box in codecs.boxes(file)] != [b"ftyp", b"uuid", b"moov", b"mdat"]:
         return False
-    with FilmReader(file) as film:
-        return sum(one.format.name == "yuv420p" for one in film.decoded()) == film.frames > 0
+    with VideoReader(file) as video:
+        return sum(one.format.name == "yuv420p" for one in video.decoded()) == video.frames > 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--films", type=int, default=50)
+    parser.add_argument("--videos", type=int, default=50)
     parser.add_argument("--limits", type=float, nargs="+", default=[10, 8, 4, 1], help="MiB")
     parser.add_argument("--encoder", default="auto")
     parser.add_argument("--shrink", type=int, default=1, help="what the sides are divided by")
@@ -111,7 +111,7 @@ def main() -> int:
     filled: dict[float, list[float]] = {limit: [] for limit in arguments.limits}
     wrong, whole, tries, smaller, took = list[str](), 0, list[int](), 0, list[float]()
     number = 0
-    made = masters(arguments.films, arguments.seed, arguments.encoder, arguments.shrink)
+    made = masters(arguments.videos, arguments.seed, arguments.encoder, arguments.shrink)
     for number, (name, data) in enumerate(_until_ended(made), 1):
         for limit in arguments.limits:
             most = round(limit * 2**20)
@@ -120,7 +120,7 @@ def main() -> int:
                 continue
             began, target = time.process_time(), io.BytesIO()
             room = most - MARK_BYTES  # as ``studio.library.clips`` has it
-            header, _ = transcode.make_film(
+            header, _ = transcode.make_video(
                 "fit", [io.BytesIO(data)], target, limit=room, encoder=arguments.encoder
             )
             took.append(time.process_time() - began)
@@ -129,8 +129,8 @@ def main() -> int:
                 continue
             filled[limit].append(len(target.getvalue()) / most)
             tries.append(header["tries"])
-            with FilmReader(io.BytesIO(data)) as film:
-                smaller += (header["width"], header["fps"]) != (film.width, [*film.fps.as_integer_ratio()])
+            with VideoReader(io.BytesIO(data)) as video:
+                smaller += (header["width"], header["fps"]) != (video.width, [*video.fps.as_integer_ratio()])
             print(f"{number}. {name} into {limit:g} MiB: {filled[limit][-1]:.2f}, {header}", flush=True)
     every = [share for shares in filled.values() for share in shares]
     for limit, shares in filled.items():
@@ -141,7 +141,7 @@ def main() -> int:
                 f" {statistics.mean(shares):.3f}, {low} below {FILLED}"
             )
     print(
-        f"{number} films: {len(every)} fitted, {whole} sent as they are, {len(wrong)} wrong; tries: mean"
+        f"{number} videos: {len(every)} fitted, {whole} sent as they are, {len(wrong)} wrong; tries: mean"
         f" {statistics.mean(tries):.1f}, most {max(tries)}; {smaller} made smaller or slower; processor time:"
         f" median {statistics.median(took):.0f} s, most {max(took):.0f} s",
         *wrong,

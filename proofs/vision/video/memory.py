@@ -1,5 +1,5 @@
-"""How much memory a film takes between its latents and its file: random latents of 1920×1088 px, a decoder of
-few channels of Wan's, LTX's and AnimateDiff's kind, H.264. One process for each length; prints a table.
+"""How much memory a video takes between its latents and its file: random latents of 1920×1088 px, a decoder
+of few channels of Wan's, LTX's and AnimateDiff's kind, H.264. One process for each length; prints a table.
 
 PYTHONPATH=. python -m proofs.vision.video.memory [wan|ltx|animatediff …] [--seconds 5 20] [--size 1920 1088]
 """
@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from tests import tiny
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.video import decode as decoding
 from vision.video.codecs import encoder_of
-from vision.video.writer import film_at
+from vision.video.writer import video_at
 
 KINDS = {"wan": (16, 4, 8), "ltx": (24, 8, 32), "animatediff": (8, 1, 8)}  # fps, frames and px of a latent
 
@@ -31,14 +31,14 @@ def decoder(kind: str) -> tuple[Any, int]:
     """A decoder of few channels, and how many its latents have."""
     torch.manual_seed(0)
     if kind == "wan":
-        return tiny_films.wan_vae(), 16
+        return tiny_videos.wan_vae(), 16
     if kind == "ltx":  # 32 px a latent, as LTX's own
-        return tiny_films.ltx_vae(patch_size=4), 8
+        return tiny_videos.ltx_vae(patch_size=4), 8
     return tiny.stable_diffusion().vae.eval(), 4
 
 
 def pieces(kind: str, vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
-    """The film's frames as the family decodes them."""
+    """The video's frames as the family decodes them."""
     decode = {"wan": decoding.causal, "ltx": decoding.overlapping, "animatediff": decoding.one_by_one}
     return decode[kind](vae, latents)
 
@@ -52,7 +52,7 @@ def memory(which: str) -> int:
 
 
 def measure(kind: str, seconds: float, size: tuple[int, int]) -> None:
-    """Decode and encode one film, and print a row of the table."""
+    """Decode and encode one video, and print a row of the table."""
     torch.set_num_threads(1)
     fps, step, factor = KINDS[kind]
     vae, channels = decoder(kind)
@@ -65,10 +65,10 @@ def measure(kind: str, seconds: float, size: tuple[int, int]) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest so far
     frames = 0
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        with film_at(path, size, fps, encoder_of("auto")) as film:
+        path = Path(folder) / "video.mp4"
+        with video_at(path, size, fps, encoder_of("auto")) as video:
             for piece in pieces(kind, vae, latents):
-                film.write(piece)
+                video.write(piece)
                 frames += len(piece)
                 del piece  # as ``vision.capabilities.video`` does
         whole = frames * size[0] * size[1] * 3
@@ -91,7 +91,7 @@ def main() -> None:
     if given.one:
         measure(given.kinds[0], given.seconds[0], (given.size[0], given.size[1]))
         return
-    print("| decoder | film | latents | all frames, uint8, float32 | peak beyond these | file | CPU time |")
+    print("| decoder | video | latents | all frames, uint8, float32 | peak beyond these | file | CPU time |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for kind in given.kinds or KINDS:
         for seconds in given.seconds:

@@ -1,4 +1,4 @@
-"""Every family of film models × every operation, on tiny models that the real code has loaded from their
+"""Every family of video models × every operation, on tiny models that the real code has loaded from their
 folders: drawn in one call, in windows, or refused with the reason. Prints the table of docs/video.md.
 
     PYTHONPATH=. python -m proofs.vision.video.operations [family …] [--sizes 32x32 64x32 32x64]
@@ -21,11 +21,11 @@ import torch
 
 from core.errors import UserError
 from tests import tiny
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import model as models
 from vision.video.families.family import Operation, Way
-from vision.video.generate import Clip, Film, Shot, generate
+from vision.video.generate import Clip, Shot, Video, generate
 from vision.video.model import VideoModel
 from vision.weights.memory import Plan
 
@@ -33,15 +33,15 @@ SIZE = (32, 32)  # px
 
 
 def load(name: str, folder: Path) -> VideoModel:
-    """A tiny film model, saved and read back by the code that reads a host's."""
-    tiny_films.save(name, folder)
+    """A tiny video model, saved and read back by the code that reads a host's."""
+    tiny_videos.save(name, folder)
     return models.load_video_model(
         folder, name, device="cpu", dtype=torch.float32, plan=Plan(), report=lambda share: None
     )
 
 
 def clip(frames: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Clip:
-    """An uploaded film: a square that moves."""
+    """An uploaded video: a square that moves."""
     pictures = [tiny.picture(*size, seed + i) for i in range(frames)]
     return Clip(tuple(pictures), f"{seed:064d}")
 
@@ -81,24 +81,24 @@ def shots(model: VideoModel, size: tuple[int, int] = SIZE) -> dict[Operation, Sh
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an operation. word: native, windows or refused. frames: of the film."""
+    """What came of an operation. word: native, windows or refused. frames: of the video."""
 
     word: str
     frames: int = 0
     problem: str = ""
 
 
-def drawn(film: Film) -> np.ndarray:
-    """All frames of ``film``."""
-    return np.concatenate(list(film.chunks))
+def drawn(video: Video) -> np.ndarray:
+    """All frames of ``video``."""
+    return np.concatenate(list(video.chunks))
 
 
 def outcome(model: VideoModel, operation: Operation, shot: Shot) -> Outcome:
     """Do ``operation``, and check that what comes is what the family says of itself."""
     said = model.family.support(operation)
     try:
-        film = generate(model, shot, Reporter())
-        frames = drawn(film)
+        video = generate(model, shot, Reporter())
+        frames = drawn(video)
     except UserError as error:
         right = said.way is Way.REFUSED and said.note in str(error)
         return Outcome("refused", problem="" if right else f"refused, but said to be {said.way}: {error}")
@@ -106,9 +106,9 @@ def outcome(model: VideoModel, operation: Operation, shot: Shot) -> Outcome:
         return Outcome("failed", problem=traceback.format_exc())
     if said.way is Way.REFUSED:
         return Outcome("drawn", problem="drawn, but said to be refused")
-    wanted = (film.count, shot.height, shot.width, 3)
+    wanted = (video.count, shot.height, shot.width, 3)
     problem = "" if frames.shape == wanted and frames.dtype == np.uint8 else f"{frames.shape}, not {wanted}"
-    if model.family.sound and operation is not Operation.REMIX and film.sound is None:
+    if model.family.sound and operation is not Operation.REMIX and video.sound is None:
         problem = "no sound"
     return Outcome(str(said.way), len(frames), problem)
 
@@ -148,7 +148,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     sizes = [(int(width), int(height)) for width, height in (each.split("x") for each in given.sizes)]
-    lines, problems = table(given.families or tiny_films.FILM_MODELS, sizes)
+    lines, problems = table(given.families or tiny_videos.VIDEO_MODELS, sizes)
     print("\n".join(lines))
     print(f"\n{len(problems)} problems")
     print("\n".join(problems))

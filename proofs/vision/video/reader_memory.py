@@ -1,4 +1,4 @@
-"""How much memory a film takes while it is written, and while it is read and written again: ``python -m
+"""How much memory a video takes while it is written, and while it is read and written again: ``python -m
 proofs.vision.video.reader_memory [--seconds 5 20]``. Chunks are made as they are needed, as a decoder of
 latents would; each length runs in a process of its own."""
 
@@ -17,8 +17,8 @@ import numpy as np
 from core.settings import ROOT
 from proofs.security.gate_loop import peak_of
 from vision.video.codecs import encoder_of
-from vision.video.reader import FilmReader
-from vision.video.writer import FilmWriter, film_at
+from vision.video.reader import VideoReader
+from vision.video.writer import VideoWriter, video_at
 
 WIDTH, HEIGHT, FPS, CHUNK = 1920, 1080, 24, 8
 LIMIT = 350 * 2**20  # bytes above what the process had before
@@ -37,20 +37,20 @@ def chunks(count: int) -> Iterator[np.ndarray]:
 
 
 def write(path: Path, count: int, encoder: str) -> None:
-    """Write a film of so many frames, chunk by chunk."""
-    with film_at(path, (WIDTH, HEIGHT), FPS, encoder_of(encoder)) as film:
+    """Write a video of so many frames, chunk by chunk."""
+    with video_at(path, (WIDTH, HEIGHT), FPS, encoder_of(encoder)) as video:
         for chunk in chunks(count):
-            film.write(chunk)
+            video.write(chunk)
 
 
 def write_again(path: Path, count: int, encoder: str) -> None:
-    """Read a film frame by frame, and write it as it is read."""
-    with path.open("rb") as file, FilmReader(file) as source, path.with_suffix(".2").open("w+b") as target:
-        film = FilmWriter(target, (WIDTH, HEIGHT), FPS, encoder_of(encoder))
+    """Read a video frame by frame, and write it as it is read."""
+    with path.open("rb") as file, VideoReader(file) as source, path.with_suffix(".2").open("w+b") as target:
+        video = VideoWriter(target, (WIDTH, HEIGHT), FPS, encoder_of(encoder))
         for frame in source.decoded():
-            film.add(frame)
-        film.finish()
-        assert film.frames == count
+            video.add(frame)
+        video.finish()
+        assert video.frames == count
 
 
 WAYS = {"written": write, "read and written": write_again}
@@ -61,8 +61,8 @@ def measure(way: str, path: Path, seconds: float, encoder: str) -> int:
     is too much."""
     count = round(seconds * FPS)
     with open("/proc/self/status") as status:
-        with film_at(path.with_suffix(".0"), (64, 64), FPS, encoder_of(encoder)) as film:
-            film.write(np.zeros((2, 64, 64, 3), np.uint8))
+        with video_at(path.with_suffix(".0"), (64, 64), FPS, encoder_of(encoder)) as video:
+            video.write(np.zeros((2, 64, 64, 3), np.uint8))
         before, began = peak_of(status), time.process_time()
         WAYS[way](path, count, encoder)
         above, took = peak_of(status) - before, time.process_time() - began

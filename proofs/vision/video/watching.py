@@ -1,10 +1,10 @@
-"""How soon somebody sees what becomes of a film, and how soon it is gone when it is cancelled.
+"""How soon somebody sees what becomes of a video, and how soon it is gone when it is cancelled.
 
     PYTHONPATH=. python -m proofs.vision.video.watching [sketch|wan|ltx|animatediff|hunyuan …] --cancels 20
 
-A whole job of a film, from its words to its file: sketched by the demo models, or by a tiny film model. It
+A whole job of a video, from its words to its file: sketched by the demo models, or by a tiny video model. It
 is cancelled at random moments, each time from the start. Seconds are of processor time, on one thread. What
-share of a film its previews take is judged of the sketch alone: a tiny film costs less than looking at it.
+share of a video its previews take is judged of the sketch alone: a tiny video costs less than looking at it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import torch
 from benchmarks.models import DEMO
 from core.errors import JobCancelled
 from core.requests.video import VideoRequest
-from tests.vision.video import tiny_films
-from vision.capabilities import video
+from tests.vision.video import tiny_videos
+from vision.capabilities.video import run as run_video
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -31,8 +31,8 @@ from vision.worker.main import quiet_libraries
 
 SKETCH = "sketch"
 KINDS = (SKETCH, "wan", "ltx", "animatediff", "hunyuan")
-STEP, PIECE = 1.0, 2.0  # seconds: a film is gone so long after a step, and within so long when it is decoded
-FIRST, COST = 0.15, 0.01  # of a film's time: until its first preview, and of all previews
+STEP, PIECE = 1.0, 2.0  # seconds: a video is gone so long after a step, and within so long when it is decoded
+FIRST, COST = 0.15, 0.01  # of a video's time: until its first preview, and of all previews
 
 
 class Watcher(Reporter):
@@ -65,8 +65,8 @@ class Watcher(Reporter):
 
 @dataclass
 class Figures:
-    """seconds: of a film. first, previews: until its first preview, and of all of them. longest: of its steps
-    and pieces. gone: for each cancel, how long after it."""
+    """seconds: of a video. first, previews: until its first preview, and of all of them. longest: of its
+    steps and pieces. gone: for each cancel, how long after it."""
 
     kind: str
     seconds: float
@@ -96,32 +96,32 @@ class Figures:
 
 
 def measure(kind: str, cancels: int, folder: Path, *, seed: int = 0) -> Figures:
-    """Make one film, and cancel as many more."""
+    """Make one video, and cancel as many more."""
     torch.set_num_threads(1)
     roles = {"image": str(DEMO), "clip": str(DEMO.parent / "clip")}
     if kind != SKETCH:
-        roles = {"video": str(tiny_films.save(kind, folder / kind))}
+        roles = {"video": str(tiny_videos.save(kind, folder / kind))}
     models = Models(WorkerConfig("cpu", roles, str(folder), cpu_threads=1, allow_download=False))
     request = VideoRequest(prompt="a red ball goes to the left", seconds=1.0, num_images=1, seed=7)
     if kind != SKETCH:
         request = VideoRequest(prompt="a red ball", seconds=2.0, num_images=1, seed=7, num_inference_steps=20)
 
-    def film(watcher: Watcher) -> float:
+    def video(watcher: Watcher) -> float:
         with tempfile.TemporaryDirectory() as own:
             try:
-                video.run(request, {}, models, watcher, Path(own))
+                run_video(request, {}, models, watcher, Path(own))
             except JobCancelled:
-                assert not list(Path(own).glob("*.mp4")), "a film that was cancelled"
+                assert not list(Path(own).glob("*.mp4")), "a video that was cancelled"
             return watcher.now
 
-    film(Watcher())  # what is loaded once
+    video(Watcher())  # what is loaded once
     whole = Watcher()
-    figures = Figures(kind, film(whole), whole.first, whole.previews, whole.longest)
+    figures = Figures(kind, video(whole), whole.first, whole.previews, whole.longest)
     rng = random.Random(seed)
     for _ in range(cancels):
         moment = rng.uniform(0, 0.98 * figures.seconds)
         watcher = Watcher(moment)
-        figures.gone.append(max(0.0, film(watcher) - moment))
+        figures.gone.append(max(0.0, video(watcher) - moment))
         figures.late = max(figures.late, watcher.late)
     return figures
 

@@ -22,7 +22,7 @@ from tests import nats
 from tests.jobs.conftest import open_queue
 from vision.protocol import WorkerConfig
 
-FAKE, FILMS = "tests.jobs.fake_worker:main", "tests.jobs.film_worker:main"
+FAKE, VIDEOS = "tests.jobs.fake_worker:main", "tests.jobs.video_worker:main"
 QUICK = Timing(
     beat=0.2, soonest=0.02, hold=0.2, silent=1.0, lease=3.0, kept=6.0, again=0.2, look=0.1, back=1.0
 )

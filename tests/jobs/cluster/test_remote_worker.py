@@ -20,15 +20,15 @@ from jobs.cluster.remote_worker import RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
 from tests import nats
-from tests.jobs import film_worker
-from tests.jobs.cluster.conftest import FAKE, FILMS, agents, bot
+from tests.jobs import video_worker
+from tests.jobs.cluster.conftest import FAKE, VIDEOS, agents, bot
 from tests.jobs.conftest import ask, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
-from tests.jobs.film_worker import film_bytes
+from tests.jobs.video_worker import video_bytes
 from vision.protocol import Answered, Declined, Embed, Nearest, Neighbours, WorkerConfig
 
 pytestmark = pytest.mark.bus
-film_worker.register()
+video_worker.register()
 
 
 async def end(queue: Queue, job_id: str) -> object:
@@ -70,8 +70,8 @@ async def test_one_agent_or_two_give_what_a_worker_here_gives(server: nats.Serve
         assert await drawn(queue, 6, delay=0.02) == here
 
 
-async def test_pictures_and_films_go_by_their_hash_and_in_parts(server: nats.Server, tmp_path: Path) -> None:
-    async with agents(server, tmp_path, "h1", target=FILMS) as found, bot(server, tmp_path) as queue:
+async def test_pictures_and_videos_go_by_their_hash_and_in_parts(server: nats.Server, tmp_path: Path) -> None:
+    async with agents(server, tmp_path, "h1", target=VIDEOS) as found, bot(server, tmp_path) as queue:
         sha256 = await queue.files.put(picture_of(3, 300).data, "image/png")
         asked = await queue.submit(DescribeRequest(image=sha256), Origin(1, 2, request_key="a"))
         assert isinstance(await end(queue, asked.job.id), Rendered)
@@ -82,10 +82,10 @@ async def test_pictures_and_films_go_by_their_hash_and_in_parts(server: nats.Ser
         assert isinstance(await end(queue, asked.job.id), Rendered)
         result = await queue.result(asked.job.id)
         assert result is not None
-        assert [await queue.files.get(f.sha256) for f in result.films] == [
-            film_bytes(s, 3000) for s in (5, 6)
+        assert [await queue.files.get(f.sha256) for f in result.videos] == [
+            video_bytes(s, 3000) for s in (5, 6)
         ]
-        assert await queue.files.get(result.films[0].ends or "") == b"ends of 5"
+        assert await queue.files.get(result.videos[0].ends or "") == b"ends of 5"
         await until(lambda: idle(found))
         await until(lambda: not list((tmp_path / "h1" / "jobs").glob("*")))
         await until(lambda: not list(queue.files.incoming.glob("*")))

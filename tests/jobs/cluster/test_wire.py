@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from core.errors import WireError
-from core.events import File, Film, Output, Picture
+from core.events import File, Output, Picture, Video
 from core.results import Learned
 from core.settings import ROOT
 from jobs.cluster.file_transfer import FileLender, FileReceiver
@@ -67,18 +67,18 @@ def _picture(size: int) -> Picture:
 
 
 def test_what_is_large_is_taken_out_of_a_message_and_put_back(tmp_path: Path) -> None:
-    for name in ("film", "ends", "file", "model"):
+    for name in ("video", "ends", "file", "model"):
         (tmp_path / name).write_bytes(name.encode() * 10)
-    films = (Film(str(tmp_path / "film"), 1, 1, 1, 1.0, _picture(9), None, str(tmp_path / "ends")),)
+    videos = (Video(str(tmp_path / "video"), 1, 1, 1, 1.0, _picture(9), None, str(tmp_path / "ends")),)
     files = (File("a.zip", str(tmp_path / "file"), "application/zip"),)
     output = Output(
-        (_picture(70), _picture(10)), _picture(50), films=films, files=files,
+        (_picture(70), _picture(10)), _picture(50), videos=videos, files=files,
         learned=Learned(str(tmp_path / "model"), ()),
     )  # fmt: skip
     apart, sent, made = taken_apart(output, 80)
     assert [len(picture.data) for picture in apart.pictures] == [0, 10]
     assert len(sent) == 8 and sent[1:4] == ("", "", "") and sent[0] and all(sent[4:])
-    assert (apart.films[0].path, apart.films[0].ends) == ("film", "ends")
+    assert (apart.videos[0].path, apart.videos[0].ends) == ("video", "ends")
     held = {one.sha256: one.data or Path(one.path).read_bytes() for one in made}
     back = put_together(apart, sent, held.__getitem__, lambda sha256, name: str(tmp_path / name))
     assert back == output

@@ -1,4 +1,4 @@
-"""Questions about films as any door asks them: what the model is told, what is kept, what is shown."""
+"""Questions about videos as any door asks them: what the model is told, what is kept, what is shown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from PIL import Image
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest, from_json, to_json
 from studio.actor import Place
-from studio.library.clips import Strips, asked_film
+from studio.library.clips import Strips, asked_video
 from studio.moderation.rules import Visibility
 from studio.requests.chat import LONG
-from tests.films import BLUE, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.requests.test_talking import Chat, open_chat
+from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 SLIDES = Sent(animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2), "slides.gif")
 HERE = Place(ALICE.guild_id, ALICE.channel_id)
@@ -45,7 +45,7 @@ async def strip_of(chat: Chat, job, text: str | None = None):
     return await strips(chat).of(result, result.answer.text if text is None else text, HERE)
 
 
-async def test_the_model_is_told_the_frames_of_a_film_with_their_times(chat: Chat) -> None:
+async def test_the_model_is_told_the_frames_of_a_video_with_their_times(chat: Chat) -> None:
     job = await about(chat, SLIDES)
     [turn] = chat.talker.talks[job.id]
     assert turn.times == (0, 2, 4, 6) and turn.film_seconds == 8
@@ -57,19 +57,19 @@ async def test_the_model_is_told_the_frames_of_a_film_with_their_times(chat: Cha
     assert from_json("ask", to_json(job.request)) == job.request
 
 
-async def test_pictures_beside_a_film_come_first_and_have_no_times(chat: Chat) -> None:
+async def test_pictures_beside_a_video_come_first_and_have_no_times(chat: Chat) -> None:
     job = await about(chat, SLIDES, Sent(png()))
     [turn] = chat.talker.talks[job.id]
     assert turn.times == (None, 0, 2, 4, 6) and len(job.request.frames) == 4
     assert job.request.pictures == turn.pictures
 
 
-async def test_a_film_that_stands_still_keeps_all_its_times(chat: Chat) -> None:
-    job = await about(chat, Sent(film([plain(RED)] * 8, fps=1), "still.mp4"))
+async def test_a_video_that_stands_still_keeps_all_its_times(chat: Chat) -> None:
+    job = await about(chat, Sent(video([plain(RED)] * 8, fps=1), "still.mp4"))
     assert len(job.request.times) == len(job.request.images) >= 4 and len(job.request.pictures) == 1
 
 
-async def test_follow_ups_keep_the_film(chat: Chat) -> None:
+async def test_follow_ups_keep_the_video(chat: Chat) -> None:
     first = await about(chat, SLIDES)
     second = await chat.more(BOB, await chat.more(ALICE, first), "Why?")
     turns = chat.talker.talks[second.id]
@@ -77,22 +77,22 @@ async def test_follow_ups_keep_the_film(chat: Chat) -> None:
     assert (await chat.opened.services.queue.result(second.id)).parameters["film"] == first.id
 
 
-async def test_again_is_about_the_same_film(chat: Chat) -> None:
+async def test_again_is_about_the_same_video(chat: Chat) -> None:
     first = await about(chat, SLIDES)
     again = await chat.submit(ALICE, await chat.opened.studio.from_button(ALICE, first.id, "again", 0))
     assert again.request.frames == first.request.frames
 
 
-async def test_of_a_long_film_it_is_said_how_much_was_looked_at(chat: Chat) -> None:
-    job = await about(chat, Sent(film(moving(80), fps=1), "long.mp4"))
+async def test_of_a_long_video_it_is_said_how_much_was_looked_at(chat: Chat) -> None:
+    job = await about(chat, Sent(video(moving(80), fps=1), "long.mp4"))
     assert await chat.notes(job) == [LONG.format(job.request.film_seconds)]
     assert chat.talker.talks[job.id][0].film_seconds == 60 < job.request.film_seconds
-    assert "The film lasts 80 s; its first 60 s were looked at." in await chat.notes(job)
+    assert "The video lasts 80 s; its first 60 s were looked at." in await chat.notes(job)
 
 
 async def test_the_host_bounds_frames_and_their_size(tmp_path: Path) -> None:
     async with open_chat(tmp_path, ASK_FRAMES="5", ASK_FRAME_PIXELS="0.02") as chat:
-        job = await about(chat, Sent(film(moving(90, (320, 180)), fps=3), "a.mp4"))
+        job = await about(chat, Sent(video(moving(90, (320, 180)), fps=3), "a.mp4"))
         assert len(job.request.frames) == 5
         opened = Image.open(io.BytesIO(await chat.opened.services.files.get(job.request.images[0])))
         assert opened.width * opened.height <= 20_500
@@ -101,11 +101,11 @@ async def test_the_host_bounds_frames_and_their_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ([SLIDES, SLIDES], "There are 2 films; a question takes one."),
+        ([SLIDES, SLIDES], "There are 2 videos; a question takes one."),
         ([Sent(b"RIFF\0\0\0\0AVI LIST" + bytes(90), "a.avi")], "can't be read as a picture"),
-        ([Sent(b"\0" * 90, "a.avi")], "`a.avi` can't be read as a film; MP4, WebM and GIF are."),
+        ([Sent(b"\0" * 90, "a.avi")], "`a.avi` can't be read as a video; MP4, WebM and GIF are."),
         ([Sent(b"\0" * 90, "a.txt")], "`a.txt` can't be read as a picture"),
-        ([Sent(film(moving(2), "mpeg4"), "old.mp4")], "`old.mp4` is encoded as mpeg4; H.264"),
+        ([Sent(video(moving(2), "mpeg4"), "old.mp4")], "`old.mp4` is encoded as mpeg4; H.264"),
         ([Sent(png())] * 11 + [SLIDES], "There are 11 pictures; a question takes up to 10"),
     ],
 )
@@ -114,7 +114,7 @@ async def test_what_is_wrong_is_named_with_what_is_read(chat: Chat, files, words
         await chat.talking.ask(ALICE, "What?", files)
 
 
-async def test_a_film_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
+async def test_a_video_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
     class Large(Sent):
         size = 80 * 2**20
 
@@ -122,7 +122,7 @@ async def test_a_film_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
             raise AssertionError("it was read")
 
     async with open_chat(tmp_path) as chat:
-        with pytest.raises(ImageError, match=r"`big.mp4` has 80 MB; films of up to 50 MB are read\."):
+        with pytest.raises(ImageError, match=r"`big.mp4` has 80 MB; videos of up to 50 MB are read\."):
             await chat.talking.ask(ALICE, "What?", [Large(b"", "big.mp4")])
         with pytest.raises(ImageError, match="pictures of up to"):
             await chat.talking.ask(ALICE, "What?", [Large(b"", "big.png")])
@@ -140,21 +140,21 @@ async def test_frames_go_with_their_question(chat: Chat) -> None:
     assert not any(map(services.files.exists, job.request.pictures))
 
 
-async def test_a_film_is_kept_until_its_question_comes(chat: Chat) -> None:
-    name, kept = await chat.talking.keep_film(ALICE, SLIDES)
+async def test_a_video_is_kept_until_its_question_comes(chat: Chat) -> None:
+    name, kept = await chat.talking.keep_video(ALICE, SLIDES)
     job = await chat.submit(ALICE, await chat.talking.ask(ALICE, "What?", [name]))
     assert job.request.frames == kept.frames and job.request.film_seconds == 8
-    for actor, other in ((BOB, name), (ALICE, "film:aaaaaaaaaaaa")):
-        with pytest.raises(ImageError, match="That film is gone; send it again"):
+    for actor, other in ((BOB, name), (ALICE, "video:aaaaaaaaaaaa")):
+        with pytest.raises(ImageError, match="That video is gone; send it again"):
             await chat.talking.ask(actor, "What?", [other])
-    with pytest.raises(ImageError, match="no film"):
-        await chat.talking.keep_film(ALICE, Sent(png()))
+    with pytest.raises(ImageError, match="no video"):
+        await chat.talking.keep_video(ALICE, Sent(png()))
 
 
 async def test_the_strip_shows_what_was_looked_at_and_marks_what_the_answer_names(chat: Chat) -> None:
     job = await about(chat, SLIDES)
     plain_strip, marked = await strip_of(chat, job, "Nothing."), await strip_of(chat, job, "Green at 4.0 s.")
-    assert plain_strip.alt == "Frames of the film at 0.0 s, 2.0 s, 4.0 s, 6.0 s"
+    assert plain_strip.alt == "Frames of the video at 0.0 s, 2.0 s, 4.0 s, 6.0 s"
     assert marked.alt.endswith("; the answer names 4.0 s")
     one, other = (Image.open(io.BytesIO(strip.data)).convert("RGB") for strip in (plain_strip, marked))
     assert one.size == other.size and one.width == 4 * 248 + 8
@@ -182,15 +182,15 @@ async def test_without_its_frames_there_is_no_strip(chat: Chat) -> None:
     assert await strip_of(chat, job) is None
 
 
-async def test_a_private_film_is_no_part_of_a_public_answer(chat: Chat) -> None:
+async def test_a_private_video_is_no_part_of_a_public_answer(chat: Chat) -> None:
     hidden = await chat.talking.ask(ALICE, "What?", [SLIDES])
     job = await chat.submit(ALICE, replace(hidden, private=True))
     with pytest.raises(NotAllowedError):
         await chat.talking.ask_more(BOB, job.id, "And?")
     public = await chat.first()
     queue = chat.opened.services.queue
-    assert await asked_film(queue, public, {"film": job.id}) is None
-    assert await asked_film(queue, job, {}) == job
+    assert await asked_video(queue, public, {"video": job.id}) is None
+    assert await asked_video(queue, job, {}) == job
 
 
 def test_a_request_knows_its_frames() -> None:

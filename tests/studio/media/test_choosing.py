@@ -1,4 +1,4 @@
-"""Which frames of a film are looked at."""
+"""Which frames of a video are looked at."""
 
 import random
 
@@ -18,7 +18,7 @@ def test_a_frame_is_wanted_that_is_seen_at_the_time() -> None:
     assert video_decode.evenly_seen(times, 4.0, 16) == [0.1, 1.5, 2.5, 3.5]
 
 
-def test_of_a_film_of_a_few_frames_all_are_wanted() -> None:
+def test_of_a_video_of_a_few_frames_all_are_wanted() -> None:
     assert video_decode.evenly_seen([0.0, 0.1, 9.0], 10.0, 16) == [0.0, 0.1, 9.0]
     assert len(video_decode.evenly_seen([float(i) for i in range(9)], 3.0, 16)) < 9
 
@@ -31,7 +31,7 @@ def test_a_cut_is_a_change_far_above_the_usual() -> None:
     assert video_decode.cuts(changes, 0.2, 1) == [3.0]
 
 
-def test_flicker_on_a_still_film_is_no_cut_and_neighbours_are_one() -> None:
+def test_flicker_on_a_still_video_is_no_cut_and_neighbours_are_one() -> None:
     still = [(i / 10, 0.0) for i in range(50)]
     still[10] = (1.0, video_decode.LEAST_CUT - 1)
     assert video_decode.cuts(still, 0.2, 16) == []

@@ -1,4 +1,4 @@
-"""Clips: what is taken from strangers, and what is made of films of ours, by processes that are shut in."""
+"""Clips: what is taken from strangers, and what is made of videos of ours, by processes that are shut in."""
 
 import asyncio
 import io
@@ -22,11 +22,11 @@ from studio.library import clips as clips_module
 from studio.library.clips import Clip, Clips
 from studio.media import transcode
 from studio.media.uploads import InMemory
-from tests.films import BLUE, ENCODED, RED, animation, film, moving, plain
+from tests.videos import BLUE, ENCODED, RED, animation, moving, plain, video
 from tests.vision.video.test_writer import clip, psnr, tone, written
 from vision.video import codecs
 from vision.video.codecs import OPENH264, X264
-from vision.video.reader import FilmReader
+from vision.video.reader import VideoReader
 
 LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 1088}
 
@@ -34,16 +34,16 @@ LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 108
 def made(command: str, *sources: bytes, **given) -> tuple[dict, bytes, bytes]:
     """What the process answers, makes and draws, without being one."""
     target = io.BytesIO()
-    header, picture = transcode.make_film(command, list(map(io.BytesIO, sources)), target, **given)
+    header, picture = transcode.make_video(command, list(map(io.BytesIO, sources)), target, **given)
     return header, target.getvalue(), picture
 
 
 def taken(data: bytes, **given) -> tuple[dict, np.ndarray, bytes]:
-    """What is told of a stranger's film, its frames (f, H, W, 3), and its poster."""
+    """What is told of a stranger's video, its frames (f, H, W, 3), and its poster."""
     header, body, poster = made("take", data, **{**LIMITS, **given})
     assert "error" not in header, header
     assert [box.kind for box in codecs.boxes(io.BytesIO(body))] == [b"ftyp", b"moov", b"mdat"]
-    with FilmReader(io.BytesIO(body)) as found:
+    with VideoReader(io.BytesIO(body)) as found:
         assert (found.width, found.height, found.frames) == (
             header["width"],
             header["height"],
@@ -64,9 +64,9 @@ def clips(tmp_path: Path) -> Clips:
 
 
 @pytest.mark.parametrize("kind", ENCODED)
-def test_every_kind_of_film_becomes_a_clip_with_the_same_frames(kind: str) -> None:
+def test_every_kind_of_video_becomes_a_clip_with_the_same_frames(kind: str) -> None:
     pictures = moving(16, cut_at=8)
-    header, frames, poster = taken(film(pictures, kind))
+    header, frames, poster = taken(video(pictures, kind))
     assert header["fps"] == [8, 1] and abs(header["frames"] - 16) <= 1
     assert header["whole"] == pytest.approx(2, abs=0.15)
     night = [bool(one[2, 2].sum() < 150) for one in frames]
@@ -99,25 +99,25 @@ def test_each_frame_of_an_animation_is_seen_as_long_as_it_was(form: str) -> None
         ([0, 0.1, 0.2, 0.3, 2, 2.1], 10),
     ],
 )
-def test_the_rate_is_the_films_own_or_an_even_part_of_it(times: list[float], fps: float) -> None:
+def test_the_rate_is_the_videos_own_or_an_even_part_of_it(times: list[float], fps: float) -> None:
     assert transcode.rate(times) == fps
 
 
 def test_no_frame_is_dropped_or_doubled_where_times_are_in_milliseconds() -> None:
     colours = [plain((8 * i, 255 - 8 * i, 90)) for i in range(24)]
-    _, frames, _ = taken(film(colours, "vp9", fps=24))
+    _, frames, _ = taken(video(colours, "vp9", fps=24))
     reds = [int(one[20, 20, 0]) for one in frames]
     assert len(reds) == 24 and all(abs(red - 8 * i) < 6 for i, red in enumerate(reds))
 
 
-def test_a_film_that_lies_on_its_side_is_turned_and_its_pixels_are_square() -> None:
-    data = film(moving(4, (80, 48)))
+def test_a_video_that_lies_on_its_side_is_turned_and_its_pixels_are_square() -> None:
+    data = video(moving(4, (80, 48)))
     place = data.index(b"tkhd") + 4 + 4 + 20 + 16  # to the matrix: ISO 14496-12, 8.3.2
     quarter = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
     header, _, poster = taken(data[:place] + quarter + data[place + 36 :])
     assert (header["width"], header["height"]) == (48, 80)
     assert Image.open(io.BytesIO(poster)).size == (48, 80)
-    header, _, _ = taken(film(moving(4, (80, 48)), wider=2))
+    header, _, _ = taken(video(moving(4, (80, 48)), wider=2))
     assert (header["width"], header["height"]) == (160, 48)
 
 
@@ -132,13 +132,13 @@ def test_sides_become_even_and_what_is_see_through_lies_on_white() -> None:
         assert frames[0, 2, 2].min() > 250
 
 
-def test_a_film_that_changes_its_size_on_the_way_is_not_taken() -> None:
-    """Two films in VP8, each with a size of its own, as one: each key frame says how large it is."""
-    out, films = io.BytesIO(), [film(moving(8, size), "vp8") for size in ((64, 48), (96, 64))]
+def test_a_video_that_changes_its_size_on_the_way_is_not_taken() -> None:
+    """Two videos in VP8, each with a size of its own, as one: each key frame says how large it is."""
+    out, videos = io.BytesIO(), [video(moving(8, size), "vp8") for size in ((64, 48), (96, 64))]
     with av.open(out, "w", format="webm") as writer:
         stream = writer.add_stream("libvpx", rate=8)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for second, data in enumerate(films):
+        for second, data in enumerate(videos):
             with av.open(io.BytesIO(data)) as reader:
                 for found in reader.demux(video=0):
                     if found.size:
@@ -158,17 +158,17 @@ def test_what_isnt_taken_is_told_with_what_is() -> None:
         assert picture == b""
         return header["error"]
 
-    assert why(film(moving(40), fps=8), seconds=3.0) == "lasts 5 s; clips of up to 3 s are taken."
-    assert "MP4, WebM and GIF" in why(b"no film")
-    assert "damaged" in why(film(moving(8))[:60])
-    assert "mpeg4" in why(film(moving(3), "mpeg4"))
-    assert "1920×1088" in why(film([plain(RED, (3840, 2160))]))
-    small = taken(film(moving(4, (640, 360))), pixels=320 * 180)[0]
+    assert why(video(moving(40), fps=8), seconds=3.0) == "lasts 5 s; clips of up to 3 s are taken."
+    assert "MP4, WebM and GIF" in why(b"no video")
+    assert "damaged" in why(video(moving(8))[:60])
+    assert "mpeg4" in why(video(moving(3), "mpeg4"))
+    assert "1920×1088" in why(video([plain(RED, (3840, 2160))]))
+    small = taken(video(moving(4, (640, 360))), pixels=320 * 180)[0]
     assert (small["width"], small["height"]) == (320, 180), "what is larger is made smaller"
 
 
 def test_only_the_first_seconds_are_used() -> None:
-    header, frames, _ = taken(film(moving(40), fps=8), keep=2.0)
+    header, frames, _ = taken(video(moving(40), fps=8), keep=2.0)
     assert len(frames) == 16 and header["whole"] == pytest.approx(5, abs=0.2)
 
 
@@ -177,14 +177,14 @@ def test_a_part_is_cut_to_the_frame_with_what_is_heard() -> None:
     data = written(frames, sound=sound)
     header, body, poster = made("cut", data, begin=0.5, end=1.25, encoder="auto")
     assert (header["frames"], header["sound"]) == (18, True)
-    with FilmReader(io.BytesIO(body)) as found:
+    with VideoReader(io.BytesIO(body)) as found:
         assert psnr(np.concatenate(list(found.chunks())), frames[12:30]) > 38
         heard = found.sound()
     assert heard is not None and abs(heard.seconds - 0.75) < 1 / 24
     part = sound.part(0.5, 1.25).samples[:, 1024:8000]
     assert np.abs(heard.samples[:, 1024:8000] - part).mean() < 0.05
     assert psnr(np.asarray(Image.open(io.BytesIO(poster))), frames[12]) > 35
-    assert made("cut", data, begin=1.5, end=9.0, encoder="auto")[0]["frames"] == 12, "it ends with the film"
+    assert made("cut", data, begin=1.5, end=9.0, encoder="auto")[0]["frames"] == 12, "it ends with the video"
     for begin, end in ((-1, 1), (1, 1), (1.5, 1), (2, 3), (0, 0.1)):
         assert "2 s" in made("cut", data, begin=begin, end=end, encoder="auto")[0]["error"]
 
@@ -197,7 +197,7 @@ def test_the_last_frame_is_the_last_frame() -> None:
 
 
 @pytest.mark.slow
-def test_a_gif_moves_as_the_film_does_and_keeps_to_its_limit() -> None:
+def test_a_gif_moves_as_the_video_does_and_keeps_to_its_limit() -> None:
     frames = noisy(16, (512, 288))
     data = written(frames)
     header, body, _ = made("gif", data, limit=8 * 2**20)
@@ -216,7 +216,7 @@ def test_clips_stand_side_by_side(count: int, size: tuple[int, int]) -> None:
     each = [written(np.full((8 + 4 * i, 96, 128, 3), 40 + 50 * i, np.uint8)) for i in range(count)]
     header, body, _ = made("mosaic", *each, encoder="auto")
     assert (header["width"], header["height"]) == size and header["frames"] == 4 + 4 * count
-    with FilmReader(io.BytesIO(body)) as found:
+    with VideoReader(io.BytesIO(body)) as found:
         last = np.concatenate(list(found.chunks()))[-1]
     for i in range(count):
         assert abs(int(last[48 + 96 * (i // 2), 64 + 128 * (i % 2), 0]) - (40 + 50 * i)) < 6
@@ -233,25 +233,25 @@ def test_a_mosaic_stays_within_its_size_and_takes_clips_of_one_shape() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["auto", "openh264", "vp9"])
-def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
+def test_a_video_is_fitted_and_fills_its_limit(encoder: str) -> None:
     data = written(noisy(), X264, sound=tone(2))
     for share in (0.7, 0.3):
         limit = int(len(data) * share)
         header, body, _ = made("fit", data, limit=limit, encoder=encoder)
         assert "error" not in header
         assert limit * (0.85 if encoder == "auto" else 0.7) <= len(body) <= limit, header
-        with FilmReader(io.BytesIO(body)) as found:
+        with VideoReader(io.BytesIO(body)) as found:
             assert found.frames == header["frames"] and found.has_sound == header["sound"]
             assert found.seconds == pytest.approx(2, abs=0.1)
 
 
-def test_a_film_of_one_byte_too_many_does_not_fit() -> None:
-    with FilmReader(io.BytesIO(written(noisy(12, (64, 48))))) as film:
+def test_a_video_of_one_byte_too_many_does_not_fit() -> None:
+    with VideoReader(io.BytesIO(written(noisy(12, (64, 48))))) as video:
         shape, number = transcode.Shape(64, 48), X264.master
-        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264).tried(shape, number)
+        tried = transcode.Fitting(video, io.BytesIO(), 2**20, X264).tried(shape, number)
         assert tried.fits is not None
         for less, fits in ((0, True), (1, False)):
-            limited = transcode.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
+            limited = transcode.Fitting(video, io.BytesIO(), int(tried.size) - less, X264)
             assert (limited.tried(shape, number).fits is not None) is fits
 
 
@@ -282,26 +282,26 @@ def test_the_next_number_is_aimed_by_those_before() -> None:
 
 
 async def test_a_stranger_s_clip_goes_through_the_real_process(clips: Clips, tmp_path: Path) -> None:
-    found = await clips.take(InMemory("a ball.mp4", film(moving(24), fps=8)), keep=1.0)
+    found = await clips.take(InMemory("a ball.mp4", video(moving(24), fps=8)), keep=1.0)
     assert isinstance(found, Clip) and (found.width, found.height, found.frames) == (64, 48, 8)
     assert found.notes == ("`a ball.mp4` lasts 3 s; its first 1 s are used.",)
-    with found.path.open("rb") as file, FilmReader(file) as film_found:
-        assert film_found.frames == 8
+    with found.path.open("rb") as file, VideoReader(file) as video_found:
+        assert video_found.frames == 8
     assert clean_png(found.poster)
     assert list((tmp_path / "clips").iterdir()) == [found.path], "nothing else is left"
     found.path.unlink()
     for name, data, why in (
-        ("x.mp4", b"no film", "MP4, WebM and GIF"),
-        ("x.mp4", film(moving(8))[:300], "damaged"),
+        ("x.mp4", b"no video", "MP4, WebM and GIF"),
+        ("x.mp4", video(moving(8))[:300], "damaged"),
         ("x.webm", bytes(2**20 + 1), "1 MB are taken"),
-        ("x.mp4", film(moving(24), fps=2), "lasts 12 s; clips of up to 10 s"),
+        ("x.mp4", video(moving(24), fps=2), "lasts 12 s; clips of up to 10 s"),
     ):
         with pytest.raises(ImageError, match=why):
             await clips.take(InMemory(name, data))
     assert list((tmp_path / "clips").iterdir()) == []
 
 
-async def test_films_of_ours_are_worked_on_by_the_real_process(clips: Clips, tmp_path: Path) -> None:
+async def test_videos_of_ours_are_worked_on_by_the_real_process(clips: Clips, tmp_path: Path) -> None:
     path = tmp_path / "ours.mp4"
     path.write_bytes(written(noisy(24)))
     before = path.read_bytes()
@@ -314,7 +314,7 @@ async def test_films_of_ours_are_worked_on_by_the_real_process(clips: Clips, tmp
         assert gif.media_type == "image/gif" and shown.n_frames == gif.frames
     side = await clips.mosaic([path, path])
     assert (side.width, side.height) == (320, 96)
-    with pytest.raises(ImageError, match="The film lasts 1 s"):
+    with pytest.raises(ImageError, match="The video lasts 1 s"):
         await clips.cut(path, 3, 4)
     assert path.read_bytes() == before
 
@@ -333,8 +333,8 @@ async def test_a_process_that_ends_or_takes_too_long_is_told_and_nothing_is_left
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    path.write_bytes(b"no film")
-    with pytest.raises(ImageError, match="no film of ours"):
+    path.write_bytes(b"no video")
+    with pytest.raises(ImageError, match="no video of ours"):
         await clips.gif(path, 1000)
     assert list((tmp_path / "clips").iterdir()) == []
 
@@ -370,13 +370,13 @@ async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
     assert list((tmp_path / "clips").iterdir()) == []
 
 
-def test_mutated_films_end_no_process_and_give_nothing_but_clips() -> None:
+def test_mutated_videos_end_no_process_and_give_nothing_but_clips() -> None:
     """The long form is ``python -m proofs.security.clips``."""
     found = hostile.fuzz(60, seed=3)
     assert found.taken and found.refused and found.count == 60
     assert (found.ended, found.wrong) == (0, [])
 
 
-def test_no_word_of_a_film_gets_into_a_clip_or_what_is_made_of_it() -> None:
+def test_no_word_of_a_video_gets_into_a_clip_or_what_is_made_of_it() -> None:
     left, unmarked, had = hostile.canaries(14)
     assert (left, unmarked) == (0, 0) and had == 7, "a canary in every kind, or this shows nothing"

@@ -18,10 +18,10 @@ from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
 from host.doctor_services import check_certificate
 from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
-from tests.films import moving
+from tests.videos import moving
 from vision.video.codecs import encoder_of
-from vision.video.reader import FilmReader
-from vision.video.writer import FilmWriter
+from vision.video.reader import VideoReader
+from vision.video.writer import VideoWriter
 
 SOURCE = "trainedAlgorithmicMedia"
 KEYS = {
@@ -95,7 +95,7 @@ def picture(kind: str) -> bytes:
 
 def clip() -> bytes:
     out = io.BytesIO()
-    writer = FilmWriter(out, (64, 48), 8, encoder_of("auto"))
+    writer = VideoWriter(out, (64, 48), 8, encoder_of("auto"))
     writer.write(np.stack([np.asarray(frame) for frame in moving(8)]))
     writer.finish()
     return out.getvalue()
@@ -137,8 +137,8 @@ async def test_what_leaves_is_signed_and_little_larger(tmp_path, media_type: str
 
 async def test_frames_are_what_they_were(tmp_path) -> None:
     marker = Marker(ai_mark=True, credentials=Credentials(*certified(tmp_path)))
-    film, signed = clip(), await marker.mark(clip(), "video/mp4", source=SOURCE)
-    with FilmReader(io.BytesIO(film)) as before, FilmReader(io.BytesIO(signed)) as after:
+    video, signed = clip(), await marker.mark(clip(), "video/mp4", source=SOURCE)
+    with VideoReader(io.BytesIO(video)) as before, VideoReader(io.BytesIO(signed)) as after:
         for one, other in zip(before.chunks(), after.chunks(), strict=True):
             assert (one == other).all()
     png = picture("PNG")

@@ -10,8 +10,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from proofs.security import metadata
 from studio.media import provenance
-from tests.films import film, moving, xmp_of
 from tests.security import hostile
+from tests.videos import moving, video, xmp_of
 
 FORMS = (
     ("PNG", "image/png", {}),
@@ -38,15 +38,15 @@ def test_the_mark_is_there_and_no_pixel_moves(form: str, kind: str, options: dic
     assert b"DigitalSourceType" not in provenance.outgoing(marked, kind, source=None, parameters=True)
 
 
-def test_the_mark_of_a_film_leaves_its_frames_as_they_are() -> None:
-    data = film(moving(12))
+def test_the_mark_of_a_video_leaves_its_frames_as_they_are() -> None:
+    data = video(moving(12))
     marked = provenance.outgoing(data, "video/mp4", source=provenance.EXTENDED, parameters=True)
     assert xmp_of(marked) == provenance.packet(provenance.EXTENDED)
     assert provenance.outgoing(marked, "video/mp4", source=provenance.EXTENDED, parameters=True) == marked
     assert b"Digital" not in provenance.outgoing(marked, "video/mp4", source=None, parameters=True)
 
-    def seen(film: bytes) -> list[bytes]:
-        with av.open(io.BytesIO(film), format="mov") as container:
+    def seen(video: bytes) -> list[bytes]:
+        with av.open(io.BytesIO(video), format="mov") as container:
             return [bytes(plane) for frame in container.decode(video=0) for plane in frame.planes]
 
     assert seen(marked) == seen(data)

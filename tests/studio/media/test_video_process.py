@@ -1,4 +1,4 @@
-"""The film process: what it gives up, what it takes, which frames come out of a film and when they are
+"""The video process: what it gives up, what it takes, which frames come out of a video and when they are
 seen."""
 
 import io
@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from core.settings import ROOT
-from proofs.security import films
+from proofs.security import videos
 from proofs.security.pictures import clean_png
 from studio.media import video_decode, video_process
 from studio.media.child import child_environment
 from studio.media.confinement import LENGTHS
-from studio.media.video_decode import kind_of, may_be_film, webp_durations
-from tests.films import BLUE, ENCODED, GREEN, RED, WHITE, animation, film, moving, plain
-from tests.security import hostile_films
+from studio.media.video_decode import kind_of, may_be_video, webp_durations
+from tests.security import hostile_videos
 from tests.studio.media.test_image_process import DEEDS
+from tests.videos import BLUE, ENCODED, GREEN, RED, WHITE, animation, moving, plain, video
 
 SHUT = (
     "from studio.media import confinement as confine, video_process as g; g.prepare('frames');"
@@ -28,7 +28,7 @@ SHUT = (
 )
 MORE_DEEDS = {
     "opens an address": "import av; av.open('http://127.0.0.1:9/')",
-    "opens a file as a film": "import av; av.open('/proc/self/exe')",
+    "opens a file as a video": "import av; av.open('/proc/self/exe')",
     "starts a thread": "import threading; t = threading.Thread(target=print); t.start(); t.join()",
     "takes memory": "bytearray(900 * 2**20)",
 }
@@ -46,7 +46,7 @@ def shut(code: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def read(data: bytes, most: int = 16, pixels: int = 10**6) -> tuple[dict, list[tuple[float, Image.Image]]]:
-    """What the process answers, as it runs for a stranger's film."""
+    """What the process answers, as it runs for a stranger's video."""
     asked = json.dumps({"most": most, "max_pixels": pixels}).encode()
     run = subprocess.run(
         [sys.executable, "-m", "studio.media.video_process", "frames"],
@@ -81,7 +81,7 @@ def is_near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 @pytest.mark.parametrize("deed", {**DEEDS, **MORE_DEEDS})
-def test_a_film_process_can_only_compute(deed: str) -> None:
+def test_a_video_process_can_only_compute(deed: str) -> None:
     work = {**DEEDS, **MORE_DEEDS}[deed]
     tries = (
         f"\ntry:\n  {work}\nexcept (OSError, MemoryError, RuntimeError) as error: print('stopped',"
@@ -98,8 +98,8 @@ def test_its_time_is_up_after_five_seconds() -> None:
 
 
 @pytest.mark.parametrize("kind", ENCODED)
-def test_every_kind_of_film_is_read_in_the_closed_process(kind: str) -> None:
-    header, found = read(film(moving(16, cut_at=8), kind))
+def test_every_kind_of_video_is_read_in_the_closed_process(kind: str) -> None:
+    header, found = read(video(moving(16, cut_at=8), kind))
     times = [seconds for seconds, _ in found]
     assert header["seconds"] == pytest.approx(2, abs=0.15)
     assert times == sorted(times) and 4 <= len(times) <= 6
@@ -127,23 +127,23 @@ def test_what_is_transparent_lies_on_white(form: str) -> None:
     assert [colour(one) for _, one in found] == [(255, 255, 255)] * 2
 
 
-def test_of_a_long_film_the_first_minute_is_used() -> None:
-    header, found = read(film(moving(90), fps=1))
+def test_of_a_long_video_the_first_minute_is_used() -> None:
+    header, found = read(video(moving(90), fps=1))
     assert header["seconds"] == 60 and header["whole"] == pytest.approx(90, abs=1.5)
     assert len(found) == 16 and 55 < found[-1][0] < 60
-    header, found = read(film(moving(2), fps=1, times=(0, 3600)))
+    header, found = read(video(moving(2), fps=1, times=(0, 3600)))
     assert [seconds for seconds, _ in found] == [0]
 
 
 def test_frames_are_no_larger_than_wanted_and_have_square_pixels() -> None:
-    _, found = read(film(moving(4, (640, 360))), pixels=100_000)
+    _, found = read(video(moving(4, (640, 360))), pixels=100_000)
     assert found[0][1].size == (422, 237)
-    _, found = read(film(moving(4, (80, 48)), wider=2))
+    _, found = read(video(moving(4, (80, 48)), wider=2))
     assert found[0][1].size == (160, 48)
 
 
-def test_a_film_that_lies_on_its_side_is_turned() -> None:
-    data = film(moving(4, (80, 48)))
+def test_a_video_that_lies_on_its_side_is_turned() -> None:
+    data = video(moving(4, (80, 48)))
     place = data.index(b"tkhd") + 4 + 4 + 20 + 16  # to the matrix: ISO 14496-12, 8.3.2
     assert struct.unpack(">i", data[place : place + 4]) == (0x10000,)
     quarter = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
@@ -154,31 +154,31 @@ def test_a_film_that_lies_on_its_side_is_turned() -> None:
 @pytest.mark.slow
 def test_known_attacks_are_refused_with_a_sentence_that_says_what_is_read() -> None:
     said = {}
-    for name, data in hostile_films.known():
+    for name, data in hostile_videos.known():
         header, found = read(data)
         said[name] = header["error"]
         assert not found and said[name].endswith(".") and len(said[name]) > 15, name
     assert len(said) > 12
-    assert "3840×2160 px; films of up to 2.1 megapixels" in said["4K"]
+    assert "3840×2160 px; videos of up to 2.1 megapixels" in said["4K"]
     assert "is encoded as mpeg4; H.264, HEVC, VP8, VP9 and AV1" in said["other codec"]
     assert said["sound only"] == "has no moving picture in it."
 
 
-def test_a_film_cut_off_in_the_middle_gives_what_there_is() -> None:
-    whole = film(moving(40), "vp8", key_every=5)
+def test_a_video_cut_off_in_the_middle_gives_what_there_is() -> None:
+    whole = video(moving(40), "vp8", key_every=5)
     header, found = read(whole[: len(whole) // 2])
     assert found and found[-1][0] < 4
 
 
-def test_a_film_of_very_many_frames_is_read_in_time() -> None:
+def test_a_video_of_very_many_frames_is_read_in_time() -> None:
     one = plain((20, 20, 20), (16, 16))
-    header, found = read(film([one] * 4000, fps=100, more={"preset": "ultrafast"}))
+    header, found = read(video([one] * 4000, fps=100, more={"preset": "ultrafast"}))
     assert header["seconds"] == pytest.approx(40, abs=1) and len(found) == 16
 
 
 def test_where_there_is_no_time_for_all_frames_they_are_looked_for_from_key_frames(monkeypatch) -> None:
     monkeypatch.setattr(video_decode, "END", 1e9)
-    data = film(moving(120, cut_at=60), key_every=10, fps=10)
+    data = video(moving(120, cut_at=60), key_every=10, fps=10)
     every = video_decode.looked_at(data, "mp4", 16, 10**6)
     monkeypatch.setattr(video_decode, "ALL", 0.0)
     some = video_decode.looked_at(data, "mp4", 16, 10**6)
@@ -187,8 +187,8 @@ def test_where_there_is_no_time_for_all_frames_they_are_looked_for_from_key_fram
     assert [png for _, png in some.pictures] == [png for _, png in every.pictures]
 
 
-def test_a_film_that_takes_too_long_gives_those_that_were_reached(monkeypatch) -> None:
-    data = film(moving(120), key_every=200, fps=10)
+def test_a_video_that_takes_too_long_gives_those_that_were_reached(monkeypatch) -> None:
+    data = video(moving(120), key_every=200, fps=10)
     now = iter(i * 0.05 for i in range(100_000))
     monkeypatch.setattr(video_decode.time, "process_time", lambda: next(now))
     found = video_decode.looked_at(data, "mp4", 16, 10**6)
@@ -196,22 +196,22 @@ def test_a_film_that_takes_too_long_gives_those_that_were_reached(monkeypatch) -
     assert 0 < len(found.pictures) < 16 and {round(seconds, 6) for seconds, _ in found.pictures} <= real
 
 
-async def test_hostile_films_end_in_frames_or_a_sentence() -> None:
-    """The long form is ``python -m proofs.security.films``."""
-    tally = films.fuzz(400)
+async def test_hostile_videos_end_in_frames_or_a_sentence() -> None:
+    """The long form is ``python -m proofs.security.videos``."""
+    tally = videos.fuzz(400)
     assert tally.count == 400 and tally.wrong == [] and tally.ended == 0
     assert tally.taken > 100 and tally.refused > 100
-    assert tally.slowest < films.SECONDS and tally.peak < films.LIMIT
+    assert tally.slowest < videos.SECONDS and tally.peak < videos.LIMIT
 
 
-async def test_the_products_own_path_survives_hostile_films() -> None:
-    some = [(name, data) for name, data in hostile_films.known() if name in ("half", "playlist", "4K")]
-    tally = await films.through_the_product(some)
+async def test_the_products_own_path_survives_hostile_videos() -> None:
+    some = [(name, data) for name, data in hostile_videos.known() if name in ("half", "playlist", "4K")]
+    tally = await videos.through_the_product(some)
     assert tally.wrong == [] and tally.refused == len(some)
 
 
 def test_kinds_are_told_by_content() -> None:
-    kinds = {name: kind_of(film(moving(2), name)) for name in ("h264", "vp9", "gif", "h264 in mkv")}
+    kinds = {name: kind_of(video(moving(2), name)) for name in ("h264", "vp9", "gif", "h264 in mkv")}
     assert kinds == {"h264": "mp4", "vp9": "webm", "gif": "gif", "h264 in mkv": "webm"}
     for form, moves, still in (("WEBP", "webp", None), ("PNG", "apng", None)):
         out = io.BytesIO()
@@ -221,9 +221,11 @@ def test_kinds_are_told_by_content() -> None:
     assert list(webp_durations(animation(moving(3), "WEBP", (1, 2, 0.5)))) == [1, 2, 0.5]
 
 
-def test_names_tell_what_may_be_a_film() -> None:
-    assert all(map(may_be_film, ("a.MP4", "b.webm", "c.gif", "d.avi", "e.mov")))
-    assert not any(map(may_be_film, ("a.png", "b.jpg", "c.webp", "d", "mp4")))
+def test_names_tell_what_may_be_a_video() -> None:
+    assert all(map(may_be_video, ("a.MP4", "b.webm", "c.gif", "d.avi", "e.mov")))
+    assert not any(map(may_be_video, ("a.png", "b.jpg", "c.webp", "d", "mp4")))
     assert (
-        may_be_film("x", "video/mp4") and may_be_film("x", "image/gif") and not may_be_film("x", "image/png")
+        may_be_video("x", "video/mp4")
+        and may_be_video("x", "image/gif")
+        and not may_be_video("x", "image/png")
     )

@@ -120,7 +120,7 @@ a naughty cat on a kitchen shelf
 a lush green valley
 lustrous hair shampoo ad
 wanderlust, a van on a coast road
-a strip of film on a light table
+a strip of video on a light table
 a paint stripper on a workbench, product photo
 a bonding moment of a father and his child
 a sensation at the circus, kids amazed

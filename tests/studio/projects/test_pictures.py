@@ -47,11 +47,11 @@ async def test_pictures_come_with_a_label_and_the_same_one_twice_is_one(
 
 
 async def test_what_is_no_picture_is_refused_alone(world: World, boards: Project) -> None:
-    files = [sent(60), Sent(b"GIF89a", "film.gif"), Sent(b"no", "x.png")]
+    files = [sent(60), Sent(b"GIF89a", "video.gif"), Sent(b"no", "x.png")]
     brought = await world.projects.pictures.add(ALICE, "boards", files)
     assert len(brought.new) == 1
-    assert [name for name, _ in brought.refused] == ["`film.gif`", "`x.png`"]
-    assert brought.sentence.startswith("1 taken, 2 refused: `film.gif` is a GIF; send PNG")
+    assert [name for name, _ in brought.refused] == ["`video.gif`", "`x.png`"]
+    assert brought.sentence.startswith("1 taken, 2 refused: `video.gif` is a GIF; send PNG")
 
 
 async def test_folders_of_a_zip_file_are_labels_and_say_nothing_else(world: World, boards: Project) -> None:

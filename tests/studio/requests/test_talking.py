@@ -268,7 +268,7 @@ async def test_tokens_of_open_questions_count_as_if_they_were_used(tmp_path: Pat
 
 async def test_an_answer_that_breaks_a_rule_is_never_shown(chat: Chat) -> None:
     studio = chat.opened.studio
-    chat.talker.say["What is it?"] = "It is a fine summer day " * 8 + "and then a porn film " + "x " * 60
+    chat.talker.say["What is it?"] = "It is a fine summer day " * 8 + "and then a porn video " + "x " * 60
     job = (await studio.submit(ALICE, await chat.talking.ask(ALICE, "What is it?", [Sent(png())]))).job
     events = [event async for event in await studio.watch(ALICE, job.id)]
     assert isinstance(events[-1], Failed) and "sexual content" in events[-1].message
@@ -279,9 +279,9 @@ async def test_an_answer_that_breaks_a_rule_is_never_shown(chat: Chat) -> None:
 
 async def test_an_answer_is_hidden_where_another_place_is_stricter(chat: Chat) -> None:
     await chat.opened.services.moderator.set_policy(MIRA.user_id, 10, level="off")
-    chat.talker.say["What is it?"] = "A porn film."
+    chat.talker.say["What is it?"] = "A porn video."
     job = await chat.first()
-    assert await chat.talking.answer(ALICE, job.id) == "A porn film."
+    assert await chat.talking.answer(ALICE, job.id) == "A porn video."
     with pytest.raises(ImageError, match="hides that answer"):
         await chat.talking.answer(Actor(ALICE.user_id, None, 9), job.id)
 

@@ -37,20 +37,20 @@ def test_frames_that_are_all_alike_are_drawn_as_one_picture_is(unet) -> None:
 
 
 def test_the_first_frame_is_drawn_as_it_is_alone_and_changes_the_others(unet) -> None:
-    film = looking_at_first(unet, FRAMES)
+    video = looking_at_first(unet, FRAMES)
     frames = noise(unet, FRAMES)
     other = torch.cat([noise(unet, 1, seed=9), frames[1:]])
-    before, after = drawn(film, frames), drawn(film, other)
+    before, after = drawn(video, frames), drawn(video, other)
     assert torch.allclose(before[0], drawn(unet, frames[:1])[0], atol=1e-5)
     assert not torch.allclose(before[1], after[1], atol=1e-4)
     assert not torch.allclose(before[1], drawn(unet, frames[1:2])[0], atol=1e-4)
 
 
-def test_two_films_in_one_call_look_at_their_own_first_frames(unet) -> None:
-    film = looking_at_first(unet, FRAMES)
+def test_two_videos_in_one_call_look_at_their_own_first_frames(unet) -> None:
+    video = looking_at_first(unet, FRAMES)
     one, two = noise(unet, FRAMES, seed=1), noise(unet, FRAMES, seed=2)
-    both = drawn(film, torch.cat([one, two]))
-    assert torch.allclose(both, torch.cat([drawn(film, one), drawn(film, two)]), atol=1e-5)
+    both = drawn(video, torch.cat([one, two]))
+    assert torch.allclose(both, torch.cat([drawn(video, one), drawn(video, two)]), atol=1e-5)
 
 
 def test_calls_of_other_sizes_are_drawn_as_pictures_are(unet) -> None:
@@ -60,9 +60,9 @@ def test_calls_of_other_sizes_are_drawn_as_pictures_are(unet) -> None:
 
 def test_the_unet_itself_stays_as_it_is_and_no_tensor_is_copied(unet) -> None:
     before = dict(unet.attn_processors)
-    film = looking_at_first(unet, FRAMES)
+    video = looking_at_first(unet, FRAMES)
     assert unet.attn_processors == before
-    for own, copied in zip(unet.parameters(), film.parameters(), strict=True):
+    for own, copied in zip(unet.parameters(), video.parameters(), strict=True):
         assert own is copied
 
 

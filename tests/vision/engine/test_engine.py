@@ -718,15 +718,15 @@ def test_between_two_pieces_of_a_long_work_others_have_a_pass(has_spare_core: bo
     def piece() -> None:
         timed.now += 5
 
-    def film(fiber: Fiber) -> float:
+    def video(fiber: Fiber) -> float:
         for _ in range(6):
             fiber.give_way()
             fiber.inline(piece)
         return timed.now
 
-    for name, work in (("film", film), ("picture", timed.job("short", 2))):
+    for name, work in (("video", video), ("picture", timed.job("short", 2))):
         engine.begin(name, work, done=lambda result, error, name=name: ends.update({name: result}))
         engine.tick()
     engine.run()
     # without a spare core it waits for the piece that runs as it comes, and for one between its two steps
-    assert ends == ({"film": 30, "picture": 32} if has_spare_core else {"picture": 12, "film": 32})
+    assert ends == ({"video": 30, "picture": 32} if has_spare_core else {"picture": 12, "video": 32})

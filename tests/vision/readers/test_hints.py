@@ -200,7 +200,7 @@ def test_control_tokens_in_a_picture_lose_their_power(shape: str, tmp_path: Path
     assert counts[0] == counts[1]
 
 
-def test_of_a_film_a_few_frames_are_read_and_what_they_repeat_is_told_once(tmp_path: Path) -> None:
+def test_of_a_video_a_few_frames_are_read_and_what_they_repeat_is_told_once(tmp_path: Path) -> None:
     names, path = tuple(f"{n:064x}" for n in range(10)), tmp_path / "frame.png"
     Image.new("RGB", (64, 64), (200, 0, 0)).save(path)
     models, times = Both(), tuple(map(float, range(10)))

@@ -1,4 +1,4 @@
-"""Tiny film models once a session, loaded by the code that loads a host's."""
+"""Tiny video models once a session, loaded by the code that loads a host's."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from vision.video.model import VideoModel
 
 
 @pytest.fixture(scope="session")
-def film_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], VideoModel]:
-    """Name of a tiny film model → the model."""
+def video_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], VideoModel]:
+    """Name of a tiny video model → the model."""
     import diffusers
 
     torch.set_num_threads(1)
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     loaded: dict[str, VideoModel] = {}
-    root: Path = tmp_path_factory.mktemp("films")
+    root: Path = tmp_path_factory.mktemp("videos")
 
     def get(name: str) -> VideoModel:
         if name not in loaded:

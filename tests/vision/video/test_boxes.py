@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from tests.films import film, moving, xmp_of
+from tests.videos import moving, video, xmp_of
 from vision.video import codecs
 
 CANARY = b"canary-55b1"
@@ -31,7 +31,7 @@ def kinds(data: bytes) -> list[bytes]:
 
 
 def talkative(data: bytes) -> bytes:
-    """A film with a canary in every place that a box can hold one."""
+    """A video with a canary in every place that a box can hold one."""
     place = data.index(b"moov") - 4
     size = struct.unpack_from(">I", data, place)[0]
     told = codecs.box_of(b"udta", codecs.box_of(b"\xa9nam", CANARY)) + codecs.box_of(b"meta", CANARY)
@@ -47,7 +47,7 @@ def talkative(data: bytes) -> bytes:
 
 
 def test_what_lies_behind_the_frames_comes_before_them_and_the_frames_stay_as_they_are() -> None:
-    data = film(moving(30), more={"bf": "2"})
+    data = video(moving(30), more={"bf": "2"})
     assert kinds(data).index(b"moov") > kinds(data).index(b"mdat")
     ordered = in_order(data, XMP)
     assert kinds(ordered) == [b"ftyp", b"uuid", b"moov", b"mdat"]
@@ -58,8 +58,8 @@ def test_what_lies_behind_the_frames_comes_before_them_and_the_frames_stay_as_th
     assert xmp_of(in_order(ordered)) is None
 
 
-def test_nothing_that_a_film_says_of_itself_is_kept() -> None:
-    told = talkative(film(moving(12)))
+def test_nothing_that_a_video_says_of_itself_is_kept() -> None:
+    told = talkative(video(moving(12)))
     assert told.count(CANARY) >= 6
     ordered = in_order(told, XMP)
     assert CANARY not in ordered and b"udta" not in ordered
@@ -67,17 +67,17 @@ def test_nothing_that_a_film_says_of_itself_is_kept() -> None:
 
 
 def test_the_first_frame_can_be_seen_before_the_whole_file_is_there() -> None:
-    ordered = in_order(film(moving(48, (320, 240)), key_every=24), XMP)
+    ordered = in_order(video(moving(48, (320, 240)), key_every=24), XMP)
     first = frames_of(ordered)[:3]
     part = ordered[: len(ordered) - len(ordered) // 3]
     with av.open(io.BytesIO(part), format="mov") as container:
         assert [bytes(plane) for plane in next(container.decode(video=0)).planes] == first
-    behind = film(moving(48, (320, 240)), key_every=24)
+    behind = video(moving(48, (320, 240)), key_every=24)
     with pytest.raises(av.FFmpegError):
         av.open(io.BytesIO(behind[: len(part)]), format="mov")
 
 
-def test_a_film_of_more_than_4_gib_is_told_by_its_large_box() -> None:
+def test_a_video_of_more_than_4_gib_is_told_by_its_large_box() -> None:
     """Read as it stands in the file's head, without holding what it says."""
     head = codecs.box_of(b"ftyp", b"isom") + struct.pack(">I4sQ", 1, b"mdat", 2**33)
     with pytest.raises(ValueError, match="cut off"):
@@ -93,15 +93,15 @@ def _without(data: bytes, kind: bytes) -> bytes:
     return b"".join(data[box.start : box.end] for box in codecs.boxes(io.BytesIO(data)) if box.kind != kind)
 
 
-def test_what_is_no_film_of_ours_is_left_as_it_is() -> None:
-    good = film(moving(8))
+def test_what_is_no_video_of_ours_is_left_as_it_is() -> None:
+    good = video(moving(8))
     place = good.index(b"stco")
     outside = good[: place + 12] + b"\xff\xff\xff\xf0" + good[place + 16 :]
     too_many = good[: place + 8] + b"\xff\xff\xff\xf0" + good[place + 12 :]
     head = good.index(b"mvhd") - 4
     damaged = good[:head] + struct.pack(">I", 2) + good[head + 4 :]
-    fragments = film(moving(8), movflags="frag_keyframe+empty_moov")
-    bad = [b"", b"no film", good[:50], good[:-5], outside, too_many, damaged, good + good, fragments]
+    fragments = video(moving(8), movflags="frag_keyframe+empty_moov")
+    bad = [b"", b"no video", good[:50], good[:-5], outside, too_many, damaged, good + good, fragments]
     bad += [_without(good, kind) for kind in (b"ftyp", b"moov", b"mdat")]
     for data in bad:
         file = io.BytesIO(data)
@@ -113,7 +113,7 @@ def test_what_is_no_film_of_ours_is_left_as_it_is() -> None:
 def test_pieces_are_moved_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forwards over themselves, and backwards, in pieces smaller than the way."""
     monkeypatch.setattr(codecs, "PIECE", 7)
-    data = film(moving(12))
+    data = video(moving(12))
     ordered = in_order(data, XMP * 50)
     assert frames_of(ordered) == frames_of(data)
     assert frames_of(in_order(ordered)) == frames_of(data)

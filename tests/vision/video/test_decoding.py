@@ -1,4 +1,4 @@
-"""Films are decoded a piece at a time, to the bits of decoding them as a whole."""
+"""Videos are decoded a piece at a time, to the bits of decoding them as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.diffusion.vae import pixels_of
 from vision.video import decode
 from vision.video.decode import Shelf
@@ -42,7 +42,7 @@ def whole(decoded: torch.Tensor) -> np.ndarray:
 def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(
     more: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vae = tiny_films.wan_vae(**more)
+    vae = tiny_videos.wan_vae(**more)
     monkeypatch.setattr(decode, "MOST", {"cpu": 1})  # as large frames are: in bands, and kept in a file
     monkeypatch.setattr(decode, "IN_MEMORY", 0)
     latents = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(1))
@@ -52,11 +52,11 @@ def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(
 
 
 @torch.no_grad()
-def test_two_films_are_decoded_and_a_third_encoded_in_between() -> None:
-    vae = tiny_films.wan_vae()
-    films = [torch.randn(1, 16, 3, 4, 4, generator=torch.Generator().manual_seed(i)) for i in (1, 2)]
-    wanted = [whole(vae.decode(film).sample) for film in films]
-    running = [decode.causal(vae, film) for film in films]
+def test_two_videos_are_decoded_and_a_third_encoded_in_between() -> None:
+    vae = tiny_videos.wan_vae()
+    videos = [torch.randn(1, 16, 3, 4, 4, generator=torch.Generator().manual_seed(i)) for i in (1, 2)]
+    wanted = [whole(vae.decode(video).sample) for video in videos]
+    running = [decode.causal(vae, video) for video in videos]
     got: list[list[np.ndarray]] = [[], []]
     for _ in range(3):
         for i, pieces in enumerate(running):
@@ -71,7 +71,7 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decode, "IN_MEMORY", 0 if count % 2 else 2**40)
-    vae = tiny_films.ltx_vae()
+    vae = tiny_videos.ltx_vae()
     latents = torch.randn(1, 8, count, 2, 3, generator=torch.Generator().manual_seed(1))
     pieces = list(decode.overlapping(vae, latents))
     vae.use_framewise_decoding = True
@@ -89,7 +89,7 @@ def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(
     more: dict, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
-    vae = tiny_films.wan_vae(**more)
+    vae = tiny_videos.wan_vae(**more)
     latents = torch.randn(1, 16, 3, 16, 24, generator=torch.Generator().manual_seed(1))
     wanted = vae.decode(latents).sample.clamp(-1, 1)
     monkeypatch.setattr(decode, "MOST", {"cpu": 1})
@@ -107,7 +107,7 @@ def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(
 NOISY = {"decoder_inject_noise": (True, True, True, False), "timestep_conditioning": True}
 
 
-@pytest.mark.parametrize("make", [tiny_films.ltx_vae, lambda: tiny_films.ltx2().vae.eval()])
+@pytest.mark.parametrize("make", [tiny_videos.ltx_vae, lambda: tiny_videos.ltx2().vae.eval()])
 @torch.no_grad()
 def test_ltxs_large_frames_are_decoded_in_bands_without_a_seam(make, monkeypatch: pytest.MonkeyPatch) -> None:
     vae = make()
@@ -123,7 +123,7 @@ def test_ltxs_large_frames_are_decoded_in_bands_without_a_seam(make, monkeypatch
 
 @torch.no_grad()
 def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    vae = tiny_films.ltx_vae(**NOISY)
+    vae = tiny_videos.ltx_vae(**NOISY)
     for layer in vae.decoder.modules():
         if getattr(layer, "per_channel_scale1", None) is not None:
             layer.per_channel_scale1.fill_(0.5)
@@ -137,7 +137,7 @@ def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time(monkeypatch: pytes
 def test_a_decoder_whose_weights_are_brought_when_they_are_needed_is_split_too() -> None:
     from accelerate import cpu_offload
 
-    vae, other = (tiny_films.ltx_vae(timestep_conditioning=True) for _ in range(2))
+    vae, other = (tiny_videos.ltx_vae(timestep_conditioning=True) for _ in range(2))
     other.load_state_dict(vae.state_dict())
     latents, time = torch.randn(1, 8, 2, 2, 3), torch.tensor([0.05])
     wanted = np.concatenate(list(decode.overlapping(vae, latents, time)))
@@ -149,7 +149,7 @@ def test_a_decoder_whose_weights_are_brought_when_they_are_needed_is_split_too()
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 @torch.no_grad()
 def test_cogvideoxs_decoder_in_pairs_gives_the_bits_of_the_whole(count: int) -> None:
-    vae = tiny_films.cogvideox_vae()
+    vae = tiny_videos.cogvideox_vae()
     latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
     pieces = list(decode.in_pairs(vae, latents))
     assert np.array_equal(np.concatenate(pieces), whole(vae.decode(latents).sample))
@@ -159,7 +159,7 @@ def test_cogvideoxs_decoder_in_pairs_gives_the_bits_of_the_whole(count: int) -> 
 @pytest.mark.parametrize("count", [1, 2, 4])
 @torch.no_grad()
 def test_hunyuans_decoder_latent_by_latent_gives_what_it_gives_of_the_whole(count: int) -> None:
-    vae = tiny_films.hunyuan_vae()
+    vae = tiny_videos.hunyuan_vae()
     latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
     wanted = vae.decode(latents).sample
     decode.attend_in_turn(vae)
@@ -172,7 +172,7 @@ def test_hunyuans_decoder_latent_by_latent_gives_what_it_gives_of_the_whole(coun
 
 @torch.no_grad()
 def test_hunyuans_attention_frame_by_frame_gives_what_it_gives_at_once() -> None:
-    vae, video = tiny_films.hunyuan_vae(), torch.randn(1, 3, 9, 32, 32)
+    vae, video = tiny_videos.hunyuan_vae(), torch.randn(1, 3, 9, 32, 32)
     wanted = vae.encode(video).latent_dist.mode()
     decode.attend_in_turn(vae)
     assert (vae.encode(video).latent_dist.mode() - wanted).abs().max() < 1e-5
@@ -190,7 +190,7 @@ def test_a_decoder_of_pictures_decodes_frame_by_frame() -> None:
 def test_what_is_no_number_is_not_decoded() -> None:
     latents = torch.zeros(1, 4, 2, 2, 2)
     latents[0, 0, 1, 1, 1] = float("nan")
-    with pytest.raises(decode.BlankFilm, match="numbers that are none"):
+    with pytest.raises(decode.BlankVideo, match="numbers that are none"):
         decode.check_latents(latents)
 
 
@@ -199,4 +199,4 @@ def test_pictures_become_a_tensor_and_are_encoded_frame_by_frame_or_as_one() -> 
     video = decode.tensor(frames)
     assert video.shape == (1, 3, 5, 32, 32) and -1 <= video.min() and video.max() <= 1
     assert decode.encode_video(tiny.stable_diffusion().vae, video).shape == (1, 4, 5, 4, 4)
-    assert decode.encode_video(tiny_films.wan_vae(), video).shape == (1, 16, 2, 4, 4)
+    assert decode.encode_video(tiny_videos.wan_vae(), video).shape == (1, 16, 2, 4, 4)

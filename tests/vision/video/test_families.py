@@ -1,4 +1,4 @@
-"""Every family of film models does what it says of itself, and none of the traps of its pipelines."""
+"""Every family of video models does what it says of itself, and none of the traps of its pipelines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from docs.structure import ROOT
 from proofs.vision.video import operations
 from proofs.vision.video.operations import SIZE, clip, drawn, shots
 from tests import tiny
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import decode, pipeline
 from vision.video.families import FAMILIES, Operation, Take, Way
@@ -29,9 +29,9 @@ PAGE = ROOT / "docs" / "video.md"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", tiny_films.FILM_MODELS)
-def test_every_operation_is_drawn_or_refused_as_the_family_says(film_model: Models, name: str) -> None:
-    model = film_model(name)
+@pytest.mark.parametrize("name", tiny_videos.VIDEO_MODELS)
+def test_every_operation_is_drawn_or_refused_as_the_family_says(video_model: Models, name: str) -> None:
+    model = video_model(name)
     came = {operation: operations.outcome(model, operation, shot) for operation, shot in shots(model).items()}
     assert {operation.value: one.problem for operation, one in came.items() if one.problem} == {}
 
@@ -45,8 +45,8 @@ def test_the_page_has_the_table_of_families() -> None:
                 assert f"{family.title}, {operation.value}: {support.note}." in page
 
 
-def test_every_tiny_model_is_of_a_family_of_its_own_kind(film_model: Models) -> None:
-    found = {name: film_model(name).family.name for name in tiny_films.FILM_MODELS}
+def test_every_tiny_model_is_of_a_family_of_its_own_kind(video_model: Models) -> None:
+    found = {name: video_model(name).family.name for name in tiny_videos.VIDEO_MODELS}
     assert found == {
         "animatediff": "animatediff",
         "ltx": "ltx",
@@ -85,7 +85,9 @@ def test_five_seconds_are_what_each_family_was_trained_on() -> None:
 
 def test_a_folder_of_another_kind_is_refused_with_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "MochiPipeline"}))
-    with pytest.raises(ModelError, match="is a MochiPipeline; films are drawn with one of: AnimateDiff, LTX"):
+    with pytest.raises(
+        ModelError, match="is a MochiPipeline; videos are drawn with one of: AnimateDiff, LTX"
+    ):
         family_and_card(tmp_path)
     (tmp_path / "model_index.json").unlink()
     with pytest.raises(ModelError, match=r"has no model_index\.json"):
@@ -93,26 +95,26 @@ def test_a_folder_of_another_kind_is_refused_with_what_is_known(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("own", [{"longest": 0}, {"known": "half"}, {"fps": "many"}])
-def test_a_card_that_makes_no_sense_is_refused(film_model: Models, tmp_path: Path, own: dict) -> None:
-    folder = tiny_films.save("animatediff", tmp_path / "model")
+def test_a_card_that_makes_no_sense_is_refused(video_model: Models, tmp_path: Path, own: dict) -> None:
+    folder = tiny_videos.save("animatediff", tmp_path / "model")
     (folder / "atelier.json").write_text(json.dumps(own))
     with pytest.raises(ModelError, match=r"atelier\.json"):
         family_and_card(folder)
 
 
-def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_film(film_model: Models) -> None:
-    model = film_model("hunyuan-image")
+def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_video(video_model: Models) -> None:
+    model = video_model("hunyuan-image")
     shot = replace(shots(model)[Operation.FIRST], first=tiny.picture(48, 32, 1), width=48, frames=5)
-    films = [drawn(generate(model, replace(shot, guidance_scale=scale), Reporter())) for scale in (1, 6)]
-    assert films[0].shape == (5, SIZE[1], 48, 3) and not np.array_equal(*films)
+    videos = [drawn(generate(model, replace(shot, guidance_scale=scale), Reporter())) for scale in (1, 6)]
+    assert videos[0].shape == (5, SIZE[1], 48, 3) and not np.array_equal(*videos)
     assert model.pipe.guider.config.guidance_scale == 6.0, "the model's own is as it was"
 
 
 @pytest.mark.parametrize("known", ["noised", "clean"])
 def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(
-    film_model: Models, known: str
+    video_model: Models, known: str
 ) -> None:
-    model = film_model("animatediff")
+    model = video_model("animatediff")
     kept = model.card
     model.card = replace(kept, known=known)
     try:
@@ -126,8 +128,8 @@ def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(
 
 
 @pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2"])
-def test_kept_latents_are_gone_on_from_without_being_encoded_again(film_model: Models, name: str) -> None:
-    model = film_model(name)
+def test_kept_latents_are_gone_on_from_without_being_encoded_again(video_model: Models, name: str) -> None:
+    model = video_model(name)
     plain = shots(model)
     first = generate(model, plain[Operation.WORDS], Reporter())
     frames = drawn(first)
@@ -147,17 +149,17 @@ def test_kept_latents_are_gone_on_from_without_being_encoded_again(film_model: M
         for operation in (Operation.EXTEND, Operation.EXTEND_BACK, Operation.BLEND):
             shot = replace(plain[operation], clip=replace(kept, frames=picture))
             shot = replace(shot, clip_2=shot.clip if operation is Operation.BLEND else None)
-            film = generate(model, shot, Reporter())
-            assert len(drawn(film)) == film.count > 0
-            assert set(film.ends) == {"head", "tail"}
+            video = generate(model, shot, Reporter())
+            assert len(drawn(video)) == video.count > 0
+            assert set(video.ends) == {"head", "tail"}
     finally:
         del model.vae.encode
     assert encodings == 0
 
 
 @pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan", "cogvideox"])
-def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Models, name: str) -> None:
-    model = film_model(name)
+def test_a_remix_differs_from_its_video_and_the_more_the_stronger(video_model: Models, name: str) -> None:
+    model = video_model(name)
     shot = replace(shots(model)[Operation.REMIX], num_inference_steps=4)
     assert shot.clip is not None
     own = decode.encode_video(model.vae, decode.tensor(shot.clip.frames))
@@ -171,34 +173,34 @@ def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Mod
     assert 0 < weak < strong
 
 
-def test_a_remix_by_two_transformers_is_drawn_by_that_for_the_low_noise(film_model: Models) -> None:
-    model = film_model("wan-a14b")
+def test_a_remix_by_two_transformers_is_drawn_by_that_for_the_low_noise(video_model: Models) -> None:
+    model = video_model("wan-a14b")
     assert model.pipeline("WanVideoToVideoPipeline").transformer is model.pipe.transformer_2
 
 
-def test_a_film_longer_than_its_family_draws_is_shorter_and_says_so(film_model: Models) -> None:
-    model = film_model("wan")
+def test_a_video_longer_than_its_family_draws_is_shorter_and_says_so(video_model: Models) -> None:
+    model = video_model("wan")
     kept, model.card = model.card, replace(model.card, longest=9)
     try:
-        film = generate(model, replace(shots(model)[Operation.WORDS], frames=17), Reporter())
-        assert film.count == 9
-        assert film.notes == ("wan draws 0.6 s at a time, so the film is shorter.",)
+        video = generate(model, replace(shots(model)[Operation.WORDS], frames=17), Reporter())
+        assert video.count == 9
+        assert video.notes == ("wan draws 0.6 s at a time, so the video is shorter.",)
     finally:
         model.card = kept
 
 
-def test_too_short_a_film_to_remix_is_refused(film_model: Models) -> None:
-    model = film_model("ltx")
-    with pytest.raises(UserError, match="The film is too short: ltx takes 9 frames or more"):
+def test_too_short_a_video_to_remix_is_refused(video_model: Models) -> None:
+    model = video_model("ltx")
+    with pytest.raises(UserError, match="The video is too short: ltx takes 9 frames or more"):
         generate(model, replace(shots(model)[Operation.REMIX], clip=clip(3)), Reporter())
 
 
-def test_a_film_with_sound_has_as_much_of_it_as_of_frames(film_model: Models) -> None:
-    model = film_model("ltx2")
-    film = generate(model, shots(model)[Operation.WORDS], Reporter())
-    drawn(film)
-    assert film.sound is not None
-    samples, rate = film.sound
+def test_a_video_with_sound_has_as_much_of_it_as_of_frames(video_model: Models) -> None:
+    model = video_model("ltx2")
+    video = generate(model, shots(model)[Operation.WORDS], Reporter())
+    drawn(video)
+    assert video.sound is not None
+    samples, rate = video.sound
     assert samples.dtype == np.float32 and np.abs(samples).max() <= 1
     # of a tiny vocoder, whose factor isn't that of its mel frames
     assert samples.shape[0] == 2 and samples.shape[1] > 0 and rate == 16000
@@ -211,7 +213,7 @@ def test_half_precision_is_kept_out_of_wans_decoder(tmp_path: Path) -> None:
     from vision.video import model as models
     from vision.weights.memory import Plan
 
-    folder = tiny_films.save("wan", tmp_path / "wan")
+    folder = tiny_videos.save("wan", tmp_path / "wan")
     loaded = models.load_video_model(
         folder, "wan", device="cpu", dtype=torch.bfloat16, plan=Plan(), report=lambda share: None
     )

@@ -1,4 +1,4 @@
-"""A film comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
+"""A video comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
 the same bits, and stands beside pictures in the engine."""
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Models = Callable[[str], VideoModel]
 
 
 @pytest.fixture
-def short(film_model: Models, monkeypatch: pytest.MonkeyPatch) -> Callable[..., VideoModel]:
+def short(video_model: Models, monkeypatch: pytest.MonkeyPatch) -> Callable[..., VideoModel]:
     """Name, frames of one call → a model that draws no more at a time."""
 
     def get(name: str, longest: int) -> VideoModel:
-        model = film_model(name)
+        model = video_model(name)
         monkeypatch.setattr(model, "card", replace(model.card, longest=longest))
         return model
 
@@ -45,12 +45,12 @@ LONG = {"animatediff": (8, 20, 3), "ltx": (25, 49, 3), "ltx2": (25, 49, 3), "wan
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
-def test_a_long_film_is_drawn_in_windows_that_go_on_from_each_other(short, name: str) -> None:
+def test_a_long_video_is_drawn_in_windows_that_go_on_from_each_other(short, name: str) -> None:
     longest, frames, least = LONG[name]
     model, watcher = short(name, longest), Recorder()
     shot = replace(shots(model)[Operation.WORDS], frames=frames)
-    film = generate(model, shot, watcher)
-    assert film.count >= frames and len(drawn(film)) == film.count
+    video = generate(model, shot, watcher)
+    assert video.count >= frames and len(drawn(video)) == video.count
     assert len([step for step, total in watcher.steps]) >= 2 * least
     done = [step / total for step, total in watcher.steps]
     assert done == sorted(done) and done[-1] == 0.95, "what is left is writing the file"
@@ -61,16 +61,16 @@ def test_extending_backwards_over_several_windows_ends_at_the_clip(short, name: 
     longest, frames, _ = LONG[name]
     model = short(name, longest)
     shot = replace(shots(model)[Operation.EXTEND_BACK], frames=frames)
-    film = generate(model, shot, Reporter())
-    assert film.count >= frames and len(drawn(film)) == film.count
+    video = generate(model, shot, Reporter())
+    assert video.count >= frames and len(drawn(video)) == video.count
 
 
 @pytest.mark.parametrize("name", ["animatediff", "ltx", "wan-vace"])
-def test_a_loop_of_words_is_a_film_and_the_way_back_to_its_start(film_model: Models, name: str) -> None:
-    model = film_model(name)
+def test_a_loop_of_words_is_a_video_and_the_way_back_to_its_start(video_model: Models, name: str) -> None:
+    model = video_model(name)
     shot = replace(shots(model)[Operation.WORDS], loop=True)
-    film = generate(model, shot, Reporter())
-    assert len(drawn(film)) == film.count > model.family.overlap
+    video = generate(model, shot, Reporter())
+    assert len(drawn(video)) == video.count > model.family.overlap
 
 
 def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
@@ -89,22 +89,22 @@ class Stopped(Recorder):
 
 
 @pytest.mark.parametrize(("name", "after"), [("wan", 1), ("wan", 3), ("hunyuan", 1)])
-def test_a_film_is_stopped_between_steps_and_nothing_is_decoded(
-    film_model: Models, name: str, after: int
+def test_a_video_is_stopped_between_steps_and_nothing_is_decoded(
+    video_model: Models, name: str, after: int
 ) -> None:
-    model, watcher = film_model(name), Stopped(stop_after=after)
+    model, watcher = video_model(name), Stopped(stop_after=after)
     shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4)
     with pytest.raises(JobCancelled):
         drawn(generate(model, shot, watcher))
     assert len(watcher.steps) == after
 
 
-def test_a_film_is_stopped_between_two_pieces_of_its_decoding(film_model: Models) -> None:
-    model, watcher = film_model("wan"), Stopped(stop_after=4)
+def test_a_video_is_stopped_between_two_pieces_of_its_decoding(video_model: Models) -> None:
+    model, watcher = video_model("wan"), Stopped(stop_after=4)
     shot = replace(shots(model)[Operation.WORDS], frames=17, num_inference_steps=2)
-    film, pieces = generate(model, shot, watcher), []
+    video, pieces = generate(model, shot, watcher), []
     with pytest.raises(JobCancelled):
-        for piece in film.chunks:
+        for piece in video.chunks:
             pieces.append(len(piece))
     assert pieces == [1, 4], "of five"
 
@@ -135,7 +135,7 @@ class Kept(Recorder):
         pytest.param("animatediff", 2, marks=pytest.mark.long),
     ],
 )
-def test_a_film_whose_worker_died_ends_in_the_same_bits(
+def test_a_video_whose_worker_died_ends_in_the_same_bits(
     short, name: str, die_after: int, tmp_path: Path
 ) -> None:
     longest, frames, _ = LONG.get(name, (9, 9, 1))
@@ -154,7 +154,7 @@ def test_a_film_whose_worker_died_ends_in_the_same_bits(
     assert len(again.steps) < len(whole.steps), "what was done isn't done again"
 
 
-def test_another_film_does_not_go_on_from_a_checkpoint(short, tmp_path: Path) -> None:
+def test_another_video_does_not_go_on_from_a_checkpoint(short, tmp_path: Path) -> None:
     model = short("ltx", 25)
     shot = replace(shots(model)[Operation.EXTEND], num_inference_steps=3)
     with pytest.raises(Died):
@@ -164,16 +164,16 @@ def test_another_film_does_not_go_on_from_a_checkpoint(short, tmp_path: Path) ->
     assert np.array_equal(drawn(generate(model, other, Kept(tmp_path))), wanted)
 
 
-def test_the_ends_of_a_film_are_kept_for_its_own_family_only(film_model: Models, tmp_path: Path) -> None:
-    film = generate(film_model("ltx"), shots(film_model("ltx"))[Operation.WORDS], Reporter())
-    drawn(film)
-    save_ends(film.ends, tmp_path / "ends", "ltx")
+def test_the_ends_of_a_video_are_kept_for_its_own_family_only(video_model: Models, tmp_path: Path) -> None:
+    video = generate(video_model("ltx"), shots(video_model("ltx"))[Operation.WORDS], Reporter())
+    drawn(video)
+    save_ends(video.ends, tmp_path / "ends", "ltx")
     again = load_ends(tmp_path / "ends", "ltx")
     assert {name: tensor.shape for name, tensor in again.items()} == {
         "head": (1, 8, 2, 2, 2),
         "tail": (1, 8, 2, 2, 2),
     }
-    assert all(torch.allclose(again[name], film.ends[name], atol=0.05) for name in again)
+    assert all(torch.allclose(again[name], video.ends[name], atol=0.05) for name in again)
     assert load_ends(tmp_path / "ends", "ltx2") == {}
     shutil.copy(__file__, tmp_path / "other")
     with pytest.raises(Exception, match="can't be read"):
@@ -184,12 +184,12 @@ def test_the_ends_of_a_film_are_kept_for_its_own_family_only(film_model: Models,
     "name",
     ["animatediff", "ltx", "wan", "wan-image", "hunyuan-image", pytest.param("ltx2", marks=pytest.mark.long)],
 )
-def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -> None:
+def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str) -> None:
     import io
 
     from PIL import Image
 
-    model, watcher = film_model(name), Recorder()
+    model, watcher = video_model(name), Recorder()
     operation = Operation.FIRST if name != "wan" else Operation.WORDS
     drawn(generate(model, shots(model)[operation], watcher))
     shown = [Image.open(io.BytesIO(data)) for data in watcher.previews if data]
@@ -197,20 +197,20 @@ def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -
     assert all(2 <= strip.width // pipeline.STRIP_WIDTH <= pipeline.STRIP for strip in shown)
 
 
-def test_films_and_pictures_go_on_beside_each_other(film_model: Models, models_of) -> None:
+def test_videos_and_pictures_go_on_beside_each_other(video_model: Models, models_of) -> None:
     from vision.diffusion import generate as drawing
 
     picture_model = models_of(image="stable-diffusion").get("image")
     engine, log = Crowd(), []
-    film_shot = shots(film_model("animatediff"))[Operation.FIRST]
-    alone = drawn(generate(film_model("animatediff"), film_shot, Reporter()))
+    video_shot = shots(video_model("animatediff"))[Operation.FIRST]
+    alone = drawn(generate(video_model("animatediff"), video_shot, Reporter()))
     got: dict[str, object] = {}
 
-    def film(fiber) -> np.ndarray:
+    def video(fiber) -> np.ndarray:
         watcher = Recorder()
         watcher.fiber = fiber
-        watcher.step = lambda step, total, preview=None: log.append("film")
-        return drawn(generate(film_model("animatediff"), film_shot, watcher))
+        watcher.step = lambda step, total, preview=None: log.append("video")
+        return drawn(generate(video_model("animatediff"), video_shot, watcher))
 
     def picture(fiber) -> object:
         watcher = Recorder()
@@ -220,21 +220,21 @@ def test_films_and_pictures_go_on_beside_each_other(film_model: Models, models_o
             picture_model, Generation(Mode.TEXT, "a red house", (1,), 64, 64, 4, 3.0), watcher
         )
 
-    for name, work in (("film", film), ("film 2", film), ("picture", picture)):
+    for name, work in (("video", video), ("video 2", video), ("picture", picture)):
         engine.begin(name, work, done=lambda result, error, name=name: got.update({name: error or result}))
     engine.run()
     assert not [error for error in got.values() if isinstance(error, BaseException)]
-    assert np.abs(got["film"].astype(int) - alone).max() <= 1
-    assert np.abs(got["film 2"].astype(int) - alone).max() <= 1
-    assert "picture" in log[: len(log) - 1] and log.index("picture") < len(log) - log[::-1].index("film")
+    assert np.abs(got["video"].astype(int) - alone).max() <= 1
+    assert np.abs(got["video 2"].astype(int) - alone).max() <= 1
+    assert "picture" in log[: len(log) - 1] and log.index("picture") < len(log) - log[::-1].index("video")
 
 
-def test_films_of_hunyuan_that_share_passes_come_out_as_alone(film_model: Models) -> None:
-    model, engine, got = film_model("hunyuan"), Crowd(), dict[str, object]()
+def test_videos_of_hunyuan_that_share_passes_come_out_as_alone(video_model: Models) -> None:
+    model, engine, got = video_model("hunyuan"), Crowd(), dict[str, object]()
     plain = replace(shots(model)[Operation.WORDS], guidance_scale=20.0, frames=5)
     wanted = {words: replace(plain, prompt=words) for words in ("a cat", 'a sign that says "open"')}
 
-    def film(fiber, shot: Shot) -> np.ndarray:
+    def video(fiber, shot: Shot) -> np.ndarray:
         watcher = Recorder()
         watcher.fiber = fiber
         return drawn(generate(model, shot, watcher))
@@ -242,7 +242,7 @@ def test_films_of_hunyuan_that_share_passes_come_out_as_alone(film_model: Models
     for words, shot in wanted.items():
         engine.begin(
             words,
-            lambda fiber, shot=shot: film(fiber, shot),
+            lambda fiber, shot=shot: video(fiber, shot),
             done=lambda result, error, words=words: got.update({words: error or result}),
         )
     engine.run()
@@ -252,10 +252,10 @@ def test_films_of_hunyuan_that_share_passes_come_out_as_alone(film_model: Models
     assert np.abs(alone["a cat"] - alone['a sign that says "open"']).max() > 1
 
 
-def test_a_film_too_large_for_the_device_is_told_in_its_own_terms(
-    film_model: Models, monkeypatch: pytest.MonkeyPatch
+def test_a_video_too_large_for_the_device_is_told_in_its_own_terms(
+    video_model: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = film_model("wan")
+    model = video_model("wan")
 
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")

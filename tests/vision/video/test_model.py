@@ -1,4 +1,4 @@
-"""A film model is had by its role like any other, through the same checks of its files."""
+"""A video model is had by its role like any other, through the same checks of its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.errors import ModelError, UserError
 from core.settings import load_settings as load_settings
 from proofs.vision.video.operations import drawn, shots
 from tests.vision.conftest import Recorder
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -22,34 +22,34 @@ def models_of(folder: Path, tmp_path: Path) -> Models:
     return Models(WorkerConfig("cpu", {"video": str(folder)}, str(tmp_path / "cache"), cpu_threads=1))
 
 
-def test_the_role_video_gives_the_film_model_and_reports_its_loading(tmp_path: Path) -> None:
-    folder, watcher = tiny_films.save("wan", tmp_path / "wan"), Recorder()
+def test_the_role_video_gives_the_video_model_and_reports_its_loading(tmp_path: Path) -> None:
+    folder, watcher = tiny_videos.save("wan", tmp_path / "wan"), Recorder()
     models = models_of(folder, tmp_path)
-    model = models.film(None, watcher)
-    assert models.film(str(folder), Reporter()) is model, "it is kept"
-    assert (model.family.name, model.card.native_size) == ("wan", tiny_films.SIDE)
+    model = models.video(None, watcher)
+    assert models.video(str(folder), Reporter()) is model, "it is kept"
+    assert (model.family.name, model.card.native_size) == ("wan", tiny_videos.SIDE)
     assert watcher.loads[-1][1] == 1.0
     assert len(drawn(generate(model, shots(model)[Operation.WORDS], Reporter()))) == 9
 
 
-def test_another_film_model_is_chosen_by_its_name(tmp_path: Path) -> None:
-    wan, ltx = (str(tiny_films.save(name, tmp_path / name)) for name in ("wan", "ltx"))
+def test_another_video_model_is_chosen_by_its_name(tmp_path: Path) -> None:
+    wan, ltx = (str(tiny_videos.save(name, tmp_path / name)) for name in ("wan", "ltx"))
     config = WorkerConfig("cpu", {"video": wan}, str(tmp_path), cpu_threads=1, video_models={"quick": ltx})
     models = Models(config)
-    assert models.film("quick", Reporter()).family.name == "ltx"
+    assert models.video("quick", Reporter()).family.name == "ltx"
     with pytest.raises(UserError, match="the host hasn't set that one up"):
-        models.film("slow", Reporter())
+        models.video("slow", Reporter())
 
 
-def test_a_film_model_that_brings_code_is_refused(tmp_path: Path) -> None:
-    folder = tiny_films.save("wan", tmp_path / "wan")
+def test_a_video_model_that_brings_code_is_refused(tmp_path: Path) -> None:
+    folder = tiny_videos.save("wan", tmp_path / "wan")
     (folder / "transformer" / "modeling.py").write_text("print('hello')")
     with pytest.raises(ModelError, match="brings its own code"):
         models_of(folder, tmp_path).get("video")
 
 
-def test_a_film_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> None:
-    folder = tiny_films.save("wan-a14b", tmp_path / "wan")
+def test_a_video_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> None:
+    folder = tiny_videos.save("wan-a14b", tmp_path / "wan")
     for file in (folder / "transformer_2").glob("*.safetensors"):
         file.unlink()
     with pytest.raises(ModelError, match=r"incomplete: transformer_2/\*\.safetensors missing"):
@@ -59,7 +59,7 @@ def test_a_film_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> Non
 def test_both_transformers_are_counted_and_may_be_quantised(tmp_path: Path) -> None:
     from vision.weights import memory
 
-    folder = tiny_films.save("wan-a14b", tmp_path / "wan")
+    folder = tiny_videos.save("wan-a14b", tmp_path / "wan")
     assert memory.quantizable_parts(folder) == ("text_encoder", "transformer", "transformer_2")
     assert {"off", "int8", "fp8", "nf4"} == set(memory.sizes(folder, 4))
 

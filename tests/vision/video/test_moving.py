@@ -90,7 +90,7 @@ def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fix
         assert shot.at(0.0) is found.picture
 
 
-def test_a_film_of_words_begins_where_the_thing_has_room() -> None:
+def test_a_video_of_words_begins_where_the_thing_has_room() -> None:
     found = layers(box=(4, 30, 34, 60))  # at the left edge
     first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=False)
     assert first.x - last.x == pytest.approx(ACROSS * SIZE[0])
@@ -113,7 +113,7 @@ def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
 
 @pytest.mark.parametrize("side", [20, 30, 60])
 @pytest.mark.parametrize("growth", [0.9, -0.9, -2.0])
-def test_things_of_films_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
+def test_things_of_videos_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
     found = layers(box=(40, 15, 40 + side, 15 + side))
     poses = compose.find_path(found, Motion(growth=growth), fixed=False)
     for pose in poses:
@@ -132,7 +132,7 @@ def test_the_smallest_still_shrinks_and_the_largest_grows_in_a_given_picture(
 
 
 @pytest.mark.parametrize("motion", [Motion(), Motion(across=-ACROSS), Motion(turn=40.0)])
-def test_in_all_films_of_a_set_only_what_was_asked_for_happens(motion: Motion) -> None:
+def test_in_all_videos_of_a_set_only_what_was_asked_for_happens(motion: Motion) -> None:
     every = [amounts(motion, number) for number in range(4)]
     assert every[0] == motion
     for one in every:
@@ -198,7 +198,7 @@ def test_a_camera_stays_in_its_picture() -> None:
     assert Camera(picture, Motion()).at(0.7) is picture
 
 
-def test_what_turns_in_a_film_of_words_is_upright_in_the_middle_and_wholly_there() -> None:
+def test_what_turns_in_a_video_of_words_is_upright_in_the_middle_and_wholly_there() -> None:
     found = layers(box=(50, 3, 80, 33))
     first, last = compose.find_path(found, Motion(turn=40.0), fixed=False)
     assert (first.turn, last.turn) == (-20.0, 20.0)
@@ -269,7 +269,7 @@ def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
 
 
 @pytest.mark.parametrize("way", [-0.5, 0.5])
-def test_a_thing_that_has_left_a_film_in_part_comes_back_whole(way: float) -> None:
+def test_a_thing_that_has_left_a_video_in_part_comes_back_whole(way: float) -> None:
     found = layers()
     begun = Moved(found, *compose.find_path(found, Motion(across=way), fixed=True, outside=0.6))
     end = replace(begun, last=replace(begun.last, x=0.0 if way < 0 else float(SIZE[0]))).at(1.0)
@@ -288,7 +288,7 @@ def test_a_thing_that_has_left_a_film_in_part_comes_back_whole(way: float) -> No
     assert red(back.at(1.0)).sum() == pytest.approx(900, rel=0.1)
 
 
-def test_what_goes_on_from_a_film_leads_over_from_what_its_end_shows() -> None:
+def test_what_goes_on_from_a_video_leads_over_from_what_its_end_shows() -> None:
     """The end shows the thing darker than the frame that the whole of it is taken from."""
     found = layers()
     darker = np.asarray(found.picture, float) - 60 * red(found.picture)[..., None]
@@ -299,13 +299,13 @@ def test_what_goes_on_from_a_film_leads_over_from_what_its_end_shows() -> None:
         frames = [np.asarray(shot.at(share), float) for share in shares(26)]
         steps = [np.abs(after - before).mean() for before, after in itertools.pairwise(frames)]
         if jump is None:
-            assert steps[0] > 3 * max(steps[1:]), "without it the film jumps"
+            assert steps[0] > 3 * max(steps[1:]), "without it the video jumps"
         else:
             assert steps[0] < jump * np.median(steps), steps
             assert np.abs(frames[-1] - np.asarray(compose.draw_pose(found, shot.last), float)).max() == 0
 
 
-def test_what_goes_on_from_a_film_never_leaves_the_picture() -> None:
+def test_what_goes_on_from_a_video_never_leaves_the_picture() -> None:
     found = layers(box=(10, 30, 40, 60))
     left = [compose.find_path(found, Motion(across=-ACROSS), fixed=True, outside=o)[1].x for o in (0.25, 0.0)]
     assert left[0] < 15 < left[1]

@@ -1,4 +1,4 @@
-"""How far each frame goes, so that what is drawn beside a film has no seam."""
+"""How far each frame goes, so that what is drawn beside a video has no seam."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changes(shares: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize(("begin", "end"), [(3.0, 3.0), (2.0, 8.0), (10.0, 1.0)])
-def test_the_ends_take_steps_as_large_as_their_films(begin: float, end: float) -> None:
+def test_the_ends_take_steps_as_large_as_their_videos(begin: float, end: float) -> None:
     shares = compose.paced(way(), 10, begin, end)
     assert (len(shares), shares[0], shares[-1]) == (10, 0.0, 1.0)
     assert shares == sorted(shares)
@@ -39,7 +39,7 @@ def test_one_end_alone_may_be_given() -> None:
     assert changes(shares)[0] == pytest.approx(3.0, abs=1.5)
 
 
-def test_after_a_fast_film_a_short_way_takes_even_steps_at_most_twice_as_large() -> None:
+def test_after_a_fast_video_a_short_way_takes_even_steps_at_most_twice_as_large() -> None:
     steps = [b - a for a, b in pairwise(compose.paced(way(), 6, 250.0, 250.0))]
     assert min(steps) > 0
     assert max(steps) <= compose.MOST_STEP / 5 + 1e-6

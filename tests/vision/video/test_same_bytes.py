@@ -1,4 +1,4 @@
-"""A film has the same bytes whatever lies in memory that nobody has written."""
+"""A video has the same bytes whatever lies in memory that nobody has written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROGRAM = """
 import hashlib, tempfile
 import numpy as np
 from vision.video.codecs import X264
-from vision.video.writer import FilmWriter
+from vision.video.writer import VideoWriter
 
 y, x = np.mgrid[0:240, 0:426]
 frames = []
@@ -20,15 +20,15 @@ for number in range(16):
     frames.append(frame)
 for careful in (False, True):
     with tempfile.TemporaryFile() as file:
-        film = FilmWriter(file, (426, 240), 16, X264, careful=careful)
-        film.write(np.stack(frames).clip(0, 255).astype(np.uint8))
-        film.finish()
+        video = VideoWriter(file, (426, 240), 16, X264, careful=careful)
+        video.write(np.stack(frames).clip(0, 255).astype(np.uint8))
+        video.finish()
         file.seek(0)
         print(hashlib.sha256(file.read()).hexdigest())
 """
 
 
-def test_a_film_does_not_depend_on_what_lies_in_memory() -> None:
+def test_a_video_does_not_depend_on_what_lies_in_memory() -> None:
     """With x264's macroblock tree the two differ: glibc fills what is asked for with a byte of its own."""
     told = [
         subprocess.run(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.video import decode
 from vision.video.decode import striped
 
@@ -69,9 +69,9 @@ def test_what_has_strides_is_left_as_it_is() -> None:
         assert "_conv_forward" not in vars(conv)
 
 
-@pytest.mark.parametrize(("make", "channels"), [(tiny_films.wan_vae, 16), (tiny_films.ltx_vae, 8)])
+@pytest.mark.parametrize(("make", "channels"), [(tiny_videos.wan_vae, 16), (tiny_videos.ltx_vae, 8)])
 @torch.no_grad()
-def test_decoders_of_films_give_the_same_bits_in_stripes(make, channels: int, monkeypatch) -> None:
+def test_decoders_of_videos_give_the_same_bits_in_stripes(make, channels: int, monkeypatch) -> None:
     torch.set_num_threads(1)
     vae, generator = make(), torch.Generator().manual_seed(1)
     latents = torch.randn(1, channels, 3, 6, 10, generator=generator)

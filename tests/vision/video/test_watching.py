@@ -10,7 +10,7 @@ from proofs.vision.video import watching
 
 
 @pytest.mark.slow
-def test_a_film_is_seen_early_and_gone_soon_after_it_is_cancelled(tmp_path: Path) -> None:
+def test_a_video_is_seen_early_and_gone_soon_after_it_is_cancelled(tmp_path: Path) -> None:
     figures = watching.measure("wan", 2, tmp_path)
     assert figures.right and figures.first > 0 and len(figures.gone) == 2, figures
 

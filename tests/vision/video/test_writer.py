@@ -1,4 +1,4 @@
-"""Films that are written by chunks: what a player finds in them, and what comes back out."""
+"""Videos that are written by chunks: what a player finds in them, and what comes back out."""
 
 import io
 import itertools
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from core.limits import VIDEO_ENCODERS
-from tests.films import xmp_of
+from tests.videos import xmp_of
 from vision.video import codecs
 from vision.video.codecs import ENCODERS, OPENH264, VP9, X264, encoder_of
-from vision.video.reader import FilmReader
-from vision.video.writer import FilmWriter, Sound, film_at
+from vision.video.reader import VideoReader
+from vision.video.writer import Sound, VideoWriter, video_at
 
 
 def clip(frames: int = 20, height: int = 96, width: int = 128) -> np.ndarray:
@@ -34,10 +34,10 @@ def tone(seconds: float, rate: int = 24_000, channels: int = 2) -> Sound:
 
 def written(frames: np.ndarray, encoder=X264, chunk: int = 8, fps: float = 24, **more) -> bytes:
     file = io.BytesIO()
-    film = FilmWriter(file, (frames.shape[2], frames.shape[1]), fps, encoder, **more)
+    video = VideoWriter(file, (frames.shape[2], frames.shape[1]), fps, encoder, **more)
     for start in range(0, len(frames), chunk):
-        film.write(frames[start : start + chunk])
-    film.finish()
+        video.write(frames[start : start + chunk])
+    video.finish()
     return file.getvalue()
 
 
@@ -49,9 +49,9 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def test_every_encoder_gives_the_same_frames_back(name: str) -> None:
     frames, encoder = clip(), encoder_of(name)
     data = written(frames, encoder, sound=tone(2))
-    with FilmReader(io.BytesIO(data)) as film:
-        assert (film.width, film.height, film.frames, film.fps) == (128, 96, 20, 24)
-        found = np.concatenate(list(film.chunks(7)))
+    with VideoReader(io.BytesIO(data)) as video:
+        assert (video.width, video.height, video.frames, video.fps) == (128, 96, 20, 24)
+        found = np.concatenate(list(video.chunks(7)))
     assert found.shape == frames.shape and psnr(found, frames) > 38
     assert abs((found.astype(float) - frames).mean((0, 1, 2))).max() < 0.7, "no channel drifts"
     with av.open(io.BytesIO(data)) as container:
@@ -97,28 +97,28 @@ def test_a_key_frame_comes_within_two_seconds() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_sound_is_as_long_as_the_film_and_lies_where_it_lay(channels: int) -> None:
-    sound = tone(3, channels=channels)  # longer than the film, which ends it
-    with FilmReader(io.BytesIO(written(clip(48), sound=sound))) as film:
-        heard = film.sound()
+def test_sound_is_as_long_as_the_video_and_lies_where_it_lay(channels: int) -> None:
+    sound = tone(3, channels=channels)  # longer than the video, which ends it
+    with VideoReader(io.BytesIO(written(clip(48), sound=sound))) as video:
+        heard = video.sound()
     assert heard is not None and heard.rate == sound.rate
     assert heard.samples.shape[0] == channels and abs(heard.seconds - 2) <= 1 / 24
     length = heard.samples.shape[1] - 2048  # the last packet fades
     assert np.abs(heard.samples[:, :length] - sound.samples[:, :length]).mean() < 0.03
     short = written(clip(48), sound=tone(0.5))
-    with FilmReader(io.BytesIO(short)) as film:
-        assert film.seconds == 2 and film.has_sound
-    with FilmReader(io.BytesIO(written(clip(4)))) as film:
-        assert film.sound() is None
+    with VideoReader(io.BytesIO(short)) as video:
+        assert video.seconds == 2 and video.has_sound
+    with VideoReader(io.BytesIO(written(clip(4)))) as video:
+        assert video.sound() is None
 
 
 def test_frames_are_found_by_their_number() -> None:
     frames = clip(60)
-    with FilmReader(io.BytesIO(written(frames, fps=12))) as film:
-        whole = np.concatenate(list(film.chunks()))
+    with VideoReader(io.BytesIO(written(frames, fps=12))) as video:
+        whole = np.concatenate(list(video.chunks()))
         for first, end in ((0, 1), (23, 24), (24, 31), (59, None), (10, 55)):
-            assert np.array_equal(np.concatenate(list(film.chunks(5, first, end))), whole[first:end])
-        assert list(film.chunks(5, 60)) == []
+            assert np.array_equal(np.concatenate(list(video.chunks(5, first, end))), whole[first:end])
+        assert list(video.chunks(5, 60)) == []
 
 
 def test_it_shows_that_it_lives_after_every_chunk_and_at_the_end() -> None:
@@ -127,55 +127,55 @@ def test_it_shows_that_it_lives_after_every_chunk_and_at_the_end() -> None:
     assert told == [8, 16, 20, 20, 20]
 
 
-def test_what_isnt_a_chunk_of_this_film_is_refused() -> None:
-    film = FilmWriter(io.BytesIO(), (64, 48), 8, X264)
+def test_what_isnt_a_chunk_of_this_video_is_refused() -> None:
+    video = VideoWriter(io.BytesIO(), (64, 48), 8, X264)
     for wrong in (
         np.zeros((2, 48, 64, 3), np.float32),
         np.zeros((48, 64, 3), np.uint8),
         np.zeros((2, 64, 48, 3), np.uint8),
     ):
         with pytest.raises(ValueError, match=r"uint8 \(f, 48, 64, 3\)"):
-            film.write(wrong)
+            video.write(wrong)
     with pytest.raises(ValueError, match="without a frame"):
-        film.finish()
-    film.abandon()
+        video.finish()
+    video.abandon()
     with pytest.raises(ValueError, match="even"):
-        FilmWriter(io.BytesIO(), (63, 48), 8, X264)
+        VideoWriter(io.BytesIO(), (63, 48), 8, X264)
     with pytest.raises(ValueError, match="frames a second"):
-        FilmWriter(io.BytesIO(), (64, 48), 0, X264)
+        VideoWriter(io.BytesIO(), (64, 48), 0, X264)
     with pytest.raises(ValueError, match="11 Hz"):
         Sound(np.zeros((2, 5), np.float32), 11)
     with pytest.raises(ValueError, match="shape"):
         Sound(np.zeros((3, 5), np.float32), 24_000)
 
 
-def test_a_film_appears_when_it_is_whole_and_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
+def test_a_video_appears_when_it_is_whole_and_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     path = tmp_path / "0.mp4"
-    with film_at(path, (128, 96), 24, VP9) as film:
-        film.write(clip(8))
+    with video_at(path, (128, 96), 24, VP9) as video:
+        video.write(clip(8))
         assert not path.exists()
     assert [one.name for one in tmp_path.iterdir()] == ["0.mp4"]
-    with path.open("rb") as file, FilmReader(file) as found:
+    with path.open("rb") as file, VideoReader(file) as found:
         assert found.frames == 8 and found.fps == Fraction(24)
-    with pytest.raises(RuntimeError), film_at(tmp_path / "1.mp4", (128, 96), 24, X264) as film:
-        film.write(clip(8))
+    with pytest.raises(RuntimeError), video_at(tmp_path / "1.mp4", (128, 96), 24, X264) as video:
+        video.write(clip(8))
         raise RuntimeError
-    with pytest.raises(ValueError, match="even"), film_at(tmp_path / "2.mp4", (127, 96), 24, X264):
+    with pytest.raises(ValueError, match="even"), video_at(tmp_path / "2.mp4", (127, 96), 24, X264):
         pass
     assert [one.name for one in tmp_path.iterdir()] == ["0.mp4"]
 
 
-@pytest.mark.parametrize("data", [b"", b"no film", b"\x1a\x45\xdf\xa3" * 20])
-def test_what_is_no_film_of_ours_is_not_opened(data: bytes) -> None:
-    with pytest.raises(ValueError, match="no film of ours"):
-        FilmReader(io.BytesIO(data))
+@pytest.mark.parametrize("data", [b"", b"no video", b"\x1a\x45\xdf\xa3" * 20])
+def test_what_is_no_video_of_ours_is_not_opened(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no video of ours"):
+        VideoReader(io.BytesIO(data))
 
 
-def test_a_film_that_is_cut_off_is_read_as_far_as_it_goes_or_said_to_be_damaged() -> None:
+def test_a_video_that_is_cut_off_is_read_as_far_as_it_goes_or_said_to_be_damaged() -> None:
     data = written(clip(48))
-    with FilmReader(io.BytesIO(data[: len(data) * 2 // 3])) as film:
+    with VideoReader(io.BytesIO(data[: len(data) * 2 // 3])) as video:
         try:
-            count = sum(1 for _ in film.decoded())
+            count = sum(1 for _ in video.decoded())
         except ValueError as error:
             assert "damaged" in str(error)
         else:

@@ -1,4 +1,4 @@
-"""Films in Chromium: they play, their actions are pressed, a sent one is gone on from, axe finds nothing."""
+"""Videos in Chromium: they play, their actions are pressed, a sent one is gone on from, axe finds nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.films import film, moving
-from tests.studio.filming import FilmsAtOnce
+from tests.studio.video_requests import VideosAtOnce
+from tests.videos import moving, video
 from tests.web.browser.test_accessibility import axe, faults, look
 from tests.web.conftest import Site, open_site
 
@@ -22,7 +22,7 @@ BOAT = "a red boat --video"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, FilmsAtOnce()) as found:
+    async with open_site(tmp_path, VideosAtOnce()) as found:
         yield found
 
 
@@ -42,11 +42,11 @@ async def until(work: Callable[[], Awaitable[object]]) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1440])
-async def test_a_film_plays_and_axe_finds_nothing(opened: Site, you, axe: str, width: int) -> None:
+async def test_a_video_plays_and_axe_finds_nothing(opened: Site, you, axe: str, width: int) -> None:
     job = await opened.drawn(opened.you, BOAT)
     await opened.drawn(opened.you, "a red house")
     await look(you, "light", width)
-    for name, path in (("create", "/"), ("pictures", "/pictures"), ("film", f"/pictures/{job['id']}/2")):
+    for name, path in (("create", "/"), ("pictures", "/pictures"), ("video", f"/pictures/{job['id']}/2")):
         assert await faults(you, axe, opened.web.url + path) == [], path
         await shot(you, f"{name}-{width}")
     await until(lambda: you.evaluate("document.querySelector('video').readyState >= 2"))
@@ -76,9 +76,9 @@ async def test_a_part_is_cut_and_the_last_frame_taken(opened: Site, you) -> None
     assert await you.locator(".length").count() == 2
 
 
-async def test_a_film_is_sent_and_gone_on_from(opened: Site, you) -> None:
+async def test_a_video_is_sent_and_gone_on_from(opened: Site, you) -> None:
     await you.goto(opened.web.url)
-    data = film(moving(16, (96, 64)), fps=8)
+    data = video(moving(16, (96, 64)), fps=8)
     await you.set_input_files("#bar-file", [{"name": "mine.mp4", "mimeType": "video/mp4", "buffer": data}])
     await you.locator("#bar-do").wait_for()
     await you.locator("#bar-do").select_option("loop")

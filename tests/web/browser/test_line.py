@@ -156,11 +156,15 @@ async def test_labels_that_find_nobody_are_kept_shown_and_sent_once_the_studio_i
 ) -> None:
     project_id = await project(opened, good=0, bad=1)
     await send(opened.you, f"/api/projects/{project_id}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
+    loaded: list[str] = []
+    context.on("requestfinished", lambda request: loaded.append(request.url.rpartition("/")[2]))
     page = await visit(context, line, f"/projects/{project_id}/label")
     await page.locator(".desk img").wait_for()
     await page.keyboard.press("1")
     await page.get_by_text("4 left").wait_for()
     await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
+    while loaded.count("next") < 2:  # the picture in sight, and the one after it
+        await page.evaluate("() => new Promise((done) => done())")
     line.cut()
     await page.keyboard.press("1")  # its picture is there already
     await page.get_by_text("3 left").wait_for()
@@ -169,10 +173,10 @@ async def test_labels_that_find_nobody_are_kept_shown_and_sent_once_the_studio_i
     line.is_cut = False
     await page.reload()  # what is kept outlives the page
     await page.get_by_text("2 left").wait_for()
-    for _ in range(2):
+    for shown in ("1 left", "Every picture has its label"):
         await page.keyboard.press("1")
-        await page.wait_for_function("() => document.querySelector('#desk').ariaBusy === 'false'")
-    await page.get_by_text("Every picture has its label").wait_for()
+        await page.get_by_text(shown).wait_for()
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
     card = (await opened.you.get(f"/api/projects/{project_id}")).data
     assert {label["name"]: label["count"] for label in card["labels"]} == {"good": 4, "scratch": 2}
 

@@ -1,2 +1,2 @@
-"""Films without a film model: a picture is drawn, its thing is cut out and moved over the filled background,
-and the image model draws over all frames a little."""
+"""Videos without a video model: a picture is drawn, its thing is cut out and moved over the filled
+background, and the image model draws over all frames a little."""

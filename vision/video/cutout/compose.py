@@ -1,18 +1,18 @@
-"""Makes the frames of a film from pictures at its ends and a motion, one by one, when they are asked for. It
+"""Makes the frames of a video from pictures at its ends and a motion, one by one, when they are asked for. It
 is one thing because each of its steps is laid on what the step before cut:
 
 1. Finds the thing that is to move: by the host's segmenter, by what cuts photographs out, or by CLIP; and
-takes the picture apart into it and what lies behind it. Where the edge of a film's end cuts the thing off and
-another frame shows all of it, it is moved from there, so that it can come back with the part that had left
-the picture.
+takes the picture apart into it and what lies behind it. Where the edge of a video's end cuts the thing off
+and another frame shows all of it, it is moved from there, so that it can come back with the part that had
+left the picture.
 
 2. Lays the thing over its ground in each frame: moved, grown, turned, and in the light of the hour; or moves
-a camera, or goes from one picture to another. What is drawn beside a film takes a first step, and a last one,
-as large as the film's own, so that nobody sees the seam.
+a camera, or goes from one picture to another. What is drawn beside a video takes a first step, and a last
+one, as large as the video's own, so that nobody sees the seam.
 
 3. Lets the image model draw over some of the sketched frames a little, all at once: they begin with the same
 noise and look at the first one. What it changes is laid over the sketch, in between by shares: where it
-changes nothing a frame stays as sharp as it was, however small the model draws, and a film of any length
+changes nothing a frame stays as sharp as it was, however small the model draws, and a video of any length
 costs the same."""
 
 from __future__ import annotations
@@ -418,7 +418,7 @@ class Shot(Protocol):
 @dataclass(frozen=True, eq=False)
 class Moved:
     """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
-    the picture shows it, as the end of a film does, from which the frames lead on; None = as it was cut
+    the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
     out."""
 
     layers: Layers
@@ -452,7 +452,7 @@ class Moved:
     @cached_property
     def _otherwise(self) -> NDArray[np.float32]:
         """(h, w, 3), 255 = from black to white: what the picture has more than its layers as it shows them.
-        Much of it is there where the thing comes from another frame, whole; without it the film would
+        Much of it is there where the thing comes from another frame, whole; without it the video would
         jump."""
         laid = np.asarray(draw_pose(self.layers, self._own), np.float32)
         apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
@@ -545,7 +545,7 @@ def _moved(values: NDArray[np.float32], right: int, down: int) -> NDArray[np.flo
     return moved
 
 
-STEPS = 8  # of a film, beside its end, of which the middle one counts
+STEPS = 8  # of a video, beside its end, of which the middle one counts
 TAKEN = 0.85  # of that: what is drawn over the sketch changes frames a little, too
 SIDE = 128  # px at which frames are compared
 HALVINGS = 7  # until the share of a step is known
@@ -553,13 +553,13 @@ LEAST_STEP, MOST_STEP = 0.2, 2.0  # of an even step: a seam's step is no smaller
 
 
 def before_end(clip: OpenClip) -> float:
-    """Return by how much a step from the end of a film is to change the picture, 0..255."""
+    """Return by how much a step from the end of a video is to change the picture, 0..255."""
     return _usual_step(clip.part(max(0, clip.count - STEPS - 1), clip.count))
 
 
 def after_start(clip: OpenClip, fps: float | None = None) -> float:
-    """Return by how much a step to the start of a film is to change the picture, 0..255; shown at ``fps``, if
-    that is another rate."""
+    """Return by how much a step to the start of a video is to change the picture, 0..255; shown at ``fps``,
+    if that is another rate."""
     return _usual_step(clip.part(0, min(clip.count, STEPS + 1))) * clip.fps / (fps or clip.fps)
 
 
@@ -624,7 +624,8 @@ AROUND = 0.06  # of a side, around what the sketch has touched: the model may ch
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What the model changes in a film. places: numbers of the frames that it has drawn over, rising. values:
+    """What the model changes in a video. places: numbers of the frames that it has drawn over, rising.
+    values:
     (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
 
     places: Sequence[int]
@@ -672,7 +673,7 @@ def changes(
     strength: float,
     reporter: Reporter,
 ) -> Changes:
-    """Return what drawing over ``sketch`` changes: frames ``numbers`` of a film, at most AT_ONCE.
+    """Return what drawing over ``sketch`` changes: frames ``numbers`` of a video, at most AT_ONCE.
 
     generation: its words, size, steps and guidance are used, and the first of its seeds. shown: how much of
     its change each frame shows, 0 = it stays exactly as it is. touched: what of each may change ("L"); None =
@@ -710,7 +711,7 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
 def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
     """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
     size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
-    Films that go on from films would take it up each time."""
+    Videos that go on from videos would take it up each time."""
     height, width, _ = change.shape
     small = np.asarray(mask.resize((width, height), Image.Resampling.BOX)) > 25
     reach = max(1, round(AROUND * max(width, height)))
@@ -833,7 +834,7 @@ Path = Callable[[Motion], tuple[Pose, Pose]]
 
 @dataclass(frozen=True)
 class Sketcher:
-    """One film that is being made. generation: words, size and steps; the first of its seeds is the film's.
+    """One video that is being made. generation: words, size and steps; the first of its seeds is the video's.
     spec: of the image model, see ``Models.image``. words: about what is to be seen."""
 
     generation: Generation
@@ -850,7 +851,7 @@ class Sketcher:
         return None if mask is None else self.reporter.in_thread(lambda: cut_layers(picture, mask))
 
     def shot(self, picture: Image.Image, motion: Motion, *, fixed: bool) -> Shot:
-        """Return the film of ``motion`` in a picture. fixed: it begins as the picture is; else the thing may
+        """Return the video of ``motion`` in a picture. fixed: it begins as the picture is; else the thing may
         begin elsewhere, so that it has room."""
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
@@ -859,8 +860,8 @@ class Sketcher:
         return Moved(layers, *(self._with_room(path, motion, picture.size) if fixed else path(motion)))
 
     def shot_on(self, picture: Image.Image, motion: Motion, other: Image.Image) -> Shot:
-        """Return the film of ``motion`` beside a film that ends with ``picture``. other: its other end. What
-        goes on doesn't leave the picture: of a thing that is cut off there, the next film would know no
+        """Return the video of ``motion`` beside a video that ends with ``picture``. other: its other end.
+        What goes on doesn't leave the picture: of a thing that is cut off there, the next video would know no
         more."""
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
@@ -897,7 +898,7 @@ class Sketcher:
     def pace(
         self, shot: Shot, count: int, beside: Callable[[], float], end: Callable[[], float] | None = None
     ) -> list[float]:
-        """Return the shares of ``count`` frames that begin beside a film, and end beside one, see
+        """Return the shares of ``count`` frames that begin beside a video, and end beside one, see
         ``paced``. beside, end: measure by how much that changes from frame to frame."""
         return self.reporter.in_thread(lambda: paced(shot, count, beside(), None if end is None else end()))
 
@@ -945,6 +946,6 @@ def shares(count: int, *, open_end: bool = False) -> list[float]:
 
 
 def amounts(motion: Motion, number: int) -> Motion:
-    """Return the motion of film ``number`` of a set: others go less far, farther, or a little less far. What
+    """Return the motion of video ``number`` of a set: others go less far, farther, or a little less far. What
     was asked for is all that happens in any of them."""
     return motion.times((1.0, 0.6, 1.4, 0.8)[number % 4])

@@ -1,5 +1,5 @@
-"""Films by the image model: prepares a request for it, draws the pictures that they begin with, and sketches
-each film: every operation as its frames, in order."""
+"""Videos by the image model: prepares a request for it, draws the pictures that they begin with, and sketches
+each video: every operation as its frames, in order."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from vision.video.cutout.compose import STRENGTH, Sketcher, amounts, looped, sha
 from vision.video.cutout.motion import Motion
 from vision.video.reader import Drawing, OpenClip, Sources
 
-SIZE_NOTE = "The second film was cut to the first one's shape."
+SIZE_NOTE = "The second video was cut to the first one's shape."
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One film that is asked for. picture: its first, at its size. known: that picture was given, so it stays
-    as it is. end: its last picture, at its size. clip, clip_2: to go on from. motion: what happens. count: of
-    the frames that are drawn. loop: its end is to lead to its start."""
+    """One video that is asked for. picture: its first, at its size. known: that picture was given, so it
+    stays as it is. end: its last picture, at its size. clip, clip_2: to go on from. motion: what happens.
+    count: of the frames that are drawn. loop: its end is to lead to its start."""
 
     motion: Motion
     count: int
@@ -48,15 +48,15 @@ class Asked:
     loop: bool = False
 
     @property
-    def film(self) -> OpenClip:
-        """The film to go on from. Raises ValueError without one."""
+    def video(self) -> OpenClip:
+        """The video to go on from. Raises ValueError without one."""
         if self.clip is None:
-            raise ValueError("there is no film to go on from")
+            raise ValueError("there is no video to go on from")
         return self.clip
 
 
 def new(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return a film that begins with a picture, and ends with another one where that is given."""
+    """Return a video that begins with a picture, and ends with another one where that is given."""
     if asked.picture is None:
         raise ValueError("there is no picture to begin with")
     if asked.end is not None:
@@ -70,26 +70,26 @@ def new(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 
 def extend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return the film and what comes after it."""
-    shot = sketcher.shot_on(asked.film.last, asked.motion, asked.film.first)
-    pace = sketcher.pace(shot, asked.count + 1, partial(compose.before_end, asked.film))
+    """Return the video and what comes after it."""
+    shot = sketcher.shot_on(asked.video.last, asked.motion, asked.video.first)
+    pace = sketcher.pace(shot, asked.count + 1, partial(compose.before_end, asked.video))
     after = sketcher.frames(shot, pace, first=True)
-    return chain(sketcher.aside(asked.film.frames()), islice(after, 1, None))
+    return chain(sketcher.aside(asked.video.frames()), islice(after, 1, None))
 
 
 def extend_back(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return what came before the film, and the film: the motion that leads to it, made backwards."""
-    shot = sketcher.shot_on(asked.film.first, asked.motion.backwards(), asked.film.last)
-    back = sketcher.pace(shot, asked.count + 1, partial(compose.after_start, asked.film))[::-1]
+    """Return what came before the video, and the video: the motion that leads to it, made backwards."""
+    shot = sketcher.shot_on(asked.video.first, asked.motion.backwards(), asked.video.last)
+    back = sketcher.pace(shot, asked.count + 1, partial(compose.after_start, asked.video))[::-1]
     before = islice(sketcher.frames(shot, back, first=False, last=True), asked.count)
-    return chain(before, sketcher.aside(asked.film.frames()))
+    return chain(before, sketcher.aside(asked.video.frames()))
 
 
 def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return both films with the way from the one to the other between them."""
-    one, two = asked.film, asked.clip_2
+    """Return both videos with the way from the one to the other between them."""
+    one, two = asked.video, asked.clip_2
     if two is None:
-        raise ValueError("there is no second film")
+        raise ValueError("there is no second video")
     if one.size[0] * two.size[1] != one.size[1] * two.size[0]:
         sketcher.notes.append(SIZE_NOTE)
     way = sketcher.between(one.last, reader.placed(two.first, one.size))
@@ -101,26 +101,26 @@ def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 
 def loop(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return the film and the way from its end back to its start."""
-    film = asked.film
-    way = sketcher.between(film.last, film.first)
-    begin, end = partial(compose.before_end, film), partial(compose.after_start, film)
+    """Return the video and the way from its end back to its start."""
+    video = asked.video
+    way = sketcher.between(video.last, video.first)
+    begin, end = partial(compose.before_end, video), partial(compose.after_start, video)
     pace = sketcher.pace(way, asked.count + 2, begin, end)
     back = sketcher.frames(way, pace, first=True, last=True)
-    return chain(sketcher.aside(film.frames()), islice(back, 1, asked.count + 1))
+    return chain(sketcher.aside(video.frames()), islice(back, 1, asked.count + 1))
 
 
 def remix(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return the film drawn anew: frame by frame from its own frames, all looking at the first."""
-    film = asked.film
+    """Return the video drawn anew: frame by frame from its own frames, all looking at the first."""
+    video = asked.video
     model = sketcher.models.image(sketcher.spec, sketcher.reporter)
-    each, first = sketcher.aside(film.frames()), film.first
+    each, first = sketcher.aside(video.frames()), video.first
     while chunk := list(islice(each, compose.AT_ONCE - 1)):
         drawn = compose.drawn_over(
             model, sketcher.generation, [first, *chunk], sketcher.strength, sketcher.reporter
         )
         for image in drawn[1:]:
-            yield encode.resize(model.enlarged(image), film.size)
+            yield encode.resize(model.enlarged(image), video.size)
 
 
 OPERATIONS: dict[str, Callable[[Asked, Sketcher], Iterator[Image.Image]]] = {
@@ -136,18 +136,18 @@ OPERATIONS: dict[str, Callable[[Asked, Sketcher], Iterator[Image.Image]]] = {
 FPS = 16
 SECONDS = {"new": 3.0, "extend": 2.0, "extend_back": 2.0, "blend": 1.0, "loop": 1.5}
 REMIX = 0.55  # strength
-WIDE = (16, 9)  # shape of a film of which only words are known
+WIDE = (16, 9)  # shape of a video of which only words are known
 MAX_PIXELS = 1920 * 1088
-FIRST = 0.2  # of the job: until the pictures that the films begin with are drawn
-DRAWN = 0.7  # of a film: until its frames are drawn over
+FIRST = 0.2  # of the job: until the pictures that the videos begin with are drawn
+DRAWN = 0.7  # of a video: until its frames are drawn over
 TRIES, OTHER = 4, 7919  # first pictures from words; what their seeds differ by
-MOTION_KEPT = "A remix moves as its film does; the words about motion had no effect."
-SOUNDLESS = "Sketched films have no sound."
+MOTION_KEPT = "A remix moves as its video does; the words about motion had no effect."
+SOUNDLESS = "Sketched videos have no sound."
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How all films of a job are made. task: with the values for the image model. size: px. motion: what
+    """How all videos of a job are made. task: with the values for the image model. size: px. motion: what
     happens. words: about what is to be seen. count: of the frames that are drawn, 0 = all of the clip's."""
 
     task: Task
@@ -160,7 +160,7 @@ class Plan:
 
 @dataclass
 class Sketches:
-    """The films of one request. notes: sentences for the person who asked; more come while films are
+    """The videos of one request. notes: sentences for the person who asked; more come while videos are
     drawn."""
 
     request: VideoRequest
@@ -173,16 +173,16 @@ class Sketches:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """To report with the films."""
+        """To report with the videos."""
         return self.plan.task.parameters
 
     @property
     def count(self) -> int:
-        """How many films there are."""
+        """How many videos there are."""
         return len(self.plan.task.generation.seeds)
 
     def draw(self, number: int) -> Drawing:
-        """Draw film ``number``."""
+        """Draw video ``number``."""
         request, plan, sources = self.request, self.plan, self.sources
         if not self.firsts:
             self.firsts = self._first_pictures()
@@ -212,22 +212,22 @@ class Sketches:
             self.notes,
         )
         frames = OPERATIONS[request.operation](asked, sketcher)
-        clips = [film.count for film in (asked.clip, asked.clip_2) if film is not None]
+        clips = [video.count for video in (asked.clip, asked.clip_2) if video is not None]
         expected = 0 if remixes else asked.count + sum(clips)
         chunks = (np.asarray(frame.convert("RGB"))[None] for frame in frames)
         return Drawing(chunks, plan.size, plan.fps, seed, expected, reader.keep_ends)
 
     def reached(self, number: int, share: float) -> float:
-        """Return how much of the job is done when ``share`` of film ``number`` is."""
+        """Return how much of the job is done when ``share`` of video ``number`` is."""
         begin = FIRST if self.request.operation == "new" and self.sources.first is None else 0.0
         return begin + (1 - begin) * (number + share) / self.count
 
     def writing(self, number: int) -> Reporter:
-        """Return what the writing of film ``number`` is reported to."""
+        """Return what the writing of video ``number`` is reported to."""
         return Stage(self.reporter, self.reached(number, DRAWN), self.reached(number, 1))
 
     def _first_pictures(self) -> list[Image.Image | None]:
-        """Return the picture that each film begins with: the given one, or what the words draw."""
+        """Return the picture that each video begins with: the given one, or what the words draw."""
         if self.request.operation != "new":
             return [None] * self.count
         if self.sources.first is not None:
@@ -236,7 +236,7 @@ class Sketches:
 
 
 def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> Sketches:
-    """Return the films of ``request``. Raises UserError for what the image model can't do."""
+    """Return the videos of ``request``. Raises UserError for what the image model can't do."""
     model, notes = models.image(request.model, reporter), list[str]()
     plan = _plan(request, sources, model, notes)
     return Sketches(request, sources, plan, models, reporter, [*notes, *plan.task.notes])
@@ -253,15 +253,15 @@ def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: lis
         drawn_at, shape, more = drawing.choose_size(asked, model.card, sources.first.size)
         task = drawing.prepare(asked, model, Mode.TEXT, drawn_at, shape=shape)
         task = replace(task, notes=(*more, *task.notes))
-        size = _film_size(request, task, model, notes)
+        size = _video_size(request, task, model, notes)
     else:
         if not (asked.width or asked.height or asked.aspect_ratio):
             asked = replace(asked, aspect_ratio=WIDE)
         task = drawing.prepare_pictures(asked, sources.pictures, model)
-        size = _film_size(request, task, model, notes)
+        size = _video_size(request, task, model, notes)
     fps = float(request.fps or FPS) if clip is None else clip.fps
     if clip is not None and request.fps and request.fps != clip.fps:
-        notes.append(f"The film keeps its {clip.fps:g} frames a second; `--fps` had no effect.")
+        notes.append(f"The video keeps its {clip.fps:g} frames a second; `--fps` had no effect.")
     if request.sound:
         notes.append(SOUNDLESS)
     if request.operation == "remix" and reading.motion is not None:
@@ -269,7 +269,7 @@ def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: lis
     count = 0 if request.operation == "remix" else _count(request, fps, notes)
     if not model.has(Mode.IMAGE):
         if request.operation == "remix":
-            raise UserError(f"{model.name} can't draw from pictures, so it can't remix a film.")
+            raise UserError(f"{model.name} can't draw from pictures, so it can't remix a video.")
         notes.append(f"{model.name} can't draw from pictures, so the frames are as they were sketched.")
     wanted = motion.choose_motion(reading, request.motion)
     reported = {"operation": request.operation, "fps": fps, "width": size[0], "height": size[1]}
@@ -281,23 +281,23 @@ def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: lis
 def _at_clip(
     request: VideoRequest, clip: OpenClip, model: ImageModel, notes: list[str]
 ) -> tuple[Task, tuple[int, int]]:
-    """The task at about the model's native area in the clip's shape; the film keeps the clip's size."""
+    """The task at about the model's native area in the clip's shape; the video keeps the clip's size."""
     if request.width or request.height or request.aspect_ratio or request.resolution:
-        notes.append(f"The film keeps its size, {clip.size[0]}x{clip.size[1]}.")
+        notes.append(f"The video keeps its size, {clip.size[0]}x{clip.size[1]}.")
     plain = replace(request, width=None, height=None, aspect_ratio=None)
     size, shape, more = drawing.choose_size(plain, model.card, clip.size)
     task = drawing.prepare(plain, model, Mode.TEXT, size, shape=shape)
     return replace(task, notes=(*more, *task.notes)), clip.size
 
 
-def _film_size(request: VideoRequest, task: Task, model: ImageModel, notes: list[str]) -> tuple[int, int]:
-    """Return the size of the film, px, both sides even: the model's, or what ``--res`` asks for."""
+def _video_size(request: VideoRequest, task: Task, model: ImageModel, notes: list[str]) -> tuple[int, int]:
+    """Return the size of the video, px, both sides even: the model's, or what ``--res`` asks for."""
     width, height = task.generation.finished_size(model.card.output_scale)
     scale = (request.resolution or min(width, height)) / min(width, height)
     most = (MAX_PIXELS / (width * height)) ** 0.5
     if scale > most:
         scale = most
-        notes.append(f"A film has at most {MAX_PIXELS / 1e6:.1f} megapixels, so it became smaller.")
+        notes.append(f"A video has at most {MAX_PIXELS / 1e6:.1f} megapixels, so it became smaller.")
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
@@ -313,7 +313,7 @@ def _count(request: VideoRequest, fps: float, notes: list[str]) -> int:
 def _drawn(
     request: VideoRequest, plan: Plan, models: Models, reporter: Reporter, notes: list[str]
 ) -> list[Image.Image]:
-    """Return the picture that each film begins with, as the words draw it: where there is a CLIP, of TRIES
+    """Return the picture that each video begins with, as the words draw it: where there is a CLIP, of TRIES
     the one that fits them best; if something is to move, of those that show the whole thing, for one that the
     edge cuts off has an end that nobody drew. What drawing tells is added to ``notes``."""
     generation, matches = plan.task.generation, bool(models.config.models.get("clip")) and bool(plan.words)

@@ -1,4 +1,4 @@
-"""The families of film models that Atelier knows. Importing the package loads no torch.
+"""The families of video models that Atelier knows. Importing the package loads no torch.
 
 A new family is one file here and one line in ``FAMILIES``.
 """

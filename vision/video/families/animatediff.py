@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
+from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 
 
 class AnimateDiff(VideoFamily):
@@ -37,12 +37,12 @@ class AnimateDiff(VideoFamily):
         Operation.EXTEND: "the same, with the last 4 frames' own latents",
         Operation.EXTEND_BACK: "the same, with the first 4 frames' own latents",
         Operation.REMIX: "AnimateDiffVideoToVideoPipeline",
-        Operation.BLEND: "the same, with 4 frames of each film",
+        Operation.BLEND: "the same, with 4 frames of each video",
         Operation.LOOP: "the first frame known as the last, too",
     }
 
     def adjust(self, configs: Any) -> dict[str, Any]:
-        """Return the longest film that the adapter's positions allow, and the size that the UNet was trained
+        """Return the longest video that the adapter's positions allow, and the size that the UNet was trained
         on."""
         adapter = configs.get("motion_adapter") or configs.get("unet", {})
         found: dict[str, Any] = {}
@@ -56,7 +56,7 @@ class AnimateDiff(VideoFamily):
             found["native_size"] = side * 2 ** (levels - 1)
         return found
 
-    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+    def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
         """Return ``take`` with the latents of all known frames."""
         from vision.video import decode
 
@@ -67,7 +67,7 @@ class AnimateDiff(VideoFamily):
 
         return replace(take, known=tuple(map(with_latents, take.known)))
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         import torch
 
@@ -93,7 +93,7 @@ class AnimateDiff(VideoFamily):
             latents[:, :, known.at : known.at + clean.shape[2]] = noised(clean)
         return latents
 
-    def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: FilmCard) -> Any:
+    def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: VideoCard) -> Any:
         """Return the latents with the known frames put back."""
         if not take.known:
             return latents

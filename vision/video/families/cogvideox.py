@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
+from vision.video.families.family import ENDINGS, FROM_OTHERS, Operation, Take, VideoCard, VideoFamily
 
 
 class CogVideoX(VideoFamily):
@@ -37,17 +37,17 @@ class CogVideoX(VideoFamily):
     )
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the longer films and the frames a second of 1.5, whose patches are two latents deep."""
+        """Return the longer videos and the frames a second of 1.5, whose patches are two latents deep."""
         config = configs.get("transformer", {})
         if config.get("patch_size_t") is None:
             return {}
         return {"fps": 16, "usual_frames": 81, "longest": 81, "native_size": round((1360 * 768) ** 0.5)}
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         if take.source:
             depth = pipe.transformer.config.patch_size_t or 1
-            # 1.5 refuses a film of an odd number of latents
+            # 1.5 refuses a video of an odd number of latents
             missing = -self.frame_latents(take.frames) % depth
             more = take.source[-1:] * (missing * self.step)
             return {"video": [*take.source, *more], "strength": take.strength}
@@ -55,7 +55,7 @@ class CogVideoX(VideoFamily):
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
         """Return unfinished latents as the decoder takes them: without those that fill the patches of 1.5, in
-        front, or behind a film that is remixed."""
+        front, or behind a video that is remixed."""
         count = self.frame_latents(take.frames)
         own = latents[:, :count] if take.source else latents[:, -count:]
         return own.permute(0, 2, 1, 3, 4) / pipe.vae.config.scaling_factor

@@ -1,5 +1,5 @@
-"""What a family of film models is: its diffusers classes, which lengths and sizes it draws, how one of its
-models is best used (``FilmCard``), what it can be shown, and how its latents become frames.
+"""What a family of video models is: its diffusers classes, which lengths and sizes it draws, how one of its
+models is best used (``VideoCard``), what it can be shown, and how its latents become frames.
 
 Loads no torch."""
 
@@ -20,13 +20,13 @@ KNOWN = ("noised", "clean")
 
 
 @dataclass(frozen=True)
-class FilmCard:
-    """Defaults and abilities of one film model. Sides are in px.
+class VideoCard:
+    """Defaults and abilities of one video model. Sides are in px.
 
     native_size: side of a square with the area of a frame that it was trained on. multiple: sides are whole
-    multiples of it. max_area: largest frame, in native areas. fps, usual_frames: of a film when nothing is
-    said. longest: frames of one call; longer films are drawn in windows. draft_steps: of ``--draft``. remix:
-    how far from a film that is remixed, by what is asked for. motion: words that "low" and "high" add to the
+    multiples of it. max_area: largest frame, in native areas. fps, usual_frames: of a video when nothing is
+    said. longest: frames of one call; longer videos are drawn in windows. draft_steps: of ``--draft``. remix:
+    how far from a video that is remixed, by what is asked for. motion: words that "low" and "high" add to the
     prompt. known: of families that put known frames between the others' latents, whether those have the noise
     of the step ("noised") or none (a motion adapter trained so). output_scale: factor by which frames are
     enlarged.
@@ -68,13 +68,14 @@ class FilmCard:
 
 def make_video_card(
     defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
-) -> FilmCard:
-    """Return the card of a film model: its family's defaults, then what its configuration says, then ``own``.
+) -> VideoCard:
+    """Return the card of a video model: its family's defaults, then what its configuration says, then
+    ``own``.
 
     own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of the
     wrong type or range.
     """
-    known, entries = {f.name for f in fields(FilmCard)}, dict(defaults)
+    known, entries = {f.name for f in fields(VideoCard)}, dict(defaults)
     for layer in (adjusted, own):
         for name, value in layer.items():
             before = entries.get(name)
@@ -82,13 +83,13 @@ def make_video_card(
                 value = {**before, **value}
             entries[name] = value
     try:
-        return FilmCard(**{name: value for name, value in entries.items() if name in known})
+        return VideoCard(**{name: value for name, value in entries.items() if name in known})
     except (TypeError, ValueError) as error:
         raise ModelError(f"{FILE}: {error}.") from error
 
 
 class Operation(StrEnum):
-    """What somebody may want of a film model."""
+    """What somebody may want of a video model."""
 
     WORDS = "new from words"
     FIRST = "from a first picture"
@@ -96,7 +97,7 @@ class Operation(StrEnum):
     EXTEND = "extend"
     EXTEND_BACK = "extend backwards"
     REMIX = "remix"
-    BLEND = "blend two films"
+    BLEND = "blend two videos"
     LOOP = "loop"
 
 
@@ -125,10 +126,10 @@ class Support:
 
 @dataclass(frozen=True)
 class Known:
-    """Frames of a film that are there already: those from frame ``at`` on.
+    """Frames of a video that are there already: those from frame ``at`` on.
 
-    frames: RGB pictures of the film's size. latents: of the same frames, as the decoder takes them, (1, C, f,
-    h, w), kept since they were drawn; None = the frames are encoded.
+    frames: RGB pictures of the video's size. latents: of the same frames, as the decoder takes them, (1, C,
+    f, h, w), kept since they were drawn; None = the frames are encoded.
     """
 
     frames: tuple[Image.Image, ...]
@@ -139,7 +140,7 @@ class Known:
 @dataclass(frozen=True)
 class Take:
     """One call of a pipeline. frames: of the call, an allowed number. known: those that are there already.
-    source: all frames of the film that is remixed, else none; strength: how far from them, 0..1."""
+    source: all frames of the video that is remixed, else none; strength: how far from them, 0..1."""
 
     prompt: str
     negative_prompt: str
@@ -156,18 +157,18 @@ class Take:
 
     @property
     def first_known(self) -> Image.Image | None:
-        """The last of the known frames that the film begins with: the picture that it starts from."""
+        """The last of the known frames that the video begins with: the picture that it starts from."""
         return next((known.frames[-1] for known in self.known if known.at == 0), None)
 
 
 class VideoFamily:
-    """One family of film models; a subclass for each, whose docstrings say only what is special.
+    """One family of video models; a subclass for each, whose docstrings say only what is special.
 
     name: in settings and tables. title: for people. pipelines: values of ``_class_name`` in model_index.json
     that belong here. native_area: px of a frame that it was trained on. multiple: sides are whole multiples
     of it, px. fps: frames a second that it was trained on; least_fps, most_fps: what it can be told. step: a
-    film has step·k + 1 frames. usual: frames of a film when nothing is said. longest: of one call. overlap:
-    frames that a call is shown of the film before it, when it goes on from there. keeps_latents: it can be
+    video has step·k + 1 frames. usual: frames of a video when nothing is said. longest: of one call. overlap:
+    frames that a call is shown of the video before it, when it goes on from there. keeps_latents: it can be
     shown the latents of those frames, and draws on from them; else the frames go through the decoder and the
     encoder. sound: it draws sound, too. remixes_in_windows: a window of a remix can be shown the end of the
     one before. keeps_steps: a step of it can be saved, see Checkpoint. calls_back: its pipelines call
@@ -268,7 +269,7 @@ class VideoFamily:
 
     @property
     def goes_on(self) -> bool:
-        """Whether a film may be longer than one call."""
+        """Whether a video may be longer than one call."""
         return self.support(Operation.EXTEND).way is not Way.REFUSED
 
     # Calls
@@ -286,16 +287,16 @@ class VideoFamily:
         loaded."""
         return parts
 
-    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+    def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
         """Change ``pipe``, a job's own, for a call, and return ``take`` with what is made before it."""
         return take
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments of a call that only this family's pipelines take, for what is known and for
         the source of a remix. The usual ones come by themselves."""
         return {}
 
-    def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: FilmCard) -> Any:
+    def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: VideoCard) -> Any:
         """Return the latents to go on with after ``step`` steps."""
         return latents
 
@@ -311,10 +312,10 @@ class VideoFamily:
         return latents / pipe.vae.config.scaling_factor
 
     def frame_latents(self, frames: int) -> int:
-        """Return how many latents the first ``frames`` frames of a film take."""
+        """Return how many latents the first ``frames`` frames of a video take."""
         return (frames - 1) // self.step + 1
 
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
         """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory."""
         from vision.video import decode
 
@@ -322,7 +323,7 @@ class VideoFamily:
         return pieces
 
     def ends(self, latents: Any) -> dict[str, Any]:
-        """Return what is kept of a film's latents to go on from it later: "head" and "tail", the first and
+        """Return what is kept of a video's latents to go on from it later: "head" and "tail", the first and
         the last latents of ``overlap`` frames; nothing for a family that can't be shown them."""
         if not self.keeps_latents:
             return {}

@@ -7,9 +7,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
+from vision.video.families.family import ENDINGS, FROM_OTHERS, Operation, Take, VideoCard, VideoFamily
 
-FROM_LATENTS = "from the film's latents and fewer steps"
+FROM_LATENTS = "from the video's latents and fewer steps"
 
 
 class HunyuanVideo(VideoFamily):
@@ -50,15 +50,15 @@ class HunyuanVideo(VideoFamily):
 
         decode.attend_in_turn(pipe.vae)
 
-    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+    def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
         """Return ``take`` as it is; give the pipeline guidance of its own."""
         guides = take.guidance_scale > 1
         guider = pipe.guider.new(guidance_scale=take.guidance_scale, enabled=guides)
         vars(pipe)["guider"] = guider  # not setattr: that would note its class in the configuration
         return take
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
-        """Return, for a remix, the film's latents with as much noise as the first of the last steps begins
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
+        """Return, for a remix, the video's latents with as much noise as the first of the last steps begins
         with, and those steps alone."""
         if not take.source:
             return {}
@@ -95,14 +95,14 @@ class HunyuanVideoPictures(HunyuanVideo):
         **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
     }
 
-    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+    def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
         """Return ``take`` as it is; give the pipeline guidance and a size of its own."""
         processor = copy.copy(pipe.video_processor)
         vars(processor)["calculate_default_height_width"] = lambda **sizes: (take.height, take.width)
         vars(pipe)["video_processor"] = processor
         return super().prepare(pipe, take, card)
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         given = super().arguments(pipe, take, card)
         return given | {"image": take.source[0] if take.source else take.first_known}

@@ -1,5 +1,5 @@
 """LTX-Video, a flow transformer on packed latents whose one pipeline takes known frames at any place; and
-LTX-2, which draws film and sound in one."""
+LTX-2, which draws video and sound in one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vision.video.families import family
-from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
+from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 
 
 class Ltx(VideoFamily):
@@ -24,7 +24,7 @@ class Ltx(VideoFamily):
     step = 8
     usual = 121
     longest = 257
-    overlap = 9  # a film elsewhere than at the start takes two latents at least
+    overlap = 9  # a video elsewhere than at the start takes two latents at least
     keeps_latents = True
     known_behind = False  # where the tokens of known frames are, among the others
     num_inference_steps = 40
@@ -37,8 +37,8 @@ class Ltx(VideoFamily):
         Operation.FIRST_LAST: "the same, the other at the last frame",
         Operation.EXTEND: "the last 2 latents at frame 0",
         Operation.EXTEND_BACK: "the first 2 latents at the end",
-        Operation.REMIX: "LTXConditionPipeline with denoise_strength, from the film's latents",
-        Operation.BLEND: "2 latents of each film at both ends",
+        Operation.REMIX: "LTXConditionPipeline with denoise_strength, from the video's latents",
+        Operation.BLEND: "2 latents of each video at both ends",
         Operation.LOOP: "the picture at both ends",
     }
 
@@ -47,18 +47,18 @@ class Ltx(VideoFamily):
         conditioned = bool(take.known or take.source)
         return "LTXConditionPipeline" if conditioned or base == "LTXConditionPipeline" else "LTXPipeline"
 
-    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+    def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
         """Return ``take`` as it is, with kept latents in place of what would be encoded."""
         family.stand_in(pipe, take.known)
         return take
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         from vision.video import decode
 
         given: dict[str, Any] = {"frame_rate": take.fps}
         if take.source:
-            # with the film as a condition nothing of it would be drawn anew
+            # with the video as a condition nothing of it would be drawn anew
             latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
             latents = pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
             given |= {"latents": latents, "denoise_strength": take.strength}
@@ -85,7 +85,7 @@ class Ltx(VideoFamily):
         )
 
     def _unpacked(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """The latents of the film alone, without the tokens of known frames: (1, C, f, h, w)."""
+        """The latents of the video alone, without the tokens of known frames: (1, C, f, h, w)."""
         h, w = (side // pipe.vae_spatial_compression_ratio for side in (take.height, take.width))
         f = self.frame_latents(take.frames)
         own = latents[:, : f * h * w] if self.known_behind else latents[:, -f * h * w :]
@@ -97,7 +97,7 @@ class Ltx(VideoFamily):
         """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, self._unpacked(pipe, latents, take))
 
-    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
         """Decode piece by piece."""
         import torch
 
@@ -141,8 +141,8 @@ class Ltx2(Ltx):
         Operation.FIRST_LAST: "the same, the other as the last latent",
         Operation.EXTEND: "the last 2 latents in front",
         Operation.EXTEND_BACK: "the first 2 latents behind",
-        Operation.REMIX: "LTX2ConditionPipeline from the film's latents and fewer steps; without sound",
-        Operation.BLEND: "2 latents of each film at both ends",
+        Operation.REMIX: "LTX2ConditionPipeline from the video's latents and fewer steps; without sound",
+        Operation.BLEND: "2 latents of each video at both ends",
         Operation.LOOP: "the picture at both ends",
     }
 
@@ -156,7 +156,7 @@ class Ltx2(Ltx):
         """Return the class that draws ``take``."""
         return "LTX2ConditionPipeline"
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         given: dict[str, Any] = {"frame_rate": float(take.fps), "num_frames": take.frames}
         if take.guidance_scale <= 1:  # distilled: each of the other guidances would be a pass of its own
@@ -178,7 +178,7 @@ class Ltx2(Ltx):
         return LTX2VideoCondition(frames=frames, index=index)
 
     def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
-        """The film's latents, and the last steps alone with as much noise as the first of those begins
+        """The video's latents, and the last steps alone with as much noise as the first of those begins
         with."""
         import numpy as np
         from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift

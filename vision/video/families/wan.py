@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2: flow transformers behind a causal decoder. What a film can start from is a matter of the
+"""Wan 2.1 and 2.2: flow transformers behind a causal decoder. What a video can start from is a matter of the
 weights, so each kind of them is a family of its own."""
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from typing import Any
 
 from PIL import Image
 
-from vision.video.families.family import ENDINGS, FROM_OTHERS, FilmCard, Operation, Take, VideoFamily
+from vision.video.families.family import ENDINGS, FROM_OTHERS, Operation, Take, VideoCard, VideoFamily
 
 FIRST_FRAME_ONLY = "goes on from the last frame alone"
 NEEDS_PICTURE = "these weights start from a picture; give a first one"
 NO_END = "these weights know a first picture only; take Wan 2.1 FLF2V, 2.2 A14B or VACE"
 NO_REMIX = (
-    "these weights were trained with pictures beside the noise and can't start from a film; take Wan's T2V"
+    "these weights were trained with pictures beside the noise and can't start from a video; take Wan's T2V"
 )
 
 
@@ -55,7 +55,7 @@ class Wan(VideoFamily):
             return {**parts, "transformer": parts["transformer_2"]}
         return parts
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         if take.source:
             return {"video": list(take.source), "strength": take.strength}
@@ -187,12 +187,12 @@ class WanVace(Wan):
         Operation.FIRST_LAST: "the same, with both frames",
         Operation.EXTEND: "the last 5 frames known",
         Operation.EXTEND_BACK: "the first 5 frames known, behind",
-        Operation.BLEND: "5 frames of each film known",
+        Operation.BLEND: "5 frames of each video known",
         Operation.LOOP: "the picture known at both ends",
     }
     refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
 
-    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         """Return the arguments for what is known and for the source of a remix."""
         if not take.known:
             return {}

@@ -133,7 +133,7 @@ function hearts() {
 function comparing() {
   const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: `Picture ${n}` }));
   if (parent) others.unshift({ src: bytesOf(parent.href), label: "Made from" });
-  if (!others.length || picture.visibility === "block" || picture.film) return null;
+  if (!others.length || picture.visibility === "block" || picture.video) return null;
   const place = elementOf("tools", HTMLElement);
   const draw = (/** @type {boolean} */ on) =>
     render(html`<button class="icon-button" type="button" title="Compare" aria-label="Compare" aria-pressed=${on} @click=${() => compare.toggle()}>${icon("compare")}</button>`, place);
@@ -186,10 +186,10 @@ function onAction(event) {
 }
 
 function play() {
-  const film = document.getElementById("picture");
-  if (!(film instanceof HTMLVideoElement)) return;
-  if (film.paused) film.play().catch(showError);
-  else film.pause();
+  const video = document.getElementById("picture");
+  if (!(video instanceof HTMLVideoElement)) return;
+  if (video.paused) video.play().catch(showError);
+  else video.pause();
 }
 
 function download() {

@@ -28,7 +28,7 @@ function outcome({ status, error, pictures }) {
   if (status === "failed") return error ?? "it failed";
   if (status === "cancelled") return "stopped";
   if (!pictures.length) return "done";
-  return `${countOf(pictures.length, pictures.some(({ film }) => film) ? "film" : "picture")} ready`;
+  return `${countOf(pictures.length, pictures.some(({ video }) => video) ? "video" : "picture")} ready`;
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -104,12 +104,12 @@ class Stream {
     }));
     const own = [
       { label: "Open", icon: "expand", href: picture.href },
-      { label: "Download", icon: "download", href: `${picture.film?.src ?? picture.original}?download=1`, download: true },
+      { label: "Download", icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
-      { label: picture.film ? "Use film" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
+      { label: picture.video ? "Use video" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
-    const what = picture.film ? "film" : "picture";
-    openMenu(button, `Actions for ${what} ${picture.n}`, [...groups, { name: picture.film ? "Film" : "Picture", items: own }]);
+    const what = picture.video ? "video" : "picture";
+    openMenu(button, `Actions for ${what} ${picture.n}`, [...groups, { name: picture.video ? "Video" : "Picture", items: own }]);
   }
 }
 

@@ -20,7 +20,7 @@ class QuestionBar {
     this.first = first;
     this.form = elementOf("talk-bar", HTMLFormElement);
     this.field = elementOf("more-question", HTMLTextAreaElement);
-    this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { films: "ask" });
+    this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { videos: "ask" });
     keepField(this.field, `question ${address}`);
     unhide("more-add");
     this.#listen();
@@ -147,14 +147,14 @@ function saw(turn) {
 }
 
 /**
- * The frames of a question's film that were looked at.
+ * The frames of a question's video that were looked at.
  * @param {Turn} turn
  */
 function strip({ id, frames }) {
   if (!frames.length) return nothing;
-  return html`<ol class="strip" aria-label="Frames of the film that were looked at">${frames.map(
+  return html`<ol class="strip" aria-label="Frames of the video that were looked at">${frames.map(
     ({ src, label, named }, i) => html`<li id="frame-${id}-${i + 1}" class=${named ? "named" : ""}>
-      <img src=${src} alt="The film at ${label}" loading="lazy"><span>${label}</span></li>`,
+      <img src=${src} alt="The video at ${label}" loading="lazy"><span>${label}</span></li>`,
   )}</ol>`;
 }
 

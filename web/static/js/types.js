@@ -1,7 +1,7 @@
 // What the server's JSON holds, as types for the other modules.
 
 /** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut"}} Action  form: what else it asks for */
-/** @typedef {{src: string, gif: string, seconds: number, fps: number, sound: boolean}} Film  its address, that of a GIF of it, its length */
+/** @typedef {{src: string, gif: string, seconds: number, fps: number, sound: boolean}} Video  its address, that of a GIF of it, its length */
 /** @typedef {"show" | "spoiler" | "block"} Visibility */
 
 /**
@@ -17,7 +17,7 @@
  * @property {string} thumb  512 px
  * @property {string} small  256 px
  * @property {string} alt
- * @property {Film | null} film  whose first frame it is
+ * @property {Video | null} video  whose first frame it is
  */
 
 /** @typedef {"queued" | "running" | "rendered" | "delivered" | "failed" | "cancelled"} Status */
@@ -79,7 +79,7 @@
  * @property {string} thumb
  * @property {string} alt
  * @property {boolean} mine
- * @property {number | null} seconds  of the film whose first frame it is
+ * @property {number | null} seconds  of the video whose first frame it is
  * @property {string | null} ends  ISO 8601: when it is deleted for good, if it is in the trash
  */
 
@@ -124,8 +124,8 @@
  * @property {string} id
  * @property {string} question
  * @property {(string | null)[]} pictures  addresses, null where there is none to show
- * @property {{src: string, label: string, named: boolean}[]} frames  of its film, and whether its answer names them
- * @property {{text: string, href: string | null}[]} said  its answer in pieces, where that is about a film
+ * @property {{src: string, label: string, named: boolean}[]} frames  of its video, and whether its answer names them
+ * @property {{text: string, href: string | null}[]} said  its answer in pieces, where that is about a video
  * @property {"free" | "short" | "table" | "boxes" | "text"} form
  * @property {{title: string, columns: string[], rows: string[][], numbers: boolean[]} | null} table
  * @property {string[]} boxes  what each shows

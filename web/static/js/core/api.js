@@ -291,9 +291,9 @@ export async function readJob(id) {
 /**
  * Ask for what `prompt` says. The key lets the server see that a second try is the same wish.
  * @param {string} prompt
- * @param {string[]} pictures  names, also of films
+ * @param {string[]} pictures  names, also of videos
  * @param {string} key
- * @param {string} [to]  what is to be done with films, "" = guess
+ * @param {string} [to]  what is to be done with videos, "" = guess
  */
 export const sendJob = async (prompt, pictures, key, to = "") => jobsOf(await fetchAt("/api/jobs", jsonOptions("POST", { prompt, pictures, key, ...(to && { do: to }) })));
 
@@ -362,11 +362,11 @@ const sendFile = (path, body, name) => fetchJson(path, { method: "POST", body, h
 /** @param {Blob} file @param {string} name */
 export const upload = async (file, name) => /** @type {{sha256: string, width: number, height: number, thumb: string}} */ (await sendFile("/api/uploads", file, name));
 
-/** A film to go on from. @param {Blob} file @param {string} name */
+/** A video to go on from. @param {Blob} file @param {string} name */
 export const uploadClip = async (file, name) => /** @type {{clip: string, seconds: number, thumb: string}} */ (await sendFile("/api/clips", file, name));
 
-/** A film to ask about. @param {Blob} file @param {string} name */
-export const uploadFilm = async (file, name) => /** @type {{film: string, frames: number, seconds: number, thumb: string}} */ (await sendFile("/api/films", file, name));
+/** A video to ask about. @param {Blob} file @param {string} name */
+export const uploadVideo = async (file, name) => /** @type {{video: string, frames: number, seconds: number, thumb: string}} */ (await sendFile("/api/videos", file, name));
 
 /** @param {Record<string, unknown>} values */
 export const saveSettings = (values) => sendJson("PATCH", "/api/settings", values);

@@ -358,8 +358,8 @@ export async function deleteJobForGood(job, sink) {
  * Ask for what a prompt says; when it stands for several jobs, only after a question. Returns the new jobs,
  * null when nothing was asked for in the end. Raises Problem.
  * @param {string} prompt
- * @param {string[]} pictures  names, also of films
- * @param {string} [to]  what is to be done with films, "" = guess
+ * @param {string[]} pictures  names, also of videos
+ * @param {string} [to]  what is to be done with videos, "" = guess
  * @returns {Promise<Job[] | null>}
  */
 export async function sendPrompt(prompt, pictures, to = "") {

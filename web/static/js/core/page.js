@@ -11,10 +11,10 @@ const ICONS = new URL("../../icons.svg", import.meta.url).pathname;
 export const icon = (name) => html`<svg class="icon" aria-hidden="true"><use href="${ICONS}#${name}"></use></svg>`;
 
 /**
- * The mark of a film on its first frame: "▶ 0:05".
+ * The mark of a video on its first frame: "▶ 0:05".
  * @param {number} seconds
  */
-export const filmLength = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}</span>`;
+export const videoLength = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}</span>`;
 
 /**
  * The JSON that the server wrote into the page; the caller names its type.

@@ -1,6 +1,6 @@
 // Draws the cells that are seen, whatever the number of pictures, and moves the focus among them by keys.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { filmLength, icon, oncePerFrame, Rows } from "../core/page.js";
+import { videoLength, icon, oncePerFrame, Rows } from "../core/page.js";
 import { timeLeft } from "../core/text.js";
 
 /** @import {Tile} from "../types.js" */
@@ -95,7 +95,7 @@ function tileCell(tile, index, { chosen, current, total }, tools) {
 /** @param {Tile} tile */
 function inside(tile) {
   if (tile.visibility === "block") return html`<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span>`;
-  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? filmLength(tile.seconds) : nothing}`;
+  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? videoLength(tile.seconds) : nothing}`;
 }
 
 const AHEAD = 2; // rows drawn above and below what is seen

@@ -1,19 +1,19 @@
-// The pictures and films that go with the next prompt: added, dropped or pasted, uploaded one after the other.
+// The pictures and videos that go with the next prompt: added, dropped or pasted, uploaded one after the other.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { upload, uploadClip, uploadFilm } from "../core/api.js";
+import { upload, uploadClip, uploadVideo } from "../core/api.js";
 import { icon } from "../core/page.js";
 import { showError } from "../core/text.js";
 
-const FILM = /^(video\/|image\/gif$)/;
+const VIDEO = /^(video\/|image\/gif$)/;
 
-/** `id`: what the server knows it by, `there` the same once it is there. `thumb`: "" as long as a film has none. */
-/** @typedef {{thumb: string, name: string, id: Promise<string>, there: string, film: boolean}} Attachment */
+/** `id`: what the server knows it by, `there` the same once it is there. `thumb`: "" as long as a video has none. */
+/** @typedef {{thumb: string, name: string, id: Promise<string>, there: string, video: boolean}} Attachment */
 
-/** How a film is uploaded: to be asked about, or to go on from. */
+/** How a video is uploaded: to be asked about, or to go on from. */
 const TAKEN = {
   ask: async (/** @type {File} */ file) => {
-    const { film, thumb } = await uploadFilm(file, file.name);
-    return { id: film, thumb };
+    const { video, thumb } = await uploadVideo(file, file.name);
+    return { id: video, thumb };
   },
   clip: async (/** @type {File} */ file) => {
     const { clip, thumb } = await uploadClip(file, file.name);
@@ -24,11 +24,11 @@ const TAKEN = {
 export class Attachments {
   /**
    * @param {HTMLElement} place
-   * @param {{films?: keyof typeof TAKEN, onChange?: () => void}} [takes]  films: what they are taken for
+   * @param {{videos?: keyof typeof TAKEN, onChange?: () => void}} [takes]  videos: what they are taken for
    */
-  constructor(place, { films, onChange = () => {} } = {}) {
+  constructor(place, { videos, onChange = () => {} } = {}) {
     this.place = place;
-    this.films = films;
+    this.videos = videos;
     this.onChange = onChange;
     /** @type {Attachment[]} */
     this.all = [];
@@ -39,7 +39,7 @@ export class Attachments {
   /** @param {Iterable<File>} files */
   addFiles(files) {
     for (const file of files) {
-      if (this.films && (FILM.test(file.type) || /\.mkv$/i.test(file.name))) this.#addFilm(file, TAKEN[this.films]);
+      if (this.videos && (VIDEO.test(file.type) || /\.mkv$/i.test(file.name))) this.#addVideo(file, TAKEN[this.videos]);
       else if (file.type.startsWith("image/")) this.#addFile(file);
     }
   }
@@ -48,9 +48,9 @@ export class Attachments {
    * @param {File} file
    * @param {(file: File) => Promise<{id: string, thumb: string}>} send
    */
-  #addFilm(file, send) {
+  #addVideo(file, send) {
     const taken = this.before.then(() => send(file));
-    const one = { thumb: "", name: file.name, id: taken.then(({ id }) => id), there: "", film: true };
+    const one = { thumb: "", name: file.name, id: taken.then(({ id }) => id), there: "", video: true };
     this.before = one.id.catch(() => {});
     taken.then(({ thumb }) => (one.thumb = thumb)).catch(() => {});
     this.#add(one);
@@ -60,17 +60,17 @@ export class Attachments {
   #addFile(file) {
     const id = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => sha256);
     this.before = id.catch(() => {});
-    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: "", film: false });
+    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: "", video: false });
   }
 
   /**
-   * One of the studio's own pictures or films.
+   * One of the studio's own pictures or videos.
    * @param {string} job
    * @param {number} n
-   * @param {boolean} [film]
+   * @param {boolean} [video]
    */
-  addOwn(job, n, film = false) {
-    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `${film ? "film" : "picture"} ${n}`, id: Promise.resolve(`${job} ${n}`), there: `${job} ${n}`, film });
+  addOwn(job, n, video = false) {
+    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `${video ? "video" : "picture"} ${n}`, id: Promise.resolve(`${job} ${n}`), there: `${job} ${n}`, video });
   }
 
   /** Those that are there, to be added again when the page was left. */

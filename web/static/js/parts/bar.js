@@ -48,7 +48,7 @@ export class Bar {
     this.form = elementOf("bar", HTMLFormElement);
     this.form.dataset.ready = ""; // early.js steps aside
     this.field = elementOf("bar-prompt", HTMLTextAreaElement);
-    /** what to do with a film, where films are made */
+    /** what to do with a video, where videos are made */
     this.to = /** @type {HTMLSelectElement | null} */ (document.getElementById("bar-do"));
     this.onSent = onSent;
     this.history = new History(prompts ?? []);
@@ -92,9 +92,9 @@ export class Bar {
   #attach(work) {
     this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
       const all = new Attachments(elementOf("bar-pictures", HTMLElement), {
-        films: this.to ? "clip" : undefined,
+        videos: this.to ? "clip" : undefined,
         onChange: () => {
-          this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film));
+          this.to?.toggleAttribute("hidden", !all.all.some(({ video }) => video));
           keepHere("pictures", all.kept.length ? all.kept : null);
         },
       });
@@ -153,7 +153,7 @@ export class Bar {
    * @param {Picture} picture
    */
   attach(job, picture) {
-    this.#attach((all) => all.addOwn(job, picture.n, Boolean(picture.film)));
+    this.#attach((all) => all.addOwn(job, picture.n, Boolean(picture.video)));
     this.field.focus();
   }
 
@@ -189,8 +189,8 @@ export class Bar {
     this.completion?.close();
     this.#busy(true);
     try {
-      const filmed = pictures.some(({ film }) => film);
-      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
+      const shown in videos = pictures.some(({ video }) => video);
+      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], shown in videos ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };

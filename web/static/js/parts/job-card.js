@@ -1,7 +1,7 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
-import { filmLength, icon } from "../core/page.js";
+import { videoLength, icon } from "../core/page.js";
 import { capitalized, plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
@@ -65,7 +65,7 @@ function pictureCell(job, picture, index, tools) {
   const spoiler = picture.visibility === "spoiler";
   return html`<div class="cell ${spoiler ? "veiled" : ""}">
     ${sizer(picture.width, picture.height)}${previewSheet(job, index)}
-    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.film ? filmLength(picture.film.seconds) : nothing}</a>
+    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.video ? videoLength(picture.video.seconds) : nothing}</a>
     ${spoiler ? html`<label class="veil"><input type="checkbox" aria-label="Show picture ${picture.n}, which may be sensitive">${icon("hidden")}Sensitive. Show it</label>` : nothing}
     <div class="cell-tools">
       <button class="icon-button heart" type="button" aria-pressed=${picture.favourite} aria-label="Favourite, picture ${picture.n}" title="Favourite"

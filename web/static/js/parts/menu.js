@@ -116,8 +116,8 @@ const SWITCHES = /** @type {const} */ ([
   { label: "Tile", names: ["tile"] },
   { label: "Stealth", names: ["stealth"] },
 ]);
-const OF_FILMS = /** @type {const} */ ([
-  { label: "Film", names: ["video"] },
+const OF_VIDEOS = /** @type {const} */ ([
+  { label: "Video", names: ["video"] },
   { label: "High motion", names: ["motion"], value: "high" },
   { label: "Loop", names: ["loop"] },
 ]);
@@ -170,7 +170,7 @@ function controls(prompt, set) {
       };
       return html`<label class="range"><span>${label}</span><output>${value}</output><input type="range" min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
     })}
-    <div class="chips">${[...SWITCHES, ...(document.getElementById("bar-do") ? OF_FILMS : [])].map((one) => {
+    <div class="chips">${[...SWITCHES, ...(document.getElementById("bar-do") ? OF_VIDEOS : [])].map((one) => {
       const on = flagValue(prompt, [...one.names]) !== null;
       return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(one.names, on ? null : "value" in one ? one.value : "")}>${one.label}</button>`;
     })}</div>`;

@@ -1,10 +1,10 @@
-"""Films as a chat server is sent them: pictures, each behind a text with its time."""
+"""Videos as a chat server is sent them: pictures, each behind a text with its time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from core.requests.chat import FILM
+from core.requests.chat import VIDEO
 from jobs.executors.openai_api import PICTURES_KEPT, prompt_of
 from tests.studio.conftest import png
 from vision.protocol import Talk, Turn
@@ -23,19 +23,19 @@ def told(message: dict) -> list[str]:
 
 
 def test_each_frame_comes_behind_its_time(tmp_path: Path) -> None:
-    film = Turn("user", "What moves?", ("a", "b", "b"), "j", (None, 0.5, 3.5), 4.0)
-    _, question = sent(tmp_path, film)
-    assert told(question) == ["▢", "Frame at 0.5 s:", "▢", "Frame at 3.5 s:", "▢", f"What moves?\n{FILM}"]
+    video = Turn("user", "What moves?", ("a", "b", "b"), "j", (None, 0.5, 3.5), 4.0)
+    _, question = sent(tmp_path, video)
+    assert told(question) == ["▢", "Frame at 0.5 s:", "▢", "Frame at 3.5 s:", "▢", f"What moves?\n{VIDEO}"]
 
 
-def test_later_turns_keep_the_whole_film(tmp_path: Path) -> None:
+def test_later_turns_keep_the_whole_video(tmp_path: Path) -> None:
     count = PICTURES_KEPT + 4
     names, times = tuple(f"f{i}" for i in range(count)), tuple(map(float, range(count)))
-    film = Turn("user", "What moves?", names, "j", times, float(count))
-    messages = sent(tmp_path, film, Turn("assistant", "A ball.", (), "j"), Turn("user", "Why?", (), "k"))
+    video = Turn("user", "What moves?", names, "j", times, float(count))
+    messages = sent(tmp_path, video, Turn("assistant", "A ball.", (), "j"), Turn("user", "Why?", (), "k"))
     assert told(messages[1]).count("▢") == count
-    assert told(messages[2]) == ["A ball."] and told(messages[3]) == [f"Why?\n{FILM}"]
+    assert told(messages[2]) == ["A ball."] and told(messages[3]) == [f"Why?\n{VIDEO}"]
 
 
-def test_without_a_film_nothing_is_said_of_seconds(tmp_path: Path) -> None:
-    assert FILM not in str(sent(tmp_path, Turn("user", "What?", ("a",), "j")))
+def test_without_a_video_nothing_is_said_of_seconds(tmp_path: Path) -> None:
+    assert VIDEO not in str(sent(tmp_path, Turn("user", "What?", ("a",), "j")))

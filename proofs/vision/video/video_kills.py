@@ -1,10 +1,10 @@
-"""kill -9 of a process that draws a film of many windows, at random moments, until the film is there.
+"""kill -9 of a process that draws a video of many windows, at random moments, until the video is there.
 
-    PYTHONPATH=. python -m proofs.vision.video.film_kills --windows 40 --films 10
-    PYTHONPATH=. python -m proofs.vision.video.film_kills --windows 40 --kills 200 --lives 2
+    PYTHONPATH=. python -m proofs.vision.video.video_kills --windows 40 --videos 10
+    PYTHONPATH=. python -m proofs.vision.video.video_kills --windows 40 --kills 200 --lives 2
 
 A tiny model of a real family, loaded and drawn by the real code, with the checkpoints that a worker has. The
-film must have the frames of one that nobody killed, and a kill costs one window at most.
+video must have the frames of one that nobody killed, and a kill costs one window at most.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Diary(Reporter):
     """Writes every step down, at once."""
 
     def __init__(self, folder: Path) -> None:
-        self.checkpoint = Checkpoint(folder, "film", CHEAP)
+        self.checkpoint = Checkpoint(folder, "video", CHEAP)
         self._file = os.open(folder / "steps", os.O_APPEND | os.O_CREAT | os.O_WRONLY)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
@@ -55,7 +55,7 @@ class Diary(Reporter):
 class Figures:
     """again: for each kill, the steps of drawing that were done once more after it."""
 
-    films: int = 0
+    videos: int = 0
     windows: int = 0
     kills: int = 0
     steps: int = 0
@@ -64,7 +64,7 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.films} films of {self.windows} windows, {self.kills} kills: {self.wrong} with other"
+            f"{self.videos} videos of {self.windows} windows, {self.kills} kills: {self.wrong} with other"
             f" frames; {sum(self.again)} of {self.steps} steps done again"
             f" ({sum(self.again) / self.steps:.1%}), at most"
             f" {max(self.again, default=0)} for a kill, where a window has {STEPS}"
@@ -72,20 +72,20 @@ class Figures:
 
 
 def long_shot(model: VideoModel, name: str, windows: int) -> Shot:
-    """A film of so many windows."""
+    """A video of so many windows."""
     longest, more = LENGTHS[name]
     model.card = replace(model.card, longest=longest)
     shot = operations.shots(model)[Operation.WORDS]
     return replace(shot, frames=longest + more * (windows - 1), num_inference_steps=STEPS)
 
 
-def film_of(model: VideoModel, shot: Shot, reporter: Reporter) -> str:
+def video_of(model: VideoModel, shot: Shot, reporter: Reporter) -> str:
     """The hash of all frames."""
     return hashlib.sha256(operations.drawn(generate.generate(model, shot, reporter)).tobytes()).hexdigest()
 
 
 def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rng: random.Random) -> int:
-    """Kill the film's process after 0 to ``most`` seconds, again and again; how often it was. While nothing
+    """Kill the video's process after 0 to ``most`` seconds, again and again; how often it was. While nothing
     new gets done, as on a machine that has become busier, each lives longer than the one before."""
     kills, done, barren = 0, 0, 0
     while True:
@@ -96,7 +96,7 @@ def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rn
         if child == 0:
             tqdm.set_lock(threading.RLock())  # its own is one of all processes, which a killed one keeps
             try:
-                (folder / "film").write_text(film_of(model, shot, Diary(folder)))
+                (folder / "video").write_text(video_of(model, shot, Diary(folder)))
             finally:
                 os._exit(0)
         end, gone = time.monotonic() + rng.random() * most * 1.25**barren, 0
@@ -109,7 +109,7 @@ def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rn
             kills += 1
             with (folder / "steps").open("a") as file:
                 file.write("killed\n")
-        if (folder / "film").exists():
+        if (folder / "video").exists():
             return kills
 
 
@@ -131,17 +131,18 @@ def again(lines: list[str]) -> tuple[int, list[int]]:
 def measure(
     name: str,
     windows: int,
-    films: int,
+    videos: int,
     *,
     kills: int = 0,
     lives: float | None = None,
     seed: int = 0,
     report: Callable[[Figures], object] = lambda figures: None,
 ) -> Figures:
-    """Kill films of a model until each is there: ``films`` of them, and more until there were so many kills.
+    """Kill videos of a model until each is there: ``videos`` of them, and more until there were so many
+    kills.
 
-    lives: how long a process lives at most, in windows' time; None = 0.4 of the film's. report: gets the
-    figures after each film.
+    lives: how long a process lives at most, in windows' time; None = 0.4 of the video's. report: gets the
+    figures after each video.
     """
     torch.set_num_threads(1)
     rng, figures = random.Random(seed), Figures(windows=windows)
@@ -149,25 +150,25 @@ def measure(
         model = operations.load(name, Path(root) / "model")
         shot = long_shot(model, name, windows)
         began = time.monotonic()
-        wanted = film_of(model, shot, Reporter())
+        wanted = video_of(model, shot, Reporter())
         seconds = time.monotonic() - began + windows * STEPS * SLOW
         most = max(3.0, 0.4 * seconds) if lives is None else lives * seconds / windows
-        while figures.films < films or figures.kills < kills:
-            folder = Path(root) / str(figures.films)
+        while figures.videos < videos or figures.kills < kills:
+            folder = Path(root) / str(figures.videos)
             folder.mkdir()
             figures.kills += kill_until_done(model, shot, folder, most, rng)
             steps, costs = again((folder / "steps").read_text().split())
-            figures.films += 1
+            figures.videos += 1
             figures.steps += steps
             figures.again += costs
-            figures.wrong += (folder / "film").read_text() != wanted
+            figures.wrong += (folder / "video").read_text() != wanted
             report(figures)
     return figures
 
 
 def check(figures: Figures) -> None:
     """Raise AssertionError unless all is as it has to be."""
-    assert not figures.wrong, f"{figures.wrong} films have other frames"
+    assert not figures.wrong, f"{figures.wrong} videos have other frames"
     assert figures.kills and max(figures.again) <= STEPS, f"a kill cost {max(figures.again)} steps"
 
 
@@ -175,15 +176,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=list(LENGTHS), default="animatediff")
     parser.add_argument("--windows", type=int, default=40)
-    parser.add_argument("--films", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=0, help="at least, in as many more films as it takes")
+    parser.add_argument("--videos", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=0, help="at least, in as many more videos as it takes")
     parser.add_argument("--lives", type=float, help="of a process, at most, in windows' time")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     figures = measure(
         arguments.model,
         arguments.windows,
-        arguments.films,
+        arguments.videos,
         kills=arguments.kills,
         lives=arguments.lives,
         seed=arguments.seed,

@@ -1,7 +1,7 @@
-"""One confined process that puts many films through the film gate's own code: starting one for each would
+"""One confined process that puts many videos through the video gate's own code: starting one for each would
 make 20,000 take hours.
 
-Speaks as ``proofs.security.gate_loop`` does. Started by ``proofs.security.films``.
+Speaks as ``proofs.security.gate_loop`` does. Started by ``proofs.security.videos``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""``python -m proofs.bot.film_presses [--presses 200] [--seed 1]``: presses random buttons in a tree of
-films,
+"""``python -m proofs.bot.video_presses [--presses 200] [--seed 1]``: presses random buttons in a tree of
+videos,
 with restarts in between, and holds each to what it promises. Exit status 1 when one doesn't keep it.
 
-The worker is the pretended one; films are cut, fitted, laid side by side and made into GIFs for real.
+The worker is the pretended one; videos are cut, fitted, laid side by side and made into GIFs for real.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.bot.conftest import Studio, open_studio
 
-DEEPEST = 6  # films that come from films
+DEEPEST = 6  # videos that come from videos
 RESTART_EVERY = 20  # presses
 MADE = {  # button → what the title of the answer says
     "Extend (High)": " - Extended by ",
@@ -31,8 +31,8 @@ MADE = {  # button → what the title of the answer says
     "🔄": " by ",
     "Cut": " - Cut by ",
     "Last frame": " - Last frame by ",
-    "GIF": "GIF of film",
-    **{f"U{n}": f"Film #{n}" for n in range(1, 5)},
+    "GIF": "GIF of video",
+    **{f"U{n}": f"Video #{n}" for n in range(1, 5)},
     "Animate (High)": " - Video by ",
     "Animate (Low)": " - Video by ",
 }
@@ -40,7 +40,7 @@ MADE = {  # button → what the title of the answer says
 
 @dataclass
 class Presses:
-    """A walk through films. deep: message id → how many films lie above its own. seen: what was pressed."""
+    """A walk through videos. deep: message id → how many videos lie above its own. seen: what was pressed."""
 
     studio: Studio
     rng: random.Random
@@ -50,7 +50,7 @@ class Presses:
     wrong: list[str] = field(default_factory=list)
 
     async def begin(self) -> None:
-        """Make two films to start from."""
+        """Make two videos to start from."""
         for prompt in ("a red boat sails to the left --bs 1", "a ball rises"):
             await self.studio.alice.slash(self.studio.channel, "video", prompt=prompt)
             await self._note(0)
@@ -66,7 +66,7 @@ class Presses:
         who, before = rng.choice((studio.alice, studio.bob, studio.mira)), studio.last().id
         result = await who.click(message, custom_id=offered[label].custom_id)
         if result.modal is not None:
-            result = await who.submit_modal(result, self._filled(label, is_film="GIF" in offered))
+            result = await who.submit_modal(result, self._filled(label, is_video="GIF" in offered))
         self.seen[label] += 1
         last = studio.last()
         problem = _problem(last, before, MADE[label])
@@ -76,8 +76,8 @@ class Presses:
         elif label != "GIF":
             await self._note(self.deep[message.id] + (not label.startswith("U")))
 
-    def _filled(self, label: str, *, is_film: bool) -> dict[str, Any]:
-        if label == "Remix" and not is_film:
+    def _filled(self, label: str, *, is_video: bool) -> dict[str, Any]:
+        if label == "Remix" and not is_video:
             return {"prompt": "the same at night"}
         if label == "Remix":
             strength = self.rng.choice(("subtle", "mild", "strong"))
@@ -132,7 +132,7 @@ async def _main(presses: int, seed: int) -> int:
 
 def main() -> int:
     """Read the command line, walk, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m proofs.bot.film_presses")
+    parser = argparse.ArgumentParser(prog="python -m proofs.bot.video_presses")
     parser.add_argument("--presses", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

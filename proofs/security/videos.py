@@ -1,7 +1,8 @@
-"""Strangers' films through the gate: ``python -m proofs.security.films [--count N] [--whole N] [--seed N]``.
+"""Strangers' videos through the gate: ``python -m proofs.security.videos [--count N] [--whole N] [--seed
+N]``.
 
-``--count`` mutated films go through the gate's code in confined processes that take many each, ``--whole``
-ones, and every attack that has a name, through the product's own path, one process for each film.
+``--count`` mutated videos go through the gate's code in confined processes that take many each, ``--whole``
+ones, and every attack that has a name, through the product's own path, one process for each video.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from PIL import Image
 from core.errors import ImageError
 from proofs.security.pictures import Loop, Sent, Tally, clean_png, tell, unnoted
 from storage.blobs.local import Folder
-from studio.media.uploads import Film, Films
-from tests.security import hostile_films
+from studio.media.uploads import Video, Videos
+from tests.security import hostile_videos
 
 LIMIT = 700 * 2**20  # bytes: 600 MiB above what imports need
-SECONDS = 5.05  # of processor time for one film
+SECONDS = 5.05  # of processor time for one video
 PIXELS = 100_000
 
 
@@ -33,15 +34,15 @@ def fuzz(
     count: int,
     seed: int = 0,
     keep: Path | None = None,
-    loop_module: str = "proofs.security.film_loop",
+    loop_module: str = "proofs.security.video_loop",
     right: Callable[[dict, bytes], bool] | None = None,
 ) -> Tally:
-    """Put mutated films through code that runs in confined processes, many in each. keep: a folder for those
+    """Put mutated videos through code that runs in confined processes, many in each. keep: a folder for those
     that end it or come out wrong. loop_module: what the processes run, the gate's code unless said.
     right: whether what came out is as it must be."""
     tally, loop = Tally(), Loop(loop_module)
     try:
-        for number, data in enumerate(hostile_films.mutated(count, seed)):
+        for number, data in enumerate(hostile_videos.mutated(count, seed)):
             began, found = time.monotonic(), loop.ask(data)
             tally.longest = max(tally.longest, time.monotonic() - began)
             bad = tally.ended + len(tally.wrong)
@@ -86,19 +87,19 @@ def _right(header: dict, body: bytes) -> bool:
     )
 
 
-async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
-    """One process for each film, as the bot does it."""
+async def through_the_product(videos: list[tuple[str, bytes]]) -> Tally:
+    """One process for each video, as the bot does it."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         files, most = Folder(Path(folder)), 100 * 2**20
-        intake = Films(files, unnoted, frames=16, pixels=PIXELS, max_bytes=most, max_picture_bytes=most)
-        for name, data in films:
+        intake = Videos(files, unnoted, frames=16, pixels=PIXELS, max_bytes=most, max_picture_bytes=most)
+        for name, data in videos:
             began, before = time.monotonic(), spent()
             try:
-                found = await intake.take(Sent(data, "film.mp4"), 1)
-                tally.taken += isinstance(found, Film)
-                tally.refused += not isinstance(found, Film)  # a still picture, which another gate reads
-                if isinstance(found, Film):
+                found = await intake.take(Sent(data, "video.mp4"), 1)
+                tally.taken += isinstance(found, Video)
+                tally.refused += not isinstance(found, Video)  # a still picture, which another gate reads
+                if isinstance(found, Video):
                     kept = [await files.get(sha256) for _, sha256 in found.frames]
                     if not kept or not all(map(clean_png, kept)):
                         tally.wrong.append(name)
@@ -125,14 +126,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a folder for those that end a process or come out wrong")
     arguments = parser.parse_args(argv)
-    damaged = hostile_films.mutated(arguments.whole, arguments.seed + 1)
-    whole = [*hostile_films.known(), *hostile_films.taken()]
+    damaged = hostile_videos.mutated(arguments.whole, arguments.seed + 1)
+    whole = [*hostile_videos.known(), *hostile_videos.taken()]
     whole += [(f"mutated {i}", data) for i, data in enumerate(damaged)]
     product = asyncio.run(through_the_product(whole))
-    tell("one process each", product, "films")
+    tell("one process each", product, "videos")
     many = fuzz(arguments.count, arguments.seed, arguments.keep)
-    tell("many a process", many, "films")
-    print(f"  peak of a film process {many.peak / 2**20:.0f} MiB (limit {LIMIT / 2**20:.0f})")
+    tell("many a process", many, "videos")
+    print(f"  peak of a video process {many.peak / 2**20:.0f} MiB (limit {LIMIT / 2**20:.0f})")
     print(*product.wrong[:5], *many.wrong[:5], *(why for why in many.why if "ended" in why), sep="\n")
     slow = max(product.slowest, many.slowest) > SECONDS
     return 1 if product.wrong or many.wrong or many.peak >= LIMIT or slow else 0

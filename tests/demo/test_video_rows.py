@@ -1,4 +1,4 @@
-"""What films are judged by, on frames whose truth is known."""
+"""What videos are judged by, on frames whose truth is known."""
 
 import random
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_things_are_read_at_any_size_and_turn(half: float, turn: int) -> None:
     assert all(right)
 
 
-def test_a_row_that_was_ended_goes_on_with_the_films_that_are_missing(tmp_path: Path) -> None:
+def test_a_row_that_was_ended_goes_on_with_the_videos_that_are_missing(tmp_path: Path) -> None:
     made, asked = Verdict("left", [True, False], None, True, 0.2, 0.01, cpu=7.0, first=48.0), list[int]()
 
     def judged(case: int) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""What each button under pictures and films makes: pure requests."""
+"""What each button under pictures and videos makes: pure requests."""
 
 from datetime import UTC, datetime
 
@@ -12,14 +12,14 @@ from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
-from storage.videos import StoredFilm
+from storage.videos import StoredVideo
 from studio.authority import TABLE, Action
-from studio.inputs import FilmSource, film_source
+from studio.inputs import VideoSource, video_source
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests import actions
 from studio.requests.actions import REMIXABLE, RIGHTS, after_button, imagine_prompt, repeat_job
 
-PICTURE, FILM, OTHER, ENDS = "ab" * 32, "cd" * 32, "ef" * 32, "12" * 32
+PICTURE, VIDEO, OTHER, ENDS = "ab" * 32, "cd" * 32, "ef" * 32, "12" * 32
 
 
 def job(request: Request, *, private: bool = False) -> Job:
@@ -27,16 +27,16 @@ def job(request: Request, *, private: bool = False) -> Job:
     return Job("abcdefghijkm", request, origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC))
 
 
-def stored(index: int = 0, sha256: str = FILM) -> StoredFilm:
-    return StoredFilm(sha256, "video/mp4", 832, 480, 80, 16, False, 7 + index, index, 1000, ENDS)
+def stored(index: int = 0, sha256: str = VIDEO) -> StoredVideo:
+    return StoredVideo(sha256, "video/mp4", 832, 480, 80, 16, False, 7 + index, index, 1000, ENDS)
 
 
-def clip(*, index: int = 0, children: int = 0, private: bool = False, **fields) -> FilmSource:
+def clip(*, index: int = 0, children: int = 0, private: bool = False, **fields) -> VideoSource:
     request = VideoRequest(
         **{"prompt": "a red boat", "seed": 7, "fps": 16, "loras": (("ink", 1.0),)} | fields
     )
-    films = (stored(0), stored(1, OTHER))
-    return film_source(Result(job(request, private=private), films=films), index, children=children)
+    videos = (stored(0), stored(1, OTHER))
+    return video_source(Result(job(request, private=private), videos=videos), index, children=children)
 
 
 def picture(**fields) -> Source:
@@ -89,7 +89,7 @@ def test_animate_without_words_of_a_sent_picture() -> None:
     ("button", "operation", "motion"),
     [("extlow", "extend", "low"), ("exthigh", "extend", "high"), ("extback", "extend_back", None)],
 )
-def test_extend_takes_the_film_and_the_latents_of_its_ends(button: str, operation: str, motion: str) -> None:
+def test_extend_takes_the_video_and_the_latents_of_its_ends(button: str, operation: str, motion: str) -> None:
     given, how = actions.EXTENDS[button]
     request = video(actions.extend_video(clip(index=1), given, how))
     assert (request.operation, request.motion) == (operation, motion)
@@ -98,20 +98,20 @@ def test_extend_takes_the_film_and_the_latents_of_its_ends(button: str, operatio
     assert request.pictures == (OTHER, ENDS) and request.seconds is None
 
 
-def test_extending_the_same_film_again_has_another_seed() -> None:
+def test_extending_the_same_video_again_has_another_seed() -> None:
     seeds = {video(actions.extend_video(clip(index=i, children=n))).seed for i in (0, 1) for n in range(3)}
     assert len(seeds) == 6
 
 
 @pytest.mark.parametrize("operation", ["extend", "extend_back"])
-def test_a_film_is_extended_once_unless_more_are_asked_for(operation: str) -> None:
+def test_a_video_is_extended_once_unless_more_are_asked_for(operation: str) -> None:
     for given in (None, words("it turns"), words("it turns --res 480")):
         assert video(actions.extend_video(clip(num_images=4), operation, words=given)).num_images == 1
     four = video(actions.extend_video(clip(), operation, words=words("it turns --bs 4")))
     assert four.num_images == 4 and "--bs 4" in format_prompt(prompt_of(four))
 
 
-def test_a_film_that_began_with_a_picture_is_extended_from_itself_alone() -> None:
+def test_a_video_that_began_with_a_picture_is_extended_from_itself_alone() -> None:
     request = video(actions.extend_video(clip(image=PICTURE, aspect_ratio=(3, 2), loop=True, seconds=9.0)))
     assert (request.image, request.aspect_ratio, request.seconds, request.loop) == (None, None, None, False)
 
@@ -126,51 +126,51 @@ def test_remix_says_what_else_to_show_and_how_far_to_go() -> None:
         actions.remix_video(clip(), words("--motion low"))
 
 
-def test_a_blend_is_private_if_either_film_is() -> None:
+def test_a_blend_is_private_if_either_video_is() -> None:
     for mine, theirs in ((True, False), (False, True)):
         new = actions.blend_videos(clip(private=mine), clip(index=1, private=theirs))
         assert new.private
     request = video(actions.blend_videos(clip(), clip(index=1), words("waves between --seconds 2")))
-    assert (request.clip, request.clip_2, request.clip_2_ends) == (FILM, OTHER, ENDS)
+    assert (request.clip, request.clip_2, request.clip_2_ends) == (VIDEO, OTHER, ENDS)
     assert (request.operation, request.seconds, request.num_images) == ("blend", 2, 1)
 
 
-def test_a_loop_is_one_film() -> None:
+def test_a_loop_is_one_video() -> None:
     request = video(actions.loop_video(clip(num_images=4)))
-    assert (request.operation, request.num_images, request.clip) == ("loop", 1, FILM)
+    assert (request.operation, request.num_images, request.clip) == ("loop", 1, VIDEO)
 
 
-def test_a_part_lies_in_the_film() -> None:
+def test_a_part_lies_in_the_video() -> None:
     new = actions.cut_video(clip(), 1.5, 99.0)
     assert isinstance(new.request, CutRequest)
     assert (new.request.start, new.request.end, new.request.fps) == (1.5, 5.0, 16)
     assert actions.cut_video(clip(), 1).request.end == 5.0
     for start, end in ((-1.0, 2.0), (2.0, 2.0), (6.0, None)):
-        with pytest.raises(UserError, match="The film has 5 s"):
+        with pytest.raises(UserError, match="The video has 5 s"):
             actions.cut_video(clip(), start, end)
 
 
 def test_the_last_frame_keeps_the_words() -> None:
     request = actions.last_frame(clip()).request
-    assert isinstance(request, FrameRequest) and (request.prompt, request.clip) == ("a red boat", FILM)
+    assert isinstance(request, FrameRequest) and (request.prompt, request.clip) == ("a red boat", VIDEO)
 
 
-def test_a_film_that_is_not_there() -> None:
-    with pytest.raises(ImageError, match="no film number 5"):
+def test_a_video_that_is_not_there() -> None:
+    with pytest.raises(ImageError, match="no video number 5"):
         clip(index=4)
 
 
-def test_re_roll_keeps_what_a_film_was_made_from() -> None:
-    made = job(VideoRequest(prompt="", operation="extend", clip=FILM, clip_ends=ENDS, motion="low", seed=1))
+def test_re_roll_keeps_what_a_video_was_made_from() -> None:
+    made = job(VideoRequest(prompt="", operation="extend", clip=VIDEO, clip_ends=ENDS, motion="low", seed=1))
     request = video(repeat_job(made, 9))
-    assert (request.seed, request.clip, request.operation) == (9, FILM, "extend")
+    assert (request.seed, request.clip, request.operation) == (9, VIDEO, "extend")
     changed = video(repeat_job(made, 9, words("a storm --motion high")))
-    assert (changed.prompt, changed.motion, changed.clip) == ("a storm", "high", FILM)
+    assert (changed.prompt, changed.motion, changed.clip) == ("a storm", "high", VIDEO)
     begun = job(VideoRequest(prompt="a boat", image=PICTURE))
     assert video(repeat_job(begun, 9, words("a storm"))).image == PICTURE
 
 
-def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
+def test_video_among_the_words_of_an_imagine_is_a_video() -> None:
     new = imagine_prompt(
         parse_prompt("<1> a boat --video --motion high --relax --stealth"), {"<1>": PICTURE}, seed=5
     )
@@ -178,8 +178,8 @@ def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
     assert (request.image, request.seed, new.lane, new.private) == (PICTURE, 5, Lane.RELAX, True)
 
 
-def test_every_button_of_films_has_its_right() -> None:
-    for name in (*actions.MOTIONS_OF, *actions.OF_FILMS, "gif"):
+def test_every_button_of_videos_has_its_right() -> None:
+    for name in (*actions.MOTIONS_OF, *actions.OF_VIDEOS, "gif"):
         assert name.isalnum() and name.islower() and RIGHTS[name] in TABLE
     assert set(actions.VIDEO_REMIXABLE) <= set(REMIXABLE)
     assert RIGHTS["vblend"] is Action.BLEND

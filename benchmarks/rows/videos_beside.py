@@ -1,4 +1,4 @@
-"""Pictures while a job of films is being drawn: how long they wait, and how much longer the films take,
+"""Pictures while a job of videos is being drawn: how long they wait, and how much longer the videos take,
 against first come, first served."""
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker.main import quiet_libraries
 
-TITLE = "Pictures beside a film (demo models)"
-AGAINST = "first come, first served: the film, then the pictures"
-FILMS = 4  # of the job, as many as are made of 480 px unless somebody says so
-FILM_SECONDS = 1.0  # of each: 16 frames
+TITLE = "Pictures beside a video (demo models)"
+AGAINST = "first come, first served: the video, then the pictures"
+VIDEOS = 4  # of the job, as many as are made of 480 px unless somebody says so
+VIDEO_SECONDS = 1.0  # of each: 16 frames
 PICTURES, STEPS = 5, 4
-COMING = 0.8  # of the film's time, in which the pictures come
+COMING = 0.8  # of the video's time, in which the pictures come
 NEAR = 3  # of 255
 
 
 @dataclass
-class FilmOrPicture(Reporter):
+class VideoOrPicture(Reporter):
     """One job of a run. at, first, ended: when it comes, has its first step and is over, in seconds on the
     run's clock. longest: between two of its steps."""
 
@@ -77,10 +77,10 @@ class FilmOrPicture(Reporter):
 
 @dataclass(frozen=True)
 class _Run:
-    """A film and the pictures that came meanwhile."""
+    """A video and the pictures that came meanwhile."""
 
-    film: FilmOrPicture
-    pictures: Sequence[FilmOrPicture]
+    video: VideoOrPicture
+    pictures: Sequence[VideoOrPicture]
 
     @property
     def waits(self) -> float:
@@ -94,28 +94,28 @@ class _Run:
 
 
 def measure(options: Options) -> Result:
-    """Each repeat: the film and the pictures in turn, then beside each other, come at the same moments."""
+    """Each repeat: the video and the pictures in turn, then beside each other, come at the same moments."""
     quiet_libraries()
     roles = {"image": str(DEMO), "clip": str(DEMO.parent / "clip")}
     models = Models(WorkerConfig("cpu", roles, str(options.folder), cpu_threads=1, allow_download=False))
     count, durations = max(2, round(PICTURES * options.scale)), DurationModel()
-    films = max(1, round(FILMS * options.scale))
+    videos = max(1, round(VIDEOS * options.scale))
     _in_turn(models, 1, 1, 0)  # what is loaded once
     runs = []
     for repeat in range(options.repeats):
-        turns = _in_turn(models, films, count, repeat + 1)
+        turns = _in_turn(models, videos, count, repeat + 1)
         moments = [one.at for one in turns.pictures]
-        runs.append((turns, _beside(models, films, moments, repeat + 1, durations)))
-    longer = [100 * (beside.film.ended / turns.film.ended - 1) for turns, beside in runs]
-    own = [100 * (turns.pictures[-1].ended / turns.film.ended - 1) for turns, _ in runs]
+        runs.append((turns, _beside(models, videos, moments, repeat + 1, durations)))
+    longer = [100 * (beside.video.ended / turns.video.ended - 1) for turns, beside in runs]
+    own = [100 * (turns.pictures[-1].ended / turns.video.ended - 1) for turns, _ in runs]
     figures = (
         Figure(
             "pictures' mean wait", tuple(a.waits / b.waits for a, b in runs), "× less", goal=Goal(at_least=5)
         ),
         Figure("until their first step", tuple(a.first_steps / b.first_steps for a, b in runs), "× less"),
-        Figure("the film", tuple(longer), "% longer", goal=Goal(at_most=15)),
-        Figure("the pictures' work", tuple(own), "% of the film's"),
-        Figure("a picture's mean wait beside the film", tuple(beside.waits for _, beside in runs), "CPU s"),
+        Figure("the video", tuple(longer), "% longer", goal=Goal(at_most=15)),
+        Figure("the pictures' work", tuple(own), "% of the video's"),
+        Figure("a picture's mean wait beside the video", tuple(beside.waits for _, beside in runs), "CPU s"),
     )
     different = [
         apart(pixels(one), pixels(other))
@@ -127,56 +127,56 @@ def measure(options: Options) -> Result:
         "beside": [beside.waits for _, beside in runs],
     }
     notes = (
-        f"A job of {films} films of 16 frames each, and {count} pictures of {STEPS} steps that come in the"
+        f"A job of {videos} videos of 16 frames each, and {count} pictures of {STEPS} steps that come in the"
         f" first {COMING:.0%} of its time.",
     )
     return Result(
         figures,
-        (check("pictures beside the film and in turn, of 255", different, NEAR),),
+        (check("pictures beside the video and in turn, of 255", different, NEAR),),
         Chart("bars", TITLE, "CPU s until a picture is there, mean", series),
         notes,
     )
 
 
-def film_job(models: Models, films: int, seed: int, clock: Clock) -> FilmOrPicture:
-    """Return a job of so many films."""
+def video_job(models: Models, videos: int, seed: int, clock: Clock) -> VideoOrPicture:
+    """Return a job of so many videos."""
     request = VideoRequest(
-        prompt="a red ball goes to the left", seconds=FILM_SECONDS, num_images=films, seed=seed
+        prompt="a red ball goes to the left", seconds=VIDEO_SECONDS, num_images=videos, seed=seed
     )
-    return FilmOrPicture(models, request, clock)
+    return VideoOrPicture(models, request, clock)
 
 
-def picture_job(models: Models, seed: int, clock: Clock) -> FilmOrPicture:
+def picture_job(models: Models, seed: int, clock: Clock) -> VideoOrPicture:
     """Return a job of one picture."""
     request = ImagineRequest(prompt="a blue house", num_inference_steps=STEPS, num_images=1, seed=seed)
-    return FilmOrPicture(models, request, clock)
+    return VideoOrPicture(models, request, clock)
 
 
-def _in_turn(models: Models, films: int, count: int, seed: int) -> _Run:
-    """The films to their end, then one picture after the other."""
+def _in_turn(models: Models, videos: int, count: int, seed: int) -> _Run:
+    """The videos to their end, then one picture after the other."""
     clock = Clock()
-    film = film_job(models, films, seed, clock)
-    serve(clock, [film], DurationModel())
+    video = video_job(models, videos, seed, clock)
+    serve(clock, [video], DurationModel())
     pictures = [picture_job(models, 100 * seed + n, clock) for n in range(count)]
     for n, each in enumerate(pictures):
-        each.at = (n + 0.5) / count * COMING * film.ended
+        each.at = (n + 0.5) / count * COMING * video.ended
         serve(clock, [each], DurationModel())
-    return _Run(film, pictures)
+    return _Run(video, pictures)
 
 
 def _beside(
-    models: Models, films: int, moments: Sequence[float], seed: int, durations: DurationModel
+    models: Models, videos: int, moments: Sequence[float], seed: int, durations: DurationModel
 ) -> _Run:
     clock = Clock()
-    film = film_job(models, films, seed, clock)
+    video = video_job(models, videos, seed, clock)
     pictures = [picture_job(models, 100 * seed + n, clock) for n in range(len(moments))]
     for each, at in zip(pictures, moments, strict=True):
         each.at = at
-    serve(clock, [film, *pictures], durations)
-    return _Run(film, pictures)
+    serve(clock, [video, *pictures], durations)
+    return _Run(video, pictures)
 
 
-def serve(clock: Clock, jobs: Sequence[FilmOrPicture], durations: DurationModel) -> None:
+def serve(clock: Clock, jobs: Sequence[VideoOrPicture], durations: DurationModel) -> None:
     """Begin each job when it comes, and go on until all are over."""
     engine, coming = Engine(clock=clock.now, durations=durations, has_spare_core=lambda: False), [*jobs]
     try:
@@ -192,7 +192,7 @@ def serve(clock: Clock, jobs: Sequence[FilmOrPicture], durations: DurationModel)
         engine.stop()
 
 
-def pixels(job: FilmOrPicture) -> np.ndarray:
+def pixels(job: VideoOrPicture) -> np.ndarray:
     """Return the picture of a job, (H, W, 3)."""
     assert job.output is not None
     return np.asarray(Image.open(io.BytesIO(job.output.pictures[0].data)))

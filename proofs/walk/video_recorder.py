@@ -1,5 +1,5 @@
-"""What somebody does who makes films: from words, from a picture, longer, changed, joined, cut, and from a
-film of their own. Beside each screenshot lies a strip of the film's frames."""
+"""What somebody does who makes videos: from words, from a picture, longer, changed, joined, cut, and from a
+video of their own. Beside each screenshot lies a strip of the video's frames."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from proofs.walk.newcomer import DONE, finished
 from proofs.walk.page import DRAWING, Page
 from proofs.walk.report import Report, Step
 from proofs.walk.sandbox import Sandbox
-from tests.films import film, moving
-from vision.video.reader import FilmReader
+from tests.videos import moving, video
+from vision.video.reader import VideoReader
 
-WHO = "filmer"
+WHO = "video_recorder"
 BOAT, MOON = "a red boat sails to the left at sea", "a yellow moon at night"
-FILMING = 2 * DRAWING  # seconds for a film, on a machine that does other things as well
+RUNNING_VIDEOS = 2 * DRAWING  # seconds for a video, on a machine that does other things as well
 STRIP = 8  # frames
 
 
 def walk(page: Page, report: Report, sandbox: Sandbox) -> None:
-    """Make films, go on from them in every way there is, and send one."""
-    walker = _Filmer(page, report, sandbox.data)
+    """Make videos, go on from them in every way there is, and send one."""
+    walker = _VideoRecorder(page, report, sandbox.data)
     words = walker.words()
     animated = walker.animated()
     walker.gone_on(animated, words)
@@ -33,68 +33,68 @@ def walk(page: Page, report: Report, sandbox: Sandbox) -> None:
     walker.sent()
 
 
-class _Filmer:
-    """Somebody who makes films. data: the sandbox's folder, where the films that were made lie."""
+class _VideoRecorder:
+    """Somebody who makes videos. data: the sandbox's folder, where the videos that were made lie."""
 
     def __init__(self, page: Page, report: Report, data: Path) -> None:
         self._page, self._report, self._data = page, report, data
 
     def words(self) -> str:
-        """Make a film of words, and return the id of its job."""
+        """Make a video of words, and return the id of its job."""
         page = self._page
-        with self._report.step(WHO, f"/video {BOAT}", "four films as one, with U1 to U4") as step:
+        with self._report.step(WHO, f"/video {BOAT}", "four videos as one, with U1 to U4") as step:
             since = page.run("video", prompt=BOAT)
-            job = self._film(step, rf"{BOAT} - Video by.*" + DONE, since, films=4)
+            job = self._video(step, rf"{BOAT} - Video by.*" + DONE, since, videos=4)
             self._buttons(BOAT, {"U1", "U4", "🔄"})
-        with self._report.step(WHO, "presses Play", "the film runs") as step:
+        with self._report.step(WHO, "presses Play", "the video runs") as step:
             player = page.message(BOAT).locator("video")
-            page.until(lambda: player.evaluate("e => e.readyState") >= 2, DRAWING, "the film's first frame")
+            page.until(lambda: player.evaluate("e => e.readyState") >= 2, DRAWING, "the video's first frame")
             page.message(BOAT).get_by_role("button", name="Play").click()
-            page.until(lambda: player.evaluate("e => e.currentTime") > 0.5, what="the film's motion")
+            page.until(lambda: player.evaluate("e => e.currentTime") > 0.5, what="the video's motion")
             step.saw(f"{player.evaluate('e => e.currentTime'):.1f} s in")
-        with self._report.step(WHO, "presses U2", "the second film alone, with what can be done") as step:
+        with self._report.step(WHO, "presses U2", "the second video alone, with what can be done") as step:
             since = page.press(BOAT, "U2")
-            step.saw(page.wait_text("Film #2", FILMING, since=since))
-            self._buttons("Film #2", {"Extend (High)", "Loop", "Remix", "Blend…", "Cut", "GIF"})
+            step.saw(page.wait_text("Video #2", RUNNING_VIDEOS, since=since))
+            self._buttons("Video #2", {"Extend (High)", "Loop", "Remix", "Blend…", "Cut", "GIF"})
         return job
 
     def animated(self) -> str:
-        """Draw a picture and animate it; return the id of the film's job."""
+        """Draw a picture and animate it; return the id of the video's job."""
         page = self._page
         with self._report.step(WHO, f"draws {MOON}", "a picture of four") as step:
             since = page.imagine(MOON)
-            step.saw(page.wait_text(re.escape(finished(MOON)) + ".*" + DONE, FILMING, since=since))
+            step.saw(page.wait_text(re.escape(finished(MOON)) + ".*" + DONE, RUNNING_VIDEOS, since=since))
         with self._report.step(WHO, "presses U1", "the picture with Animate below it") as step:
             since = page.press(finished(MOON), "U1")
             step.saw(page.wait_text("Image #1", since=since))
             self._buttons("Image #1", {"Animate (High)", "Animate (Low)"})
-        with self._report.step(WHO, "presses Animate (High)", "films that begin with the picture") as step:
+        with self._report.step(WHO, "presses Animate (High)", "videos that begin with the picture") as step:
             since = page.press("Image #1", "Animate (High)")
-            return self._film(step, rf"{MOON}.*Video by.*" + DONE, since)
+            return self._video(step, rf"{MOON}.*Video by.*" + DONE, since)
         return ""
 
     def gone_on(self, animated: str, words: str) -> None:
-        """Press what makes another film of one."""
+        """Press what makes another video of one."""
         page = self._page
-        with self._report.step(WHO, "presses U1 under it", "the first film alone") as step:
+        with self._report.step(WHO, "presses U1 under it", "the first video alone") as step:
             since = page.press("Video by", "U1")
-            step.saw(page.wait_text(rf"Film #1.*job {animated} 1", FILMING, since=since))
+            step.saw(page.wait_text(rf"Video #1.*job {animated} 1", RUNNING_VIDEOS, since=since))
         for button, title in (
             ("Extend (High)", "Extended by"),
             ("Extend back", "Extended back by"),
             ("Loop", "Loop by"),
         ):
-            with self._report.step(WHO, f"presses {button}", f"a film called {title}") as step:
+            with self._report.step(WHO, f"presses {button}", f"a video called {title}") as step:
                 since = page.press(f"job {animated} 1", button)
-                self._film(step, f"{title}.*{DONE}", since)
-        with self._report.step(WHO, "presses Remix, and types other words", "the film drawn anew") as step:
+                self._video(step, f"{title}.*{DONE}", since)
+        with self._report.step(WHO, "presses Remix, and types other words", "the video drawn anew") as step:
             since = page.press(f"job {animated} 1", "Remix")
             page.answer_window("a white moon at night")
-            self._film(step, f"Remix.*{DONE}", since)
-        with self._report.step(WHO, "presses Blend…, and names the boat", "one film of both") as step:
+            self._video(step, f"Remix.*{DONE}", since)
+        with self._report.step(WHO, "presses Blend…, and names the boat", "one video of both") as step:
             since = page.press(f"job {animated} 1", "Blend…")
             page.answer_window(f"{words} 1")
-            self._film(step, f"Blend of 2.*{DONE}", since)
+            self._video(step, f"Blend of 2.*{DONE}", since)
 
     def taken_from(self) -> None:
         """Cut the blend, take its last frame and draw it larger, and have a GIF of it."""
@@ -102,41 +102,41 @@ class _Filmer:
         with self._report.step(WHO, "presses Cut", "from 0.5 s to the end") as step:
             since = page.press("Blend of 2", "Cut")
             page.answer_window("0.5")
-            self._film(step, f"Cut by.*{DONE}", since)
+            self._video(step, f"Cut by.*{DONE}", since)
         with self._report.step(WHO, "presses Last frame", "a picture with a picture's buttons") as step:
             since = page.press("Cut by", "Last frame")
-            step.saw(page.wait_text(f"Last frame.*{DONE}", FILMING, since=since))
+            step.saw(page.wait_text(f"Last frame.*{DONE}", RUNNING_VIDEOS, since=since))
             self._buttons("Last frame", {"Upscale 2x (Subtle)"})
         with self._report.step(WHO, "presses Upscale 2x (Subtle) under it", "a larger picture") as step:
             since = page.press("Last frame", "Upscale 2x (Subtle)")
-            step.saw(page.wait_text(f"Upscaled.*{DONE}", FILMING, since=since))
-        with self._report.step(WHO, "presses GIF", "the film as a GIF") as step:
+            step.saw(page.wait_text(f"Upscaled.*{DONE}", RUNNING_VIDEOS, since=since))
+        with self._report.step(WHO, "presses GIF", "the video as a GIF") as step:
             since = page.press("Cut by", "GIF")
-            step.saw(page.wait_text("GIF of film", FILMING, since=since))
+            step.saw(page.wait_text("GIF of video", RUNNING_VIDEOS, since=since))
 
     def sent(self) -> None:
-        """Send a film, and have it go on; ask for what can't be."""
+        """Send a video, and have it go on; ask for what can't be."""
         page, file = self._page, self._data / "ball.mp4"
-        file.write_bytes(film(moving(24, (320, 240)), fps=12))
-        with self._report.step(WHO, "/video with a film of their own", "the film, longer") as step:
+        file.write_bytes(video(moving(24, (320, 240)), fps=12))
+        with self._report.step(WHO, "/video with a video of their own", "the video, longer") as step:
             before = page.newest()
             page.type_command("video")
             page.attach("clip", file)
             page.fill("number", "1")
             page.tab.keyboard.press("Tab")
             page.send()
-            self._film(step, f"Extended by.*{DONE}", before, films=1)
-        with self._report.step(WHO, "/video do:cut without a film", "a private word that names it") as step:
+            self._video(step, f"Extended by.*{DONE}", before, videos=1)
+        with self._report.step(WHO, "/video do:cut without a video", "a private word that names it") as step:
             since = page.run("video", prompt=BOAT, do="cut")
-            step.saw(page.wait_text("Only you can see this.*no film to cut", since=since))
+            step.saw(page.wait_text("Only you can see this.*no video to cut", since=since))
 
-    def _film(self, step: Step, pattern: str, since: int, films: int | None = None) -> str:
-        """Wait for a film; note what its message says, keep a strip of each, and return its job's id."""
-        text = self._page.wait_text(pattern, FILMING, since=since)
+    def _video(self, step: Step, pattern: str, since: int, videos: int | None = None) -> str:
+        """Wait for a video; note what its message says, keep a strip of each, and return its job's id."""
+        text = self._page.wait_text(pattern, RUNNING_VIDEOS, since=since)
         job = re.findall(r"job (\w{12})\b", text)[-1]
         found = self._files(job)
-        step.saw(f"{len(found)} films; {text}")
-        assert found and films in (None, len(found)), found
+        step.saw(f"{len(found)} videos; {text}")
+        assert found and videos in (None, len(found)), found
         strips = [_strip(path) for path in found]
         sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
         for number, strip in enumerate(strips):
@@ -147,7 +147,7 @@ class _Filmer:
         return job
 
     def _files(self, job: str) -> list[Path]:
-        """The files of a job's films, in order."""
+        """The files of a job's videos, in order."""
         database = self._data / "atelier.db"
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as rows:
             found = rows.execute("SELECT sha256 FROM films WHERE job_id = ? ORDER BY position", [job])
@@ -161,8 +161,8 @@ class _Filmer:
 
 
 def _strip(path: Path) -> Image.Image:
-    """A film's frames, evenly spread, side by side."""
-    with path.open("rb") as file, FilmReader(file) as reader:
+    """A video's frames, evenly spread, side by side."""
+    with path.open("rb") as file, VideoReader(file) as reader:
         frames: list[Any] = [frame for chunk in reader.chunks() for frame in chunk]
     chosen = [frames[round(k * (len(frames) - 1) / (STRIP - 1))] for k in range(STRIP)]
     height = 160

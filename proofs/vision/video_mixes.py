@@ -1,8 +1,8 @@
-"""Random mixes of films and pictures in the engine: each comes out as it does alone.
+"""Random mixes of videos and pictures in the engine: each comes out as it does alone.
 
-    PYTHONPATH=. python -m proofs.vision.film_mixes --mixes 10000
+    PYTHONPATH=. python -m proofs.vision.video_mixes --mixes 10000
 
-Tiny models of four families of films and two of pictures. Jobs come when they like, in one window or
+Tiny models of four families of videos and two of pictures. Jobs come when they like, in one window or
 several, with guidance or without; passes are joined at random or as the engine does; some jobs are cancelled,
 some passes run out of memory. What is compared are the latents that come to the decoder, which in one mix of
 eight runs beside the others' steps.
@@ -50,14 +50,14 @@ REPORT = 500  # mixes from one line about them to the next
 CLOSE = 1e-3  # of the latents' standard deviation
 STUCK = 120.0  # seconds without anything happening
 LONGEST = {"animatediff": 8, "ltx": 17}  # frames of one call; what is longer has windows
-FILMS = ("animatediff", "ltx", "wan", "wan-a14b")
+VIDEOS = ("animatediff", "ltx", "wan", "wan-a14b")
 PICTURES = {"sd": "stable-diffusion", "sd3": "stable-diffusion-3"}
 Wanted = tuple[str, Shot] | tuple[str, Generation]
 
 
 class Job(Reporter):
     """latents: what came to the decoder. stop_after: steps, None = it isn't cancelled. decodes: whether its
-    film is decoded."""
+    video is decoded."""
 
     def __init__(self, stop_after: int | None = None, *, decodes: bool = False) -> None:
         self.decodes = decodes
@@ -82,7 +82,7 @@ class Job(Reporter):
 
 @contextmanager
 def kept_latents() -> Iterator[None]:
-    """Let jobs keep what comes to the decoder. Pictures aren't decoded; films are."""
+    """Let jobs keep what comes to the decoder. Pictures aren't decoded; videos are."""
     decode = generate._Drawing._decode
 
     def keep(drawing: Any, latents: torch.Tensor, *rest: Any) -> Any:
@@ -110,7 +110,7 @@ class Mixes:
     worst: float = 0.0  # of the latents' standard deviation
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
-            ("mixes", "films", "pictures", "cancelled", "without memory", "passes", "shared passes"), 0
+            ("mixes", "videos", "pictures", "cancelled", "without memory", "passes", "shared passes"), 0
         )
     )
 
@@ -122,9 +122,9 @@ class Mixes:
     def __post_init__(self) -> None:
         self.began = time.process_time()
         folders = tiny.build(self.folder / "tiny")
-        self.films = {name: operations.load(name, self.folder / name) for name in FILMS}
+        self.videos = {name: operations.load(name, self.folder / name) for name in VIDEOS}
         for name, longest in LONGEST.items():
-            model = self.films[name]
+            model = self.videos[name]
             model.card = replace(model.card, longest=longest)
         config = WorkerConfig(
             "cpu",
@@ -137,15 +137,15 @@ class Mixes:
         self.pictures = {"sd": models.get("image"), "sd3": models.image("sd3")}
 
     def wanted(self, rng: random.Random) -> Wanted:
-        """A film or a picture."""
+        """A video or a picture."""
         steps, guidance = rng.randint(2, 4), rng.choice((1.0, 3.0))
         if rng.random() < 0.5:
             name = rng.choice(sorted(self.pictures))
             words = rng.choice(("a cat", "red house in the snow"))
             seeds = tuple(range(seed := rng.randint(0, 2), seed + rng.randint(1, 2)))
             return name, Generation(Mode.TEXT, words, seeds, 64, 64, steps, guidance)
-        name = rng.choice(FILMS)
-        shots = operations.shots(self.films[name])
+        name = rng.choice(VIDEOS)
+        shots = operations.shots(self.videos[name])
         operation = rng.choice((Operation.WORDS, Operation.FIRST if name in LONGEST else Operation.WORDS))
         shot = replace(
             shots[operation],
@@ -163,7 +163,7 @@ class Mixes:
         if isinstance(what, Generation):
             pictures.generate(self.pictures[name], what, job)
         else:
-            for _ in generate.generate(self.films[name], what, job).chunks:
+            for _ in generate.generate(self.videos[name], what, job).chunks:
                 pass
 
     def mix(self, seed: int) -> list[str]:
@@ -213,7 +213,7 @@ class Mixes:
         return ""
 
     def _problem(self, wanted: Wanted, job: Job, full: bool) -> str:
-        self.counts["pictures" if isinstance(wanted[1], Generation) else "films"] += 1
+        self.counts["pictures" if isinstance(wanted[1], Generation) else "videos"] += 1
         if not job.ended:
             return "no answer"
         if isinstance(job.error, JobCancelled):

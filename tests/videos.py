@@ -1,4 +1,4 @@
-"""Films that tests make themselves, in every kind that is read."""
+"""Videos that tests make themselves, in every kind that is read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def moving(count: int, size: tuple[int, int] = (64, 48), cut_at: int | None = No
     return frames
 
 
-def film(
+def video(
     frames: Iterable[Image.Image],
     kind: str = "h264",
     *,
@@ -52,7 +52,7 @@ def film(
     more: dict[str, str] | None = None,
     movflags: str = "",
 ) -> bytes:
-    """``frames`` as a film. times: of each, in units of 1/fps; None = one after the other. wider: how many
+    """``frames`` as a video. times: of each, in units of 1/fps; None = one after the other. wider: how many
     times as wide as tall a pixel is. size: of the frames, None = that of the first. more: options of the
     encoder; movflags: of the container."""
     if size is None:
@@ -90,7 +90,7 @@ def animation(
 
 
 def xmp_of(data: bytes) -> bytes | None:
-    """Return the XMP that a film carries, if any."""
+    """Return the XMP that a video carries, if any."""
     for box in codecs.boxes(io.BytesIO(data)):
         if box.kind == b"uuid" and data[box.body : box.end].startswith(codecs.XMP):
             return data[box.body + len(codecs.XMP) : box.end]

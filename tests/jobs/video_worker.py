@@ -1,7 +1,8 @@
-"""A worker that makes films without a model: ``tests.jobs.fake_worker`` that answers requests for them, too.
+"""A worker that makes videos without a model: ``tests.jobs.fake_worker`` that answers requests for them, too.
 
-A film's bytes are its seed's, so a run again gives the same file. It is written as a real one is, a piece
-after each step, then its ends; the prompt's JSON takes what ``fake_worker`` does, and kilobytes of each film.
+A video's bytes are its seed's, so a run again gives the same file. It is written as a real one is, a piece
+after each step, then its ends; the prompt's JSON takes what ``fake_worker`` does, and kilobytes of each
+video.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from core import requests
-from core.events import Film, Output
+from core.events import Output, Video
 from core.requests import from_json
 from core.requests.video import VideoRequest
 from tests.jobs.fake_worker import _still_due, _Worker, picture_of, read_wish
 from vision.protocol import Broke, Done, Ready, Run, Step, Stopped, WorkerConfig
 
 FRAMES, FPS = 8, 16.0
-PIECES = 4  # in which a film is written
+PIECES = 4  # in which a video is written
 
 
 def register() -> None:
-    """Let rows and workers know requests for films."""
+    """Let rows and workers know requests for videos."""
     requests._BY_KIND.setdefault(VideoRequest.kind, VideoRequest)
 
 
@@ -35,10 +36,10 @@ def main(connection: Connection, config: WorkerConfig) -> None:
     register()
     faulthandler.register(signal.SIGUSR1)
     connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30, 1))
-    _FilmWorker(connection).work()
+    _VideoWorker(connection).work()
 
 
-class _FilmWorker(_Worker):
+class _VideoWorker(_Worker):
     def run(self, run: Run) -> Generator[None, None, Done | Stopped | Broke]:
         request = from_json(run.kind, run.request)
         if not isinstance(request, VideoRequest):
@@ -46,8 +47,8 @@ class _FilmWorker(_Worker):
         wish = read_wish(request.prompt)
         step, total = 0, PIECES * request.num_images
         for number in range(request.num_images):
-            data = film_bytes(request.seed + number, wish.get("kilobytes", 64))
-            with film_path(run.folder, number).open("wb") as file:
+            data = video_bytes(request.seed + number, wish.get("kilobytes", 64))
+            with video_path(run.folder, number).open("wb") as file:
                 for piece in range(PIECES):
                     step += 1
                     if wish.get("fault") and step == wish.get("at", 1) and _still_due(wish):
@@ -63,30 +64,30 @@ class _FilmWorker(_Worker):
         return Done(run.job_id, written(request, run.folder))
 
 
-def film_bytes(seed: int, kilobytes: int = 64) -> bytes:
-    """The file of the film with this seed."""
-    return hashlib.shake_128(f"film {seed}".encode()).digest(kilobytes * 1024)
+def video_bytes(seed: int, kilobytes: int = 64) -> bytes:
+    """The file of the video with this seed."""
+    return hashlib.shake_128(f"video {seed}".encode()).digest(kilobytes * 1024)
 
 
-def film_path(folder: str, number: int) -> Path:
-    """Where film ``number`` (from 0) of a job is written."""
+def video_path(folder: str, number: int) -> Path:
+    """Where video ``number`` (from 0) of a job is written."""
     return Path(folder) / f"{number}.mp4"
 
 
 def written(request: VideoRequest, folder: str) -> Output:
-    """Write the films' ends, and return what a worker says of films that it has written."""
-    films = []
+    """Write the videos' ends, and return what a worker says of videos that it has written."""
+    videos = []
     for number in range(request.num_images):
         seed = request.seed + number
         ends = Path(folder) / f"{number}.ends"
         ends.write_bytes(f"ends of {seed}".encode())
-        path = str(film_path(folder, number))
-        films.append(Film(path, 64, 32, FRAMES, FPS, picture_of(seed), seed, str(ends)))
-    return Output(films=tuple(films), parameters={"model": "fake", "seed": request.seed, "notes": []})
+        path = str(video_path(folder, number))
+        videos.append(Video(path, 64, 32, FRAMES, FPS, picture_of(seed), seed, str(ends)))
+    return Output(videos=tuple(videos), parameters={"model": "fake", "seed": request.seed, "notes": []})
 
 
 def made(request: VideoRequest, folder: str) -> Output:
-    """Write the whole films of a request and return what a worker says of them."""
+    """Write the whole videos of a request and return what a worker says of them."""
     for number in range(request.num_images):
-        film_path(folder, number).write_bytes(film_bytes(request.seed + number))
+        video_path(folder, number).write_bytes(video_bytes(request.seed + number))
     return written(request, folder)

@@ -1,5 +1,5 @@
-"""Tiny, seeded, randomly initialised models of every family of films, saved as real Hugging Face folders.
-Their films are noise; their code paths are real."""
+"""Tiny, seeded, randomly initialised models of every family of videos, saved as real Hugging Face folders.
+Their videos are noise; their code paths are real."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from tests import tiny
 
-SIDE = 64  # px: native size of every tiny film model
+SIDE = 64  # px: native size of every tiny video model
 CARD = {"native_size": SIDE, "num_inference_steps": 2}
 
 
@@ -127,7 +127,7 @@ def _gemma(vocabulary: int) -> Any:
 
 
 def ltx2() -> Any:
-    """Film and sound in one transformer: 16 px and 8 frames a latent, as LTX's own but for the sides."""
+    """Video and sound in one transformer: 16 px and 8 frames a latent, as LTX's own but for the sides."""
     from diffusers import (
         AutoencoderKLLTX2Audio,
         AutoencoderKLLTX2Video,
@@ -355,7 +355,7 @@ def wan_5b() -> Any:
 
 
 def wan_vace() -> Any:
-    """Wan 2.1 VACE: what is known of a film, and where, as an input."""
+    """Wan 2.1 VACE: what is known of a video, and where, as an input."""
     from diffusers import WanVACEPipeline
 
     more = {"vace_layers": [0], "vace_in_channels": 96}
@@ -381,7 +381,7 @@ def cogvideox_vae() -> Any:
 
 
 def _cogvideox_parts(channels: int, side: int = 4, **more: Any) -> dict[str, Any]:
-    """side: of what it was trained on, in latents. 1.5 draws no film whose width or height is more."""
+    """side: of what it was trained on, in latents. 1.5 draws no video whose width or height is more."""
     from diffusers import CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
 
     transformer = CogVideoXTransformer3DModel(
@@ -505,7 +505,7 @@ def hunyuan_image() -> Any:
     )
 
 
-FILM_MODELS: dict[str, Callable[[], Any]] = {
+VIDEO_MODELS: dict[str, Callable[[], Any]] = {
     "animatediff": animatediff,
     "ltx": ltx,
     "ltx2": ltx2,
@@ -525,8 +525,8 @@ FILM_MODELS: dict[str, Callable[[], Any]] = {
 
 
 def save(name: str, folder: Path) -> Path:
-    """Write the tiny film model ``name`` into ``folder``, as a host's would lie there; return the folder."""
+    """Write the tiny video model ``name`` into ``folder``, as a host's would lie there; return the folder."""
     torch.manual_seed(0)
-    FILM_MODELS[name]().save_pretrained(folder)
+    VIDEO_MODELS[name]().save_pretrained(folder)
     (folder / "atelier.json").write_text(json.dumps(CARD))
     return folder

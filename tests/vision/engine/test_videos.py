@@ -1,5 +1,5 @@
-"""Steps of films in the engine: their arguments are joined and cut like those of pictures, and every job gets
-what its pipeline alone would have drawn."""
+"""Steps of videos in the engine: their arguments are joined and cut like those of pictures, and every job
+gets what its pipeline alone would have drawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.vision.engine.test_engine import CLOSE, Crowd
-from tests.vision.video import tiny_films
+from tests.vision.video import tiny_videos
 from vision.diffusion import vae as frames
 from vision.diffusion.checkpoint import Resume, State, scheduler_state
 from vision.diffusion.vae import LatentMap
@@ -63,7 +63,7 @@ CASES: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def pipes() -> Callable[[str], Any]:
-    """Name of a tiny film model → its pipeline."""
+    """Name of a tiny video model → its pipeline."""
     import diffusers
 
     torch.set_num_threads(1)
@@ -73,7 +73,7 @@ def pipes() -> Callable[[str], Any]:
     def pipe(name: str) -> Any:
         if name not in made:
             torch.manual_seed(0)
-            made[name] = tiny_films.FILM_MODELS[name]()
+            made[name] = tiny_videos.VIDEO_MODELS[name]()
             made[name].set_progress_bar_config(disable=True)
         return made[name]
 
@@ -81,7 +81,7 @@ def pipes() -> Callable[[str], Any]:
 
 
 def draw(pipe: Any, given: dict[str, Any], seed: int, evaluate: Callable[[Call], Any] | None = None) -> Any:
-    """The latents of a film; with ``evaluate`` through the engine's stand-in."""
+    """The latents of a video; with ``evaluate`` through the engine's stand-in."""
     own = copy.copy(pipe)
     vars(own)["scheduler"] = copy.deepcopy(pipe.scheduler)
     if evaluate is not None:
@@ -93,13 +93,13 @@ def draw(pipe: Any, given: dict[str, Any], seed: int, evaluate: Callable[[Call],
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_films_share_their_passes_and_come_out_as_alone(pipes, name: str) -> None:
+def test_two_videos_share_their_passes_and_come_out_as_alone(pipes, name: str) -> None:
     pipe, engine, got, passes = pipes(name), Crowd(), {}, []
     given, run = CASES[name](pipe), engine.passes.run
     engine.passes.run = lambda calls: passes.append(len(calls)) or run(calls)
     for seed in (1, 2):
         engine.begin(
-            f"film {seed}",
+            f"video {seed}",
             lambda fiber, seed=seed: draw(pipe, given, seed, fiber.evaluate),
             done=lambda result, error, seed=seed: got.update({seed: (result, error)}),
         )
@@ -113,11 +113,11 @@ def test_two_films_share_their_passes_and_come_out_as_alone(pipes, name: str) ->
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_film_that_is_evaluated_in_pieces_comes_out_the_same(pipes, name: str) -> None:
+def test_a_video_that_is_evaluated_in_pieces_comes_out_the_same(pipes, name: str) -> None:
     pipe, engine, got = pipes(name), Crowd(exact=True), []
     given = CASES[name](pipe)
     engine.begin(
-        "film",
+        "video",
         lambda fiber: draw(pipe, given, 1, fiber.evaluate),
         done=lambda result, error: got.append((result, error)),
     )
@@ -128,7 +128,7 @@ def test_a_film_that_is_evaluated_in_pieces_comes_out_the_same(pipes, name: str)
     assert (got[0][0] - alone).abs().max() < CLOSE * alone.std()
 
 
-def test_both_transformers_of_a_film_model_wait_for_passes(pipes) -> None:
+def test_both_transformers_of_a_video_model_wait_for_passes(pipes) -> None:
     pipe, seen = pipes("wan-a14b"), []
     draw(pipe, SHORT, 1, lambda call: seen.append(call.module) or evaluate_now(call))
     assert {id(module) for module in seen} == {id(pipe.transformer), id(pipe.transformer_2)}
@@ -154,7 +154,7 @@ def test_the_sound_of_a_pass_that_was_cut_is_kept(pipes) -> None:
         vars(own)["transformer"] = Denoiser(pipe.transformer, fiber.evaluate)
         sounds.append(own(**CALL, **given, generator=torch.Generator().manual_seed(1)).audio)
 
-    engine.begin("film", work, done=lambda result, error: got.update(error=error))
+    engine.begin("video", work, done=lambda result, error: got.update(error=error))
     engine.run()
     if got["error"] is not None:
         raise got["error"]
@@ -172,7 +172,7 @@ def test_rows_of_many_tokens_are_joined_with_nothing(pipes, monkeypatch: pytest.
     run = engine.passes.run
     engine.passes.run = lambda calls: passes.append(len(calls)) or run(calls)
     for seed in (1, 2):
-        engine.begin("film", lambda fiber, seed=seed: draw(pipe, SHORT, seed, fiber.evaluate))
+        engine.begin("video", lambda fiber, seed=seed: draw(pipe, SHORT, seed, fiber.evaluate))
     engine.run()
     assert passes == [1] * 12
 
@@ -204,7 +204,7 @@ def test_where_a_pipeline_is_in_its_loop_reaches_the_modules_own_cache(pipes) ->
     assert given == [("7:cond", {"step_index": 3})]
 
 
-def test_a_film_goes_on_from_a_saved_step_of_either_transformer(pipes) -> None:
+def test_a_video_goes_on_from_a_saved_step_of_either_transformer(pipes) -> None:
     pipe, states = pipes("wan-a14b"), {}
 
     def run(resume_at: int | None) -> torch.Tensor:
@@ -240,8 +240,8 @@ def test_a_film_goes_on_from_a_saved_step_of_either_transformer(pipes) -> None:
     assert all(torch.equal(run(step), whole) for step in (1, 2))
 
 
-@pytest.mark.parametrize(("make", "patch"), [(tiny_films.wan_vae, 1), (tiny_films.ltx_vae, 2)])
-def test_previews_can_be_fitted_to_a_decoder_of_films(make: Callable[[], Any], patch: int) -> None:
+@pytest.mark.parametrize(("make", "patch"), [(tiny_videos.wan_vae, 1), (tiny_videos.ltx_vae, 2)])
+def test_previews_can_be_fitted_to_a_decoder_of_videos(make: Callable[[], Any], patch: int) -> None:
     vae = make()
     assert frames.is_video(vae)
     found = LatentMap.fit(vae, "cpu")

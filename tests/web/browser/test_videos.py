@@ -1,4 +1,4 @@
-"""A film under a conversation in Chromium: added, asked about, its strip shown, its times followed."""
+"""A video under a conversation in Chromium: added, asked about, its strip shown, its times followed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.films import BLUE, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
+from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 from tests.web.conftest import Site, open_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -32,7 +32,7 @@ async def talk_page(site: Site) -> str:
 
 
 @pytest.mark.parametrize("width", [320, 1440])
-async def test_a_film_is_added_asked_about_and_shown(opened: Site, you, width: int) -> None:
+async def test_a_video_is_added_asked_about_and_shown(opened: Site, you, width: int) -> None:
     slides = animation([plain(colour) for colour in (RED, BLUE, GREEN, WHITE)], "GIF", 2)
     await you.set_viewport_size({"width": width, "height": 740})
     await you.goto(await talk_page(opened))
@@ -55,14 +55,14 @@ async def test_a_film_is_added_asked_about_and_shown(opened: Site, you, width: i
     assert await you.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_a_film_that_is_not_taken_says_why(opened: Site, browser) -> None:
+async def test_a_video_that_is_not_taken_says_why(opened: Site, browser) -> None:
     context = await browser.new_context()  # of its own: a refusal reaches the console
     page = await context.new_page()
     await page.goto(f"{opened.web.url}/in#a-capability")
     await page.get_by_role("button", name="Sign in as you").click()
     await page.wait_for_selector("#bar-prompt")
     await page.goto(await talk_page(opened))
-    old = {"name": "old.mp4", "mimeType": "video/mp4", "buffer": film(moving(2), "mpeg4")}
+    old = {"name": "old.mp4", "mimeType": "video/mp4", "buffer": video(moving(2), "mpeg4")}
     await page.set_input_files("#more-file", [old])
     await page.get_by_text("H.264, HEVC, VP8, VP9 and AV1 are read").wait_for()
     assert await page.locator("#more-pictures .attached").count() == 0

@@ -1,4 +1,4 @@
-"""Films as an attacker would send them: damaged ones of every kind that is read, and attacks with a name.
+"""Videos as an attacker would send them: damaged ones of every kind that is read, and attacks with a name.
 Seeded; the seeds are made here, so that no stranger's file is kept."""
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import cache
 import av
 from PIL import Image
 
-from tests.films import ENCODED, animation, film, moving, plain
 from tests.security.hostile import encode
+from tests.videos import ENCODED, animation, moving, plain, video
 
 HUGE = (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\x80\0\0\0", b"\0\0\0\x08")
 BOXES = tuple(b"moov trak mdia stbl stsz stts stco stsc ctts avcC tkhd elst".split())
@@ -21,10 +21,10 @@ BOXES = tuple(b"moov trak mdia stbl stsz stts stco stsc ctts avcC tkhd elst".spl
 
 @cache
 def seeds() -> tuple[bytes, ...]:
-    """Good films of all kinds, small so that many can be tried."""
-    made = [film(moving(10, cut_at=5), kind, key_every=4) for kind in ENCODED]
-    made += [film(moving(10), "h264", movflags="frag_keyframe+empty_moov"), _with_sound()]
-    made += [film(moving(6, (66, 34)), "h264", more={"bf": "0"}), film(moving(4, (128, 16)), "vp9")]
+    """Good videos of all kinds, small so that many can be tried."""
+    made = [video(moving(10, cut_at=5), kind, key_every=4) for kind in ENCODED]
+    made += [video(moving(10), "h264", movflags="frag_keyframe+empty_moov"), _with_sound()]
+    made += [video(moving(6, (66, 34)), "h264", more={"bf": "0"}), video(moving(4, (128, 16)), "vp9")]
     made += [animation(moving(4), form, 0.2) for form in ("GIF", "WEBP", "PNG")]
     clear = [Image.new("RGBA", (32, 32), (200, 0, 0, 40 * i)) for i in range(4)]
     return (*made, animation(clear, "PNG"), animation(clear, "WEBP"), animation(clear, "GIF"))
@@ -49,7 +49,7 @@ def _with_sound() -> bytes:
 
 def known() -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of attacks with a name; none of them is taken."""
-    good = film(moving(8))
+    good = video(moving(8))
     yield from (("empty", b""), ("head only", good[:16]), ("half", good[: len(good) // 2]))
     yield from (("mp4 head, nothing", good[:40] + bytes(4000)), ("webm head only", b"\x1a\x45\xdf\xa3" * 50))
     yield "playlist", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
@@ -57,8 +57,8 @@ def known() -> Iterator[tuple[str, bytes]]:
     yield "page", b"<html><video src='file:///etc/passwd'></video></html>"
     yield "svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     yield "gif head, png", b"GIF89a" + encode(plain((1, 2, 3)), "PNG")
-    yield "4K", film([plain((9, 9, 9), (3840, 2160))])
-    yield "other codec", film(moving(3), "mpeg4")
+    yield "4K", video([plain((9, 9, 9), (3840, 2160))])
+    yield "other codec", video(moving(3), "mpeg4")
     yield "sound only", _sound()
     yield "gif canvas of 65535 px", b"GIF89a" + struct.pack("<HH", 65535, 65535) + animation(moving(3))[10:]
     yield "claims 2 billion samples", _many_samples(good)
@@ -89,17 +89,17 @@ def _many_samples(mp4: bytes) -> bytes:
 
 
 def taken() -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of heavy or odd films that are taken, within the limits."""
-    yield "20,000 frames", film([plain((i % 250, 0, 0), (16, 16)) for i in range(20_000)], fps=500)
-    yield "header says larger", _patched(film(moving(8)), 64, 48, 60_000, 60_000)  # than the frames are
-    yield "an hour in two frames", film(moving(2), fps=1, times=(0, 3600))
+    """(name, bytes) of heavy or odd videos that are taken, within the limits."""
+    yield "20,000 frames", video([plain((i % 250, 0, 0), (16, 16)) for i in range(20_000)], fps=500)
+    yield "header says larger", _patched(video(moving(8)), 64, 48, 60_000, 60_000)  # than the frames are
+    yield "an hour in two frames", video(moving(2), fps=1, times=(0, 3600))
     grown = [Image.effect_noise((1408, 1408), 90).convert("P") for _ in range(3)]
     yield "noise of 2 MP", animation(grown * 4, "GIF", 0.1)
 
 
 def mutated(count: int, seed: int) -> Iterator[bytes]:
-    """``count`` damaged films: bits turned, pieces cut, doubled, moved or put in, numbers made huge, boxes
-    renamed, two films joined."""
+    """``count`` damaged videos: bits turned, pieces cut, doubled, moved or put in, numbers made huge, boxes
+    renamed, two videos joined."""
     rng, good = random.Random(seed), seeds()
     for _ in range(count):
         data = bytearray(rng.choice(good))
