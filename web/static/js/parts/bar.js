@@ -189,8 +189,8 @@ export class Bar {
     this.completion?.close();
     this.#busy(true);
     try {
-      const shown in videos = pictures.some(({ video }) => video);
-      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], shown in videos ? this.to?.value : "");
+      const hasVideo = pictures.some(({ video }) => video);
+      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], hasVideo ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };
