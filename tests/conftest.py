@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from storage.blobs.local import Folder
-from tests import confined, fresh
+from tests.support import confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,7 +41,7 @@ def small_ballast() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_databases() -> Iterator[None]:
-    """See ``tests.fresh.quick``; those of tests/storage are as the host's."""
+    """See ``tests.support.fresh.quick``; those of tests/storage are as the host's."""
     with fresh.quick():
         yield
 

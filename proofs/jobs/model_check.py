@@ -54,10 +54,10 @@ from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import sqlite
-from tests import postgres
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.plain_shares import PlainShares
+from tests.support import postgres
 from vision.protocol import Broke, Done, Fault, Step, Stopped
 
 SLOTS = {"cpu": 1, "cuda:0": 2}

@@ -29,9 +29,9 @@ from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application
 from studio.services import Services
-from tests.forks import forks
-from tests.fresh import fresh_database
 from tests.studio.conftest import AllFit, png
+from tests.support.forks import forks
+from tests.support.fresh import fresh_database
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"

@@ -13,7 +13,7 @@ from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me
 from tests.bot.test_presses import job_of
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 GIF = ("slides.gif", animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2))
 MP4 = ("clip.mp4", video(moving(16, cut_at=8)))

@@ -21,9 +21,9 @@ from jobs.queue import Queue, Submitted
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
 from storage.database import open_database
-from tests.fresh import address_in
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.support.fresh import address_in
 from vision.protocol import Done
 
 LIMITS = Limits(disk_floor=0)

@@ -22,8 +22,8 @@ from jobs.executors import worker_process
 from jobs.executors.base import Lost
 from jobs.executors.local import LocalExecutor
 from jobs.executors.worker_process import Timeouts
-from tests.forks import forks
 from tests.jobs.conftest import until
+from tests.support.forks import forks
 from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 
 TARGET = "tests.jobs.fake_worker:main"

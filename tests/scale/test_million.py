@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from storage.database import open_database
 from storage.schema import jobs
-from tests import postgres
-from tests.fresh import address_in
 from tests.jobs.statements import STATEMENTS
 from tests.scale.million.lives import Studio
 from tests.scale.million.plans import send, sent, walks
 from tests.scale.million.rows import fill
+from tests.support import postgres
+from tests.support.fresh import address_in
 
 pytestmark = [pytest.mark.postgres, pytest.mark.long]
 HISTORY, WAITING, LIVES = 20_000, 2_000, 60

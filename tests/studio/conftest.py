@@ -28,9 +28,9 @@ from studio.janitor import Report as Told
 from studio.privacy import Deletions, Privacy, Retention
 from studio.services import Services
 from studio.studio import Studio
-from tests.fresh import fresh_database
 from tests.jobs.fake_worker import output_of, picture_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.support.fresh import fresh_database
 from vision.protocol import Done, Run, Step
 
 SIDE = 64  # px of what the executor draws

@@ -18,7 +18,7 @@ from studio.library.gallery import HIDDEN
 from studio.requests.chat import NO_MODEL, NOT_WHO
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, plain
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.web.conftest import Site, open_site
 from vision.protocol import Done, Run, Step
 

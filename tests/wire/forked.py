@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from core.settings import ROOT
-from tests.forks import forks
+from tests.support.forks import forks
 from tests.wire.process import BotProcess
 
 # Seconds for a member's settings: with one, on a busy machine, answers are for their askers alone

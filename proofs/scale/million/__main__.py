@@ -16,11 +16,11 @@ from pathlib import Path
 
 from host.process import collect_garbage, configure_gc
 from storage.database import open_database
-from tests import postgres
 from tests.jobs.statements import STATEMENTS
 from tests.scale.million.lives import Lives, Start, Studio
 from tests.scale.million.plans import Sent, send, sent, walks
 from tests.scale.million.rows import fill
+from tests.support import postgres
 
 SLOTS = 64  # of the devices, where jobs come at a rate
 SETTINGS = {"shared_buffers": "128MB"}  # as PostgreSQL comes

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from proofs.vision.lora_training import measuring
-from tests import tiny
+from tests.support import tiny
 from tests.vision.lora_training import looks
 from vision.custom_models.steps import FolderStore, MemoryStore, Store
 from vision.lora_training import train

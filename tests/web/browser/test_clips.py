@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.studio.video_requests import VideosAtOnce
-from tests.videos import moving, video
+from tests.support.videos import moving, video
 from tests.web.browser.test_accessibility import axe, faults, look
 from tests.web.conftest import Site, open_site
 

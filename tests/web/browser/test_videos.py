@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 from tests.web.conftest import Site, open_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerContext
 
 import PIL
 
-CONFINED = (  # read strangers' bytes; see tests.confined
+CONFINED = (  # read strangers' bytes; see tests.support.confined
     "studio.media.transcode",
     "studio.media.video_process",
     "studio.media.image_process",

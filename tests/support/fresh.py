@@ -17,7 +17,7 @@ from sqlalchemy.util import LRUCache
 from storage.database import open_database
 from storage.engines import base as engines
 from storage.engines.base import sqlite_path
-from tests import postgres
+from tests.support import postgres
 
 DURABLE = engines.PRAGMAS
 COMPILED = 3000  # statements; there are fewer
