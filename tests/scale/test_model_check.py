@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proofs.jobs.model_check import counted
-from tests.scale import model_on_server
+from proofs.scale import model_on_server
 from tests.scale.wire import WAYS
 from tests.support import postgres
 from tests.support.fresh import address_in

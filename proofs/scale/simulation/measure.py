@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from proofs.scale.simulation.programs import READY
-from tests.scale.simulation.sampling import Notes, Sample, read
+from proofs.scale.simulation.sampling import Notes, Sample, read
 from tests.support import nats, postgres
 
 HEAD = (
