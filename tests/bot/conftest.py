@@ -171,8 +171,9 @@ async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncI
 
 
 @pytest.fixture
-async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
-    async with open_studio(tmp_path) as opened:
+async def studio(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Studio]:
+    """With the test module's SETTINGS, where it has some."""
+    async with open_studio(tmp_path, **getattr(request.module, "SETTINGS", {})) as opened:
         yield opened
 
 

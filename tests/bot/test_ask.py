@@ -17,12 +17,7 @@ from tests.bot.test_presses import job_of, single
 from tests.support.chat_server import CUT, FAULTS, TEXT, chat_server
 
 MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
-
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 def labels(message) -> list[str]:

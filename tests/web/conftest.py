@@ -14,7 +14,7 @@ import pytest
 
 from studio.actor import Actor
 from tests.jobs.hand_executor import HandExecutor
-from tests.studio.conftest import Opened, open_studio
+from tests.studio.conftest import AtOnce, Opened, open_studio
 from web.app import Web, serve_web
 
 YOU, GUEST, OTHER = 1, 2, 3
@@ -110,7 +110,15 @@ async def open_site(
                 yield site
 
 
+@asynccontextmanager
+async def open_site_of(module: Any, folder: Path) -> AsyncIterator[Site]:
+    """Open a site with a test module's SETTINGS and EXECUTOR, a class, where it has them."""
+    executor = getattr(module, "EXECUTOR", AtOnce)()
+    async with open_site(folder, executor, **getattr(module, "SETTINGS", {})) as site:
+        yield site
+
+
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path) as found:
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site_of(request.module, tmp_path) as found:
         yield found

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from core.events import Output
 from core.requests import TryRequest
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.web.conftest import OTHER, Browser, Site, open_site
+from tests.web.conftest import OTHER, Browser, Site
 from tests.web.test_folders import form
 from tests.web.test_talks import MODEL
 from vision.protocol import Done, Run
@@ -33,10 +28,8 @@ class Trier(Talker):
         return Done(run.job_id, Output(scores=(("cat", 0.9), ("dog", 0.1)), parameters=found))
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 async def sent(browser: Browser, number: int) -> str:

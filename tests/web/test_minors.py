@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from studio.moderation import rules
 from tests.studio.talker import Talker
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
@@ -33,10 +30,8 @@ class Judge:
         pass
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Talker(), MODERATION="standard", **MODEL) as found:
-        yield found
+EXECUTOR = Talker
+SETTINGS = {"MODERATION": "standard", **MODEL}
 
 
 @pytest.mark.parametrize(

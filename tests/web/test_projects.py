@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,7 @@ from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site
 from tests.web.teacher import Teacher
 from tests.web.test_folders import form
 
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Teacher()) as found:
-        yield found
+EXECUTOR = Teacher
 
 
 def part(number: int, *, bad: bool = False) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,8 @@ class Slow(Talker):
         return Done(run.job_id, Output(answer=ChatAnswer(text, "end", 10, 0, 20)))
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Slow(), **MODEL) as found:
-        yield found
+EXECUTOR = Slow
+SETTINGS = MODEL
 
 
 async def begun(site: Site, question: str = "What is it?", **body) -> str:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site, open_site, open_site_of
 from tests.web.editor.scenery import Scenes, Things
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,9 +133,14 @@ async def page(browser):
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path) as found:
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site_of(request.module, tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def site(opened: Site) -> Site:
+    return opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")

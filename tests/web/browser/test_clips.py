@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
-import pytest_asyncio
 
 from tests.studio.video_requests import VideosAtOnce
 from tests.support.videos import moving, video
 from tests.web.browser.test_accessibility import axe, faults, look
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 
 __all__ = ["axe"]  # the fixture
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOAT = "a red boat --video"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, VideosAtOnce()) as found:
-        yield found
+EXECUTOR = VideosAtOnce
 
 
 async def shot(page, name: str) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.studio.conftest import png
 from tests.web.browser.test_accessibility import RULES, RUN, axe
 from tests.web.browser.test_forms import SIDEWAYS, shot
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_examples import Trier, filled, sent
 from tests.web.test_talks import MODEL
 
@@ -26,10 +22,8 @@ ALL_THERE = """async () => {
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 1440)]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 async def sign_in(site: Site, page) -> None:

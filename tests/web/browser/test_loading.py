@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from proofs.web.scripts import taught
 from tests.web.browser.test_accessibility import filled
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_examples import Trier
 from tests.web.test_examples import filled as example_set
 from tests.web.test_talks import MODEL
@@ -23,10 +19,8 @@ NAMED = """() => [...document.head.querySelectorAll('[rel=modulepreload], script
   .map(({ href, src }) => href ?? src)"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 async def every_page(site: Site) -> list[str]:
