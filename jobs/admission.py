@@ -19,7 +19,7 @@ from core.limits import RESOLUTIONS
 from core.requests import AskRequest, Request
 from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
-from jobs.scheduling.fairness import Takes, Waiting, cost_key, kind_of
+from jobs.waitlist import Takes, Waiting, cost_key, kind_of
 from storage import conversations, job_queries, jobs, usage
 from storage.blobs.base import Files
 from storage.conversations import Use

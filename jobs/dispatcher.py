@@ -28,14 +28,21 @@ from core.job import Job
 from core.requests import recheck
 from core.traces import Tracing, time_of
 from jobs.admission import Limits, is_video, videos_fit
+from jobs.eta import Estimate, Positions
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
-from jobs.inputs import Incoming, conclude, hear_answer, lend_inputs, see_text
-from jobs.results import CUT_OFF, RETRY_PAUSES, Outcomes, Saving
-from jobs.scheduling.eta import Estimate, Positions
-from jobs.scheduling.fairness import Takes, Waiting
-from jobs.scheduling.placement import CLEARED_WITHIN, Placement, Room
-from jobs.scheduling.waitlist import Turn, Waitlist
+from jobs.runs import (
+    CUT_OFF,
+    RETRY_PAUSES,
+    Incoming,
+    Outcomes,
+    Saving,
+    conclude,
+    hear_answer,
+    lend_inputs,
+    see_text,
+)
+from jobs.waitlist import CLEARED_WITHIN, Placement, Room, Takes, Turn, Waiting, Waitlist
 from storage import job_queries, people
 from storage import jobs as rows
 from storage.blobs.base import Files

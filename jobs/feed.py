@@ -17,7 +17,7 @@ from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import AskRequest
 from core.traces import UNTRACED, Tracing
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from vision.protocol import Talk, Turn
 
 CHANGES_KEPT = 10_000  # of rows, of all people together

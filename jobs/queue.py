@@ -26,7 +26,7 @@ from jobs.dispatcher import Dispatcher, note_asked
 from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
 from jobs.people import Admin, People
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from storage import job_queries, people
 from storage import jobs as rows
 from storage.blobs.base import Files

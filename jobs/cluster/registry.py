@@ -16,7 +16,7 @@ from typing import Literal
 
 from jobs.cluster.protocol import Beat, Holding, Order, Timing, files_with_endings
 from jobs.executors.base import SEPARATOR, Device, Outcome, Report
-from jobs.inputs import SNAPSHOT
+from jobs.runs import SNAPSHOT
 from vision.protocol import Run
 
 FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more

@@ -12,7 +12,7 @@ from core.job import Job
 from core.requests import BlendRequest, ImagineRequest
 from jobs import admission
 from jobs.admission import DISK_KNOWN, Admission, Limits
-from jobs.scheduling.fairness import cost_key
+from jobs.waitlist import cost_key
 from storage import jobs as rows
 from storage import people
 from storage.database import Database

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from core.errors import FilesAway, StorageError
 from core.job import Job, Status
-from jobs import results
+from jobs import runs
+from jobs.eta import Estimate, Shares
 from jobs.queue import HUNG_AFTER, Queue
-from jobs.scheduling.eta import Estimate, Shares
 from storage.schema import jobs
 from tests.jobs.conftest import ask, done, eventually, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
@@ -62,8 +62,8 @@ async def test_a_job_that_was_taken_up_after_a_restart_is_not_hung(tmp_path: Pat
 async def test_jobs_that_wait_for_files_or_rows_are_not_hung(
     tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "AWAY_PAUSES", (0.01,))
-    monkeypatch.setattr(results, "RETRY_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "AWAY_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "RETRY_PAUSES", (0.01,))
     away, refused = asyncio.Event(), 0
     away.set()
 

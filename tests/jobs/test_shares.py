@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.job import Lane
-from jobs.scheduling.eta import Estimate
-from jobs.scheduling.fairness import RANKS, Had, Waiting
-from jobs.scheduling.waitlist import Waitlist
+from jobs.eta import Estimate
+from jobs.waitlist import RANKS, Had, Waiting, Waitlist
 from tests.jobs.plain_shares import PlainShares
 from tests.jobs.test_policy import job
 

@@ -24,9 +24,9 @@ from jobs.admission import (
     sides_of,
     videos_fit,
 )
-from jobs.executors.worker_process import Pulse, SlowestSteps, Timeouts, WorkerRun
+from jobs.executors.local import Pulse, SlowestSteps, Timeouts, WorkerRun
 from jobs.queue import Queue
-from jobs.scheduling.fairness import Waiting, cost_key
+from jobs.waitlist import Waiting, cost_key
 from tests.jobs import video_worker
 from tests.jobs.conftest import ask as ask_picture
 from tests.jobs.conftest import done, open_queue, until

@@ -28,7 +28,7 @@ from jobs.cluster.protocol import Beat, Holding, Taken
 from jobs.dispatcher import Dispatcher
 from jobs.executors.base import Device
 from jobs.feed import ActiveJob, open_gate, question_alone
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from tests.jobs.conftest import until
 from vision.protocol import Run
 

@@ -19,11 +19,11 @@ from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from core.settings import load_settings
 from host import process
+from jobs import eta
 from jobs.admission import Limits
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected
 from jobs.queue import Queue
-from jobs.scheduling import eta
 from storage.blobs.local import Folder
 from storage.database import open_database
 from tests.scale.simulation import fleet

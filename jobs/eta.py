@@ -20,8 +20,7 @@ from core.requests import ImagineRequest
 from jobs.admission import Limits, is_video, videos_at_once
 from jobs.executors.base import Executor
 from jobs.feed import ActiveJob, Feeds
-from jobs.scheduling.fairness import Takes, Waiting
-from jobs.scheduling.waitlist import Waitlist
+from jobs.waitlist import Takes, Waiting, Waitlist
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
