@@ -25,9 +25,8 @@ from core.job import Job
 from core.settings import Settings
 from host import process
 from host.doctor import model_problems
-from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, Wire, note_delivered, serve_metrics
-from host.process import ServiceManager, stop_on_signals
+from host.process import ServiceManager, redactor, set_up_logs, stop_on_signals
 from studio.services import Services
 from studio.studio import Studio
 

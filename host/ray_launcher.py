@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 from core.errors import AtelierError, BusError, SettingsError
 from core.settings import Settings, for_workers
 from host import nats_accounts
-from host.logs import set_up_logs
-from host.process import ServiceManager, stop_on_signals
+from host.process import ServiceManager, set_up_logs, stop_on_signals
 from host.worker_app import NO_BUS
 from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, Load
 from jobs.cluster.nats import connected

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, SettingsError
+from core.process import Supervisor
 from core.settings import Settings
-from core.supervisor import Supervisor
 from core.traces import Tracing, open_tracing
 from jobs.admission import Limits, VideoLimits
 from jobs.executors.base import Both, Executor

@@ -18,9 +18,8 @@ from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.traces import release
 from host import process
-from host.logs import set_up_logs
 from host.metrics import answering, metrics_page, of_bus, of_devices
-from host.process import ServiceManager, stop_on_signals
+from host.process import ServiceManager, set_up_logs, stop_on_signals
 from host.services import worker_configs
 from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
@@ -29,7 +28,7 @@ from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Health
 from storage.blobs import open_files
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 
 OWN = "atelier_agent"  # the bot tells of the same devices and steps: sums must not count them twice
 

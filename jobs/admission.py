@@ -20,7 +20,7 @@ from core.requests import AskRequest, Request
 from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.waitlist import Takes, Waiting, cost_key, kind_of
-from storage import conversations, job_queries, jobs, usage
+from storage import conversations, job_queries, jobs
 from storage.blobs.base import Files
 from storage.conversations import Use
 from storage.database import Database
@@ -377,5 +377,5 @@ class Admission:
         videos, user_id = self.limits.videos, job.origin.user_id
         check_videos_waiting(in_proportion(videos.waiting, user_waiting, self.limits.user_waiting), waiting)
         if videos.per_day:
-            made = usage.seconds_used(connection, user_id, now=job.created_at)
-            check_day(videos, made, usage.list_coming(connection, user_id), job.request)
+            made = conversations.seconds_used(connection, user_id, now=job.created_at)
+            check_day(videos, made, conversations.list_coming(connection, user_id), job.request)

@@ -18,7 +18,7 @@ from storage import videos as videos
 from storage.job_queries import StoredPicture, read_jobs, read_pictures
 from storage.people import from_row
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
-from storage.projects import erasure
+from storage.projects import projects as project_rows
 from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
 from storage.sessions import hash_of, new_token
 
@@ -142,7 +142,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
-    learned = erasure.Gone()
+    learned = project_rows.Gone()
     for job_id, positions in wanted.items():
         others = (pictures.c.position > GRID, pictures.c.position.not_in(positions))
         left = sa.select(pictures.c.position).where(pictures.c.job_id == job_id, *others).limit(1)
@@ -151,7 +151,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
             continue
         deleted = _delete_rows(connection, job_id, positions)
         forgotten |= conversations.remove_pictures(connection, job_id, deleted)
-        learned |= erasure.forget_pictures(connection, job_id, deleted)
+        learned |= project_rows.forget_pictures(connection, job_id, deleted)
         files |= deleted
         alone = sa.delete(messages).where(messages.c.job_id == job_id, messages.c.position.in_(positions))
         rows = connection.execute(alone.returning(messages.c.channel_id, messages.c.message_id))

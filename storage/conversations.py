@@ -1,5 +1,6 @@
-"""Conversations: the chain of turns before a question, those that follow it, the tokens that members have
-used, what people found of answers, and what they teach by example: sets, and the examples in them.
+"""Conversations: the chain of turns before a question, those that follow it, what people found of answers,
+and what they teach by example: sets, and the examples in them. Beside them what members have used of a day's
+tokens and seconds of video.
 
 An example that was taken from a job hangs on it, and goes with it; so does one with a picture of it."""
 
@@ -15,8 +16,9 @@ import sqlalchemy as sa
 
 from core.events import ChatAnswer
 from core.job import Job, new_job_id
-from core.requests import AskRequest, TryRequest
+from core.requests import AskRequest, Request, TryRequest
 from core.requests.chat import about_tokens
+from core.requests.video import VideoRequest
 from storage import job_queries
 from storage.people import from_row, pages, upsert
 from storage.schema import (
@@ -28,7 +30,9 @@ from storage.schema import (
     feedback,
     jobs,
     tokens_used,
+    videos_used,
 )
+from storage.videos import StoredVideo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
@@ -355,3 +359,35 @@ def _read(connection: sa.Connection, statement: sa.Select[tuple[object, ...]]) -
         for picture in connection.execute(pictures.order_by(example_pictures.c.position)):
             shown[picture.example_id].append((picture.sha256, picture.job_id))
     return [Example(row.label, row.question, tuple(shown[row.id]), row.job_id, row.id) for row in rows]
+
+
+def seconds_used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
+    """Return the seconds of video that were made for a person today."""
+    mine = (videos_used.c.user_id == user_id, videos_used.c.day == day_of(now))
+    return connection.scalar(sa.select(videos_used.c.seconds).where(*mine)) or 0.0
+
+
+def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:
+    """Return the videos that a person has asked for and that aren't made yet."""
+    open_ = sa.select(jobs).where(
+        jobs.c.user_id == user_id,
+        jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'"),
+        sa.text(UNFINISHED),
+        jobs.c.rendered_at.is_(None),
+    )
+    found = (job_queries.readable(row) for row in connection.execute(open_))
+    return [job.request for job in found if job is not None]
+
+
+def spend_seconds(
+    connection: sa.Connection, user_id: int, made: Iterable[StoredVideo], *, now: datetime
+) -> None:
+    """Count videos that were made for a person."""
+    seconds = sum(video.seconds for video in made)
+    values = {"user_id": user_id, "day": day_of(now), "seconds": seconds}
+    connection.execute(upsert(connection, videos_used, values, {"seconds": videos_used.c.seconds + seconds}))
+
+
+def drop_seconds_used(connection: sa.Connection, *, now: datetime) -> None:
+    """Forget what was made on days before yesterday."""
+    connection.execute(sa.delete(videos_used).where(videos_used.c.day < day_of(now) - 1))

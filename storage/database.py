@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, StorageError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from core.traces import Timings, timed
 from storage.engines import sqlite
 from storage.engines.base import (

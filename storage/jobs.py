@@ -18,7 +18,7 @@ from core.job import Job, Status, moved_from
 from core.requests import to_json
 from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
-from storage import conversations, job_queries, usage
+from storage import conversations, job_queries
 from storage import videos as videos
 from storage.job_queries import PICTURE_COLUMNS, WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
@@ -175,7 +175,7 @@ def finish(
         )
     videos.add_videos(connection, job_id, output.videos)
     if row.kind == VideoRequest.kind:
-        usage.spend_seconds(connection, row.user_id, output.videos, now=now)
+        conversations.spend_seconds(connection, row.user_id, output.videos, now=now)
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
         own_models.write_results(connection, job_id, row, *own, now=now)

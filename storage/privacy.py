@@ -22,7 +22,7 @@ from storage import embeddings
 from storage import schema as own
 from storage.embeddings import Slot
 from storage.people import PAGE, pages, total, upsert
-from storage.projects import erasure
+from storage.projects import projects as project_rows
 from storage.schema import (
     UNFINISHED,
     audit,
@@ -152,7 +152,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
-        items=erasure.count_pictures(connection, user_id),
+        items=project_rows.count_pictures(connection, user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
@@ -186,7 +186,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "films_used": sa.select(videos_used).where(videos_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
-    selections |= erasure.selections(user_id)
+    selections |= project_rows.selections(user_id)
     return selections | {
         table.name: sa.select(table).where(column == user_id)
         for table, column in OWNED.items()
@@ -250,7 +250,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     removed = delete_jobs(connection, ids, now=now)
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     shown = taught.files_of(connection, user_id)
-    learned = erasure.forget_person(connection, user_id)
+    learned = project_rows.forget_person(connection, user_id)
     removed |= delete_jobs(connection, learned.shown, now=now)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
@@ -274,13 +274,13 @@ def delete_jobs(
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
-    learned = erasure.Gone()
+    learned = project_rows.Gone()
     for page in pages(ids, JOBS_AT_ONCE):
         for table in (pictures, inputs):
             files |= set(connection.scalars(sa.select(table.c.sha256).where(table.c.job_id.in_(page))))
-        files |= files_of_jobs(connection, page) | erasure.files_of_jobs(connection, page)
+        files |= files_of_jobs(connection, page) | project_rows.files_of_jobs(connection, page)
         if unpost:  # what only expires is learned from still
-            learned |= erasure.forget_jobs(connection, page)
+            learned |= project_rows.forget_jobs(connection, page)
         found = sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         shown += [(row.channel_id, row.message_id) for row in connection.execute(found)]
         forgotten |= taught.remove_from_jobs(connection, page)

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import BusAway, BusError, WireError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from jobs.cluster.file_transfer import FileLender, FileReceiver
 from jobs.cluster.nats import Bus, Message, OtherVersion
 from jobs.cluster.protocol import (

@@ -17,7 +17,7 @@ from core.errors import BusAway, BusError, FilesAway, StorageError, WireError
 from jobs.cluster.nats import Bus
 from jobs.cluster.protocol import CHUNK, Fetch, Made, Piece, Put, Stored
 from storage.blobs.base import MEDIA_TYPES, Files
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 
 MOST_MADE = 8 * 2**30  # bytes that one run may put
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import AtelierError, BusAway, WireError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from jobs.cluster.file_transfer import FileFetcher, Gone
 from jobs.cluster.nats import Bus
 from jobs.cluster.protocol import (

@@ -41,8 +41,7 @@ from storage.blobs.base import (
     is_renewed,
     place_of,
 )
-from storage.blobs.cache import Cache
-from storage.blobs.local import Disk, hashed
+from storage.blobs.local import Cache, Disk, hashed
 
 RETRIES = 3  # of a request that failed, within 20 s
 SILENT = 30  # s that the server may say nothing
