@@ -105,7 +105,6 @@ class AskRequest(Request):
         return min(self.film_seconds, MAX_VIDEO_SECONDS)
 
     def size(self) -> str:
-        """Return the number of pictures."""
         return str(len(self.images))
 
 
@@ -158,7 +157,6 @@ class ShortenRequest(Request):
             raise UserError("There is nothing to shorten: the prompt has one word at most.")
 
     def size(self) -> str:
-        """Return the number of words: each is left out once."""
         return str(len(self.prompt.split()))
 
 
@@ -174,7 +172,6 @@ class DescribeRequest(Request):
     seed: int = param(0, value=SEED)
 
     def size(self) -> str:
-        """Return the number of captions."""
         return str(self.num_captions)
 
 
@@ -214,7 +211,6 @@ class ClassifyRequest(Request):
         return "clip" if self.labels else self.role
 
     def size(self) -> str:
-        """Return the number of labels."""
         return str(len(self.labels))
 
 
@@ -235,7 +231,6 @@ class WhyRequest(Request):
             raise UserError("The label isn't one of those that were compared.")
 
     def model_or_role(self) -> str:
-        """Return who is asked, as for /classify."""
         return "clip" if self.labels else self.role
 
 

@@ -21,7 +21,7 @@ import statistics
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -31,7 +31,7 @@ from typing import Any
 
 from core.process import step_back
 from jobs.admission import is_video
-from jobs.executors.base import Device, Lease, Lost, Outcome, Report
+from jobs.executors.base import Device, Executor, Lost, Outcome, Report
 from vision.protocol import (
     LAST_STEP,
     Answered,
@@ -519,7 +519,7 @@ def _exit_words(code: int | None) -> str:
 WORKER = "vision.worker.main:main"
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker
     process runs."""
 
@@ -537,39 +537,22 @@ class LocalExecutor:
 
     @property
     def devices(self) -> Sequence[Device]:
-        """What is known of each device, in order."""
         return tuple(worker.view for worker in self._workers.values())
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Start all workers. ``changed`` is called when slots or states change."""
         for worker in self._workers.values():
             worker.start(changed)
 
-    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
-        """Return nothing: workers end with the process that started them."""
-        return ()
-
-    def outlives(self, job_id: str) -> bool:
-        """Return False, for the same reason."""
-        return False
-
-    def settle(self, job_id: str) -> None:
-        """Do nothing: a worker that has told how a run ended keeps nothing of it."""
-
     async def stop(self) -> None:
-        """End all workers."""
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
 
     def free(self) -> Mapping[str, int]:
-        """Return the free slots of the devices that have any."""
         return {name: worker.free_slots for name, worker in self._workers.items() if worker.free_slots}
 
     def has(self, job_id: str) -> bool:
-        """Return whether a worker has the job in hand."""
         return any(job_id in worker.runs for worker in self._workers.values())
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        """Run a job on a device and return how it ended; ``report`` hears of its progress."""
         return await self._workers[device].run(run, report)
 
     async def ask(self, question: Question) -> Answered | Declined:
@@ -580,12 +563,10 @@ class LocalExecutor:
         return await min(ready, key=lambda worker: len(worker.runs)).ask(question)
 
     def cancel(self, job_id: str) -> None:
-        """Ask whichever worker has the job to stop it."""
         for worker in self._workers.values():
             worker.cancel(job_id)
 
     def forget(self, names: Sequence[str]) -> None:
-        """Ask every worker to give up what it keeps of these jobs and pictures."""
         for worker in self._workers.values():
             worker.forget(names)
 

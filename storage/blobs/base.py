@@ -73,6 +73,9 @@ class Files(Protocol):
     nothing is known of the file.
     """
 
+    timings: Timings  # how long ``OPERATIONS`` took
+    incoming: Path  # the folder for what is written elsewhere and then taken
+
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
         StorageError, FilesAway."""
@@ -129,14 +132,6 @@ class Files(Protocol):
 
     async def find_derived(self, sha256: str, name: str) -> Path | None:
         """Return where what was made from a file lies; None when it wasn't kept."""
-
-    @property
-    def timings(self) -> Timings:
-        """How long ``OPERATIONS`` took."""
-
-    @property
-    def incoming(self) -> Path:
-        """The folder for what is written elsewhere and then taken."""
 
     def drop_unfinished(self) -> None:
         """Delete what a crash has left half-written here. Call it, in a thread, before anything is put or

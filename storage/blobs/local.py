@@ -31,6 +31,7 @@ from storage.blobs.base import (
     OPERATIONS,
     OWNER,
     Entry,
+    Files,
     Taken,
     checked,
     extension_of,
@@ -59,7 +60,7 @@ def in_thread(
     return run
 
 
-class Disk:
+class Disk(Files):
     """The part of a store below ``root``. incoming: the folder for what is written elsewhere and then taken.
     derived: folder of what was made from files and can be made again; it goes with its file."""
 
@@ -79,7 +80,6 @@ class Disk:
         return min(shutil.disk_usage(folder).free for folder in there)
 
     def drop_unfinished(self) -> None:
-        """Delete what a crash has left half-written. Call it before anything is put or taken."""
         for path in self.root.glob(".tmp-*"):
             path.unlink(missing_ok=True)
 
@@ -92,8 +92,6 @@ class Disk:
         return self.root / ".ballast"
 
     def create_ballast(self) -> bool:
-        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a
-        thread."""
         if self.ballast.exists() and self.ballast.stat().st_size == self.ballast_bytes:
             return True
         self.root.mkdir(parents=True, exist_ok=True)
@@ -108,7 +106,6 @@ class Disk:
         return True
 
     def release_ballast(self) -> bool:
-        """Give the ballast back to the disk; False when there was none."""
         try:
             self.ballast.unlink()
         except FileNotFoundError:
@@ -119,7 +116,6 @@ class Disk:
 
     @in_thread
     def get_derived(self, sha256: str, name: str) -> bytes | None:
-        """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""
         try:
             return self._derived_path(sha256, name).read_bytes()
         except OSError:
@@ -127,7 +123,6 @@ class Disk:
 
     @in_thread
     def find_derived(self, sha256: str, name: str) -> Path | None:
-        """Return where what was made from a file lies; None when it wasn't kept."""
         path = self._derived_path(sha256, name)
         return path if path.is_file() else None
 
@@ -179,8 +174,6 @@ class Folder(Disk):
     @timed("put")
     @in_thread
     def put(self, data: bytes, media_type: str) -> str:
-        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
-        StorageError."""
         sha256 = hashlib.sha256(data).hexdigest()
         target = self.root / place_of(sha256, extension_of(media_type))
         if self._renewed(sha256):
@@ -210,7 +203,6 @@ class Folder(Disk):
     @timed("get")
     @in_thread
     def get(self, sha256: str) -> bytes:
-        """Return a file's bytes. Raises StorageError when it is gone."""
         path = self.path(sha256)
         try:
             return path.read_bytes()
@@ -219,7 +211,6 @@ class Folder(Disk):
 
     @in_thread
     def is_sound(self, sha256: str) -> bool:
-        """Return whether a file's bytes are what its name says. Raises StorageError when it is gone."""
         try:
             return hashed(self.path(sha256))[0] == sha256
         except OSError as error:
@@ -227,13 +218,10 @@ class Folder(Disk):
 
     @timed("local")
     async def local(self, sha256: str) -> Path:
-        """Return where the file is. Raises StorageError when it is gone."""
         return await asyncio.to_thread(self.path, sha256)
 
     @asynccontextmanager
     async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
-        """Have where each of these files is. some: without those that are gone. Raises StorageError when one
-        is gone."""
         found = {sha256: await asyncio.to_thread(self._find, sha256) for sha256 in sha256s}
         lost = [sha256 for sha256, path in found.items() if path is None]
         if lost and not some:
@@ -242,18 +230,15 @@ class Folder(Disk):
 
     @in_thread
     def has(self, sha256: str) -> bool:
-        """Return whether the file is there. Raises FilesAway."""
         return self.exists(sha256)
 
     @in_thread
     def entry(self, sha256: str) -> Entry:
-        """Return what is known of a file. Raises StorageError when it is gone."""
         if (found := self._entry(self.path(sha256))) is None:
             raise self._missing(sha256)
         return found
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """Yield every file, in no order."""
         paths = self._paths()
         while some := await asyncio.to_thread(lambda: list(map(self._entry, islice(paths, ENTRIES_AT_ONCE)))):
             for entry in some:
@@ -263,9 +248,6 @@ class Folder(Disk):
     @timed("remove")
     @in_thread
     def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
-        """Delete the file, and what was made from it; False when there was none, or it was written again
-        after ``unless_after``. The caller knows that no row needs it any more. Raises StorageError when it
-        can't be deleted."""
         found = self._find(sha256)
         try:
             if found is None:
@@ -284,8 +266,6 @@ class Folder(Disk):
 
     @in_thread
     def owner(self) -> str | None:
-        """Return the mark of the studio that the folder belongs to, None when it was never marked. Raises
-        FilesAway."""
         try:
             owner = (self.root / OWNER).read_text().strip()
         except FileNotFoundError:
@@ -298,7 +278,6 @@ class Folder(Disk):
 
     @in_thread
     def mark(self, owner: str) -> None:
-        """Write down whose the folder is. Raises StorageError when that can't be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._write(owner.encode(), self.root / OWNER, {self.root})
@@ -308,7 +287,6 @@ class Folder(Disk):
 
     @in_thread
     def put_derived(self, sha256: str, name: str, data: bytes) -> None:
-        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
         self._write_derived(self._derived_path(sha256, name), data)
         if self._find(sha256) is None:  # removed while this was being made
             self._remove_derived(sha256)
