@@ -42,10 +42,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "EDIT_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
         **READERS,
     },
-    "large": {
-        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
-        **READERS,
-    },
+    "large": {"IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6", **READERS},
     "xlarge": {
         "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
         **READERS,

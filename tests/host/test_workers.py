@@ -27,11 +27,7 @@ def test_devices_that_are_named_are_taken_as_they_are(found: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("there", "started"),
-    [
-        (["cuda:0", "cuda:1", "cpu"], ("cuda:0", "cuda:1")),
-        (["mps", "cpu"], ("mps",)),
-        (["cpu"], ("cpu",)),
-    ],
+    [(["cuda:0", "cuda:1", "cpu"], ("cuda:0", "cuda:1")), (["mps", "cpu"], ("mps",)), (["cpu"], ("cpu",))],
 )
 def test_auto_starts_every_gpu_or_else_the_processor(
     found: list[str], there: list[str], started: tuple[str, ...]

@@ -191,11 +191,7 @@ async def test_children_are_counted_by_picture(database: Database) -> None:
     await added(database, parent=(parent.id, 1))
     assert [
         await database.read(lambda c, i=i: job_queries.count_children(c, parent.id, i)) for i in range(3)
-    ] == [
-        0,
-        1,
-        0,
-    ]
+    ] == [0, 1, 0]
 
 
 async def test_a_row_of_another_version_hides_no_other(database: Database) -> None:

@@ -26,13 +26,7 @@ async def test_a_ban_holds_where_it_was_spoken_or_everywhere(database: Database)
     asked = [(1, 3), (1, 4), (1, None), (2, 3), (2, None)]
     assert [
         (await database.read(lambda c, u=u, g=g: people.read_rules(c, u, g))).banned for u, g in asked
-    ] == [
-        True,
-        False,
-        False,
-        True,
-        True,
-    ]
+    ] == [True, False, False, True, True]
     assert await database.read(lambda c: people.banned(c, 3)) == [1]
     assert await database.write(lambda c: people.unban(c, 1, 3))
     assert not await database.write(lambda c: people.unban(c, 1, 3))

@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
 from core.job import Lane
-from core.limits import (
-    CLIPS,
-    MAX_FPS,
-    MAX_PROMPT,
-    MAX_SECONDS,
-    MAX_SEED,
-    MIN_FPS,
-    QUALITIES,
-    RESOLUTIONS,
-)
+from core.limits import CLIPS, MAX_FPS, MAX_PROMPT, MAX_SECONDS, MAX_SEED, MIN_FPS, QUALITIES, RESOLUTIONS
 from core.prompt.parameters import MOTIONS, NIJI, SAMPLERS, STYLES, VERSIONS
 from core.prompt.parser import (
     BY_NAME,
@@ -283,10 +274,7 @@ def test_no_input_takes_long(mean: str) -> None:
                 sound=False,
             ),
         ),
-        (
-            f"<1> a --video --end {LINK}",
-            Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK),
-        ),
+        (f"<1> a --video --end {LINK}", Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK)),
         (
             f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2",
             Prompt(text="a boat", images=((LINK, 1), (LINK, 2), ("<1>", -0.5)), image_weight=2),
