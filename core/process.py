@@ -16,8 +16,7 @@ NICENESS = 10
 
 
 def step_back() -> None:
-    """Make this process one that computes in the background: it gets what others leave, and waking up it
-    takes no core from them."""
+    """Let this process compute in the background: it gets what others leave, and takes no core from them."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     if hasattr(os, "SCHED_BATCH"):

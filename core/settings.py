@@ -159,8 +159,7 @@ def text_reader(text: str) -> str:
 
 
 def public_address(text: str) -> str:
-    """Return the address of a site as browsers name it, without a path or its scheme's own port; empty for
-    none."""
+    """Return a site's address as browsers name it, without a path or the usual port; empty for none."""
     found = urlsplit(text.rstrip("/"))
     whole_site = found.scheme in ("http", "https") and found.hostname and not found.path and not found.query
     if text and (not whole_site or found.username is not None):
@@ -718,8 +717,7 @@ class Settings:
 
     @property
     def video_choices(self) -> dict[str, str]:
-        """What ``--model`` may name in videos: video models where there is one, else the image models by
-        which videos are sketched."""
+        """What ``--model`` may name in videos: video models, or else the image models that sketch videos."""
         return self.video_models if "video" in self.models else self.image_models
 
     @property
@@ -880,8 +878,7 @@ def secret_files(environ: Mapping[str, str] | None = None, env_file: Path | None
 
 
 def known_parts(secret: str) -> list[str]:
-    """Return what nobody may see of a secret such as user:password, or of the file that it names, as far as
-    that can be read."""
+    """Return what nobody may see of a secret such as user:password, or of a file that it names."""
     with suppress(OSError, ValueError), Path(secret).expanduser().open("rb") as file:
         secret = file.read(MOST_SECRET).decode()
     lines = [line.strip() for line in secret.splitlines() if not line.startswith("---")]

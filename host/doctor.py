@@ -139,8 +139,7 @@ def _model_fix(info: describe_models.ModelInfo) -> str:
 
 
 def model_problems(settings: Settings) -> list[str]:
-    """Return a line for each configured model that no job will be able to use, with its fix, from a look at
-    its files."""
+    """Return a line for each configured model that no job can use, with its fix, by its files."""
     infos = describe_models.describe_models(configured(settings), settings.data_dir / "cache")
     return [
         f"{_setting(info.role)}: {info.name}: {info.problem.rstrip('.')}; {_model_fix(info)}"

@@ -269,8 +269,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
 
 
 def check_server(server: Server, name: str) -> list[Check]:
-    """Return a line for what is there, and one for each thing to look at. name: of the database, without a
-    password."""
+    """Return a line for the server and each thing to look at. name: of the database, without a password."""
     lines = [Check("Database", True, f"{name}, PostgreSQL {server.version}")]
     if server.number < OLDEST:
         fix = "upgrade the server"
@@ -398,8 +397,7 @@ THEN = (
 
 
 def check_files(settings: Settings) -> list[Check]:
-    """Say whether the store of FILES_URL can be used; nothing for the usual folder, of which the disk's
-    check says that."""
+    """Say whether the store of FILES_URL can be used; of the usual folder the disk's check says that."""
     address = settings.files_url
     if address is None:
         return []

@@ -252,8 +252,7 @@ def _model_of_vectors(settings: Settings) -> str:
 
 
 def _marker(settings: Settings) -> Marker:
-    """Return what marks pictures and videos. Raises AtelierError when the host's certificate can't be
-    used."""
+    """Return what marks pictures and videos. Raises AtelierError for a certificate that can't be used."""
     certificate, key = settings.c2pa_certificate, settings.c2pa_key
     credentials = Credentials(Path(certificate), Path(key)) if certificate else None
     return Marker(ai_mark=settings.ai_mark, credentials=credentials)

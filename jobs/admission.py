@@ -127,8 +127,7 @@ def sides_of(request: VideoRequest) -> tuple[int, int] | None:
 
 
 def seconds_of(request: Request) -> float:
-    """Return how many seconds of video a request asks for, all its videos together; 0 for one of no
-    videos."""
+    """Return how many seconds of video a request asks for, all its videos together; 0 for no videos."""
     if not isinstance(request, VideoRequest):
         return 0.0
     return (request.seconds or USUAL_SECONDS) * request.num_images
@@ -183,8 +182,7 @@ def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
 def check_limits(
     origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
 ) -> None:
-    """Raise, in plain words with the limit named, when this request may not be queued. What the studio asks
-    by itself always may."""
+    """Raise, with the limit named, when this request may not be queued. What the studio asks always may."""
     if origin.user_id == NOBODY:
         return
     if rules.banned:
@@ -221,8 +219,7 @@ def check_trainings(most: int, waiting: int) -> None:
 
 
 def videos_fit(limits: Limits, videos_running: Mapping[int, int]) -> Takes:
-    """Return whether a job may start beside those videos of its member that run. videos_running: member →
-    videos."""
+    """Return whether a job may start beside its member's videos. videos_running: member → videos."""
 
     def fits(job: Waiting) -> bool:
         return not is_video(job.cost_key) or videos_running.get(job.user_id, 0) < videos_at_once(limits, job)
@@ -263,8 +260,7 @@ DISK_KNOWN = 1.0  # s for which a look at the disk holds
 
 @dataclass(frozen=True)
 class Admitted:
-    """A job that is there. row: None for one that the same asking had made before. served: the person's
-    latest turn."""
+    """A job that is there. row: None for one that was there before. served: the person's latest turn."""
 
     job: Job
     row: WaitingRow | None = None

@@ -112,8 +112,7 @@ class Claims:
         return iter(self._claims.values())
 
     def begin(self, waiting: Waiting, device: str, own: str) -> None:
-        """Take a job out of the list for a device: from now on it counts as its member's turn. own: see
-        ``Waitlist.note_start``."""
+        """Take a job for a device: it counts as its member's turn now. own: see ``Waitlist.note_start``."""
         now = monotonic()
         self._waitlist.remove(waiting.job_id, now)
         turn = self._waitlist.note_start(waiting, now, own)
@@ -121,8 +120,7 @@ class Claims:
         self._claims[waiting.job_id] = Claim(waiting, device, secrets.token_hex(16), turn)
 
     async def write(self) -> Sequence[Claim]:
-        """Write all that were begun and return them. Jobs of which nothing could be written are in the list
-        again."""
+        """Write all that were begun and return them; jobs that couldn't be written are in the list again."""
         claims = list(self)
         try:
             await asyncio.gather(*map(self._write_one, claims))
@@ -247,8 +245,7 @@ ASKING = 60.0  # seconds from Discord's interaction to us that are believed: its
 
 
 def note_asked(tracing: Tracing, job: Job) -> None:
-    """Begin the trace of a job whose row is written just now, with Discord's interaction if it was asked by
-    one."""
+    """Begin the trace of a job whose row was just written, with Discord's interaction if there is one."""
     asked = came = job.created_at.timestamp()
     if job.reply.interaction_id is not None:
         came = time_of(job.reply.interaction_id)
@@ -466,8 +463,7 @@ class Dispatcher:
                 failures += 1
 
     async def _start_some(self) -> bool:
-        """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
-        to do."""
+        """Claim what devices can take now, AT_ONCE jobs at most, and hand it out; False for nothing to do."""
         if not self._starts or not self.waitlist or not self.executor.free():
             return False
         if not await self.saving.has_room(self.limits.disk_floor):

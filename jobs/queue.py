@@ -153,8 +153,7 @@ class Admin:
         return (await self._database.read(work, once=True)).banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
-        """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it
-        may be used."""
+        """Put a channel or role (``kind``) on the guild's list; only what is on a list may be used then."""
         work = partial(people.allow, guild_id=guild_id, kind=kind, target_id=target_id)
         await self._change(actor_id, f"allow {kind}", guild_id, target_id, work)
 
@@ -221,8 +220,7 @@ class Admin:
 
 @dataclass(frozen=True)
 class Submitted:
-    """``position`` 1 runs next, 0 is running or over already. ``duplicate``: the request had made this job
-    before."""
+    """``position`` 1 runs next, 0 runs or is over. ``duplicate``: the request had made this job before."""
 
     job: Job
     position: int
@@ -430,8 +428,7 @@ class Queue:
 
     @property
     def point(self) -> int:
-        """The point that news end at now: rows that are read afterwards, and what is told since it, leave
-        nothing out."""
+        """The point that news end at now: rows that are read afterwards, and news since it, miss nothing."""
         return self.dispatcher.feeds.point
 
     def note_changed(self, user_id: int, *job_ids: str) -> None:
@@ -599,8 +596,7 @@ class Queue:
     async def delivered(
         self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
     ) -> bool:
-        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
-        before."""
+        """Note that the result, or the notice of another end, was sent; False when that was noted before."""
         where = partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id)
         return await self.database.write(partial(where, rung=rung, now=_now()), first=True)
 

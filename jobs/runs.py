@@ -167,8 +167,7 @@ class Saving:
             self._waiting -= bool(failures)
 
     async def persist(self, work: Callable[[sa.Connection], T]) -> T | None:
-        """Write until it is written: the work is done, only the note of it is missing. None when we stop
-        before that."""
+        """Write until it is written: the work is done, only its note is missing. None when we stop before."""
         failures = 0
         while True:
             try:
@@ -239,8 +238,7 @@ class Outcomes:
         self._placement, self._positions, self._stopping = placement, positions, stopping
 
     async def end(self, live: ActiveJob, outcome: Outcome) -> None:
-        """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back
-        meanwhile."""
+        """Render, fail or queue the job again; nothing for one that was cancelled or given back meanwhile."""
         job_id = live.job.id
         if live.is_begun or not isinstance(outcome, Lost):
             self._placement.note_begun(live.device)

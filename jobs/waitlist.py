@@ -172,8 +172,7 @@ def next_job(
 
 
 def fit_model(jobs: Sequence[Waiting], loaded: str | None, *, alone: bool = True) -> Waiting | None:
-    """Return the first of one user's jobs in one lane, or an early one that needs no reload. Other users'
-    turns are not touched."""
+    """Return the first of a user's jobs in a lane, or an early one that needs no reload."""
     first = next((job for job in jobs if alone or not job.alone), None)
     if (
         first is None
@@ -191,8 +190,7 @@ MEMBERS_KEPT = 50_000
 
 @dataclass(frozen=True)
 class Had:
-    """Where a member's last job takes them to. ``owed``: what it cost. ``rest``: what it took beside whole
-    units, between -1 and 1."""
+    """Where a member's last job takes them to. owed: its cost. rest: beside whole units, -1 to 1."""
 
     until: int = 0
     owed: int = 0
@@ -642,8 +640,7 @@ class Room(NamedTuple):
 
 
 class Placement:
-    """Devices are told apart by name. ``rooms``: every device that works; ``running``: user → jobs on
-    devices."""
+    """Tells devices apart by name. rooms: devices that work; running: user → jobs on devices."""
 
     def __init__(self, waitlist: Waitlist) -> None:
         self._waitlist = waitlist
@@ -758,8 +755,7 @@ class Placement:
         return None
 
     def _best(self, free: Mapping[str, int], job: Waiting) -> str:
-        """Where no other model has to go, then where the least is going on, then where the model is
-        loaded."""
+        """Where no other model has to go, then where the least goes on, then where the model is loaded."""
         best, found, model = (True, sys.maxsize, True), "", job.model
         for name, count in free.items():
             if job.alone and count:

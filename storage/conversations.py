@@ -53,8 +53,7 @@ class Use(NamedTuple):
 
 
 def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
-    """Return the turns before a question, the latest first, at most ``limit``; a row of another version ends
-    them."""
+    """Return the turns before a question, the latest first, up to ``limit`` or another version's row."""
     chain = (
         sa.select(jobs.c.parent_id.label("id"), sa.literal(1).label("depth"))
         .where(jobs.c.id == job_id)
@@ -83,8 +82,7 @@ def read_question(connection: sa.Connection, job_id: str) -> Asked | None:
 def latest_question(
     connection: sa.Connection, channel_id: int, reader: int, since: datetime, *, own: bool
 ) -> Job | None:
-    """Return the newest answered question of a channel that user ``reader`` may see, not older than
-    ``since``. own: one of theirs."""
+    """Return a channel's newest answered question since then that ``reader`` may see. own: one of theirs."""
     mine = jobs.c.user_id == reader
     statement = (
         sa.select(jobs)
@@ -98,8 +96,7 @@ def latest_question(
 
 
 def replies(connection: sa.Connection, reader: int, job_id: str, limit: int) -> list[Asked]:
-    """Return the questions that follow on directly from a job and that user ``reader`` may see, as far as
-    rows tell, oldest first."""
+    """Return the questions that follow on directly from a job, of those ``reader`` may see, oldest first."""
     following = (jobs.c.parent_id == job_id, _IS_ASKED, job_queries.open_to(reader))
     return _all_asked(connection, sa.select(jobs).where(*following).order_by(jobs.c.seq).limit(limit))
 
@@ -242,8 +239,7 @@ def add_set(
     now: datetime,
     conversation: str | None = None,
 ) -> ExampleSet | None:
-    """Write a set; None when the person has ``most`` already. IntegrityError when they have one of that
-    name."""
+    """Write a set; None when the person has ``most`` already. IntegrityError for a name they have."""
     count = sa.select(sa.func.count()).where(example_sets.c.user_id == user_id)
     if connection.execute(count).scalar_one() >= most:
         return None
@@ -326,8 +322,7 @@ def remove_set(connection: sa.Connection, set_id: str) -> set[str]:
 
 
 def remove_from_jobs(connection: sa.Connection, job_ids: Sequence[str]) -> set[str]:
-    """Delete every example with words or a picture of these jobs, whoever has it; return the files that they
-    named."""
+    """Delete every example with words or a picture of these jobs; return the files that they named."""
     shown = sa.select(example_pictures.c.example_id).where(example_pictures.c.job_id.in_(job_ids))
     some = sa.or_(examples.c.job_id.in_(job_ids), examples.c.id.in_(shown))
     return remove_examples(

@@ -88,8 +88,7 @@ def save_document(
 
 
 def rename_document(connection: sa.Connection, user_id: int, document_id: str, name: str) -> bool:
-    """Give a document of the person's another name, which is no new version; False when they have no such
-    one."""
+    """Rename a document of the person's, which is no new version; False when they have no such one."""
     named = sa.update(documents).where(*_own(user_id, document_id)).values(name=name)
     return bool(connection.execute(named).rowcount)
 

@@ -261,8 +261,7 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 
 def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-    """Return ("2026-11", pictures asked for in that month of a time zone's that aren't in the trash), the
-    newest first."""
+    """Return ("2026-11", untrashed pictures that were asked for then in that zone), the newest first."""
     day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
 
     def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:

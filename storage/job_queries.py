@@ -36,8 +36,7 @@ class UnreadableJob(StorageError):
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A file of a finished job. ``index`` from 0, -1 for the grid or chart; ``size`` in bytes, sides in
-    px."""
+    """A file of a finished job. index: from 0, -1 for the grid or chart. size: bytes; sides in px."""
 
     sha256: str
     media_type: str
@@ -217,8 +216,7 @@ def list_running(connection: sa.Connection) -> list[RunningRow]:
 
 
 def undelivered(connection: sa.Connection) -> list[Job]:
-    """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
-    cancelled."""
+    """Discord's jobs whose end nobody was told yet, whatever their status, in order of arrival."""
     statement = sa.select(jobs).where(sa.text(UNDELIVERED), IS_DISCORDS).order_by(jobs.c.seq)
     return [job for row in _pages(connection, statement) if (job := readable(row))]
 
@@ -238,8 +236,7 @@ def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
 def recent_prompts(
     connection: sa.Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
 ) -> list[str]:
-    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest
-    first."""
+    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, newest first."""
     statement = (
         sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
     )
@@ -303,8 +300,7 @@ def to_job(row: sa.Row[Any]) -> Job:
 
 
 def open_to(reader: sa.ColumnElement[int] | int) -> sa.ColumnElement[bool]:
-    """Return the condition that a job is user ``reader``'s, or is shown in any server: others' jobs that are
-    not are nothing to them."""
+    """Return the condition that a job is user ``reader``'s, or is shown in any server and not private."""
     posted = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None))
     shown = sa.or_(jobs.c.guild_id.is_not(None), posted)
     return sa.or_(jobs.c.user_id == reader, sa.and_(jobs.c.private == 0, shown))
@@ -320,8 +316,7 @@ def readable(row: sa.Row[Any]) -> Job | None:
 
 
 def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
-    """Return the newest jobs of a kind that a person asked for and whose request names ``about``, an id, the
-    newest first."""
+    """Return a person's newest jobs of a kind whose request names ``about``, an id, the newest first."""
     named = jobs.c.request.contains(f'"{about}"', autoescape=True)
     statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind, named)
     found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))

@@ -131,8 +131,7 @@ def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: 
 
 
 def claim(connection: sa.Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
-    """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what
-    it is."""
+    """queued → running under ``token``; None when somebody else was quicker. Raises UnreadableJob."""
     new = {"lease_token": token, "device": device, "started_at": now}
     row = connection.execute(_CLAIM, {"job": job_id, **new}).one_or_none()
     return None if row is None else to_job(row)
@@ -211,8 +210,7 @@ def retry(
 
 
 def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
-    """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether
-    it was its fault."""
+    """running → queued with no attempt counted: we stopped it, or nobody knows whether it was its fault."""
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
@@ -273,8 +271,7 @@ def cancel_waiting(
     guild_id: int | None = None,
     most: int | None = None,
 ) -> list[str]:
-    """queued → cancelled for everybody, or for one user, or in one guild, the ``most`` oldest of them; the
-    ids."""
+    """queued → cancelled for all, a user or a guild, the ``most`` oldest of them; return the ids."""
     which: list[sa.ColumnElement[bool] | sa.TextClause] = [_IS_QUEUED]
     if user_id is not None:
         which.append(jobs.c.user_id == user_id)

@@ -111,8 +111,7 @@ class Members:
         return await self._execute(sa.delete(options).where(*mine)) > 0
 
     async def toggle_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
-        """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept
-        now."""
+        """Keep these pictures of a job, or let go of them if all were kept; return whether they are now."""
         wanted = set(positions)
         mine = _favourites(user_id, job_id, wanted)
 
@@ -196,8 +195,7 @@ class Members:
     async def recent(
         self, user_id: int, words: str = "", *, limit: int = 25, look_back: int = 200
     ) -> list[Job]:
-        """The user's newest jobs with pictures whose prompts hold ``words``, in any case; one for each
-        prompt."""
+        """The user's newest jobs with pictures whose prompts hold ``words``; one for each prompt."""
         statement = (
             sa.select(jobs)
             .where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS))

@@ -77,8 +77,7 @@ def pages(names: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
 
 
 def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
-    """Return the statement that inserts ``values``, or makes ``update`` of the row that has their key; no
-    ``update`` leaves it."""
+    """Return the statement that inserts ``values``, or makes ``update`` of the row with their key, if any."""
     statement = insert_into(table, connection.dialect.name).values(**values)
     if not update:
         return statement.on_conflict_do_nothing()

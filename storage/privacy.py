@@ -244,8 +244,7 @@ def jobs_among(connection: sa.Connection, ids: Iterable[str]) -> list[str]:
 
 
 def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> Removed:
-    """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
-    next."""
+    """Delete all of the person in one transaction, and note their messages on Discord for deletion."""
     ids = list(connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id)).scalars())
     removed = delete_jobs(connection, ids, now=now)
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())

@@ -29,8 +29,7 @@ Float64: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlit
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every
-    database."""
+    """An aware time as whole microseconds since 1970 in UTC: compares alike in every database."""
 
     impl = Int64
     cache_ok = True

@@ -273,8 +273,7 @@ _OTHER_NAMES = {
 
 
 def why_unsupported(typed: str, *, video: bool = False) -> str:
-    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. video: on a
-    video."""
+    """Return why a flag as typed, such as ``--style cute``, has no effect here. video: on a video."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
     if flag is None:  # of an older version
         return "nothing like it exists here"
@@ -372,8 +371,7 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
 
 
 def _takes_text(name: str, text: str) -> bool:
-    """Return whether ``name`` is a switch and ``text`` is empty, or a flag with numbers among its values and
-    ``text`` is one of them."""
+    """Return whether ``name`` is a switch without ``text``, or ``text`` a number among the flag's values."""
     flag = BY_NAME.get(name)
     if flag is None or isinstance(flag.value, Code | Name | Words):
         return False
@@ -426,8 +424,7 @@ def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
 
 
 def format_prompt(prompt: Prompt) -> str:
-    """Return the text that ``parse_prompt`` reads as ``prompt``: pictures, words, flags in the table's
-    order."""
+    """Return the text that ``parse_prompt`` reads as ``prompt``, with flags in the table's order."""
     written = [write_weighted(prompt.images)]
     for number, (words, weight) in enumerate(prompt.parts, 1):
         text = escape(words)

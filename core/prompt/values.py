@@ -530,8 +530,7 @@ class Pictures(Value):
 
 
 def read_weighted(token: str) -> tuple[str, float] | None:
-    """Return (what, weight) of ``what::2``, weight 1 where there is none; None for a weight that isn't a
-    number."""
+    """Return (what, weight) of ``what::2``, weight 1 where there is none; None where it is no number."""
     match = _WEIGHTED.fullmatch(token)
     return (match["what"], float(match["weight"] or 1)) if match else None
 

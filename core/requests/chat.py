@@ -253,8 +253,7 @@ class Cited(NamedTuple):
 
 
 def frame_labels(times: Sequence[float]) -> list[str]:
-    """Return what frames are called, such as "3.5 s"; with more decimals where two would be called the
-    same."""
+    """Return what frames are called, such as "3.5 s"; with more decimals where two would be alike."""
     for decimals in range(1, MAX_DECIMALS + 1):
         found = [f"{seconds:.{decimals}f} s" for seconds in times]
         if len(set(found)) == len(found):
@@ -340,8 +339,7 @@ def parts_of_turn(times: Sequence[float | None], words: str, seconds: float) -> 
 
 
 def _before(name: str, words: str, count: int, seconds: float, is_first: bool, begins: bool) -> str:
-    """Return what stands before a frame: the first has the introduction, and no line ends before what
-    ``begins`` a message."""
+    """Return what stands before a frame: the first has the introduction, what ``begins`` no line's end."""
     if words == "smolvlm":
         ten, one = divmod(count, 10)
         number = NUMBERS[count] if count < len(NUMBERS) else TENS[ten] + (f"-{NUMBERS[one]}" if one else "")

@@ -149,8 +149,7 @@ class Gone(BusError):
 
 
 class FileFetcher:
-    """Gets files from the store of FILES_URL, where the host has set one, else from the bot. cache: where
-    they lie then."""
+    """Gets files from the store of FILES_URL if the host has set one, else from the bot, into ``cache``."""
 
     def __init__(self, bus: Bus, host: str, cache: Cache, store: Files | None) -> None:
         self._bus, self._host, self._cache, self._store = bus, host, cache, store

@@ -276,8 +276,7 @@ class RunsInFlight:
 
 
 def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order, dict[str, Path]]:
-    """Return a run as a message to a process of an agent, and the files that it names, by SHA-256. Blocks.
-    Raises OSError."""
+    """Return a run as a message to an agent's process, and its files by SHA-256. Blocks. Raises OSError."""
     paths = {sha256: Path(path) for sha256, path in run.paths.items()}
     folder = dict[str, str]()
     if run.folder and (snapshot := Path(run.folder) / SNAPSHOT).is_file():  # else what another worker left

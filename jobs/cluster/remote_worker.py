@@ -72,8 +72,7 @@ class RunInHand:
         self._handed = self._cancelled = False
 
     def cancel(self) -> None:
-        """Stop it between two steps, or before the first; not once it has ended: the same job may run again,
-        and workers stop jobs."""
+        """Stop it between two steps, or before the first; not once it has ended: its job may run again."""
         if self.over:
             return
         self._cancelled = True
@@ -256,8 +255,7 @@ QUEUED = 2000  # signs of life that wait to be sent; the oldest are of no use by
 
 @dataclass(frozen=True)
 class Identity:
-    """What an agent says of itself. models: digest of what it draws with. release: of the program. clip: its
-    model of vectors."""
+    """What an agent says of itself. models: digest of its models. clip: its model of vectors."""
 
     host: str
     models: str = ""

@@ -73,8 +73,7 @@ class Executor(Protocol):
         ...
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its
-        state."""
+        """Begin to start workers; call ``changed`` when a slot becomes free or a device's state changes."""
         ...
 
     async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
@@ -111,8 +110,7 @@ class Executor(Protocol):
         ...
 
     def cancel(self, job_id: str) -> None:
-        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
-        late."""
+        """Ask a running job to stop between two steps. It ends as Stopped, or as Done if it was too late."""
         ...
 
     def forget(self, names: Sequence[str]) -> None:

@@ -57,8 +57,7 @@ log = logging.getLogger(__name__)
 
 
 def begin_worker(target: str, connection: Connection, config: WorkerConfig) -> None:
-    """First function in the new process. Signals for the group are the parent's business; its death is
-    ours."""
+    """First function in the new process. Signals are the parent's business; its death is ours."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -181,8 +180,7 @@ class Pulse:
     loads: bool = False
 
     def allowed(self, runs: Iterable[WorkerRun], timeouts: Timeouts, slowest: SlowestSteps) -> float:
-        """Seconds of silence that are still normal. The low median: one slow first step must not stretch
-        it."""
+        """Seconds of silence that are normal. The low median: one slow first step must not stretch it."""
         runs = tuple(runs)
         medians = [statistics.median_low(running.steps) for running in runs if running.steps]
         if self.loads or not medians or any(running.since >= self.at for running in runs):
@@ -520,8 +518,7 @@ WORKER = "vision.worker.main:main"
 
 
 class LocalExecutor(Executor):
-    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker
-    process runs."""
+    """A worker for each of ``configs`` on this machine. target: "module:function" that its process runs."""
 
     def __init__(
         self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None

@@ -353,8 +353,7 @@ class Folder(Disk):
             raise
 
     def _renewed(self, sha256: str) -> bool:
-        """Whether the file is there; then it is as new as one that is written now, for the sweep of what no
-        row names."""
+        """Whether the file is there; then it is as new as one written now, for the sweep of orphans."""
         found = self._find(sha256)
         if found is not None:
             with contextlib.suppress(FileNotFoundError), self._renewing:
@@ -514,8 +513,7 @@ class Cache:
                 temporary.unlink(missing_ok=True)
 
     def adopt(self, sha256: str, extension: str, path: Path) -> Path:
-        """Make the file at ``path``, whose hash is known to be right, a copy; return where it is then. Raises
-        OSError."""
+        """Adopt the file at ``path``, whose hash is known to be right; return where it is. Raises OSError."""
         target = self._root / place_of(sha256, extension)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.utime(path)

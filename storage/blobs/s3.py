@@ -375,8 +375,7 @@ class Bucket(Disk):
         return self._turns.setdefault(sha256, asyncio.Lock())
 
     def _checked(self, sha256: str, extension: str, fetched: obstore.Bytes) -> bytes:
-        """Return the bytes of a file that was fetched, once they are those that its name says, and keep a
-        copy."""
+        """Return a fetched file's bytes, once they are those that its name says, and keep a copy."""
         data = bytes(fetched)  # a copy of megabytes, which the event loop needn't wait for
         if hashlib.sha256(data).hexdigest() != sha256:
             raise self._wrong(sha256)

@@ -115,8 +115,7 @@ CONNECTION = {
 
 
 class Pulse:
-    """Whether the server answers: what is asked of it, when it last said anything, since when it can't be
-    reached."""
+    """Whether the server answers: what it was asked, when it last spoke, since when it is out of reach."""
 
     def __init__(self) -> None:
         self._asked: dict[object, float] = {}  # question → monotonic seconds
@@ -317,8 +316,7 @@ class Server:
                     return found
 
     async def _was_committed(self, transaction: str) -> bool:
-        """Return whether it was, as soon as that can be known. Raises StorageError when the program ends
-        before."""
+        """Return whether it was, once that can be known. Raises StorageError when the program ends before."""
         failures = 0
         while True:
             try:

@@ -303,8 +303,7 @@ def _forget_found(connection: sa.Connection, statement: sa.Select[Any]) -> Gone:
 
 
 def selections(user_id: int) -> dict[str, sa.Select[Any]]:
-    """Return, by table, the rows about a person: their projects, pictures and words, what they had trained,
-    and what models told them."""
+    """Return, by table, a person's rows: projects, pictures, words, trainings, verdicts they answered."""
     own = sa.select(projects.c.id).where(projects.c.user_id == user_id)
     asked = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     told = sa.or_(verdicts.c.job_id.in_(asked), verdicts.c.answered_by == user_id)
