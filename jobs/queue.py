@@ -36,6 +36,8 @@ from storage.people import AuditRow, RoleLimit, RoleTokens, audited
 from storage.videos import StoredVideo
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+P = ParamSpec("P")
 
 SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
 
@@ -112,6 +114,7 @@ class People:
         return await self._database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
 
 
+_NAMES = {RoleLimit: "role limit", RoleTokens: "role tokens"}
 Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
 
 
@@ -168,37 +171,21 @@ class Admin:
         found = await self._database.read(work, once=True)
         return found.channels, found.roles
 
-    async def role_limits(self, guild_id: int) -> list[RoleLimit]:
-        """Return the limits of the guild's roles."""
-        return await self._database.read(partial(people.all_role_limits, guild_id=guild_id), once=True)
+    async def role_rules(self, guild_id: int, kind: type[T]) -> list[T]:
+        """Return what the guild's roles have of a kind, RoleLimit or RoleTokens."""
+        work = partial(people.list_role_rules, guild_id=guild_id, kind=kind)
+        return await self._database.read(work, once=True)
 
-    async def set_role_limit(self, actor_id: int, guild_id: int, limit: RoleLimit) -> None:
-        """Give members with a role limits of their own; who has several such roles has the best of each."""
-        detail = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-        work = partial(people.set_role_limit, guild_id=guild_id, limit=limit)
-        await self._change(actor_id, "set role limit", guild_id, limit.role_id, work, detail)
+    async def set_role_rule(self, actor_id: int, guild_id: int, rule: RoleLimit | RoleTokens) -> None:
+        """Give members with a role limits or tokens of their own; the best of several roles counts."""
+        detail = {name: value for name, value in vars(rule).items() if name != "role_id"}
+        work = partial(people.set_role_rule, guild_id=guild_id, rule=rule)
+        await self._change(actor_id, f"set {_NAMES[type(rule)]}", guild_id, rule.role_id, work, detail)
 
-    async def remove_role_limit(self, actor_id: int, guild_id: int, role_id: int) -> bool:
-        """Take a role's limits away. Return False when it had none."""
-        work = partial(people.remove_role_limit, guild_id=guild_id, role_id=role_id)
-        return await self._change(actor_id, "remove role limit", guild_id, role_id, work)
-
-    async def role_tokens(self, guild_id: int) -> list[RoleTokens]:
-        """Return how many tokens a day the guild's roles have, of those with a number of their own."""
-        return await self._database.read(partial(people.all_role_tokens, guild_id=guild_id), once=True)
-
-    async def set_role_tokens(self, actor_id: int, guild_id: int, tokens: RoleTokens) -> None:
-        """Give members with a role a number of tokens a day; who has several such roles has the most."""
-        work, detail = (
-            partial(people.set_role_tokens, guild_id=guild_id, tokens=tokens),
-            {"per_day": tokens.per_day},
-        )
-        await self._change(actor_id, "set role tokens", guild_id, tokens.role_id, work, detail)
-
-    async def remove_role_tokens(self, actor_id: int, guild_id: int, role_id: int) -> bool:
-        """Take a role's number of tokens away. Return False when it had none."""
-        work = partial(people.remove_role_tokens, guild_id=guild_id, role_id=role_id)
-        return await self._change(actor_id, "remove role tokens", guild_id, role_id, work)
+    async def remove_role_rule(self, actor_id: int, guild_id: int, role_id: int, kind: type) -> bool:
+        """Take away what a role has of a kind. Return False when it had none."""
+        work = partial(people.remove_role_rule, guild_id=guild_id, role_id=role_id, kind=kind)
+        return await self._change(actor_id, f"remove {_NAMES[kind]}", guild_id, role_id, work)
 
     async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
         """Return what admins did (in a guild, if it is named), newest first."""
@@ -294,8 +281,6 @@ class Health:
     hung: bool = False
 
 
-T = TypeVar("T")
-P = ParamSpec("P")
 CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
 HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
 MINE = 100  # waiting jobs of one member that are shown
@@ -612,7 +597,7 @@ class Queue:
         self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
     ) -> None:
         """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-        where = partial(rows.add_view, message_id=message_id, channel_id=channel_id, guild_id=guild_id)
+        where = partial(rows.add_message, message_id=message_id, channel_id=channel_id, guild_id=guild_id)
         await self.database.write(partial(where, job_id=job_id, index=index, now=_now()))
 
     async def children(self, job_id: str, index: int) -> int:

@@ -351,17 +351,9 @@ def add_share(
     if connection.execute(count).scalar_one() >= most:
         return None
     token, made = new_token(), Share(new_job_id(), user_id, what, title, words, now, expires)
-    row = {
-        "token_hash": hash_of(token),
-        "id": made.id,
-        "user_id": user_id,
-        **vars(what),
-        "title": title,
-        "words": int(words),
-        "created_at": now,
-        "expires_at": expires,
-    }
-    connection.execute(sa.insert(shares).values(**row))
+    row = {"id": made.id, "user_id": user_id, **vars(what), "title": title, "words": int(words)}
+    times = {"created_at": now, "expires_at": expires}
+    connection.execute(sa.insert(shares).values(token_hash=hash_of(token), **row, **times))
     return made, token
 
 

@@ -183,12 +183,12 @@ def finish(
 
 def fail(connection: sa.Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(status=Status.FAILED.value, error=message, **_over(now))
-    )
-    return bool(connection.execute(statement).rowcount)
+    failed = _of_run(job_id, token).values(status=Status.FAILED.value, error=message, **_over(now))
+    return bool(connection.execute(failed).rowcount)
+
+
+def _of_run(job_id: str, token: str) -> sa.Update:
+    return sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token)
 
 
 def retry(
@@ -211,18 +211,9 @@ def retry(
 
 def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
     """running → queued with no attempt counted: we stopped it, or nobody knows whether it was its fault."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(
-            status=Status.QUEUED.value,
-            attempts=jobs.c.attempts - 1,
-            started_at=None,
-            device=None,
-            **_NO_LEASE,
-        )
-    )
-    return bool(connection.execute(statement).rowcount)
+    before = {"attempts": jobs.c.attempts - 1, "started_at": None, "device": None, **_NO_LEASE}
+    back = _of_run(job_id, token).values(status=Status.QUEUED.value, **before)
+    return bool(connection.execute(back).rowcount)
 
 
 def recover(
@@ -255,11 +246,9 @@ def _back_or_over(last: sa.ColumnElement[bool], message: str, now: datetime) -> 
 
 def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.status.in_([status.value for status in moved_from("cancel")]))
-        .values(status=Status.CANCELLED.value, **_over(now))
-    )
+    stoppable = jobs.c.status.in_([status.value for status in moved_from("cancel")])
+    cancelled = sa.update(jobs).where(jobs.c.id == job_id, stoppable)
+    statement = cancelled.values(status=Status.CANCELLED.value, **_over(now))
     return bool(connection.execute(statement).rowcount)
 
 
@@ -286,13 +275,9 @@ def cancel_waiting(
 
 def set_front(connection: sa.Connection, job_id: str) -> int | None:
     """Put a queued job before all others; its place, or None when it isn't queued."""
-    highest = (
-        sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
-    )
-    statement = (
-        sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
-    )
-    return connection.execute(statement).scalar_one_or_none()
+    highest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED)
+    moved = sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest.scalar_subquery())
+    return connection.execute(moved.returning(jobs.c.front)).scalar_one_or_none()
 
 
 # Telling
@@ -313,7 +298,7 @@ def deliver(
     row = connection.execute(_DELIVER, {"job": job_id, "message": message_id, **told}).one_or_none()
     if message_id is not None and channel_id is not None:
         if row is not None:
-            _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
+            add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
         elif (
             job_queries.read_job(connection, job_id) is None
         ):  # its author deleted it while it was being posted
@@ -334,25 +319,11 @@ def remember_message(
     statement = sa.update(jobs).where(jobs.c.id == job_id).values(message_id=message_id)
     if not connection.execute(statement).rowcount:
         return False
-    _add_message(connection, job_id, message_id, channel_id, guild_id, now)
+    add_message(connection, job_id, message_id, channel_id, guild_id, now)
     return True
 
 
-def add_view(
-    connection: sa.Connection,
-    job_id: str,
-    *,
-    message_id: int,
-    channel_id: int,
-    guild_id: int | None,
-    index: int | None,
-    now: datetime,
-) -> None:
-    """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-    _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
-
-
-def _add_message(
+def add_message(
     connection: sa.Connection,
     job_id: str,
     message_id: int,
@@ -361,6 +332,7 @@ def _add_message(
     now: datetime,
     index: int | None = None,
 ) -> None:
+    """Note one more message that shows a job, or its picture ``index`` (from 0) alone."""
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
     put(connection, messages, {"message_id": message_id, "created_at": now, **values}, *values)
 

@@ -72,15 +72,10 @@ class Members:
 
         return await self._database.write(work)
 
-    async def servers(self, user_id: int, look_back: int = 500) -> list[int]:
-        """Return the ids of servers that the member's last ``look_back`` jobs were asked in."""
-        recent = (
-            sa.select(jobs.c.guild_id)
-            .where(jobs.c.user_id == user_id)
-            .order_by(jobs.c.seq.desc())
-            .limit(look_back)
-            .subquery()
-        )
+    async def servers(self, user_id: int) -> list[int]:
+        """Return the ids of servers that the member's last 500 jobs were asked in."""
+        mine = sa.select(jobs.c.guild_id).where(jobs.c.user_id == user_id)
+        recent = mine.order_by(jobs.c.seq.desc()).limit(500).subquery()
         known = sa.select(recent.c.guild_id).where(recent.c.guild_id.is_not(None)).distinct()
         return [row.guild_id for row in await self._rows(known)]
 
@@ -212,13 +207,8 @@ class Members:
     async def last_style(self, user_id: int) -> Job | None:
         """The user's newest /imagine that ended well, for sticky styles."""
         done = jobs.c.status.in_((Status.RENDERED.value, Status.DELIVERED.value))
-        statement = (
-            sa.select(jobs)
-            .where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done)
-            .order_by(jobs.c.seq.desc())
-            .limit(1)
-        )
-        found = await self._rows(statement)
+        mine = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done)
+        found = await self._rows(mine.order_by(jobs.c.seq.desc()).limit(1))
         return readable(found[0]) if found else None
 
     async def _rows(self, statement: Any, asked: dict[str, Any] | None = None) -> Sequence[sa.Row[Any]]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from core.job import NOBODY, Status
 from core.requests.custom_models import TrainRequest
 from storage.people import from_row, pages
-from storage.projects.versions import ACTIVE, TAINTED
+from storage.projects.versions import ACTIVE, TAINTED, owned_with
 from storage.schema import (
     BUNDLES,
     UNFINISHED,
@@ -79,8 +79,7 @@ def add_project(
 ) -> Project | None:
     """Write a new project with the labels ``names``; None when its owner, or its server, has ``most``
     already. IntegrityError when they have one of that name."""
-    alone = sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == made.user_id)
-    theirs = alone if made.guild_id is None else projects.c.guild_id == made.guild_id
+    theirs = owned_with(made.guild_id, made.user_id)
     if connection.execute(sa.select(sa.func.count()).where(theirs)).scalar_one() >= most:
         return None
     values = {name: getattr(made, name) for name in ("user_id", "guild_id", "name", "task", "alike", "words")}

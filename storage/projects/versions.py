@@ -212,17 +212,19 @@ def add_version(
     return read_version(connection, project_id, number)
 
 
+def owned_with(guild_id: int | None, user_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a project is the server's, or where that is None, the person's own."""
+    alone = sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
+    return alone if guild_id is None else projects.c.guild_id == guild_id
+
+
 def count_trainings(connection: sa.Connection, project_id: str) -> int:
     """Return how many trainings of a project's server, or of its owner's own projects, aren't over."""
     mine = sa.select(projects.c.guild_id, projects.c.user_id).where(projects.c.id == project_id)
     owner = connection.execute(mine).first()
     if owner is None:
         return 0
-    whose = (
-        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == owner.user_id)
-        if owner.guild_id is None
-        else projects.c.guild_id == owner.guild_id
-    )
+    whose = owned_with(owner.guild_id, owner.user_id)
     joined = trainings.join(projects, projects.c.id == trainings.c.project_id)
     joined = joined.join(jobs, jobs.c.id == trainings.c.job_id)
     statement = sa.select(sa.func.count()).select_from(joined).where(whose, sa.text(UNFINISHED))

@@ -86,7 +86,7 @@ async def test_the_disk_is_looked_at_once_a_second_while_it_has_room(
 
 async def test_a_job_is_written_with_what_its_asker_may_run_and_its_cost(database: Database) -> None:
     await database.write(
-        partial(people.set_role_limit, guild_id=3, limit=RoleLimit(7, user_running=5, user_waiting=2))
+        partial(people.set_role_rule, guild_id=3, rule=RoleLimit(7, user_running=5, user_waiting=2))
     )
     await database.write(partial(people.set_served, user_id=1, turn=4))
     job = a_job(roles=(7,))

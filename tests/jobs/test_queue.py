@@ -170,7 +170,7 @@ async def test_limits_are_told_at_once(tmp_path: Path, executor: HandExecutor) -
         with pytest.raises(LimitError, match="This server has 3 jobs waiting; the limit is 3"):
             await ask(queue, user=3)
         assert (await ask(queue, user=3, origin={"guild_id": None})).position == 3
-        await queue.admin.set_role_limit(9, 3, RoleLimit(77, 5, 50))
+        await queue.admin.set_role_rule(9, 3, RoleLimit(77, 5, 50))
         with pytest.raises(LimitError, match="This server"):
             await ask(queue, origin={"roles": (77,)})
 
@@ -858,7 +858,8 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
         await queue.admin.allow(9, 3, "role", 7),
         await queue.admin.disallow(9, 3, "role", 7),
     )
-    await queue.admin.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.admin.remove_role_limit(9, 3, 7)
+    await queue.admin.set_role_rule(9, 3, RoleLimit(7, 1, 2))
+    await queue.admin.remove_role_rule(9, 3, 7, RoleLimit)
     rows = await queue.admin.audit()
     assert [row.action for row in rows][::-1] == [
         "pause",

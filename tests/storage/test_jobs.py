@@ -147,7 +147,7 @@ async def test_a_failure_stays_a_failure_when_it_was_told(database: Database) ->
 async def test_a_message_can_come_to_show_another_job_or_one_picture(database: Database) -> None:
     one, two = await added(database), await added(database)
     await database.write(
-        lambda c: jobs.add_view(c, one.id, message_id=8, channel_id=2, guild_id=3, index=2, now=NOW)
+        lambda c: jobs.add_message(c, one.id, message_id=8, channel_id=2, guild_id=3, index=2, now=NOW)
     )
     assert await database.read(lambda c: job_queries.of_message(c, 8)) == (one, 2)
     await database.write(

@@ -35,14 +35,14 @@ async def test_a_ban_holds_where_it_was_spoken_or_everywhere(database: Database)
 async def test_lists_and_limits_are_a_guilds_own(database: Database) -> None:
     await database.write(lambda c: people.allow(c, 3, "channel", 30))
     await database.write(lambda c: people.allow(c, 3, "role", 31))
-    await database.write(lambda c: people.set_role_limit(c, 3, RoleLimit(31, 5, 50)))
-    await database.write(lambda c: people.set_role_limit(c, 3, RoleLimit(31, 6, 60)))
+    await database.write(lambda c: people.set_role_rule(c, 3, RoleLimit(31, 5, 50)))
+    await database.write(lambda c: people.set_role_rule(c, 3, RoleLimit(31, 6, 60)))
     assert await database.read(lambda c: people.read_rules(c, 1, 3, [31])) == Rules(
         False, frozenset({30}), frozenset({31}), (RoleLimit(31, 6, 60),)
     )
     assert await database.read(lambda c: people.read_rules(c, 1, 4, [31])) == Rules()
     assert await database.write(lambda c: people.disallow(c, 3, "channel", 30))
-    assert await database.write(lambda c: people.remove_role_limit(c, 3, 31))
+    assert await database.write(lambda c: people.remove_role_rule(c, 3, 31, RoleLimit))
     assert await database.read(lambda c: people.read_rules(c, 1, 3, [31])) == Rules(roles=frozenset({31}))
 
 

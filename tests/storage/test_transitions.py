@@ -424,7 +424,7 @@ async def test_the_messages_that_show_a_job_are_noted_with_their_places(database
     message = {"message_id": 8, "channel_id": 2, "guild_id": 3, "job_id": one.id, "position": None}
     assert await rows_of(database, schema.messages) == [{**message, "created_at": NOW}]
     again = {**noted, "channel_id": 7, "guild_id": None, "now": LATER}
-    _, changed = await change(database, two.id, lambda c: jobs.add_view(c, two.id, index=1, **again))
+    _, changed = await change(database, two.id, lambda c: jobs.add_message(c, two.id, index=1, **again))
     assert changed == {}
     moved = {"channel_id": 7, "guild_id": None, "job_id": two.id, "position": 1}
     assert await rows_of(database, schema.messages) == [{**message, **moved, "created_at": NOW}]
