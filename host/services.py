@@ -49,14 +49,12 @@ from studio.studio import limits_of
 from studio.web_links import WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
-from vision.weights import files
+from vision.weights import files as files_of_models
 
 if TYPE_CHECKING:
     from jobs.cluster.nats import Bus
 
-
 # The drivers' files: NVIDIA, NVIDIA, AMD, WSL, Intel
-
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")
 NO_TORCH = "torch can't be loaded on this machine. `make doctor` says more."
 
@@ -217,7 +215,12 @@ async def services(
         )
         again = Retraining(database, queue, privacy, limits_of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
-        eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
+        # the model that says what is in pictures, as rows call it; "" = the host wants none
+        wanted = settings.models["clip"] if settings.search_pictures else ""
+        eyes, model = (
+            Eyes(executor),
+            await asyncio.to_thread(files_of_models.named_by, wanted) if wanted else "",
+        )
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
         await stack.enter_async_context(run_beside("indexing", indexing.run_for_ever, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
@@ -244,11 +247,6 @@ async def services(
             eyes,
             bus,
         )
-
-
-def _model_of_vectors(settings: Settings) -> str:
-    """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
-    return files.named_by(settings.models["clip"]) if settings.search_pictures else ""
 
 
 def _marker(settings: Settings) -> Marker:

@@ -18,7 +18,7 @@ from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.traces import release
 from host import process
-from host.metrics import answering, metrics_page, of_bus, of_devices
+from host.metrics import answering, labelled, metrics_page, of_bus, of_devices
 from host.process import ServiceManager, set_up_logs, stop_on_signals
 from host.services import worker_configs
 from jobs.cluster.file_transfer import FileFetcher
@@ -56,14 +56,10 @@ class AgentMetrics:
         """Yield the metrics of this moment, as prometheus_client's collector protocol wants it."""
         yield from of_devices(self._agent.devices, OWN)
         yield from of_bus(self._bus, self._lag, f"{OWN}_bus")
-        runs = GaugeMetricFamily(f"{OWN}_runs", "Runs in hand", labels=["state"])
-        for state, over in (("going on", False), ("being told", True)):
-            runs.add_metric([state], sum(work.over is over for work in self._agent.runs))
-        yield runs
-        ends = CounterMetricFamily(f"{OWN}_ends", "Runs that ended", labels=["end"])
-        for end, count in self._agent.ends.items():
-            ends.add_metric([end], count)
-        yield ends
+        told = sum(work.over for work in self._agent.runs)
+        runs = {"going on": len(self._agent.runs) - told, "being told": told}
+        yield labelled(GaugeMetricFamily, f"{OWN}_runs", "Runs in hand", "state", runs)
+        yield labelled(CounterMetricFamily, f"{OWN}_ends", "Runs that ended", "end", self._agent.ends)
         yield CounterMetricFamily(f"{OWN}_steps", "Steps that were drawn", value=self._agent.steps)
 
 
