@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from core.errors import AtelierError, StorageError
+from core.events import TERMINAL
 from core.job import Job, Lane
 from core.traces import Timings, Tracing
 from jobs.executors.base import SEPARATOR, Device
@@ -103,12 +104,14 @@ class Metrics:
 
     def _of_queue(self) -> Iterator[Metric]:
         health = self._queue.health()
-        depth = {lane.value: self._queue.depth(lane) for lane in Lane}
+        dispatcher = self._queue.dispatcher
+        depth = {lane.value: dispatcher.waitlist.by_lane[lane] for lane in Lane}
         yield labelled(GaugeMetricFamily, "atelier_queue_depth", "Waiting jobs", "lane", depth)
         yield GaugeMetricFamily("atelier_running_jobs", "Running jobs", value=health.running)
         yield GaugeMetricFamily("atelier_healthy", "1 while work moves", value=int(health.ok))
-        yield labelled(CounterMetricFamily, "atelier_jobs", "Jobs that ended", "end", self._queue.ends)
-        yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
+        ends = {end: dispatcher.feeds.ends[end] for end in (event.__name__.lower() for event in TERMINAL)}
+        yield labelled(CounterMetricFamily, "atelier_jobs", "Jobs that ended", "end", ends)
+        yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=dispatcher.steps)
         if health.last_step is not None:
             name, age = "atelier_last_step_age_seconds", health.last_step
             yield GaugeMetricFamily(name, "Since the last finished step", value=age)

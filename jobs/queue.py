@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError, StorageError
-from core.events import TERMINAL, Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
+from core.events import Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from core.results import TextLine
@@ -284,7 +284,6 @@ class Health:
 CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
 HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
 MINE = 100  # waiting jobs of one member that are shown
-ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
 def _whole(
@@ -512,30 +511,6 @@ class Queue:
         """How many jobs wait or run."""
         return len(self.dispatcher.running) + len(self.dispatcher.waitlist)
 
-    @property
-    def steps(self) -> int:
-        """Steps finished since the start, on all devices."""
-        return self.dispatcher.steps
-
-    @property
-    def ends(self) -> dict[str, int]:
-        """Jobs that ended since the start, by how: each of ``ENDS``."""
-        return {end: self.dispatcher.feeds.ends[end] for end in ENDS}
-
-    @property
-    def draining(self) -> bool:
-        """Whether no new jobs are taken."""
-        return self.admission.draining
-
-    @property
-    def paused(self) -> bool:
-        """Whether no waiting job is started."""
-        return self.dispatcher.waitlist.paused
-
-    def depth(self, lane: Lane) -> int:
-        """Return how many jobs wait in a lane."""
-        return self.dispatcher.waitlist.by_lane[lane]
-
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
         dispatcher, now = self.dispatcher, time.monotonic()
@@ -619,11 +594,6 @@ class Queue:
         """The member's newest finished job that made pictures, and the index of its first."""
         job = await self.database.read(partial(job_queries.last_picture, user_id=user_id), once=True)
         return None if job is None else (job, 0)
-
-    async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
-        """The member's own prompts that start with ``prefix``, newest first."""
-        work = partial(job_queries.recent_prompts, user_id=user_id, prefix=prefix, limit=limit)
-        return await self.database.read(work, once=True)
 
     # Stopping jobs
 

@@ -32,7 +32,6 @@ from core.limits import (
     Weighted,
 )
 from core.prompt.parameters import (
-    SWITCH,
     Flag,
     Parameters,
     Reach,
@@ -52,7 +51,6 @@ from core.prompt.values import (
     References,
     Size,
     Switch,
-    Value,
     Whole,
     Words,
     closest,
@@ -215,9 +213,8 @@ _OLD_UPSCALER = "no longer exists; use the Upscale buttons"
 _OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
 
 
-def _unsupported(why: str, name: str, about: str, text: str = "", value: Value = SWITCH) -> Flag:
-    example = f"a red house --{name} {text}".rstrip()
-    return Flag(name, about, example, value, unsupported=why, field="unsupported")
+def _unsupported(why: str, name: str, about: str) -> Flag:
+    return Flag(name, about, f"a red house --{name}", unsupported=why, field="unsupported")
 
 
 UNSUPPORTED = (

@@ -448,4 +448,4 @@ def load_of(queue: Queue) -> Load:
             ready[name] = ready.get(name, False) or device.state == "ready"
             running[name] = running.get(name, 0) + device.running
     machines = tuple(Machine(name, ready[name], running[name]) for name in ready)
-    return Load(queue.health().waiting, queue.paused, machines)
+    return Load(queue.health().waiting, queue.dispatcher.waitlist.paused, machines)

@@ -234,17 +234,11 @@ class Bus:
         return await self._subscribe(subject, kind, take, most, unread)
 
     async def serve(
-        self,
-        subject: str,
-        kind: type[T],
-        answer: Answer[T],
-        *,
-        most: int = MESSAGE_MOST,
-        at_once: int = AT_ONCE,
+        self, subject: str, kind: type[T], answer: Answer[T], *, most: int = MESSAGE_MOST
     ) -> Callable[[], Awaitable[None]]:
         """Answer each message of a subject with what ``answer`` returns, None = not at all; return what ends
-        that. at_once: answers that are made beside each other; more messages wait."""
-        places = asyncio.Semaphore(at_once)
+        that. AT_ONCE answers are made beside each other."""
+        places = asyncio.Semaphore(AT_ONCE)
 
         async def reply(message: T, raw: Any, short: str) -> None:
             try:

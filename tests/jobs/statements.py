@@ -44,7 +44,6 @@ STATEMENTS: dict[str, Work] = {
     "a message's job": lambda c: job_queries.of_message(c, 1),
     "children": lambda c: job_queries.count_children(c, "j", 0),
     "last picture": lambda c: job_queries.last_picture(c, 1),
-    "recent prompts": lambda c: job_queries.recent_prompts(c, 1, "a", limit=5),
     "durations": job_queries.durations,
     "files in use": lambda c: privacy.known_files(c, ["a", "b"]),
     "seconds of video": lambda c: conversations.seconds_used(c, 1, now=NOW),

@@ -922,8 +922,6 @@ async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
     await queue.people.guild_seen(3, "Atelier")
     await queue.people.set_user_flag(1, "hint", {"seen": 2})
     assert await queue.people.user_flag(1, "hint") == {"seen": 2}
-    await ask(queue, prompt="a cat")
-    assert await queue.recent_prompts(1, "A C") == ["a cat"]
 
 
 # Stop and start
@@ -1109,9 +1107,10 @@ async def test_what_waits_in_a_lane_is_counted_as_jobs_come_move_and_go(queue: Q
     await queue.pause(9)
     fast, turbo = (await ask(queue)).job.id, (await ask(queue, user=2, lane=Lane.TURBO)).job.id
     await ask(queue, user=3)
-    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [1, 2, 0]
+    lanes = queue.dispatcher.waitlist.by_lane
+    assert lanes == {Lane.TURBO: 1, Lane.FAST: 2}
     await queue.move_to_front(9, fast)
     await queue.cancel(turbo)
-    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [0, 2, 0]
+    assert lanes == {Lane.TURBO: 0, Lane.FAST: 2}
     await queue.clear(9)
-    assert [queue.depth(lane) for lane in Lane] == [0, 0, 0]
+    assert not lanes.total()

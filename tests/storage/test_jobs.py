@@ -175,17 +175,6 @@ async def test_clearing_takes_only_what_waits_and_only_theirs(database: Database
     assert (await database.read(lambda c: job_queries.read_job(c, ran.id))).status is Status.RUNNING
 
 
-async def test_prompts_are_the_users_own_newest_first_and_different(database: Database) -> None:
-    for prompt in ("A cat", "a dog", "a cat", "A cat"):
-        await added(database, prompt=prompt)
-    await added(database, user=2, prompt="a canary")
-    assert await database.read(lambda c: job_queries.recent_prompts(c, 1, "A C", limit=25)) == [
-        "A cat",
-        "a cat",
-    ]
-    assert await database.read(lambda c: job_queries.recent_prompts(c, 1, "", limit=2)) == ["A cat", "a cat"]
-
-
 async def test_children_are_counted_by_picture(database: Database) -> None:
     parent = await added(database)
     await added(database, parent=(parent.id, 1))
