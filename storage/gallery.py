@@ -115,22 +115,20 @@ def tiles(
     """Return the person's pictures that come after ``before``, or the newest. skip: leave so many out first;
     the database walks over them, so it is for a jump inside a month."""
     joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
-    joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
-    statement: sa.Select[Any] = (
-        sa.select(*tile_columns())
-        .select_from(joined)
-        .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
-        .order_by(jobs.c.seq.desc(), pictures.c.position)
-        .limit(min(limit, MOST + 1))
-        .offset(skip)
-    )
+    statement = _page(joined, user_id, wanted, before, limit).where(jobs.c.user_id == user_id).offset(skip)
     if wanted.since or wanted.until:
         statement = statement.where(_between(user_id, wanted))
-    return to_tiles(connection.execute(_after(statement, before)))
+    return to_tiles(connection.execute(statement))
 
 
-def _after(statement: sa.Select[Any], before: Cursor | None) -> sa.Select[Any]:
-    """Return the statement for pictures behind a place in the order of galleries."""
+def _page(joined: sa.Join, reader: int, wanted: Filter, before: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Return the statement for pictures behind a place in the order of galleries, with the favourites of user
+    ``reader``. joined: jobs and pictures."""
+    joined = joined.join(favourites, kept_by(reader), isouter=not wanted.favourite)
+    statement = (
+        sa.select(*tile_columns()).select_from(joined).order_by(jobs.c.seq.desc(), pictures.c.position)
+    )
+    statement = statement.where(pictures.c.position > GRID, *conditions(wanted)).limit(min(limit, MOST + 1))
     if before is None:
         return statement
     later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
@@ -141,14 +139,15 @@ def _between(user_id: int, wanted: Filter) -> sa.ColumnElement[bool]:
     """Return the condition that a job arrived between the first and last of a person's in that time: all
     later ones, with what they ask for, would be read otherwise."""
     asked = jobs.alias("asked")
-    span = [asked.c.user_id == user_id]
-    if wanted.since is not None:
-        span.append(asked.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        span.append(asked.c.created_at < wanted.until)
+    span = [asked.c.user_id == user_id, *_in_time(asked, wanted)]
     first = sa.select(sa.func.min(asked.c.seq)).where(*span).scalar_subquery()
     last = sa.select(sa.func.max(asked.c.seq)).where(*span).scalar_subquery()
     return jobs.c.seq.between(first, last)
+
+
+def _in_time(asked: sa.FromClause, wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    since = [] if wanted.since is None else [asked.c.created_at >= wanted.since]
+    return since if wanted.until is None else [*since, asked.c.created_at < wanted.until]
 
 
 def kept_by(user_id: int) -> sa.ColumnElement[bool]:
@@ -245,10 +244,7 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
-    if wanted.since is not None:
-        found.append(jobs.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(jobs.c.created_at < wanted.until)
+    found += _in_time(jobs, wanted)
     if wanted.model is not None:
         found.append(_has(_model(jobs.c.parameters), wanted.model))
     if wanted.seed is not None:
@@ -364,34 +360,17 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
 def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
     """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
     see, as far as rows tell, in order, at most ``MOST``."""
-    statement = (
-        sa.select(jobs)
-        .where(
-            sa.text(CHILD),
-            jobs.c.parent_id == job_id,
-            sa.func.coalesce(jobs.c.parent_index, 0) == index,
-            open_to(reader),
-        )
-        .order_by(jobs.c.seq)
-        .limit(MOST)
-    )
+    made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    statement = sa.select(jobs).where(*made, open_to(reader)).order_by(jobs.c.seq).limit(MOST)
     return [job for row in connection.execute(statement) if (job := readable(row))]
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
     """Return (channel, message) where the whole job stands in the channel that it was asked for in."""
-    statement = (
-        sa.select(messages.c.channel_id, messages.c.message_id)
-        .join(jobs, jobs.c.id == messages.c.job_id)
-        .where(
-            messages.c.job_id == job_id,
-            messages.c.position.is_(None),
-            messages.c.channel_id == jobs.c.channel_id,
-        )
-        .order_by(messages.c.message_id)
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
+    whole = (messages.c.job_id == job_id, messages.c.position.is_(None))
+    shown = sa.select(messages.c.channel_id, messages.c.message_id).join(jobs, jobs.c.id == messages.c.job_id)
+    first = shown.where(*whole, messages.c.channel_id == jobs.c.channel_id).order_by(messages.c.message_id)
+    row = connection.execute(first.limit(1)).first()
     return None if row is None else (row.channel_id, row.message_id)
 
 
@@ -407,25 +386,9 @@ def shown_tiles(
 ) -> list[Tile]:
     """Return pictures that a message in one of these channels shows, after ``before`` or the newest, with the
     favourites of user ``reader``. Only of jobs that were asked for in that channel, and aren't private."""
-    joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id).join(
-        favourites, kept_by(reader), isouter=not wanted.favourite
-    )
-    stands = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
-    statement: sa.Select[Any] = (
-        sa.select(*tile_columns())
-        .select_from(joined)
-        .where(
-            sa.text(SHOWN),
-            jobs.c.guild_id == guild_id,
-            jobs.c.channel_id.in_(channel_ids),
-            stands,
-            pictures.c.position > GRID,
-            *conditions(wanted),
-        )
-        .order_by(jobs.c.seq.desc(), pictures.c.position)
-        .limit(min(limit, MOST + 1))
-    )
-    return to_tiles(connection.execute(_after(statement, before)))
+    joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
+    here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
+    return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
@@ -454,7 +417,7 @@ class Scope:
             jobs.c.guild_id.in_(self.servers),
             jobs.c.channel_id.in_(self.channels),
             jobs.c.user_id != self.user_id,
-            _stands(),
+            _is_posted(),
         )
         return [own, shown]
 
@@ -463,11 +426,11 @@ class Scope:
         all that the person may find."""
         own = jobs.c.user_id + 0 == self.user_id
         here = (jobs.c.guild_id + 0).in_(self.servers)
-        shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _stands())
+        shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _is_posted())
         return sa.or_(own, shown) if self.channels else own
 
 
-def _stands() -> sa.ColumnElement[bool]:
+def _is_posted() -> sa.ColumnElement[bool]:
     """Return the condition that a message shows a job where it was asked for."""
     return sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
 

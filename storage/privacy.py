@@ -74,7 +74,7 @@ NAMED = {
     own.versions: own.versions.c.user_id,
     own.verdicts: own.verdicts.c.answered_by,
 }  # stay, without the name
-_STAY = (bans, strikes, timeouts, tokens_used, videos_used)
+_STAY = (strikes, timeouts, bans, tokens_used, videos_used)
 KEPT = {table: table.c.user_id for table in _STAY}  # stay, with it
 
 NAMING = (  # everything by which a row says that it needs a file
@@ -138,12 +138,10 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     def count(column: sa.Column[Any], *conditions: Any) -> int:
         return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
-    (number, size), (clips, clips_size) = (
-        connection.execute(
-            sa.select(sa.func.count(), total(table.c.size)).where(table.c.job_id.in_(mine))
-        ).one()
-        for table in (pictures, videos)
+    sums = (
+        sa.select(sa.func.count(), total(t.c.size)).where(t.c.job_id.in_(mine)) for t in (pictures, videos)
     )
+    (number, size), (clips, clips_size) = (connection.execute(one).one() for one in sums)
     return Holdings(
         jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
@@ -179,11 +177,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "example_pictures": sa.select(example_pictures).where(
             example_pictures.c.example_id.in_(own_examples)
         ),
-        "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
-        "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
-        "bans": sa.select(bans).where(bans.c.user_id == user_id),
-        "tokens_used": sa.select(tokens_used).where(tokens_used.c.user_id == user_id),
-        "films_used": sa.select(videos_used).where(videos_used.c.user_id == user_id),
+        **{table.name: sa.select(table).where(column == user_id) for table, column in KEPT.items()},
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
     selections |= project_rows.selections(user_id)
@@ -332,11 +326,8 @@ def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE)
     """Forget who sent what before then, but for what a document of theirs needs; of how many files, and those
     that nobody needs any more."""
     whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
-    needed = sa.exists(
-        sa.select(document_files.c.sha256)
-        .select_from(whose)
-        .where(document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
-    )
+    same = (document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
+    needed = sa.exists(sa.select(document_files.c.sha256).select_from(whose).where(*same))
     old = sa.select(uploads.c.user_id, uploads.c.sha256).where(uploads.c.at < before, ~needed).limit(limit)
     found = [(row.user_id, row.sha256) for row in connection.execute(old)]
     mine = sa.tuple_(uploads.c.user_id, uploads.c.sha256)
