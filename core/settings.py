@@ -32,7 +32,7 @@ MOST_SECRET = 64 * 2**10  # bytes of a secret's file
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FILES_FORM = "takes files:/path, or s3://bucket/prefix?endpoint=https://host&region=name&path_style=on"
 BUCKET_OPTIONS = ("endpoint", "region", "path_style")
-FOR_WORKERS = {"Models", "Hardware", "Questions", "Videos", "Files", "Workers elsewhere"}  # sections
+FOR_WORKERS = {"Models", "Hardware", "Questions", "Videos", "Files", "Remote workers"}  # sections
 ALSO_FOR_WORKERS = {"LOG_LEVEL", "GRACE_SECONDS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 NOT_FOR_WORKERS = {"NODE_NAME", "DEVICES", "FILES_URL"}  # a bucket is of use only where its keys are
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
@@ -367,7 +367,7 @@ class Settings:
     hf_token: str = setting("Hugging Face token, for gated models", secret=True)
 
     devices: tuple[str, ...] = setting(
-        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only workers elsewhere",
+        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only remote workers",
         "auto",
         device_list,
         section="Hardware",
@@ -528,7 +528,7 @@ class Settings:
         " (needs the extra scale); empty = workers of this machine only",
         "",
         bus_servers,
-        section="Workers elsewhere",
+        section="Remote workers",
     )
     bus_creds: str = setting(
         "login for the NATS server: user:password, or the path of a file with that, an nkey's seed, or NATS"
@@ -640,10 +640,13 @@ class Settings:
     )
 
     projects_per_server: int = setting(
-        "most projects of own models that one server can have", "20", whole(0, 10_000), section="Own models"
+        "most projects of custom models that one server can have",
+        "20",
+        whole(0, 10_000),
+        section="Custom models",
     )
     projects_per_person: int = setting(
-        "most projects of own models that one member can have for themselves", "5", whole(0, 1000)
+        "most projects of custom models that one member can have for themselves", "5", whole(0, 1000)
     )
     project_pictures: int = setting("most pictures of one project", "2000", whole(10, 2000))
     project_versions: int = setting(

@@ -278,7 +278,8 @@ async def _keep(settings: Settings, launcher: Launcher, asked: argparse.Namespac
     health = lambda: Health(not problem, None, len(launcher.reports), 0, problem)  # noqa: E731
     async with connected(settings, "launcher") as bus, ServiceManager(os.environ).serving(health, stopping):
         if not asked.stop:
-            print(f"Keeping {asked.min} to {asked.max} workers. Ctrl+C ends this, not them.", flush=True)
+            wanted = f"Managing {asked.min} to {asked.max} workers"
+            print(f"{wanted}. Ctrl+C stops this command; the workers keep running.", flush=True)
         await bus.until_up(PATIENCE)
         while not stopping.is_set():
             try:

@@ -108,11 +108,11 @@ def device_names(asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in found if name != "cpu") or ("cpu",)
 
 
-NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or workers elsewhere by BUS_URL."
+NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or remote workers by BUS_URL."
 
 
 async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Executor:
-    """Return what runs jobs. target: what a worker's process runs. bus: None = no workers elsewhere.
+    """Return what runs jobs. target: what a worker's process runs. bus: None = no remote workers.
     Raises AtelierError when no device can be used."""
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
@@ -291,7 +291,7 @@ async def run_beside(
 
 
 async def _back_up_daily(database: Database) -> None:
-    """A copy whenever the newest is a day old; a crash loop makes none, so it can't push sound ones out."""
+    """A copy whenever the newest is a day old; a crash loop makes none, so it can't push intact ones out."""
     while database.path is not None and database.backup_dir is not None:
         newest = newest_backup(database.path, database.backup_dir)
         age = time.time() - stamped(newest) if newest else BACKUP_EVERY

@@ -316,7 +316,7 @@ def is_sound(database: Path) -> bool:
 
 def choose_backup(database: Path, backup_dir: Path, name: str | None = None) -> Path:
     """Return the backup that ``name`` means, a file's name in the folder or a path; None = the newest that
-    is sound. StorageError where there is none such."""
+    is intact. StorageError where there is none such."""
     found = backups(database, backup_dir)
     if name is not None:
         candidates = [path for path in (backup_dir / name, Path(name)) if path.is_file()][:1]
@@ -329,7 +329,7 @@ def choose_backup(database: Path, backup_dir: Path, name: str | None = None) -> 
         if is_sound(candidate):
             return candidate
         log.warning("backup %s is damaged too", candidate.name)
-    raise StorageError(f"There is no sound backup of {database.name} in {backup_dir}.")
+    raise StorageError(f"There is no intact backup of {database.name} in {backup_dir}.")
 
 
 def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
