@@ -316,7 +316,7 @@ async def check_bus(settings: Settings) -> list[Check]:
             if _in_the_clear(settings.bus_url):
                 fix = "give the server a certificate and write tls://: prompts and pictures cross that line"
                 found.append(Check("Bus", None, "traffic is not encrypted", fix))
-            return [*found, await _rights(bus), *await _machines(bus)]
+            return [*found, await _rights(bus), *await check_machines(bus)]
     except ModuleNotFoundError:
         return [Check("Bus", False, "isn't installed", "make setup EXTRAS=scale")]
     except BusError as error:
@@ -353,7 +353,7 @@ async def _rights(bus: Bus) -> Check:
     return Check("Rights on the bus", None, text, WRITE_CONFIG)
 
 
-async def _machines(bus: Bus) -> list[Check]:
+async def check_machines(bus: Bus) -> list[Check]:
     """Tell who is heard, where this account may hear it."""
     from jobs.cluster.protocol import BEAT_MOST, Beat
 

@@ -211,7 +211,7 @@ async def services(
         janitor = Janitor(database, privacy, settings.data_dir, idle=idle)
         await stack.enter_async_context(run_beside("retention", janitor.run_for_ever, database.supervisor))
         await stack.enter_async_context(
-            run_beside("backups", partial(_back_up_daily, database), database.supervisor)
+            run_beside("backups", partial(back_up_daily, database), database.supervisor)
         )
         again = Retraining(database, queue, privacy, limits_of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
@@ -290,7 +290,7 @@ async def run_beside(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _back_up_daily(database: Database) -> None:
+async def back_up_daily(database: Database) -> None:
     """A copy whenever the newest is a day old; a crash loop makes none, so it can't push intact ones out."""
     while database.path is not None and database.backup_dir is not None:
         newest = newest_backup(database.path, database.backup_dir)

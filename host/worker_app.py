@@ -109,7 +109,7 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
     stopping, left_alone = asyncio.Event(), asyncio.Event()
     stop_on_signals(stopping)
     if attached:
-        _stop_when_left_alone(stopping, left_alone)
+        stop_when_left_alone(stopping, left_alone)
     configs = await worker_configs(settings)
     if not configs:
         raise AtelierError(NO_DEVICES)
@@ -153,7 +153,7 @@ async def _stop(agent: RemoteWorker, grace: float, left_alone: asyncio.Event) ->
     await agent.stop(0)
 
 
-def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
+def stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
     """Set both when standard input ends: whoever has started this process is gone. file: its number."""
     loop = asyncio.get_running_loop()
 

@@ -494,7 +494,7 @@ class Dispatcher:
         return not (self._stopping.is_set() or self.waitlist.paused)
 
     def _begin_claims(self) -> None:
-        free, began = self._look(), monotonic()
+        free, began = self.look(), monotonic()
         while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
             choice = self._choose(free)
             if choice is None:
@@ -521,7 +521,8 @@ class Dispatcher:
         """Return the device that takes a job next and the job, None while nothing can be started."""
         return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
 
-    def _look(self) -> Free:
+    def look(self) -> Free:
+        """Return what is free; where that takes long, the next look has to wait."""
         began = thread_time()
         # not those whose result is only being written
         has, going = self.executor.has, self.running.items()

@@ -533,7 +533,7 @@ class Waitlist:
             now = {*itertools.islice(self._moved, AT_ONCE), *(self._moved & set(first))}
             self._moved -= now
         if now:
-            self._places.put({user_id: self._keys_of(user_id) for user_id in now})
+            self._places.put({user_id: self.keys_of(user_id) for user_id in now})
         return bool(self._moved)
 
     # Inside
@@ -561,7 +561,7 @@ class Waitlist:
                         self._moved.add(late.user_id)
                 self._moved |= {job.user_id for job in self._front}
 
-    def _keys_of(self, user_id: int) -> list[Key]:
+    def keys_of(self, user_id: int) -> list[Key]:
         """When a member's jobs start in virtual time, those of a better rank before the others."""
         had, keys = None, list[Key]()
         for job in self._front:

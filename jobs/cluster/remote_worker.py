@@ -316,7 +316,7 @@ class RemoteWorker:
         await asyncio.to_thread(self._working.sweep)
         await self._executor.start(self._changed.set)
         self.bus.watch(self._changed.set)
-        await self.bus.serve(f"run.{host}", Order, self._take)
+        await self.bus.serve(f"run.{host}", Order, self.take_order)
         await self.bus.serve(f"ask.{host}", Ask, self._answer)
         await self.bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
         await self.bus.listen(f"hold.{host}", Hold, self._hold)
@@ -353,7 +353,8 @@ class RemoteWorker:
 
     # What a bot says
 
-    async def _take(self, order: Order, subject: str) -> Taken | None:
+    async def take_order(self, order: Order, subject: str) -> Taken | None:
+        """Begin a run, or return why not; None when another process of this name is meant."""
         if order.instance not in ("", self._instance):  # which answers itself
             if not self._shares_name:
                 log.error(

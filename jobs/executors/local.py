@@ -525,51 +525,51 @@ class LocalExecutor(Executor):
     ) -> None:
         timeouts = timeouts or Timeouts()
         names: Counter[str] = Counter()
-        self._workers: dict[str, Worker] = {}
+        self.workers: dict[str, Worker] = {}
         for config in configs:
             names[config.device] += 1
             count = names[config.device]
             name = config.device if count == 1 else f"{config.device}#{count}"
-            self._workers[name] = Worker(name, config, target, timeouts)
+            self.workers[name] = Worker(name, config, target, timeouts)
 
     @property
     def devices(self) -> Sequence[Device]:
-        return tuple(worker.view for worker in self._workers.values())
+        return tuple(worker.view for worker in self.workers.values())
 
     async def start(self, changed: Callable[[], None]) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.start(changed)
 
     async def stop(self) -> None:
-        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
 
     def free(self) -> Mapping[str, int]:
-        return {name: worker.free_slots for name, worker in self._workers.items() if worker.free_slots}
+        return {name: worker.free_slots for name, worker in self.workers.items() if worker.free_slots}
 
     def has(self, job_id: str) -> bool:
-        return any(job_id in worker.runs for worker in self._workers.values())
+        return any(job_id in worker.runs for worker in self.workers.values())
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        return await self._workers[device].run(run, report)
+        return await self.workers[device].run(run, report)
 
     async def ask(self, question: Question) -> Answered | Declined:
         """Ask the worker that is ready and has the least to do."""
-        ready = [worker for worker in self._workers.values() if worker.is_ready]
+        ready = [worker for worker in self.workers.values() if worker.is_ready]
         if not ready:
             return Declined(question.question_id, "no worker is ready")
         return await min(ready, key=lambda worker: len(worker.runs)).ask(question)
 
     def cancel(self, job_id: str) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.cancel(job_id)
 
     def forget(self, names: Sequence[str]) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.forget(names)
 
     def pids(self) -> dict[str, int | None]:
         """Device → process id of its worker, None while there is none."""
-        return {name: worker.pid for name, worker in self._workers.items()}
+        return {name: worker.pid for name, worker in self.workers.items()}
 
 
 class VectorComparer:

@@ -168,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
             or self.queue.tasks
             or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held)
-            or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher._look()) is not None)
+            or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher.look()) is not None)
         ):
             await asyncio.sleep(self.rest)
 

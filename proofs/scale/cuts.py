@@ -173,7 +173,7 @@ async def measure(folder: Path, socket: Path | str, database: str, cuts: int, se
     """Cut so often, at every step in every way, in an order by ``seed``."""
     plan = [(step, way) for step in STEPS for way in WAYS]
     order = random.Random(seed)
-    with mock.patch.object(engine._connection_class(), "answer", SOON):
+    with mock.patch.object(engine.connection_class(), "answer", SOON):
         async with world(folder, socket, database) as made:
             for number in range(cuts):
                 if number % len(plan) == 0:

@@ -166,7 +166,8 @@ class _Attempt:
 
 
 @functools.cache
-def _connection_class() -> Any:
+def connection_class() -> Any:
+    """Return the class of connections, which needs psycopg."""
     from psycopg import AsyncConnection
 
     class Connection(AsyncConnection[Any]):
@@ -274,7 +275,7 @@ class Server:
         )
         chosen = {"application_name": f"{self.name} {does}", "options": given.strip(), **CONNECTION, **named}
         with self.pulse.asking():
-            connection = await _connection_class().connect(**chosen)
+            connection = await connection_class().connect(**chosen)
         connection.pulse = self.pulse
         return connection
 

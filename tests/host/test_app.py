@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import ROOT
-from host.services import _back_up_daily, run_beside
+from host.services import back_up_daily, run_beside
 from proofs.host.deletion_trials import CASES, Trial, _name, measure
 from storage.database import open_database
 from storage.engines.sqlite import backups
@@ -55,7 +55,7 @@ async def test_a_backup_stamped_ahead_of_the_clock_holds_up_none(tmp_path: Path)
     folder.mkdir()
     (folder / "atelier-20990101T000000000000Z-daily.db").write_bytes(b"")
     async with open_database(path, folder) as database:
-        async with run_beside("backups", partial(_back_up_daily, database), database.supervisor):
+        async with run_beside("backups", partial(back_up_daily, database), database.supervisor):
             await until(lambda: len(backups(path, folder)) == 2)
 
 
@@ -63,7 +63,7 @@ async def test_daily_backups_that_fail_are_told_and_tried_again(tmp_path: Path) 
     path, folder = tmp_path / "atelier.db", tmp_path / "backups"
     folder.write_text("no folder")
     async with open_database(path, folder) as database:
-        async with run_beside("backups", partial(_back_up_daily, database), database.supervisor):
+        async with run_beside("backups", partial(back_up_daily, database), database.supervisor):
             await until(lambda: database.problem == "what failed is tried again: backups")
             folder.unlink()
             await until(lambda: bool(backups(path, folder)))

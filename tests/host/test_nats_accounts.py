@@ -290,5 +290,5 @@ async def test_by_keys_jobs_are_done_rights_hold_and_a_wrong_seed_is_refused(
         await until(lambda: sum("publish" in line for line in refused) == 3)
         await client.close()
         await asyncio.sleep(0)
-        log = "".join(path.read_text() for path in Path(server._file).parent.glob("*.log")) + caplog.text
+        log = "".join(path.read_text() for path in Path(server.file).parent.glob("*.log")) + caplog.text
     assert all(path.read_text().strip().partition(":")[2] not in log for path in (bots, workers, strange))

@@ -14,7 +14,7 @@ from core.errors import AtelierError
 from core.settings import load_settings
 from host import services
 from host.metrics import Metrics
-from host.worker_app import _stop, _stop_when_left_alone
+from host.worker_app import _stop, stop_when_left_alone
 from jobs.executors.base import Device
 from tests.host.pretended import PretendedBus
 from tests.jobs.conftest import open_queue
@@ -38,7 +38,7 @@ class Busy:
 async def test_it_is_told_when_standard_input_ends_and_not_before() -> None:
     theirs, ours = os.pipe()
     stopping, alone = asyncio.Event(), asyncio.Event()
-    _stop_when_left_alone(stopping, alone, theirs)
+    stop_when_left_alone(stopping, alone, theirs)
     os.write(ours, b"whatever")
     await asyncio.sleep(0.05)
     assert not stopping.is_set()

@@ -268,7 +268,7 @@ async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.
             executor.run("cpu", run_of("0", steps=10**6, delay=0.01), heard.append)
         )
         await until(lambda: heard)
-        (worker,) = executor._workers.values()
+        (worker,) = executor.workers.values()
         monkeypatch.setattr(worker, "_send", lambda message: None)  # the worker never hears of it
         forgotten = asyncio.create_task(executor.run("cpu", run_of("1"), heard.append))
         assert [(o.untouched, o.shared) for o in await asyncio.gather(stepping, forgotten)] == [

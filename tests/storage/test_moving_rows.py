@@ -17,7 +17,7 @@ from storage.identity import Identity, refuse_half_moved
 from storage.schema import jobs, metadata
 from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW, added
-from tests.storage.test_migrations import _fill
+from tests.storage.test_migrations import fill
 
 
 @asynccontextmanager
@@ -25,7 +25,7 @@ async def _file(folder: Path, *, filled: bool = False) -> AsyncIterator[Database
     path = folder / "atelier.db"
     fresh_database(path)
     if filled:
-        _fill(path)
+        fill(path)
     async with open_database(path, None) as database:
         yield database
 

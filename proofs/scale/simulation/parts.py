@@ -121,7 +121,7 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
 
     def choose() -> None:
         executor._hear_beat(said[0], "beat.h0000")
-        dispatcher._choose(dispatcher._look())
+        dispatcher._choose(dispatcher.look())
 
     async def hold_all() -> None:
         for host in range(agents):
