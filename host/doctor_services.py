@@ -280,7 +280,7 @@ def check_server(server: Server, name: str) -> list[Check]:
     if not server.encrypted and server.host not in ("", "127.0.0.1", "::1"):
         fix = "add ?sslmode=verify-full to DATABASE_URL, and ssl = on to the server"
         lines.append(
-            Check("Database", None, "traffic is not encrypted, prompts and the password included", fix)
+            Check("Database", None, "traffic is not encrypted: others can read prompts and the password", fix)
         )
     if abs(server.apart) > DATABASE_MOST_APART:
         text = f"its clock is {server.apart:+.0f} s from ours"

@@ -32,7 +32,7 @@ TEMPLATE = "migrated"
 _DATABASE, _FAIRNESS = "tests/storage/test_database.py", "tests/jobs/test_fairness.py"
 SQLITES_OWN = (
     "tests/storage/test_migrations.py",
-    "tests/storage/test_privacy.py",
+    "tests/storage/test_plans.py",
     "tests/storage/test_sqlite_file.py",
     "tests/jobs/test_model_check.py",
     # the claim that it holds up holds up the loop there, too

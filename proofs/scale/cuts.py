@@ -24,6 +24,7 @@ from core.events import Cancelled, Event, Failed, Rendered
 from core.job import Status
 from jobs.executors.base import Lost, Outcome
 from jobs.queue import Queue, Submitted
+from proofs.scale.wire import WAYS, Wire
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import postgres as engine
@@ -31,7 +32,6 @@ from storage.schema import messages, pictures
 from tests import postgres
 from tests.jobs.conftest import LIMITS, ask, done, until
 from tests.jobs.hand_executor import HandExecutor
-from tests.scale.wire import WAYS, Wire
 from vision.protocol import Broke, Fault
 
 STEPS = ("admit", "claim", "finish", "fail", "retry", "give back", "cancel", "deliver", "note", "front")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, LimitError, StorageError
 from core.settings import ROOT
+from proofs.scale.wire import LOST, NEVER, Wire
 from storage import job_queries, migrate, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
@@ -21,7 +22,6 @@ from storage.engines import postgres
 from tests import postgres as tests_postgres
 from tests.fresh import address_in
 from tests.jobs.conftest import until
-from tests.scale.wire import LOST, NEVER, Wire
 from tests.storage.conftest import a_job, added
 
 pytestmark = pytest.mark.postgres

@@ -1,0 +1,99 @@
+"""The task that tells positions ends when it is asked to, and looks at no more than it must."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.admission import Limits
+from jobs.eta import CHUNK, Estimate, Positions
+from jobs.executors.base import Device
+from jobs.feed import Feeds
+from jobs.waitlist import Waitlist
+from tests.jobs.hand_executor import HandExecutor
+from tests.jobs.test_policy import job
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_cancel_is_heard_whatever_has_moved_just_before(turns: int) -> None:
+    """Python 3.11's ``wait_for`` swallows one that comes when what it waits for has just come."""
+    waitlist, feeds, waiting = Waitlist(), Feeds(), job()
+    waitlist.add(waiting, 0.0)
+    feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    positions = Positions(waitlist, {}, feeds, HandExecutor({"cpu": 1}), Estimate(), Limits())
+    telling = asyncio.create_task(positions.announce_for_ever())
+    await asyncio.sleep(0.01)
+    positions.note_moved()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    telling.cancel()
+    done, _ = await asyncio.wait({telling}, timeout=5)
+    assert done == {telling} and telling.cancelled()
+
+
+class Counted(HandExecutor):
+    """Notes how often its devices are looked at, all of them each time."""
+
+    looks = 0
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        self.looks += 1
+        return super().devices
+
+
+async def test_devices_are_looked_at_once_for_all_the_places_of_a_round() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Counted({f"cuda:{n}": 1 for n in range(8)})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
+    for number in range(30):
+        waiting = job(user=number)
+        waitlist.add(waiting, 0.0)
+        feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    await positions.announce_all()
+    assert len(positions.told) == 30 and executor.looks == 1
+    assert positions.announce(waiting.job_id) is not None and executor.looks == 2
+
+
+async def test_a_look_that_takes_long_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Counted({"cuda:0": 1})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
+    waitlist.add(waiting := job(), 0.0)
+    spent, now = iter((0.0, 0.002)), 50.0
+    monkeypatch.setattr("jobs.eta.thread_time", lambda: next(spent))
+    monkeypatch.setattr("jobs.eta.monotonic", lambda: now)
+    for _ in range(3):
+        assert positions.position(waiting.job_id) is not None
+        now += 0.04
+    assert executor.looks == 1
+    monkeypatch.setattr("jobs.eta.thread_time", lambda: 0.0)
+    assert positions.position(waiting.job_id) is not None and executor.looks == 2
+
+
+async def test_what_moves_during_a_round_is_told_where_it_stands_by_the_next() -> None:
+    """Jobs that start, come and go to the front between two lots: nobody who waits on is left without a
+    place, and after another round each knows their own."""
+    waitlist, feeds, executor = Waitlist(), Feeds(), HandExecutor({"cuda:0": 1})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
+    jobs = [job(user=number) for number in range(10 * CHUNK)]
+    for waiting in jobs:
+        waitlist.add(waiting, 0.0)
+        feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    telling = asyncio.create_task(positions.announce_all())
+    for _ in range(5):  # lots
+        await asyncio.sleep(0)
+    assert CHUNK <= len(positions.told) < 5 * CHUNK
+    waitlist.remove(jobs[0].job_id, 0.0)
+    waitlist.remove(jobs[5 * CHUNK].job_id, 0.0)
+    waitlist.move_to_front(jobs[-1].job_id, 1, 0.0)
+    waitlist.add(newcomer := job(user=1000), 0.0)
+    feeds.open(newcomer.job_id, newcomer.user_id, datetime.now(UTC))
+    await telling
+    assert jobs[5 * CHUNK].job_id not in positions.told
+    await positions.announce_all()
+    order = list(waitlist.order(0.0))
+    assert order[0] is jobs[-1] and newcomer in order and len(order) == 10 * CHUNK - 1
+    for place, waiting in enumerate(order, 1):
+        told = positions.told[waiting.job_id].position
+        assert told == place if place <= 20 else abs(told - place) * 10 < told
+        assert feeds[waiting.job_id].latest == positions.told[waiting.job_id]
