@@ -229,7 +229,7 @@ load: setup
 	$(BIN)/python -m proofs.wire.load --queued 10000 $(ARGS)
 
 grammar: setup
-	$(BIN)/python -m tests.core.prompt $(ARGS)
+	$(BIN)/python -m proofs.random_prompts $(ARGS)
 
 # Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: setup

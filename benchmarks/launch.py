@@ -91,7 +91,7 @@ def _start_later(seconds: float) -> None:
 
 
 class _Thread:
-    """Looks like a process to jobs.executors.worker_process."""
+    """Looks like a process to jobs.executors.local."""
 
     exitcode, daemon = None, True
 
@@ -120,11 +120,11 @@ class _Thread:
 
 
 def _work_in_a_thread() -> None:
-    import jobs.executors.worker_process
+    import jobs.executors.local
     import vision.worker.main
 
-    real = jobs.executors.worker_process.PROCESSES
-    jobs.executors.worker_process.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
+    real = jobs.executors.local.PROCESSES
+    jobs.executors.local.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
     vision.worker.main.signal = SimpleNamespace(
         signal=lambda *_: None, SIGINT=0, SIG_IGN=0
     )  # signals belong to the main thread

@@ -18,8 +18,7 @@ DEFAULT_FILE_LIMIT = 10 * 2**20
 
 
 def new_job_id() -> str:
-    """A random id of 12 letters and digits: unguessable, short enough for a custom_id, a nonce and a
-    person."""
+    """A random id of 12 letters and digits: unguessable, short enough for a custom_id and a person."""
     bits = secrets.randbits(5 * ID_LENGTH)
     return "".join(_ALPHABET[bits >> 5 * place & 31] for place in range(ID_LENGTH))
 

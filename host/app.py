@@ -25,21 +25,17 @@ from core.job import Job
 from core.settings import Settings
 from host import process
 from host.doctor import model_problems
-from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, Wire, note_delivered, serve_metrics
-from host.process import ServiceManager, stop_on_signals
+from host.process import ServiceManager, redactor, set_up_logs, stop_on_signals
+from host.services import run_beside, services
 from studio.services import Services
 from studio.studio import Studio
 
 if TYPE_CHECKING:
     from bot.sandbox import Page
 
-
-# The drivers' files: NVIDIA, NVIDIA, AMD, WSL, Intel
-from host.services import run_beside, services
-
-# seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
 log = logging.getLogger(__name__)
+# seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
 SWITCH_INTERVAL = 0.0005
 
 
@@ -125,23 +121,18 @@ async def _serve_sandbox(
             people.update(viewers)
             discord.append(url)
             address = opened.local_address(secrets.token_urlsafe(32))
-            _announce(address, url, built.settings)
+            print(f"\nAtelier's studio: {address}\nAtelier's sandbox: {url}", flush=True)
+            print(
+                "The first is the studio in your browser, the second a simulated Discord. Ctrl+C stops.\n",
+                flush=True,
+            )
+            has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+            if built.settings.open_browser and (sys.platform in ("darwin", "win32") or has_display):
+                webbrowser.open(address)
 
         return await serve_sandbox(
             built, studio, pending, stopping, page, announce, on_delivered=metrics.delivered
         )
-
-
-def _announce(studio: str, discord: str, settings: Settings) -> None:
-    print(f"\nAtelier's studio: {studio}\nAtelier's sandbox: {discord}", flush=True)
-    print(
-        "The first is the studio in your browser, the second a simulated Discord. Ctrl+C stops.\n", flush=True
-    )
-    desktop = (
-        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if settings.open_browser and desktop:
-        webbrowser.open(studio)
 
 
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:

@@ -49,8 +49,8 @@ def move_database(settings: Settings, address: str, *, restart: bool) -> int:
         print(f"{moved.cleaned} texts held NUL characters, which PostgreSQL can't keep: these were left out.")
     print(
         f"{moved.rows} rows in {len(moved.tables)} tables are there, the same on both sides by count and"
-        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. What"
-        " it came from has a note, by which Atelier starts on it no more."
+        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. The"
+        " old database has a note of that: Atelier won't start on it any more."
     )
     return 0
 
@@ -135,9 +135,9 @@ def parser() -> argparse.ArgumentParser:
         "restore", help="put a backup in the place of a damaged database; the bot must be stopped"
     )
     restore.add_argument(
-        "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest that is sound"
+        "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest intact one"
     )
-    restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
+    restore.add_argument("--yes", action="store_true", help="also replace a database that is fine")
     migrate = commands.add_parser(
         "migrate",
         help="bring a PostgreSQL database that has rows to this program's schema; make a backup first",
@@ -158,14 +158,12 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
     worker = commands.add_parser(
-        "worker", help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL"
+        "worker", help="run workers on this machine for a bot on another machine (needs BUS_URL)"
     )
     worker.add_argument(
-        "--attached",
-        action="store_true",
-        help="give back what runs and end once standard input does: for what starts it as a child",
+        "--attached", action="store_true", help="stop when standard input closes (for supervisors)"
     )
-    _add_launchers(commands.add_parser("workers", help="keep workers on the nodes of a cluster"))
+    _add_launchers(commands.add_parser("workers", help="run workers on the nodes of a cluster"))
     bus = commands.add_parser("bus", help="what the bus needs: rights for the bot and each machine")
     bus.add_argument(
         "--print-config",
@@ -174,7 +172,9 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="print a file for nats-server with an account for the bot and for each of these (NODE_NAME)",
     )
-    bus.add_argument("--launcher", action="store_true", help="with one for `atelier workers ray`, too")
+    bus.add_argument(
+        "--launcher", action="store_true", help="also create an account for `atelier workers ray`"
+    )
     bus.add_argument(
         "--nkeys",
         type=Path,
@@ -188,7 +188,7 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--pin",
         action="store_true",
-        help="tell the SHA-256 that pins a folder or file; write it behind the path",
+        help="print the SHA-256 of each model; add it to the setting as `@sha256:…`",
     )
     commands.add_parser("fetch", help="fetch the readers of photographs now, so that no job waits for them")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
@@ -201,16 +201,21 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     )
     add = ray.add_argument
     add("--address", default="", help="host:port of the cluster's head; default: RAY_ADDRESS")
-    add("--min", type=int, default=1, help="workers that there are at least (1)")
-    add("--max", type=int, help="and at most; default: --min")
+    add("--min", type=int, default=1, help="minimum number of workers (default 1)")
+    add("--max", type=int, help="maximum number of workers (default: --min)")
     add("--gpus-per-worker", type=float, default=1.0, help="1; 0 = workers on processors")
     add("--cpus-per-worker", type=float, default=1.0, help="processors set aside for each (1)")
     add("--waiting-per-worker", type=int, default=4, help="jobs waiting that are worth another worker (4)")
-    add("--idle-seconds", type=float, default=300.0, help="of fewer jobs before a worker is drained (300)")
+    add(
+        "--idle-seconds",
+        type=float,
+        default=300.0,
+        help="stop a worker after this many seconds with fewer jobs (default 300)",
+    )
     add("--name", default="ray", help="workers are called this, a hyphen and a number (ray)")
     add("--creds", type=Path, help="file with the workers' accounts on the bus, as `atelier bus` prints them")
     add("--folder", default="~/atelier-workers", help="on each node, for workers' files (~/atelier-workers)")
-    add("--stop", action="store_true", help="drain all, where no launcher runs any more, and end")
+    add("--stop", action="store_true", help="stop all workers and exit (stop the launcher first)")
 
 
 def _perform(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -252,7 +257,7 @@ def _perform(settings: Settings, arguments: argparse.Namespace) -> int:
             return _restore(settings, arguments)
         case "migrate":
             if not arguments.yes and not _confirmed("Is there a backup of the database?"):
-                print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
+                print("Nothing was changed. Use `atelier migrate --yes` to skip this question.")
                 return 1
             return migrate(settings)
         case "move-database":
@@ -298,9 +303,9 @@ def _restore(settings, arguments) -> int:
     chosen = sqlite.choose_backup(file, backups, arguments.backup)
     migrate.check_backup(chosen)
     if not arguments.yes and sqlite.is_sound(file):
-        print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")
+        print(f"{file} is fine. Restoring {chosen.name} would lose everything made after that backup.")
         if not _confirmed("Replace it?"):
-            print("Nothing was changed. `atelier restore --yes` doesn't ask.")
+            print("Nothing was changed. Use `atelier restore --yes` to skip this question.")
             return 1
     sqlite.restore(file, backups, str(chosen))
     print(

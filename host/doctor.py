@@ -87,7 +87,7 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
             fix = f"choose among {', '.join(sorted(names))}, or auto"
             yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", fix)
     if settings.model_profile != "demo" and names == {"cpu"}:
-        text = "no GPU: every profile but demo takes minutes a picture"
+        text = "no GPU found: with any profile but demo, one picture takes minutes"
         yield Check("Device", None, text, "use MODEL_PROFILE=demo, or a machine with a GPU")
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
         text = "most processors are 25 times slower in float16 than in float32"
@@ -139,8 +139,7 @@ def _model_fix(info: describe_models.ModelInfo) -> str:
 
 
 def model_problems(settings: Settings) -> list[str]:
-    """Return a line for each configured model that no job will be able to use, with its fix, from a look at
-    its files."""
+    """Return a line for each configured model that no job can use, with its fix, by its files."""
     infos = describe_models.describe_models(configured(settings), settings.data_dir / "cache")
     return [
         f"{_setting(info.role)}: {info.name}: {info.problem.rstrip('.')}; {_model_fix(info)}"
@@ -167,7 +166,7 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
             continue
         ok = True if plan.offload == "none" or "int8" in installed else None
-        fix = "make setup EXTRAS=quantize: quantised, more of it fits"
+        fix = "make setup EXTRAS=quantize: smaller weights fit on this card"
         yield Check("Memory", ok, f"{info.name} on {entry['device']}: {plan}", fix)
 
 

@@ -199,10 +199,10 @@ def _none(settings: Settings, path: Path, disk: Check) -> Check:
 
 
 async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
-    """Say whether the rows are sound and of this program's schema."""
+    """Say whether the rows are intact and of this program's schema."""
     if path is not None:
         if flaw := await asyncio.to_thread(sqlite.find_flaw, path, sqlite.read_only):
-            fix = "`atelier restore` puts the newest sound backup back"
+            fix = "`atelier restore` restores the newest intact backup"
             return [Check("Database", False, f"{path} is damaged ({flaw})", fix)]
         holder = await asyncio.to_thread(sqlite.ProcessLock(path).holder)
         name += "" if holder is None else f", in use: Atelier is running (process {holder})"
@@ -269,8 +269,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
 
 
 def check_server(server: Server, name: str) -> list[Check]:
-    """Return a line for what is there, and one for each thing to look at. name: of the database, without a
-    password."""
+    """Return a line for the server and each thing to look at. name: of the database, without a password."""
     lines = [Check("Database", True, f"{name}, PostgreSQL {server.version}")]
     if server.number < OLDEST:
         fix = "upgrade the server"
@@ -280,7 +279,9 @@ def check_server(server: Server, name: str) -> list[Check]:
         lines.append(Check("Database", False, text, "raise max_connections of the server"))
     if not server.encrypted and server.host not in ("", "127.0.0.1", "::1"):
         fix = "add ?sslmode=verify-full to DATABASE_URL, and ssl = on to the server"
-        lines.append(Check("Database", None, "anybody on the way can read prompts and the password", fix))
+        lines.append(
+            Check("Database", None, "traffic is not encrypted: others can read prompts and the password", fix)
+        )
     if abs(server.apart) > DATABASE_MOST_APART:
         text = f"its clock is {server.apart:+.0f} s from ours"
         lines.append(Check("Database", None, text, "set both clocks by NTP: jobs are ordered by their times"))
@@ -314,8 +315,8 @@ async def check_bus(settings: Settings) -> list[Check]:
                 found.append(Check("Bus", None, text, "set max_payload: 8MB in its file"))
             if _in_the_clear(settings.bus_url):
                 fix = "give the server a certificate and write tls://: prompts and pictures cross that line"
-                found.append(Check("Bus", None, "anybody on the way can read along", fix))
-            return [*found, await _rights(bus), *await _machines(bus)]
+                found.append(Check("Bus", None, "traffic is not encrypted", fix))
+            return [*found, await _rights(bus), *await check_machines(bus)]
     except ModuleNotFoundError:
         return [Check("Bus", False, "isn't installed", "make setup EXTRAS=scale")]
     except BusError as error:
@@ -352,7 +353,7 @@ async def _rights(bus: Bus) -> Check:
     return Check("Rights on the bus", None, text, WRITE_CONFIG)
 
 
-async def _machines(bus: Bus) -> list[Check]:
+async def check_machines(bus: Bus) -> list[Check]:
     """Tell who is heard, where this account may hear it."""
     from jobs.cluster.protocol import BEAT_MOST, Beat
 
@@ -392,14 +393,12 @@ TOLD_EVERY = 5.0  # seconds
 PROBLEMS_TOLD = 20
 THEN = (
     "If the studio ran meanwhile, stop it and run this once more before you start it with that. The old files"
-    " stay where they were: once all is well, delete them yourself, for what people delete from now on stays"
-    " there."
+    " were not deleted. Delete them once everything works: later deletions by members don't reach them."
 )
 
 
 def check_files(settings: Settings) -> list[Check]:
-    """Say whether the store of FILES_URL can be used; nothing for the usual folder, of which the disk's
-    check says that."""
+    """Say whether the store of FILES_URL can be used; of the usual folder the disk's check says that."""
     address = settings.files_url
     if address is None:
         return []

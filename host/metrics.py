@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from core.errors import AtelierError, StorageError
+from core.events import TERMINAL
 from core.job import Job, Lane
 from core.traces import Timings, Tracing
 from jobs.executors.base import SEPARATOR, Device
@@ -69,14 +70,12 @@ class Metrics:
     def delivered(self, job: Job, rung: str) -> None:
         """Count a delivery. ``job``: as it stands in its row. ``rung``: of the delivery's ladder."""
         self._delivered.labels(rung).inc()
-        if job.started_at:
-            self._wait.labels(job.request.kind).observe(
-                max(0.0, (job.started_at - job.created_at).total_seconds())
-            )
-            if job.rendered_at:
-                self._run.labels(job.request.kind).observe(
-                    max(0.0, (job.rendered_at - job.started_at).total_seconds())
-                )
+        for histogram, began, ended in (
+            (self._wait, job.created_at, job.started_at),
+            (self._run, job.started_at, job.rendered_at),
+        ):
+            if began and ended:
+                histogram.labels(job.request.kind).observe(max(0.0, (ended - began).total_seconds()))
 
     async def text(self) -> bytes:
         """Return all metrics of this moment in Prometheus' text format."""
@@ -105,17 +104,14 @@ class Metrics:
 
     def _of_queue(self) -> Iterator[Metric]:
         health = self._queue.health()
-        depth = GaugeMetricFamily("atelier_queue_depth", "Waiting jobs", labels=["lane"])
-        for lane in Lane:
-            depth.add_metric([lane.value], self._queue.depth(lane))
-        yield depth
+        dispatcher = self._queue.dispatcher
+        depth = {lane.value: dispatcher.waitlist.by_lane[lane] for lane in Lane}
+        yield labelled(GaugeMetricFamily, "atelier_queue_depth", "Waiting jobs", "lane", depth)
         yield GaugeMetricFamily("atelier_running_jobs", "Running jobs", value=health.running)
         yield GaugeMetricFamily("atelier_healthy", "1 while work moves", value=int(health.ok))
-        ends = CounterMetricFamily("atelier_jobs", "Jobs that ended", labels=["end"])
-        for end, count in self._queue.ends.items():
-            ends.add_metric([end], count)
-        yield ends
-        yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
+        ends = {end: dispatcher.feeds.ends[end] for end in (event.__name__.lower() for event in TERMINAL)}
+        yield labelled(CounterMetricFamily, "atelier_jobs", "Jobs that ended", "end", ends)
+        yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=dispatcher.steps)
         if health.last_step is not None:
             name, age = "atelier_last_step_age_seconds", health.last_step
             yield GaugeMetricFamily(name, "Since the last finished step", value=age)
@@ -129,22 +125,36 @@ class Metrics:
             host, elsewhere, _ = device.name.partition(SEPARATOR)
             if elsewhere:
                 hosts[host] = hosts.get(host, False) or device.state == "ready"
-        agents = GaugeMetricFamily("atelier_agents", "Machines with workers", labels=["state"])
-        for state, wanted in (("ready", True), ("down", False)):
-            agents.add_metric([state], sum(is_ready is wanted for is_ready in hosts.values()))
-        return agents
+        ready = sum(hosts.values())
+        states = {"ready": ready, "down": len(hosts) - ready}
+        return labelled(GaugeMetricFamily, "atelier_agents", "Machines with workers", "state", states)
 
 
 def of_devices(devices: Sequence[Device], whose: str = "atelier") -> Iterator[Metric]:
     """Yield how devices are. whose: what the names begin with."""
-    restarts = CounterMetricFamily(f"{whose}_worker_restarts", "Restarts of a worker", labels=["device"])
-    busy = GaugeMetricFamily(f"{whose}_device_busy", "Part of its slots in use, 0..1", labels=["device"])
-    up = GaugeMetricFamily(f"{whose}_device_up", "1 while a device takes jobs", labels=["device"])
-    for device in devices:
-        restarts.add_metric([device.name], device.restarts)
-        busy.add_metric([device.name], min(1.0, device.running / max(1, device.slots)))
-        up.add_metric([device.name], int(device.state == "ready"))
-    yield from (restarts, busy, up)
+    restarts = {one.name: one.restarts for one in devices}
+    busy = {one.name: min(1.0, one.running / max(1, one.slots)) for one in devices}
+    up = {one.name: int(one.state == "ready") for one in devices}
+    for family, name, help, values in (
+        (CounterMetricFamily, "worker_restarts", "Restarts of a worker", restarts),
+        (GaugeMetricFamily, "device_busy", "Part of its slots in use, 0..1", busy),
+        (GaugeMetricFamily, "device_up", "1 while a device takes jobs", up),
+    ):
+        yield labelled(family, f"{whose}_{name}", help, "device", values)
+
+
+def labelled(
+    family: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    help: str,
+    label: str,
+    values: Mapping[str, float],
+) -> Metric:
+    """Return a metric with a value for each value of its ``label``."""
+    made = family(name, help, labels=[label])
+    for key, value in values.items():
+        made.add_metric([key], value)
+    return made
 
 
 def of_bus(bus: Bus, lag: float | None, whose: str = "atelier_bus") -> Iterator[Metric]:
@@ -169,10 +179,8 @@ def _of_wire(wire: Wire) -> Iterator[Metric]:
         ("gateway_up", "1 while Discord's gateway is connected", int(wire.connected)),
     ):
         yield GaugeMetricFamily(f"atelier_{name}", help, value=value)
-    shards = GaugeMetricFamily("atelier_shards", "Connections to Discord's gateway", labels=["state"])
-    for state, wanted in (("open", True), ("closed", False)):
-        shards.add_metric([state], wire.shards.count(wanted))
-    yield shards
+    shards = {"open": wire.shards.count(True), "closed": wire.shards.count(False)}
+    yield labelled(GaugeMetricFamily, "atelier_shards", "Connections to Discord's gateway", "state", shards)
     requests = CounterMetricFamily(
         "atelier_rest_requests", "Answers of Discord's interface", labels=["route", "status"]
     )

@@ -1,52 +1,55 @@
-"""What systemd is told, if it started this process: that it serves, how it is, that it lives, that it stops.
+"""A process of the program from its start to its end: logs on the terminal and, rotated, in DATA_DIR/logs,
+into which no token, prompt or signed address ever gets; what systemd is told; signals; garbage; and the
+heap.
 
-The protocol is one datagram of lines to the socket in NOTIFY_SOCKET:
-https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html. systemd ends and starts a process that
+systemd is told by one datagram of lines to the socket in NOTIFY_SOCKET:
+https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html. It ends and starts a process that
 says WATCHDOG=1 too rarely: one whose event loop stands still, or in which a job hangs. It isn't ended for
 what a restart doesn't mend, such as a full disk or a database that is away.
 
-What ends a process that serves.
+A full garbage collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find
+that one object in two hundred is garbage. So what is loaded at the start is frozen, young objects are
+collected in small portions as they come, and a full collection waits for a moment in which nothing is queued
+or running, an hour at most. All of it happens between two turns of the event loop. Left to itself, Python
+collects in whichever thread happens to make the next object; one that waits for a core meanwhile holds the
+interpreter, and the event loop waits with it (37 ms were seen, 10 of them spent collecting).
 
-Garbage collection that doesn't hold the event loop up.
-
-A full collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find that one
-object in two hundred is garbage. So what is loaded at the start is frozen, young objects are collected in
-small portions as they come, and a full collection waits for a moment in which nothing is queued or running,
-an hour at most.
-
-All of it happens between two turns of the event loop. Left to itself, Python collects in whichever thread
-happens to make the next object; one that waits for a core meanwhile holds the interpreter all that time, and
-the event loop waits with it (37 ms were seen, 10 of them spent collecting).
-
-Keeps free memory from piling up beside what is in use.
-
-glibc gives threads heaps of their own, eight for each core, and what one of them frees stays in its heap: the
-bot's threads (SQLite's, the writer of logs, those that read and write files) held 1.5 MB more for every
-hundred jobs, free and of no use to the others. Python takes objects up to 512 bytes from heaps of its own, so
-that threads rarely wait for each other here.
-
-What is freed in the middle of that heap stays with the process as well, until it is asked for
-(``core.process.give_back``): 7 MB were seen after 700 losses of the connection."""
+glibc gives threads heaps of their own, eight for each core, and what one of them frees stays in its heap:
+the bot's threads (SQLite's, the writer of logs, those that read and write files) held 1.5 MB more for every
+hundred jobs, free and of no use to the others. Python takes objects up to 512 bytes from heaps of its own,
+so that threads rarely wait for each other here. What is freed in the middle of a heap stays with the process
+until it is asked for (``core.process.give_back``): 7 MB were seen after 700 losses of the connection."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import logging
+import logging.handlers
 import os
+import queue
+import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from functools import partial
+from pathlib import Path
+from urllib.parse import unquote
 
 from core import process
-from core.process import of_glibc
-from core.supervisor import Supervisor
+from core.errors import StorageError
+from core.process import Supervisor, of_glibc
+from core.redact import RedactingFormatter, Redactor
+from core.settings import Settings, known_parts
 from jobs.queue import Health
 
 log = logging.getLogger(__name__)
+
 TELL_EVERY = 10.0  # seconds between two looks at what there is to tell; sooner for a shorter watchdog
 
 
@@ -196,3 +199,70 @@ def configure_heap() -> bool:
     """
     mallopt = of_glibc("mallopt")
     return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE))
+
+
+Lines = queue.SimpleQueue[logging.LogRecord]
+WRITE_EVERY = 0.05  # seconds between two batches of lines
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def redactor(settings: Settings) -> Redactor:
+    """Return a redactor that knows the secrets among the settings."""
+    secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
+    password = re.search(r"://[^:/@]*:(.+)@", settings.database_url)
+    parts = [password[1], unquote(password[1])] if password else []
+    return Redactor([*map(str, secrets), *parts, *known_parts(settings.bus_creds)])
+
+
+class _Writer(logging.handlers.QueueListener):
+    """The thread that writes. It does so in batches: to wake it takes the interpreter from the event loop."""
+
+    def __init__(self, lines: Lines, *handlers: logging.Handler) -> None:
+        super().__init__(lines, *handlers)
+        self._lines = lines
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        """Return the next line, after a pause if there is none yet."""
+        if self._lines.empty():
+            time.sleep(WRITE_EVERY)
+        return self._lines.get(block)
+
+
+def _of_interest(record: logging.LogRecord) -> bool:
+    """Whether a record may matter: Atelier never uses voice, and simcord opens a client without intents."""
+    text = str(record.msg)
+    return "voice will NOT be supported" not in text and "Guilds intent seems to be disabled" not in text
+
+
+def set_up_logs(settings: Settings, *, name: str = "atelier") -> None:
+    """Write what is logged from now on to the terminal and DATA_DIR/logs, redacted. name: of the file, which
+    no other process may write to.
+
+    Raises StorageError when that folder can't be written to.
+    """
+    terminal, file = logging.StreamHandler(sys.stderr), _log_file(settings.data_dir / "logs", name)
+    for handler in (terminal, file):
+        handler.setFormatter(RedactingFormatter(_FORMAT, redactor(settings)))
+    # A slow disk or terminal must not hold the event loop up, so another thread writes
+    lines: Lines = queue.SimpleQueue()
+    handler = logging.handlers.QueueHandler(lines)
+    handler.addFilter(_of_interest)
+    logging.getLogger().addHandler(handler)
+    listener = _Writer(lines, terminal, file)
+    listener.start()
+    atexit.register(listener.stop)
+    logging.getLogger().setLevel(settings.log_level.upper())
+    for noisy in ("discord", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _log_file(folder: Path, name: str) -> logging.Handler:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return logging.handlers.RotatingFileHandler(
+            folder / f"{name}.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
+        )
+    except OSError as error:
+        raise StorageError(
+            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to."
+        ) from error

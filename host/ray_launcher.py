@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 from core.errors import AtelierError, BusError, SettingsError
 from core.settings import Settings, for_workers
 from host import nats_accounts
-from host.logs import set_up_logs
-from host.process import ServiceManager, stop_on_signals
+from host.process import ServiceManager, set_up_logs, stop_on_signals
 from host.worker_app import NO_BUS
 from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, Load
 from jobs.cluster.nats import connected
@@ -279,7 +278,8 @@ async def _keep(settings: Settings, launcher: Launcher, asked: argparse.Namespac
     health = lambda: Health(not problem, None, len(launcher.reports), 0, problem)  # noqa: E731
     async with connected(settings, "launcher") as bus, ServiceManager(os.environ).serving(health, stopping):
         if not asked.stop:
-            print(f"Keeping {asked.min} to {asked.max} workers. Ctrl+C ends this, not them.", flush=True)
+            wanted = f"Managing {asked.min} to {asked.max} workers"
+            print(f"{wanted}. Ctrl+C stops this command; the workers keep running.", flush=True)
         await bus.until_up(PATIENCE)
         while not stopping.is_set():
             try:

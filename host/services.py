@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, SettingsError
+from core.process import Supervisor
 from core.settings import Settings
-from core.supervisor import Supervisor
 from core.traces import Tracing, open_tracing
 from jobs.admission import Limits, VideoLimits
 from jobs.executors.base import Both, Executor
@@ -49,14 +49,12 @@ from studio.studio import limits_of
 from studio.web_links import WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
-from vision.weights import files
+from vision.weights import files as files_of_models
 
 if TYPE_CHECKING:
     from jobs.cluster.nats import Bus
 
-
 # The drivers' files: NVIDIA, NVIDIA, AMD, WSL, Intel
-
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")
 NO_TORCH = "torch can't be loaded on this machine. `make doctor` says more."
 
@@ -110,11 +108,11 @@ def device_names(asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in found if name != "cpu") or ("cpu",)
 
 
-NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or workers elsewhere by BUS_URL."
+NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or remote workers by BUS_URL."
 
 
 async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Executor:
-    """Return what runs jobs. target: what a worker's process runs. bus: None = no workers elsewhere.
+    """Return what runs jobs. target: what a worker's process runs. bus: None = no remote workers.
     Raises AtelierError when no device can be used."""
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
@@ -213,11 +211,16 @@ async def services(
         janitor = Janitor(database, privacy, settings.data_dir, idle=idle)
         await stack.enter_async_context(run_beside("retention", janitor.run_for_ever, database.supervisor))
         await stack.enter_async_context(
-            run_beside("backups", partial(_back_up_daily, database), database.supervisor)
+            run_beside("backups", partial(back_up_daily, database), database.supervisor)
         )
         again = Retraining(database, queue, privacy, limits_of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
-        eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
+        # the model that says what is in pictures, as rows call it; "" = the host wants none
+        wanted = settings.models["clip"] if settings.search_pictures else ""
+        eyes, model = (
+            Eyes(executor),
+            await asyncio.to_thread(files_of_models.named_by, wanted) if wanted else "",
+        )
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
         await stack.enter_async_context(run_beside("indexing", indexing.run_for_ever, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
@@ -246,14 +249,8 @@ async def services(
         )
 
 
-def _model_of_vectors(settings: Settings) -> str:
-    """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
-    return files.named_by(settings.models["clip"]) if settings.search_pictures else ""
-
-
 def _marker(settings: Settings) -> Marker:
-    """Return what marks pictures and videos. Raises AtelierError when the host's certificate can't be
-    used."""
+    """Return what marks pictures and videos. Raises AtelierError for a certificate that can't be used."""
     certificate, key = settings.c2pa_certificate, settings.c2pa_key
     credentials = Credentials(Path(certificate), Path(key)) if certificate else None
     return Marker(ai_mark=settings.ai_mark, credentials=credentials)
@@ -293,8 +290,8 @@ async def run_beside(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _back_up_daily(database: Database) -> None:
-    """A copy whenever the newest is a day old; a crash loop makes none, so it can't push sound ones out."""
+async def back_up_daily(database: Database) -> None:
+    """A copy whenever the newest is a day old; a crash loop makes none, so it can't push intact ones out."""
     while database.path is not None and database.backup_dir is not None:
         newest = newest_backup(database.path, database.backup_dir)
         age = time.time() - stamped(newest) if newest else BACKUP_EVERY

@@ -18,9 +18,8 @@ from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.traces import release
 from host import process
-from host.logs import set_up_logs
-from host.metrics import answering, metrics_page, of_bus, of_devices
-from host.process import ServiceManager, stop_on_signals
+from host.metrics import answering, labelled, metrics_page, of_bus, of_devices
+from host.process import ServiceManager, set_up_logs, stop_on_signals
 from host.services import worker_configs
 from jobs.cluster.file_transfer import FileFetcher
 from jobs.cluster.nats import Bus, connected
@@ -29,7 +28,7 @@ from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Health
 from storage.blobs import open_files
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 
 OWN = "atelier_agent"  # the bot tells of the same devices and steps: sums must not count them twice
 
@@ -57,14 +56,10 @@ class AgentMetrics:
         """Yield the metrics of this moment, as prometheus_client's collector protocol wants it."""
         yield from of_devices(self._agent.devices, OWN)
         yield from of_bus(self._bus, self._lag, f"{OWN}_bus")
-        runs = GaugeMetricFamily(f"{OWN}_runs", "Runs in hand", labels=["state"])
-        for state, over in (("going on", False), ("being told", True)):
-            runs.add_metric([state], sum(work.over is over for work in self._agent.runs))
-        yield runs
-        ends = CounterMetricFamily(f"{OWN}_ends", "Runs that ended", labels=["end"])
-        for end, count in self._agent.ends.items():
-            ends.add_metric([end], count)
-        yield ends
+        told = sum(work.over for work in self._agent.runs)
+        runs = {"going on": len(self._agent.runs) - told, "being told": told}
+        yield labelled(GaugeMetricFamily, f"{OWN}_runs", "Runs in hand", "state", runs)
+        yield labelled(CounterMetricFamily, f"{OWN}_ends", "Runs that ended", "end", self._agent.ends)
         yield CounterMetricFamily(f"{OWN}_steps", "Steps that were drawn", value=self._agent.steps)
 
 
@@ -114,7 +109,7 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
     stopping, left_alone = asyncio.Event(), asyncio.Event()
     stop_on_signals(stopping)
     if attached:
-        _stop_when_left_alone(stopping, left_alone)
+        stop_when_left_alone(stopping, left_alone)
     configs = await worker_configs(settings)
     if not configs:
         raise AtelierError(NO_DEVICES)
@@ -158,7 +153,7 @@ async def _stop(agent: RemoteWorker, grace: float, left_alone: asyncio.Event) ->
     await agent.stop(0)
 
 
-def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
+def stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
     """Set both when standard input ends: whoever has started this process is gone. file: its number."""
     loop = asyncio.get_running_loop()
 

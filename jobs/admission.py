@@ -19,8 +19,8 @@ from core.limits import RESOLUTIONS
 from core.requests import AskRequest, Request
 from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
-from jobs.scheduling.fairness import Takes, Waiting, cost_key, kind_of
-from storage import conversations, job_queries, jobs, usage
+from jobs.waitlist import Takes, Waiting, cost_key, kind_of
+from storage import conversations, job_queries, jobs
 from storage.blobs.base import Files
 from storage.conversations import Use
 from storage.database import Database
@@ -127,8 +127,7 @@ def sides_of(request: VideoRequest) -> tuple[int, int] | None:
 
 
 def seconds_of(request: Request) -> float:
-    """Return how many seconds of video a request asks for, all its videos together; 0 for one of no
-    videos."""
+    """Return how many seconds of video a request asks for, all its videos together; 0 for no videos."""
     if not isinstance(request, VideoRequest):
         return 0.0
     return (request.seconds or USUAL_SECONDS) * request.num_images
@@ -183,8 +182,7 @@ def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
 def check_limits(
     origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
 ) -> None:
-    """Raise, in plain words with the limit named, when this request may not be queued. What the studio asks
-    by itself always may."""
+    """Raise, with the limit named, when this request may not be queued. What the studio asks always may."""
     if origin.user_id == NOBODY:
         return
     if rules.banned:
@@ -221,8 +219,7 @@ def check_trainings(most: int, waiting: int) -> None:
 
 
 def videos_fit(limits: Limits, videos_running: Mapping[int, int]) -> Takes:
-    """Return whether a job may start beside those videos of its member that run. videos_running: member →
-    videos."""
+    """Return whether a job may start beside its member's videos. videos_running: member → videos."""
 
     def fits(job: Waiting) -> bool:
         return not is_video(job.cost_key) or videos_running.get(job.user_id, 0) < videos_at_once(limits, job)
@@ -263,8 +260,7 @@ DISK_KNOWN = 1.0  # s for which a look at the disk holds
 
 @dataclass(frozen=True)
 class Admitted:
-    """A job that is there. row: None for one that the same asking had made before. served: the person's
-    latest turn."""
+    """A job that is there. row: None for one that was there before. served: the person's latest turn."""
 
     job: Job
     row: WaitingRow | None = None
@@ -377,5 +373,5 @@ class Admission:
         videos, user_id = self.limits.videos, job.origin.user_id
         check_videos_waiting(in_proportion(videos.waiting, user_waiting, self.limits.user_waiting), waiting)
         if videos.per_day:
-            made = usage.seconds_used(connection, user_id, now=job.created_at)
-            check_day(videos, made, usage.list_coming(connection, user_id), job.request)
+            made = conversations.seconds_used(connection, user_id, now=job.created_at)
+            check_day(videos, made, conversations.list_coming(connection, user_id), job.request)

@@ -28,14 +28,21 @@ from core.job import Job
 from core.requests import recheck
 from core.traces import Tracing, time_of
 from jobs.admission import Limits, is_video, videos_fit
+from jobs.eta import Estimate, Positions
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
-from jobs.inputs import Incoming, conclude, hear_answer, lend_inputs, see_text
-from jobs.results import CUT_OFF, RETRY_PAUSES, Outcomes, Saving
-from jobs.scheduling.eta import Estimate, Positions
-from jobs.scheduling.fairness import Takes, Waiting
-from jobs.scheduling.placement import CLEARED_WITHIN, Placement, Room
-from jobs.scheduling.waitlist import Turn, Waitlist
+from jobs.runs import (
+    CUT_OFF,
+    RETRY_PAUSES,
+    Incoming,
+    Outcomes,
+    Saving,
+    conclude,
+    hear_answer,
+    lend_inputs,
+    see_text,
+)
+from jobs.waitlist import CLEARED_WITHIN, Placement, Room, Takes, Turn, Waiting, Waitlist
 from storage import job_queries, people
 from storage import jobs as rows
 from storage.blobs.base import Files
@@ -105,8 +112,7 @@ class Claims:
         return iter(self._claims.values())
 
     def begin(self, waiting: Waiting, device: str, own: str) -> None:
-        """Take a job out of the list for a device: from now on it counts as its member's turn. own: see
-        ``Waitlist.note_start``."""
+        """Take a job for a device: it counts as its member's turn now. own: see ``Waitlist.note_start``."""
         now = monotonic()
         self._waitlist.remove(waiting.job_id, now)
         turn = self._waitlist.note_start(waiting, now, own)
@@ -114,8 +120,7 @@ class Claims:
         self._claims[waiting.job_id] = Claim(waiting, device, secrets.token_hex(16), turn)
 
     async def write(self) -> Sequence[Claim]:
-        """Write all that were begun and return them. Jobs of which nothing could be written are in the list
-        again."""
+        """Write all that were begun and return them; jobs that couldn't be written are in the list again."""
         claims = list(self)
         try:
             await asyncio.gather(*map(self._write_one, claims))
@@ -240,8 +245,7 @@ ASKING = 60.0  # seconds from Discord's interaction to us that are believed: its
 
 
 def note_asked(tracing: Tracing, job: Job) -> None:
-    """Begin the trace of a job whose row is written just now, with Discord's interaction if it was asked by
-    one."""
+    """Begin the trace of a job whose row was just written, with Discord's interaction if there is one."""
     asked = came = job.created_at.timestamp()
     if job.reply.interaction_id is not None:
         came = time_of(job.reply.interaction_id)
@@ -459,8 +463,7 @@ class Dispatcher:
                 failures += 1
 
     async def _start_some(self) -> bool:
-        """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
-        to do."""
+        """Claim what devices can take now, AT_ONCE jobs at most, and hand it out; False for nothing to do."""
         if not self._starts or not self.waitlist or not self.executor.free():
             return False
         if not await self.saving.has_room(self.limits.disk_floor):
@@ -491,7 +494,7 @@ class Dispatcher:
         return not (self._stopping.is_set() or self.waitlist.paused)
 
     def _begin_claims(self) -> None:
-        free, began = self._look(), monotonic()
+        free, began = self.look(), monotonic()
         while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
             choice = self._choose(free)
             if choice is None:
@@ -518,7 +521,8 @@ class Dispatcher:
         """Return the device that takes a job next and the job, None while nothing can be started."""
         return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
 
-    def _look(self) -> Free:
+    def look(self) -> Free:
+        """Return what is free; where that takes long, the next look has to wait."""
         began = thread_time()
         # not those whose result is only being written
         has, going = self.executor.has, self.running.items()

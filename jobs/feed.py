@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import AskRequest
 from core.traces import UNTRACED, Tracing
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from vision.protocol import Talk, Turn
 
 CHANGES_KEPT = 10_000  # of rows, of all people together
@@ -79,48 +79,32 @@ class News:
     complete: bool = True
 
 
-class Feeds:
-    """The feeds of all jobs that are not over, and which rows changed lately.
+class Feeds(dict[str, Feed]):
+    """The feeds of all jobs that are not over, by id, and which rows changed lately.
 
     A point is a number that grows with every event and change. It starts at the time of the start in
     microseconds, so that a point of an earlier process is known to be too old.
     """
 
     def __init__(self, tracing: Tracing = UNTRACED) -> None:
+        super().__init__()
         self._tracing = tracing
-        self._feeds: dict[str, Feed] = {}
         self._jobs: defaultdict[int, set[str]] = defaultdict(set)  # user → their live jobs
         self._changes: deque[tuple[int, int, str | None]] = deque()  # point, user, job (None = any)
         self._point = self._forgotten = time.time_ns() // 1000
         self.ends: Counter[str] = Counter()  # jobs since the start, by the event that they ended with
 
-    def __len__(self) -> int:
-        return len(self._feeds)
-
-    def __contains__(self, job_id: object) -> bool:
-        return job_id in self._feeds
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._feeds)
-
-    def __getitem__(self, job_id: str) -> Feed:
-        return self._feeds[job_id]
-
-    def get(self, job_id: str) -> Feed | None:
-        """None when the job is over, or never was."""
-        return self._feeds.get(job_id)
-
     def open(self, job_id: str, user_id: int, asked: datetime) -> None:
         """Begin the feed of a job that was queued, unless it has one."""
-        if job_id not in self._feeds:
-            self._feeds[job_id] = Feed(user_id, self._next_point)
+        if job_id not in self:
+            self[job_id] = Feed(user_id, self._next_point)
             self._jobs[user_id].add(job_id)
             self._tracing.begin(job_id, asked.timestamp())
             self.note(user_id, job_id)
 
     def end(self, job_id: str, event: Event) -> None:
         """Tell the watchers the last event, and let the feed go."""
-        feed = self._feeds.pop(job_id, None)
+        feed = self.pop(job_id, None)
         if feed is None:
             return
         own = self._jobs[feed.user_id]
@@ -140,7 +124,7 @@ class Feeds:
 
     def end_all(self, event: Event) -> None:
         """Tell every watcher the last event there will be."""
-        for job_id in list(self._feeds):
+        for job_id in list(self):
             self.end(job_id, event)
 
     def note(self, user_id: int, *job_ids: str) -> None:
@@ -166,7 +150,7 @@ class Feeds:
         live = {
             job_id: feed.latest
             for job_id in self._jobs.get(user_id, ())
-            if (feed := self._feeds[job_id]).latest is not None and feed.at > since
+            if (feed := self[job_id]).latest is not None and feed.at > since
         }
         complete = None not in changed and self._forgotten <= since <= self._point
         return News(self._point, live, frozenset(filter(None, changed)), complete)

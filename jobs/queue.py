@@ -1,5 +1,5 @@
 """The queue as the rest of the program sees it: ask, watch, cancel, look, administer, answered with frozen
-values. The rows are the truth."""
+values; and what is known of people beside their jobs. The rows are the truth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -15,8 +15,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from core.errors import LimitError
-from core.events import TERMINAL, Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
+from core.errors import LimitError, StorageError
+from core.events import Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from core.results import TextLine
@@ -25,22 +25,189 @@ from jobs.admission import Admission, Limits
 from jobs.dispatcher import Dispatcher, note_asked
 from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
-from jobs.people import Admin, People
-from jobs.scheduling.fairness import Waiting
-from storage import job_queries, people
+from jobs.waitlist import Waiting
+from storage import job_queries, people, privacy
 from storage import jobs as rows
 from storage.blobs.base import Files
 from storage.collections import trashed_positions
 from storage.database import Database
 from storage.job_queries import StoredOutput, StoredPicture
-from storage.people import AuditRow, audited
+from storage.people import AuditRow, RoleLimit, RoleTokens, audited
 from storage.videos import StoredVideo
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+P = ParamSpec("P")
+
+SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
+
+
+class People:
+    """What is known of people beside their jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[int, tuple[str, float]] = {}  # user → name, monotonic seconds
+
+    async def user_seen(self, user_id: int, name: str) -> None:
+        """Note a person's name; written once an hour at most, unless the name is another. Where the database
+        can't, that is only logged: whoever asks this has just queued a job, which goes on."""
+        known, at = self._seen.get(user_id, ("", 0.0))
+        if known == name and time.monotonic() - at < SEEN_AGAIN:
+            return
+        if len(self._seen) >= SEEN_AT_MOST:
+            self._seen.clear()
+        self._seen[user_id] = name, time.monotonic()
+        work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
+        try:
+            await self._database.write(work)
+        except StorageError as error:
+            self._seen.pop(user_id, None)
+            log.warning("the name of user %d isn't noted (%s)", user_id, error)
+
+    async def names(self, user_ids: Iterable[int]) -> dict[int, str]:
+        """Return the names of these people, as far as they are known."""
+        return await self._database.read(partial(people.read_names, user_ids=user_ids), once=True)
+
+    async def guild_seen(self, guild_id: int, name: str) -> None:
+        """Note a guild's name."""
+        work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
+        """Note which guilds the bot is in, id → name, of those that are ``mine`` to tell of: it has left the
+        others."""
+        now = datetime.now(UTC)
+
+        def work(connection: sa.Connection) -> None:
+            there = people.guilds_there(connection)
+            people.guilds_left(connection, (one for one in there - here.keys() if mine(one)), now=now)
+            for guild_id in here.keys() - there:
+                people.guild_seen(connection, guild_id, here[guild_id], now=now)
+
+        await self._database.write(work)
+
+    async def guild_left(self, guild_id: int) -> None:
+        """Note that the bot is no longer in a guild."""
+        await self._database.write(partial(people.guilds_left, guild_ids=[guild_id], now=datetime.now(UTC)))
+
+    async def guilds(self) -> frozenset[int]:
+        """Return the ids of the guilds that the bot is in, by the rows of all its processes."""
+        return await self._database.read(people.guilds_there, once=True)
+
+    async def user_flag(self, user_id: int, key: str) -> Any:
+        """Return a small setting of the user, None when it was never set."""
+        return await self._database.read(partial(people.read_flag, user_id=user_id, key=key), once=True)
+
+    async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
+        """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
+        work = partial(people.set_flag, user_id=user_id, key=key, value=value)
+        await self._database.write(work)
+
+    async def note_upload(self, user_id: int, sha256: str) -> None:
+        """Note that the person has sent this file."""
+        work = partial(privacy.note_upload, user_id=user_id, sha256=sha256, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    async def has_sent(self, user_id: int, sha256: str) -> bool:
+        """Return whether the person has sent this file."""
+        return await self._database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
+
+
+_NAMES = {RoleLimit: "role limit", RoleTokens: "role tokens"}
+Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
+
+
+class Admin:
+    """What admins set. Each change writes an audit row in the same transaction; ``actor_id`` is who makes it.
+
+    ``clear`` runs what cancels waiting jobs, with its audit row, and returns how many that were.
+    """
+
+    def __init__(self, database: Database, clear: Clear) -> None:
+        self._database, self._clear = database, clear
+
+    async def ban(
+        self, actor_id: int, user_id: int, guild_id: int | None = None, *, everywhere: bool = False
+    ) -> int:
+        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there
+        (``everywhere``: wherever they asked); return how many jobs that were."""
+        row = AuditRow(datetime.now(UTC), actor_id, "ban", guild_id, str(user_id))
+
+        def work(connection: sa.Connection) -> list[str]:
+            people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
+            place = None if everywhere else guild_id
+            return rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=place)
+
+        return await self._clear(row, work)
+
+    async def unban(self, actor_id: int, user_id: int, guild_id: int | None = None) -> bool:
+        """End a ban in a guild (None: everywhere). Return False when there was none."""
+        work = partial(people.unban, user_id=user_id, guild_id=guild_id)
+        return await self._change(actor_id, "unban", guild_id, user_id, work)
+
+    async def banned(self, guild_id: int | None) -> list[int]:
+        """Return the users banned in the guild (None: everywhere)."""
+        return await self._database.read(partial(people.banned, guild_id=guild_id), once=True)
+
+    async def barred(self, user_id: int, guild_id: int | None) -> bool:
+        """Return whether the user may ask for nothing there: banned in the guild, or everywhere."""
+        work = partial(people.read_rules, user_id=user_id, guild_id=guild_id)
+        return (await self._database.read(work, once=True)).banned
+
+    async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
+        """Put a channel or role (``kind``) on the guild's list; only what is on a list may be used then."""
+        work = partial(people.allow, guild_id=guild_id, kind=kind, target_id=target_id)
+        await self._change(actor_id, f"allow {kind}", guild_id, target_id, work)
+
+    async def disallow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> bool:
+        """Take it off the list; an empty list allows everything. Return False when it wasn't listed."""
+        work = partial(people.disallow, guild_id=guild_id, kind=kind, target_id=target_id)
+        return await self._change(actor_id, f"disallow {kind}", guild_id, target_id, work)
+
+    async def allowed(self, guild_id: int) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the guild's allow lists: channels, roles."""
+        work = partial(people.read_rules, user_id=0, guild_id=guild_id)
+        found = await self._database.read(work, once=True)
+        return found.channels, found.roles
+
+    async def role_rules(self, guild_id: int, kind: type[T]) -> list[T]:
+        """Return what the guild's roles have of a kind, RoleLimit or RoleTokens."""
+        work = partial(people.list_role_rules, guild_id=guild_id, kind=kind)
+        return await self._database.read(work, once=True)
+
+    async def set_role_rule(self, actor_id: int, guild_id: int, rule: RoleLimit | RoleTokens) -> None:
+        """Give members with a role limits or tokens of their own; the best of several roles counts."""
+        detail = {name: value for name, value in vars(rule).items() if name != "role_id"}
+        work = partial(people.set_role_rule, guild_id=guild_id, rule=rule)
+        await self._change(actor_id, f"set {_NAMES[type(rule)]}", guild_id, rule.role_id, work, detail)
+
+    async def remove_role_rule(self, actor_id: int, guild_id: int, role_id: int, kind: type) -> bool:
+        """Take away what a role has of a kind. Return False when it had none."""
+        work = partial(people.remove_role_rule, guild_id=guild_id, role_id=role_id, kind=kind)
+        return await self._change(actor_id, f"remove {_NAMES[kind]}", guild_id, role_id, work)
+
+    async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
+        """Return what admins did (in a guild, if it is named), newest first."""
+        work = partial(people.audit_rows, guild_id=guild_id, limit=limit)
+        return await self._database.read(work, once=True)
+
+    async def _change(
+        self,
+        actor_id: int,
+        action: str,
+        guild_id: int | None,
+        target: int,
+        work: Callable[[sa.Connection], Any],
+        detail: dict[str, Any] | None = None,
+    ) -> Any:
+        row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, str(target), detail or {})
+        return await self._database.write(audited(row, work))
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """``position`` 1 runs next, 0 is running or over already. ``duplicate``: the request had made this job
-    before."""
+    """``position`` 1 runs next, 0 runs or is over. ``duplicate``: the request had made this job before."""
 
     job: Job
     position: int
@@ -114,13 +281,9 @@ class Health:
     hung: bool = False
 
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
-P = ParamSpec("P")
 CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
 HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
 MINE = 100  # waiting jobs of one member that are shown
-ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
 def _whole(
@@ -249,8 +412,7 @@ class Queue:
 
     @property
     def point(self) -> int:
-        """The point that news end at now: rows that are read afterwards, and what is told since it, leave
-        nothing out."""
+        """The point that news end at now: rows that are read afterwards, and news since it, miss nothing."""
         return self.dispatcher.feeds.point
 
     def note_changed(self, user_id: int, *job_ids: str) -> None:
@@ -349,30 +511,6 @@ class Queue:
         """How many jobs wait or run."""
         return len(self.dispatcher.running) + len(self.dispatcher.waitlist)
 
-    @property
-    def steps(self) -> int:
-        """Steps finished since the start, on all devices."""
-        return self.dispatcher.steps
-
-    @property
-    def ends(self) -> dict[str, int]:
-        """Jobs that ended since the start, by how: each of ``ENDS``."""
-        return {end: self.dispatcher.feeds.ends[end] for end in ENDS}
-
-    @property
-    def draining(self) -> bool:
-        """Whether no new jobs are taken."""
-        return self.admission.draining
-
-    @property
-    def paused(self) -> bool:
-        """Whether no waiting job is started."""
-        return self.dispatcher.waitlist.paused
-
-    def depth(self, lane: Lane) -> int:
-        """Return how many jobs wait in a lane."""
-        return self.dispatcher.waitlist.by_lane[lane]
-
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
         dispatcher, now = self.dispatcher, time.monotonic()
@@ -418,8 +556,7 @@ class Queue:
     async def delivered(
         self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
     ) -> bool:
-        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
-        before."""
+        """Note that the result, or the notice of another end, was sent; False when that was noted before."""
         where = partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id)
         return await self.database.write(partial(where, rung=rung, now=_now()), first=True)
 
@@ -435,7 +572,7 @@ class Queue:
         self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
     ) -> None:
         """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-        where = partial(rows.add_view, message_id=message_id, channel_id=channel_id, guild_id=guild_id)
+        where = partial(rows.add_message, message_id=message_id, channel_id=channel_id, guild_id=guild_id)
         await self.database.write(partial(where, job_id=job_id, index=index, now=_now()))
 
     async def children(self, job_id: str, index: int) -> int:
@@ -457,11 +594,6 @@ class Queue:
         """The member's newest finished job that made pictures, and the index of its first."""
         job = await self.database.read(partial(job_queries.last_picture, user_id=user_id), once=True)
         return None if job is None else (job, 0)
-
-    async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
-        """The member's own prompts that start with ``prefix``, newest first."""
-        work = partial(job_queries.recent_prompts, user_id=user_id, prefix=prefix, limit=limit)
-        return await self.database.read(work, once=True)
 
     # Stopping jobs
 

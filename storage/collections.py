@@ -18,7 +18,7 @@ from storage import videos as videos
 from storage.job_queries import StoredPicture, read_jobs, read_pictures
 from storage.people import from_row
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
-from storage.projects import erasure
+from storage.projects import projects as project_rows
 from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
 from storage.sessions import hash_of, new_token
 
@@ -27,8 +27,7 @@ pages = partial(people.pages, size=100)  # the event loop waits while their rows
 
 
 def pick_pictures(connection: sa.Connection, names: Sequence[Named]) -> list[tuple[Job, StoredPicture]]:
-    """Return those of the named pictures that there are, with their jobs, in the order in which they are
-    named."""
+    """Return those of the named pictures that there are, with their jobs, as they are named."""
     found: dict[Named, tuple[Job, StoredPicture]] = {}
     for page in pages(names):
         known = read_jobs(connection, {job_id for job_id, _ in page})
@@ -99,8 +98,7 @@ def trashed_positions(connection: sa.Connection, job_ids: Collection[str]) -> di
 
 
 def trashed_files(connection: sa.Connection, job_ids: Iterable[str], reader: int) -> set[tuple[str, str]]:
-    """Return (job, SHA-256) of those pictures of these jobs that another than the reader has put into their
-    trash."""
+    """Return (job, SHA-256) of these jobs' pictures that another than the reader has put into trash."""
     found = set[tuple[str, str]]()
     wanted = sa.select(pictures.c.job_id, pictures.c.sha256).join(trash, is_trashed())
     for page in pages(job_ids):
@@ -142,7 +140,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
-    learned = erasure.Gone()
+    learned = project_rows.Gone()
     for job_id, positions in wanted.items():
         others = (pictures.c.position > GRID, pictures.c.position.not_in(positions))
         left = sa.select(pictures.c.position).where(pictures.c.job_id == job_id, *others).limit(1)
@@ -151,7 +149,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
             continue
         deleted = _delete_rows(connection, job_id, positions)
         forgotten |= conversations.remove_pictures(connection, job_id, deleted)
-        learned |= erasure.forget_pictures(connection, job_id, deleted)
+        learned |= project_rows.forget_pictures(connection, job_id, deleted)
         files |= deleted
         alone = sa.delete(messages).where(messages.c.job_id == job_id, messages.c.position.in_(positions))
         rows = connection.execute(alone.returning(messages.c.channel_id, messages.c.message_id))
@@ -175,8 +173,7 @@ def existing_pictures(connection: sa.Connection, names: Collection[Named]) -> li
 
 
 def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[int]) -> set[str]:
-    """Delete the rows of a job's pictures, and of the videos whose posters they are; return the files that
-    all of them named."""
+    """Delete rows of a job's pictures, and of videos with these posters; return the files that they named."""
     kept = sa.and_(favourites.c.job_id == job_id, favourites.c.position.in_(positions))
     connection.execute(sa.delete(favourites).where(kept))
     embeddings.drop_places(connection, job_id, positions)
@@ -247,8 +244,7 @@ def put_after(
 def add_folder(
     connection: sa.Connection, user_id: int, name: str, query: str | None, *, now: datetime, most: int
 ) -> Folder | None:
-    """Write a folder; None when the person has ``most`` already. IntegrityError when they have one of that
-    name."""
+    """Write a folder; None when the person has ``most`` already. IntegrityError for a name they have."""
     count = sa.select(sa.func.count()).where(folders.c.user_id == user_id)
     if connection.execute(count).scalar_one() >= most:
         return None
@@ -259,8 +255,7 @@ def add_folder(
 
 
 def rename_folder(connection: sa.Connection, user_id: int, folder_id: str, name: str) -> bool:
-    """Give a folder of the person's another name; False when there is no such one. IntegrityError when they
-    have another of that name."""
+    """Rename a folder of the person's; False when there is none. IntegrityError for a name they have."""
     own = (folders.c.id == folder_id, folders.c.user_id == user_id)
     return bool(connection.execute(sa.update(folders).where(*own).values(name=name)).rowcount)
 
@@ -274,8 +269,7 @@ def delete_folder(connection: sa.Connection, user_id: int, folder_id: str) -> bo
 def put_in_folder(
     connection: sa.Connection, folder_id: str, names: Iterable[Named], *, now: datetime, most: int
 ) -> int | None:
-    """Put pictures into a folder and return how many are new there; None, and nothing is done, when there
-    would be more than ``most``."""
+    """Put pictures into a folder; return how many are new, None if there would be more than ``most``."""
     new: list[Named] = []
     for page in pages(names):
         there = sa.select(folder_items.c.job_id, folder_items.c.position)
@@ -357,17 +351,9 @@ def add_share(
     if connection.execute(count).scalar_one() >= most:
         return None
     token, made = new_token(), Share(new_job_id(), user_id, what, title, words, now, expires)
-    row = {
-        "token_hash": hash_of(token),
-        "id": made.id,
-        "user_id": user_id,
-        **vars(what),
-        "title": title,
-        "words": int(words),
-        "created_at": now,
-        "expires_at": expires,
-    }
-    connection.execute(sa.insert(shares).values(**row))
+    row = {"id": made.id, "user_id": user_id, **vars(what), "title": title, "words": int(words)}
+    times = {"created_at": now, "expires_at": expires}
+    connection.execute(sa.insert(shares).values(token_hash=hash_of(token), **row, **times))
     return made, token
 
 

@@ -1,5 +1,6 @@
-"""Conversations: the chain of turns before a question, those that follow it, the tokens that members have
-used, what people found of answers, and what they teach by example: sets, and the examples in them.
+"""Conversations: the chain of turns before a question, those that follow it, what people found of answers,
+and what they teach by example: sets, and the examples in them. Beside them what members have used of a day's
+tokens and seconds of video.
 
 An example that was taken from a job hangs on it, and goes with it; so does one with a picture of it."""
 
@@ -15,8 +16,9 @@ import sqlalchemy as sa
 
 from core.events import ChatAnswer
 from core.job import Job, new_job_id
-from core.requests import AskRequest, TryRequest
+from core.requests import AskRequest, Request, TryRequest
 from core.requests.chat import about_tokens
+from core.requests.video import VideoRequest
 from storage import job_queries
 from storage.people import from_row, pages, upsert
 from storage.schema import (
@@ -28,7 +30,9 @@ from storage.schema import (
     feedback,
     jobs,
     tokens_used,
+    videos_used,
 )
+from storage.videos import StoredVideo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
@@ -49,8 +53,7 @@ class Use(NamedTuple):
 
 
 def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
-    """Return the turns before a question, the latest first, at most ``limit``; a row of another version ends
-    them."""
+    """Return the turns before a question, the latest first, up to ``limit`` or another version's row."""
     chain = (
         sa.select(jobs.c.parent_id.label("id"), sa.literal(1).label("depth"))
         .where(jobs.c.id == job_id)
@@ -79,8 +82,7 @@ def read_question(connection: sa.Connection, job_id: str) -> Asked | None:
 def latest_question(
     connection: sa.Connection, channel_id: int, reader: int, since: datetime, *, own: bool
 ) -> Job | None:
-    """Return the newest answered question of a channel that user ``reader`` may see, not older than
-    ``since``. own: one of theirs."""
+    """Return a channel's newest answered question since then that ``reader`` may see. own: one of theirs."""
     mine = jobs.c.user_id == reader
     statement = (
         sa.select(jobs)
@@ -94,8 +96,7 @@ def latest_question(
 
 
 def replies(connection: sa.Connection, reader: int, job_id: str, limit: int) -> list[Asked]:
-    """Return the questions that follow on directly from a job and that user ``reader`` may see, as far as
-    rows tell, oldest first."""
+    """Return the questions that follow on directly from a job, of those ``reader`` may see, oldest first."""
     following = (jobs.c.parent_id == job_id, _IS_ASKED, job_queries.open_to(reader))
     return _all_asked(connection, sa.select(jobs).where(*following).order_by(jobs.c.seq).limit(limit))
 
@@ -238,8 +239,7 @@ def add_set(
     now: datetime,
     conversation: str | None = None,
 ) -> ExampleSet | None:
-    """Write a set; None when the person has ``most`` already. IntegrityError when they have one of that
-    name."""
+    """Write a set; None when the person has ``most`` already. IntegrityError for a name they have."""
     count = sa.select(sa.func.count()).where(example_sets.c.user_id == user_id)
     if connection.execute(count).scalar_one() >= most:
         return None
@@ -322,8 +322,7 @@ def remove_set(connection: sa.Connection, set_id: str) -> set[str]:
 
 
 def remove_from_jobs(connection: sa.Connection, job_ids: Sequence[str]) -> set[str]:
-    """Delete every example with words or a picture of these jobs, whoever has it; return the files that they
-    named."""
+    """Delete every example with words or a picture of these jobs; return the files that they named."""
     shown = sa.select(example_pictures.c.example_id).where(example_pictures.c.job_id.in_(job_ids))
     some = sa.or_(examples.c.job_id.in_(job_ids), examples.c.id.in_(shown))
     return remove_examples(
@@ -355,3 +354,35 @@ def _read(connection: sa.Connection, statement: sa.Select[tuple[object, ...]]) -
         for picture in connection.execute(pictures.order_by(example_pictures.c.position)):
             shown[picture.example_id].append((picture.sha256, picture.job_id))
     return [Example(row.label, row.question, tuple(shown[row.id]), row.job_id, row.id) for row in rows]
+
+
+def seconds_used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
+    """Return the seconds of video that were made for a person today."""
+    mine = (videos_used.c.user_id == user_id, videos_used.c.day == day_of(now))
+    return connection.scalar(sa.select(videos_used.c.seconds).where(*mine)) or 0.0
+
+
+def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:
+    """Return the videos that a person has asked for and that aren't made yet."""
+    open_ = sa.select(jobs).where(
+        jobs.c.user_id == user_id,
+        jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'"),
+        sa.text(UNFINISHED),
+        jobs.c.rendered_at.is_(None),
+    )
+    found = (job_queries.readable(row) for row in connection.execute(open_))
+    return [job.request for job in found if job is not None]
+
+
+def spend_seconds(
+    connection: sa.Connection, user_id: int, made: Iterable[StoredVideo], *, now: datetime
+) -> None:
+    """Count videos that were made for a person."""
+    seconds = sum(video.seconds for video in made)
+    values = {"user_id": user_id, "day": day_of(now), "seconds": seconds}
+    connection.execute(upsert(connection, videos_used, values, {"seconds": videos_used.c.seconds + seconds}))
+
+
+def drop_seconds_used(connection: sa.Connection, *, now: datetime) -> None:
+    """Forget what was made on days before yesterday."""
+    connection.execute(sa.delete(videos_used).where(videos_used.c.day < day_of(now) - 1))

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, StorageError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from core.traces import Timings, timed
 from storage.engines import sqlite
 from storage.engines.base import (
@@ -77,7 +77,7 @@ class Database:
         self.backup_dir = backup_dir
         self.taken = asyncio.Event()  # another program has the database now: this one can only end
         self.timings = Timings(OPERATIONS)
-        self._server = server
+        self.server = server
         self._first: deque[Pending] = deque()
         self._pending: deque[Pending] = deque()
         self._wake = asyncio.Event()
@@ -97,14 +97,14 @@ class Database:
         """What keeps the database from being used just now, or fails of what runs for ever; else None."""
         if self.taken.is_set():
             return "another Atelier has taken the database"
-        if self._server is not None and self._server.pulse.is_away:
+        if self.server is not None and self.server.pulse.is_away:
             return "the database does not answer"
         return self.supervisor.problem
 
     @property
     def unknown_commits(self) -> int:
         """Commits since the start whose answer was lost, so that the server had to be asked."""
-        return 0 if self._server is None else self._server.unknown_commits
+        return 0 if self.server is None else self.server.unknown_commits
 
     @property
     def waiting(self) -> int:
@@ -150,9 +150,9 @@ class Database:
         """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. On a
         server, let go of it, which leaves parts of it in its files until they are written over.
         StorageError when readers of this program hold on to it for too long."""
-        if self._server is not None:
+        if self.server is not None:
             with our_errors():
-                await self._server.vacuum()
+                await self.server.vacuum()
         for pause in SCRUB_PAUSES if self.path is not None else ():
             if await self._empty_log():
                 return
@@ -177,8 +177,8 @@ class Database:
     async def close(self) -> None:
         """Finish what was handed in, then let go."""
         self._closed = True
-        if self._server is not None:
-            self._server.closing = True
+        if self.server is not None:
+            self.server.closing = True
         self._wake.set()
         await self._writer
         await asyncio.gather(*self._reads, return_exceptions=True)
@@ -191,16 +191,16 @@ class Database:
             raise StorageError("the database is closed")
         if self.taken.is_set():
             raise DatabaseInUse("another Atelier has taken the database")
-        if self._server is not None and self._server.pulse.is_silent:
+        if self.server is not None and self.server.pulse.is_silent:
             raise ServerAway("the database does not answer")
 
     async def _watch_server(self) -> None:
         """While the server says nothing: make sure that it is the server, and refuse what has not begun."""
-        assert self._server is not None
+        assert self.server is not None
         while True:
             await asyncio.sleep(WATCH)
-            await self._server.find_out()
-            while self._server.pulse.is_silent and self.waiting:
+            await self.server.find_out()
+            while self.server.pulse.is_silent and self.waiting:
                 if not (pending := self._next()).done.done():
                     pending.done.set_exception(
                         ServerAway("the database does not answer; nothing was written")
@@ -225,7 +225,7 @@ class Database:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            most = MAX_BATCH if self._server is None else MAX_ON_SERVER
+            most = MAX_BATCH if self.server is None else MAX_ON_SERVER
             batch = [self._next() for _ in range(min(self.waiting, most))]
             try:
                 await self._write_some(batch)
@@ -264,13 +264,13 @@ class Database:
     @timed("commit")
     async def _commit(self, batch: list[Pending]) -> list[Any]:
         """Results in order; Failed in the place of one that failed, which alone is rolled back."""
-        if self._server is not None:
+        if self.server is not None:
             try:
                 async with self._writing:
                     try:
-                        return await self._server.commit(partial(run_bare, batch))
+                        return await self.server.commit(partial(run_bare, batch))
                     except Spoilt:
-                        return await self._server.commit(partial(run_all, batch))
+                        return await self.server.commit(partial(run_all, batch))
             except DatabaseInUse:
                 self.taken.set()
                 raise

@@ -74,13 +74,11 @@ def save_document(
     content: Content,
     *,
     now: datetime,
-    name: str | None = None,
 ) -> int | None:
     """Write a change over ``version`` of a document and return the new version; None when another version is
     there, or no document at all."""
     same = (*_own(user_id, document_id), documents.c.version == version)
-    named = {} if name is None else {"name": name}
-    values = {"version": version + 1, "updated_at": now, **named, **_columns(content)}
+    values = {"version": version + 1, "updated_at": now, **_columns(content)}
     if not connection.execute(sa.update(documents).where(*same).values(**values)).rowcount:
         return None
     _note_files(connection, user_id, document_id, content.files)
@@ -88,8 +86,7 @@ def save_document(
 
 
 def rename_document(connection: sa.Connection, user_id: int, document_id: str, name: str) -> bool:
-    """Give a document of the person's another name, which is no new version; False when they have no such
-    one."""
+    """Rename a document of the person's, which is no new version; False when they have no such one."""
     named = sa.update(documents).where(*_own(user_id, document_id)).values(name=name)
     return bool(connection.execute(named).rowcount)
 

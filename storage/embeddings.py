@@ -166,8 +166,7 @@ def drop_others(connection: sa.Connection, model: str, limit: int) -> int:
 
 
 def forget_vectors(connection: sa.Connection, sha256s: Iterable[str]) -> list[Slot]:
-    """Delete the vectors of those pictures that no job has made any more; return where copies of them
-    lie."""
+    """Delete the vectors of pictures that no job has made any more; return where copies of them lie."""
     gone = list[Slot]()
     made = sa.exists().where(pictures.c.sha256 == picture_vectors.c.sha256)
     size = sa.func.length(picture_vectors.c.vector)

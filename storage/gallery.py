@@ -1,5 +1,7 @@
-"""Rows of somebody's pictures, and of what channels of a server show, a page at a time: newest job first, its
-pictures in their own order."""
+"""Rows of somebody's pictures, and of what channels of a server show, a page at a time: newest job first,
+its pictures in their own order; and which of them a search may find. What compares pictures and what reads
+the rows that it found ask the same conditions, so that no answer of a worker can show what the person may
+not see."""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from core.job import Job, Status
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
+from storage.embeddings import next_place
 from storage.job_queries import (
     StoredOutput,
     StoredPicture,
@@ -25,7 +28,19 @@ from storage.job_queries import (
     to_output,
     to_picture,
 )
-from storage.schema import CHILD, GRID, SHOWN, favourites, folder_items, jobs, messages, pictures, trash
+from storage.schema import (
+    CHILD,
+    GRID,
+    SHOWN,
+    favourites,
+    folder_items,
+    jobs,
+    messages,
+    picture_places,
+    picture_vectors,
+    pictures,
+    trash,
+)
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
@@ -100,22 +115,20 @@ def tiles(
     """Return the person's pictures that come after ``before``, or the newest. skip: leave so many out first;
     the database walks over them, so it is for a jump inside a month."""
     joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
-    joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
-    statement: sa.Select[Any] = (
-        sa.select(*tile_columns())
-        .select_from(joined)
-        .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
-        .order_by(jobs.c.seq.desc(), pictures.c.position)
-        .limit(min(limit, MOST + 1))
-        .offset(skip)
-    )
+    statement = _page(joined, user_id, wanted, before, limit).where(jobs.c.user_id == user_id).offset(skip)
     if wanted.since or wanted.until:
         statement = statement.where(_between(user_id, wanted))
-    return to_tiles(connection.execute(_after(statement, before)))
+    return to_tiles(connection.execute(statement))
 
 
-def _after(statement: sa.Select[Any], before: Cursor | None) -> sa.Select[Any]:
-    """Return the statement for pictures behind a place in the order of galleries."""
+def _page(joined: sa.Join, reader: int, wanted: Filter, before: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Return the statement for pictures behind a place in the order of galleries, with the favourites of user
+    ``reader``. joined: jobs and pictures."""
+    joined = joined.join(favourites, kept_by(reader), isouter=not wanted.favourite)
+    statement = (
+        sa.select(*tile_columns()).select_from(joined).order_by(jobs.c.seq.desc(), pictures.c.position)
+    )
+    statement = statement.where(pictures.c.position > GRID, *conditions(wanted)).limit(min(limit, MOST + 1))
     if before is None:
         return statement
     later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
@@ -126,14 +139,15 @@ def _between(user_id: int, wanted: Filter) -> sa.ColumnElement[bool]:
     """Return the condition that a job arrived between the first and last of a person's in that time: all
     later ones, with what they ask for, would be read otherwise."""
     asked = jobs.alias("asked")
-    span = [asked.c.user_id == user_id]
-    if wanted.since is not None:
-        span.append(asked.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        span.append(asked.c.created_at < wanted.until)
+    span = [asked.c.user_id == user_id, *_in_time(asked, wanted)]
     first = sa.select(sa.func.min(asked.c.seq)).where(*span).scalar_subquery()
     last = sa.select(sa.func.max(asked.c.seq)).where(*span).scalar_subquery()
     return jobs.c.seq.between(first, last)
+
+
+def _in_time(asked: sa.FromClause, wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    since = [] if wanted.since is None else [asked.c.created_at >= wanted.since]
+    return since if wanted.until is None else [*since, asked.c.created_at < wanted.until]
 
 
 def kept_by(user_id: int) -> sa.ColumnElement[bool]:
@@ -230,10 +244,7 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
-    if wanted.since is not None:
-        found.append(jobs.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(jobs.c.created_at < wanted.until)
+    found += _in_time(jobs, wanted)
     if wanted.model is not None:
         found.append(_has(_model(jobs.c.parameters), wanted.model))
     if wanted.seed is not None:
@@ -246,8 +257,7 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 
 def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-    """Return ("2026-11", pictures asked for in that month of a time zone's that aren't in the trash), the
-    newest first."""
+    """Return ("2026-11", untrashed pictures that were asked for then in that zone), the newest first."""
     day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
 
     def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
@@ -350,34 +360,17 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
 def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
     """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
     see, as far as rows tell, in order, at most ``MOST``."""
-    statement = (
-        sa.select(jobs)
-        .where(
-            sa.text(CHILD),
-            jobs.c.parent_id == job_id,
-            sa.func.coalesce(jobs.c.parent_index, 0) == index,
-            open_to(reader),
-        )
-        .order_by(jobs.c.seq)
-        .limit(MOST)
-    )
+    made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    statement = sa.select(jobs).where(*made, open_to(reader)).order_by(jobs.c.seq).limit(MOST)
     return [job for row in connection.execute(statement) if (job := readable(row))]
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
     """Return (channel, message) where the whole job stands in the channel that it was asked for in."""
-    statement = (
-        sa.select(messages.c.channel_id, messages.c.message_id)
-        .join(jobs, jobs.c.id == messages.c.job_id)
-        .where(
-            messages.c.job_id == job_id,
-            messages.c.position.is_(None),
-            messages.c.channel_id == jobs.c.channel_id,
-        )
-        .order_by(messages.c.message_id)
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
+    whole = (messages.c.job_id == job_id, messages.c.position.is_(None))
+    shown = sa.select(messages.c.channel_id, messages.c.message_id).join(jobs, jobs.c.id == messages.c.job_id)
+    first = shown.where(*whole, messages.c.channel_id == jobs.c.channel_id).order_by(messages.c.message_id)
+    row = connection.execute(first.limit(1)).first()
     return None if row is None else (row.channel_id, row.message_id)
 
 
@@ -393,22 +386,211 @@ def shown_tiles(
 ) -> list[Tile]:
     """Return pictures that a message in one of these channels shows, after ``before`` or the newest, with the
     favourites of user ``reader``. Only of jobs that were asked for in that channel, and aren't private."""
-    joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id).join(
-        favourites, kept_by(reader), isouter=not wanted.favourite
-    )
-    stands = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
-    statement: sa.Select[Any] = (
-        sa.select(*tile_columns())
-        .select_from(joined)
-        .where(
+    joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
+    here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
+    return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
+
+
+Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
+MOST_NEW = 2000  # vectors that are added to places that were read before; of more, all are read anew
+MOST_BARE = 200  # pictures whose prompt fits and that have no vector yet
+_PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose pictures somebody may find: their own, and those that channels of servers show. The latter are of
+    jobs that were asked for in that channel and aren't private."""
+
+    user_id: int
+    servers: frozenset[int] = frozenset()
+    channels: frozenset[int] = frozenset()
+
+    def parts(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions of jobs, one of which has to hold, and no two of which do. Each is quick by
+        an index of its own; both at once aren't."""
+        own = jobs.c.user_id == self.user_id
+        if not self.channels:
+            return [own]
+        shown = sa.and_(
             sa.text(SHOWN),
-            jobs.c.guild_id == guild_id,
-            jobs.c.channel_id.in_(channel_ids),
-            stands,
-            pictures.c.position > GRID,
-            *conditions(wanted),
+            jobs.c.guild_id.in_(self.servers),
+            jobs.c.channel_id.in_(self.channels),
+            jobs.c.user_id != self.user_id,
+            _is_posted(),
         )
-        .order_by(jobs.c.seq.desc(), pictures.c.position)
-        .limit(min(limit, MOST + 1))
-    )
-    return to_tiles(connection.execute(_after(statement, before)))
+        return [own, shown]
+
+    def allows(self) -> sa.ColumnElement[bool]:
+        """Return the condition of jobs that are found by their pictures: a sum has no index, which would read
+        all that the person may find."""
+        own = jobs.c.user_id + 0 == self.user_id
+        here = (jobs.c.guild_id + 0).in_(self.servers)
+        shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _is_posted())
+        return sa.or_(own, shown) if self.channels else own
+
+
+def _is_posted() -> sa.ColumnElement[bool]:
+    """Return the condition that a message shows a job where it was asked for."""
+    return sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Places that were read, separated by commas. last: the last of all that there were then."""
+
+    places: str
+    last: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is compared: the places of ``known``. first: places of those whose prompt has the words, separated
+    by commas; they are among the others too. bare: (job, index) of such pictures without a vector, the newest
+    first."""
+
+    known: Known
+    first: str
+    bare: tuple[tuple[str, int], ...]
+
+
+def candidates(
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    without: str | None = None,
+    known: Known | None = None,
+) -> Candidates:
+    """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
+    known: what was read before; only what came since is read then."""
+    everything = _everything(connection, scope, replace(wanted, words=()), model, known, without)
+    if not wanted.words:
+        return Candidates(everything, "", ())
+    bare = _bare(connection, scope, wanted, model, without)
+    return Candidates(everything, _places(connection, scope, wanted, model, without), bare)
+
+
+def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None) -> str:
+    """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
+    the search. Rows of pictures are read only where the filter asks for something of theirs."""
+    joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
+    if not wanted.is_of_jobs:
+        same = pictures.c.job_id == jobs.c.id, pictures.c.position == picture_places.c.position
+        joined = joined.join(pictures, sa.and_(*same))
+    if wanted.favourite:
+        joined = joined.join(favourites, kept_by(scope.user_id))
+    chosen = sa.select(_listed(picture_places.c.place)).select_from(joined)
+    chosen = chosen.where(picture_places.c.model == model, *limits(wanted))
+    if without is not None:
+        mine = picture_vectors.c.sha256 == without, picture_vectors.c.model == model
+        place = sa.select(picture_vectors.c.place).where(*mine).scalar_subquery()
+        chosen = chosen.where(picture_places.c.place.is_distinct_from(place))
+    own = trash.c.user_id == scope.user_id
+    found = [
+        connection.execute(chosen.where(part, _untrashed(whose))).scalar_one()
+        for part, whose in zip(scope.parts(), (own, ~own), strict=False)
+    ]
+    return ",".join(places for places in found if places)
+
+
+def _listed(place: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    return sa.func.aggregate_strings(sa.cast(place, sa.Text), ",")
+
+
+def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition that a picture isn't in the trash ``whose``. The few that are there are read
+    first: to look for each picture would take longer than to read the places."""
+    other = jobs.alias()
+    named = sa.select(other.c.seq, trash.c.position).join(trash, trash.c.job_id == other.c.id).where(whose)
+    return sa.tuple_(picture_places.c.seq, picture_places.c.position).not_in(named)
+
+
+def _everything(
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    known: Known | None,
+    without: str | None,
+) -> Known:
+    """Return all places, of which ``known`` needn't be read again."""
+    last = next_place(connection) - 1
+    if known is None or last - known.last > MOST_NEW:
+        return Known(_places(connection, scope, wanted, model, without), last)
+    new = range(known.last + 1, last + 1)
+    if not new:
+        return known
+    chosen = _chosen(sa.select(_listed(picture_vectors.c.place)), _seen(model), scope.user_id, wanted)
+    found = chosen.where(picture_vectors.c.place.in_(new), scope.allows(), *_others(without))
+    places = known.places, connection.execute(found).scalar_one()
+    return Known(",".join(some for some in places if some), last)
+
+
+def _bare(
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None
+) -> tuple[tuple[str, int], ...]:
+    """Return the newest pictures that have no vector of ``model``, or whose vector isn't noted as theirs."""
+    columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
+    same = picture_places.c.seq == jobs.c.seq, picture_places.c.position == pictures.c.position
+    seen = sa.exists().where(*same, picture_places.c.model == model)
+    found: list[sa.Row[Any]] = []
+    for part in scope.parts():
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *_others(without))
+        found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
+    found.sort(key=lambda row: (-row.seq, row.position))
+    return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
+
+
+def newest_found(
+    connection: sa.Connection, scope: Scope, wanted: Filter, *, skip: int, limit: int
+) -> list[Tile]:
+    """Return the newest pictures after ``skip`` others; the database walks over those."""
+    found: list[Tile] = []
+    for part in scope.parts():
+        chosen = _chosen(sa.select(*tile_columns()), _PICTURES, scope.user_id, wanted).where(part)
+        found += to_tiles(connection.execute(_newest(chosen).limit(skip + limit)))
+    found.sort(key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+    return found[skip : skip + limit]
+
+
+def found_tiles(
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, names: Sequence[Name]
+) -> list[Tile]:
+    """Return the pictures of ``names``, in that order, and only what the filter and the person's rights allow
+    still. A file that several jobs have made is shown once, of the newest."""
+    anything, allowed = replace(wanted, words=()), scope.allows()
+    found: dict[Name, sa.Row[Any]] = {}
+    if places := [name for name in names if isinstance(name, int)]:
+        columns = sa.select(*tile_columns(picture_vectors.c.place))
+        chosen = _chosen(columns, _seen(model), scope.user_id, anything)
+        these = chosen.where(picture_vectors.c.place.in_(places), allowed)
+        last = these.order_by(jobs.c.seq, pictures.c.position.desc())
+        found |= {row.place: row for row in connection.execute(last)}
+    if others := [name for name in names if not isinstance(name, int)]:
+        chosen = _chosen(sa.select(*tile_columns()), _PICTURES, scope.user_id, anything)
+        these = chosen.where(sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others), allowed)
+        found |= {(row.id, row.picture_position): row for row in connection.execute(these)}
+    return to_tiles(found[name] for name in names if name in found)
+
+
+def _others(without: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if without is None else (pictures.c.sha256 != without,)
+
+
+def _newest(statement: sa.Select[Any]) -> sa.Select[Any]:
+    return statement.order_by(jobs.c.seq.desc(), pictures.c.position)
+
+
+def _seen(model: str) -> sa.Join:
+    """Return the pictures that have a vector of ``model``, joined to it."""
+    same = picture_vectors.c.sha256 == pictures.c.sha256, picture_vectors.c.model == model
+    return _PICTURES.join(picture_vectors, sa.and_(*same))
+
+
+def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
+    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites if it
+    asks for them."""
+    if wanted.favourite or any(column.name == "kept_at" for column in statement.selected_columns):
+        joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
+    return statement.select_from(joined).where(pictures.c.position > GRID, *conditions(wanted))

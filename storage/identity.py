@@ -70,8 +70,7 @@ class Identity:
         self._database, self._files, self._folder = database, files, folder
 
     async def settle(self, *, adopt: bool = False) -> None:
-        """At a start: see that all belong together, as ``check`` does, or leave that to the next look while
-        the files are away."""
+        """At a start: ``check`` that all belong together, at the next look if the files are away."""
         try:
             await self.check(adopt=adopt)
         except FilesAway as error:
@@ -232,8 +231,7 @@ Read = Callable[[Work], Awaitable[Any]]
 
 @asynccontextmanager
 async def read_only(address: str | Path) -> AsyncIterator[Read]:
-    """Have what runs a function on the rows at ``address``. It raises StorageError where they can't be
-    read."""
+    """Have what runs a function on the rows at ``address``. Raises StorageError where they can't be read."""
     path = sqlite_path(address)
     if path is not None:
         yield partial(asyncio.to_thread, partial(_look, path))

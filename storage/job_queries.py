@@ -20,7 +20,7 @@ from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
 from core.results import Box, Table, TextLine, Verdict, line_from_stored
-from storage import videos as videos
+from storage import videos
 from storage.people import from_row
 from storage.projects.versions import StoredFile, StoredModel
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
@@ -36,8 +36,7 @@ class UnreadableJob(StorageError):
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A file of a finished job. ``index`` from 0, -1 for the grid or chart; ``size`` in bytes, sides in
-    px."""
+    """A file of a finished job. index: from 0, -1 for the grid or chart. size: bytes; sides in px."""
 
     sha256: str
     media_type: str
@@ -129,10 +128,8 @@ def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | N
 
 def message_places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]]:
     """(guild or None, channel) of every message that shows the job."""
-    statement = (
-        sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
-    )
-    return {(row.guild_id, row.channel_id) for row in connection.execute(statement)}
+    shown = sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id)
+    return {(row.guild_id, row.channel_id) for row in connection.execute(shown.distinct())}
 
 
 def read_output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
@@ -187,12 +184,8 @@ def to_answer(row: sa.Row[Any]) -> ChatAnswer | None:
 
 def count_children(connection: sa.Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
-    statement = (
-        sa.select(sa.func.count())
-        .select_from(jobs)
-        .where(sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
-    )
-    return connection.execute(statement).scalar_one()
+    made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(*made)).scalar_one()
 
 
 def waiting_statement() -> sa.Select[Any]:
@@ -208,49 +201,30 @@ def list_waiting(connection: sa.Connection) -> list[WaitingRow]:
 def list_running(connection: sa.Connection) -> list[RunningRow]:
     """Every running job whose row can be read."""
     rows = connection.execute(sa.select(jobs).where(sa.text(RUNNING)).order_by(jobs.c.seq))
-    found = ((readable(row), row) for row in rows)
     return [
         RunningRow(job, to_waiting(row), row.lease_token or "", row.device or "")
-        for job, row in found
-        if job is not None
+        for row in rows
+        if (job := readable(row)) is not None
     ]
 
 
 def undelivered(connection: sa.Connection) -> list[Job]:
-    """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
-    cancelled."""
+    """Discord's jobs whose end nobody was told yet, whatever their status, in order of arrival."""
     statement = sa.select(jobs).where(sa.text(UNDELIVERED), IS_DISCORDS).order_by(jobs.c.seq)
     return [job for row in _pages(connection, statement) if (job := readable(row))]
 
 
 def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
     """The user's newest finished job that made pictures."""
-    statement = (
-        sa.select(jobs)
-        .where(jobs.c.user_id == user_id, jobs.c.kind.in_(STILL_KINDS), jobs.c.rendered_at.is_not(None))
-        .order_by(jobs.c.seq.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
+    made = (jobs.c.user_id == user_id, jobs.c.kind.in_(STILL_KINDS), jobs.c.rendered_at.is_not(None))
+    row = connection.execute(sa.select(jobs).where(*made).order_by(jobs.c.seq.desc()).limit(1)).first()
     return None if row is None else to_job(row)
 
 
-def recent_prompts(
-    connection: sa.Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
-) -> list[str]:
-    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest
-    first."""
-    statement = (
-        sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
-    )
-    found = (p for p in connection.execute(statement).scalars() if p and p.lower().startswith(prefix.lower()))
-    return list(dict.fromkeys(found))[:limit]
-
-
-def durations(connection: sa.Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
-    """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
+def durations(connection: sa.Connection) -> list[tuple[str, float]]:
+    """(cost key, seconds) of the finished ones among the last 1,000 jobs, oldest first."""
     last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
-    finished = (jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None))
+    finished = (jobs.c.seq > last - 1000, jobs.c.run_seconds.is_not(None))
     statement = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(*finished).order_by(jobs.c.seq)
     return [(row.cost_key, row.run_seconds) for row in connection.execute(statement)]
 
@@ -303,8 +277,7 @@ def to_job(row: sa.Row[Any]) -> Job:
 
 
 def open_to(reader: sa.ColumnElement[int] | int) -> sa.ColumnElement[bool]:
-    """Return the condition that a job is user ``reader``'s, or is shown in any server: others' jobs that are
-    not are nothing to them."""
+    """Return the condition that a job is user ``reader``'s, or is shown in any server and not private."""
     posted = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None))
     shown = sa.or_(jobs.c.guild_id.is_not(None), posted)
     return sa.or_(jobs.c.user_id == reader, sa.and_(jobs.c.private == 0, shown))
@@ -320,8 +293,7 @@ def readable(row: sa.Row[Any]) -> Job | None:
 
 
 def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
-    """Return the newest jobs of a kind that a person asked for and whose request names ``about``, an id, the
-    newest first."""
+    """Return a person's newest jobs of a kind whose request names ``about``, an id, the newest first."""
     named = jobs.c.request.contains(f'"{about}"', autoescape=True)
     statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind, named)
     found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))

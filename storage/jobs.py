@@ -18,7 +18,7 @@ from core.job import Job, Status, moved_from
 from core.requests import to_json
 from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
-from storage import conversations, job_queries, usage
+from storage import conversations, job_queries
 from storage import videos as videos
 from storage.job_queries import PICTURE_COLUMNS, WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
@@ -131,8 +131,7 @@ def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: 
 
 
 def claim(connection: sa.Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
-    """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what
-    it is."""
+    """queued → running under ``token``; None when somebody else was quicker. Raises UnreadableJob."""
     new = {"lease_token": token, "device": device, "started_at": now}
     row = connection.execute(_CLAIM, {"job": job_id, **new}).one_or_none()
     return None if row is None else to_job(row)
@@ -175,7 +174,7 @@ def finish(
         )
     videos.add_videos(connection, job_id, output.videos)
     if row.kind == VideoRequest.kind:
-        usage.spend_seconds(connection, row.user_id, output.videos, now=now)
+        conversations.spend_seconds(connection, row.user_id, output.videos, now=now)
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
         own_models.write_results(connection, job_id, row, *own, now=now)
@@ -184,12 +183,12 @@ def finish(
 
 def fail(connection: sa.Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(status=Status.FAILED.value, error=message, **_over(now))
-    )
-    return bool(connection.execute(statement).rowcount)
+    failed = _of_run(job_id, token).values(status=Status.FAILED.value, error=message, **_over(now))
+    return bool(connection.execute(failed).rowcount)
+
+
+def _of_run(job_id: str, token: str) -> sa.Update:
+    return sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token)
 
 
 def retry(
@@ -211,20 +210,10 @@ def retry(
 
 
 def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
-    """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether
-    it was its fault."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(
-            status=Status.QUEUED.value,
-            attempts=jobs.c.attempts - 1,
-            started_at=None,
-            device=None,
-            **_NO_LEASE,
-        )
-    )
-    return bool(connection.execute(statement).rowcount)
+    """running → queued with no attempt counted: we stopped it, or nobody knows whether it was its fault."""
+    before = {"attempts": jobs.c.attempts - 1, "started_at": None, "device": None, **_NO_LEASE}
+    back = _of_run(job_id, token).values(status=Status.QUEUED.value, **before)
+    return bool(connection.execute(back).rowcount)
 
 
 def recover(
@@ -257,11 +246,9 @@ def _back_or_over(last: sa.ColumnElement[bool], message: str, now: datetime) -> 
 
 def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.status.in_([status.value for status in moved_from("cancel")]))
-        .values(status=Status.CANCELLED.value, **_over(now))
-    )
+    stoppable = jobs.c.status.in_([status.value for status in moved_from("cancel")])
+    cancelled = sa.update(jobs).where(jobs.c.id == job_id, stoppable)
+    statement = cancelled.values(status=Status.CANCELLED.value, **_over(now))
     return bool(connection.execute(statement).rowcount)
 
 
@@ -273,8 +260,7 @@ def cancel_waiting(
     guild_id: int | None = None,
     most: int | None = None,
 ) -> list[str]:
-    """queued → cancelled for everybody, or for one user, or in one guild, the ``most`` oldest of them; the
-    ids."""
+    """queued → cancelled for all, a user or a guild, the ``most`` oldest of them; return the ids."""
     which: list[sa.ColumnElement[bool] | sa.TextClause] = [_IS_QUEUED]
     if user_id is not None:
         which.append(jobs.c.user_id == user_id)
@@ -289,13 +275,9 @@ def cancel_waiting(
 
 def set_front(connection: sa.Connection, job_id: str) -> int | None:
     """Put a queued job before all others; its place, or None when it isn't queued."""
-    highest = (
-        sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
-    )
-    statement = (
-        sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
-    )
-    return connection.execute(statement).scalar_one_or_none()
+    highest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED)
+    moved = sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest.scalar_subquery())
+    return connection.execute(moved.returning(jobs.c.front)).scalar_one_or_none()
 
 
 # Telling
@@ -316,7 +298,7 @@ def deliver(
     row = connection.execute(_DELIVER, {"job": job_id, "message": message_id, **told}).one_or_none()
     if message_id is not None and channel_id is not None:
         if row is not None:
-            _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
+            add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
         elif (
             job_queries.read_job(connection, job_id) is None
         ):  # its author deleted it while it was being posted
@@ -337,25 +319,11 @@ def remember_message(
     statement = sa.update(jobs).where(jobs.c.id == job_id).values(message_id=message_id)
     if not connection.execute(statement).rowcount:
         return False
-    _add_message(connection, job_id, message_id, channel_id, guild_id, now)
+    add_message(connection, job_id, message_id, channel_id, guild_id, now)
     return True
 
 
-def add_view(
-    connection: sa.Connection,
-    job_id: str,
-    *,
-    message_id: int,
-    channel_id: int,
-    guild_id: int | None,
-    index: int | None,
-    now: datetime,
-) -> None:
-    """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-    _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
-
-
-def _add_message(
+def add_message(
     connection: sa.Connection,
     job_id: str,
     message_id: int,
@@ -364,6 +332,7 @@ def _add_message(
     now: datetime,
     index: int | None = None,
 ) -> None:
+    """Note one more message that shows a job, or its picture ``index`` (from 0) alone."""
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
     put(connection, messages, {"message_id": message_id, "created_at": now, **values}, *values)
 

@@ -72,15 +72,10 @@ class Members:
 
         return await self._database.write(work)
 
-    async def servers(self, user_id: int, look_back: int = 500) -> list[int]:
-        """Return the ids of servers that the member's last ``look_back`` jobs were asked in."""
-        recent = (
-            sa.select(jobs.c.guild_id)
-            .where(jobs.c.user_id == user_id)
-            .order_by(jobs.c.seq.desc())
-            .limit(look_back)
-            .subquery()
-        )
+    async def servers(self, user_id: int) -> list[int]:
+        """Return the ids of servers that the member's last 500 jobs were asked in."""
+        mine = sa.select(jobs.c.guild_id).where(jobs.c.user_id == user_id)
+        recent = mine.order_by(jobs.c.seq.desc()).limit(500).subquery()
         known = sa.select(recent.c.guild_id).where(recent.c.guild_id.is_not(None)).distinct()
         return [row.guild_id for row in await self._rows(known)]
 
@@ -111,8 +106,7 @@ class Members:
         return await self._execute(sa.delete(options).where(*mine)) > 0
 
     async def toggle_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
-        """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept
-        now."""
+        """Keep these pictures of a job, or let go of them if all were kept; return whether they are now."""
         wanted = set(positions)
         mine = _favourites(user_id, job_id, wanted)
 
@@ -193,34 +187,21 @@ class Members:
 
         return await self._database.read(work)
 
-    async def recent(
-        self, user_id: int, words: str = "", *, limit: int = 25, look_back: int = 200
-    ) -> list[Job]:
-        """The user's newest jobs with pictures whose prompts hold ``words``, in any case; one for each
-        prompt."""
-        statement = (
-            sa.select(jobs)
-            .where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS))
-            .order_by(jobs.c.seq.desc())
-            .limit(look_back)
-        )
+    async def recent(self, user_id: int, *, limit: int = 25) -> list[Job]:
+        """The newest of the user's last 200 jobs with pictures, one for each prompt."""
+        mine = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS))
         found: dict[str, Job] = {}
-        for row in await self._rows(statement):
+        for row in await self._rows(mine.order_by(jobs.c.seq.desc()).limit(200)):
             is_new = row.prompt and row.prompt not in found and len(found) < limit
-            if is_new and words.lower() in row.prompt.lower() and (job := readable(row)):
+            if is_new and (job := readable(row)):
                 found[row.prompt] = job
         return list(found.values())
 
     async def last_style(self, user_id: int) -> Job | None:
         """The user's newest /imagine that ended well, for sticky styles."""
         done = jobs.c.status.in_((Status.RENDERED.value, Status.DELIVERED.value))
-        statement = (
-            sa.select(jobs)
-            .where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done)
-            .order_by(jobs.c.seq.desc())
-            .limit(1)
-        )
-        found = await self._rows(statement)
+        mine = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done)
+        found = await self._rows(mine.order_by(jobs.c.seq.desc()).limit(1))
         return readable(found[0]) if found else None
 
     async def _rows(self, statement: Any, asked: dict[str, Any] | None = None) -> Sequence[sa.Row[Any]]:

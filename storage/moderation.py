@@ -58,8 +58,7 @@ class Strike:
 
 @dataclass(frozen=True)
 class Made:
-    """How a stored file came to be. sources: SHA-256 of the files that it was made from. captions: of what a
-    style has learned from."""
+    """How a stored file came to be. sources: SHA-256 of files. captions: of what a style learned from."""
 
     request: Request
     sources: frozenset[str]
@@ -209,8 +208,7 @@ def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: flo
 
 
 def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Made]]:
-    """Return how each of these pictures and videos came to be, by jobs that can be read; nothing of what
-    somebody sent."""
+    """Return how each of these pictures and videos was made, by readable jobs; nothing of what was sent."""
     found: dict[str, list[Made]] = {name: [] for name in sha256s}
     for page in pages(found):
         made = sa.union_all(
@@ -247,8 +245,7 @@ def _taught(connection: sa.Connection, request: Request, which: sa.ColumnElement
 
 
 def lessons(connection: sa.Connection, project_id: str, job_id: str) -> list[tuple[str, str]]:
-    """Return (SHA-256, caption) of what a style of a project is to learn from, by a job that may have been
-    asked for already."""
+    """Return (SHA-256, caption) of what a style is to learn from, by a job that may exist already."""
     asked = sa.select(items.c.sha256, items.c.label)
     asked = asked.where(items.c.project_id == project_id, items.c.state != LEFT_OUT)
     kept = sa.select(training_items.c.sha256, training_items.c.label)

@@ -77,8 +77,7 @@ def pages(names: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
 
 
 def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
-    """Return the statement that inserts ``values``, or makes ``update`` of the row that has their key; no
-    ``update`` leaves it."""
+    """Return the statement that inserts ``values``, or makes ``update`` of the row with their key, if any."""
     statement = insert_into(table, connection.dialect.name).values(**values)
     if not update:
         return statement.on_conflict_do_nothing()
@@ -134,7 +133,7 @@ def guilds_left(connection: sa.Connection, guild_ids: Iterable[int], *, now: dat
 
 
 def guilds_there(connection: sa.Connection) -> frozenset[int]:
-    """Return the ids of the guilds that the bot is in, whatever process of it was told of them."""
+    """Return the ids of the guilds that the bot is in."""
     return frozenset(connection.scalars(sa.select(guilds.c.id).where(guilds.c.left_at.is_(None))))
 
 
@@ -208,6 +207,7 @@ def _of_roles(kind: str, table: sa.Table, *columns: sa.Column[Any]) -> sa.Select
 
 
 _LIMITS = (role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting)
+_OF_ROLES: dict[type, sa.Table] = {RoleLimit: role_limits, RoleTokens: role_tokens}
 
 
 # What ``to_rules`` makes the rules of. Statements that an interaction waits for are built once: building one
@@ -272,42 +272,25 @@ def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int
     return bool(connection.execute(statement).rowcount)
 
 
-def all_role_limits(connection: sa.Connection, guild_id: int) -> list[RoleLimit]:
-    """Return every role's limits in a guild, by role id."""
-    mine = sa.select(*_LIMITS).where(role_limits.c.guild_id == guild_id).order_by(role_limits.c.role_id)
-    return [RoleLimit(*row) for row in connection.execute(mine)]
+def list_role_rules(connection: sa.Connection, guild_id: int, kind: type[T]) -> list[T]:
+    """Return what a guild's roles have of a kind, RoleLimit or RoleTokens, by role id."""
+    table = _OF_ROLES[kind]
+    mine = sa.select(table).where(table.c.guild_id == guild_id).order_by(table.c.role_id)
+    return [from_row(kind, row) for row in connection.execute(mine)]
 
 
-def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -> None:
-    """Set what members with a role may have at once."""
-    values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-    keys = {"guild_id": guild_id, "role_id": limit.role_id}
-    connection.execute(upsert(connection, role_limits, {**keys, **values}, values))
+def set_role_rule(connection: sa.Connection, guild_id: int, rule: RoleLimit | RoleTokens) -> None:
+    """Set what members with a role may have, in place of what they had of that kind."""
+    values = vars(rule)
+    table = _OF_ROLES[type(rule)]
+    connection.execute(upsert(connection, table, {"guild_id": guild_id, **values}, values))
 
 
-def remove_role_limit(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
-    """Take a role's limits away. Return False when it had none."""
-    mine = (role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id)
-    return bool(connection.execute(sa.delete(role_limits).where(*mine)).rowcount)
-
-
-def all_role_tokens(connection: sa.Connection, guild_id: int) -> list[RoleTokens]:
-    """Return the tokens of every role in a guild that has a number of its own, by role id."""
-    mine = sa.select(role_tokens.c.role_id, role_tokens.c.per_day).where(role_tokens.c.guild_id == guild_id)
-    return [RoleTokens(*row) for row in connection.execute(mine.order_by(role_tokens.c.role_id))]
-
-
-def set_role_tokens(connection: sa.Connection, guild_id: int, tokens: RoleTokens) -> None:
-    """Set how many tokens members with a role may use a day."""
-    values = {"per_day": tokens.per_day}
-    keys = {"guild_id": guild_id, "role_id": tokens.role_id}
-    connection.execute(upsert(connection, role_tokens, {**keys, **values}, values))
-
-
-def remove_role_tokens(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
-    """Take a role's number of tokens away. Return False when it had none."""
-    mine = (role_tokens.c.guild_id == guild_id, role_tokens.c.role_id == role_id)
-    return bool(connection.execute(sa.delete(role_tokens).where(*mine)).rowcount)
+def remove_role_rule(connection: sa.Connection, guild_id: int, role_id: int, kind: type) -> bool:
+    """Take away what a role has of a kind. Return False when it had none."""
+    table = _OF_ROLES[kind]
+    mine = (table.c.guild_id == guild_id, table.c.role_id == role_id)
+    return bool(connection.execute(sa.delete(table).where(*mine)).rowcount)
 
 
 STUDIO = "studio"  # setting: the name of this studio, which outlives all its processes

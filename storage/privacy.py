@@ -22,7 +22,7 @@ from storage import embeddings
 from storage import schema as own
 from storage.embeddings import Slot
 from storage.people import PAGE, pages, total, upsert
-from storage.projects import erasure
+from storage.projects import projects as project_rows
 from storage.schema import (
     UNFINISHED,
     audit,
@@ -74,7 +74,7 @@ NAMED = {
     own.versions: own.versions.c.user_id,
     own.verdicts: own.verdicts.c.answered_by,
 }  # stay, without the name
-_STAY = (bans, strikes, timeouts, tokens_used, videos_used)
+_STAY = (strikes, timeouts, bans, tokens_used, videos_used)
 KEPT = {table: table.c.user_id for table in _STAY}  # stay, with it
 
 NAMING = (  # everything by which a row says that it needs a file
@@ -138,12 +138,10 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     def count(column: sa.Column[Any], *conditions: Any) -> int:
         return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
-    (number, size), (clips, clips_size) = (
-        connection.execute(
-            sa.select(sa.func.count(), total(table.c.size)).where(table.c.job_id.in_(mine))
-        ).one()
-        for table in (pictures, videos)
+    sums = (
+        sa.select(sa.func.count(), total(t.c.size)).where(t.c.job_id.in_(mine)) for t in (pictures, videos)
     )
+    (number, size), (clips, clips_size) = (connection.execute(one).one() for one in sums)
     return Holdings(
         jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
@@ -152,7 +150,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
-        items=erasure.count_pictures(connection, user_id),
+        items=project_rows.count_pictures(connection, user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
@@ -179,14 +177,10 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "example_pictures": sa.select(example_pictures).where(
             example_pictures.c.example_id.in_(own_examples)
         ),
-        "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
-        "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
-        "bans": sa.select(bans).where(bans.c.user_id == user_id),
-        "tokens_used": sa.select(tokens_used).where(tokens_used.c.user_id == user_id),
-        "films_used": sa.select(videos_used).where(videos_used.c.user_id == user_id),
+        **{table.name: sa.select(table).where(column == user_id) for table, column in KEPT.items()},
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
-    selections |= erasure.selections(user_id)
+    selections |= project_rows.selections(user_id)
     return selections | {
         table.name: sa.select(table).where(column == user_id)
         for table, column in OWNED.items()
@@ -244,13 +238,12 @@ def jobs_among(connection: sa.Connection, ids: Iterable[str]) -> list[str]:
 
 
 def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> Removed:
-    """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
-    next."""
+    """Delete all of the person in one transaction, and note their messages on Discord for deletion."""
     ids = list(connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id)).scalars())
     removed = delete_jobs(connection, ids, now=now)
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     shown = taught.files_of(connection, user_id)
-    learned = erasure.forget_person(connection, user_id)
+    learned = project_rows.forget_person(connection, user_id)
     removed |= delete_jobs(connection, learned.shown, now=now)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
@@ -274,13 +267,13 @@ def delete_jobs(
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
-    learned = erasure.Gone()
+    learned = project_rows.Gone()
     for page in pages(ids, JOBS_AT_ONCE):
         for table in (pictures, inputs):
             files |= set(connection.scalars(sa.select(table.c.sha256).where(table.c.job_id.in_(page))))
-        files |= files_of_jobs(connection, page) | erasure.files_of_jobs(connection, page)
+        files |= files_of_jobs(connection, page) | project_rows.files_of_jobs(connection, page)
         if unpost:  # what only expires is learned from still
-            learned |= erasure.forget_jobs(connection, page)
+            learned |= project_rows.forget_jobs(connection, page)
         found = sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         shown += [(row.channel_id, row.message_id) for row in connection.execute(found)]
         forgotten |= taught.remove_from_jobs(connection, page)
@@ -333,11 +326,8 @@ def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE)
     """Forget who sent what before then, but for what a document of theirs needs; of how many files, and those
     that nobody needs any more."""
     whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
-    needed = sa.exists(
-        sa.select(document_files.c.sha256)
-        .select_from(whose)
-        .where(document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
-    )
+    same = (document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
+    needed = sa.exists(sa.select(document_files.c.sha256).select_from(whose).where(*same))
     old = sa.select(uploads.c.user_id, uploads.c.sha256).where(uploads.c.at < before, ~needed).limit(limit)
     found = [(row.user_id, row.sha256) for row in connection.execute(old)]
     mine = sa.tuple_(uploads.c.user_id, uploads.c.sha256)

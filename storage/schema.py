@@ -29,8 +29,7 @@ Float64: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlit
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every
-    database."""
+    """An aware time as whole microseconds since 1970 in UTC: compares alike in every database."""
 
     impl = Int64
     cache_ok = True
@@ -413,9 +412,8 @@ example_pictures = _table(
     sa.Column("example_id", Int64, sa.ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
     sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column(
-        "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")
-    ),  # whose picture it is, if a job's
+    # whose picture it is, if a job's
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
     sa.Index("example_pictures_sha256", "sha256"),
     sa.Index("example_pictures_job", "job_id"),
 )
@@ -429,6 +427,13 @@ feedback = _table(  # on answers
     sa.CheckConstraint("is_right IN (0, 1)", "is_right"),
     sa.Index("feedback_job", "job_id"),
 )
+
+
+def _picture(name: str | None = None) -> sa.ForeignKeyConstraint:
+    """What hangs on a picture goes with it."""
+    return sa.ForeignKeyConstraint(
+        ["job_id", "position"], ["pictures.job_id", "pictures.position"], name=name, ondelete="CASCADE"
+    )
 
 
 videos = _table(
@@ -445,9 +450,7 @@ videos = _table(
     sa.Column("seed", Int64),
     sa.Column("size", Int64, nullable=False),  # bytes
     sa.Column("ends_sha256", sa.Text),  # latents of its first and last frames; NULL = none were kept
-    sa.ForeignKeyConstraint(
-        ["job_id", "position"], ["pictures.job_id", "pictures.position"], ondelete="CASCADE"
-    ),
+    _picture(),
     sa.CheckConstraint("frames > 0 AND fps > 0", "length"),
     sa.Index("films_sha256", "sha256"),
     sa.Index("films_ends", "ends_sha256"),
@@ -480,9 +483,8 @@ projects = _table(
     sa.Column("alike", sa.Text, nullable=False, server_default="auto"),
     sa.Column("words", sa.Text, nullable=False, server_default=""),  # what calls a style
     sa.Column("voices", Int64, nullable=False, server_default="1"),  # that a label takes
-    sa.Column(
-        "due", Int64, nullable=False, server_default="0"
-    ),  # version that must be trained again; 0 = none
+    # version that must be trained again; 0 = none
+    sa.Column("due", Int64, nullable=False, server_default="0"),
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.CheckConstraint("task IN ('anomaly', 'classify', 'detect', 'style')", "task"),
     sa.CheckConstraint("alike IN ('auto', 'fixture', 'turns', 'free')", "alike"),
@@ -513,9 +515,8 @@ items = _table(  # pictures; the same one twice is one item
     _project(primary_key=True),
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),  # who brought it
-    sa.Column(
-        "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")
-    ),  # whose picture it is, if a job's
+    # whose picture it is, if a job's
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
     sa.Column("group_key", sa.Text, nullable=False, server_default=""),  # of shots of one thing; "" = unknown
     sa.Column("label", sa.Text, nullable=False, server_default=""),  # that is agreed on; "" = none yet
     sa.Column("state", sa.Text, nullable=False, server_default="new"),
@@ -535,9 +536,8 @@ marks = _table(  # what somebody calls a picture; one voice for each person who 
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("user_id", Int64, nullable=False),  # 0 = somebody whose data was deleted
     sa.Column("label", sa.Text, nullable=False),
-    sa.Column(
-        "boxes", sa.Text, nullable=False, server_default="[]"
-    ),  # JSON of [label, left, top, right, bottom], 0..1
+    # JSON of [label, left, top, right, bottom], 0..1
+    sa.Column("boxes", sa.Text, nullable=False, server_default="[]"),
     sa.Column("mask", sa.Text),  # SHA-256 of a black and white picture: where it is
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.ForeignKeyConstraint(
@@ -557,9 +557,8 @@ trainings = _table(  # that aren't over
     "project_trainings",
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     _project(),
-    sa.Column(
-        "spoilt", Int64, nullable=False, server_default="0"
-    ),  # 1 = it was told of pictures that are deleted
+    # 1 = it was told of pictures that are deleted
+    sa.Column("spoilt", Int64, nullable=False, server_default="0"),
     sa.CheckConstraint("spoilt IN (0, 1)", "spoilt"),
     sa.Index("project_trainings_project", "project_id"),
 )
@@ -599,6 +598,12 @@ versions = _table(
     sa.Index("project_versions_user", "user_id"),
 )
 
+
+def _version() -> sa.ForeignKeyConstraint:
+    keys = ["project_versions.project_id", "project_versions.number"]
+    return sa.ForeignKeyConstraint(["project_id", "number"], keys, ondelete="CASCADE")
+
+
 version_items = _table(
     "version_items",
     sa.Column("project_id", sa.Text, primary_key=True),
@@ -607,11 +612,7 @@ version_items = _table(
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("group_key", sa.Text, nullable=False),
     sa.Column("part", sa.Text, nullable=False),
-    sa.ForeignKeyConstraint(
-        ["project_id", "number"],
-        ["project_versions.project_id", "project_versions.number"],
-        ondelete="CASCADE",
-    ),
+    _version(),
     sa.CheckConstraint("part IN ('train', 'test')", "part"),
     sa.Index("version_items_sha256", "sha256"),
 )
@@ -624,11 +625,7 @@ version_files = _table(  # charts and other pictures of its report
     sa.Column("position", Int64, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("media_type", sa.Text, nullable=False),
-    sa.ForeignKeyConstraint(
-        ["project_id", "number"],
-        ["project_versions.project_id", "project_versions.number"],
-        ondelete="CASCADE",
-    ),
+    _version(),
     sa.Index("version_files_sha256", "sha256"),
 )
 
@@ -683,13 +680,6 @@ sign_ins = _table(  # links that make one session each
     sa.Column("expires_at", UtcTimestamp, nullable=False),
     sa.Index("sign_ins_user", "user_id"),
 )
-
-
-def _picture(name: str | None = None) -> sa.ForeignKeyConstraint:
-    """What hangs on a picture goes with it."""
-    return sa.ForeignKeyConstraint(
-        ["job_id", "position"], ["pictures.job_id", "pictures.position"], name=name, ondelete="CASCADE"
-    )
 
 
 trash = _table(  # pictures that their author has put away, until they are deleted for good

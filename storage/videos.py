@@ -64,8 +64,7 @@ def videos_of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[st
 
 
 def videos_of_posters(connection: sa.Connection, posters: Collection[str]) -> dict[str, set[str]]:
-    """Return the SHA-256 of the videos whose posters these pictures (SHA-256) are, by poster. A few hundred
-    at a time."""
+    """Return the videos (SHA-256) with these posters (SHA-256), by poster. A few hundred at a time."""
     found: dict[str, set[str]] = {}
     belongs = sa.and_(videos.c.job_id == pictures.c.job_id, videos.c.position == pictures.c.position)
     statement = sa.select(pictures.c.sha256, videos.c.sha256).join(videos, belongs)

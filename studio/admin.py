@@ -139,30 +139,30 @@ class Server:
 
     async def role_limits(self, actor: Actor) -> list[RoleLimit]:
         """Return the limits that roles have here."""
-        return await self._queue.admin.role_limits(await self._enter(actor, Action.RULES))
+        return await self._queue.admin.role_rules(await self._enter(actor, Action.RULES), RoleLimit)
 
     async def set_role_limit(self, actor: Actor, limit: RoleLimit) -> None:
         """Give members with a role limits of their own."""
-        await self._queue.admin.set_role_limit(actor.user_id, await self._enter(actor, Action.RULES), limit)
+        await self._queue.admin.set_role_rule(actor.user_id, await self._enter(actor, Action.RULES), limit)
 
     async def remove_role_limit(self, actor: Actor, role_id: int) -> bool:
         """Take a role's limits away; False when it had none."""
         guild_id = await self._enter(actor, Action.RULES)
-        return await self._queue.admin.remove_role_limit(actor.user_id, guild_id, role_id)
+        return await self._queue.admin.remove_role_rule(actor.user_id, guild_id, role_id, RoleLimit)
 
     async def role_tokens(self, actor: Actor) -> list[RoleTokens]:
         """Return how many tokens a day roles have here, of those with a number of their own."""
-        return await self._queue.admin.role_tokens(await self._enter(actor, Action.RULES))
+        return await self._queue.admin.role_rules(await self._enter(actor, Action.RULES), RoleTokens)
 
     async def set_role_tokens(self, actor: Actor, tokens: RoleTokens) -> None:
         """Give members with a role a number of tokens a day."""
         guild_id = await self._enter(actor, Action.RULES)
-        await self._queue.admin.set_role_tokens(actor.user_id, guild_id, tokens)
+        await self._queue.admin.set_role_rule(actor.user_id, guild_id, tokens)
 
     async def remove_role_tokens(self, actor: Actor, role_id: int) -> bool:
         """Take a role's number of tokens away; False when it had none."""
         guild_id = await self._enter(actor, Action.RULES)
-        return await self._queue.admin.remove_role_tokens(actor.user_id, guild_id, role_id)
+        return await self._queue.admin.remove_role_rule(actor.user_id, guild_id, role_id, RoleTokens)
 
     async def audit(self, actor: Actor) -> list[AuditRow]:
         """Return what admins changed here (anywhere, for the host), newest first."""

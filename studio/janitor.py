@@ -22,7 +22,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from storage import collections, conversations, documents, people, sessions, usage
+from storage import collections, conversations, documents, people, sessions
 from storage import privacy as rows
 from storage.blobs import removal
 from storage.collections import pages
@@ -246,7 +246,7 @@ class Janitor:
         yield partial(sessions.drop_ended, idle=self._idle, now=now)
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
         yield partial(conversations.drop_token_use, now=now)
-        yield partial(usage.drop_seconds_used, now=now)
+        yield partial(conversations.drop_seconds_used, now=now)
         yield partial(removal.hasten, until=now + SELDOM)
 
     def _drop_backups(self, before: float) -> str:

@@ -35,7 +35,7 @@ from storage.collections import Named, pages
 from storage.database import Database
 from storage.embeddings import VectorFiles
 from storage.privacy import JOBS_AT_ONCE, Holdings, Removed
-from storage.projects import erasure
+from storage.projects.projects import Gone
 from studio.moderation import confusables
 
 
@@ -196,7 +196,7 @@ class Privacy:
 
         await self.drop(whole)
 
-    async def delete_learned(self, work: Callable[[sa.Connection], erasure.Gone]) -> None:
+    async def delete_learned(self, work: Callable[[sa.Connection], Gone]) -> None:
         """Delete pictures of projects by ``work``; then files that nobody needs, and what was learned."""
 
         def whole(connection: sa.Connection) -> Removed:

@@ -18,10 +18,9 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
 from core.requests import PICTURE_KINDS
 from storage import collections, embeddings
-from storage import search as rows
-from storage.gallery import Filter, Tile
+from storage import gallery as rows
+from storage.gallery import Filter, Known, Name, Scope, Tile
 from storage.members import Members
-from storage.search import Known, Name, Scope
 from studio.actor import Actor
 from studio.authority import Action
 from studio.embeddings import Blind, Busy
@@ -280,7 +279,7 @@ class Search:
                 actor, found[:limit], len(found) > limit, WORDS_FIRST if busy else WORDS_ONLY
             )
         model, names = self._indexing.model, ranked.names[skip : skip + limit]
-        work = partial(rows.tiles, scope=scope, wanted=wanted, model=model, names=names)
+        work = partial(rows.found_tiles, scope=scope, wanted=wanted, model=model, names=names)
         found, more = await self._database.read(work), len(ranked.names) > skip + limit
         return replace(await self._shown(actor, found, more), order=ranked.order)
 

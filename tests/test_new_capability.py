@@ -209,7 +209,7 @@ async def setup(bot: Atelier) -> None:
 '''
 TEST = '''"""A toy in Discord, and in the order of the queue."""
 
-from jobs.scheduling.fairness import cost_key
+from jobs.waitlist import cost_key
 from tests.bot.conftest import Studio
 
 

@@ -32,7 +32,6 @@ from core.limits import (
     Weighted,
 )
 from core.prompt.parameters import (
-    SWITCH,
     Flag,
     Parameters,
     Reach,
@@ -52,7 +51,6 @@ from core.prompt.values import (
     References,
     Size,
     Switch,
-    Value,
     Whole,
     Words,
     closest,
@@ -215,9 +213,8 @@ _OLD_UPSCALER = "no longer exists; use the Upscale buttons"
 _OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
 
 
-def _unsupported(why: str, name: str, about: str, text: str = "", value: Value = SWITCH) -> Flag:
-    example = f"a red house --{name} {text}".rstrip()
-    return Flag(name, about, example, value, unsupported=why, field="unsupported")
+def _unsupported(why: str, name: str, about: str) -> Flag:
+    return Flag(name, about, f"a red house --{name}", unsupported=why, field="unsupported")
 
 
 UNSUPPORTED = (
@@ -273,8 +270,7 @@ _OTHER_NAMES = {
 
 
 def why_unsupported(typed: str, *, video: bool = False) -> str:
-    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. video: on a
-    video."""
+    """Return why a flag as typed, such as ``--style cute``, has no effect here. video: on a video."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
     if flag is None:  # of an older version
         return "nothing like it exists here"
@@ -372,8 +368,7 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
 
 
 def _takes_text(name: str, text: str) -> bool:
-    """Return whether ``name`` is a switch and ``text`` is empty, or a flag with numbers among its values and
-    ``text`` is one of them."""
+    """Return whether ``name`` is a switch without ``text``, or ``text`` a number among the flag's values."""
     flag = BY_NAME.get(name)
     if flag is None or isinstance(flag.value, Code | Name | Words):
         return False
@@ -426,8 +421,7 @@ def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
 
 
 def format_prompt(prompt: Prompt) -> str:
-    """Return the text that ``parse_prompt`` reads as ``prompt``: pictures, words, flags in the table's
-    order."""
+    """Return the text that ``parse_prompt`` reads as ``prompt``, with flags in the table's order."""
     written = [write_weighted(prompt.images)]
     for number, (words, weight) in enumerate(prompt.parts, 1):
         text = escape(words)

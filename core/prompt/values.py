@@ -147,15 +147,12 @@ class Switch(Value):
     bare: Any = True
 
     def read(self, flag: str, text: str) -> Any:
-        """Refuse any text: the flag takes none."""
         raise PromptError(f"`--{flag}` takes no value, but `{short(text)}` follows it. Flags come last.")
 
     def writes(self, value: Any) -> bool:
-        """Return whether ``value`` is what the flag means."""
         return value is self.bare
 
     def write(self, value: Any) -> str:
-        """Return no text."""
         return ""
 
 
@@ -172,7 +169,6 @@ class Whole(Value):
 
     @property
     def bounds(self) -> str:
-        """The range, as a flag's help tells it."""
         return f", {self.low:g} to {self.high:.10g}"
 
     def read(self, flag: str, text: str) -> float:
@@ -189,7 +185,6 @@ class Whole(Value):
         return value is not None
 
     def check(self, name: str, value: float | None) -> None:
-        """Refuse a number outside the range."""
         if value is not None:
             within(name, value, self.low, self.high, self.unit)
 
@@ -203,7 +198,6 @@ class Real(Whole):
     form: ClassVar[re.Pattern[str]] = re.compile(NUMBER, re.ASCII)
 
     def write(self, value: float) -> str:
-        """Return the shortest plain decimal."""
         return decimal(value)
 
 
@@ -214,18 +208,15 @@ class OneNumberOf(Value):
     numbers: tuple[float, ...]
 
     def read(self, flag: str, text: str) -> float:
-        """Return the number, as it stands among those, if it is one of them."""
         number = Real(min(self.numbers), max(self.numbers)).read(flag, text)
         if number not in self.numbers:
             raise PromptError(f"`--{flag}` is `{short(text)}`; it takes {self._listed()}.")
         return self.numbers[self.numbers.index(number)]
 
     def write(self, value: float) -> str:
-        """Return the shortest plain decimal."""
         return decimal(value)
 
     def check(self, name: str, value: float | None) -> None:
-        """Refuse any other number."""
         if value is not None and value not in self.numbers:
             raise UserError(f"`{name}` is {value:g}; it takes {self._listed()}.")
 
@@ -243,7 +234,6 @@ class Choice(Value):
 
     @property
     def bare(self) -> str | None:
-        """The prefix alone, where there is one."""
         return self.prefix.strip() or None
 
     def read(self, flag: str, text: str) -> str:
@@ -256,11 +246,9 @@ class Choice(Value):
         return self.prefix + word
 
     def writes(self, value: str | None) -> bool:
-        """Return whether ``value`` is one of this flag's."""
         return bool(value) and (value == self.bare or value in [self.prefix + word for word in self.words])
 
     def write(self, value: str) -> str:
-        """Return the word without the prefix."""
         return value.removeprefix(self.prefix.strip()).strip()
 
 
@@ -281,7 +269,6 @@ class Style(Value):
         return True if word == "raw" else None
 
     def writes(self, value: bool) -> bool:
-        """Return False: ``--raw`` says the same and is written."""
         return False  # `--raw` is written
 
 
@@ -296,11 +283,9 @@ class Aspect(Value):
         return w, h
 
     def write(self, value: tuple[int, int]) -> str:
-        """Return ``w:h``."""
         return f"{value[0]}:{value[1]}"
 
     def check(self, name: str, value: tuple[int, int] | None) -> None:
-        """Refuse a shape over MAX_ASPECT to 1."""
         if value is None:
             return
         w, h = value
@@ -318,11 +303,9 @@ class Size(Value):
     high: int
 
     def read(self, flag: str, text: str) -> tuple[int, int]:
-        """Return (width, height) of ``768x512``."""
         return _pair(flag, text, "x", self.low, self.high, "768x512")
 
     def write(self, value: tuple[int, int]) -> str:
-        """Return ``widthxheight``."""
         return f"{value[0]}x{value[1]}"
 
 
@@ -330,15 +313,12 @@ class Words(Value):
     """Words as they are meant, without escapes; given twice, they stand side by side."""
 
     def read(self, flag: str, text: str) -> str:
-        """Return the words that are meant."""
         return unescape(text)
 
     def join(self, first: str, second: str) -> str:
-        """Return both, separated by a comma."""
         return f"{first}, {second}"
 
     def write(self, value: str) -> str:
-        """Return the words with everything escaped that would mean something."""
         return escape(value)
 
 
@@ -352,7 +332,6 @@ class Code(Value):
         return " ".join(text.replace("`", "").split())[:200]
 
     def writes(self, value: str | None) -> bool:
-        """Return whether there is a code, an empty one too."""
         return value is not None
 
 
@@ -360,7 +339,6 @@ class Name(Value):
     """A name that the host has set up; whether there is one is for others to know."""
 
     def read(self, flag: str, text: str) -> str:
-        """Return the name as typed."""
         if not _NAME.fullmatch(text):
             raise PromptError(
                 f"`--{flag}` is `{short(text)}`; it takes the name of a model that the host has set up."
@@ -440,15 +418,12 @@ class Loras(Value):
         return match["what"], weight
 
     def join(self, first: Weighted, second: Weighted) -> Weighted:
-        """Return the pairs of both."""
         return first + second
 
     def write(self, value: Weighted) -> str:
-        """Return the pairs as typed, ``ink:0.8 wet``."""
         return write_weighted(tuple((shown_lora(name), weight) for name, weight in value), ":")
 
     def check(self, name: str, value: Weighted) -> None:
-        """Refuse names that can't be configured and weights out of range."""
         for lora, weight in value:
             if not _LORA_NAME.fullmatch(lora) and stored_lora(lora) is None:
                 raise UserError(
@@ -494,15 +469,12 @@ class References(Value):
         return str(int(code)), weight
 
     def join(self, first: Weighted, second: Weighted) -> Weighted:
-        """Return the pairs of both."""
         return first + second
 
     def write(self, value: Weighted) -> str:
-        """Return the pairs as typed, ``<1>::2 <2>``."""
         return write_weighted(value)
 
     def check(self, name: str, value: Weighted) -> None:
-        """Refuse too many pictures and weights out of range."""
         if len(value) > MAX_REFERENCES:
             raise UserError(f"`{name}` has {len(value)} pictures; it takes up to {MAX_REFERENCES}.")
         for sha256, weight in value:
@@ -510,7 +482,6 @@ class References(Value):
             within(name, weight, self.lowest, MAX_WEIGHT)
 
     def pictures(self, value: Weighted) -> tuple[str, ...]:
-        """Return every picture."""
         return tuple(sha256 for sha256, _ in value)
 
 
@@ -518,7 +489,6 @@ class Reference(Value):
     """One picture of a prompt: a link, or ``<n>`` for the n-th one given along."""
 
     def read(self, flag: str, text: str) -> str:
-        """Return the link or ``<n>``."""
         found = read_picture(text)
         if found is None or found[1] != 1:
             raise PromptError(
@@ -532,7 +502,6 @@ class StyleCodes(Value):
     """((style code, weight), …) of a request."""
 
     def check(self, name: str, value: tuple[tuple[int, float], ...]) -> None:
-        """Refuse codes and weights out of range."""
         for code, weight in value:
             within(name, code, 0, MAX_SEED)
             within(name, weight, 0, MAX_WEIGHT)
@@ -546,7 +515,6 @@ class Picture(Value):
         check_sha256(name, *self.pictures(value))
 
     def pictures(self, value: str | None) -> tuple[str, ...]:
-        """Return the picture, if there is one."""
         return () if value is None else (value,)
 
 
@@ -558,13 +526,11 @@ class Pictures(Value):
         check_sha256(name, *value)
 
     def pictures(self, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Return every picture."""
         return value
 
 
 def read_weighted(token: str) -> tuple[str, float] | None:
-    """Return (what, weight) of ``what::2``, weight 1 where there is none; None for a weight that isn't a
-    number."""
+    """Return (what, weight) of ``what::2``, weight 1 where there is none; None where it is no number."""
     match = _WEIGHTED.fullmatch(token)
     return (match["what"], float(match["weight"] or 1)) if match else None
 

@@ -65,8 +65,7 @@ class Request:
         return ()
 
     def model_or_role(self) -> str:
-        """Return the name of the model that the request asks for, or the role whose configured model does
-        the work."""
+        """Return the model that the request names, or the role whose configured model does the work."""
         return self.role
 
     def size(self) -> str:

@@ -105,7 +105,6 @@ class AskRequest(Request):
         return min(self.film_seconds, MAX_VIDEO_SECONDS)
 
     def size(self) -> str:
-        """Return the number of pictures."""
         return str(len(self.images))
 
 
@@ -158,7 +157,6 @@ class ShortenRequest(Request):
             raise UserError("There is nothing to shorten: the prompt has one word at most.")
 
     def size(self) -> str:
-        """Return the number of words: each is left out once."""
         return str(len(self.prompt.split()))
 
 
@@ -174,7 +172,6 @@ class DescribeRequest(Request):
     seed: int = param(0, value=SEED)
 
     def size(self) -> str:
-        """Return the number of captions."""
         return str(self.num_captions)
 
 
@@ -214,7 +211,6 @@ class ClassifyRequest(Request):
         return "clip" if self.labels else self.role
 
     def size(self) -> str:
-        """Return the number of labels."""
         return str(len(self.labels))
 
 
@@ -235,7 +231,6 @@ class WhyRequest(Request):
             raise UserError("The label isn't one of those that were compared.")
 
     def model_or_role(self) -> str:
-        """Return who is asked, as for /classify."""
         return "clip" if self.labels else self.role
 
 
@@ -258,8 +253,7 @@ class Cited(NamedTuple):
 
 
 def frame_labels(times: Sequence[float]) -> list[str]:
-    """Return what frames are called, such as "3.5 s"; with more decimals where two would be called the
-    same."""
+    """Return what frames are called, such as "3.5 s"; with more decimals where two would be alike."""
     for decimals in range(1, MAX_DECIMALS + 1):
         found = [f"{seconds:.{decimals}f} s" for seconds in times]
         if len(set(found)) == len(found):
@@ -345,8 +339,7 @@ def parts_of_turn(times: Sequence[float | None], words: str, seconds: float) -> 
 
 
 def _before(name: str, words: str, count: int, seconds: float, is_first: bool, begins: bool) -> str:
-    """Return what stands before a frame: the first has the introduction, and no line ends before what
-    ``begins`` a message."""
+    """Return what stands before a frame: the first has the introduction, what ``begins`` no line's end."""
     if words == "smolvlm":
         ten, one = divmod(count, 10)
         number = NUMBERS[count] if count < len(NUMBERS) else TENS[ten] + (f"-{NUMBERS[one]}" if one else "")

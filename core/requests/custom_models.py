@@ -102,11 +102,9 @@ class InspectRequest(ProjectRequest):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The model's file."""
         return (self.artefact,)
 
     def size(self) -> str:
-        """Return the task and how many pictures there are."""
         return f"{self.task}{len(self.images)}"
 
 
@@ -137,9 +135,7 @@ class BundleRequest(ProjectRequest):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The model's file."""
         return (self.artefact,)
 
     def size(self) -> str:
-        """Return the task."""
         return self.task

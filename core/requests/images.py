@@ -93,11 +93,9 @@ class GenerateRequest(Parameters, Request):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of those."""
         return tuple(dict.fromkeys(style.sha256 for style in self.styles))
 
     def model_or_role(self) -> str:
-        """Return the model that the prompt names, or else the role."""
         return self.model or self.role
 
     def size(self) -> str:
@@ -278,7 +276,6 @@ class Layers(Value):
     """The layers of a canvas, the lowest first."""
 
     def check(self, name: str, value: tuple[Layer, ...]) -> None:
-        """Refuse none or too many, and numbers out of range."""
         if not 1 <= len(value) <= MAX_LAYERS:
             raise UserError(f"`{name}` has {len(value)} pictures; it takes 1 to {MAX_LAYERS}.")
         for sha256, x, y, scale, opacity, clip in value:
@@ -298,7 +295,6 @@ class Canvas(Value):
     """Width and height of a canvas."""
 
     def check(self, name: str, value: tuple[int, int]) -> None:
-        """Refuse sides out of range."""
         for side, length in zip(("width", "height"), value, strict=True):
             within(side, length, MIN_SIDE, MAX_UPSCALED, " px")
 

@@ -20,8 +20,7 @@ USUAL_CLIPS = {480: 4, 720: 2, 1080: 1}  # px of the shorter side → videos, wh
 
 
 def usual_clips(resolution: int | None, operation: str = "new") -> int:
-    """Return how many videos a job makes unless it says so, as Sora: fewer of larger ones, and one that goes
-    on from another."""
+    """Return how many videos a job makes unless it says so, as Sora: fewer of larger ones and of sequels."""
     return 1 if operation in ONE_CLIP else USUAL_CLIPS.get(resolution or min(USUAL_CLIPS), 1)
 
 

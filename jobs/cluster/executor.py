@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import BusAway, BusError, WireError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from jobs.cluster.file_transfer import FileLender, FileReceiver
 from jobs.cluster.nats import Bus, Message, OtherVersion
 from jobs.cluster.protocol import (
@@ -40,7 +40,7 @@ from jobs.cluster.protocol import (
     put_together,
 )
 from jobs.cluster.registry import DeviceRegistry, RunInFlight, order_of
-from jobs.executors.base import SEPARATOR, Device, Lease, Lost, Outcome, Report, host_of
+from jobs.executors.base import SEPARATOR, Device, Executor, Lease, Lost, Outcome, Report, host_of
 from jobs.executors.local import VectorComparer
 from jobs.queue import Queue
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Nearest, Question, Run, Stopped
@@ -80,7 +80,7 @@ TOO_LARGE = "This job is too large to be sent to a worker on another machine."
 log = logging.getLogger(__name__)
 
 
-class BusExecutor:
+class BusExecutor(Executor):
     """Workers on other machines. scratch: folder for what comes in parts. models: digest of what the bot's
     settings name, see ``models.digest``. clip: the model of vectors, as the settings name it."""
 
@@ -105,11 +105,9 @@ class BusExecutor:
 
     @property
     def devices(self) -> Sequence[Device]:
-        """The devices of all hosts that were heard of."""
         return self.registry.devices
 
     def free(self) -> Mapping[str, int]:
-        """Return the free slots of the devices that have any."""
         if self._stopping or not self.bus.is_up:
             return {}
         now, free = monotonic(), self.registry.free
@@ -119,7 +117,6 @@ class BusExecutor:
         return {name: n for name, n in free.items() if host_of(name) not in self._resting}
 
     def has(self, job_id: str) -> bool:
-        """Return whether a host has the job in hand."""
         return self.runs.of_job(job_id) is not None
 
     def outlives(self, job_id: str) -> bool:
@@ -153,7 +150,6 @@ class BusExecutor:
         return {token: host.device(one.device) for host in up for token, one in host.runs.items()}
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to hear of hosts. ``changed`` is called when slots or states change."""
         self.changed = changed
         await self._listen()
         await asyncio.to_thread(self._receiver.clear)
@@ -245,13 +241,11 @@ class BusExecutor:
         self._say(f"stop.{handed.host}", StopRun(handed.token))
 
     def settle(self, job_id: str) -> None:
-        """Note that a run's end is written down: its host may forget it."""
         for handed in self.runs.settle(job_id):
             self._say_hold(handed.host)
             self._do(self._receiver.drop(handed.token))
 
     def forget(self, names: Sequence[str]) -> None:
-        """Ask every host to give up what it keeps of these jobs and pictures."""
         self._say("forget", ForgetAll(tuple(names)))
 
     # Questions
@@ -454,4 +448,4 @@ def load_of(queue: Queue) -> Load:
             ready[name] = ready.get(name, False) or device.state == "ready"
             running[name] = running.get(name, 0) + device.running
     machines = tuple(Machine(name, ready[name], running[name]) for name in ready)
-    return Load(queue.health().waiting, queue.paused, machines)
+    return Load(queue.health().waiting, queue.dispatcher.waitlist.paused, machines)

@@ -17,7 +17,7 @@ from core.errors import BusAway, BusError, FilesAway, StorageError, WireError
 from jobs.cluster.nats import Bus
 from jobs.cluster.protocol import CHUNK, Fetch, Made, Piece, Put, Stored
 from storage.blobs.base import MEDIA_TYPES, Files
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 
 MOST_MADE = 8 * 2**30  # bytes that one run may put
 log = logging.getLogger(__name__)
@@ -149,8 +149,7 @@ class Gone(BusError):
 
 
 class FileFetcher:
-    """Gets files from the store of FILES_URL, where the host has set one, else from the bot. cache: where
-    they lie then."""
+    """Gets files from the store of FILES_URL if the host has set one, else from the bot, into ``cache``."""
 
     def __init__(self, bus: Bus, host: str, cache: Cache, store: Files | None) -> None:
         self._bus, self._host, self._cache, self._store = bus, host, cache, store

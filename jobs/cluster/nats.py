@@ -41,8 +41,7 @@ NEEDS_NKEYS = (
 
 @dataclass(frozen=True)
 class Credentials:
-    """user: the name on the bus, "" where only the server knows it: then it is the node's. options: of the
-    client."""
+    """user: on the bus, "" where only the server knows it: then the node's. options: of the client."""
 
     user: str = ""
     options: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -108,8 +107,7 @@ _decoder = functools.cache(msgspec.msgpack.Decoder)
 
 
 def encode_message(message: Message, most: int = MESSAGE_MOST) -> bytes:
-    """Return a message as bytes. Raises WireError when these are more than ``most``, or when it can't be
-    written."""
+    """Return a message as bytes. Raises WireError for more than ``most``, or what can't be written."""
     buffer = bytearray((VERSION,))
     try:
         _encoder.encode_into(message, buffer, 1)
@@ -149,8 +147,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Counts:
-    """What has happened on a connection: reconnects, messages that could not be read, what the server
-    refused for lack of rights."""
+    """What has happened on a connection. refused: by the server, for lack of rights."""
 
     reconnects: int = 0
     unread: int = 0
@@ -237,17 +234,11 @@ class Bus:
         return await self._subscribe(subject, kind, take, most, unread)
 
     async def serve(
-        self,
-        subject: str,
-        kind: type[T],
-        answer: Answer[T],
-        *,
-        most: int = MESSAGE_MOST,
-        at_once: int = AT_ONCE,
+        self, subject: str, kind: type[T], answer: Answer[T], *, most: int = MESSAGE_MOST
     ) -> Callable[[], Awaitable[None]]:
         """Answer each message of a subject with what ``answer`` returns, None = not at all; return what ends
-        that. at_once: answers that are made beside each other; more messages wait."""
-        places = asyncio.Semaphore(at_once)
+        that. AT_ONCE answers are made beside each other."""
+        places = asyncio.Semaphore(AT_ONCE)
 
         async def reply(message: T, raw: Any, short: str) -> None:
             try:
@@ -283,8 +274,7 @@ class Bus:
         return True
 
     async def lag(self, patience: float = 1.0) -> float | None:
-        """Return the seconds until the server has taken what is to be sent and has answered, None where it
-        hasn't within ``patience``."""
+        """Return the seconds until the server has taken all and answered, None if not within ``patience``."""
         began = time.monotonic()
         return time.monotonic() - began if self.is_up and await self.answers(patience) else None
 

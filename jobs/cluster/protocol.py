@@ -294,8 +294,7 @@ EVERY = 0.25  # seconds between two steps that show nothing new
 
 
 class StepReports:
-    """Passes on what a run reports, the newest step of those that come close together. tell: sends it.
-    drawn: steps that it reported."""
+    """Passes on the newest of a run's steps that come close together. tell: sends it. drawn: steps so far."""
 
     def __init__(self, token: str, tell: Callable[[News], None]) -> None:
         self._token, self._tell = token, tell

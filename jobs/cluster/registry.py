@@ -16,7 +16,7 @@ from typing import Literal
 
 from jobs.cluster.protocol import Beat, Holding, Order, Timing, files_with_endings
 from jobs.executors.base import SEPARATOR, Device, Outcome, Report
-from jobs.inputs import SNAPSHOT
+from jobs.runs import SNAPSHOT
 from vision.protocol import Run
 
 FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more
@@ -276,8 +276,7 @@ class RunsInFlight:
 
 
 def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order, dict[str, Path]]:
-    """Return a run as a message to a process of an agent, and the files that it names, by SHA-256. Blocks.
-    Raises OSError."""
+    """Return a run as a message to an agent's process, and its files by SHA-256. Blocks. Raises OSError."""
     paths = {sha256: Path(path) for sha256, path in run.paths.items()}
     folder = dict[str, str]()
     if run.folder and (snapshot := Path(run.folder) / SNAPSHOT).is_file():  # else what another worker left

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import AtelierError, BusAway, WireError
-from core.supervisor import Supervisor
+from core.process import Supervisor
 from jobs.cluster.file_transfer import FileFetcher, Gone
 from jobs.cluster.nats import Bus
 from jobs.cluster.protocol import (
@@ -72,8 +72,7 @@ class RunInHand:
         self._handed = self._cancelled = False
 
     def cancel(self) -> None:
-        """Stop it between two steps, or before the first; not once it has ended: the same job may run again,
-        and workers stop jobs."""
+        """Stop it between two steps, or before the first; not once it has ended: its job may run again."""
         if self.over:
             return
         self._cancelled = True
@@ -256,8 +255,7 @@ QUEUED = 2000  # signs of life that wait to be sent; the oldest are of no use by
 
 @dataclass(frozen=True)
 class Identity:
-    """What an agent says of itself. models: digest of what it draws with. release: of the program. clip: its
-    model of vectors."""
+    """What an agent says of itself. models: digest of its models. clip: its model of vectors."""
 
     host: str
     models: str = ""
@@ -318,7 +316,7 @@ class RemoteWorker:
         await asyncio.to_thread(self._working.sweep)
         await self._executor.start(self._changed.set)
         self.bus.watch(self._changed.set)
-        await self.bus.serve(f"run.{host}", Order, self._take)
+        await self.bus.serve(f"run.{host}", Order, self.take_order)
         await self.bus.serve(f"ask.{host}", Ask, self._answer)
         await self.bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
         await self.bus.listen(f"hold.{host}", Hold, self._hold)
@@ -355,7 +353,8 @@ class RemoteWorker:
 
     # What a bot says
 
-    async def _take(self, order: Order, subject: str) -> Taken | None:
+    async def take_order(self, order: Order, subject: str) -> Taken | None:
+        """Begin a run, or return why not; None when another process of this name is meant."""
         if order.instance not in ("", self._instance):  # which answers itself
             if not self._shares_name:
                 log.error(

@@ -73,14 +73,13 @@ class Executor(Protocol):
         ...
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its
-        state."""
+        """Begin to start workers; call ``changed`` when a slot becomes free or a device's state changes."""
         ...
 
     async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
         """Return the jobs of these runs that go on although the process that began them has ended; each may
         be given to ``run`` again, on its device, and ends there. Called before ``start``."""
-        ...
+        return ()
 
     async def stop(self) -> None:
         """End every worker of this process now. Runs in progress end as Lost."""
@@ -88,11 +87,11 @@ class Executor(Protocol):
 
     def outlives(self, job_id: str) -> bool:
         """Return whether a running job goes on when this process ends, to be taken up by the next."""
-        ...
+        return False
 
     def settle(self, job_id: str) -> None:
         """Note that the end of a job's run is written down, or nobody wants it."""
-        ...
+        return
 
     def free(self) -> Mapping[str, int]:
         """Free slots of the devices that can take a job now, by name; not to be changed."""
@@ -111,8 +110,7 @@ class Executor(Protocol):
         ...
 
     def cancel(self, job_id: str) -> None:
-        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
-        late."""
+        """Ask a running job to stop between two steps. It ends as Stopped, or as Done if it was too late."""
         ...
 
     def forget(self, names: Sequence[str]) -> None:
@@ -120,7 +118,7 @@ class Executor(Protocol):
         ...
 
 
-class Both:
+class Both(Executor):
     """``first`` answers questions beside jobs while one of its devices is ready, else ``second`` does."""
 
     def __init__(self, first: Executor, second: Executor) -> None:
@@ -128,55 +126,43 @@ class Both:
 
     @property
     def devices(self) -> Sequence[Device]:
-        """The devices of both."""
         return (*self._first.devices, *self._second.devices)
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Start both."""
         await self._first.start(changed)
         await self._second.start(changed)
 
     async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
-        """Return the jobs that go on at either."""
         return {*await self._first.take_up(leases), *await self._second.take_up(leases)}
 
     def outlives(self, job_id: str) -> bool:
-        """Return whether a job goes on at either when this process ends."""
         return self._first.outlives(job_id) or self._second.outlives(job_id)
 
     def settle(self, job_id: str) -> None:
-        """Note it at both."""
         self._first.settle(job_id)
         self._second.settle(job_id)
 
     async def stop(self) -> None:
-        """Stop both."""
         await asyncio.gather(self._first.stop(), self._second.stop())
 
     def free(self) -> Mapping[str, int]:
-        """Return the free slots of both."""
         return {**self._first.free(), **self._second.free()}
 
     def has(self, job_id: str) -> bool:
-        """Return whether one of them has the job in hand."""
         return self._first.has(job_id) or self._second.has(job_id)
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        """Run a job on the device of whichever has it."""
         is_firsts = any(known.name == device for known in self._first.devices)
         return await (self._first if is_firsts else self._second).run(device, run, report)
 
     async def ask(self, question: Question) -> Answered | Declined:
-        """Ask the first, or the second while no device of the first is ready."""
         can = any(device.state == "ready" for device in self._first.devices)
         return await (self._first if can else self._second).ask(question)
 
     def cancel(self, job_id: str) -> None:
-        """Ask whichever has the job to stop it."""
         self._first.cancel(job_id)
         self._second.cancel(job_id)
 
     def forget(self, names: Sequence[str]) -> None:
-        """Ask both to give up what they keep of these jobs and pictures."""
         self._first.forget(names)
         self._second.forget(names)

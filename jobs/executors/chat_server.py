@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
 from core.requests.chat import about_tokens
-from jobs.executors.base import Device, Lease, Lost, Outcome, Report
+from jobs.executors.base import Device, Executor, Lost, Outcome, Report
 from jobs.executors.openai_api import (
     PICTURES_KEPT,
     ChatServer,
@@ -204,7 +204,7 @@ class _Running:
             self.later.cancel()
 
 
-class ChatServerExecutor:
+class ChatServerExecutor(Executor):
     """Puts questions to ``server``, ``slots`` at once. pauses: seconds between tries. look: asks somebody
     else what can be told of a picture without the server. boxes: how its model tells them, "" = by its
     name."""
@@ -229,24 +229,11 @@ class ChatServerExecutor:
 
     @property
     def devices(self) -> Sequence[Device]:
-        """The server as a device that takes questions only."""
         card, running, role = self._server.host, len(self._runs), AskRequest.role
         return (Device(NAME, "ready", card, 0, self._slots, running, problem=self._problem, only=role),)
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to take questions."""
         self._changed, self._stopping = changed, False
-
-    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
-        """Return nothing: an answer is heard by the process that asked for it."""
-        return ()
-
-    def outlives(self, job_id: str) -> bool:
-        """Return False, for the same reason."""
-        return False
-
-    def settle(self, job_id: str) -> None:
-        """Do nothing: nothing is kept of an answer."""
 
     async def stop(self) -> None:
         """End every answer; its question goes to the next process."""
@@ -258,16 +245,13 @@ class ChatServerExecutor:
         await self._server.close()
 
     def free(self) -> Mapping[str, int]:
-        """Return how many questions more it can take now, by the device's name; nothing when it can't."""
         free = 0 if self._stopping else self._slots - len(self._runs)
         return {NAME: free} if free > 0 else {}
 
     def has(self, job_id: str) -> bool:
-        """Return whether the question is being answered."""
         return job_id in self._runs
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        """Put a question to the server and return how that ended."""
         if self._stopping or run.talk is None:
             return Lost(run.job_id, "the server takes questions only", untouched=True)
         running = self._runs[run.job_id] = _Running(run, report)

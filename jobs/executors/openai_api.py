@@ -295,13 +295,11 @@ class ChatServer(Protocol):
         ...
 
     def forget_model(self) -> bool:
-        """Forget what the server called its model, to ask it anew; False where that isn't the server's to
-        say."""
+        """Forget what the server called its model, to ask it again; False where the settings say it."""
         ...
 
     def ask(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Answering]:
-        """Send a question; leaving the block ends the answer on the server, too. Raises Unreachable, Silent,
-        Refused."""
+        """Send a question; the block's end ends its answer too. Raises Unreachable, Silent, Refused."""
         ...
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ from tests.wire.process import BotProcess
 
 PACKAGES = ("nats", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
 FOLDERS = (  # of the program, that belong to several machines
-    "jobs.cluster", "storage.engines.postgres", "storage.blobs.s3", "storage.blobs.cache",
+    "jobs.cluster", "storage.engines.postgres", "storage.blobs.s3", "storage.blobs.local",
     "storage.copy_database", "host.elsewhere", "host.ray_launcher",
     "host.rows", "core.otlp",
 )  # fmt: skip

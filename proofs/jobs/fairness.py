@@ -25,9 +25,9 @@ from typing import Any
 from unittest import mock
 
 from core.job import new_job_id
+from jobs import waitlist
 from jobs.admission import Limits
 from jobs.queue import Queue
-from jobs.scheduling import fairness
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines.base import sqlite_path
@@ -38,7 +38,7 @@ from tests.support import postgres
 FLOODER = 999_999
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "first come, first served": (
-        fairness.Group,
+        waitlist.Group,
         "turn",
         property(lambda group: (group.rank, group.jobs[0].seq, 0)),
     ),

@@ -22,10 +22,9 @@ from typing import Any
 from unittest import mock
 
 from core.events import Failed, Rendered, Started
-from jobs.executors.local import LocalExecutor
-from jobs.executors.worker_process import Pulse, Timeouts
+from jobs.executors.local import LocalExecutor, Pulse, Timeouts
 from jobs.queue import Queue
-from jobs.results import GAVE_UP, Outcomes
+from jobs.runs import GAVE_UP, Outcomes
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig

@@ -48,8 +48,8 @@ from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
 from jobs.admission import Limits
 from jobs.executors.local import LocalExecutor
-from jobs.inputs import Incoming
 from jobs.queue import Queue, Result
+from jobs.runs import Incoming
 from storage import job_queries
 from storage import jobs as rows
 from storage.blobs import local as files_module

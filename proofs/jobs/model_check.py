@@ -41,15 +41,13 @@ from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
 from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from jobs import results
+from jobs import runs, waitlist
 from jobs.admission import Limits
+from jobs.eta import Estimate
 from jobs.executors.base import Lost
 from jobs.queue import Queue
-from jobs.results import Outcomes
-from jobs.scheduling import fairness, placement
-from jobs.scheduling.eta import Estimate
-from jobs.scheduling.fairness import RANKS
-from jobs.scheduling.placement import Placement
+from jobs.runs import Outcomes
+from jobs.waitlist import RANKS, Placement
 from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import open_database
@@ -170,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
             or self.queue.tasks
             or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held)
-            or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher._look()) is not None)
+            or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher.look()) is not None)
         ):
             await asyncio.sleep(self.rest)
 
@@ -652,7 +650,7 @@ BUGS: Bugs = {
     "doubles a replay": (jobs, "facts", _believes_all),
     "counts a restart": (jobs, "give_back", _keeps_attempt),
     "unfair": (
-        fairness.Group,
+        waitlist.Group,
         "turn",
         lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0)),
     ),
@@ -695,9 +693,9 @@ def without_threads_and_clocks() -> Iterator[None]:
     """All jobs take equally long: what milliseconds do to shares, ``test_shares`` shows."""
     with (
         mock.patch.object(Estimate, "pictures", lambda self, seconds: None),
-        mock.patch.object(placement, "REFUSAL_PAUSES", NO_PAUSES),
-        mock.patch.object(placement, "BROKEN_PAUSES", NO_PAUSES),
-        mock.patch.object(results, "REFUSAL_PAUSES", NO_PAUSES),
+        mock.patch.object(waitlist, "REFUSAL_PAUSES", NO_PAUSES),
+        mock.patch.object(waitlist, "BROKEN_PAUSES", NO_PAUSES),
+        mock.patch.object(runs, "REFUSAL_PAUSES", NO_PAUSES),
         mock.patch.object(sqlite.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):

@@ -24,13 +24,13 @@ from core.events import Cancelled, Event, Failed, Rendered
 from core.job import Status
 from jobs.executors.base import Lost, Outcome
 from jobs.queue import Queue, Submitted
+from proofs.scale.wire import WAYS, Wire
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import postgres as engine
 from storage.schema import messages, pictures
 from tests.jobs.conftest import LIMITS, ask, done, until
 from tests.jobs.hand_executor import HandExecutor
-from tests.scale.wire import WAYS, Wire
 from tests.support import postgres
 from vision.protocol import Broke, Fault
 
@@ -173,7 +173,7 @@ async def measure(folder: Path, socket: Path | str, database: str, cuts: int, se
     """Cut so often, at every step in every way, in an order by ``seed``."""
     plan = [(step, way) for step in STEPS for way in WAYS]
     order = random.Random(seed)
-    with mock.patch.object(engine._connection_class(), "answer", SOON):
+    with mock.patch.object(engine.connection_class(), "answer", SOON):
         async with world(folder, socket, database) as made:
             for number in range(cuts):
                 if number % len(plan) == 0:

@@ -23,8 +23,8 @@ from core.job import Lane, Origin, Reply
 from core.requests import ImagineRequest
 from proofs.jobs import model_check
 from proofs.jobs.model_check import LIMITS, USERS, Plain, QueueMachine
+from proofs.scale.wire import LOST, NEVER, SILENT, WAYS, Wire
 from storage.engines import postgres as engine
-from tests.scale.wire import LOST, NEVER, SILENT, WAYS, Wire
 from tests.support import postgres
 from vision.protocol import Done
 
@@ -45,7 +45,7 @@ class ServerMachine(QueueMachine):
 
     def make_database(self) -> None:
         with postgres.connect(self.server, self.database) as plain:
-            plain.execute(postgres._emptying())
+            plain.execute(postgres.emptying())
 
     async def address(self) -> str:
         self.wire = await self.stack.enter_async_context(Wire(self.server).open())
@@ -193,7 +193,7 @@ def _answer(connection: Any) -> float:
 @contextmanager
 def _hurried() -> Iterator[None]:
     limit = property(_answer, lambda connection, limit: None)
-    with mock.patch.object(engine._connection_class(), "answer", limit):
+    with mock.patch.object(engine.connection_class(), "answer", limit):
         yield
 
 

@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
-from host.logs import redactor
 from host.metrics import Metrics
+from host.process import redactor
 
 log = logging.getLogger("proofs.security.canaries")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from core.redact import RedactingFormatter
-from host.logs import redactor
+from host.process import redactor
 from studio.studio import Studio
 from tests.security.hostile import known, mutated
 from tests.studio.conftest import png

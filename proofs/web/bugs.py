@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
-from jobs.people import Admin
+from jobs.queue import Admin
 from storage.sessions import Sessions
 from studio.actor import Actor
 from studio.authority import Action

@@ -27,8 +27,8 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "acknowledged": ("jobs.queue:Queue.submit", "before"),
     "row written": ("jobs.queue:Queue.submit", "after"),
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
-    "files saved": ("jobs.results:Saving.save", "after"),
-    "job rendered": ("jobs.results:Outcomes._rendered", "after"),
+    "files saved": ("jobs.runs:Saving.save", "after"),
+    "job rendered": ("jobs.runs:Outcomes._rendered", "after"),
     "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
     "delivery noted": ("bot.delivery.follow:Delivery._note", "after"),
 }

@@ -159,23 +159,22 @@ def _few_are_kept() -> dict[str, int]:
     """Lower the bounds of what is kept on purpose, so that each is met while the process warms up. Return
     what is kept → how much of it at most."""
     from bot.discord_api import session
-    from jobs import feed, people
-    from jobs.scheduling import fairness
+    from jobs import feed, queue, waitlist
     from storage.engines import base
 
     base.PRAGMAS = (
         *base.PRAGMAS,
         f"PRAGMA cache_size=-{KEPT}",
     )  # KiB, where it is 2,000: ten MB in all
-    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = fairness.MEMBERS_KEPT = KEPT
+    session.REMEMBERED = feed.CHANGES_KEPT = queue.SEEN_AT_MOST = waitlist.MEMBERS_KEPT = KEPT
     return dict.fromkeys(
         (
             "bot.discord_api.session.KeptSessions._seen",
             "jobs.feed.Feeds._changes",
-            "jobs.people.People._seen",
-            "jobs.scheduling.fairness.VirtualTime._had",
-            "jobs.scheduling.fairness.VirtualTime._stamps",
-            "objects of jobs.scheduling.fairness.Had",
+            "jobs.queue.People._seen",
+            "jobs.waitlist.VirtualTime._had",
+            "jobs.waitlist.VirtualTime._stamps",
+            "objects of jobs.waitlist.Had",
         ),
         KEPT,
     )

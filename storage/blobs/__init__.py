@@ -38,7 +38,7 @@ def open_at(address: Path | BucketAddress | None, settings: Settings) -> Files:
 def open_bucket(address: BucketAddress, settings: Settings, *, ballast_bytes: int = BALLAST_BYTES) -> Bucket:
     """Return the store in a bucket. Raises StorageError without the extra that it needs."""
     try:
-        from storage.blobs.cache import Cache
+        from storage.blobs.local import Cache
         from storage.blobs.s3 import Bucket, Keys
     except ModuleNotFoundError as error:
         raise StorageError("FILES_URL names a bucket, which needs: make setup EXTRAS=s3") from error

@@ -73,9 +73,11 @@ class Files(Protocol):
     nothing is known of the file.
     """
 
+    timings: Timings  # how long ``OPERATIONS`` took
+    incoming: Path  # the folder for what is written elsewhere and then taken
+
     async def put(self, data: bytes, media_type: str) -> str:
-        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
-        StorageError, FilesAway."""
+        """Store ``data`` durably, the same bytes once; return its SHA-256. Raises StorageError, FilesAway."""
 
     async def take(self, path: Path, media_type: str) -> Taken:
         """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
@@ -130,24 +132,14 @@ class Files(Protocol):
     async def find_derived(self, sha256: str, name: str) -> Path | None:
         """Return where what was made from a file lies; None when it wasn't kept."""
 
-    @property
-    def timings(self) -> Timings:
-        """How long ``OPERATIONS`` took."""
-
-    @property
-    def incoming(self) -> Path:
-        """The folder for what is written elsewhere and then taken."""
-
     def drop_unfinished(self) -> None:
-        """Delete what a crash has left half-written here. Call it, in a thread, before anything is put or
-        taken."""
+        """Delete what a crash has left half-written. Call it, in a thread, before anything else."""
 
     def free_bytes(self) -> int:
         """Return the free space on this machine's disk, for this user. Blocks."""
 
     def create_ballast(self) -> bool:
-        """Take up the ballast's bytes on the disk; False when there isn't the room. Blocks: run it in a
-        thread."""
+        """Take up the ballast's bytes on the disk; False when there isn't the room. Blocks."""
 
     def release_ballast(self) -> bool:
         """Give the ballast back to the disk; False when there was none."""

@@ -1,5 +1,6 @@
-"""The store of files as a folder of this machine, or of one that is mounted here; and what any store has on
-this machine's disk: a folder for what is coming, what can be made again, and a ballast for a full disk."""
+"""Files on this machine's disk: the store as a folder, also one that is mounted here; what any store has
+here (a folder for what is coming, what can be made again, a ballast for a full disk); and copies of a
+bucket's files, the newest within a bound, each known by its hash."""
 
 from __future__ import annotations
 
@@ -8,12 +9,16 @@ import contextlib
 import errno
 import functools
 import hashlib
+import logging
 import os
 import secrets
 import shutil
 import threading
+import time
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -26,6 +31,7 @@ from storage.blobs.base import (
     OPERATIONS,
     OWNER,
     Entry,
+    Files,
     Taken,
     checked,
     extension_of,
@@ -33,6 +39,8 @@ from storage.blobs.base import (
     is_renewed,
     place_of,
 )
+
+log = logging.getLogger(__name__)
 
 BALLAST_BYTES = 64 * 2**20
 CHUNK = 2**20  # bytes that are written at once
@@ -52,7 +60,7 @@ def in_thread(
     return run
 
 
-class Disk:
+class Disk(Files):
     """The part of a store below ``root``. incoming: the folder for what is written elsewhere and then taken.
     derived: folder of what was made from files and can be made again; it goes with its file."""
 
@@ -72,7 +80,6 @@ class Disk:
         return min(shutil.disk_usage(folder).free for folder in there)
 
     def drop_unfinished(self) -> None:
-        """Delete what a crash has left half-written. Call it before anything is put or taken."""
         for path in self.root.glob(".tmp-*"):
             path.unlink(missing_ok=True)
 
@@ -85,8 +92,6 @@ class Disk:
         return self.root / ".ballast"
 
     def create_ballast(self) -> bool:
-        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a
-        thread."""
         if self.ballast.exists() and self.ballast.stat().st_size == self.ballast_bytes:
             return True
         self.root.mkdir(parents=True, exist_ok=True)
@@ -101,7 +106,6 @@ class Disk:
         return True
 
     def release_ballast(self) -> bool:
-        """Give the ballast back to the disk; False when there was none."""
         try:
             self.ballast.unlink()
         except FileNotFoundError:
@@ -112,7 +116,6 @@ class Disk:
 
     @in_thread
     def get_derived(self, sha256: str, name: str) -> bytes | None:
-        """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""
         try:
             return self._derived_path(sha256, name).read_bytes()
         except OSError:
@@ -120,7 +123,6 @@ class Disk:
 
     @in_thread
     def find_derived(self, sha256: str, name: str) -> Path | None:
-        """Return where what was made from a file lies; None when it wasn't kept."""
         path = self._derived_path(sha256, name)
         return path if path.is_file() else None
 
@@ -172,8 +174,6 @@ class Folder(Disk):
     @timed("put")
     @in_thread
     def put(self, data: bytes, media_type: str) -> str:
-        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
-        StorageError."""
         sha256 = hashlib.sha256(data).hexdigest()
         target = self.root / place_of(sha256, extension_of(media_type))
         if self._renewed(sha256):
@@ -203,7 +203,6 @@ class Folder(Disk):
     @timed("get")
     @in_thread
     def get(self, sha256: str) -> bytes:
-        """Return a file's bytes. Raises StorageError when it is gone."""
         path = self.path(sha256)
         try:
             return path.read_bytes()
@@ -212,7 +211,6 @@ class Folder(Disk):
 
     @in_thread
     def is_sound(self, sha256: str) -> bool:
-        """Return whether a file's bytes are what its name says. Raises StorageError when it is gone."""
         try:
             return hashed(self.path(sha256))[0] == sha256
         except OSError as error:
@@ -220,13 +218,10 @@ class Folder(Disk):
 
     @timed("local")
     async def local(self, sha256: str) -> Path:
-        """Return where the file is. Raises StorageError when it is gone."""
         return await asyncio.to_thread(self.path, sha256)
 
     @asynccontextmanager
     async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
-        """Have where each of these files is. some: without those that are gone. Raises StorageError when one
-        is gone."""
         found = {sha256: await asyncio.to_thread(self._find, sha256) for sha256 in sha256s}
         lost = [sha256 for sha256, path in found.items() if path is None]
         if lost and not some:
@@ -235,18 +230,15 @@ class Folder(Disk):
 
     @in_thread
     def has(self, sha256: str) -> bool:
-        """Return whether the file is there. Raises FilesAway."""
         return self.exists(sha256)
 
     @in_thread
     def entry(self, sha256: str) -> Entry:
-        """Return what is known of a file. Raises StorageError when it is gone."""
         if (found := self._entry(self.path(sha256))) is None:
             raise self._missing(sha256)
         return found
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """Yield every file, in no order."""
         paths = self._paths()
         while some := await asyncio.to_thread(lambda: list(map(self._entry, islice(paths, ENTRIES_AT_ONCE)))):
             for entry in some:
@@ -256,9 +248,6 @@ class Folder(Disk):
     @timed("remove")
     @in_thread
     def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
-        """Delete the file, and what was made from it; False when there was none, or it was written again
-        after ``unless_after``. The caller knows that no row needs it any more. Raises StorageError when it
-        can't be deleted."""
         found = self._find(sha256)
         try:
             if found is None:
@@ -277,8 +266,6 @@ class Folder(Disk):
 
     @in_thread
     def owner(self) -> str | None:
-        """Return the mark of the studio that the folder belongs to, None when it was never marked. Raises
-        FilesAway."""
         try:
             owner = (self.root / OWNER).read_text().strip()
         except FileNotFoundError:
@@ -291,7 +278,6 @@ class Folder(Disk):
 
     @in_thread
     def mark(self, owner: str) -> None:
-        """Write down whose the folder is. Raises StorageError when that can't be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._write(owner.encode(), self.root / OWNER, {self.root})
@@ -301,7 +287,6 @@ class Folder(Disk):
 
     @in_thread
     def put_derived(self, sha256: str, name: str, data: bytes) -> None:
-        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
         self._write_derived(self._derived_path(sha256, name), data)
         if self._find(sha256) is None:  # removed while this was being made
             self._remove_derived(sha256)
@@ -368,8 +353,7 @@ class Folder(Disk):
             raise
 
     def _renewed(self, sha256: str) -> bool:
-        """Whether the file is there; then it is as new as one that is written now, for the sweep of what no
-        row names."""
+        """Whether the file is there; then it is as new as one written now, for the sweep of orphans."""
         found = self._find(sha256)
         if found is not None:
             with contextlib.suppress(FileNotFoundError), self._renewing:
@@ -435,3 +419,171 @@ def _move(path: Path, target: Path, changed: set[Path]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+KEPT = 600.0  # seconds that a file stays at least after somebody was told where it is, however full the cache
+MAX_AGE = 7 * 86_400.0  # seconds after which a copy is fetched anew: another host may have deleted its file
+
+
+@dataclass
+class _Copy:
+    path: Path
+    size: int
+    written_at: float  # seconds since 1970, as of the file
+    used_at: float  # the same
+    handed_at: float = 0.0  # the same, when somebody was told where it is
+    seen: tuple[int, int] | None = None  # the file's size and mtime in ns when its hash was right
+
+
+class Cache:
+    """Copies below ``root``, of at most ``most`` bytes together, which leave ``keep_free`` bytes of the disk
+    to others. All methods block, and may be called from any thread."""
+
+    def __init__(self, root: Path, *, most: int, keep_free: int = 0) -> None:
+        self._root, self.most, self._keep_free = root, most, keep_free
+        self._copies: OrderedDict[str, _Copy] = OrderedDict()  # the one that was used longest ago first
+        self._lock = threading.RLock()
+        self._held = Counter[str]()
+        self.size = 0  # bytes
+
+    def scan(self) -> None:
+        """Take up what an earlier process has left, and delete what it left half-written."""
+        for path in self._root.glob(".tmp-*"):
+            path.unlink(missing_ok=True)
+        found = []
+        for path in self._root.glob("??/??/*"):
+            if is_name(path.stem, path.suffix[1:]):
+                status = path.stat()
+                found.append(_Copy(path, status.st_size, status.st_mtime, status.st_atime))
+        with self._lock:
+            for copy in sorted(found, key=lambda copy: copy.used_at):
+                self._add(copy)
+        self.shrink()
+
+    def read(self, sha256: str) -> bytes | None:
+        """Return the bytes of a file, None where there is no copy that is right."""
+        copy = self._use(sha256)
+        try:
+            data = copy.path.read_bytes() if copy is not None else None
+        except OSError:
+            data = b""
+        if data is None or hashlib.sha256(data).hexdigest() == sha256:
+            return data
+        self._spoilt(sha256)
+        return None
+
+    def find(self, sha256: str) -> Path | None:
+        """Return where a copy lies that is right, to be opened soon; None where there is none."""
+        copy = self._use(sha256)
+        if copy is None:
+            return None
+        try:
+            status = copy.path.stat()
+            seen = (status.st_size, status.st_mtime_ns)
+            if copy.seen != seen:
+                with copy.path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                        raise OSError("its hash is another")
+        except OSError:
+            self._spoilt(sha256)
+            return None
+        copy.seen, copy.handed_at = seen, time.time()
+        return copy.path
+
+    def has(self, sha256: str) -> bool:
+        """Return whether there is a copy."""
+        return sha256 in self._copies
+
+    def new_file(self) -> Path:
+        """Return where a copy may be written that is then adopted. Raises StorageError."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self._root} can't be written to: {error.strerror}") from error
+        return self._root / f".tmp-{secrets.token_hex(8)}"
+
+    def write(self, sha256: str, extension: str, data: bytes) -> None:
+        """Keep a copy of ``data``, if there is room."""
+        with contextlib.suppress(OSError, StorageError):
+            temporary = self.new_file()
+            try:
+                temporary.write_bytes(data)
+                self.adopt(sha256, extension, temporary)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def adopt(self, sha256: str, extension: str, path: Path) -> Path:
+        """Adopt the file at ``path``, whose hash is known to be right; return where it is. Raises OSError."""
+        target = self._root / place_of(sha256, extension)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.utime(path)
+        os.replace(path, target)
+        status = target.stat()
+        copy = _Copy(target, status.st_size, status.st_mtime, time.time())
+        copy.seen = (status.st_size, status.st_mtime_ns)
+        with self._lock:
+            self._forget(sha256)
+            self._add(copy)
+        self.shrink()
+        return target
+
+    def drop(self, sha256: str) -> None:
+        """Delete the copy of a file, if there is one, also from under whoever reads it."""
+        with self._lock:
+            copy = self._forget(sha256)
+        if copy is not None:
+            copy.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self, sha256s: Collection[str]) -> Iterator[None]:
+        """Keep the copies of these files, and those that are still to come, until the block ends."""
+        with self._lock:
+            self._held.update(sha256s)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= Counter(sha256s)
+
+    def shrink(self) -> None:
+        """Delete copies that are too old, or the longest unused while they are too many or the disk is short
+        of room; not what is held, and where somebody was just told it is only for the disk's sake."""
+        now = time.time()
+        with self._lock:
+            short = self._is_short()
+            for sha256, copy in list(self._copies.items()):
+                is_old = copy.written_at < now - MAX_AGE
+                full = self.size > self.most and copy.handed_at < now - KEPT
+                if (is_old or full or short) and sha256 not in self._held:
+                    self.drop(sha256)
+                    short = short and self._is_short()
+
+    def _is_short(self) -> bool:
+        try:
+            return shutil.disk_usage(self._root).free < self._keep_free
+        except OSError:
+            return False
+
+    def _use(self, sha256: str) -> _Copy | None:
+        with self._lock:
+            copy = self._copies.get(sha256)
+            if copy is not None:
+                self._copies.move_to_end(sha256)
+                copy.used_at = time.time()
+        if copy is not None:
+            with contextlib.suppress(OSError):  # for the next process
+                os.utime(copy.path, (copy.used_at, copy.written_at))
+        return copy
+
+    def _spoilt(self, sha256: str) -> None:
+        log.warning("the copy of file %s… is not what it was: it is fetched anew", sha256[:12])
+        self.drop(sha256)
+
+    def _add(self, copy: _Copy) -> None:
+        self._copies[copy.path.stem] = copy
+        self.size += copy.size
+
+    def _forget(self, sha256: str) -> _Copy | None:
+        copy = self._copies.pop(sha256, None)
+        self.size -= copy.size if copy is not None else 0
+        return copy

@@ -120,12 +120,7 @@ class Removal:
     """Deletes files of the store, if it is this studio's."""
 
     def __init__(
-        self,
-        database: Database,
-        files: Files,
-        identity: Identity,
-        *,
-        clock: Callable[[], datetime] = utc_now,
+        self, database: Database, files: Files, identity: Identity, *, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._database, self._files, self.identity = database, files, identity
         self.clock = clock

@@ -41,8 +41,7 @@ from storage.blobs.base import (
     is_renewed,
     place_of,
 )
-from storage.blobs.cache import Cache
-from storage.blobs.local import Disk, hashed
+from storage.blobs.local import Cache, Disk, hashed
 
 RETRIES = 3  # of a request that failed, within 20 s
 SILENT = 30  # s that the server may say nothing
@@ -180,8 +179,6 @@ class Bucket(Disk):
 
     @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
-        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
-        StorageError for another type, FilesAway."""
         sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
         extension = extension_of(media_type)
         async with self._turn(sha256):
@@ -191,9 +188,6 @@ class Bucket(Disk):
 
     @timed("take")
     async def take(self, path: Path, media_type: str) -> Taken:
-        """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
-        was any more, also when the store had the same bytes. Raises StorageError, FilesAway: then it is where
-        it was."""
         extension = extension_of(media_type)
         try:
             sha256, size = await asyncio.to_thread(hashed, path)
@@ -206,7 +200,6 @@ class Bucket(Disk):
 
     @timed("get")
     async def get(self, sha256: str) -> bytes:
-        """Return a file's bytes. Raises StorageError when it is gone, or not what it should be, FilesAway."""
         async with self._turn(checked(sha256)):
             data = await asyncio.to_thread(self._cache.read, sha256)
             if data is not None:
@@ -220,8 +213,6 @@ class Bucket(Disk):
             return await asyncio.to_thread(self._checked, sha256, extension, fetched)
 
     async def is_sound(self, sha256: str) -> bool:
-        """Read a file from the bucket itself, whatever there is of it here; return whether its bytes are what
-        its name says. Raises StorageError when it is gone, FilesAway."""
         key, _ = await self._key(checked(sha256))
         return await self._there(sha256, partial(self._hash_of, key)) == sha256
 
@@ -240,8 +231,6 @@ class Bucket(Disk):
 
     @asynccontextmanager
     async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
-        """Have copies of these files on this machine until the block ends. some: without those that are gone.
-        Raises StorageError when one is gone, FilesAway."""
 
         async def one(sha256: str) -> Path | None:
             try:
@@ -260,18 +249,15 @@ class Bucket(Disk):
             yield {sha256: path for sha256, path in zip(wanted, paths, strict=True) if path is not None}
 
     async def has(self, sha256: str) -> bool:
-        """Return whether the file is there. Raises FilesAway."""
         return self._cache.has(checked(sha256)) or bool(await self._found(sha256))
 
     async def entry(self, sha256: str) -> Entry:
-        """Return what is known of a file. Raises StorageError when it is gone, FilesAway."""
         found = await self._found(checked(sha256))
         if not found:
             raise self._gone(sha256)
         return found[0]
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """Yield every file, in no order. Raises FilesAway."""
         pages = obstore.list(self.server.store, prefix=ROOT, chunk_size=1000).__aiter__()
         while (page := await self.server.ask(lambda: anext(pages, None))) is not None:
             for meta in page:
@@ -280,9 +266,6 @@ class Bucket(Disk):
 
     @timed("remove")
     async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
-        """Delete the file, its copy here, and what was made from it; False when there was none, or it was
-        written again after ``unless_after``. The caller knows that no row needs it any more. Raises
-        FilesAway: then nothing of it is left on this machine."""
         async with self._turn(checked(sha256)):
             _note(self._removed, sha256, None)
             await asyncio.to_thread(self._cache.drop, sha256)
@@ -297,8 +280,6 @@ class Bucket(Disk):
             return bool(found)
 
     async def owner(self) -> str | None:
-        """Return the mark of the studio that the bucket belongs to, None when it was never marked. Raises
-        FilesAway."""
 
         async def read() -> str | None:
             try:
@@ -311,11 +292,9 @@ class Bucket(Disk):
         return await self.server.ask(read)
 
     async def mark(self, owner: str) -> None:
-        """Write down whose the bucket is. Raises FilesAway."""
         await self.server.ask(lambda: obstore.put_async(self.server.store, OWNER, owner.encode()))
 
     async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
-        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
         await asyncio.to_thread(self._write_derived, self._derived_path(sha256, name), data)
         if sha256 in self._removed:  # while this was being made
             await asyncio.to_thread(self._remove_derived, sha256)
@@ -396,8 +375,7 @@ class Bucket(Disk):
         return self._turns.setdefault(sha256, asyncio.Lock())
 
     def _checked(self, sha256: str, extension: str, fetched: obstore.Bytes) -> bytes:
-        """Return the bytes of a file that was fetched, once they are those that its name says, and keep a
-        copy."""
+        """Return a fetched file's bytes, once they are those that its name says, and keep a copy."""
         data = bytes(fetched)  # a copy of megabytes, which the event loop needn't wait for
         if hashlib.sha256(data).hexdigest() != sha256:
             raise self._wrong(sha256)

@@ -100,8 +100,7 @@ class Conflict(StorageError):
 
 
 class our_errors:
-    """Chains the database's own errors to a StorageError, ServerAway where a server's connection has gone,
-    except broken constraints."""
+    """Chains the database's errors, but broken constraints, to StorageError, Conflict or ServerAway."""
 
     def __enter__(self) -> None:
         pass
@@ -161,8 +160,7 @@ def sqlite_path(address: str | Path) -> Path | None:
 
 
 def create_engine(path: Path) -> AsyncEngine:
-    """An engine for the SQLite file at ``path``, driven by aiosqlite, with connections for ``READERS`` and
-    one writer."""
+    """An engine for the SQLite file at ``path``, by aiosqlite, for ``READERS`` and one writer."""
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
         pool_size=READERS + 1,

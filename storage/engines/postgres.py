@@ -72,11 +72,8 @@ class Hold:
         row = await cursor.fetchone()
         await connection.commit()
         words = row[0].split() if row else []
-        whom = (
-            f" (process {words[2]} on {words[1]}, since {row[1]:%Y-%m-%d %H:%M} UTC)"
-            if len(words) > 3
-            else ""
-        )
+        since = f"{row[1]:%Y-%m-%d %H:%M} UTC" if row else ""
+        whom = f" (process {words[2]} on {words[1]}, since {since})" if len(words) > 3 else ""
         advice = "This one writes no more." if self._locked else "Stop it first, or set another DATABASE_URL."
         return f"Another Atelier{whom} is using the database {self._database}. {advice}"
 
@@ -115,8 +112,7 @@ CONNECTION = {
 
 
 class Pulse:
-    """Whether the server answers: what is asked of it, when it last said anything, since when it can't be
-    reached."""
+    """Whether the server answers: what it was asked, when it last spoke, since when it is out of reach."""
 
     def __init__(self) -> None:
         self._asked: dict[object, float] = {}  # question → monotonic seconds
@@ -170,7 +166,8 @@ class _Attempt:
 
 
 @functools.cache
-def _connection_class() -> Any:
+def connection_class() -> Any:
+    """Return the class of connections, which needs psycopg."""
     from psycopg import AsyncConnection
 
     class Connection(AsyncConnection[Any]):
@@ -278,7 +275,7 @@ class Server:
         )
         chosen = {"application_name": f"{self.name} {does}", "options": given.strip(), **CONNECTION, **named}
         with self.pulse.asking():
-            connection = await _connection_class().connect(**chosen)
+            connection = await connection_class().connect(**chosen)
         connection.pulse = self.pulse
         return connection
 
@@ -317,8 +314,7 @@ class Server:
                     return found
 
     async def _was_committed(self, transaction: str) -> bool:
-        """Return whether it was, as soon as that can be known. Raises StorageError when the program ends
-        before."""
+        """Return whether it was, once that can be known. Raises StorageError when the program ends before."""
         failures = 0
         while True:
             try:

@@ -73,8 +73,7 @@ class Connection(aiosqlite.Connection):
 
 
 class Cursor:
-    """A cursor of the shape that SQLAlchemy's adapter expects. It holds the rows of its last statement, and
-    nothing of SQLite's."""
+    """A cursor as SQLAlchemy's adapter expects it: it holds its last rows, and nothing of SQLite's."""
 
     arraysize = 1
 
@@ -142,8 +141,7 @@ class ProcessLock:
         self._lock = FileLock(database.with_name(database.name + ".lock"), timeout=0, thread_local=False)
 
     def acquire(self) -> None:
-        """Take the lock. Raises DatabaseInUse when another process holds it, StorageError when the folder
-        can't be written to."""
+        """Take the lock. Raises DatabaseInUse, or StorageError when the folder can't be written to."""
         try:
             self._database.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -199,8 +197,7 @@ def note_clean_end(database: Path) -> None:
 
 
 def ended_cleanly(database: Path) -> bool:
-    """Return whether the file is as it was when it was closed, so that no check is due. Only once: from now
-    on it is in use."""
+    """Return whether the file is as it was closed, so that no check is due. Once: now it is in use."""
     note = _clean(database)
     try:
         was = note.read_text()
@@ -220,8 +217,7 @@ def _state(database: Path) -> str:
 
 
 def read_only(database: Path) -> sqlite3.Connection:
-    """Return a connection that changes nothing, the folder included: where there is no log, SQLite would make
-    one to read."""
+    """Return a connection that changes nothing: without a log SQLite would make one, even to read."""
     alone = "" if Path(f"{database}-wal").exists() else "&immutable=1"
     uri = f"{database.absolute().as_uri()}?mode=ro{alone}"
     return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False)
@@ -320,7 +316,7 @@ def is_sound(database: Path) -> bool:
 
 def choose_backup(database: Path, backup_dir: Path, name: str | None = None) -> Path:
     """Return the backup that ``name`` means, a file's name in the folder or a path; None = the newest that
-    is sound. StorageError where there is none such."""
+    is intact. StorageError where there is none such."""
     found = backups(database, backup_dir)
     if name is not None:
         candidates = [path for path in (backup_dir / name, Path(name)) if path.is_file()][:1]
@@ -333,7 +329,7 @@ def choose_backup(database: Path, backup_dir: Path, name: str | None = None) -> 
         if is_sound(candidate):
             return candidate
         log.warning("backup %s is damaged too", candidate.name)
-    raise StorageError(f"There is no sound backup of {database.name} in {backup_dir}.")
+    raise StorageError(f"There is no intact backup of {database.name} in {backup_dir}.")
 
 
 def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
@@ -382,8 +378,7 @@ def finish_restore(database: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a database, whole, checked and on the disk before it has its name. Raises OSError; then there is
-    no target."""
+    """Copy a database, whole and checked, and only then give it its name. Raises OSError."""
     partial = target.with_suffix(".partial")
     try:
         _drop(partial)

@@ -145,8 +145,7 @@ def agree(connection: sa.Connection, project_id: str, sha256: str, *, now: datet
 
 
 def _agreed(said: Sequence[str], voices: int) -> tuple[str, str]:
-    """Return the label that voices come to where it takes so many, "" = none, and the state of what they
-    speak of."""
+    """Return the label that so many votes come to, "" = none, and the state of what they are about."""
     if len(set(said)) > 1:
         return "", DISPUTED
     return (said[0], LABELLED) if len(said) >= voices else ("", NEW)
@@ -269,8 +268,7 @@ def count_boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
 def marks_of(
     connection: sa.Connection, project_id: str, sha256s: Collection[str] | None = None
 ) -> dict[str, list[Mark]]:
-    """Return what people call pictures (None = all of the project), by SHA-256 in the order of their
-    words."""
+    """Return what people call pictures (None = all of the project), by SHA-256, in order."""
     found: dict[str, list[Mark]] = {}
     statement = sa.select(marks).where(marks.c.project_id == project_id).order_by(marks.c.seq)
     for some in [None] if sha256s is None else pages(sha256s):
@@ -330,8 +328,7 @@ def _order(connection: sa.Connection, project_id: str, user_id: int, sha256: str
 
 
 def _verdicts(connection: sa.Connection, project_id: str) -> sa.Subquery | None:
-    """Return what the version that is used has said of pictures: sha256, tier, and place within that; None
-    where there is none."""
+    """Return the used version's verdicts: sha256, tier, and place within it; None where there is none."""
     used = sa.select(versions.c.number, versions.c.threshold, projects.c.task)
     used = used.join(projects, projects.c.id == versions.c.project_id)
     mine = (versions.c.project_id == project_id, sa.text(f"project_versions.{ACTIVE}"))

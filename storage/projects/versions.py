@@ -115,8 +115,7 @@ def begin_training(connection: sa.Connection, job: Job, request: TrainRequest) -
 
 
 def read_lesson(connection: sa.Connection, job_id: str) -> Told:
-    """Return what a training is to learn from now. What an earlier try was told of counts from here on as not
-    told."""
+    """Return what a training is to learn from now, and count what an earlier try was told as not told."""
     mine = trainings.c.job_id == job_id
     row = connection.execute(sa.select(trainings).where(mine)).first()
     if row is None:  # its project is gone
@@ -213,18 +212,19 @@ def add_version(
     return read_version(connection, project_id, number)
 
 
+def owned_with(guild_id: int | None, user_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a project is the server's, or where that is None, the person's own."""
+    alone = sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
+    return alone if guild_id is None else projects.c.guild_id == guild_id
+
+
 def count_trainings(connection: sa.Connection, project_id: str) -> int:
-    """Return how many trainings aren't over of the server that a project belongs to, or of its owner's own
-    projects."""
+    """Return how many trainings of a project's server, or of its owner's own projects, aren't over."""
     mine = sa.select(projects.c.guild_id, projects.c.user_id).where(projects.c.id == project_id)
     owner = connection.execute(mine).first()
     if owner is None:
         return 0
-    whose = (
-        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == owner.user_id)
-        if owner.guild_id is None
-        else projects.c.guild_id == owner.guild_id
-    )
+    whose = owned_with(owner.guild_id, owner.user_id)
     joined = trainings.join(projects, projects.c.id == trainings.c.project_id)
     joined = joined.join(jobs, jobs.c.id == trainings.c.job_id)
     statement = sa.select(sa.func.count()).select_from(joined).where(whose, sa.text(UNFINISHED))
@@ -359,8 +359,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Tally:
-    """Verdicts of a version: how many, how many of them strange, and how many people found right and
-    wrong."""
+    """Verdicts of a version: how many, how many of them strange, and found right and wrong by people."""
 
     verdicts: int = 0
     strange: int = 0
@@ -418,8 +417,7 @@ def read_verdicts(connection: sa.Connection, job_id: str) -> list[Judged]:
 def answer_verdict(
     connection: sa.Connection, job_id: str, position: int, is_right: bool, user_id: int
 ) -> Judged | None:
-    """Note what somebody finds a verdict, in place of what was found before; None when there is none
-    such."""
+    """Note what somebody finds a verdict, in place of what was found before; None when there is none."""
     mine = (verdicts.c.job_id == job_id, verdicts.c.position == position)
     values = {"is_right": int(is_right), "answered_by": user_id}
     row = connection.execute(sa.update(verdicts).where(*mine).values(**values).returning(*verdicts.c)).first()

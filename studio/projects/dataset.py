@@ -16,10 +16,9 @@ from core.errors import ImageError, LimitError, UserError
 from core.job import new_job_id
 from core.requests.custom_models import DETECT, MARKED
 from storage import collections
-from storage.projects import dataset, erasure
+from storage.projects import dataset, projects
 from storage.projects.dataset import Incoming, Item
-from storage.projects.erasure import Gone
-from storage.projects.projects import Project
+from storage.projects.projects import Gone, Project
 from studio.actor import Actor, Pace
 from studio.authority import Action
 from studio.inputs import Sources
@@ -319,7 +318,7 @@ class Pictures:
             there = [dataset.read_item(connection, found.id, sha256) for sha256 in sorted(wanted)]
             gone = [one.sha256 for one in there if one and (manages or one.user_id == actor.user_id)]
             taken.extend(gone)
-            return erasure.forget_items(connection, found.id, gone)
+            return projects.forget_items(connection, found.id, gone)
 
         taken: list[str] = []
         await self._privacy.delete_learned(work)

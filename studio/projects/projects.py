@@ -16,7 +16,7 @@ from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from storage.database import Database
-from storage.projects import dataset, erasure, projects, versions
+from storage.projects import dataset, projects, versions
 from storage.projects.dataset import Counts
 from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
 from storage.projects.versions import Tally, Version
@@ -327,7 +327,7 @@ class Shelf:
         found, _ = await self._access.find(actor, name, Action.FORGET_PROJECT)
         for job_id in await self._database.read(partial(versions.unfinished, project_id=found.id)):
             await self._queue.cancel(job_id)
-        await self._privacy.delete_learned(partial(erasure.forget_project, project_id=found.id))
+        await self._privacy.delete_learned(partial(projects.forget_project, project_id=found.id))
 
     async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
         """Add a label to the book of a project, or change what it means; return the book. Raises UserError

@@ -23,10 +23,9 @@ from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainR
 from core.results import TEST
 from jobs.queue import Queue
 from storage.database import Database
-from storage.projects import dataset, erasure, projects, versions
+from storage.projects import dataset, projects, versions
 from storage.projects.dataset import Counts
-from storage.projects.erasure import Gone
-from storage.projects.projects import Project
+from storage.projects.projects import Gone, Project
 from storage.projects.versions import Tally, Version
 from studio.actor import Actor
 from studio.authority import Action
@@ -411,12 +410,12 @@ class Retraining:
             ) as error:  # a limit, or a full disk: the next look tries it again
                 log.warning("project %s isn't trained again yet: %s", project.id, error)
         stale = await self._database.read(partial(versions.stale, keep=self._limits.versions))
-        bundled = await self._database.read(erasure.tainted_bundles)
+        bundled = await self._database.read(projects.tainted_bundles)
         if stale or bundled != Gone():
 
             def retire(connection: sa.Connection) -> Gone:
                 files = versions.give_up(connection, stale)
-                return Gone(frozenset(files)) | erasure.tainted_bundles(connection)
+                return Gone(frozenset(files)) | projects.tainted_bundles(connection)
 
             await self._privacy.delete_learned(retire)
 

@@ -139,7 +139,7 @@ async def open_studio(
             patches.enter_context(mock.patch("simcord.http.router.copy", Copies))
             patches.enter_context(mock.patch("simcord.gateway.copy", Copies))
         if not REAL and target == WORKER:
-            patches.enter_context(mock.patch("jobs.executors.worker_process.PROCESSES", forks()))
+            patches.enter_context(mock.patch("jobs.executors.local.PROCESSES", forks()))
         async with _opened_studio(loaded, target, settle) as opened:
             yield opened
 

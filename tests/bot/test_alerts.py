@@ -9,8 +9,8 @@ import pytest
 from bot import gateway
 from bot.gateway import Alerts
 from core.errors import StorageError
+from core.process import Supervisor
 from core.redact import Redactor
-from core.supervisor import Supervisor
 from tests.bot.conftest import Studio
 from tests.jobs.conftest import until
 

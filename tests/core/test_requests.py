@@ -1,4 +1,6 @@
-"""Requests check their ranges and survive a round trip through JSON."""
+"""Requests check their ranges and survive a round trip through JSON. Requests for videos say what is
+missing, and two of different work never count as alike. What frames are called, and which of them an answer
+names."""
 
 import json
 import re
@@ -34,6 +36,7 @@ from core.requests import (
     recheck,
     to_json,
 )
+from core.requests.chat import cited_frames, clock, frame_labels, pieces_by_frame
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
@@ -362,3 +365,97 @@ def test_a_row_that_was_right_when_it_was_written_is_read_but_not_run_again(
 def test_what_is_no_request_is_no_request(kind: str, text: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         from_json(kind, text)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt": " "}, "Say what the video should show"),
+        ({"prompt": "a boat", "end_image": SHA}, "needs a first one"),
+        ({"prompt": "", "operation": "extend"}, "no video to start from"),
+        ({"prompt": "", "operation": "remix", "clip": SHA}, "what the video should show instead"),
+        ({"prompt": "", "operation": "blend", "clip": SHA}, "there is one"),
+        ({"prompt": "", "operation": "melt", "clip": SHA}, "it takes new, extend"),
+        ({"prompt": "", "image": SHA, "end_image": OTHER, "loop": True}, "don't go together"),
+        ({"prompt": "a boat", "num_images": 3}, "it takes 1, 2, 4"),
+        ({"prompt": "a boat", "seconds": 21.0}, "it takes 0.5 to 20"),
+        ({"prompt": "a boat", "fps": 60}, "it takes 4 to 30"),
+        ({"prompt": "a boat", "resolution": 600}, "it takes 480, 720, 1080"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(given, said):
+    with pytest.raises(UserError, match=said):
+        VideoRequest(**given)
+
+
+def test_all_files_that_a_video_starts_from_are_known():
+    request = VideoRequest(prompt="", operation="blend", clip=SHA, clip_2=OTHER, clip_ends=THIRD)
+    assert set(request.pictures) == {SHA, OTHER, THIRD}
+
+
+def test_videos_of_different_work_have_different_sizes():
+    sizes = {
+        VideoRequest(prompt="a boat", **more).size()
+        for more in (
+            {},
+            {"seconds": 4.0},
+            {"fps": 16},
+            {"resolution": 720},
+            {"num_images": 4},
+            {"draft": True},
+        )
+    }
+    assert len(sizes) == 6
+
+
+TIMES = (0.5, 1.5, 3.5, 7.25, 12.0)
+
+
+def test_frames_are_called_by_their_time() -> None:
+    assert frame_labels((0.5, 12.04)) == ["0.5 s", "12.0 s"]
+    assert frame_labels(()) == []
+
+
+def test_two_frames_are_never_called_the_same() -> None:
+    assert frame_labels((0.0, 0.04, 0.08)) == ["0.00 s", "0.04 s", "0.08 s"]
+    assert frame_labels((0.001, 0.002)) == ["0.001 s", "0.002 s"]
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"),
+    [
+        ("It jumps [3.5 s].", [2]),
+        ("at 3.5s, then at 12 seconds", [2, 4]),
+        ("between 1.5 and 3.5 s", [1, 2]),
+        ("1.5-3.5 s", [1, 2]),
+        ("at 0.5 s, 1.5 s and 3.5 s", [0, 1, 2]),
+        ("at 3,5 s", [2]),
+        ("at 7.3 s", [3]),
+        ("at 4 s", [2]),  # 3.5, rounded
+        ("from 00:03 on", [2]),
+        ("at 0:12", [4]),
+        ("0:00:07", [3]),
+    ],
+)
+def test_a_time_in_an_answer_names_its_frame(text: str, frames: list[int]) -> None:
+    assert [one.frame for one in cited_frames(text, TIMES)] == frames
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3.5 metres", "3 ships", "9.9 s", "version 3.5.1 s", "it is 3.5", "in 2012 she", "at 6 s", "00:45", ""],
+)
+def test_other_numbers_name_none(text: str) -> None:
+    assert cited_frames(text, TIMES) == []
+    assert cited_frames(f"at 3.5 s {text}", ()) == []
+
+
+def test_an_answer_comes_apart_at_its_times() -> None:
+    found = pieces_by_frame("It falls [3.5 s] and lies (12 s).", TIMES)
+    assert found == [("It falls [", None), ("3.5", 2), (" s] and lies (", None), ("12", 4), (" s).", None)]
+    assert pieces_by_frame("Nothing moves.", TIMES) == [("Nothing moves.", None)]
+    assert pieces_by_frame("", TIMES) == [("", None)]
+
+
+def test_a_clock_shows_whole_seconds() -> None:
+    assert [clock(0.0), clock(3.9), clock(61.2)] == ["00:00", "00:03", "01:01"]

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from core import supervisor as module
-from core.supervisor import PAUSES, Supervisor
+from core import process as module
+from core.process import PAUSES, Supervisor
 
 
 @pytest.fixture

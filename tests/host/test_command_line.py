@@ -54,7 +54,7 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert _atelier(tmp_path, "backup").returncode == 0
     before = (tmp_path / "atelier.db").stat().st_ino
     asked = _atelier(tmp_path, "restore")
-    assert asked.returncode == 1 and "is sound" in asked.stdout and "Nothing was changed" in asked.stdout
+    assert asked.returncode == 1 and "is fine" in asked.stdout and "Nothing was changed" in asked.stdout
     assert (tmp_path / "atelier.db").stat().st_ino == before and not list(tmp_path.glob("*.replaced-*"))
     assert "no backup nowhere" in _atelier(tmp_path, "restore", "--yes", "nowhere").stderr
     (name,) = os.listdir(tmp_path / "backups")
@@ -89,7 +89,7 @@ def test_a_backup_lies_where_the_host_wants_backups(tmp_path: Path) -> None:
 
 def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:
     run = _atelier(tmp_path, "restore")
-    assert run.returncode == 1 and "no sound backup" in run.stderr
+    assert run.returncode == 1 and "no intact backup" in run.stderr
 
 
 def test_a_backup_of_nothing_says_so_and_makes_nothing(tmp_path: Path) -> None:

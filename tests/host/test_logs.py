@@ -9,7 +9,7 @@ import pytest
 
 from core.redact import GONE, Redactor
 from core.settings import ROOT, load_settings
-from host.logs import redactor
+from host.process import redactor
 from proofs.security import canaries
 
 
@@ -94,7 +94,7 @@ async def test_without_the_filter_words_would_be_in_the_log(tmp_path: Path) -> N
 def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     code = (
         "import logging; from pathlib import Path; from core.settings import load_settings;"
-        " from host.logs import set_up_logs\n"
+        " from host.process import set_up_logs\n"
         "set_up_logs(load_settings({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
         f" {str(tmp_path)!r}}}, Path('none.env')))\ntry: raise ValueError('canary-token-1 in an"
         " error')\nexcept ValueError: logging.getLogger('bot').exception('failed')\n"
@@ -109,7 +109,7 @@ def test_a_line_shows_its_values_as_they_were_and_does_not_wait_for_the_disk(tmp
 import logging, time
 from pathlib import Path
 from core.settings import ROOT, load_settings
-from host.logs import set_up_logs
+from host.process import set_up_logs
 set_up_logs(load_settings({{'DATA_DIR': {str(tmp_path)!r}}}, Path('none.env')))
 plain = logging.FileHandler.emit
 def slow(handler, record):

@@ -38,9 +38,7 @@ async def _heard(systemd: socket.socket) -> list[str]:
         return (await asyncio.get_running_loop().sock_recv(systemd, 4096)).decode().split("\n")
 
 
-async def test_systemd_hears_of_the_start_of_each_sign_of_life_and_of_the_end(
-    systemd: socket.socket,
-) -> None:
+async def test_systemd_hears_of_the_start_of_each_sign_of_life_and_of_the_end(systemd: socket.socket) -> None:
     stopping = asyncio.Event()
     told = ServiceManager(_environ(systemd, WATCHDOG_USEC="60000", WATCHDOG_PID=str(os.getpid())))
     assert told.watchdog == 0.06

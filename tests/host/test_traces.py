@@ -49,11 +49,7 @@ async def test_a_job_is_one_trace_across_processes_and_tells_no_words(tmp_path: 
         order = [spans[name].start_time_unix_nano for name in ("job", "admit", "claim", "run", "store")]
         assert order == sorted(order)
         assert told(spans["job"])["atelier.end"] == "rendered"
-        assert told(spans["run"]) == {
-            "atelier.job": drawn.id,
-            "atelier.device": "cpu",
-            "atelier.attempt": 1,
-        }
+        assert told(spans["run"]) == {"atelier.job": drawn.id, "atelier.device": "cpu", "atelier.attempt": 1}
         assert told(spans["deliver"])["atelier.rung"] == "edit"
         ends = [told(span)["atelier.end"] for _, span in collector.spans if span.name == "job"]
         assert sorted(ends) == ["failed", "rendered"]

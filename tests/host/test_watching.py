@@ -36,7 +36,7 @@ async def metrics(tmp_path: Path) -> dict[str, set[str]]:
         await until(lambda: executor.held)
         executor.held[job_id].report(Step(job_id, 1, 4))
         executor.end(done(executor, job_id))
-        await until(lambda: queue.ends["rendered"])
+        await until(lambda: queue.dispatcher.feeds.ends["rendered"])
         job = await queue.job(job_id)
         assert job is not None
         metrics.delivered(job, "edit")

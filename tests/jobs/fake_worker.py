@@ -115,7 +115,7 @@ class _Worker:
             time.sleep(wish["load"])
         steps = wish.get("steps", 3)
         for step in range(1, steps + 1):
-            if wish.get("fault") and step == wish.get("at", 1) and _still_due(wish):
+            if wish.get("fault") and step == wish.get("at", 1) and still_due(wish):
                 broke = self.misbehave(run.job_id, wish["fault"])
                 if broke is not None:
                     return broke
@@ -157,7 +157,7 @@ def read_wish(prompt: str) -> dict[str, Any]:
     return json.loads(prompt) if prompt.startswith("{") else {}
 
 
-def _still_due(wish: dict[str, Any]) -> bool:
+def still_due(wish: dict[str, Any]) -> bool:
     """Count this occurrence in the marker file, before the fault strikes."""
     if "marker" not in wish:
         return True

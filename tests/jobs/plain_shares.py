@@ -1,4 +1,4 @@
-"""What members have had of the devices, as simply as one can say it: ``jobs.scheduling.fairness`` is compared
+"""What members have had of the devices, as simply as one can say it: ``jobs.waitlist`` is compared
 with."""
 
 from __future__ import annotations

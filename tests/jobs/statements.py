@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Origin, Reply
-from storage import job_queries, jobs, people, privacy, usage
+from storage import conversations, job_queries, jobs, people, privacy
 from storage import videos as videos
 from tests.storage.conftest import NOW, a_job
 
@@ -44,11 +44,10 @@ STATEMENTS: dict[str, Work] = {
     "a message's job": lambda c: job_queries.of_message(c, 1),
     "children": lambda c: job_queries.count_children(c, "j", 0),
     "last picture": lambda c: job_queries.last_picture(c, 1),
-    "recent prompts": lambda c: job_queries.recent_prompts(c, 1, "a", limit=5),
     "durations": job_queries.durations,
     "files in use": lambda c: privacy.known_files(c, ["a", "b"]),
-    "seconds of video": lambda c: usage.seconds_used(c, 1, now=NOW),
-    "videos that are coming": lambda c: usage.list_coming(c, 1),
+    "seconds of video": lambda c: conversations.seconds_used(c, 1, now=NOW),
+    "videos that are coming": lambda c: conversations.list_coming(c, 1),
     "videos of a job": lambda c: videos.videos_of_jobs(c, ["j"]),
     "rules": lambda c: people.read_rules(c, 1, 3, [5]),
 }

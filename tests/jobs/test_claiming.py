@@ -142,7 +142,7 @@ async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
 ) -> None:
     executor = HandExecutor({f"cuda:{n}": 1 for n in range(12)})
     async with open_queue(tmp_path, executor) as queue:
-        look, looks, spent = queue.dispatcher._look, list[float](), 0.0
+        look, looks, spent = queue.dispatcher.look, list[float](), 0.0
 
         def dear() -> float:
             nonlocal spent
@@ -154,7 +154,7 @@ async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
             return look()
 
         monkeypatch.setattr(dispatching, "thread_time", dear)
-        monkeypatch.setattr(queue.dispatcher, "_look", counted)
+        monkeypatch.setattr(queue.dispatcher, "look", counted)
         for number in range(12):
             await ask(queue, user=number)
         await until(lambda: len(executor.held) == 12)

@@ -11,7 +11,7 @@ from tests.support.forks import forks
 @pytest.fixture(autouse=True)
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As starting them took most of the time."""
-    monkeypatch.setattr("jobs.executors.worker_process.PROCESSES", forks())
+    monkeypatch.setattr("jobs.executors.local.PROCESSES", forks())
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from core.errors import FilesAway, LimitError
 from core.job import Origin, Reply, Status
 from core.requests import VariationRequest
-from jobs import results
+from jobs import runs
 from jobs.queue import Queue
 from storage.blobs.local import Folder
 from tests.jobs.conftest import ask, done, eventually, open_queue, until
@@ -48,7 +48,7 @@ class Flaky(Folder):
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flaky:
-    monkeypatch.setattr(results, "AWAY_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "AWAY_PAUSES", (0.01,))
     return Flaky(tmp_path / "pictures", ballast_bytes=4096)
 
 

@@ -18,10 +18,9 @@ import psutil
 import pytest
 
 from core.requests import ImagineRequest, to_json
-from jobs.executors import worker_process
+from jobs.executors import local
 from jobs.executors.base import Lost
-from jobs.executors.local import LocalExecutor
-from jobs.executors.worker_process import Timeouts
+from jobs.executors.local import LocalExecutor, Timeouts
 from tests.jobs.conftest import until
 from tests.support.forks import forks
 from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
@@ -43,7 +42,7 @@ async def working(
     *configs: WorkerConfig, timeouts: Timeouts = QUICK, processes: Any = None
 ) -> AsyncIterator[LocalExecutor]:
     """``processes``: the context that starts them; None: they are forked, which takes less."""
-    with mock.patch.object(worker_process, "PROCESSES", processes or forks()):
+    with mock.patch.object(local, "PROCESSES", processes or forks()):
         executor = LocalExecutor(configs or (config(),), target=TARGET, timeouts=timeouts)
         await executor.start(lambda: None)
         try:
@@ -55,7 +54,7 @@ async def working(
 
 @pytest.fixture
 async def executor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalExecutor]:
-    monkeypatch.setattr(worker_process, "RESTART_PAUSES", (0.0, 0.05))
+    monkeypatch.setattr(local, "RESTART_PAUSES", (0.0, 0.05))
     async with working() as opened:
         yield opened
 
@@ -67,7 +66,7 @@ async def go(executor: LocalExecutor, run: Run, report: Callable[[Any], None] = 
 
 async def test_a_run_reports_every_step_and_ends_once() -> None:
     heard: list[Any] = []
-    async with working(processes=worker_process.PROCESSES) as executor:
+    async with working(processes=local.PROCESSES) as executor:
         outcome = await go(executor, run_of(steps=4, load=0.01), heard.append)
         assert isinstance(outcome, Done) and outcome.output.pictures[0].data.startswith(b"\x89PNG")
         assert heard == [LoadingModel("j", "fake", 0.5), *(Step("j", i, 4, b"preview") for i in range(1, 5))]
@@ -269,7 +268,7 @@ async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.
             executor.run("cpu", run_of("0", steps=10**6, delay=0.01), heard.append)
         )
         await until(lambda: heard)
-        (worker,) = executor._workers.values()
+        (worker,) = executor.workers.values()
         monkeypatch.setattr(worker, "_send", lambda message: None)  # the worker never hears of it
         forgotten = asyncio.create_task(executor.run("cpu", run_of("1"), heard.append))
         assert [(o.untouched, o.shared) for o in await asyncio.gather(stepping, forgotten)] == [
@@ -279,7 +278,7 @@ async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.
 
 
 async def test_a_worker_that_never_starts_is_down_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_process, "START_PAUSES", (0.01,))
+    monkeypatch.setattr(local, "START_PAUSES", (0.01,))
     async with working(config(image="never starts")) as executor:
         (device,) = executor.devices
         assert device.state == "down" and "exit code 3" in device.problem
@@ -300,7 +299,7 @@ async def test_stop_ends_every_process_and_run(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", logger="jobs.executors.worker_process")
+    caplog.set_level("INFO", logger="jobs.executors.local")
     async with working(timeouts=replace(QUICK, quit=20)):
         caplog.clear()
     assert [record.getMessage() for record in caplog.records] == ["worker cpu has ended, as it was asked to"]
@@ -345,13 +344,13 @@ async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(
 ) -> None:
     class NoThread:
         def __init__(self, **options: Any) -> None:
-            monkeypatch.setattr(worker_process, "threading", threading)  # the next one works
+            monkeypatch.setattr(local, "threading", threading)  # the next one works
 
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(worker_process, "threading", SimpleNamespace(Thread=NoThread))
-    monkeypatch.setattr(worker_process, "START_PAUSES", (0.05,))
+    monkeypatch.setattr(local, "threading", SimpleNamespace(Thread=NoThread))
+    monkeypatch.setattr(local, "START_PAUSES", (0.05,))
     async with working() as executor:
         assert isinstance(await go(executor, run_of(steps=1)), Done)
         assert executor.devices[0].restarts == 1

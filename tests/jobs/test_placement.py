@@ -3,9 +3,7 @@ import itertools
 import pytest
 
 from core.job import Lane
-from jobs.scheduling.fairness import Waiting
-from jobs.scheduling.placement import BROKEN_PAUSES, CLEARED_WITHIN, REFUSAL_PAUSES, Placement, Room
-from jobs.scheduling.waitlist import Waitlist
+from jobs.waitlist import BROKEN_PAUSES, CLEARED_WITHIN, REFUSAL_PAUSES, Placement, Room, Waiting, Waitlist
 
 _seq = itertools.count(1)
 EMPTY = Room(4, 0)

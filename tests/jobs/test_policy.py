@@ -18,10 +18,23 @@ from core.requests import (
     UpscaleRequest,
 )
 from jobs.admission import Allowance, Limits, allowance, check_limits
-from jobs.scheduling import fairness
-from jobs.scheduling.eta import MAX_KEYS, Estimate, Line, Shares, until_start
-from jobs.scheduling.fairness import LIFT_SECONDS, MAX_PASSED_OVER, MEMBERS_KEPT, Waiting, cost_key, model_of
-from jobs.scheduling.waitlist import AT_ONCE, Waitlist
+from jobs.eta import MAX_KEYS, Estimate, Line, Shares, until_start
+from jobs.waitlist import (
+    AT_ONCE,
+    LIFT_SECONDS,
+    LOOK_AHEAD,
+    MAX_PASSED_OVER,
+    MEMBERS_KEPT,
+    Group,
+    Waiting,
+    Waitlist,
+    cost_key,
+    fit_model,
+    lifted_at,
+    model_of,
+    next_job,
+    rank_of,
+)
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)
@@ -48,7 +61,7 @@ def listed(*jobs: Waiting, now: float = 0.0) -> Waitlist:
     return waitlist
 
 
-def _groups(waitlist: Waitlist, now: float) -> list[fairness.Group]:
+def _groups(waitlist: Waitlist, now: float) -> list[Group]:
     waitlist.next({}, None, now)
     return waitlist._turns
 
@@ -106,7 +119,7 @@ def test_a_fast_job_is_not_starved_by_a_busy_turbo_lane() -> None:
 
 
 def test_a_clock_that_runs_backwards_lifts_nobody() -> None:
-    assert fairness.rank_of(Lane.RELAX, -1e9) == 2
+    assert rank_of(Lane.RELAX, -1e9) == 2
 
 
 def test_a_user_at_the_limit_of_running_jobs_is_passed_over() -> None:
@@ -158,8 +171,7 @@ def test_the_position_told_is_the_place_in_the_order(
         waitlist.know(user, data.draw(st.integers(0, 9)), now)
     now += data.draw(st.floats(0, 3000))  # age lifts them
     assert all(
-        group.rank == fairness.rank_of(group.lane, now - group.jobs[0].since)
-        for group in _groups(waitlist, now)
+        group.rank == rank_of(group.lane, now - group.jobs[0].since) for group in _groups(waitlist, now)
     )
     order = list(waitlist.order(now))
     assert sorted(w.seq for w in order) == sorted(w.seq for w in waitlist)
@@ -244,7 +256,7 @@ def test_positions_count_moved_jobs_and_every_length_of_others_lists() -> None:
 
 
 def test_age_lifts_a_lane_at_a_time_and_no_further_than_the_best() -> None:
-    assert [fairness.rank_of(Lane.RELAX, seconds) for seconds in (0, 599.9, 600, 1199.9, 1200, 9999)] == [
+    assert [rank_of(Lane.RELAX, seconds) for seconds in (0, 599.9, 600, 1199.9, 1200, 9999)] == [
         2,
         2,
         1,
@@ -252,49 +264,49 @@ def test_age_lifts_a_lane_at_a_time_and_no_further_than_the_best() -> None:
         0,
         0,
     ]
-    assert [fairness.rank_of(Lane.FAST, 600), fairness.rank_of(Lane.TURBO, 600)] == [0, 0]
-    assert [fairness.lifted_at(2, 100.0, now) for now in (50.0, 100.0, 699.0, 700.0)] == [700, 700, 700, 1300]
-    assert fairness.lifted_at(0, 100.0, 100.0) == float("inf")
-    assert fairness.lifted_at(1, 1e20, 1e20) == 1e20 + 1.0
+    assert [rank_of(Lane.FAST, 600), rank_of(Lane.TURBO, 600)] == [0, 0]
+    assert [lifted_at(2, 100.0, now) for now in (50.0, 100.0, 699.0, 700.0)] == [700, 700, 700, 1300]
+    assert lifted_at(0, 100.0, 100.0) == float("inf")
+    assert lifted_at(1, 1e20, 1e20) == 1e20 + 1.0
 
 
 def test_a_fitting_job_is_looked_for_among_the_first_32_only() -> None:
-    others = [job(1, model="clip") for _ in range(fairness.LOOK_AHEAD)]
+    others = [job(1, model="clip") for _ in range(LOOK_AHEAD)]
     fits = job(1, model="image")
     near, far = [*others[1:], fits], [*others, fits]
-    assert fairness.fit_model(near, "image") is fits and fairness.fit_model(far, "image") is others[0]
-    assert fairness.fit_model(near, None) is others[1] and fairness.fit_model([], "image") is None
+    assert fit_model(near, "image") is fits and fit_model(far, "image") is others[0]
+    assert fit_model(near, None) is others[1] and fit_model([], "image") is None
     others[1].passed_over = MAX_PASSED_OVER - 1
-    assert fairness.fit_model(near, "image") is fits
+    assert fit_model(near, "image") is fits
     others[1].passed_over = MAX_PASSED_OVER
-    assert fairness.fit_model(near, "image") is others[1]
+    assert fit_model(near, "image") is others[1]
 
 
 def test_who_must_be_alone_is_passed_over_where_that_cannot_be() -> None:
     suspect, other, fits = job(1, model="clip"), job(1, model="clip"), job(1, model="image")
     suspect.alone = fits.alone = True
-    assert fairness.fit_model([suspect, other], "image") is suspect
-    assert fairness.fit_model([suspect, other], "image", alone=False) is other
-    assert fairness.fit_model([suspect], "image", alone=False) is None
-    assert fairness.fit_model([other, fits], "image") is other, "a suspect is not taken for its model's sake"
-    front, group = job(2, front=1), fairness.Group(1, Lane.FAST, jobs=[suspect])
+    assert fit_model([suspect, other], "image") is suspect
+    assert fit_model([suspect, other], "image", alone=False) is other
+    assert fit_model([suspect], "image", alone=False) is None
+    assert fit_model([other, fits], "image") is other, "a suspect is not taken for its model's sake"
+    front, group = job(2, front=1), Group(1, Lane.FAST, jobs=[suspect])
     front.alone = True
-    assert fairness.next_job([front], [group], {}, None) is front
-    assert fairness.next_job([front], [group], {}, None, alone=False) is None
-    assert fairness.next_job([front], [group], {2: 3}, None) is suspect
-    assert fairness.next_job([front], [group], {1: 3, 2: 3}, None) is None
-    assert fairness.next_job([], [group], {1: 2}, None) is suspect
+    assert next_job([front], [group], {}, None) is front
+    assert next_job([front], [group], {}, None, alone=False) is None
+    assert next_job([front], [group], {2: 3}, None) is suspect
+    assert next_job([front], [group], {1: 3, 2: 3}, None) is None
+    assert next_job([], [group], {1: 2}, None) is suspect
     only = job(3, limit=1)
-    assert fairness.next_job([], [fairness.Group(3, Lane.FAST, jobs=[only])], {}, None) is only
+    assert next_job([], [Group(3, Lane.FAST, jobs=[only])], {}, None) is only
 
 
 def test_what_is_passed_over_is_counted_for_elder_ones_that_were_looked_at() -> None:
-    jobs = [job(1, model="clip") for _ in range(fairness.LOOK_AHEAD + 1)]
+    jobs = [job(1, model="clip") for _ in range(LOOK_AHEAD + 1)]
     waitlist = listed(*jobs[:-1], job(1), jobs[-1])
     chosen = next(w for w in waitlist if w.model == "image")
     waitlist.remove(chosen.job_id, 0.0)
     waitlist.note_start(chosen, 0.0)
-    assert [each.passed_over for each in jobs] == [1] * fairness.LOOK_AHEAD + [0]
+    assert [each.passed_over for each in jobs] == [1] * LOOK_AHEAD + [0]
     assert waitlist.had(1) == 1
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.admission import Limits
+from jobs.eta import CHUNK, Estimate, Positions
 from jobs.executors.base import Device
 from jobs.feed import Feeds
-from jobs.scheduling.eta import CHUNK, Estimate, Positions
-from jobs.scheduling.waitlist import Waitlist
+from jobs.waitlist import Waitlist
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.test_policy import job
 
@@ -60,13 +60,13 @@ async def test_a_look_that_takes_long_is_kept_for_a_while(monkeypatch: pytest.Mo
     positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
     waitlist.add(waiting := job(), 0.0)
     spent, now = iter((0.0, 0.002)), 50.0
-    monkeypatch.setattr("jobs.scheduling.eta.thread_time", lambda: next(spent))
-    monkeypatch.setattr("jobs.scheduling.eta.monotonic", lambda: now)
+    monkeypatch.setattr("jobs.eta.thread_time", lambda: next(spent))
+    monkeypatch.setattr("jobs.eta.monotonic", lambda: now)
     for _ in range(3):
         assert positions.position(waiting.job_id) is not None
         now += 0.04
     assert executor.looks == 1
-    monkeypatch.setattr("jobs.scheduling.eta.thread_time", lambda: 0.0)
+    monkeypatch.setattr("jobs.eta.thread_time", lambda: 0.0)
     assert positions.position(waiting.job_id) is not None and executor.looks == 2
 
 

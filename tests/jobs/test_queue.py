@@ -15,14 +15,13 @@ from core.errors import ImageError, LimitError, NotAllowedError, NotYet, PromptE
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
-from jobs import results
+from jobs import eta, runs, waitlist
 from jobs.admission import Limits
 from jobs.dispatcher import INPUT_GONE, UNREADABLE
 from jobs.executors.base import Lost
 from jobs.feed import Wait
 from jobs.queue import Queue
-from jobs.results import CUT_OFF, GAVE_UP, NOT_BEGUN
-from jobs.scheduling import eta, placement
+from jobs.runs import CUT_OFF, GAVE_UP, NOT_BEGUN
 from storage import privacy
 from storage.blobs.local import Folder
 from storage.database import open_database
@@ -171,7 +170,7 @@ async def test_limits_are_told_at_once(tmp_path: Path, executor: HandExecutor) -
         with pytest.raises(LimitError, match="This server has 3 jobs waiting; the limit is 3"):
             await ask(queue, user=3)
         assert (await ask(queue, user=3, origin={"guild_id": None})).position == 3
-        await queue.admin.set_role_limit(9, 3, RoleLimit(77, 5, 50))
+        await queue.admin.set_role_rule(9, 3, RoleLimit(77, 5, 50))
         with pytest.raises(LimitError, match="This server"):
             await ask(queue, origin={"roles": (77,)})
 
@@ -362,7 +361,7 @@ async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, execu
 async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "AWAY_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "AWAY_PAUSES", (0.01,))
     job_id = (await ask(queue)).job.id
     await held(executor, job_id)
     put, tries = queue.files.put, 0
@@ -430,8 +429,8 @@ async def test_a_job_from_before_a_limit_was_lowered_is_shown_and_ends_with_the_
 async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "REFUSAL_PAUSES", (0.0,) * 4)
-    monkeypatch.setattr(placement, "BROKEN_PAUSES", (0.0,))
+    monkeypatch.setattr(waitlist, "REFUSAL_PAUSES", (0.0,) * 4)
+    monkeypatch.setattr(waitlist, "BROKEN_PAUSES", (0.0,))
     job_id = (await ask(queue)).job.id
     for attempt in range(1, 4):
         await until(lambda n=attempt: len(executor.started) == n)
@@ -657,7 +656,7 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
 async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
     tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "LATER", 0.02)
+    monkeypatch.setattr(runs, "LATER", 0.02)
     known, asked = asyncio.Event(), []
 
     async def gate(job: Job, running: bool) -> None:
@@ -859,7 +858,8 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
         await queue.admin.allow(9, 3, "role", 7),
         await queue.admin.disallow(9, 3, "role", 7),
     )
-    await queue.admin.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.admin.remove_role_limit(9, 3, 7)
+    await queue.admin.set_role_rule(9, 3, RoleLimit(7, 1, 2))
+    await queue.admin.remove_role_rule(9, 3, 7, RoleLimit)
     rows = await queue.admin.audit()
     assert [row.action for row in rows][::-1] == [
         "pause",
@@ -922,8 +922,6 @@ async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
     await queue.people.guild_seen(3, "Atelier")
     await queue.people.set_user_flag(1, "hint", {"seen": 2})
     assert await queue.people.user_flag(1, "hint") == {"seen": 2}
-    await ask(queue, prompt="a cat")
-    assert await queue.recent_prompts(1, "A C") == ["a cat"]
 
 
 # Stop and start
@@ -1052,12 +1050,12 @@ async def test_words_that_no_database_keeps_are_refused_before_it_is_asked(queue
 async def test_a_job_that_no_machine_begins_ends_with_a_sentence(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "REFUSAL_PAUSES", (0.0, 0.0, 0.01, 0.01))
-    monkeypatch.setattr(placement, "BROKEN_PAUSES", (0.0,))
+    monkeypatch.setattr(waitlist, "REFUSAL_PAUSES", (0.0, 0.0, 0.01, 0.01))
+    monkeypatch.setattr(waitlist, "BROKEN_PAUSES", (0.0,))
     job_id = (await ask(queue)).job.id
-    for count in range(1, len(placement.REFUSAL_PAUSES) + MAX_ATTEMPTS):
+    for count in range(1, len(waitlist.REFUSAL_PAUSES) + MAX_ATTEMPTS):
         await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
-        assert (await queue.job(job_id)).attempts == max(1, count - len(placement.REFUSAL_PAUSES) + 1)
+        assert (await queue.job(job_id)).attempts == max(1, count - len(waitlist.REFUSAL_PAUSES) + 1)
         executor.end(Lost(job_id, "its files can't be had", untouched=True))
     await until(lambda: job_id not in queue.dispatcher.feeds)
     assert (await queue.job(job_id)).error == NOT_BEGUN
@@ -1078,7 +1076,7 @@ async def test_a_job_that_has_begun_is_given_back_as_often_as_its_machines_go(
 async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "CLEARED_WITHIN", 0.02)
+    monkeypatch.setattr(waitlist, "CLEARED_WITHIN", 0.02)
     monkeypatch.setattr("jobs.dispatcher.CLEARED_WITHIN", 0.02)
     executor = HandExecutor({"cuda:0": 4})
     async with open_queue(tmp_path, executor) as queue:
@@ -1109,9 +1107,10 @@ async def test_what_waits_in_a_lane_is_counted_as_jobs_come_move_and_go(queue: Q
     await queue.pause(9)
     fast, turbo = (await ask(queue)).job.id, (await ask(queue, user=2, lane=Lane.TURBO)).job.id
     await ask(queue, user=3)
-    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [1, 2, 0]
+    lanes = queue.dispatcher.waitlist.by_lane
+    assert lanes == {Lane.TURBO: 1, Lane.FAST: 2}
     await queue.move_to_front(9, fast)
     await queue.cancel(turbo)
-    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [0, 2, 0]
+    assert lanes == {Lane.TURBO: 0, Lane.FAST: 2}
     await queue.clear(9)
-    assert [queue.depth(lane) for lane in Lane] == [0, 0, 0]
+    assert not lanes.total()

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.job import Lane
-from jobs.scheduling.eta import Estimate
-from jobs.scheduling.fairness import RANKS, Had, Waiting
-from jobs.scheduling.waitlist import Waitlist
+from jobs.eta import Estimate
+from jobs.waitlist import RANKS, Had, Waiting, Waitlist
 from tests.jobs.plain_shares import PlainShares
 from tests.jobs.test_policy import job
 
@@ -223,7 +222,7 @@ def test_ten_thousand_jobs_are_told_their_places_as_they_come_and_go(members: in
         waitlist.add(asked(1 + number % members, chance.choice(sorted(COSTS))), 0.0)
     list(waitlist.order(0.0))
     began, most = time.process_time(), 0
-    real = waitlist._keys_of
+    real = waitlist.keys_of
 
     def counted(user_id: int):
         nonlocal most
@@ -231,7 +230,7 @@ def test_ten_thousand_jobs_are_told_their_places_as_they_come_and_go(members: in
         most += len(keys)
         return keys
 
-    waitlist._keys_of = counted  # type: ignore[method-assign]
+    waitlist.keys_of = counted  # type: ignore[method-assign]
     for number in range(20):
         _start(waitlist)
         new = asked(1 + number % members)

@@ -20,7 +20,7 @@ from core import requests
 from core.events import Output, Video
 from core.requests import from_json
 from core.requests.video import VideoRequest
-from tests.jobs.fake_worker import _still_due, _Worker, picture_of, read_wish
+from tests.jobs.fake_worker import _Worker, picture_of, read_wish, still_due
 from vision.protocol import Broke, Done, Ready, Run, Step, Stopped, WorkerConfig
 
 FRAMES, FPS = 8, 16.0
@@ -51,7 +51,7 @@ class _VideoWorker(_Worker):
             with video_path(run.folder, number).open("wb") as file:
                 for piece in range(PIECES):
                     step += 1
-                    if wish.get("fault") and step == wish.get("at", 1) and _still_due(wish):
+                    if wish.get("fault") and step == wish.get("at", 1) and still_due(wish):
                         broke = self.misbehave(run.job_id, wish["fault"])
                         if broke is not None:
                             return broke

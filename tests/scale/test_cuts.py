@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proofs.scale.cuts import STEPS, forgetful, measure, world
-from tests.scale.wire import LOST, WAYS
+from proofs.scale.wire import LOST, WAYS
 from tests.support import postgres
 from tests.support.fresh import address_in
 

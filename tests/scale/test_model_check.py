@@ -6,7 +6,7 @@ import pytest
 
 from proofs.jobs.model_check import counted
 from proofs.scale import model_on_server
-from tests.scale.wire import WAYS
+from proofs.scale.wire import WAYS
 from tests.support import postgres
 from tests.support.fresh import address_in
 

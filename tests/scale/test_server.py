@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, LimitError, StorageError
 from core.settings import ROOT
+from proofs.scale.wire import LOST, NEVER, Wire
 from storage import job_queries, migrate, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.engines import postgres
 from tests.jobs.conftest import until
-from tests.scale.wire import LOST, NEVER, Wire
 from tests.storage.conftest import a_job, added
 from tests.support import postgres as tests_postgres
 from tests.support.fresh import address_in
@@ -149,7 +149,7 @@ async def test_a_server_that_stands_still_is_told_of_refused_and_used_again(
 ) -> None:
     monkeypatch.setattr(postgres, "SILENT", 0.5)
     monkeypatch.setattr(postgres, "LOOK", 0.2)
-    monkeypatch.setattr(postgres._connection_class(), "answer", 3.0)
+    monkeypatch.setattr(postgres.connection_class(), "answer", 3.0)
     with tests_postgres.connect(own_server.folder) as server:
         server.execute("CREATE DATABASE still")
     async with open_database(tests_postgres.address(own_server.folder, "still"), None) as database:
@@ -261,8 +261,8 @@ async def test_writes_at_the_same_moment_share_a_transaction_and_fail_alone(
     def twice(connection: sa.Connection) -> None:
         rows.add_job(connection, twin, cost_key="", max_running=3)
 
-    assert database._server is not None
-    twin, sent = a_job(), _sent(database._server.writer)
+    assert database.server is not None
+    twin, sent = a_job(), _sent(database.server.writer)
     works = [partial(rows.add_job, job=a_job(), cost_key="", max_running=3), refused, twice]
     works += [spoilt, twice] if spoils else []
     found = await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)

@@ -15,10 +15,10 @@ from unittest import mock
 import pytest
 
 from core.errors import FilesAway, StorageError
-from host.logs import redactor
-from storage.blobs import cache as cache_module
+from host.process import redactor
+from storage.blobs import local as cache_module
 from storage.blobs import s3 as server_module
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 from storage.blobs.s3 import Bucket, try_bucket
 from tests.support import buckets
 from tests.support.buckets import BUCKET, KEY, SECRET, Server

@@ -51,7 +51,7 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
     return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
 
 
-def _fill(path: Path) -> dict[str, int]:
+def fill(path: Path) -> dict[str, int]:
     """One row in every table, written as the old version would; how many rows there are of each."""
     with closing(sqlite3.connect(path)) as connection, connection:
         tables = [
@@ -93,7 +93,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_a_database_of_the_first_schema_keeps_all_its_rows(path: Path) -> None:
-    before = _fill(path)
+    before = fill(path)
     async with open_database(path, path.parent / "backups") as database:
         job = await database.read(lambda c: job_queries.read_job(c, "job"))
         left = await database.read(lambda c: job_queries.undelivered(c))
@@ -105,7 +105,7 @@ async def test_a_database_of_the_first_schema_keeps_all_its_rows(path: Path) -> 
 
 
 async def test_an_older_schema_is_refused_with_what_to_do_and_left_as_it_is(path: Path) -> None:
-    _fill(path)
+    fill(path)
     _number(path, "0030")
     with closing(sqlite3.connect(path)) as connection:
         before = list(connection.iterdump())
@@ -134,7 +134,7 @@ def test_a_backup_of_no_schema_or_a_newer_one_is_not_too_old(tmp_path: Path, pat
 
 async def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
     fresh_database(tmp_path / "atelier.db")
-    assert set(_fill(tmp_path / "atelier.db")) == set(metadata.tables)
+    assert set(fill(tmp_path / "atelier.db")) == set(metadata.tables)
 
 
 REBUILD = """
@@ -161,7 +161,7 @@ def _head() -> str:
 async def test_a_rebuilt_table_keeps_what_hangs_on_it(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = _fill(path)
+    before = fill(path)
     more = _add_migration(tmp_path / "migrations", REBUILD.format(before=_head()))
     monkeypatch.setattr(migrate, "MIGRATIONS", more)
     async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
@@ -176,7 +176,7 @@ async def test_a_rebuilt_table_keeps_what_hangs_on_it(
 async def test_a_migration_that_breaks_a_link_changes_nothing(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = _fill(path)
+    before = fill(path)
     rebuild = REBUILD.format(before=_head())
     breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'  # noqa: S608
     monkeypatch.setattr(migrate, "MIGRATIONS", _add_migration(tmp_path / "migrations", breaks))

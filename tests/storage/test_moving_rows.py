@@ -16,7 +16,7 @@ from storage.database import Database, open_database
 from storage.identity import Identity, refuse_half_moved
 from storage.schema import jobs, metadata
 from tests.storage.conftest import NOW, added
-from tests.storage.test_migrations import _fill
+from tests.storage.test_migrations import fill
 from tests.support.fresh import address_in, fresh_database
 
 
@@ -25,7 +25,7 @@ async def _file(folder: Path, *, filled: bool = False) -> AsyncIterator[Database
     path = folder / "atelier.db"
     fresh_database(path)
     if filled:
-        _fill(path)
+        fill(path)
     async with open_database(path, None) as database:
         yield database
 
@@ -90,10 +90,7 @@ async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
 async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
+    async with _file(tmp_path / "from") as source, open_database(address_in(tmp_path / "to"), None) as target:
         await added(source, user=5)
         await target.write(lambda c: copy_database.write_note(c, "a file", {}))
         await move(source, target, "a file", "the target", restart=True)
@@ -107,20 +104,14 @@ async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_reques
 
 
 async def test_a_target_with_rows_is_left_alone(tmp_path: Path) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
+    async with _file(tmp_path / "from") as source, open_database(address_in(tmp_path / "to"), None) as target:
         await added(target)
         with pytest.raises(StorageError, match="1 in jobs"):
             await move(source, target, "a file", "the target")
 
 
 async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp_path: Path) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
+    async with _file(tmp_path / "from") as source, open_database(address_in(tmp_path / "to"), None) as target:
         await source.write(lambda c: people.user_seen(c, 1, "A\0da", now=NOW))
         moved = await move(source, target, "a file", "the target")
         name = await target.read(lambda c: people.read_names(c, [1])[1])
@@ -129,10 +120,7 @@ async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp
 
 async def test_a_studio_moves_with_its_rows_and_starts_where_they_were_no_more(tmp_path: Path) -> None:
     files = Folder(tmp_path / "pictures", ballast_bytes=4096)
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
+    async with _file(tmp_path / "from") as source, open_database(address_in(tmp_path / "to"), None) as target:
         before, after = (Identity(database, files, tmp_path) for database in (source, target))
         await before.settle()
         await move(source, target, "a file", "postgresql://there")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage import conversations, privacy, usage
+from storage import conversations, privacy
 from storage.database import Database
-from storage.projects import erasure
+from storage.projects import projects
 from tests.storage.conftest import NOW
 
 
@@ -19,9 +19,9 @@ from tests.storage.conftest import NOW
     ("work", "index"),
     [
         (partial(conversations.read_token_use, user_id=1, now=NOW), "jobs_unfinished_user"),
-        (partial(usage.list_coming, user_id=1), "jobs_unfinished_user"),
+        (partial(conversations.list_coming, user_id=1), "jobs_unfinished_user"),
         (partial(privacy.unfinished, user_id=1), "jobs_unfinished_user"),
-        (partial(erasure.bundles, numbers={"p": {1}}), "jobs_bundles"),
+        (partial(projects.bundles, numbers={"p": {1}}), "jobs_bundles"),
         (
             partial(conversations.latest_question, channel_id=2, reader=1, since=NOW, own=False),
             "jobs_answered",

@@ -82,10 +82,7 @@ async def test_each_row_of_a_person_goes_or_loses_the_name_or_is_among_those_tha
     for user in (ANN, BEN):  # both call Ben's picture something, and answer his model
         picture = {"project_id": str(BEN), "sha256": f"{BEN:064}", "label": "good", "at": NOW}
         said = {"job_id": job.id, "position": user, "number": 1, "score": 2.0, "strange": 1, "is_right": 1}
-        for name, row in (
-            ("project_marks", {"user_id": user}),
-            ("verdicts", said | {"answered_by": user}),
-        ):
+        for name, row in (("project_marks", {"user_id": user}), ("verdicts", said | {"answered_by": user})):
             insert = sa.insert(schema.metadata.tables[name]).values(**picture, **row)
             await database.write(lambda c, insert=insert: c.execute(insert) and None)
     before = await database.read(lambda c: _naming(ANN, c))

@@ -10,7 +10,7 @@ from storage import collections, gallery, job_queries, privacy
 from storage.database import Database
 from storage.gallery import Filter
 from storage.job_queries import StoredOutput, StoredPicture
-from storage.jobs import add_view, finish, remember_message
+from storage.jobs import add_message, finish, remember_message
 from storage.schema import GRID, favourites, jobs, unposted
 from tests.storage.conftest import NOW, running
 
@@ -113,7 +113,7 @@ async def test_a_single_picture_goes_with_all_that_shows_it_alone(database: Data
     def shown(c: sa.Connection) -> None:
         remember_message(c, job, message_id=10, channel_id=2, guild_id=3, now=NOW)
         for message, index in ((11, 1), (12, 2)):
-            add_view(c, job, message_id=message, channel_id=2, guild_id=3, index=index, now=NOW)
+            add_message(c, job, message_id=message, channel_id=2, guild_id=3, index=index, now=NOW)
         for position in (1, 2):
             row = {"user_id": BEN, "job_id": job, "position": position, "created_at": NOW}
             c.execute(sa.insert(favourites).values(**row))

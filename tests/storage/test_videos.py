@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.requests.video import VideoRequest
-from storage import collections, gallery, job_queries, privacy, usage
+from storage import collections, conversations, gallery, job_queries, privacy
 from storage.database import Database
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.jobs import finish
@@ -140,12 +140,12 @@ async def test_seconds_of_video_are_counted_by_day_and_outlive_a_deletion(databa
         )
     await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
     tomorrow = NOW + timedelta(days=1)
-    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 4.5
-    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=tomorrow)) == 0.0
-    await database.write(lambda c: usage.drop_seconds_used(c, now=tomorrow))
-    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 4.5
-    await database.write(lambda c: usage.drop_seconds_used(c, now=tomorrow + timedelta(days=1)))
-    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 0.0
+    assert await database.read(lambda c: conversations.seconds_used(c, ANN, now=NOW)) == 4.5
+    assert await database.read(lambda c: conversations.seconds_used(c, ANN, now=tomorrow)) == 0.0
+    await database.write(lambda c: conversations.drop_seconds_used(c, now=tomorrow))
+    assert await database.read(lambda c: conversations.seconds_used(c, ANN, now=NOW)) == 4.5
+    await database.write(lambda c: conversations.drop_seconds_used(c, now=tomorrow + timedelta(days=1)))
+    assert await database.read(lambda c: conversations.seconds_used(c, ANN, now=NOW)) == 0.0
 
 
 async def test_videos_that_are_coming_are_those_that_wait_or_run(database: Database) -> None:
@@ -154,4 +154,4 @@ async def test_videos_that_are_coming_are_those_that_wait_or_run(database: Datab
     await running(database, job=replace(a_job(), request=request))
     await made(database)
     await added(database, replace(a_job(user=BEN), request=request))
-    assert await database.read(lambda c: usage.list_coming(c, ANN)) == [request, request]
+    assert await database.read(lambda c: conversations.list_coming(c, ANN)) == [request, request]

@@ -17,7 +17,7 @@ from core.events import Output, Video
 from core.job import Surface
 from core.requests.video import VideoRequest
 from jobs.queue import Queue
-from jobs.results import Saving
+from jobs.runs import Saving
 from storage import collections, jobs, people
 from storage.blobs.local import Folder
 from storage.blobs.removal import ORPHANS_KEPT

@@ -24,7 +24,7 @@ IMPORTED = (
     "alembic.command",
     "av",
     "discord.ext.commands",
-    "jobs.executors.worker_process",
+    "jobs.executors.local",
     "numpy",
     "prometheus_client",
     "sqlalchemy.ext.asyncio",

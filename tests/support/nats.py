@@ -53,8 +53,8 @@ class Server:
     ) -> None:
         self.port, self.host = free_port(), host
         self.url = f"{scheme}://{host}:{self.port}"
-        self._file, self._log = folder / "nats.conf", folder / "nats.log"
-        self._file.write_text(config)
+        self.file, self._log = folder / "nats.conf", folder / "nats.log"
+        self.file.write_text(config)
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: list[str] = []  # of its command, such as ip netns exec
 
@@ -62,7 +62,7 @@ class Server:
         """Begin to serve."""
         found = program()
         assert found is not None
-        command = [*self.prefix, found, "-a", self.host, "-p", str(self.port), "-c", str(self._file)]
+        command = [*self.prefix, found, "-a", self.host, "-p", str(self.port), "-c", str(self.file)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + 20

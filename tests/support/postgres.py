@@ -244,13 +244,13 @@ def tidy() -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-            server.execute(_emptying())
+            server.execute(emptying())
         _clean.append(name)
     _used.clear()
 
 
 @functools.cache
-def _emptying() -> str:
+def emptying() -> str:
     from storage.schema import metadata
 
     tables = [table.name for table in reversed(metadata.sorted_tables)]

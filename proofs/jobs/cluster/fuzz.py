@@ -28,7 +28,7 @@ from jobs.cluster.nats import MESSAGE_MOST, VERSION, Message, decode_message, en
 from jobs.cluster.protocol import Timing
 from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Embed, Fault, LoadingModel, Run, Step, Talk, Turn
 

@@ -47,7 +47,7 @@ from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 from tests.jobs.cluster.live import LIMITS
 from tests.jobs.conftest import open_queue
 from tests.support import nats

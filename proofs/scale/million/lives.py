@@ -32,7 +32,7 @@ from core.traces import Attribute, Tracing
 from jobs.admission import Limits
 from jobs.executors.base import Device, Outcome, Report
 from jobs.queue import Queue
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from storage.blobs.local import Folder
 from storage.database import Database
 from storage.engines.postgres import Pulse

@@ -33,8 +33,8 @@ def sent(database: Database) -> Iterator[Sent]:
         if statement.startswith(ASKED) and not statement.endswith("BEGIN"):
             found.setdefault(statement, values if isinstance(values, dict) else values[0])
 
-    assert database._server is not None
-    engines = [one.sync_engine for one in (database._server.readers, database._server.writer)]
+    assert database.server is not None
+    engines = [one.sync_engine for one in (database.server.readers, database.server.writer)]
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)
     try:
@@ -46,8 +46,8 @@ def sent(database: Database) -> Iterator[Sent]:
 
 async def send(database: Database, work: Callable[[sa.Connection], Any]) -> None:
     """Run ``work`` with the writer's connection, not for long, and keep nothing of it."""
-    assert database._server is not None
-    async with database._server.writer.connect() as connection:
+    assert database.server is not None
+    async with database.server.writer.connect() as connection:
         await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {PATIENCE}")
         with suppress(OperationalError):  # to cancel all that wait takes longer: what was sent is known
             await connection.run_sync(work)

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.job import Lane, Status
 from core.requests import ImagineRequest, VariationRequest, to_json
-from jobs.scheduling.fairness import cost_key
+from jobs.waitlist import cost_key
 
 EACH = 10  # waiting jobs of a member, which is what a member may have
 SERVER = 100  # waiting jobs of a server, half of what it may have

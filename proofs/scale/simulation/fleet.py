@@ -16,7 +16,7 @@ from jobs.cluster.protocol import Timing
 from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device, Lease, Lost, Outcome, Report
 from proofs.scale.simulation.sampling import Notes
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 from tests.jobs.fake_worker import output_of
 from vision.protocol import Answered, Declined, Done, Question, Run, Step, Stopped
 

@@ -28,7 +28,7 @@ from jobs.cluster.protocol import Beat, Holding, Taken
 from jobs.dispatcher import Dispatcher
 from jobs.executors.base import Device
 from jobs.feed import ActiveJob, open_gate, question_alone
-from jobs.scheduling.fairness import Waiting
+from jobs.waitlist import Waiting
 from tests.jobs.conftest import until
 from vision.protocol import Run
 
@@ -121,7 +121,7 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
 
     def choose() -> None:
         executor._hear_beat(said[0], "beat.h0000")
-        dispatcher._choose(dispatcher._look())
+        dispatcher._choose(dispatcher.look())
 
     async def hold_all() -> None:
         for host in range(agents):

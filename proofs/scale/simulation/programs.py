@@ -19,11 +19,11 @@ from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from core.settings import load_settings
 from host import process
+from jobs import eta
 from jobs.admission import Limits
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected
 from jobs.queue import Queue
-from jobs.scheduling import eta
 from proofs.scale.simulation import fleet
 from proofs.scale.simulation.sampling import Notes, Profile
 from storage.blobs.local import Folder

@@ -17,7 +17,7 @@ from jobs.cluster.protocol import Timing
 from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from storage.blobs.cache import Cache
+from storage.blobs.local import Cache
 from tests.jobs.conftest import open_queue
 from tests.support import nats
 from vision.protocol import WorkerConfig

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import BusAway
 from core.events import File, Output
-from host.doctor_services import _machines
+from host.doctor_services import check_machines
 from jobs.cluster import executor as module
 from jobs.cluster.executor import BusExecutor, outcome_of
 from jobs.cluster.file_transfer import FileReceiver
@@ -155,8 +155,8 @@ async def test_an_agent_leaves_orders_for_another_of_its_name_alone(
     agent = RemoteWorker(Line(), Identity("box"), HandExecutor(), object(), tmp_path)
     order = Order("f" * 32, "0" * 32, "job1", "cpu", "imagine", "{}", {}, "", instance="b" * 32)
     with caplog.at_level(logging.ERROR):
-        assert await agent._take(order, "run.box") is None
-        assert await agent._take(order, "run.box") is None
+        assert await agent.take_order(order, "run.box") is None
+        assert await agent.take_order(order, "run.box") is None
     assert not agent.runs and caplog.text.count("NODE_NAME") == 1
 
 
@@ -169,7 +169,7 @@ async def test_doctor_names_what_several_agents_are_called(monkeypatch: pytest.M
             hear(Beat(instance * 32, (), (), "", "1", 0.0), "beat.box")
 
     monkeypatch.setattr(bus, "listen", listen)
-    found = [check for check in await _machines(bus) if check.ok is False]
+    found = [check for check in await check_machines(bus) if check.ok is False]
     assert [check.found for check in found] == [
         "several `atelier worker` have the name box, and only one of each gets jobs"
     ]

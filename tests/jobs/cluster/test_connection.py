@@ -43,9 +43,7 @@ async def test_programs_tell_and_ask_each_other(server: nats.Server) -> None:
         assert 0 < (await one.lag(10) or 0) < 10
 
 
-async def test_no_answer_and_a_message_too_large_are_told_apart(
-    server: nats.Server,
-) -> None:
+async def test_no_answer_and_a_message_too_large_are_told_apart(server: nats.Server) -> None:
     async with connected(settings(server.url)) as one:
         assert not one.is_up and await one.lag() is None
         with pytest.raises(BusAway, match="away"):

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import LimitError
 from core.job import NOBODY, Job, Status, Surface
-from jobs import results
+from jobs import runs
 from storage import people, privacy
 from storage.projects import versions
 from storage.projects.projects import Project
@@ -121,7 +121,7 @@ async def test_a_bundle_is_packed_for_nobody_who_may_no_longer_export(world: Wor
 async def test_a_training_waits_for_the_chat_service_to_answer(
     world: World, boards: Project, monkeypatch: pytest.MonkeyPatch, asker: Actor
 ) -> None:
-    monkeypatch.setattr(results, "LATER", 0.02)
+    monkeypatch.setattr(runs, "LATER", 0.02)
     await _shared(world, "train")
     world.servers.silent = True
 

@@ -20,8 +20,7 @@ from core.requests import ImagineRequest
 from jobs.admission import Limits, is_video, videos_at_once
 from jobs.executors.base import Executor
 from jobs.feed import ActiveJob, Feeds
-from jobs.scheduling.fairness import Takes, Waiting
-from jobs.scheduling.waitlist import Waitlist
+from jobs.waitlist import Takes, Waiting, Waitlist
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
@@ -29,8 +28,7 @@ A_PICTURE = f"{ImagineRequest.kind}||"  # what others are measured by: an /imagi
 
 
 class Estimate:
-    """Seconds by cost key (``kind|size|model``); what was never seen falls back to its kind and model, its
-    kind, anything."""
+    """Seconds by cost key (``kind|size|model``), else by kind and model, by kind, of anything."""
 
     def __init__(self) -> None:
         self.runs: dict[str, deque[float]] = {}
@@ -52,8 +50,7 @@ class Estimate:
         return next((self.medians[key] for key in _keys(cost_key) if key in self.medians), None)
 
     def cost(self, cost_key: str) -> int:
-        """Return how many times a median picture's seconds a job takes, 1 at least; 1 while nothing was
-        measured."""
+        """Return how many median pictures' time a job takes, 1 at least, and while nothing was measured."""
         seconds = self.seconds(cost_key)
         pictures = None if seconds is None else self.pictures(seconds)
         return 1 if pictures is None else max(1, round(pictures))
@@ -65,8 +62,7 @@ class Estimate:
 
 
 class Shares:
-    """How many seconds of its device each running job has taken, models that were loaded for it left out.
-    ``now``: monotonic seconds."""
+    """Device seconds that each running job has taken, without loading models. ``now``: monotonic seconds."""
 
     def __init__(self) -> None:
         # device → job → what it took by its last sign of life, what the device had spent by then
@@ -288,8 +284,7 @@ class Positions:
         return None if expected is None else max(0.0, expected * beside - elapsed)
 
     async def announce_for_ever(self) -> None:
-        """Tell positions whenever they have moved, and times as they run down, in rounds with a pause
-        between them."""
+        """Tell positions when they have moved, and times as they run down, in rounds with pauses between."""
         while True:
             counting = bool(self.waitlist) and not self.waitlist.paused
             with contextlib.suppress(TimeoutError):  # Python 3.11's wait_for may swallow a cancel

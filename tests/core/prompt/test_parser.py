@@ -1,4 +1,5 @@
-"""The prompt grammar: what people type, what comes out, and what they are told when it is wrong."""
+"""The prompt grammar: what people type, what comes out, and what they are told when it is wrong. Sets in
+braces: how many prompts they make, and which."""
 
 import contextlib
 import random
@@ -9,16 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
 from core.job import Lane
-from core.limits import (
-    CLIPS,
-    MAX_FPS,
-    MAX_PROMPT,
-    MAX_SECONDS,
-    MAX_SEED,
-    MIN_FPS,
-    QUALITIES,
-    RESOLUTIONS,
-)
+from core.limits import CLIPS, MAX_FPS, MAX_PROMPT, MAX_SECONDS, MAX_SEED, MIN_FPS, QUALITIES, RESOLUTIONS
 from core.prompt.parameters import MOTIONS, NIJI, SAMPLERS, STYLES, VERSIONS
 from core.prompt.parser import (
     BY_NAME,
@@ -32,7 +24,7 @@ from core.prompt.parser import (
     parse_prompt,
 )
 from core.prompt.values import escape, is_blank, unescape
-from tests.core.prompt.random_prompts import random_source, run
+from proofs.random_prompts import random_source, run
 from tests.support.cpu import at_most
 
 LINK = "https://cdn.discordapp.com/attachments/1/2/boat.png?ex=1&is=2&hm=3"
@@ -283,10 +275,7 @@ def test_no_input_takes_long(mean: str) -> None:
                 sound=False,
             ),
         ),
-        (
-            f"<1> a --video --end {LINK}",
-            Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK),
-        ),
+        (f"<1> a --video --end {LINK}", Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK)),
         (
             f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2",
             Prompt(text="a boat", images=((LINK, 1), (LINK, 2), ("<1>", -0.5)), image_weight=2),
@@ -432,3 +421,59 @@ def test_every_value_that_a_flag_names_is_taken() -> None:
         assert parse_prompt(f"a --style {style}").raw is (style == "raw")
     assert BY_NAME["aspect"] is BY_NAME["ar"]
     assert parse_prompt("a --style random-32-15").unsupported == ("--style random-32-15",)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a {red, blue} house", ["a red house", "a blue house"]),
+        ("{a, b} {1, 2}", ["a 1", "a 2", "b 1", "b 2"]),
+        ("a {big {red, blue}, small} cat", ["a big red cat", "a big blue cat", "a small cat"]),
+        ("a {red\\, white, blue} flag", ["a red\\, white flag", "a blue flag"]),
+        ("a --ar {3:2, 1:1}", ["a --ar 3:2", "a --ar 1:1"]),
+        ("a --{v 5, niji}", ["a --v 5", "a --niji"]),
+        ("a::{1, 2} b", ["a::1 b", "a::2 b"]),
+        ("a {red,} car", ["a red car", "a car"]),
+        ("one, two", ["one, two"]),
+        ("{abc}", ["abc"]),
+        ('"{a, b}" {1, 2}', ['"{a, b}" 1', '"{a, b}" 2']),
+        ("\\{a, b\\}", ["\\{a, b\\}"]),
+    ],
+)
+def test_sets_in_braces_are_written_out(source: str, expected: list[str]) -> None:
+    assert expand_sets(source) == expected
+    assert count_prompts(source) == len(expected)
+
+
+def test_an_escaped_comma_becomes_a_comma() -> None:
+    assert [parse_prompt(s).text for s in expand_sets("a {red\\, white, blue} flag")] == [
+        "a red, white flag",
+        "a blue flag",
+    ]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(["{", "}", ",", "a", " ", "\\,", "\\{", '"']), max_size=14).map("".join))
+def test_as_many_are_written_out_as_were_counted(source: str) -> None:
+    try:
+        number = count_prompts(source)
+    except PromptError as error:
+        assert "`" in str(error)
+        return
+    assert len(expand_sets(source, limit=10**6)) == number
+
+
+def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
+    """Whoever wrote them out first would never end."""
+    with pytest.raises(PromptError, match=rf"more than 10\^361 prompts; the limit is {MAX_JOBS}"):
+        expand_sets("{a,b}" * 1200)
+    assert count_prompts("{a,b}" * 1200) == 2**1200
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("a } b", "closes nothing"), ("{a, {b", "never closed"), ("{" * 21 + "}" * 21, "nested more than 20")],
+)
+def test_braces_without_partners_are_told(source: str, words: str) -> None:
+    with pytest.raises(PromptError, match=words):
+        expand_sets(source)

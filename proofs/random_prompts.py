@@ -1,13 +1,14 @@
 """Random prompts by the thousand: none may crash, what is read must survive being written, and it must be
 quick.
 
-``python -m tests.core.prompt`` (``make grammar``) runs a million and prints how long each took.
+``python -m proofs.random_prompts`` (``make grammar``) runs a million and prints how long each took.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -185,3 +186,7 @@ def main() -> int:
         + ", ".join(f"p{share:.1%} {report.percentile(share) * 1e3:.3f}" for share in (0.5, 0.99, 0.999, 1.0))
     )
     return bool(report.broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

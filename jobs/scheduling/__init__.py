@@ -1,1 +1,0 @@
-"""Which waiting job runs next, where, and when: pure functions and indexes in memory."""
