@@ -39,8 +39,8 @@ async def project(studio: Studio, *, only_me: bool) -> tuple[str, str]:
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     await studio.alice.slash(studio.channel, "inspect add", name="boards", image1=good(7))
     actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
-    [found] = await studio.bot.studio.projects.shelf.all(actor)
-    item = await studio.bot.studio.projects.labelling.next(actor, found.id)
+    [found] = await studio.bot.studio.projects.all(actor)
+    item = await studio.bot.studio.labelling.next(actor, found.id)
     assert item is not None
     return found.id, item.sha256
 

@@ -391,7 +391,7 @@ async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_
     await school.filled(BOB)
     await school.sets.add(BOB, "pets", "house", [f"{result.job.id} 1"])
     [example] = [one for one in (await school.sets.contents(BOB, "pets")).examples if one.label == "house"]
-    trash, copies = school.opened.studio.organise.trash, school.opened.studio.copies
+    trash, copies = school.opened.studio.trash, school.opened.studio.copies
     await trash.put(ALICE, [(result.job.id, 0)])
     assert "house" not in (await school.sets.contents(BOB, "pets")).labels
     assert "house" not in [turn.text for turn in await school.tried(BOB)]
