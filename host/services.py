@@ -31,8 +31,7 @@ from storage.engines.sqlite import AHEAD, newest_backup, stamped
 from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
-from studio.actor import CurrentDirectory
-from studio.authority import Authority
+from studio.authority import Authority, CurrentDirectory
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails

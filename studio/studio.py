@@ -26,9 +26,8 @@ from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
 from studio.account import Own
-from studio.actor import Actor
 from studio.admin import Server
-from studio.authority import Action, Authority
+from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.export import Export

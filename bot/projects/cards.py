@@ -26,7 +26,7 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.inputs import Given
 from studio.projects.projects import Card
 from studio.studio import Studio

@@ -25,8 +25,7 @@ from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job, Lane
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TASKS, ProjectRequest
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob
 from studio.projects.trainings import MOVES

@@ -29,7 +29,7 @@ from storage.database import Database
 from storage.projects import projects, versions
 from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.projects.inference import table_of
 from studio.projects.trainings import MOVES
 from studio.studio import Studio

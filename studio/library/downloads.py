@@ -19,8 +19,7 @@ from storage.blobs.base import EXTENSIONS
 from storage.collections import Named, pages, pick_pictures
 from storage.job_queries import StoredPicture
 from storage.videos import StoredVideo
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.library.clips import VideoShowing
 from studio.library.collections import NOTHING
 from studio.media.zip_stream import Archive

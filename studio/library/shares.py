@@ -19,8 +19,7 @@ from storage import collections, gallery
 from storage.collections import Named, Share, Shared, pick_pictures
 from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
-from studio.actor import Actor, Directory, Pace, Place, Unanswered
-from studio.authority import Action
+from studio.authority import Action, Actor, Directory, Pace, Place, Unanswered
 from studio.library.clips import VideoShowing
 from studio.library.gallery import readable_channels
 from studio.library.rendition import Showing, Shown

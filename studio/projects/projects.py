@@ -21,8 +21,7 @@ from storage.projects import dataset, erasure, projects, versions
 from storage.projects.dataset import Counts
 from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
 from storage.projects.versions import Tally, Version
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.moderation.moderator import Moderator
 from studio.rights import Rights
 from studio.services import Services

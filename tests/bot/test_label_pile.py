@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press, said, told
 

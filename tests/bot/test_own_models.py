@@ -14,7 +14,7 @@ import pytest
 
 from bot.ui.messages import length
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
 from tests.studio.conftest import png

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import NotAllowedError, UserError
 from core.job import Surface
-from studio.actor import Actor, Place
+from studio.authority import Actor, Place
 from tests.bot.conftest import Studio
 
 

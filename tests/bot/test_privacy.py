@@ -21,7 +21,7 @@ from storage import moderation, privacy, schema
 from storage.blobs.removal import ORPHANS_KEPT
 from storage.engines import sqlite
 from storage.members import Members
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.moderation import confusables
 from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png

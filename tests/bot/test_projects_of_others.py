@@ -7,7 +7,7 @@ import pytest
 
 from bot.projects import views
 from bot.projects.views import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import bad, good, ids_of, told
 from tests.bot.test_presses import press as press_job

@@ -23,9 +23,8 @@ from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
-from studio.actor import Actor, Place
 from studio.admin import Server
-from studio.authority import Action
+from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
 from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets

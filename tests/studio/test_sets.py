@@ -20,8 +20,7 @@ from core.requests import TryRequest, from_json
 from jobs.executors.base import Outcome, Report
 from storage.schema import example_sets, examples
 from studio import example_sets as copies
-from studio.actor import Actor, CurrentDirectory
-from studio.authority import Action, Authority, Belonging
+from studio.authority import Action, Actor, Authority, Belonging, CurrentDirectory
 from studio.example_sets import NOT_YOURS
 from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.media import zip_stream
 from tests.studio.video_requests import VideosAtOnce
 from tests.videos import moving, video, xmp_of

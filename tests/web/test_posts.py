@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.shares import AT_ONCE
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Site

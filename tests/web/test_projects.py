@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.conftest import png
 from tests.studio.servers import Server, Servers
 from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from storage import embeddings as rows
 from storage.schema import picture_places
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.library.eyes import Seeing

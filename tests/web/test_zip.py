@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.library import downloads
 from studio.library.rendition import Showing
 from tests.web.conftest import OTHER, YOU

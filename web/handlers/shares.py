@@ -12,7 +12,7 @@ from core.job import Job
 from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.rendition import Shown
 from studio.library.shares import Looked
 from studio.requests.prompts import remix_text

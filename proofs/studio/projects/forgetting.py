@@ -29,7 +29,7 @@ from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
 from storage.schema import projects, version_items
 from storage.schema import versions as version_rows
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.services import Services
 from studio.studio import Studio
 from tests.studio.conftest import Opened

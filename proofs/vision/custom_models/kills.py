@@ -34,7 +34,7 @@ from core.events import Progress
 from core.settings import load_settings
 from host.services import services
 from storage.projects import dataset, versions
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.studio import Studio
 from tests.fresh import fresh_database
 from tests.studio.conftest import KINDS, AllFit, Opened, Sent

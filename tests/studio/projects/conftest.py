@@ -25,7 +25,7 @@ from jobs.executors.base import Outcome, Report
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.media.masks import Bits, stride, write_mask
 from studio.new_job import NewJob
 from tests.jobs.fake_worker import picture_of

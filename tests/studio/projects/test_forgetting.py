@@ -21,7 +21,7 @@ from jobs.executors.base import Outcome, Report
 from storage import privacy as rows
 from storage.projects import versions
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB

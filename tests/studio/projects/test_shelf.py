@@ -10,7 +10,7 @@ import pytest
 from core.errors import LimitError, NotAllowedError, UserError
 from core.job import Surface
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.conftest import ALICE, BOB, MIRA, open_studio
 from tests.studio.projects.conftest import World
 

@@ -17,7 +17,7 @@ from jobs import results
 from storage import people, privacy
 from storage.projects import versions
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, MIRA

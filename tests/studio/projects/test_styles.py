@@ -10,7 +10,7 @@ from core.errors import NotAllowedError, PromptError, UserError
 from core.prompt.values import stored_lora
 from core.requests import ImagineRequest
 from jobs.executors.base import Device
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import World
 

@@ -13,8 +13,7 @@ from storage.gallery import Filter
 from storage.projects import versions
 from storage.projects.projects import Project
 from storage.projects.versions import Tally
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.projects.trainings import drift, verdict
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import LIMIT, World, painted, sent_mask
