@@ -31,8 +31,7 @@ from storage.engines.sqlite import AHEAD, newest_backup, stamped
 from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
-from studio.actor import CurrentDirectory
-from studio.authority import Authority
+from studio.authority import Authority, CurrentDirectory
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails
@@ -41,12 +40,11 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator, PictureCheck, Starting
 from studio.moderation.rules import ModerationSettings
 from studio.privacy import Deletions, Privacy, Retention
+from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import Retraining
 from studio.requests.chat import Conversations
 from studio.rights import Memberships, Sight
-from studio.services import Services
-from studio.studio import limits_of
-from studio.web_links import WebLinks
+from studio.services import Services, WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
 from vision.weights import files as files_of_models
@@ -213,7 +211,7 @@ async def services(
         await stack.enter_async_context(
             run_beside("backups", partial(back_up_daily, database), database.supervisor)
         )
-        again = Retraining(database, queue, privacy, limits_of(settings))
+        again = Retraining(database, queue, privacy, ProjectLimits.of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
         # the model that says what is in pictures, as rows call it; "" = the host wants none
         wanted = settings.models["clip"] if settings.search_pictures else ""

@@ -19,8 +19,7 @@ from storage import collections
 from storage.projects import dataset, projects
 from storage.projects.dataset import Incoming, Item
 from storage.projects.projects import Gone, Project
-from studio.actor import Actor, Pace
-from studio.authority import Action
+from studio.authority import Action, Actor, Pace
 from studio.inputs import Sources
 from studio.library.rendition import SIZES
 from studio.media.child import ask_once

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError, UserError
 from core.prompt.parser import Prompt
 from core.requests import ImagineRequest
@@ -23,9 +24,8 @@ from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
-from studio.actor import Actor, Place
-from studio.admin import Server
-from studio.authority import Action
+from studio.admin import Checks, Server
+from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
 from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets
@@ -35,7 +35,6 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
 from studio.media import masks
-from studio.message_check import Checks
 from studio.new_job import NewJob, source_of
 from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
@@ -70,19 +69,19 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     VideoRequests: lambda studio: studio.video_requests,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
-    Trash: lambda studio: studio.organise.trash,
-    Folders: lambda studio: studio.organise.folders,
-    Zips: lambda studio: studio.organise.zips,
-    Shares: lambda studio: studio.organise.shares,
-    Posting: lambda studio: studio.organise.posting,
+    Trash: lambda studio: studio.trash,
+    Folders: lambda studio: studio.folders,
+    Zips: lambda studio: studio.zips,
+    Shares: lambda studio: studio.shares,
+    Posting: lambda studio: studio.posting,
     Checks: lambda studio: studio.checks,
     Feedback: lambda studio: studio.feedback,
-    Shelf: lambda studio: studio.projects.shelf,
-    Pictures: lambda studio: studio.projects.pictures,
-    Labelling: lambda studio: studio.projects.labelling,
-    Training: lambda studio: studio.projects.training,
-    Trying: lambda studio: studio.projects.trying,
-    Styles: lambda studio: studio.projects.styles,
+    Shelf: lambda studio: studio.projects,
+    Pictures: lambda studio: studio.dataset,
+    Labelling: lambda studio: studio.labelling,
+    Training: lambda studio: studio.training,
+    Trying: lambda studio: studio.inference,
+    Styles: lambda studio: studio.styles,
 }
 
 
@@ -97,13 +96,25 @@ def _methods(kind: type) -> list[tuple[type, str]]:
 METHODS = [pair for kind in PARTS for pair in _methods(kind)]
 LAST = ((Shelf, "forget"), (Own, "delete"))  # which leave nothing to the others
 METHODS.sort(key=lambda pair: LAST.index(pair) if pair in LAST else -1)
-NAMING = {"job", "job_id", "message_id", "draft_id", "sha256", "named", "names", "parent"}  # somebody's thing
+NAMING = {
+    "job",
+    "job_id",
+    "message_id",
+    "draft_id",
+    "sha256",
+    "named",
+    "names",
+    "parent",
+    "follows",
+}  # somebody's thing
 
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
 # they are asked for.
 KEPT_BY_THE_BANNED = {
     "Requests.imagine",
     "Requests.imagine_each",
+    "Requests.video",
+    "Requests.edit",
     "Requests.read_prompt",
     "Requests.confirmed",
     "Studio.news",
@@ -147,7 +158,6 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
-    "VideoRequests.read",
     "Feedback.withdraw",  # of their own
     "Sets.all",
     "Sets.last",
@@ -177,6 +187,7 @@ KEPT_BY_THE_BANNED = {
     "Server.cancellable",  # tells only of what the actor may cancel
 }
 OPEN_TO_STRANGERS = {
+    "Requests.edit",  # whose caller has the row of the job whose pictures are meant
     "Sources.is_seen",  # says no
     "Own.let_go",  # one's own mark
     "Feedback.withdraw",  # the same
@@ -233,6 +244,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "keep": 0,
             "job": job,
             "job_id": job.id,
+            "follows": job.id,
             "message_id": MESSAGE,
             "draft_id": (await studio.requests.keep_question(ALICE, [Prompt(text="a boat")])).draft_id,
             "sha256": sent.sha256,
@@ -316,16 +328,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "disallow": {"kind": "role"},
             "export": {"pictures": False},
             "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
-            "ask": {"pictures": [Sent(png())]},
-            "ask_more": {"pictures": ()},
+            "ask": {"given": [Sent(png())], "chosen": Preferences()},
             "of_job": {"right": Action.USE},
             "clip": {"given": f"{job.id} 1", "right": Action.USE},
-            "blend": {"other": f"{job.id} 1"},
             "from_form": {"action": "vblend", "words": None, "source": ""},
             "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id
-        await studio.organise.trash.put(BOB, [(bobs_job, 1)])
+        await studio.trash.put(BOB, [(bobs_job, 1)])
         special["delete"] = {"names": [(bobs_job, 1)]}
         await studio.editor.keep_mask(BOB, mask)
         bobs = {
@@ -334,7 +344,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.sources.given(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": (await studio.requests.keep_question(BOB, [Prompt(text="a boat")])).draft_id,
         }
-        await studio.projects.shelf.new(BOB, "raw")
+        await studio.projects.new(BOB, "raw")
         await studio.examples.create(BOB, "raw")
         values["contents"] = await studio.examples.add(BOB, "raw", "a browser", [Sent(png(29, 29))])
         await studio.server.ban(MIRA, BOB.user_id)
@@ -364,7 +374,7 @@ async def test_who_is_banned_is_refused_all_but_what_is_their_own(world: World) 
     assert len(METHODS) > 60
     studio = world.opened.studio
     parts = [part for name, part in vars(studio).items() if not name.startswith("_")]
-    parts += (*vars(studio.organise).values(), studio.editor.documents, *vars(studio.projects).values())
+    parts.append(studio.editor.documents)
     assert {type(part) for part in parts if _methods(type(part))} | {Studio} == set(PARTS)
     world.values |= world.bobs
     assert await _granted(world, BOB, METHODS) == KEPT_BY_THE_BANNED

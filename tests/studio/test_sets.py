@@ -20,8 +20,7 @@ from core.requests import TryRequest, from_json
 from jobs.executors.base import Outcome, Report
 from storage.schema import example_sets, examples
 from studio import example_sets as copies
-from studio.actor import Actor, CurrentDirectory
-from studio.authority import Action, Authority, Belonging
+from studio.authority import Action, Actor, Authority, Belonging, CurrentDirectory
 from studio.example_sets import NOT_YOURS
 from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
@@ -391,7 +390,7 @@ async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_
     await school.filled(BOB)
     await school.sets.add(BOB, "pets", "house", [f"{result.job.id} 1"])
     [example] = [one for one in (await school.sets.contents(BOB, "pets")).examples if one.label == "house"]
-    trash, copies = school.opened.studio.organise.trash, school.opened.studio.copies
+    trash, copies = school.opened.studio.trash, school.opened.studio.copies
     await trash.put(ALICE, [(result.job.id, 0)])
     assert "house" not in (await school.sets.contents(BOB, "pets")).labels
     assert "house" not in [turn.text for turn in await school.tried(BOB)]
@@ -405,12 +404,12 @@ async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_
 
 
 async def ask(school: School, actor: Actor, question: str) -> Job:
-    new = await school.opened.studio.talking.ask(actor, question, [picture(1)])
+    new = await school.opened.ask(actor, question, [picture(1)])
     return (await school.run(actor, new))[0]
 
 
 async def more(school: School, actor: Actor, job: Job, question: str) -> Job:
-    new = await school.opened.studio.talking.ask_more(actor, job.id, question)
+    new = await school.opened.ask(actor, question, follows=job.id)
     return (await school.run(actor, new))[0]
 
 
@@ -469,7 +468,7 @@ async def test_a_turn_that_is_deleted_is_told_to_nobody_any_more(school: School)
 
 
 async def test_only_an_answer_that_one_may_go_on_from_is_taught(school: School) -> None:
-    new = await school.opened.studio.talking.ask(ALICE, "What?", [picture(1)])
+    new = await school.opened.ask(ALICE, "What?", [picture(1)])
     private, _ = await school.run(ALICE, replace(new, private=True))
     with pytest.raises(NotAllowedError):
         await school.sets.teach(BOB, private.id, "No.")
