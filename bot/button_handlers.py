@@ -11,7 +11,7 @@ from functools import partial
 import discord
 
 from bot.chat import Questions, Teaching
-from bot.delivery.shares import Sharing
+from bot.delivery import Sharing
 from bot.discord_api.interactions import actor_of, press_key
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking

@@ -15,7 +15,7 @@ from typing import Any
 
 import discord
 
-from bot.delivery.follow import Delivery
+from bot.delivery import Delivery
 from bot.discord_api import private_api
 from bot.discord_api.attachments import files_of, is_seen
 from bot.discord_api.http import FAILURES

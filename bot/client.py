@@ -19,16 +19,14 @@ from discord.ext import commands
 from bot.button_handlers import JobButtons
 from bot.chat import Mentions, Questions, Teaching
 from bot.cogs import EXTENSIONS
-from bot.delivery.follow import Delivery
-from bot.delivery.ladder import Ladder, apologise
-from bot.delivery.render import Posts, VideoPosts
-from bot.delivery.shares import Sharing
+from bot.delivery import Delivery, Ladder, Sharing, apologise
 from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory
 from bot.discord_api.http import GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, came_too_late
 from bot.discord_api.session import KeptSessions
+from bot.posts import Posts, VideoPosts
 from bot.projects import views as project_items
 from bot.projects.handlers import ProjectPresses
 from bot.projects.results import OwnPosts

@@ -1,7 +1,7 @@
 """Versions of a project's model in Discord: reported on, chosen, made stricter or looser, compared; and what
 the messages of jobs say that made one, asked it, or packed it to run elsewhere.
 
-Which pictures come along is for ``bot.delivery.render`` to decide.
+Which pictures come along is for ``bot.posts`` to decide.
 """
 
 from __future__ import annotations

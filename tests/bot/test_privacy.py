@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bot.delivery.ladder import Ladder
+from bot.delivery import Ladder
 from core.errors import StorageError
 from core.events import Progress
 from core.job import NOBODY

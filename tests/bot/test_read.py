@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image
 
-from bot.delivery import render
+from bot import posts
 from core.requests import ReadRequest
 from studio.actor import Actor
 from tests.bot.conftest import Studio, open_studio, png
@@ -71,7 +71,7 @@ async def test_long_text_is_cut_at_a_line_and_whole_in_its_file(studio: Studio) 
     [file] = attached(sign((1, 2, 5)))
     await studio.alice.slash(studio.channel, "read", image=file)
     message = studio.last()
-    assert len(message.content) <= 2000 and f"of a long page\n{render.MORE}\n```" in message.content
+    assert len(message.content) <= 2000 and f"of a long page\n{posts.MORE}\n```" in message.content
     assert (await files_of(message))["txt"].decode() == SIGNS[1, 2, 5] + "\n"
 
 
@@ -161,5 +161,5 @@ async def test_after_a_restart_its_buttons_work(studio: Studio, picture) -> None
 
 @pytest.mark.parametrize("text", ["```", "````a`", "``` ```\n```", "`" * 11])
 def test_a_block_of_code_has_no_way_out(text: str) -> None:
-    shown = render.block(text)
+    shown = posts.block(text)
     assert shown.count("```") == 2 and shown.startswith("```\n") and shown.endswith("\n```")
