@@ -213,7 +213,7 @@ class Mentions:
 
     async def in_server(self, message: discord.Message, me: discord.ClientUser) -> None:
         """Answer a message of a server that mentions the bot, or replies to an answer of it."""
-        if message.author.bot or message.guild is None or not self._studio.talking.is_possible:
+        if not self._studio.talking.is_possible:
             return
         actor = actor_of_message(message)
         question = re.sub(rf"<@!?{me.id}>", " ", message.content).strip()

@@ -1,7 +1,7 @@
 """How a job's message reaches Discord: followed while it waits and runs, its end delivered once, and copied.
 
-A delivery is the only writer of a job's message. Its end goes to the first place that takes it, tried from the
-first rung of a ladder down:
+A delivery is the only writer of a job's message. Its end goes to the first place that takes it, tried from
+the first rung of a ladder down:
 
 1. edit: the interaction's answer while its token lives, or a message of our own;
 2. channel: a new message in the channel, with a nonce made from the job id, so that it is posted once however

@@ -1,11 +1,9 @@
-"""/ask: a question about pictures, answered in words; mentions and replies; what follows has buttons of its
-own."""
+"""/ask: a question about pictures, answered in words; what follows has buttons of its own."""
 
 from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.ui.replies import takes_images
@@ -13,12 +11,6 @@ from core.requests.chat import FORMS, Form
 
 
 class Ask(AtelierCog):
-    @commands.Cog.listener()
-    async def on_message(self, message: discord.Message) -> None:
-        me = self.bot.user
-        if message.guild is not None and me is not None:
-            await self.bot.mentions.in_server(message, me)
-
     @app_commands.command(description="Ask about a picture or a video, and go on asking")
     @app_commands.describe(
         question="What you want to know",

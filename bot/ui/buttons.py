@@ -151,7 +151,7 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         await client.answers.ask(
             interaction,
-            lambda: client.cogs["Uploads"].job_of(interaction, self.sha256, self.action),
+            lambda: client.cogs["Sent"].job_of(interaction, self.sha256, self.action),
             press_key=press_key(interaction),
         )
 

@@ -126,7 +126,7 @@ async def test_what_goes_by_another_door_goes_from_discord_too(studio: Studio) -
 
 
 async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> None:
-    from bot.cogs.privacy import DeleteButton
+    from bot.cogs.account import DeleteButton
 
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     bot_channel = studio.bot.get_channel(studio.channel.id)
