@@ -42,7 +42,7 @@ from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
 from storage.members import Members
-from studio.actor import Pace, Place
+from studio.authority import Pace, Place
 from studio.texts import duration
 
 log = logging.getLogger(__name__)

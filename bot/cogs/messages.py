@@ -29,8 +29,7 @@ from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job
 from core.prompt.parser import Prompt, parse_prompt
 from core.requests import ClassifyRequest, DescribeRequest
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.media.video_decode import may_be_video
 from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule

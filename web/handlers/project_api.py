@@ -27,7 +27,7 @@ def address_of_verdicts(project_id: str, job_id: str) -> str:
 
 async def verdicts_of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
     """Return a job's verdicts, in the order of its pictures."""
-    judged = await call.studio.projects.trying.judged(call.actor, job_id)
+    judged = await call.studio.inference.judged(call.actor, job_id)
     seen = await call.studio.gallery.look(call.actor, job_id)
     said = list(seen.result.parameters.get("verdicts", ())) if seen.result else []
     shown = []
@@ -59,13 +59,13 @@ PAGE = 60  # pictures
 
 async def list_projects(call: Call) -> Answer:
     """Return the person's projects, and those of servers that they may look at."""
-    projects = await call.studio.projects.shelf.all(call.actor)
+    projects = await call.studio.projects.all(call.actor)
     return Json({"projects": [project_views.describe_project(one) for one in projects]})
 
 
 async def create_project(call: Call) -> Answer:
     """Make an empty project of the person's."""
-    given, shelf = read_body(call, schemas.NewProject), call.studio.projects.shelf
+    given, shelf = read_body(call, schemas.NewProject), call.studio.projects
     made = await shelf.new(call.actor, given.name, given.task or ANOMALY, words=given.words)
     return Json(project_views.describe_project(made), HTTPStatus.CREATED)
 
@@ -84,7 +84,7 @@ async def show_pictures(call: Call) -> Answer:
 async def list_pictures(call: Call, project_id: str) -> list[dict[str, Any]]:
     """Return the pictures that the address's filters choose."""
     chosen = {name: call.query.get(name) or None for name in ("label", "state", "after")}
-    items = await call.studio.projects.pictures.page(call.actor, project_id, limit=PAGE, **chosen)
+    items = await call.studio.dataset.page(call.actor, project_id, limit=PAGE, **chosen)
     return [project_views.describe_item(project_id, item, call.actor.user_id) for item in items]
 
 
@@ -101,7 +101,7 @@ async def remove_pictures(call: Call) -> Answer:
     """Take pictures out of a project for good."""
     named = read_body(call, schemas.Chosen).pictures
     card = await project_views.find_card(call)
-    count = await call.studio.projects.pictures.remove(call.actor, card.project.id, named)
+    count = await call.studio.dataset.remove(call.actor, card.project.id, named)
     return Json({"count": count})
 
 
@@ -109,7 +109,7 @@ async def leave_pictures_out(call: Call) -> Answer:
     """Leave pictures out of what is learned from, or take them in again."""
     given = read_body(call, schemas.LeftOut)
     card = await project_views.find_card(call)
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     await labelling.leave_out(call.actor, card.project.id, given.pictures, out=given.out)
     return Json(None, HTTPStatus.NO_CONTENT)
 
@@ -125,7 +125,7 @@ async def show_next(call: Call) -> Answer:
 async def find_wanted(call: Call, project_id: str, skipped: Sequence[str]) -> dict[str, Any] | None:
     """Return the picture that a label is wanted for next, or else one whose label is probably wrong, with
     what a version takes it for."""
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     if (item := await labelling.next(call.actor, project_id, skipped)) is not None:
         return await describe_asked(call, project_id, item)
     doubted = await labelling.doubted(call.actor, project_id, skipped)
@@ -138,7 +138,7 @@ async def find_wanted(call: Call, project_id: str, skipped: Sequence[str]) -> di
 async def describe_asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
     """Return a picture that a label is wanted for, with what the person has called it, or else with the
     latest word on it."""
-    words = await call.studio.projects.labelling.marks(call.actor, project_id, item.sha256)
+    words = await call.studio.labelling.marks(call.actor, project_id, item.sha256)
     own = [word for word in words if word.user_id == call.actor.user_id]
     word = next(iter([*own, *reversed(words)]), None)
     shape = project_views.describe_item(project_id, item, call.actor.user_id)
@@ -149,7 +149,7 @@ async def mark_picture(call: Call) -> Answer:
     """Say what a picture of a project is called; "" takes it back."""
     given = read_body(call, schemas.Mark)
     card = await project_views.find_card(call)
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     item = await labelling.mark(
         call.actor, card.project.id, given.picture, given.label, given.boxes, given.mask
     )
@@ -160,7 +160,7 @@ async def train_version(call: Call) -> Answer:
     """Queue the training of a project's next version."""
     given, key = read_body(call, schemas.Training), key_of(call)
     card = await project_views.find_card(call)
-    new = await call.studio.projects.training.train(
+    new = await call.studio.training.train(
         call.actor, card.project.id, seed=given.seed, pixels=given.pixels or 256
     )
     job = await project_views.submit_job(call, new, key)
@@ -170,7 +170,7 @@ async def train_version(call: Call) -> Answer:
 async def list_versions(call: Call) -> Answer:
     """Return a project's versions, the newest first."""
     card = await project_views.find_card(call)
-    every = await call.studio.projects.training.versions(call.actor, card.project.id)
+    every = await call.studio.training.versions(call.actor, card.project.id)
     return Json({"versions": [project_views.describe_version(one) for one in every]})
 
 
@@ -179,7 +179,7 @@ async def try_version(call: Call) -> Answer:
     card = await project_views.find_card(call)
     number = project_views.version_of(project_views.form_text(call, "version"))
     given = project_views.brought_along(call)
-    new = await call.studio.projects.trying.try_(call.actor, card.project.id, given, number=number)
+    new = await call.studio.inference.try_(call.actor, card.project.id, given, number=number)
     job = await project_views.submit_job(call, new, key_of(call))
     return Json({"job": job.id, "href": address_of_verdicts(card.project.id, job.id)}, HTTPStatus.ACCEPTED)
 
@@ -194,7 +194,7 @@ async def answer_verdict(call: Call) -> Answer:
     given = read_body(call, schemas.Judgement)
     position = number_of(call.path["n"]) - 1
     job_id = call.path["job"]
-    trying = call.studio.projects.trying
+    trying = call.studio.inference
     sentence = await trying.answer(call.actor, job_id, position, right=given.right, label=given.label)
     return Json({"sentence": sentence})
 
@@ -206,21 +206,21 @@ async def send_picture(call: Call) -> Answer:
     """Return a picture of a project, small as WebP or whole as PNG."""
     whole = call.path["suffix"] == "png"
     name, sha256 = call.path["project"], call.path["sha256"]
-    data = await _there(call.studio.projects.pictures.show(call.actor, name, sha256, whole=whole))
+    data = await _there(call.studio.dataset.show(call.actor, name, sha256, whole=whole))
     return Bytes(data, "image/png" if whole else "image/webp")
 
 
 async def send_mask(call: Call) -> Answer:
     """Return what somebody has painted on a picture of a project, white on black."""
     name, sha256, painted = call.path["project"], call.path["sha256"], call.path["mask"]
-    data = await _there(call.studio.projects.labelling.mask(call.actor, name, sha256, painted))
+    data = await _there(call.studio.labelling.mask(call.actor, name, sha256, painted))
     return Bytes(data, "image/png")
 
 
 async def send_chart(call: Call) -> Answer:
     """Return a chart of a version's report."""
     name, number = call.path["project"], int(call.path["version"])
-    asked = call.studio.projects.training.chart(call.actor, name, number, call.path["chart"])
+    asked = call.studio.training.chart(call.actor, name, number, call.path["chart"])
     data, media_type = await _there(asked)
     return Bytes(data, media_type)
 
@@ -228,7 +228,7 @@ async def send_chart(call: Call) -> Answer:
 async def send_labels(call: Call) -> Answer:
     """Return a project's labels for another program, as a zip file."""
     card, form = await project_views.find_card(call), call.path["form"]
-    labelling, called = call.studio.projects.labelling, f"{card.project.name}-{form}.zip"
+    labelling, called = call.studio.labelling, f"{card.project.name}-{form}.zip"
     if call.query.get("pictures") == "1":
         return Stream(labelling.pack(call.actor, card.project.id, form), "application/zip", called)
     data = await labelling.export(call.actor, card.project.id, form)
@@ -237,13 +237,13 @@ async def send_labels(call: Call) -> Answer:
 
 async def send_verdicts(call: Call) -> Answer:
     """Return what was said of each picture of a job, as a table."""
-    data = await _there(call.studio.projects.trying.table(call.actor, call.path["job"]), of_job=True)
+    data = await _there(call.studio.inference.table(call.actor, call.path["job"]), of_job=True)
     return Bytes(data, "text/csv; charset=utf-8", name=f"verdicts-{call.path['job']}.csv")
 
 
 async def send_bundle(call: Call) -> Answer:
     """Return the file by which a version runs elsewhere."""
-    files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]), of_job=True)
+    files = await _there(call.studio.inference.files(call.actor, call.path["job"]), of_job=True)
     if not files:
         raise Gone()
     stored, data = files[0]

@@ -35,11 +35,11 @@ class ProjectPages:
 
     async def all(self, call: Call) -> Answer:
         """A page of the person's projects, and those of servers that they may look at."""
-        shelf = call.studio.projects.shelf
+        shelf = call.studio.projects
         shown = []
         for project in await shelf.all(call.actor):
             card = await shelf.card(call.actor, project.id)
-            first = await call.studio.projects.pictures.page(call.actor, project.id, limit=COVERS)
+            first = await call.studio.dataset.page(call.actor, project.id, limit=COVERS)
             covers = [
                 project_views.describe_item(project.id, item, call.actor.user_id)["small"] for item in first
             ]
@@ -74,7 +74,7 @@ class ProjectPages:
     async def _draw(self, call: Call, card: Card) -> Html:
         """Return the page where boxes are drawn on the picture that the address names, beginning with those
         that are there, or else those that a job found; on the next one without any where it names none."""
-        labelling, item, boxes = call.studio.projects.labelling, None, list[Box]()
+        labelling, item, boxes = call.studio.labelling, None, list[Box]()
         sha256, job_id = call.query.get("picture", ""), call.query.get("job", "")
         if "label" in card.may and project_views.is_picture(sha256):
             with suppress(ImageError):  # it is gone, or the job is: there is nothing to begin with
@@ -82,7 +82,7 @@ class ProjectPages:
                 marks = await labelling.marks(call.actor, card.project.id, sha256)
                 boxes = list(marks[-1].boxes) if marks else []
                 if job_id and not marks:
-                    boxes = await call.studio.projects.trying.found(call.actor, job_id, sha256)
+                    boxes = await call.studio.inference.found(call.actor, job_id, sha256)
         elif "label" in card.may:
             item = await labelling.next(call.actor, card.project.id)
         shown = (
@@ -95,7 +95,7 @@ class ProjectPages:
         wanted = call.query.get("picture", "")
         if project_views.is_picture(wanted):
             with suppress(UserError):
-                item = await call.studio.projects.labelling.one(call.actor, card.project.id, wanted)
+                item = await call.studio.labelling.one(call.actor, card.project.id, wanted)
                 return await project_api.describe_asked(call, card.project.id, item)
         return await project_api.find_wanted(call, card.project.id, [])
 
@@ -109,7 +109,7 @@ class ProjectPages:
         card = await project_views.find_card(call)
         tries = []
         if "use" in card.may and card.project.task != STYLE:
-            for job, result in await call.studio.projects.trying.tries(call.actor, card.project.id):
+            for job, result in await call.studio.inference.tries(call.actor, card.project.id):
                 tries.append(await project_api.describe_try(call, job, result))
         return self._page(call, "try", card, {"tries": tries})
 
@@ -120,7 +120,7 @@ class ProjectPages:
     async def _set_up(self, call: Call, card: Card, said: str = "") -> Html:
         """Return the page of a project's settings. said: what a label file did."""
         manages, shared = "manage" in card.may, card.project.guild_id is not None
-        names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
+        names = await call.studio.projects.roles(call.actor, card.project.id) if manages else {}
         granted = project_views.describe_rights(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
@@ -139,7 +139,7 @@ class ProjectPages:
         card = await project_views.find_card(call)
         if len(call.files) != 1:
             raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
-        done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
+        done = await call.studio.labelling.import_(call.actor, card.project.id, call.files[0])
         said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
         return await self._set_up(call, await project_views.find_card(call), said)
 
@@ -162,14 +162,14 @@ def _address(call: Call, end: str = "") -> SeeOther:
 async def change_pictures(call: Call) -> Answer:
     """Do something with the pictures that are ticked: label them, leave them out, take them out."""
     card, chosen = await project_views.find_card(call), project_views.checked_of(call)
-    labelling, does = call.studio.projects.labelling, project_views.form_text(call, "do")
+    labelling, does = call.studio.labelling, project_views.form_text(call, "do")
     if does == "label":
         for sha256 in chosen:
             await labelling.mark(call.actor, card.project.id, sha256, text_of(call.body, "label"))
     elif does in ("out", "in"):
         await labelling.leave_out(call.actor, card.project.id, chosen, out=does == "out")
     elif does == "remove":
-        await call.studio.projects.pictures.remove(call.actor, card.project.id, chosen)
+        await call.studio.dataset.remove(call.actor, card.project.id, chosen)
     else:
         raise UserError("`do` takes label, out, in or remove.")
     return _address(call)
@@ -179,7 +179,7 @@ async def look_through(call: Call) -> Answer:
     """Queue what the version that is used says of pictures without a label."""
     card = await project_views.find_card(call)
     await project_views.submit_job(
-        call, await call.studio.projects.trying.look_through(call.actor, card.project.id)
+        call, await call.studio.inference.look_through(call.actor, card.project.id)
     )
     return _address(call, "/label")
 
@@ -187,7 +187,7 @@ async def look_through(call: Call) -> Answer:
 async def use_version(call: Call) -> Answer:
     """Let a version be the one that is used."""
     card, number = await project_views.find_card(call), _number(call)
-    await call.studio.projects.training.use(call.actor, card.project.id, number)
+    await call.studio.training.use(call.actor, card.project.id, number)
     return _address(call, f"/report?version={number}")
 
 
@@ -195,14 +195,14 @@ async def keep_threshold(call: Call) -> Answer:
     """Let a version judge by another threshold from now on."""
     card, number = await project_views.find_card(call), _number(call)
     move = text_of(call.body, "move")
-    await call.studio.projects.training.threshold(call.actor, card.project.id, move, number, keep=True)
+    await call.studio.training.threshold(call.actor, card.project.id, move, number, keep=True)
     return _address(call, f"/report?version={number}")
 
 
 async def queue_bundle(call: Call) -> Answer:
     """Queue the file by which a version runs elsewhere."""
     card, number = await project_views.find_card(call), _number(call)
-    new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
+    new = await call.studio.inference.bundle(call.actor, card.project.id, number)
     job = await project_views.submit_job(call, new)
     return _address(call, f"/report?version={number}&bundle={job.id}#bundle")
 
@@ -222,9 +222,9 @@ async def judge_verdict(call: Call) -> Answer:
         raise UserError("`answer` takes right or wrong.")
     position = number_of(text_of(call.body, "n")) - 1
     label = project_views.form_text(call, "label")
-    await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
+    await call.studio.inference.answer(call.actor, job_id, position, right=right, label=label)
     if card.project.task == DETECT and not right and {"add", "label"} <= card.may:
-        judged = (await call.studio.projects.trying.judged(call.actor, job_id))[position]
+        judged = (await call.studio.inference.judged(call.actor, job_id))[position]
         return _address(call, f"/label?picture={judged.sha256}&job={job_id}")
     return SeeOther(project_api.address_of_verdicts(card.project.id, job_id))
 
@@ -235,14 +235,14 @@ async def judge_verdict(call: Call) -> Answer:
 async def rename_project(call: Call) -> Answer:
     """Call a project something else."""
     card = await project_views.find_card(call)
-    await call.studio.projects.shelf.rename(call.actor, card.project.id, text_of(call.body, "name"))
+    await call.studio.projects.rename(call.actor, card.project.id, text_of(call.body, "name"))
     return _address(call, "/settings")
 
 
 async def set_alike(call: Call) -> Answer:
     """Say how parts lie in an inspection's pictures."""
     card = await project_views.find_card(call)
-    await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
+    await call.studio.projects.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
     return _address(call, "/settings")
 
 
@@ -252,7 +252,7 @@ async def set_voices(call: Call) -> Answer:
     voices = whole_number(text_of(call.body, "voices"))
     if voices is None:
         raise UserError("`voices` takes a whole number.")
-    await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
+    await call.studio.projects.set_voices(call.actor, card.project.id, voices)
     return _address(call, "/settings")
 
 
@@ -260,7 +260,7 @@ async def put_label(call: Call) -> Answer:
     """Add a label to a project's book, or change what it means."""
     card = await project_views.find_card(call)
     label, meaning = text_of(call.body, "label"), project_views.form_text(call, "meaning")
-    await call.studio.projects.shelf.put_label(call.actor, card.project.id, label, meaning)
+    await call.studio.projects.put_label(call.actor, card.project.id, label, meaning)
     return _address(call, "/settings")
 
 
@@ -268,7 +268,7 @@ async def drop_label(call: Call) -> Answer:
     """Take a label out of a project's book; its pictures get another one, or none."""
     card = await project_views.find_card(call)
     label, instead = text_of(call.body, "label"), project_views.form_text(call, "instead")
-    await call.studio.projects.shelf.drop_label(call.actor, card.project.id, label, instead)
+    await call.studio.projects.drop_label(call.actor, card.project.id, label, instead)
     return _address(call, "/settings")
 
 
@@ -278,12 +278,12 @@ async def share_project(call: Call) -> Answer:
     if role is None:
         raise UserError("`role` takes the id of a role, 0 for every member.")
     rights = [right for right in RIGHTS if project_views.form_text(call, right)]
-    await call.studio.projects.shelf.share(call.actor, card.project.id, role, rights)
+    await call.studio.projects.share(call.actor, card.project.id, role, rights)
     return _address(call, "/settings")
 
 
 async def forget_project(call: Call) -> Answer:
     """Delete a project for good, with its pictures and versions."""
     card = await project_views.find_card(call)
-    await call.studio.projects.shelf.forget(call.actor, card.project.id)
+    await call.studio.projects.forget(call.actor, card.project.id)
     return SeeOther("/projects")
