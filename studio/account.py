@@ -16,12 +16,11 @@ from jobs.queue import Queue, Result, Snapshot
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
 from studio.authority import Action, Actor
-from studio.export import Export
 from studio.new_job import picture_of
-from studio.privacy import Deleted, Privacy, Retention
+from studio.privacy import Deleted, Export, Privacy, Retention
 from studio.requests.prompts import Completion, Hints
 from studio.rights import Rights
-from studio.web_links import WebLinks
+from studio.services import WebLinks
 
 _HINT = "demo_hint"
 

@@ -4,24 +4,17 @@ and how far the picture's canvas grows or which part of it is meant, in px."""
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.errors import MissingError, UserError
-from core.job import Job, Lane
-from core.limits import MAX_SEED
+from core.job import Job, Lane, new_seed
 from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
 from jobs.queue import Result
 from storage.job_queries import StoredOutput, StoredPicture
 from studio.moderation.rules import texts_of
 from studio.texts import code
-
-
-def new_seed() -> int:
-    """Return a random seed, 0 to MAX_SEED."""
-    return secrets.randbelow(MAX_SEED + 1)
 
 
 @dataclass(frozen=True)

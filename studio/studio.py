@@ -19,28 +19,26 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
-from core.job import Job, Origin, Reply
+from core.job import Job, Origin, Reply, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
 from studio.account import Own
-from studio.admin import Server
+from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
-from studio.export import Export
 from studio.inputs import Sources
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.rendition import Shown
 from studio.library.shares import Posting, Shares
-from studio.message_check import Checks
 from studio.moderation.rules import Blocked
-from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
-from studio.privacy import Deleted
+from studio.new_job import NewJob, PromptWithPictures, Source
+from studio.privacy import Deleted, Export
 from studio.projects.dataset import Bringing, Pictures
 from studio.projects.inference import Styles, Trying
 from studio.projects.labels import Labelling

@@ -29,9 +29,9 @@ from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job
 from core.prompt.parser import Prompt, parse_prompt
 from core.requests import ClassifyRequest, DescribeRequest
+from studio.admin import Judged, Report
 from studio.authority import Action, Actor
 from studio.media.video_decode import may_be_video
-from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule
 from studio.new_job import NewJob, Source, new_seed
 from studio.requests import actions

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.convert import fields_of, numbered, references, video_fields_of
 from core.errors import ImageError, UserError
-from core.job import Job, Lane
+from core.job import Job, Lane, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
@@ -49,7 +49,6 @@ from studio.new_job import (
     aspect_sides,
     cell_box,
     direction_sides,
-    new_seed,
     source_of,
     zoom_sides,
 )

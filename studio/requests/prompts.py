@@ -20,7 +20,7 @@ from core.convert import (
     with_defaults,
 )
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
-from core.job import Job
+from core.job import Job, new_seed
 from core.limits import MAX_PROMPT
 from core.profiles import DEMO
 from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
@@ -32,7 +32,7 @@ from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
-from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
+from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.projects.inference import Styles, configured
 from studio.requests import actions
 from studio.rights import Rights

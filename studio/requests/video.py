@@ -11,7 +11,7 @@ from typing import Any
 
 from core.convert import Preferences
 from core.errors import ImageError, UserError
-from core.job import Job
+from core.job import Job, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from core.requests.video import CutRequest, VideoRequest
@@ -24,7 +24,7 @@ from studio.library.clips import Clip, Clips, VideoShowing, clips_of
 from studio.library.rendition import Shown
 from studio.media.uploads import Readable
 from studio.moderation.rules import Visibility
-from studio.new_job import NewJob, PromptWithPictures, new_seed
+from studio.new_job import NewJob, PromptWithPictures
 from studio.requests import actions
 from studio.requests.prompts import Requests, check_video, with_attached
 from studio.rights import Rights

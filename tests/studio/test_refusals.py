@@ -23,7 +23,7 @@ from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
-from studio.admin import Server
+from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
 from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
@@ -34,7 +34,6 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
 from studio.media import masks
-from studio.message_check import Checks
 from studio.new_job import NewJob, source_of
 from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
