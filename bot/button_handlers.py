@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -60,8 +60,6 @@ class JobButtons:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
-            "caption": self._caption,
-            "short": self._shortened,
             "weights": self._weights,
             "cancel": self._cancel,
             "stop": self._cancel,
@@ -70,14 +68,14 @@ class JobButtons:
             "question": questions.open_about,
             "draw": questions.open_drawing,
             "thread": questions.open_thread,
-            "upscale": self._single,
             "all": self._imagine_all,
             "region": self._region,
             "favourite": self._favourite,
-            "details": self._details,
-            "dm": self._send_dm,
+            "details": self.details,
+            "dm": self.send_dm,
             "delete": self._delete,
-            "gif": self._gif,
+            **{what: partial(self._single, what) for what in ("upscale", "gif")},
+            **{what: partial(self._open_prompt, what) for what in ("caption", "short")},
             **{what: partial(self._open_window, what) for what in ("edit", "zoom", *VIDEO_WINDOWS)},
             **verdicts.own,
         }
@@ -112,44 +110,24 @@ class JobButtons:
             window.add_text("Prompt", "prompt", text, long=True, required=False)
             await interaction.response.send_modal(window)
             return
-        strong = chosen.strong
-        await self._queue(
-            interaction,
-            job,
-            chosen,
-            lambda: self._studio.from_button(actor, job.id, action, index, strong=strong),
-        )
-
-    async def _queue(
-        self,
-        interaction: discord.Interaction,
-        job: Job,
-        chosen: Preferences,
-        build: Callable[[], Awaitable[NewJob]],
-    ) -> None:
-        """Queue with the presser's own speed, and privately if the presser or the parent is private."""
-        private = job.origin.private or chosen.private
-
-        async def built() -> NewJob:
-            return (await build()).chosen(chosen.lane, private=private)
-
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+        build = partial(self._studio.from_button, actor, job.id, action, index, strong=chosen.strong)
+        await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
 
     # Windows, opened
 
-    async def _caption(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        captions = await self._studio.captions(actor_of(interaction), job.id)
-        if index >= len(captions):
-            raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        if (caption := captions[index]) is None:
+    async def _open_prompt(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window with a caption, or with a shorter prompt, to imagine."""
+        find, noun = (
+            (self._studio.shorter, "shorter prompts")
+            if what == "short"
+            else (self._studio.captions, "prompts")
+        )
+        prompts: Sequence[str | None] = await find(actor_of(interaction), job.id)
+        if index >= len(prompts):
+            raise UserError(f"There are {len(prompts)} {noun}; there is no number {index + 1}.")
+        if (prompt := prompts[index]) is None:
             raise UserError(HELD_BACK)
-        await interaction.response.send_modal(modals.caption_window(job.id, index, caption))
-
-    async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        shorter = await self._studio.shorter(actor_of(interaction), job.id)
-        if index >= len(shorter):
-            raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
-        await interaction.response.send_modal(modals.caption_window(job.id, index, shorter[index], "short"))
+        await interaction.response.send_modal(modals.caption_window(job.id, index, prompt, what))
 
     async def _open_window(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window of a button that needs nothing but its picture or video."""
@@ -237,15 +215,16 @@ class JobButtons:
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
         if sent.what in VIDEO_WINDOWS:
-            await self._queue(interaction, job, chosen, lambda: self._video(interaction, job, sent))
-            return
-        build = {
-            "remix": self._remixed,
-            "edit": self._edited,
-            "zoom": self._zoomed,
-            "region": self._region_sent,
-        }[sent.what]
-        await self._queue(interaction, job, chosen, lambda: build(interaction, job, sent, chosen))
+            build = partial(self._video, interaction, job, sent)
+        else:
+            work = {
+                "remix": self._remixed,
+                "edit": self._edited,
+                "zoom": self._zoomed,
+                "region": self._region_sent,
+            }[sent.what]
+            build = partial(work, interaction, job, sent, chosen)
+        await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
 
     async def _remixed(
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
@@ -333,20 +312,18 @@ class JobButtons:
 
     # Without a window
 
-    async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+    async def _single(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Answer with one picture at its size, or with a video as a GIF."""
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
-        await self._sharing.answer_gif(interaction, result, index)
+        result = await self._studio.rights.result(actor_of(interaction), job.id, RIGHTS[what])
+        if what == "gif":
+            return await self._sharing.answer_gif(interaction, result, index)
+        picture_of(result, index)  # its number must exist
+        await self._sharing.answer(interaction, result, index)
 
     @answers_privately
     async def _cancel(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await self._answers.cancel(interaction, job.id)
-
-    async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.PICK)
-        picture_of(result, index)  # its number must exist
-        await self._sharing.answer(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Make each caption a job of its own; the first answers here, the others in messages of their own."""
@@ -380,19 +357,14 @@ class JobButtons:
         await whisper(interaction, text if kept else "Removed from your `/favourites`.")
 
     @answers_privately
-    async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await self.tell_details(interaction, job.id, index)
-
-    async def tell_details(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
-        """Say everything about a job and its picture ``index`` (from 0); the interaction was deferred.
-
-        Raises ImageError or NotAllowedError.
-        """
-        job, result = await self._studio.made(actor_of(interaction), job_id, Action.DETAILS)
+    async def details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Say everything about a job and its picture ``index`` (from 0). Raises ImageError or
+        NotAllowedError."""
+        job, result = await self._studio.made(actor_of(interaction), job.id, Action.DETAILS)
         parameters, pictures = (result.parameters, result.pictures) if result else ({}, ())
         more = list[str]()
         if result and result.answer:
-            feedback = await self._studio.feedback.of(actor_of(interaction), job_id)
+            feedback = await self._studio.feedback.of(actor_of(interaction), job.id)
             more = markdown.details(result.answer, feedback)
         for page in messages.details(job, parameters, pictures, index, more):
             await add_whisper(interaction, page)
@@ -403,13 +375,10 @@ class JobButtons:
         await whisper(interaction, messages.weights(result.scores))
 
     @answers_privately
-    async def _send_dm(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await self.send_dm(interaction, job.id, [index])
-
-    async def send_dm(self, interaction: discord.Interaction, job_id: str, indexes: list[int] | None) -> None:
-        """Send pictures of a job (None = all) to the asker of a deferred interaction. Raises UserError."""
-        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.DM)
-        await self._sharing.hand_over(interaction.user, result, indexes)
+    async def send_dm(self, interaction: discord.Interaction, job: Job, index: int | None) -> None:
+        """Send picture ``index`` (from 0) of a job, or all (None), to the asker. Raises UserError."""
+        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DM)
+        await self._sharing.hand_over(interaction.user, result, None if index is None else [index])
         await whisper(interaction, "I sent it to your direct messages.")
 
     async def _delete(self, interaction: discord.Interaction, *_: object) -> None:

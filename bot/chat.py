@@ -7,7 +7,7 @@ What a message asks is a job like every other; its answer stands in a reply.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,8 +19,8 @@ from bot.delivery import Delivery
 from bot.discord_api import private_api
 from bot.discord_api.attachments import files_of, is_seen
 from bot.discord_api.http import FAILURES
-from bot.discord_api.interactions import actor_of, actor_of_message, press_key
-from bot.submit import Answers, Asking
+from bot.discord_api.interactions import actor_of, actor_of_message
+from bot.submit import Asking
 from bot.ui import messages, modals
 from bot.ui.messages import cut_text, length
 from bot.ui.modals import Submission
@@ -48,14 +48,13 @@ NOT_ME = (
     "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
     " *Send Messages in Threads*; until then, press **Ask more**."
 )
-Build = Callable[[], Awaitable[NewJob]]
 
 
 class Questions:
     """Asks the studio's ``talking`` on behalf of an interaction."""
 
-    def __init__(self, studio: Studio, answers: Answers, asking: Asking) -> None:
-        self._studio, self._answers, self._asking = studio, answers, asking
+    def __init__(self, studio: Studio, asking: Asking) -> None:
+        self._studio, self._asking = studio, asking
 
     async def ask(
         self,
@@ -75,18 +74,7 @@ class Questions:
                 given.append(await self._asking.links.given(actor, link, videos=True))
             return await self._studio.talking.ask(actor, question, given, form)
 
-        await self._queue(interaction, actor, build)
-
-    async def _queue(
-        self, interaction: discord.Interaction, actor: Actor, build: Build, private: bool = False
-    ) -> None:
-        chosen = await self._asking.preferences(actor)
-        private = private or chosen.private
-
-        async def built() -> NewJob:
-            return (await build()).chosen(chosen.lane, private=private)
-
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+        await self._asking.queue(interaction, build)
 
     # Windows, opened
 
@@ -190,7 +178,7 @@ class Questions:
         else:
             private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
             build = partial(talking.ask, actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
-        await self._queue(interaction, actor, build, private)
+        await self._asking.queue(interaction, build, private=private)
 
 
 GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older

@@ -176,7 +176,7 @@ class Atelier(commands.AutoShardedBot):
         self.links = Links(studio, lambda: self.http, max_bytes, max_video, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
-        self.questions = Questions(studio, self.answers, self.asking)
+        self.questions = Questions(studio, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.teaching = Teaching(studio, self.asking, self.questions)
         self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)

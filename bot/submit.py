@@ -21,6 +21,7 @@ from bot.discord_api.interactions import (
     acknowledged_alone,
     actor_of,
     came_too_late,
+    press_key,
     reply_beside,
     reply_to,
 )
@@ -77,8 +78,10 @@ class Answers:
                 alone = private is not False if before is None else before
                 new = await build()
                 new = replace(new, private=new.private or bool(private))
-                if alone and not new.private:
-                    return await self._submit_for_all(interaction, new, press_key)
+                if alone and not new.private:  # an answer for all, though it was acknowledged for one
+                    await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
+                    key = press_key or f"interaction:{interaction.id}"
+                    return await self.submit_beside(interaction, new, press_key=key)
                 shown = alone or not new.private
                 return await self.submit(interaction, new, press_key=press_key, shown=shown)
             except UserError as error:
@@ -122,14 +125,6 @@ class Answers:
         else:
             await whisper(interaction, "This is private: the result comes by direct message.")
         return submitted.job
-
-    async def _submit_for_all(
-        self, interaction: discord.Interaction, new: NewJob, press_key: str | None
-    ) -> Job | None:
-        """Queue a job whose answer all may see, of an interaction that was acknowledged for its asker."""
-        await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
-        key = press_key or f"interaction:{interaction.id}"
-        return await self.submit_beside(interaction, new, press_key=key)
 
     async def submit_beside(
         self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None
@@ -208,6 +203,24 @@ class Asking:
         except TimeoutError:
             log.warning("the preferences of user %d came too late", actor.user_id)
             return Preferences(private=True)
+
+    async def queue(
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[NewJob]],
+        *,
+        private: bool = False,
+        chosen: Preferences | None = None,
+    ) -> None:
+        """Queue what ``build`` makes, in the asker's own lane, for them alone if they or ``private`` say so.
+        A button pressed twice is one job. chosen: the asker's settings, where they are known."""
+        chosen = chosen or await self.preferences(actor_of(interaction))
+        lane, private = chosen.lane, private or chosen.private
+
+        async def built() -> NewJob:
+            return (await build()).chosen(lane, private=private)
+
+        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
 
     async def imagine(
         self,
@@ -342,11 +355,9 @@ class Asking:
         """Queue each job in a message of its own, which nobody else sees if it is private; say where a limit
         ended it. before: how many were queued already."""
         for number, new in enumerate(jobs):
+            once = f"{key}:{number}:{interaction.user.id}"
             try:
-                press_key = f"{key}:{number}:{interaction.user.id}"
-                await self._answers.submit_beside(interaction, new, press_key=press_key)
+                await self._answers.submit_beside(interaction, new, press_key=once)
             except UserError as error:
-                await add_whisper(
-                    interaction, f"{before + number} of {before + len(jobs)} are queued. {error}"
-                )
-                return
+                text = f"{before + number} of {before + len(jobs)} are queued. {error}"
+                return await add_whisper(interaction, text)

@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot import chat
 from bot.client import Atelier, AtelierCog
-from bot.discord_api.interactions import actor_of, file_limit, press_key
+from bot.discord_api.interactions import actor_of, file_limit
 from bot.ui import markdown as example_text
 from bot.ui import messages
 from bot.ui.replies import MAX_ALT, SILENT, answers_privately, choices, takes_images, whisper
@@ -119,20 +119,14 @@ class Examples(
         if bool(files) == (link is not None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         actor = actor_of(interaction)
-        await self.bot.studio.examples.contents(
-            actor, name
-        )  # a wrong name is told before anything is fetched
-        chosen = await self.bot.asking.preferences(actor)
+        await self.bot.studio.examples.contents(actor, name)  # a wrong name is told before a file is fetched
 
         async def build() -> NewJob:
             links = self.bot.links
             picture = links.attached(files)[0] if link is None else await links.given(actor, link)
-            new = await self.bot.studio.examples.try_on(actor, name, picture, question)
-            return new.chosen(chosen.lane, private=chosen.private)
+            return await self.bot.studio.examples.try_on(actor, name, picture, question)
 
-        await self.bot.answers.ask(
-            interaction, build, press_key=press_key(interaction), private=chosen.private
-        )
+        await self.bot.asking.queue(interaction, build)
 
     @app_commands.command(description="Delete a set, the pictures of one label, or one example")
     @app_commands.describe(

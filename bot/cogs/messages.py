@@ -245,13 +245,12 @@ class Menus(AtelierCog):
 
     @answers_privately
     async def dm_results(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        job, index = await self._job(interaction, message, Action.DM)
-        await self.bot.job_buttons.send_dm(interaction, job.id, None if index is None else [index])
+        await self.bot.job_buttons.send_dm(interaction, *await self._job(interaction, message, Action.DM))
 
     @answers_privately
     async def details(self, interaction: discord.Interaction, message: discord.Message) -> None:
         job, index = await self._job(interaction, message, Action.DETAILS)
-        await self.bot.job_buttons.tell_details(interaction, job.id, index or 0)
+        await self.bot.job_buttons.details(interaction, job, index or 0)
 
     async def _job(
         self, interaction: discord.Interaction, message: discord.Message, right: Action
@@ -270,17 +269,15 @@ class Menus(AtelierCog):
     ) -> None:
         """Queue something about the message's picture: of ours the stored one, else its first attachment."""
         actor = actor_of(interaction)
-        chosen = await self.bot.asking.preferences(actor)
         found = await self.bot.studio.job_of_message(actor, message.id, right)
-        private = chosen.private or (found is not None and found[0].origin.private)
 
         async def built() -> NewJob:
             source = await self._source(actor, message, found, right)
             new = build(source)
-            new = replace(new, parent=new.parent or source.parent)
-            return new.chosen(chosen.lane, private=source.private)
+            return replace(new, parent=new.parent or source.parent).chosen(None, private=source.private)
 
-        await self.bot.answers.ask(interaction, built, private=private)
+        private = found is not None and found[0].origin.private
+        await self.bot.asking.queue(interaction, built, private=private)
 
     async def _source(
         self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None, right: Action

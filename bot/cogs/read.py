@@ -76,11 +76,10 @@ class Read(AtelierCog):
         private = private or chosen.private
 
         async def found() -> list[NewJob]:
+            new = [(ReadRequest(image=one.sha256), one.parent, one.private) for one in await find()]
             return [
-                NewJob(ReadRequest(image=source.sha256), parent=source.parent, private=source.private).chosen(
-                    chosen.lane, private=private
-                )
-                for source in await find()
+                NewJob(request, parent=parent, private=alone).chosen(chosen.lane, private=private)
+                for request, parent, alone in new
             ]
 
         if count == 1:
@@ -88,8 +87,7 @@ class Read(AtelierCog):
             async def first() -> NewJob:
                 return (await found())[0]
 
-            await self.bot.answers.ask(interaction, first, press_key=press_key(interaction), private=private)
-            return
+            return await self.bot.asking.queue(interaction, first, private=private, chosen=chosen)
         if not await self.bot.answers.acknowledge(interaction, ephemeral=private):
             return
         jobs = await found()
