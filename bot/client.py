@@ -68,7 +68,7 @@ class Tree(app_commands.CommandTree[Any]):
         kept: list[Any] | None = None
         while True:
             try:
-                await http.bulk_upsert_global_commands(id_, [*await self._payloads(), *(kept or ())])
+                await http.bulk_upsert_global_commands(id_, [*await self.payloads(), *(kept or ())])
                 return
             except discord.HTTPException as error:
                 later = [name for name, _, _ in private_api.context_menus(self)][5:]
@@ -82,7 +82,7 @@ class Tree(app_commands.CommandTree[Any]):
                 else:
                     raise
 
-    async def _payloads(self) -> list[Any]:
+    async def payloads(self) -> list[Any]:
         """Return the commands as Discord is told them, translations included."""
         by = self.translator
         return [
@@ -92,7 +92,7 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def digest(self) -> str:
         """Return what tells whether the commands are the same as at another time."""
-        commands = json.dumps(await self._payloads(), sort_keys=True, default=str)
+        commands = json.dumps(await self.payloads(), sort_keys=True, default=str)
         return hashlib.sha256(commands.encode()).hexdigest()[:16]
 
 

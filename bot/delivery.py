@@ -372,7 +372,7 @@ FILES_AGAIN = 15.0  # the same, while its files can't be reached
 
 
 class Delivery:
-    """Follows jobs, each in a task of its own.
+    """Follows jobs, each in one of ``tasks``, by job.
 
     ``wait``: every wait for a job goes through it. ``afterwards`` is awaited when a job's end stands in its
     place. ``on_delivered`` is called with the job as it stands in its row, and the rung of the ladder that
@@ -393,7 +393,7 @@ class Delivery:
         self._queue, self._posts, self._ladder = queue, posts, ladder
         self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
         self._rations = rations or Rations.usual()
         self._first_words = Postponed(self._rations.first_words, queue.repeat, newest_first=True)
         self._places = Postponed(self._rations.place_in_queue, queue.repeat)
@@ -401,15 +401,15 @@ class Delivery:
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Follow ``job`` to its end, once however often it is asked for. ``resumed``: an earlier process
         began it. Nobody is told by message of a job of another surface than Discord."""
-        if job.id in self._tasks or job.origin.surface is not Surface.DISCORD:
+        if job.id in self.tasks or job.origin.surface is not Surface.DISCORD:
             return
         followed = self._followed[job.id] = _Followed(JobMessage(resumed))
         task = asyncio.create_task(self._follow_again(job, followed), name=f"deliver {job.id}")
-        self._tasks[job.id] = task
+        self.tasks[job.id] = task
         task.add_done_callback(lambda _: self._forget(job.id))
 
     def _forget(self, job_id: str) -> None:
-        self._tasks.pop(job_id, None)
+        self.tasks.pop(job_id, None)
         self._first_words.discard(job_id)
         self._places.discard(job_id)
         self._followed.pop(job_id).spoken.set()
@@ -432,7 +432,7 @@ class Delivery:
         """Let the last edits go out for ``grace`` seconds, then stop."""
         self._first_words.close()
         self._places.close()
-        tasks = list(self._tasks.values())
+        tasks = list(self.tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:

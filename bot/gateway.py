@@ -222,7 +222,7 @@ class Alerts(logging.Handler):
     first line of the message before its values are filled in, and the exception's class.
 
     ``client`` sends to those whom ``owner_ids`` names; ``queue`` remembers what was told; what ``redact``
-    finds is never sent.
+    finds is never sent. ``tasks``: what is being sent.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class Alerts(logging.Handler):
         self._client, self._queue, self._owner_ids, self._redact = client, queue, owner_ids, redact
         self._loop = asyncio.get_running_loop()
         self._seen: dict[str, float] = {}  # kind → monotonic seconds when its row was last looked at
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Alerts:
         logging.getLogger().addHandler(self)
@@ -240,7 +240,7 @@ class Alerts(logging.Handler):
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self)
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -260,8 +260,8 @@ class Alerts(logging.Handler):
             return
         self._seen[kind] = now
         task = asyncio.create_task(self._tell(kind, text))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _tell(self, kind: str, text: str) -> None:
         """A row remembers what was told, so that a crash loop doesn't send a message at each start."""

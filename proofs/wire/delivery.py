@@ -285,7 +285,7 @@ async def deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
     """Until its follower ends, at most LONGEST."""
     async with gate:
         bench.delivery.follow(job)
-        await asyncio.wait({bench.delivery._tasks[job.id]}, timeout=LONGEST)
+        await asyncio.wait({bench.delivery.tasks[job.id]}, timeout=LONGEST)
 
 
 def _count(bench: Bench, jobs: list[Job]) -> Report:

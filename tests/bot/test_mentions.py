@@ -97,7 +97,7 @@ async def _sent(studio: Studio, text: str, *files: tuple[str, bytes]):
 
 async def _answered(studio: Studio, message) -> None:
     await studio.bot.mentions.in_server(message, studio.bot.user)
-    await asyncio.gather(*studio.bot.delivery._tasks.values())
+    await asyncio.gather(*studio.bot.delivery.tasks.values())
 
 
 @pytest.fixture

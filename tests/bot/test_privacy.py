@@ -173,7 +173,7 @@ async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studi
     for _ in range(100):
         await asyncio.sleep(0.02)
         await studio.env.settle()
-        if not studio.bot.delivery._tasks:
+        if not studio.bot.delivery.tasks:
             break
     assert [m.content for m in studio.channel.history() if "canary" in m.content] == []
 
@@ -197,9 +197,9 @@ async def test_a_job_deleted_before_its_delivery_ends_without_an_alarm(studio: S
     for _ in range(100):
         await asyncio.sleep(0.02)
         await studio.env.settle()
-        if not studio.bot.delivery._tasks:
+        if not studio.bot.delivery.tasks:
             break
-    assert not studio.bot.delivery._tasks
+    assert not studio.bot.delivery.tasks
     assert [r.getMessage() for r in caplog.records if r.levelname in ("ERROR", "WARNING")] == []
 
 

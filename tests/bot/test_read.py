@@ -12,11 +12,11 @@ from bot import posts
 from core.requests import ReadRequest
 from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio, png
-from tests.bot.pretend_worker import SIGNS, _encode
+from tests.bot.pretend_worker import SIGNS, encode
 
 
 def sign(colour: tuple[int, int, int] = (9, 9, 9)) -> bytes:
-    return _encode(Image.new("RGB", (64, 48), colour), "PNG")
+    return encode(Image.new("RGB", (64, 48), colour), "PNG")
 
 
 def attached(*pictures: bytes) -> list[tuple[str, bytes]]:

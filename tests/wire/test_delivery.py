@@ -57,7 +57,7 @@ async def _waiting(bench: Bench, rung: str = "edit") -> tuple[Job, Script]:
 
 async def _end(bench: Bench, job: Job) -> None:
     async with asyncio.timeout(60):
-        await bench.delivery._tasks[job.id]
+        await bench.delivery.tasks[job.id]
 
 
 def _texts(bench: Bench) -> list[str]:
