@@ -323,7 +323,7 @@ async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None])
 
 async def _take_back(shown: discord.Message | None) -> None:
     if shown is not None:
-        with suppress(discord.HTTPException, *FAILURES):
+        with suppress(*FAILURES):
             await shown.delete()
 
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -23,7 +22,7 @@ from bot.delivery import Delivery, Ladder, Sharing, apologise
 from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory
-from bot.discord_api.http import GONE, Transport
+from bot.discord_api.http import FAILURES, GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, came_too_late
 from bot.discord_api.session import KeptSessions
 from bot.posts import Posts, VideoPosts
@@ -84,11 +83,8 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def payloads(self) -> list[Any]:
         """Return the commands as Discord is told them, translations included."""
-        by = self.translator
-        return [
-            await command.get_translated_payload(self, by) if by else command.to_dict(self)
-            for command in self.get_commands()
-        ]
+        by, offered = self.translator, self.get_commands()
+        return [await one.get_translated_payload(self, by) if by else one.to_dict(self) for one in offered]
 
     async def digest(self) -> str:
         """Return what tells whether the commands are the same as at another time."""
@@ -276,7 +272,7 @@ class Atelier(commands.AutoShardedBot):
             await self.get_partial_messageable(channel_id).get_partial_message(message_id).delete()
         except discord.HTTPException as error:
             return error.status in (*GONE, 400)
-        except (aiohttp.ClientError, OSError):
+        except FAILURES:
             return False
         return True
 

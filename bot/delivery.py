@@ -101,7 +101,7 @@ class Ladder:
         """
         rungs: dict[str, Callable[..., Awaitable[Sent]]] = {
             "edit": self.edit,
-            "channel": self._send_to_channel,
+            "channel": partial(self._send, self._channel(job.origin.channel_id)),
             "dm": partial(self._send_dm, private),
         }
         if job.origin.private:
@@ -137,11 +137,8 @@ class Ladder:
     # Rung 1: edit
 
     async def edit(self, job: Job, message: JobMessage, post: Post, *, patience: float) -> Sent:
-        """Show ``post`` in the message that the job has already.
-
-        Raises Unreachable when no such message can be edited, or one of FAILURES after ``patience`` seconds
-        of pauses.
-        """
+        """Show ``post`` in the message that the job has already. Raises Unreachable when no such message can
+        be edited, or one of FAILURES after ``patience`` seconds of pauses."""
         origin, reply = job.origin, job.reply
         if _token_lives(job):
             call = partial(self._edit_answer, reply, post)
@@ -157,10 +154,8 @@ class Ladder:
         return sent
 
     async def edit_answer(self, reply: Reply, post: Post) -> None:
-        """Show ``post`` in the answer of an interaction that has no job.
-
-        Raises one of FAILURES after TIDY_PATIENCE.
-        """
+        """Show ``post`` in the answer of an interaction that has no job. Raises one of FAILURES after
+        TIDY_PATIENCE."""
         await self._transport.attempt(partial(self._edit_answer, reply, post), patience=TIDY_PATIENCE)
 
     async def _edit_answer(self, reply: Reply, post: Post) -> Sent:
@@ -191,9 +186,6 @@ class Ladder:
 
     # Rungs 2 and 3: send
 
-    async def _send_to_channel(self, job: Job, message: JobMessage, post: Post, *, patience: float) -> Sent:
-        return await self._send(self._channel(job.origin.channel_id), job, message, post, patience)
-
     async def _send_dm(
         self, private: MadeFor | None, job: Job, message: JobMessage, post: Post, *, patience: float
     ) -> Sent:
@@ -202,10 +194,10 @@ class Ladder:
         channel = await self._transport.attempt(user.create_dm, patience=patience)
         if private is not None and job.origin.guild_id is not None:  # it was made for that server's rules
             post = await private(Place(None, channel.id))
-        return await self._send(channel, job, message, post, patience)
+        return await self._send(channel, job, message, post, patience=patience)
 
     async def _send(
-        self, channel: discord.abc.Messageable, job: Job, message: JobMessage, post: Post, patience: float
+        self, channel: discord.abc.Messageable, job: Job, message: JobMessage, post: Post, *, patience: float
     ) -> Sent:
         """Post once, however often it is tried: by the nonce, and where Discord may have forgotten that, by
         looking into the channel first."""
@@ -316,7 +308,7 @@ class Postponed:
     """
 
     def __init__(self, ration: Ration, repeat: Callable[[str], None], *, newest_first: bool = False) -> None:
-        self._ration, self._repeat, self._newest_first = ration, repeat, newest_first
+        self.ration, self._repeat, self._newest_first = ration, repeat, newest_first
         self._jobs: dict[str, float] = {}  # job → monotonic seconds before which it gets nothing
         self._turn: str | None = None  # the job that is being repeated
         self._task: asyncio.Task[None] | None = None
@@ -327,7 +319,7 @@ class Postponed:
     def has_room(self, job_id: str, now: float) -> bool:
         """Return whether the job's news may be shown now, before those who wait here."""
         in_turn = self._newest_first or not self._jobs or job_id == self._turn
-        return in_turn and now >= self._ration.free_at()
+        return in_turn and now >= self.ration.free_at()
 
     def add(self, job_id: str, not_before: float = 0.0) -> None:
         """Give the job its news as soon as the ration allows. ``not_before``: monotonic seconds."""
@@ -343,7 +335,7 @@ class Postponed:
         """Repeat the latest event of every job that waits here."""
         while self._jobs:
             job_id = next(reversed(self._jobs) if self._newest_first else iter(self._jobs))
-            pause = max(self._ration.free_at(), self._jobs[job_id]) - monotonic()
+            pause = max(self.ration.free_at(), self._jobs[job_id]) - monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)  # and look again: it may have ended
                 continue
@@ -360,10 +352,7 @@ class Postponed:
 
 
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
-LONG, EDIT_LONG_EVERY = (
-    60.0,
-    5.0,
-)  # seconds after which a video's message is edited less often; how often then
+LONG, EDIT_LONG_EVERY = 60.0, 5.0  # seconds until a video's message is edited less often; how often then
 NEWS_AFTER = 0.5  # seconds, when the second shows a new stage: started, loading, first step
 PROGRESS_PATIENCE = 0.0  # seconds of pauses: the next progress comes soon enough
 # Seconds until a delivery that failed unexpectedly is tried again
@@ -394,9 +383,10 @@ class Delivery:
         self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self._rations = rations or Rations.usual()
-        self._first_words = Postponed(self._rations.first_words, queue.repeat, newest_first=True)
-        self._places = Postponed(self._rations.place_in_queue, queue.repeat)
+        rations = rations or Rations.usual()
+        self._progress_edits = rations.progress
+        self._first_words = Postponed(rations.first_words, queue.repeat, newest_first=True)
+        self._places = Postponed(rations.place_in_queue, queue.repeat)
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Follow ``job`` to its end, once however often it is asked for. ``resumed``: an earlier process
@@ -404,15 +394,17 @@ class Delivery:
         if job.id in self.tasks or job.origin.surface is not Surface.DISCORD:
             return
         followed = self._followed[job.id] = _Followed(JobMessage(resumed))
-        task = asyncio.create_task(self._follow_again(job, followed), name=f"deliver {job.id}")
-        self.tasks[job.id] = task
-        task.add_done_callback(lambda _: self._forget(job.id))
 
-    def _forget(self, job_id: str) -> None:
-        self.tasks.pop(job_id, None)
-        self._first_words.discard(job_id)
-        self._places.discard(job_id)
-        self._followed.pop(job_id).spoken.set()
+        def forget(_: asyncio.Task[None]) -> None:
+            del self.tasks[job.id], self._followed[job.id]
+            self._first_words.discard(job.id)
+            self._places.discard(job.id)
+            followed.spoken.set()
+
+        task = self.tasks[job.id] = asyncio.create_task(
+            self._follow_again(job, followed), name=f"deliver {job.id}"
+        )
+        task.add_done_callback(forget)
 
     async def shown_once(self, job_id: str) -> bool:
         """Wait until the job's message says something. Return False if it won't soon: waiting longer would
@@ -491,31 +483,22 @@ class Delivery:
         again_at = followed.last_edit + (every if stage == followed.stage else NEWS_AFTER)
         if followed.gone:
             return
+        ration = self._progress_edits
         if isinstance(event, Queued):
-            if not self._may_tell_place(job.id, followed, now, again_at):
+            postponed = self._places if followed.stage else self._first_words
+            ration = postponed.ration
+            if now < again_at or not postponed.has_room(job.id, now):
+                postponed.add(job.id, again_at)
+                if postponed is self._first_words:
+                    followed.spoken.set()  # nobody is to wait for that
                 return
-        elif now < max(again_at, self._rations.progress.free_at()):
+        elif now < max(again_at, ration.free_at()):
             return
         post = await self._posts.progress(job, event, ran=ran)
         if post is not None and (post.content != followed.content or post.picture is not None):
-            self._ration(event, followed).take(now)
+            ration.take(now)
             followed.stage = stage
             await self._show(job, followed, post)
-
-    def _may_tell_place(self, job_id: str, followed: _Followed, now: float, again_at: float) -> bool:
-        """Return whether a waiting job's message may be edited now; if not, it will be later."""
-        postponed = self._places if followed.stage else self._first_words
-        if now >= again_at and postponed.has_room(job_id, now):
-            return True
-        postponed.add(job_id, again_at)
-        if postponed is self._first_words:
-            followed.spoken.set()  # nobody is to wait for that
-        return False
-
-    def _ration(self, event: Event, followed: _Followed) -> Ration:
-        if not isinstance(event, Queued):
-            return self._rations.progress
-        return self._rations.place_in_queue if followed.stage else self._rations.first_words
 
     async def _show(self, job: Job, followed: _Followed, post: Post) -> None:
         """Edit the job's message once; a failure is only noted."""
@@ -559,12 +542,8 @@ class Delivery:
     async def _note(self, job: Job, followed: _Followed, rung: str, sent: Sent | None) -> None:
         """Note in the job's row where its end stands."""
         followed.spoken.set()
-        noted = await self._queue.delivered(
-            job.id,
-            message_id=sent.id if sent else None,
-            channel_id=sent.channel_id if sent else None,
-            rung=rung,
-        )
+        message_id, channel_id = (sent.id, sent.channel_id) if sent else (None, None)
+        noted = await self._queue.delivered(job.id, message_id=message_id, channel_id=channel_id, rung=rung)
         if not noted and sent is not None and await self._queue.job(job.id) is None:
             log.info("job %s was deleted while it was posted", job.id)
             await self._ladder.remove(sent)
@@ -624,10 +603,7 @@ class Sharing:
 
     async def answer(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with picture ``index`` (from 0) alone, full size; no device is
-        needed.
-
-        Raises one of FAILURES when Discord doesn't take it.
-        """
+        needed. Raises one of FAILURES when Discord doesn't take it."""
         user_id, place = interaction.user.id, place_of(interaction)
         make = partial(self._posts.single, result, index, user_id, place=place)
         await self._answer(interaction, result, index, make)
@@ -696,27 +672,22 @@ class Sharing:
                 await self._send(channel, result, make, index)
 
     async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
-        """Send the job's own message, with grid and buttons, to ``user``.
-
-        Raises UserError when Discord refuses.
-        """
+        """Send the job's own message to ``user``. Raises UserError when Discord refuses."""
         with _refused(result):
             channel = await user.create_dm()
             make = partial(self._posts.result, result, place=Place(None, channel.id))
             await self._send(channel, result, make, None)
 
     async def post(self, channel: Postable, result: Result, index: int, user_id: int) -> None:
-        """Send picture ``index`` (from 0) to a channel of a server, as the user asked for it.
-
-        Raises UserError when Discord refuses.
-        """
+        """Send picture ``index`` (from 0) to a channel of a server, as the user asked for it. Raises
+        UserError when Discord refuses."""
         place = Place(channel.guild.id, channel.id)
         make = partial(self._posts.single, result, index, user_id, place=place)
         try:
             sent = await send_fitting(make, lambda post: post.send_to(channel), channel.guild.filesize_limit)
         except discord.Forbidden as error:
             raise UserError("Discord doesn't let the bot write there.") from error
-        except (discord.HTTPException, *FAILURES) as error:
+        except FAILURES as error:
             log.warning("job %s: not posted to a channel (%s)", result.job.id, type(error).__name__)
             raise UserError("Discord didn't take the picture. Try again in a minute.") from error
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
@@ -745,6 +716,6 @@ def _refused(result: Result) -> Iterator[None]:
         yield
     except discord.Forbidden as error:
         raise UserError(CLOSED) from error
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.warning("job %s: not sent by direct message (%s)", result.job.id, type(error).__name__)
         raise UserError(BUSY) from error

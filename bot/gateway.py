@@ -161,9 +161,8 @@ class Serving:
             began = monotonic()
             if await self._connect(stopping):
                 return
-            again = (
-                FIRST_AGAIN if monotonic() - began > HELD else min(LAST_AGAIN, max(FIRST_AGAIN, 2 * again))
-            )
+            held = monotonic() - began > HELD
+            again = FIRST_AGAIN if held else min(LAST_AGAIN, max(FIRST_AGAIN, 2 * again))
 
     async def _connect(self, stopping: asyncio.Event) -> bool:
         """Serve with a new client until stopped (True), or until its connection fails (False)."""
@@ -284,7 +283,7 @@ class Alerts(logging.Handler):
         try:
             user = await self._client.fetch_user(owner_id)
             await user.send(content, allowed_mentions=SILENT)
-        except (discord.HTTPException, *FAILURES) as error:
+        except FAILURES as error:
             log.warning("owner %s couldn't be told (%s)", owner_id, type(error).__name__)
             return False
         return True

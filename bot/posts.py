@@ -106,7 +106,7 @@ class VideoPosts:
         first = videos[0]
         if len(videos) > 1:
             shown = await self._showing.mosaic(videos, job, limit)
-            view = buttons.for_videos(job, videos[-1].index + 1, self._web)
+            view = buttons.for_grid(job, videos[-1].index + 1, self._web, videos=True)
         else:
             shown = await self._showing.video(first, job, limit)
             view = buttons.for_video(job, first.index, self._web)
@@ -133,9 +133,8 @@ class VideoPosts:
             facts=video_facts(video, result.parameters),
             noun="Video",
         )
-        return await self.video(
-            result, index, content, buttons.for_video(job, index, self._web), limit, place
-        )
+        view = buttons.for_video(job, index, self._web)
+        return await self.video(result, index, content, view, limit, place)
 
     async def video(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
@@ -167,11 +166,10 @@ class VideoPosts:
         self, post: Post, result: Result, videos: Sequence[StoredVideo], place: Place
     ) -> Post:
         """``post`` as the worst frame of ``videos`` allows."""
-        posters = {picture.index: picture.sha256 for picture in result.pictures}
-        seen = [
-            sha for video in videos for sha in (video.sha256, posters.get(video.index)) if sha is not None
-        ]
-        return as_visible(post, await self._moderator.visibility(tuple(seen), place), result.job)
+        shown = {video.index for video in videos}
+        posters = [picture.sha256 for picture in result.pictures if picture.index in shown]
+        seen = (*(video.sha256 for video in videos), *posters)
+        return as_visible(post, await self._moderator.visibility(seen, place), result.job)
 
 
 def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
@@ -238,7 +236,7 @@ class Posts:
                 return Post(messages.progress_text(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
                 content = markdown.answering(job, text, GROWING)
-                return Post(content, view=markdown.view_while_answering(job))
+                return Post(content, view=buttons.view_of(JobButton(job.id, "stop")))
             case Progress(step, total, preview, doing=doing):
                 picture = None
                 if preview:
@@ -278,8 +276,7 @@ class Posts:
         first, several = pictures[0], len(pictures) > 1
         stored = result.grid if result.grid is not None else first
         count = pictures[-1].index + 1
-        grid = buttons.for_grid
-        view = grid(job, count, self._web) if several else self._single(job, first.index, stored)
+        view = buttons.for_grid(job, count, self._web) if several else self._single(job, first.index, stored)
         shown = await self._showing.picture(stored, job, limit)
         count_asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
         notes = (*shown.notes, SOME_DELETED) if len(pictures) < count_asked else shown.notes

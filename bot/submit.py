@@ -149,7 +149,7 @@ class Answers:
         try:
             submitted = await self._studio.submit(actor, new, reply, key=press_key)
         except BaseException:
-            with suppress(discord.HTTPException, *FAILURES):
+            with suppress(*FAILURES):
                 await message.delete()
             raise
         if submitted.duplicate:

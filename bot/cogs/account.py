@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import discord
@@ -16,7 +15,7 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import KeptItem, SettingButton, SettingMenu
-from bot.ui.replies import SILENT, Post, add_whisper, answers_privately, choices, whisper
+from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
@@ -32,27 +31,21 @@ class Favourites(AtelierCog):
     @app_commands.command(description="Show the pictures you saved")
     @answers_privately
     async def favourites(self, interaction: discord.Interaction) -> None:
-        post = await self._post(interaction, 0)
-        if post is None:
-            await whisper(interaction, EMPTY)
-        else:
-            await post.answer(interaction)
+        await self._show(interaction, 0)
 
     async def turn_to(self, interaction: discord.Interaction, offset: int) -> None:
-        """Show the presser's own favourite number ``offset`` (from 0) in the same message.
-
-        Raises UserError when they have none any more.
-        """
+        """Show the presser's own favourite number ``offset`` (from 0) in the same message. Raises UserError
+        when they have none any more."""
         await interaction.response.defer()
-        post = await self._post(interaction, offset) or await self._post(interaction, 0)
-        if post is None:
-            raise UserError(EMPTY)
-        await post.answer(interaction)
+        await self._show(interaction, offset)
 
-    async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
-        found = await self.bot.studio.own.favourite(actor_of(interaction), offset)
+    async def _show(self, interaction: discord.Interaction, offset: int) -> None:
+        actor, own = actor_of(interaction), self.bot.studio.own
+        found = await own.favourite(actor, offset)
+        if found is None:  # the last of them was let go meanwhile
+            offset, found = 0, await own.favourite(actor, 0)
         if found is None:
-            return None
+            raise UserError(EMPTY)
         kept, count, result = found
         text = (
             f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
@@ -60,9 +53,11 @@ class Favourites(AtelierCog):
         )
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            return Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
-        limit, place = file_limit(interaction), place_of(interaction)
-        return await self.bot.posts.picture(result, kept.position, text, view, limit, place)
+            post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
+        else:
+            limit, place = file_limit(interaction), place_of(interaction)
+            post = await self.bot.posts.picture(result, kept.position, text, view, limit, place)
+        await post.answer(interaction)
 
 
 class Help(AtelierCog):
@@ -234,11 +229,8 @@ class Prefer(
     async def option_list(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.options(actor_of(interaction))
         lines = [f"`--{name}` {code(value, 300)}" for name, value in own.items()]
-        await whisper(
-            interaction,
-            messages.pages(lines)[0]
-            or "You have no options of your own yet. `/prefer option set` makes one.",
-        )
+        none = "You have no options of your own yet. `/prefer option set` makes one."
+        await whisper(interaction, messages.pages(lines)[0] or none)
 
     @option_set.autocomplete("option")
     async def _options(
@@ -252,25 +244,19 @@ class Prefer(
     @answers_privately
     async def suffix(self, interaction: discord.Interaction, new_value: str | None = None) -> None:
         text = (await self.bot.studio.own.change(actor_of(interaction), suffix=new_value or "")).suffix
-        await whisper(
-            interaction,
-            (
-                f"{code(text, 1500)} is added to each new prompt."
-                if text
-                else "Nothing is added to your prompts."
-            ),
+        said = (
+            f"{code(text, 1500)} is added to each new prompt."
+            if text
+            else "Nothing is added to your prompts."
         )
+        await whisper(interaction, said)
 
     @app_commands.command(
         description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
     )
     async def remix(self, interaction: discord.Interaction) -> None:
-        await self._toggle(
-            interaction,
-            "remix",
-            "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first.",
-            ("ask", "don't ask"),
-        )
+        text = "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first."
+        await self._toggle(interaction, "remix", text, ("ask", "don't ask"))
 
     @app_commands.command(description="Choose how far V moves away from the picture: high or low")
     @answers_privately
@@ -280,12 +266,8 @@ class Prefer(
 
     @app_commands.command(description="Turn on or off: get finished jobs by direct message too")
     async def auto_dm(self, interaction: discord.Interaction) -> None:
-        await self._toggle(
-            interaction,
-            "auto_dm",
-            "Direct messages are {}: finished jobs {} to you.",
-            ("are also sent", "aren't sent"),
-        )
+        text = "Direct messages are {}: finished jobs {} to you."
+        await self._toggle(interaction, "auto_dm", text, ("are also sent", "aren't sent"))
 
     @answers_privately
     async def _toggle(
@@ -338,19 +320,13 @@ class Speed(AtelierCog):
 
     @app_commands.command(description="Let only you see your new jobs")
     async def stealth(self, interaction: discord.Interaction) -> None:
-        text = (
-            "Only you see your new jobs, and nobody else can use or bring back what they made. Late results"
-            " come by direct message."
-        )
-        await self._set(interaction, text, private=True)
+        text = "Only you see your new jobs, and nobody else can use or bring back what they made."
+        await self._set(interaction, f"{text} Late results come by direct message.", private=True)
 
     @app_commands.command(description="Let everybody in the channel see your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
-        await self._set(
-            interaction,
-            "Everybody in the channel sees your new jobs. Your earlier private jobs stay private.",
-            private=False,
-        )
+        text = "Everybody in the channel sees your new jobs. Your earlier private jobs stay private."
+        await self._set(interaction, text, private=False)
 
     @answers_privately
     async def _set(self, interaction: discord.Interaction, text: str, **values: Any) -> None:
@@ -373,7 +349,6 @@ class Web(AtelierCog):
 
 
 UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
-MOST_PARTS = 20  # files of an export
 
 
 class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
@@ -447,31 +422,15 @@ class Privacy(
     @answers_privately
     async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
         limit = file_limit(interaction) - 100_000
-        count = 0
-        async for part in self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures):
-            count += 1
-            if count > MOST_PARTS:
-                await add_whisper(
-                    interaction,
-                    f"There are more than {MOST_PARTS} files. Get everything as one file on the web (`/web`),"
-                    " under Settings, Your data; or ask the host.",
-                )
-                return
-            file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
-            if count == 1:
-                text = f"Your data as JSON{', with your pictures' if pictures else ''}."
-                await interaction.edit_original_response(
-                    content=text, attachments=[file], allowed_mentions=SILENT
-                )
-            else:
-                await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
+        parts = self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures)
+        text = f"Your data as JSON{', with your pictures' if pictures else ''}."
+        rest = ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the host."
+        await answer_with_files(interaction, parts, "atelier", text, rest)
 
     @app_commands.command(description="Permanently delete everything Atelier stores about you")
     @answers_privately
     async def delete(self, interaction: discord.Interaction) -> None:
         held = await self.bot.studio.own.holdings(actor_of(interaction))
-        view = discord.ui.View(timeout=None)
-        view.add_item(DeleteButton(interaction.user.id))
         days = self.bot.studio.own.retention.backups
         text = (
             f"This stops your running jobs and permanently deletes {counted(held.jobs, 'job')},"
@@ -479,7 +438,7 @@ class Privacy(
             f" are gone from backups within {days} days. Messages that only you could see, and your own, stay"
             " where they are."
         )
-        await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
+        await Post(text, view=buttons.view_of(DeleteButton(interaction.user.id))).answer(interaction)
 
 
 async def setup(bot: Atelier) -> None:

@@ -39,7 +39,7 @@ SHARED = "shared"
 GARBLED = (AttributeError, KeyError, TypeError, ValueError)
 GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
 # All that ``Transport.attempt`` raises when Discord fails
-FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError)
 ROUTES = 200  # that are told apart; Discord has about so many
 # https://discord.com/developers/docs/reference#snowflakes, #http-api; a token stands behind its webhook's id
 _VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d+(?=/|$)")
@@ -136,7 +136,7 @@ class Transport:
                 if error.status != 429 and error.status < 500:
                     raise
                 failure: Exception = error
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError) as error:
                 failure = error
             except GARBLED as error:
                 garbled += 1

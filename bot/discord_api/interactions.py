@@ -48,7 +48,7 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
     try:
         await interaction.response.defer(thinking=True, ephemeral=ephemeral)
         return True
-    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
     except discord.HTTPException as error:
         if error.code != ACKNOWLEDGED:

@@ -32,7 +32,7 @@ from studio.projects.projects import Card
 from studio.studio import Studio
 from studio.texts import counted
 
-ZIP = (".zip",)
+ZIPPED = ("application/zip", "application/x-zip-compressed")
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
@@ -109,7 +109,7 @@ class Cards:
     @answers_privately
     async def added(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Take the pictures of that window. Raises UserError, NotAllowedError."""
-        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
+        label = views.label_of_window(sent)
         files = uploads(interaction, sent, "pictures")
         await self.add(interaction, sent.job_id, files, label, together="together" in sent.ticked)
 
@@ -207,10 +207,7 @@ class Cards:
 
 
 def _is_zip(file: discord.Attachment) -> bool:
-    return file.filename.lower().endswith(ZIP) or file.content_type in (
-        "application/zip",
-        "application/x-zip-compressed",
-    )
+    return file.filename.lower().endswith(".zip") or file.content_type in ZIPPED
 
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu

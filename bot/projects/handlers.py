@@ -144,9 +144,8 @@ class Verdicts:
             raise UserError(NO_VERDICT)
         for judged in said:
             noted = await trying.answer(actor, job.id, judged.position, right=True)
-        await whisper(
-            interaction, noted if len(said) == 1 else f"{counted(len(said), 'verdict')} found right."
-        )
+        text = noted if len(said) == 1 else f"{counted(len(said), 'verdict')} found right."
+        await whisper(interaction, text)
 
     async def _open_wrong(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         actor = actor_of(interaction)
@@ -172,7 +171,7 @@ class Verdicts:
         if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
             await self._draw_anew(interaction, job.id, int(number) - 1)
             return
-        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
+        label = views.label_of_window(sent)
         noted = await trying.answer(actor, sent.job_id, int(number) - 1, right=False, label=label)
         assert isinstance(job.request, ProjectRequest)  # or else it had no verdict
         found = await self._studio.projects.card(actor, job.request.project)
@@ -229,8 +228,8 @@ class ProjectPresses:
             views.TRY: self.making.tried,
             views.NAME: self.pile.named,
             views.WRONG: self.verdicts.was_wrong,
-            views.MENU_ADD: self._menu_added,
-            views.MENU_TRY: self._menu_tried,
+            views.MENU_ADD: self._on_menu,
+            views.MENU_TRY: self._on_menu,
         }
 
     async def on_press(
@@ -309,13 +308,14 @@ class ProjectPresses:
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(views.menu_window(what, draft, projects))
 
-    @answers_privately
-    async def _menu_added(self, interaction: discord.Interaction, sent: Submission) -> None:
+    async def _on_menu(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Add a message's pictures to the project that was chosen, or try its model on them."""
+        adds = sent.what == views.MENU_ADD
+        if adds and not await acknowledge(interaction, ephemeral=True):
+            return
         content = await self._studio.talking.kept(actor_of(interaction), sent.job_id)
-        given = self._questions.given_of(interaction, content)
-        await self.cards.add(interaction, sent.chosen("project"), (), sent.text("label"), given)
-
-    async def _menu_tried(self, interaction: discord.Interaction, sent: Submission) -> None:
-        content = await self._studio.talking.kept(actor_of(interaction), sent.job_id)
-        given = self._questions.given_of(interaction, content)
-        await self.making.try_on(interaction, sent.chosen("project"), (), given)
+        given, project = self._questions.given_of(interaction, content), sent.chosen("project")
+        if adds:
+            await self.cards.add(interaction, project, (), sent.text("label"), given)
+        else:
+            await self.making.try_on(interaction, project, (), given)

@@ -79,9 +79,8 @@ class Versions:
 
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.training.chart(actor, name, number, chart)
-        return Picture(
-            data, f"{chart}-{number}.{EXTENSIONS[media_type]}", f"{_called(chart)} of version {number}"
-        )
+        file = f"{chart}-{number}.{EXTENSIONS[media_type]}"
+        return Picture(data, file, f"{_called(chart)} of version {number}")
 
     async def list(self, interaction: discord.Interaction, name: str) -> None:
         """Show a project's versions, with a menu that chooses one; the interaction was deferred. Raises
@@ -116,10 +115,8 @@ class Versions:
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
         """Say which of two versions is better; the interaction was deferred. Raises UserError,
         NotAllowedError."""
-        await whisper(
-            interaction,
-            await self._studio.training.compare(actor_of(interaction), name, first, second),
-        )
+        actor = actor_of(interaction)
+        await whisper(interaction, await self._studio.training.compare(actor, name, first, second))
 
     async def move(
         self,
@@ -224,9 +221,8 @@ class OwnPosts:
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
         number = result.parameters.get("version", getattr(job.request, "version", 0))
-        version = await self._database.read(
-            partial(versions.read_version, project_id=project.id, number=number)
-        )
+        work = partial(versions.read_version, project_id=project.id, number=number)
+        version = await self._database.read(work)
         lines = _one(said[0]) if len(said) == 1 else _several(said, project)
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
         head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
@@ -306,22 +302,16 @@ def _region(one: Mapping[str, Any]) -> str:
 
 
 def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
+    """Return the lines of several verdicts, each picture with its number."""
+    order = list(enumerate(said, 1))
     if project.task == DETECT:
-        things = sum(len(one.get("regions", ())) for one in said)
-        return _listed(
-            [f"**{counted(things, 'thing')} in {len(said)} pictures**"], said, list(enumerate(said, 1))
-        )
-    strange = sum(bool(one["strange"]) for one in said)
-    what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
-    lines = [f"**{strange} of {len(said)} pictures {what}**"]
-    order = sorted(enumerate(said, 1), key=lambda pair: (not pair[1]["strange"], pair[0]))
-    return _listed(lines, said, order)
-
-
-def _listed(
-    lines: list[str], said: Sequence[Mapping[str, Any]], order: Sequence[tuple[int, Mapping[str, Any]]]
-) -> list[str]:
-    """Return lines with what was said of the first pictures in an order, each with its number."""
+        objects = sum(len(one.get("regions", ())) for one in said)
+        lines = [f"**{counted(objects, 'object')} in {len(said)} pictures**"]
+    else:
+        strange = sum(bool(one["strange"]) for one in said)
+        what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
+        lines = [f"**{strange} of {len(said)} pictures {what}**"]
+        order.sort(key=lambda pair: not pair[1]["strange"])
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:
         lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")

@@ -17,7 +17,7 @@ import discord
 
 from bot.ui.buttons import ButtonStyle, KeptItem, chosen_in
 from bot.ui.messages import cut_text, fit_message, quote
-from bot.ui.modals import Window
+from bot.ui.modals import Submission, Window
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results import TEST
@@ -29,7 +29,6 @@ from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
-GROUPS = {STYLE: "style"}  # task → the group of its commands
 ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
@@ -55,11 +54,6 @@ RIGHTS = {
 def name(project: Project) -> str:
     """Return a project's name in bold."""
     return f"**{quote(project.name, 80)}**"
-
-
-def command(project: Project, what: str) -> str:
-    """Return the command that does ``what`` with a project of this task."""
-    return f"`/{GROUPS.get(project.task, 'inspect')} {what}`"
 
 
 def projects(found: Sequence[Project]) -> str:
@@ -92,32 +86,19 @@ def _whose(project: Project) -> str:
 
 
 def _pictures(found: Card) -> str:
-    counts = found.counts
+    counts, states = found.counts, {NEW: "without a label", DISPUTED: "disputed", LEFT_OUT: "left out"}
+    voted = f" ({counts.voiced} wait for more votes)" if counts.voiced else ""
     if found.project.task == DETECT:
-        return _boxed(found)
-    order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
-    named = [f"{count} {quote(label, 40)}" for label, count in order]
-    left = [
-        f"{counts.states[state]} {said}"
-        for state, said in ((NEW, "without a label"), (DISPUTED, "disputed"), (LEFT_OUT, "left out"))
-        if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
-    ]
-    parts = [*named, *left]
-    voiced = f" ({counts.voiced} wait for more voices)" if counts.voiced else ""
-    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voiced}"
-
-
-def _boxed(found: Card) -> str:
-    """Return what is marked in pictures."""
-    states = found.counts.states
-    boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
-    parts = [f"{states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
-    parts += [
-        f"{states[state]} {said}"
-        for state, said in ((NEW, "without"), (LEFT_OUT, "left out"))
-        if states.get(state)
-    ]
-    return f"{counted(found.counts.total, 'picture')}: {', '.join(parts)}"
+        boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
+        parts = [f"{counts.states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+        states, voted = {NEW: "without", LEFT_OUT: "left out"}, ""
+    else:
+        order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
+        parts = [f"{count} {quote(label, 40)}" for label, count in order]
+    if found.project.task == STYLE:
+        del states[NEW]
+    parts += [f"{counts.states[state]} {said}" for state, said in states.items() if counts.states.get(state)]
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voted}"
 
 
 def next_action(found: Card) -> str:
@@ -138,9 +119,7 @@ def _wanted(found: Card) -> str:
         return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
     if _is_short(found):
         return "label" if unlabelled(found) else "add"
-    if found.version is None:
-        return "train"
-    if found.new >= ENOUGH_NEW:
+    if found.version is None or found.new >= ENOUGH_NEW:
         return "train"
     return "label" if unlabelled(found) else "try"
 
@@ -242,7 +221,8 @@ def _state(version: Version) -> str:
 def versions(project: Project, found: Sequence[Version]) -> str:
     """Return a project's versions, the newest first."""
     if not found:
-        return f"{name(project)} has no version yet. Press **Train** under {command(project, 'show')}."
+        group = "style" if project.task == STYLE else "inspect"
+        return f"{name(project)} has no version yet. Press **Train** under `/{group} show`."
     lines = [
         f"**{one.number}** {_state(one)} · {one.at:%Y-%m-%d} ·"
         f" {quote(str(one.metrics.get('sentence', '')), 200)}".rstrip(" ·")
@@ -365,7 +345,6 @@ def mark_of(label: str) -> str:
 
 
 ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
-WINDOWS = (ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY)
 MOST_FILES = 10  # of a window
 DEFECT = "defect"  # what is offered while nobody has named one
 UNLABELLED = "none"  # the option that is no label
@@ -375,9 +354,8 @@ def add_window(found: Card) -> Window:
     """Return the window that brings pictures into a project."""
     project = found.project
     window = Window(f"Add pictures to {project.name}", ADD, project.id, 0)
-    inside = (
-        "with a file of boxes in it if there is one" if project.task == DETECT else "whose folders are labels"
-    )
+    inside = "with a file of boxes in it if there is one"
+    inside = inside if project.task == DETECT else "whose folders are labels"
     many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, {inside}"
     window.add_upload("Pictures", "pictures", many, most=MOST_FILES)
     if project.task == STYLE:
@@ -435,9 +413,10 @@ def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window
     return window
 
 
-def label_of_window(value: str, typed: str) -> str:
+def label_of_window(sent: Submission) -> str:
     """Return the label of a window's two fields: the one that was typed, or else the one that was chosen."""
-    return typed or (value.removeprefix("l:") if value.startswith("l:") else "")
+    value = sent.chosen("label")
+    return sent.text("new") or (value.removeprefix("l:") if value.startswith("l:") else "")
 
 
 def _options(labels: Sequence[str], none: str) -> dict[str, str]:

@@ -341,11 +341,11 @@ LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for 
 ZOOMS, LAST = 2, 4  # the row of the zooms, and the one that looks and ends
 
 
-def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
-    """Return U and V for each of ``count`` pictures, and re-roll. web: the address of the studio on the web,
-    which then is a link away."""
+def for_grid(job: Job, count: int, web: str = "", *, videos: bool = False) -> discord.ui.View:
+    """Return U and V for each of ``count`` pictures (``videos``: U alone), and re-roll. web: the address of
+    the studio on the web, which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
-    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
+    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count) if not videos]
     links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
@@ -385,13 +385,6 @@ def for_single(
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
-
-
-def for_videos(job: Job, count: int, web: str = "") -> discord.ui.View:
-    """Return U for each of ``count`` videos, and re-roll. web: as for ``for_grid``."""
-    singles = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
-    links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
-    return view_of(*singles, JobButton(job.id, "again", row=0), *links)
 
 
 def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:

@@ -153,11 +153,6 @@ def answered(
     return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
 
 
-def view_while_answering(job: Job) -> discord.ui.View:
-    """Return the button that ends an answer with what there is of it."""
-    return view_of(JobButton(job.id, "stop"))
-
-
 def view_of_answer(job: Job) -> discord.ui.View:
     """Return how a conversation goes on, and what can be done with an answer."""
     private = job.origin.guild_id is None or job.origin.private  # there are no threads
@@ -208,7 +203,13 @@ def contents_text(found: Contents, user_id: int, page: int) -> str:
     head = f"**{quote(found.set.name, 80)}** · {count} · {_whose(found.set, user_id)}"
     if not found.examples:
         return fit_message(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
-    lines = _turns(found) if found.answers else [*_labels(found), _numbers(found, page)]
+    if found.answers:
+        asked = enumerate(found.examples[:LISTED], 1)
+        lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in asked]
+        more = len(found.examples) - LISTED
+        lines += [f"-# and {more} more"] if more > 0 else []
+    else:
+        lines = [*_labels(found), _numbers(found, page)]
     last = -(-len(found.examples) // PAGE)
     pages = f"\n-# Page {page + 1} of {last}: `/examples show` with `page`" if last > 1 else ""
     return fit_message("\n".join([head, *lines]) + pages)
@@ -235,13 +236,6 @@ def _numbers(found: Contents, page: int) -> str:
     return f"-# {' · '.join(parts)}"
 
 
-def _turns(found: Contents) -> list[str]:
-    shown = found.examples[:LISTED]
-    lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in enumerate(shown, 1)]
-    more = len(found.examples) - len(shown)
-    return [*lines, f"-# and {more} more"] if more else lines
-
-
 def trial_text(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
     """Return the label that fits best, and how far either way can be trusted. scores: (label, probability).
     parameters: of the result."""
@@ -255,11 +249,9 @@ def trial_text(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
 
 def _way(way: Mapping[str, Any], place: int) -> str:
     name = quote(str(way["name"]), 60)
-    said = (
-        f"{name} answered"
-        if place == 0
-        else f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
-    )
+    said = f"{name} answered"
+    if place > 0:
+        said = f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
     if way["accuracy"] is None:
         return f"{said}; not tested, since that takes two examples of a label"
     counts = f"right on {way['right']} of {way['tested']} examples left out in turn"

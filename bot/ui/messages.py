@@ -112,9 +112,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
         case RegionRequest(remix=remix):
             kind = f"{'Remix' if remix else 'Variations'} (Region) by "
         case UpscaleRequest(factor=factor, mode=mode):
-            kind = (
-                f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
-            )
+            what = "Upscaled" if done else "Upscaling"
+            kind = f"{what} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
         case EditRequest():
             kind = "Edit by "
         case CutOutRequest():
@@ -136,13 +135,10 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
 
 def _of_project(request: ProjectRequest) -> str:
     what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
-    match request:
-        case InspectRequest():
-            placeholder_text = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
-            return placeholder_text.get(request.task, "Own labels asked")
-        case BundleRequest():
-            return f"Bundle of {what}"
-    return f"Training of {what}"
+    if isinstance(request, InspectRequest):
+        asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+        return asked.get(request.task, "Own labels asked")
+    return f"{'Bundle' if isinstance(request, BundleRequest) else 'Training'} of {what}"
 
 
 def _bold(text: str) -> str:
@@ -267,10 +263,8 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     """Return the prompt with its strongest words bold and its weakest struck out, then shorter prompts by
     number. ``scores``: (word, weight)."""
     order = sorted((weight for _, weight in scores), reverse=True) or [0.0]
-    strong, weak = (
-        order[max(0, round(0.25 * len(order)) - 1)],
-        order[min(len(order) - 1, round(0.6 * len(order)))],
-    )
+    strong = order[max(0, round(0.25 * len(order)) - 1)]
+    weak = order[min(len(order) - 1, round(0.6 * len(order)))]
     marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
     head = (
@@ -310,25 +304,21 @@ def details(
         lines.append(f"**Prompt**\n```\n{cut_text(typed, MAX_CONTENT - 100)}\n```")
         named = references(job.request)
         if named:
-            lines.append(
-                "**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
-            )
+            pictures_of = (f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
+            lines.append(f"**Its pictures** {', '.join(pictures_of)}")
     shown = {
         k: v
         for k, v in parameters.items()
         if k not in ("prompt", "notes", "kind", "image", "ways", "server") and v not in (None, "", [])
     }
     if shown:
-        lines.append(
-            "**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items())
-        )
+        used = (f"{name} {code(str(value), 80)}" for name, value in shown.items())
+        lines.append(f"**Used** {' · '.join(used)}")
     lines += more
     for number, picture in enumerate(pictures, 1):
         mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
-        lines.append(
-            f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} ·"
-            f" `{picture.sha256[:12]}`{mark}"
-        )
+        size = f"{picture.width}×{picture.height}"
+        lines.append(f"**{number}** {size} · seed {picture.seed} · `{picture.sha256[:12]}`{mark}")
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request))]
     return pages(lines)
 

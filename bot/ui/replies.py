@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -32,6 +32,7 @@ UNEXPECTED = (
     "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 )
 UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for goes on."
+MOST_PARTS = 20  # files of an answer
 _JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
@@ -51,7 +52,7 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
         if pending:
             await interaction.delete_original_response()
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
 
 
@@ -73,7 +74,7 @@ async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.
         return await message.channel.send(
             fit_message(text), reference=reference, allowed_mentions=SILENT, **more
         )
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.info("message %s couldn't be answered (%s)", message.id, type(error).__name__)
         return None
 
@@ -87,19 +88,16 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
 
 
 def _typed_prompt(interaction: discord.Interaction) -> str:
-    submission = Submission.of(interaction)
-    return (
-        next(filter(None, map(submission.text, _TYPED)), "")
-        if submission
-        else next((str(text) for name in _TYPED if (text := getattr(interaction.namespace, name, None))), "")
-    )
+    if submission := Submission.of(interaction):
+        return next(filter(None, map(submission.text, _TYPED)), "")
+    return next((str(text) for name in _TYPED if (text := getattr(interaction.namespace, name, None))), "")
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
         await interaction.followup.send(fit_message(visible(text)), ephemeral=True, allowed_mentions=SILENT)
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
 
 
@@ -109,6 +107,26 @@ async def whisper_all(interaction: discord.Interaction, lines: Sequence[str], be
     await whisper(interaction, first)
     for page in others:
         await add_whisper(interaction, page)
+
+
+async def answer_with_files(
+    interaction: discord.Interaction, parts: AsyncIterator[bytes], stem: str, text: str, rest: str
+) -> None:
+    """Answer a deferred interaction with ``text`` and ZIP files, one to a message, named ``stem``-1.zip and
+    so on. rest: what is said after MOST_PARTS of them, of the others."""
+    count = 0
+    async for part in parts:
+        count += 1
+        if count > MOST_PARTS:
+            await add_whisper(interaction, f"There are more than {MOST_PARTS} files{rest}")
+            return
+        file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
+        if count == 1:
+            await interaction.edit_original_response(
+                content=text, attachments=[file], allowed_mentions=SILENT
+            )
+        else:
+            await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
 
 
 def answers_privately(command: C) -> C:

@@ -68,7 +68,7 @@ async def test_several_pictures_come_with_how_many_things_are_in_them(studio: St
     await said(studio, "train", name="trays")
     await said(studio, "try", name="trays", image1=good(20), image2=good(21))
     verdict = studio.last()
-    assert verdict.content.startswith("**4 things in 2 pictures**\n")
+    assert verdict.content.startswith("**4 objects in 2 pictures**\n")
     shown = await press(studio, verdict, "iswrong")
     noted = await studio.alice.submit_modal(shown, {"number": "2"})
     assert "draw its boxes" in told(noted)

@@ -135,7 +135,7 @@ async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) 
     message = await turned(studio, message, "label 0")
     ended = await turned(studio, message, "label 1")
     assert "2 pictures that you have labelled wait for another voice." in ended.content
-    assert "(2 wait for more voices)" in ended.content
+    assert "(2 wait for more votes)" in ended.content
     result = await studio.bob.slash(studio.channel, "inspect label", name="trees")
     assert "2 pictures to label" in result.response.content
     agreed = await studio.bob.click(result.response, label="label 0")
