@@ -1,5 +1,5 @@
 """Conversations on Discord: questions by commands, buttons and windows, and by messages that mention the bot;
-threads in which they go on; and the right answers and labelled pictures that teach the model by examples.
+threads in which they continue; and the right answers and labelled pictures that teach the model by examples.
 
 What a message asks is a job like every other; its answer stands in a reply.
 """
@@ -40,8 +40,8 @@ MORE, ABOUT = "Ask more", "Ask about this picture"
 HINT = "How many boats are there, and what colour are they?"
 LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
-HERE = "Mention me here, and what you say is the next turn of this conversation."
-NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
+HERE = "Mention me here to continue this conversation."
+NOT_HERE = "A thread begins under an answer in a channel of a server. Here, continue with **Ask more**."
 ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
 NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
 NOT_ME = (
@@ -158,7 +158,7 @@ class Questions:
         except discord.HTTPException as error:
             if error.code != HAS_ONE:
                 raise
-        await whisper(interaction, f"The conversation goes on in <#{message.id}>.")  # which is its id, too
+        await whisper(interaction, f"The conversation continues in <#{message.id}>.")  # which is its id, too
 
     # Windows, sent
 
@@ -181,7 +181,7 @@ class Questions:
         await self._asking.queue(interaction, build, private=private)
 
 
-GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
+CONTINUES = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
 NEW = ("new", "start over")  # words of a direct message that end a conversation
 ASKS = re.compile(r"\?|^\s*ask\b", re.IGNORECASE)
 BY_BUTTON = (
@@ -233,7 +233,7 @@ class Mentions:
             return True
         before = await self._replied_to(actor, message)
         if before is None or not isinstance(before[0].request, AskRequest):
-            since = datetime.now(UTC) - GOES_ON
+            since = datetime.now(UTC) - CONTINUES
             latest = await talking.latest(actor, since)
             before = (latest, None) if latest else None
         if before is None or not message.content.strip():
@@ -328,8 +328,8 @@ async def _take_back(shown: discord.Message | None) -> None:
 
 
 TAUGHT = (
-    "Noted. Later answers to you in this conversation are told so; `/examples show` has it in your set"
-    " **{name}**."
+    "Noted. Later answers to you in this conversation take it into account; `/examples show` has it in your"
+    " set **{name}**."
 )
 
 

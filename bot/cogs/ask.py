@@ -11,11 +11,11 @@ from core.requests.chat import FORMS, Form
 
 
 class Ask(AtelierCog):
-    @app_commands.command(description="Ask about a picture or a video, and go on asking")
+    @app_commands.command(description="Ask about a picture or a video, and ask more")
     @app_commands.describe(
         question="What you want to know",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
-        answer="short: a few words; table: of a chart; boxes: where things are; text: what is written",
+        answer="short: a few words; table: of a chart; boxes: where objects are; text: what is written",
     )
     @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
     @takes_images(3, "The picture or video it is about", *["Another picture, or a video"] * 2, first="image")

@@ -35,7 +35,7 @@ class Classify(AtelierCog):
         if labels and labels.strip().startswith(OWN):
             given = await self.bot.projects.cards.given(actor_of(interaction), link)
             files, name = [image] if image else [], labels.strip().removeprefix(OWN)
-            await self.bot.projects.making.try_on(interaction, name, files, given)
+            await self.bot.projects.jobs.try_on(interaction, name, files, given)
             return
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched

@@ -21,12 +21,8 @@ from storage.projects.projects import EVERYBODY, MOST_VOICES
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 TASKS = (ANOMALY, CLASSIFY, DETECT)
-FINDS = {
-    "what isn't like the good ones": ANOMALY,
-    "which of my labels fits": CLASSIFY,
-    "where things are, with boxes": DETECT,
-}
-Finds = Literal["what isn't like the good ones", "which of my labels fits", "where things are, with boxes"]
+FINDS = {"find defects": ANOMALY, "sort by label": CLASSIFY, "find objects": DETECT}
+Finds = Literal["find defects", "sort by label", "find objects"]
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
 ALIKE = {
     "find out by itself": "auto",
@@ -48,15 +44,15 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Begin a project; buttons lead you through it")
     @app_commands.describe(
         name="What it is called, for example boards",
-        finds="Parts that aren't like the good ones (the usual), which label fits, or where things are",
-        only_me="Nobody else may see or use it; without it, it belongs to this server",
+        finds="What to learn: find defects (default), sort by label, or find objects",
+        only_me="Private to you. If off, it belongs to this server",
     )
     @answers_privately
     async def new(
         self,
         interaction: discord.Interaction,
         name: str,
-        finds: Finds = "what isn't like the good ones",
+        finds: Finds = "find defects",
         only_me: bool = False,
     ) -> None:
         made = await self.bot.studio.projects.new(
@@ -76,10 +72,10 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Put pictures into a project, also as a ZIP file")
     @app_commands.describe(
         name="The project",
-        label="What they all show, for example good or scratch; nothing: you say so later",
+        label="Label for all these pictures, such as good or scratch (optional)",
         archive="A ZIP file of pictures, whose folders are labels",
         link=LINK,
-        together="They are shots of one thing",
+        together="All pictures show the same object",
     )
     @answers_privately
     @takes_images(10, "A picture")
@@ -102,15 +98,15 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.describe(name="The project")
     @answers_privately
     async def label(self, interaction: discord.Interaction, name: str) -> None:
-        await self.bot.projects.pile.start(interaction, name)
+        await self.bot.projects.labelling.start(interaction, name)
 
     @app_commands.command(description="Show the labels of a project, or change them")
     @app_commands.describe(
         name="The project",
-        add="A label to put in, or whose meaning changes",
+        add="A label to add, or whose meaning to change",
         meaning="When to use it, in a sentence",
-        drop="A label to take out",
-        instead="What its pictures are called from then on; nothing: they have no label",
+        drop="A label to remove",
+        instead="New label for its pictures (empty: no label)",
     )
     @answers_privately
     async def labels(
@@ -122,12 +118,12 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         drop: str = "",
         instead: str = "",
     ) -> None:
-        await self._cards.book(interaction, name, add, meaning, drop, instead)
+        await self._cards.labels(interaction, name, add, meaning, drop, instead)
 
     @app_commands.command(description="Train the next version of a project's model")
     @app_commands.describe(name="The project")
     async def train(self, interaction: discord.Interaction, name: str) -> None:
-        await self.bot.projects.making.train(interaction, name)
+        await self.bot.projects.jobs.train(interaction, name)
 
     @app_commands.command(name="try", description="Ask a project's model about pictures")
     @app_commands.describe(
@@ -143,7 +139,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
         given = await self._cards.given(actor_of(interaction), link)
-        await self.bot.projects.making.try_on(interaction, name, images, given, version)
+        await self.bot.projects.jobs.try_on(interaction, name, images, given, version)
 
     @app_commands.command(description="Show how good a version is, with charts")
     @app_commands.describe(name="The project", version="Its number, if not the one in use")
@@ -190,7 +186,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Say what others may do with a project of this server")
     @app_commands.describe(
         name="The project",
-        role="Whom it is about; nobody named: every member",
+        role="Role to change (empty: all members)",
         use="They may ask its model",
         add="They may add pictures",
         label="They may label",
@@ -229,7 +225,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
         if what.startswith("a model"):
-            await self.bot.projects.making.bundle(interaction, name, version)
+            await self.bot.projects.jobs.bundle(interaction, name, version)
         elif await acknowledge(interaction, ephemeral=True):
             await self._cards.export(interaction, name, what.rpartition(" ")[2].lower())
 
@@ -246,7 +242,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         name="The project",
         new_name="What it is to be called",
         parts="How parts lie",
-        voices="How many people have to give a label before it counts",
+        votes="How many people have to give a label before it counts",
     )
     @answers_privately
     async def change(
@@ -255,16 +251,16 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         name: str,
         new_name: str = "",
         parts: Alike | None = None,
-        voices: app_commands.Range[int, 1, MOST_VOICES] | None = None,
+        votes: app_commands.Range[int, 1, MOST_VOICES] | None = None,
     ) -> None:
-        if not new_name and parts is None and voices is None:
-            raise UserError("Say what to change: `new_name`, `parts` or `voices`.")
+        if not new_name and parts is None and votes is None:
+            raise UserError("Say what to change: `new_name`, `parts` or `votes`.")
         actor, shelf = actor_of(interaction), self.bot.studio.projects
         found = (await shelf.card(actor, name)).project
         if parts is not None:
             await shelf.set_alike(actor, found.id, ALIKE[parts])
-        if voices is not None:
-            await shelf.set_voices(actor, found.id, voices)
+        if votes is not None:
+            await shelf.set_voices(actor, found.id, votes)
         if new_name:
             await shelf.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")
@@ -307,14 +303,12 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         return choices((label, label) for label in labels if wanted in label.casefold())
 
 
-class Style(
-    AtelierCog, commands.GroupCog, name="style", description="Teach me a style from 5 to 40 pictures"
-):
+class Style(AtelierCog, commands.GroupCog, name="style", description="Train a style from 5 to 40 pictures"):
     @app_commands.command(description="Begin a style; buttons lead you through it")
     @app_commands.describe(
         name="What it is called, and what you write behind --lora",
-        words="Words that call it, which go with every picture; nothing: its name",
-        only_me="Nobody else may see or use it; without it, it belongs to this server",
+        words="Words that call it, which go with every picture (empty: its name)",
+        only_me="Private to you. If off, it belongs to this server",
     )
     @answers_privately
     async def new(
@@ -350,7 +344,7 @@ class Style(
     @app_commands.command(description="Train a style; it is used as --lora afterwards")
     @app_commands.describe(name="The style")
     async def train(self, interaction: discord.Interaction, name: str) -> None:
-        await self.bot.projects.making.train(interaction, name)
+        await self.bot.projects.jobs.train(interaction, name)
 
     @app_commands.command(description="Show the pictures that were drawn while a style was trained")
     @app_commands.describe(name="The style", version="Its number, if not the one in use")
@@ -369,7 +363,7 @@ class Style(
     @app_commands.command(description="Say what others may do with a style of this server")
     @app_commands.describe(
         name="The style",
-        role="Whom it is about; nobody named: every member",
+        role="Role to change (empty: all members)",
         use="They may draw with it",
         add="They may add pictures",
         train="They may train it",
@@ -397,7 +391,7 @@ class Style(
     async def export(
         self, interaction: discord.Interaction, name: str, version: app_commands.Range[int, 1] | None = None
     ) -> None:
-        await self.bot.projects.making.bundle(interaction, name, version)
+        await self.bot.projects.jobs.bundle(interaction, name, version)
 
     @app_commands.command(description="Delete a style with its pictures and versions, for good")
     @app_commands.describe(name="The style")

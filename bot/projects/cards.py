@@ -1,8 +1,7 @@
-"""A project's card, which leads through it by buttons, and the pile of its pictures that wait for a label:
-one message that each press turns to the next.
+"""A project's card, which leads through it by buttons, and the labelling queue of its pictures without a
+label: one message that each press turns to the next.
 
-Which picture the pile shows, and which came before, its buttons know; what was skipped comes again at the
-end.
+Its buttons know which picture it shows, and which came before; what was skipped comes again at the end.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class Cards:
 
     # Labels
 
-    async def book(
+    async def labels(
         self,
         interaction: discord.Interaction,
         name: str,
@@ -151,7 +150,7 @@ class Cards:
         drop: str = "",
         instead: str = "",
     ) -> None:
-        """Change the label book as asked, and show it; the interaction was deferred. Raises UserError,
+        """Change the label list as asked, and show it; the interaction was deferred. Raises UserError,
         NotAllowedError."""
         actor, shelf = actor_of(interaction), self._studio.projects
         if add and drop:
@@ -161,7 +160,7 @@ class Cards:
         if drop:
             await shelf.drop_label(actor, name, drop, instead)
         found = await shelf.card(actor, name)
-        await Post(views.book(found), view=self.view(found)).answer(interaction)
+        await Post(views.label_list(found), view=self.view(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
@@ -212,11 +211,11 @@ def _is_zip(file: discord.Attachment) -> bool:
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
-BOXES = "Things are marked by boxes, which are drawn on the web or come with a file, not in a message."
-CHANGED = "That label isn't in the book any more. Press Skip, and the next picture has the new ones."
+BOXES = "Objects are marked by boxes, which are drawn on the web or come with a file, not in a message."
+CHANGED = "That label isn't in the label list any more. Press Skip, and the next picture has the new ones."
 
 
-class Pile:
+class LabellingQueue:
     """Shows pictures that wait for a label, and takes what they are called."""
 
     def __init__(self, studio: Studio, cards: Cards) -> None:
@@ -235,7 +234,7 @@ class Pile:
     async def press(
         self, interaction: discord.Interaction, project: str, action: str, sha256: str, value: str = ""
     ) -> None:
-        """Do what a button or the menu of the pile says of a picture, and show the next one.
+        """Do what a button or the menu says of a picture, and show the next one.
 
         Raises UserError, NotAllowedError.
         """
@@ -307,7 +306,7 @@ class Pile:
         data = await self._studio.dataset.show(actor, name, sha256, SIDE)
         content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
-        # a button, or an entry of a menu, for each label, and what turns the pile
+        # a button, or an entry of a menu, for each label, and what turns to another picture
         project, labels = found.project.id, [one.name for one in found.book]
         naming: list[discord.ui.Item[Any]] = []
         if len(labels) > MOST_BUTTONS:
@@ -351,5 +350,5 @@ class Pile:
             f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
         )
         if found.counts.said:  # by whoever looks
-            said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
+            said += f" {found.counts.said} of your labels need a second person."
         await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)

@@ -15,7 +15,7 @@ from bot import submit
 from bot.chat import Questions
 from bot.discord_api.interactions import acknowledge, actor_of, press_key
 from bot.projects import views
-from bot.projects.cards import Cards, Pile
+from bot.projects.cards import Cards, LabellingQueue
 from bot.projects.results import KEEP, Versions, number_of
 from bot.projects.views import MARK, ProjectButton
 from bot.submit import Answers, Asking
@@ -34,7 +34,7 @@ from studio.studio import Studio
 from studio.texts import counted
 
 
-class Making:
+class ProjectJobs:
     """Queues jobs about own models. Of a project that is somebody's alone, only they see the answer."""
 
     def __init__(self, studio: Studio, answers: Answers, asking: Asking, cards: Cards) -> None:
@@ -207,7 +207,7 @@ class Verdicts:
             await self._cards.show(interaction, job.request.project)
 
 
-PILE = ("skip", "back", "leave", "newlabel", "done")
+LABELLING = ("skip", "back", "leave", "newlabel", "done")
 NOTHING_YET = "There is no project that you may use here yet. `/inspect new` makes one."
 JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
@@ -220,13 +220,13 @@ class ProjectPresses:
     ) -> None:
         self._studio, self._questions = studio, questions
         self.cards = cards = Cards(studio, asking, web)
-        self.making = Making(studio, answers, asking, cards)
-        self.pile, self.versions = Pile(studio, cards), Versions(studio, cards)
+        self.jobs = ProjectJobs(studio, answers, asking, cards)
+        self.labelling, self.versions = LabellingQueue(studio, cards), Versions(studio, cards)
         self.verdicts = Verdicts(studio, cards)
         self._windows = {
             views.ADD: self.cards.added,
-            views.TRY: self.making.tried,
-            views.NAME: self.pile.named,
+            views.TRY: self.jobs.tried,
+            views.NAME: self.labelling.named,
             views.WRONG: self.verdicts.was_wrong,
             views.MENU_ADD: self._on_menu,
             views.MENU_TRY: self._on_menu,
@@ -239,22 +239,22 @@ class ProjectPresses:
 
         Raises UserError when it can't be done, NotAllowedError when the presser may not.
         """
-        if action in PILE or action.startswith(MARK):
-            await self.pile.press(interaction, project, action, more, value)
+        if action in LABELLING or action.startswith(MARK):
+            await self.labelling.press(interaction, project, action, more, value)
             return
         match action:
             case "add":
                 await self.cards.open_add(interaction, project)
             case "try":
-                await self.making.open_try(interaction, project, number_of(more))
+                await self.jobs.open_try(interaction, project, number_of(more))
             case "train":
-                await self.making.train(interaction, project)
+                await self.jobs.train(interaction, project)
             case "bundle":
-                await self.making.bundle(interaction, project, number_of(more))
+                await self.jobs.bundle(interaction, project, number_of(more))
             case "look":
-                await self.making.look_through(interaction, project)
+                await self.jobs.look_through(interaction, project)
             case "label":
-                await self.pile.start(interaction, project)
+                await self.labelling.start(interaction, project)
             case "use":
                 await self.versions.use(interaction, project, number_of(value or more) or 0)
             case "chart":
@@ -318,4 +318,4 @@ class ProjectPresses:
         if adds:
             await self.cards.add(interaction, project, (), sent.text("label"), given)
         else:
-            await self.making.try_on(interaction, project, (), given)
+            await self.jobs.try_on(interaction, project, (), given)

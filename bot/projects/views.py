@@ -1,4 +1,4 @@
-"""Projects in Discord: what one is, what to do with it next, its label book and its versions, as texts,
+"""Projects in Discord: what one is, what to do with it next, its label list and its versions, as texts,
 buttons and windows.
 
 Each text fits a message, and nobody's words in it can act as markdown or mention anybody. The ``custom_id``
@@ -33,8 +33,8 @@ ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
 NONE = (
-    "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
-    " with labels of your own, or one that finds things; `/style new` one that learns to draw."
+    "There is no project here yet. Make one: `/inspect new` (defects, labels or objects) or `/style new` (a"
+    " drawing style)."
 )
 DRAW = (
     "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
@@ -149,9 +149,9 @@ def next_step(found: Card) -> str:
     if found.project.due:
         return found.advice
     if found.training:
-        return "A version is being trained. Its message tells when it is done."
+        return "A version is being trained. Its message says when it is done."
     if _wanted(found) and not wanted:
-        return f"{found.advice} Somebody who may goes on here.".strip()
+        return f"{found.advice} You don't have permission for the next step.".strip()
     if wanted == "add" and project.task == ANOMALY:
         return (
             f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
@@ -160,7 +160,7 @@ def next_step(found: Card) -> str:
     if wanted == "add" and project.task == CLASSIFY:
         return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
     if wanted == "add" and project.task == DETECT:
-        return f"Press **Add pictures** and choose some that show the things, up to 10 at a time. {advice}"
+        return f"Press **Add pictures** and choose some that show the objects, up to 10 at a time. {advice}"
     if wanted == "add":
         return f"Press **Add pictures**. {advice}"
     if wanted == "label" and project.task == DETECT:
@@ -179,15 +179,15 @@ def next_step(found: Card) -> str:
     return f"Press **Try** and give it a picture. {advice}".strip()
 
 
-def book(found: Card) -> str:
-    """Return a project's label book."""
+def label_list(found: Card) -> str:
+    """Return a project's label list."""
     counts = found.counts.labels
     lines = [
         f"**{quote(one.name, 80)}** · {counts.get(one.name, 0)}"
         f"{f': {quote(one.meaning, 300)}' if one.meaning else ''}"
         for one in found.book
     ]
-    how = "-# `add` puts one in or changes what it means; `drop` takes one out."
+    how = "-# `add` adds one or changes what it means; `drop` removes one."
     return fit_message("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
 
 
@@ -270,7 +270,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "done": ButtonStyle("Done", "🏁"),
     "look": ButtonStyle("Let the model look first", "🤖"),
 }
-MARK = "mark"  # of a label, by its hash: its place in the book may be another's by the time it is pressed
+MARK = "mark"  # of a label, by its hash: its place in the list may be another's by the time it is pressed
 
 
 class ProjectButton(
@@ -361,13 +361,13 @@ def add_window(found: Card) -> Window:
     if project.task == STYLE:
         return window
     if project.task == DETECT:
-        return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+        return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
     labels = [one.name for one in found.book]
     chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
     options = _options(labels, "I'll say so later, picture by picture")
     window.add_choice("They show", "label", options, chosen=chosen if chosen in options else UNLABELLED)
     window.add_text("Or a new label", "new", required=False, hint=_hint(project), most=MAX_LABEL)
-    return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+    return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
 
 
 def try_window(found: Card, number: int | None) -> Window:
@@ -378,7 +378,7 @@ def try_window(found: Card, number: int | None) -> Window:
 
 
 def name_window(project: str, sha256: str) -> Window:
-    """Return the window that names a label of a picture that the book doesn't have."""
+    """Return the window that names a label of a picture that the label list doesn't have."""
     return Window("New label", NAME, project, 0, sha256).add_text("Label", "label", most=MAX_LABEL)
 
 
@@ -397,7 +397,7 @@ def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Wind
     first = (
         GOOD if strange and is_inspection else next((label for label in labels if label != GOOD), UNLABELLED)
     )
-    options = _options(labels, "Nothing of these")
+    options = _options(labels, "None of these")
     chosen = _value(first) if _value(first) in options else UNLABELLED
     window.add_choice("It is", "label", options, chosen=chosen)
     return window.add_text("Or a new label", "new", required=False, hint=_hint(found.project), most=MAX_LABEL)
@@ -409,7 +409,7 @@ def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window
     window = Window(title, what, draft_id, 0)
     window.add_choice("Project", "project", {one.id: one.name for one in projects[:MOST_OPTIONS]})
     if what == MENU_ADD:
-        window.add_text("Label", "label", required=False, hint="good; nothing: later", most=MAX_LABEL)
+        window.add_text("Label", "label", required=False, hint="good (empty: later)", most=MAX_LABEL)
     return window
 
 

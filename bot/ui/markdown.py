@@ -23,6 +23,7 @@ from studio.texts import counted, visible
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
 ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
+LENGTH_LIMIT = "The answer reached the length limit. Press **Ask more** and write “continue”."
 MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
@@ -137,7 +138,7 @@ def answered(
     head = title(job, "Stopped" if answer.ended == "stopped" else "")
     notes = list(parameters.get("notes", ()))
     if answer.ended == "length":
-        notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
+        notes.insert(0, LENGTH_LIMIT)
     if answer.turns_dropped:
         notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
     if isinstance(job.request, AskRequest) and answer.tokens_out:  # what was measured says so itself
@@ -167,7 +168,7 @@ def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
     seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
     dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
     ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
-    found = f"**Found** right by {feedback.right}, wrong by {feedback.wrong}"
+    found = f"**Rated** right by {feedback.right}, wrong by {feedback.wrong}"
     return [
         f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
         f"{f', as the model saw them: {seen} px' if seen else ''}",
@@ -221,7 +222,7 @@ def _labels(found: Contents) -> list[str]:
     if len(found.labels) < 2:
         lines.append("-# It takes at least two labels to choose from.")
     elif few:
-        lines.append(f"-# From {FEW} pictures of each label on it gets good; {', '.join(few[:5])} has fewer.")
+        lines.append(f"-# Add at least {FEW} pictures per label; {', '.join(few[:5])} has fewer.")
     return lines
 
 
@@ -254,7 +255,7 @@ def _way(way: Mapping[str, Any], place: int) -> str:
         said = f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
     if way["accuracy"] is None:
         return f"{said}; not tested, since that takes two examples of a label"
-    counts = f"right on {way['right']} of {way['tested']} examples left out in turn"
+    counts = f"{way['right']} of {way['tested']} test examples right"
     estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
     about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""
     return f"{said}: {counts}{about}"

@@ -24,7 +24,7 @@ FORMS = {
     "free": "In words",
     "short": "In a few words",
     "table": "As a table, of a chart or table",
-    "boxes": "As boxes, where things are",
+    "boxes": "As boxes around objects",
     "text": "The text in the picture",
 }
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed

@@ -31,7 +31,7 @@ SILENT = discord.AllowedMentions.none()
 UNEXPECTED = (
     "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 )
-UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for goes on."
+UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for continues."
 MOST_PARTS = 20  # files of an answer
 _JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])

@@ -1,5 +1,5 @@
-"""/inspect for things in boxes: from pictures and a file of boxes to what is found, and to pictures whose
-boxes are drawn anew."""
+"""/inspect for objects in boxes: from pictures and a file of boxes to what is found, and to pictures whose
+boxes are drawn again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.schema import items
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import card, good, ids_of, press, said, told
 
-FINDS = "where things are, with boxes"
+FINDS = "find objects"
 
 
 async def boxed(studio: Studio, count: int = 5) -> None:

@@ -12,7 +12,7 @@ from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press,
 
 async def piled(studio: Studio, count: int = 3, labels: int = 2):
     """The pile's message of a project with labels and pictures that have none."""
-    await said(studio, "new", name="trees", finds="which of my labels fits")
+    await said(studio, "new", name="trees", finds="sort by label")
     for number in range(labels):
         await said(studio, "labels", name="trees", add=f"label {number}", meaning=f"number {number}")
     await said(studio, "add", name="trees", **{f"image{n}": good(n) for n in range(1, count + 1)})
@@ -91,7 +91,7 @@ async def test_a_button_of_a_label_that_is_gone_labels_nothing(studio: Studio) -
     message = await piled(studio)
     await said(studio, "labels", name="trees", drop="label 0")
     result = await studio.alice.click(message, label="label 0")
-    assert "isn't in the book any more" in told(result)
+    assert "isn't in the label list any more" in told(result)
     assert "3 without a label" in (await card(studio, "trees")).content
 
 
@@ -130,18 +130,18 @@ async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) 
     message = await piled(studio, count=2)
     await said(studio, "share", name="trees", label=True)
     assert "A label counts when 2 people have given it." in await said(
-        studio, "change", name="trees", voices=2
+        studio, "change", name="trees", votes=2
     )
     message = await turned(studio, message, "label 0")
     ended = await turned(studio, message, "label 1")
-    assert "2 pictures that you have labelled wait for another voice." in ended.content
+    assert "2 of your labels need a second person." in ended.content
     assert "(2 wait for more votes)" in ended.content
     result = await studio.bob.slash(studio.channel, "inspect label", name="trees")
     assert "2 pictures to label" in result.response.content
     agreed = await studio.bob.click(result.response, label="label 0")
     assert "1 picture to label" in (agreed.response or result.response).content
     assert "1 label 0" in (await card(studio, "trees")).content
-    refused = await said(studio, "change", studio.bob, name="trees", voices=1)
+    refused = await said(studio, "change", studio.bob, name="trees", votes=1)
     assert "Only the project's owner" in refused
 
 
