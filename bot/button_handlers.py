@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +16,7 @@ from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.ui import buttons, markdown, messages, modals
 from bot.ui.modals import Submission, Window
-from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
+from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
@@ -81,10 +80,8 @@ class JobButtons:
         }
 
     async def on_press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
-        """Do what button ``action`` under picture ``index`` (from 0) of a job says.
-
-        Raises UserError when it can't be done, NotAllowedError when the presser may not.
-        """
+        """Do what button ``action`` under picture ``index`` (from 0) of a job says. Raises UserError when it
+        can't be done, NotAllowedError when the presser may not."""
         if action not in RIGHTS:
             raise UserError(NEWER)
         user_id, message = interaction.user.id, interaction.message
@@ -117,13 +114,10 @@ class JobButtons:
 
     async def _open_prompt(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window with a caption, or with a shorter prompt, to imagine."""
-        find, noun = (
-            (self._studio.shorter, "shorter prompts")
-            if what == "short"
-            else (self._studio.captions, "prompts")
-        )
+        find = self._studio.shorter if what == "short" else self._studio.captions
         prompts: Sequence[str | None] = await find(actor_of(interaction), job.id)
         if index >= len(prompts):
+            noun = "shorter prompts" if what == "short" else "prompts"
             raise UserError(f"There are {len(prompts)} {noun}; there is no number {index + 1}.")
         if (prompt := prompts[index]) is None:
             raise UserError(HELD_BACK)
@@ -167,26 +161,18 @@ class JobButtons:
         if numbered.data is None:
             raise UserError("This picture isn't fit to be shown here, so its fields can't be either.")
         veil = "SPOILER_" if numbered.visibility is Visibility.SPOILER else ""
-        file = discord.File(
-            io.BytesIO(numbered.data),
-            f"{veil}fields-{job.id}.webp",
-            description="the picture with numbered fields",
-        )
-        text = (
-            f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
-            " Everything else stays as it is."
-        )
-        await interaction.edit_original_response(
-            content=text, attachments=[file], view=buttons.for_region(job, index), allowed_mentions=SILENT
-        )
+        name = f"{veil}fields-{job.id}.webp"
+        picture = Picture(numbered.data, name, "the picture with numbered fields")
+        text = f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
+        text = f"{text} Everything else stays as it is."
+        view = buttons.view_of(buttons.RegionMenu(job.id, index), buttons.RegionButton(job.id, index))
+        await Post(text, picture, view).answer(interaction)
 
     async def on_region(
         self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
     ) -> None:
-        """Open the window for chosen fields, or (none) for another way to say which part is meant.
-
-        Raises ImageError or NotAllowedError.
-        """
+        """Open the window for chosen fields, or (none) for another way to say which part is meant. Raises
+        ImageError or NotAllowedError."""
         job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
         bits = f"{modals.cell_bits(cells):x}" if cells else ""
         window = Window("Vary (Region)", "region", job.id, index, bits)
@@ -335,10 +321,9 @@ class JobButtons:
         if not captions:
             raise UserError(HELD_BACK if found else f"Job `{job.id}` has no prompts to imagine.")
         asked = await self._asking.each(actor, list(captions.values()))
+        lane = chosen.lane or job.lane
         jobs = [
-            replace(new, parent=(job.id, i), lane=job.lane, own_words=False).chosen(
-                chosen.lane, private=private
-            )
+            replace(new, parent=(job.id, i), lane=lane, own_words=False).chosen(None, private=private)
             for i, new in zip(captions, asked, strict=True)
         ]
         if not await self._answers.acknowledge(interaction, ephemeral=private):

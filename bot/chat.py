@@ -99,10 +99,8 @@ class Questions:
         )
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Open the window for a question about a message: its pictures, or the answer that it shows.
-
-        Raises UserError, NotAllowedError for somebody else's.
-        """
+        """Open the window for a question about a message: its pictures, or the answer that it shows. Raises
+        UserError, NotAllowedError for somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         self._studio.talking.check_possible()
@@ -295,21 +293,17 @@ class Mentions:
         new = new.chosen(chosen.lane, private=chosen.private)
         if new.private and actor.guild_id is not None:
             raise UserError(STEALTH)
-        await self._submit(actor, message, new)
-
-    async def _submit(self, actor: Actor, message: discord.Message, new: NewJob) -> None:
-        """Say that it waits, in the message that its answer will stand in, if
-        Discord takes that; the same message asked about twice makes one job."""
+        # say that it waits where its answer will be; the same message asked about twice makes one job
         shown = await reply_to(message, messages.placeholder_text(new.request, message.author.id))
         limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
-        reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
+        reply, is_new = Reply(message_id=shown.id if shown else None, file_limit=limit), False
         try:
             submitted = await self._studio.submit(actor, new, reply, once=f"message:{message.id}")
-        except BaseException:
-            await _take_back(shown)
-            raise
-        if submitted.duplicate:
-            await _take_back(shown)
+            is_new = not submitted.duplicate
+        finally:
+            if shown is not None and not is_new:
+                with suppress(*FAILURES):
+                    await shown.delete()
         self._delivery.follow(submitted.job)
 
 
@@ -321,16 +315,7 @@ async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None])
     return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
 
-async def _take_back(shown: discord.Message | None) -> None:
-    if shown is not None:
-        with suppress(*FAILURES):
-            await shown.delete()
-
-
-TAUGHT = (
-    "Noted. Later answers to you in this conversation take it into account; `/examples show` has it in your"
-    " set **{name}**."
-)
+TAUGHT = "Noted for later answers in this conversation; `/examples show` has it in your set **{name}**."
 
 
 class Teaching:
@@ -346,10 +331,8 @@ class Teaching:
         await interaction.response.send_modal(window)
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Open the window for the set and label of a message's pictures.
-
-        Raises ImageError where it has none, NotAllowedError for somebody else's.
-        """
+        """Open the window for the set and label of a message's pictures. Raises ImageError where it has none,
+        NotAllowedError for somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         content = await self._questions.pictures_of(actor, message, found)

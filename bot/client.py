@@ -159,13 +159,9 @@ class Atelier(commands.AutoShardedBot):
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
         self.sharing = Sharing(queue, self.posts, members, transport, self.fetch_user, on_edit, wait)
+        copy = self.sharing.copy_for_asker
         self.delivery = Delivery(
-            queue,
-            self.posts,
-            self._ladder,
-            wait=wait,
-            afterwards=self.sharing.copy_for_asker,
-            on_delivered=on_delivered,
+            queue, self.posts, self._ladder, wait=wait, afterwards=copy, on_delivered=on_delivered
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_video = max(services.settings.max_video_mb, services.settings.clip_max_mb) * 2**20
@@ -232,10 +228,8 @@ class Atelier(commands.AutoShardedBot):
         return len(shards) == self.shard_count and not any(one.is_closed() for one in shards)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Count the identify before it is sent; discord.py waits before those that aren't the first.
-
-        Raises BudgetSpent when there were too many.
-        """
+        """Count the identify before it is sent; discord.py waits before those that aren't the first. Raises
+        BudgetSpent when there were too many."""
         if self.kept_sessions is not None:
             self.kept_sessions.forget(shard_id or 0)
         if self._on_identify is not None:

@@ -94,11 +94,8 @@ class Ladder:
     ) -> tuple[str, Sent | None]:
         """Show the end of ``job`` on the first rung that takes ``post``. Return the rung's name, and where
         the post stands unless it is "kept"; then ``kept`` takes the place of what the job's message said.
-        private: makes the post that a direct message may show; None = the same.
-
-        Raises one of FAILURES when Discord can't be reached for RESULT_PATIENCE, or refuses the files as too
-        large.
-        """
+        private: makes the post that a direct message may show; None = the same. Raises one of FAILURES when
+        Discord can't be reached for RESULT_PATIENCE, or refuses the files as too large."""
         rungs: dict[str, Callable[..., Awaitable[Sent]]] = {
             "edit": self.edit,
             "channel": partial(self._send, self._channel(job.origin.channel_id)),
@@ -654,10 +651,8 @@ class Sharing:
         self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
     ) -> None:
         """Send pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message
-        of its own with its buttons; of a job without pictures its own message.
-
-        Raises UserError when Discord refuses.
-        """
+        of its own with its buttons; of a job without pictures its own message. Raises UserError when Discord
+        refuses."""
         count = max(1, len(result.pictures) if indexes is None else len(indexes))
         for wait in (self._pace.take(user.id) for _ in range(count)):
             if wait:

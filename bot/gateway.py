@@ -147,9 +147,7 @@ class Serving:
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
         that fails, and resumes the last sessions or, after pauses that outlive the process, begins new ones.
-
-        Raises AtelierError when Discord refuses for good.
-        """
+        Raises AtelierError when Discord refuses for good."""
         again = 0.0  # seconds; longer after each connection that fails
         while not stopping.is_set():
             resumes = self._sessions is not None and self._sessions.load()

@@ -35,8 +35,13 @@ from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
 from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
 
+CSV, JSON = "table.csv", "table.json"
+GROWN = 1200  # characters of a text that is shown while it grows: the newest
+LABEL = 60  # characters of what a box shows
 MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
 MORE = "… the rest is in the file"
+SOME_DELETED = "Some pictures of this job were deleted."
+SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
 
 
 def block(text: str, limit: int = MAX_TEXT) -> str:
@@ -53,11 +58,6 @@ def files_of_lines(result: Result, text: str) -> dict[str, bytes]:
     size = int(given.get("width", 0)), int(given.get("height", 0))
     told = lines_as_json(result.lines, size, str(given.get("model", "")))
     return {f"{result.job.id}.txt": f"{text}\n".encode(), f"{result.job.id}.json": told.encode()}
-
-
-CSV, JSON = "table.csv", "table.json"
-GROWN = 1200  # characters of a text that is shown while it grows: the newest
-LABEL = 60  # characters of what a box shows
 
 
 def formed_body(result: Result, text: str) -> str | None:
@@ -88,9 +88,6 @@ GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is alrea
     "table": lambda text: block(texts.growing(text)),
     "text": lambda text: block(text[-GROWN:].partition("\n")[2] if len(text) > GROWN else text),
 }
-
-
-SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
 
 
 class VideoPosts:
@@ -181,7 +178,6 @@ def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
     return post
 
 
-SOME_DELETED = "Some pictures of this job were deleted."
 _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with
 
 
@@ -226,7 +222,7 @@ class Posts:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
         when ``event`` changes nothing. ran: seconds since its first step."""
         job = job if place is None else await self.told(job, place)
-        view = buttons.while_running(job)
+        view = view_of(JobButton(job.id, "cancel"))
         match event:
             case Queued():
                 return Post(messages.waiting_text(job, event), view=view)
@@ -236,7 +232,7 @@ class Posts:
                 return Post(messages.progress_text(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
                 content = markdown.answering(job, text, GROWING)
-                return Post(content, view=buttons.view_of(JobButton(job.id, "stop")))
+                return Post(content, view=view_of(JobButton(job.id, "stop")))
             case Progress(step, total, preview, doing=doing):
                 picture = None
                 if preview:
@@ -333,8 +329,8 @@ class Posts:
         parameters = result.parameters
         count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
         foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
-        notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
-        content = messages.fit_message(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
+        lines = [messages.title(job), block(text), foot, *messages.notes_of(parameters)]
+        content = messages.fit_message("\n".join(lines))
         more = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
         view = view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
         post = Post(content, view=view, more=more)
@@ -355,7 +351,8 @@ class Posts:
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
         picture = None if shown is None else _attached(shown, job)
         if tried:
-            return Post(content, picture, markdown.view_of_trial(job))
+            view = view_of(*(JobButton(job.id, action) for action in ("again", "details", "delete")))
+            return Post(content, picture, view)
         return Post(content, picture, buttons.for_labels(job, [label for label, _ in result.scores]))
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
@@ -373,10 +370,8 @@ class Posts:
         too large, or may not be shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
-        post = Post(
-            messages.described(job, captions, None, result.parameters),
-            view=buttons.for_captions(job, len(captions)),
-        )
+        content = messages.described(job, captions, None, result.parameters)
+        post = Post(content, view=buttons.for_captions(job, len(captions)))
         if not job.request.pictures:
             return post
         described = job.request.pictures[0]

@@ -25,8 +25,9 @@ from bot.discord_api.interactions import (
     reply_beside,
     reply_to,
 )
-from bot.ui import buttons, messages
-from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
+from bot.ui import messages
+from bot.ui.buttons import DraftButton, view_of
+from bot.ui.replies import SILENT, Post, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job, Status
@@ -146,16 +147,16 @@ class Answers:
         reply = reply_to(interaction) if new.private else reply_beside(interaction)
         reply = replace(reply, interaction_id=None, message_id=message.id)
         actor = replace(actor_of(interaction), channel_id=message.channel.id)
+        is_new = False
         try:
             submitted = await self._studio.submit(actor, new, reply, key=press_key)
-        except BaseException:
-            with suppress(*FAILURES):
-                await message.delete()
-            raise
-        if submitted.duplicate:
-            await message.delete()
+            is_new = not submitted.duplicate
+        finally:
+            if not is_new:
+                with suppress(*FAILURES):
+                    await message.delete()
         self._follow(submitted.job)
-        return None if submitted.duplicate else submitted.job
+        return submitted.job if is_new else None
 
     async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
         """Defer, as ``bot.discord_api.interactions.acknowledge`` does; return False when nobody would see an
@@ -259,10 +260,7 @@ class Asking:
         self, actor: Actor, text: str, job: Job | None = None, *, video: bool = False
     ) -> PromptWithPictures:
         """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. video: it
-        is for one.
-
-        Raises PromptError, ImageError or NotAllowedError.
-        """
+        is for one. Raises PromptError, ImageError or NotAllowedError."""
         prompt = await self._requests.read_prompt(actor, text, video=video)
         known = pictures_by_number(job) if job else {}
         return await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures), known)
@@ -297,16 +295,12 @@ class Asking:
             return replace(new, lane=new.lane if typed else chosen.lane or new.lane)
 
         job = await self._answers.ask(interaction, built, private=private)
-        if job is not None and image is None and named is None:
-            await self._say_which(interaction, job, taken[0])
-        return job
-
-    async def _say_which(self, interaction: discord.Interaction, job: Job, source: Source) -> None:
-        """Say that the asker's last picture was taken, once the job's message says something: the first word
-        after an acknowledgement would take that message's place."""
-        if source.job is not None and await self._shown_once(job.id):
-            text = f"No picture was named, so this is your last one: `{source.job.id} {source.index + 1}`."
+        last = taken[0].job if job is not None and image is None and named is None else None
+        # said once the job's message says something: the first word would take that message's place
+        if job is not None and last is not None and await self._shown_once(job.id):
+            text = f"No picture was named, so this is your last one: `{last.id} {taken[0].index + 1}`."
             await add_whisper(interaction, text)
+        return job
 
     async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
         """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""
@@ -325,11 +319,9 @@ class Asking:
             return
         question = await typed.job_or_question(await self._given(typed.actor, typed.pictures, files))
         assert isinstance(question, Question)
-        await interaction.edit_original_response(
-            content=messages.offer(question.times),
-            view=buttons.for_draft(question.draft_id, typed.count),
-            allowed_mentions=SILENT,
-        )
+        yes = DraftButton(question.draft_id, "yes", f"Yes, {typed.count} jobs")
+        view = view_of(yes, DraftButton(question.draft_id, "no"))
+        await Post(messages.offer(question.times), view=view).answer(interaction)
 
     async def each(self, actor: Actor, texts: Sequence[str]) -> list[NewJob]:
         """Return what single prompts ask for, with the member's own settings. Raises PromptError, ImageError
@@ -338,10 +330,8 @@ class Asking:
         return await typed.jobs(await self._given(actor, typed.pictures))
 
     async def on_draft(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:
-        """A confirm button was pressed. Pressing it again while its jobs wait makes none twice.
-
-        Raises UserError when the draft is gone, NotAllowedError when it is somebody else's.
-        """
+        """A confirm button was pressed. Pressing it again while its jobs wait makes none twice. Raises
+        UserError when the draft is gone, NotAllowedError when it is somebody else's."""
         jobs = await self._requests.confirmed(actor_of(interaction), draft_id)
         if not yes:
             await interaction.response.edit_message(content="Nothing was queued.", view=None)

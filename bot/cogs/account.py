@@ -14,7 +14,7 @@ from bot.cogs.queue import answer_with_lines, queue_lines
 from bot.discord_api.interactions import acknowledge, actor_of, file_limit, place_of
 from bot.ui import buttons, messages
 from bot.ui import help as guide
-from bot.ui.buttons import KeptItem, SettingButton, SettingMenu
+from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
 from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
@@ -47,10 +47,8 @@ class Favourites(AtelierCog):
         if found is None:
             raise UserError(EMPTY)
         kept, count, result = found
-        text = (
-            f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
-            f" {kept.job_id} {kept.position + 1}"
-        )
+        prompt = messages.quote(kept.prompt, 300) or "no prompt"
+        text = f"❤️ {offset + 1} of {count} · **{prompt}**\n-# job {kept.job_id} {kept.position + 1}"
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
             post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
@@ -160,10 +158,8 @@ class Settings(AtelierCog):
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
     async def on_change(self, interaction: discord.Interaction, setting: str, value: str) -> None:
-        """A button or menu was used: change the presser's own setting, whoever opened the panel.
-
-        Raises UserError for a setting of another version, NotAllowedError for a barred person.
-        """
+        """A button or menu was used: change the presser's own setting, whoever opened the panel. Raises
+        UserError for a setting of another version, NotAllowedError for a barred person."""
         await interaction.response.defer()
         actor = actor_of(interaction)
         if setting == "reset":
@@ -244,12 +240,8 @@ class Prefer(
     @answers_privately
     async def suffix(self, interaction: discord.Interaction, new_value: str | None = None) -> None:
         text = (await self.bot.studio.own.change(actor_of(interaction), suffix=new_value or "")).suffix
-        said = (
-            f"{code(text, 1500)} is added to each new prompt."
-            if text
-            else "Nothing is added to your prompts."
-        )
-        await whisper(interaction, said)
+        said = f"{code(text, 1500)} is added to each new prompt."
+        await whisper(interaction, said if text else "Nothing is added to your prompts.")
 
     @app_commands.command(
         description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
@@ -355,11 +347,8 @@ class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
     """ "Yes, delete everything": works for the one person whose id it holds, also after a restart."""
 
     def __init__(self, user_id: int) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label="Delete everything", style=discord.ButtonStyle.danger, custom_id=f"pv:{user_id}:delete"
-            )
-        )
+        custom_id = f"pv:{user_id}:delete"
+        super().__init__(discord.ui.Button(label="Delete everything", style=Danger, custom_id=custom_id))
         self.user_id = user_id
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:

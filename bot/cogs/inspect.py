@@ -4,7 +4,7 @@ learns a style that prompts can ask for."""
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, get_args
 
 import discord
 from discord import app_commands
@@ -21,18 +21,13 @@ from storage.projects.projects import EVERYBODY, MOST_VOICES
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 TASKS = (ANOMALY, CLASSIFY, DETECT)
-FINDS = {"find defects": ANOMALY, "sort by label": CLASSIFY, "find objects": DETECT}
 Finds = Literal["find defects", "sort by label", "find objects"]
+FINDS = dict(zip(get_args(Finds), (ANOMALY, CLASSIFY, DETECT), strict=True))
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
-ALIKE = {
-    "find out by itself": "auto",
-    "always in the same place": "fixture",
-    "same place, but turned": "turns",
-    "anyhow, like a surface": "free",
-}
 Alike = Literal[
     "find out by itself", "always in the same place", "same place, but turned", "anyhow, like a surface"
 ]
+ALIKE = dict(zip(get_args(Alike), ("auto", "fixture", "turns", "free"), strict=True))  # as a row has it
 Form = Literal["a model that runs elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
 
 

@@ -22,7 +22,8 @@ from bot.discord_api.attachments import files_of
 from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
 from bot.projects.views import MENU_ADD, MENU_TRY
-from bot.ui import buttons, messages
+from bot.ui import messages
+from bot.ui.buttons import UploadButton, view_of
 from bot.ui.messages import quote
 from bot.ui.replies import add_whisper, answers_privately, reply_to
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
@@ -39,6 +40,7 @@ from studio.texts import code, counted
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"
+UPLOAD_ACTIONS = ("describe", "classify", "read", "variation", "outpaint", "cutout")
 MAX_PICTURES = 10  # of one message; Discord's own limit
 MANY = 20  # files of a message, forwarded ones included
 A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
@@ -55,12 +57,8 @@ class Reactions(AtelierCog):
         try:
             await self._act(payload)
         except (UserError, *FAILURES) as error:  # there is nowhere to say it
-            log.info(
-                "message %d: reaction of user %d not followed (%s)",
-                payload.message_id,
-                payload.user_id,
-                type(error).__name__,
-            )
+            ids = payload.message_id, payload.user_id
+            log.info("message %d: reaction of user %d not followed (%s)", *ids, type(error).__name__)
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
@@ -158,7 +156,8 @@ class Sent(AtelierCog):
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
-        await reply_to(message, text, view=buttons.for_upload(taken.sha256))
+        view = view_of(*(UploadButton(taken.sha256, action) for action in UPLOAD_ACTIONS))
+        await reply_to(message, text, view=view)
 
     async def job_of(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:
         """Return the job that a button stands for. Raises ImageError when the picture is gone."""

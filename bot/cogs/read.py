@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import discord
 from discord import app_commands
@@ -57,10 +58,8 @@ class Read(AtelierCog):
 
         async def find() -> list[Source]:
             if found is not None and numbers:
-                return [
-                    await self.bot.studio.picture_of(actor, found[0].id, number, Action.READ)
-                    for number in numbers
-                ]
+                show = partial(self.bot.studio.picture_of, actor, found[0].id)
+                return [await show(number, Action.READ) for number in numbers]
             return await self._sources(actor, files)
 
         private = found is not None and found[0].origin.private

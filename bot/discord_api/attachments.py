@@ -55,9 +55,7 @@ class DiscordFile:
 
 async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
     """Return a file of at most ``max_bytes``, read in pieces: discord.py reads it whole, however large it is.
-
-    Raises ImageError for a larger one, an expired link, or a redirect.
-    """
+    Raises ImageError for a larger one, an expired link, or a redirect."""
     async with session.get(url, allow_redirects=False) as response:
         if response.status in (403, 404):
             raise ImageError(EXPIRED)
@@ -95,18 +93,14 @@ class Links:
         return [DiscordFile(one.filename, one.size, one.url, self._servers, one.read) for one in files]
 
     async def resolve(self, actor: Actor, names: Iterable[str]) -> dict[str, Given]:
-        """Return every link among ``names`` as a file, or as the name of one of our pictures.
-
-        Raises ImageError or UserError for a link to a message that shows none of them, NotAllowedError.
-        """
+        """Return every link among ``names`` as a file, or as the name of one of our pictures. Raises
+        ImageError or UserError for a link to a message that shows none of them, NotAllowedError."""
         links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
         return {link: await self.given(actor, link) for link in links}
 
     async def given(self, actor: Actor, link: str, *, videos: bool = False) -> Given:
         """Return what a link leads to, ``videos`` where they are taken; the name of a picture as it is.
-
-        Errors are those of ``resolve``.
-        """
+        Errors are those of ``resolve``."""
         link = link.strip("<> ")
         if _MESSAGE.match(link) or not link.lower().startswith("http"):
             return await self.name_of(actor, link)
@@ -123,11 +117,8 @@ class Links:
 
     async def name_of(self, actor: Actor, text: str) -> str:
         """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
-        text as it is.
-
-        Raises UserError for another server's message, ImageError for one that shows no picture of ours,
-        NotAllowedError for somebody else's.
-        """
+        text as it is. Raises UserError for another server's message, ImageError for one that shows no picture
+        of ours, NotAllowedError for somebody else's."""
         link = _LINK.fullmatch(text.strip())
         if link is None:
             return text

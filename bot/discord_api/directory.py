@@ -109,7 +109,7 @@ class DiscordDirectory:
             guild_id,
             guild.name,
             found.guild_permissions.manage_guild,
-            partial(self._reads, found),
+            lambda channel_id: readable(self._client.get_guild(guild_id), found, channel_id),
             partial(self._channels, guild_id),
             partial(self._writes, found),
         )
@@ -129,10 +129,6 @@ class DiscordDirectory:
         if guild is None or not isinstance(channel, POSTABLE):
             return None
         return channel.name if all(writable(channel, one) for one in (member, guild.me)) else None
-
-    def _reads(self, member: discord.Member, channel_id: int) -> bool:
-        """Whether somebody reads a channel by today's rules; nothing of a server that the bot has left."""
-        return readable(self._client.get_guild(member.guild.id), member, channel_id)
 
     def _channels(self, guild_id: int) -> list[int]:
         guild = self._client.get_guild(guild_id)
@@ -155,8 +151,9 @@ def writable(channel: Postable, member: discord.Member) -> bool:
 
 
 def readable(guild: discord.Guild | None, member: discord.Member, channel_id: int) -> bool:
-    """Whether ``member`` can read a channel, by their roles and the channel's own rules. Never for a private
-    thread: Discord doesn't tell who is in it, and who asks from inside sees it anyway."""
+    """Whether ``member`` can read a channel, by their roles and the channel's own rules; nothing of a server
+    that the bot has left (None). Never a private thread: Discord doesn't tell who is in it, and who asks from
+    inside sees it anyway."""
     channel = None if guild is None else guild.get_channel_or_thread(channel_id)
     if channel is None:
         return False

@@ -124,10 +124,8 @@ class Transport:
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as
-        they don't exceed ``patience`` seconds in all.
-
-        Raises what ``call`` raised last, one of FAILURES; 4xx other than 429 at once, since they stay wrong.
-        """
+        they don't exceed ``patience`` seconds in all. Raises what ``call`` raised last, one of FAILURES; 4xx
+        other than 429 at once, since they stay wrong."""
         spent, delay, garbled = 0.0, 0.5, 0
         while True:
             try:
@@ -169,13 +167,8 @@ def check_attachment(address: str, servers: frozenset[str] = CDN) -> None:
     """Raise ImageError unless ``address`` is a file on Discord's own ``servers``."""
     try:
         url = yarl.URL(address)
-        fine = (
-            url.scheme == "https"
-            and url.host in servers
-            and url.port == 443
-            and url.user is None
-            and url.password is None
-        )
+        way = url.scheme, url.port, url.user, url.password
+        fine = way == ("https", 443, None, None) and url.host in servers
     except ValueError:
         fine = False
     if not fine:
@@ -192,15 +185,14 @@ def check_request(url: yarl.URL) -> None:
 def trace() -> aiohttp.TraceConfig:
     """Return what makes discord.py's own session stop each request to another host before it connects, and
     follow no redirect."""
+
+    async def check(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
+        check_request(request.url)
+
+    async def refuse(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
+        raise ForeignHost(f"a redirect by {request.url.host!r} was not followed")
+
     config = aiohttp.TraceConfig()
-    config.on_request_start.append(_on_start)
-    config.on_request_redirect.append(_on_redirect)
+    config.on_request_start.append(check)
+    config.on_request_redirect.append(refuse)
     return config
-
-
-async def _on_start(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
-    check_request(request.url)
-
-
-async def _on_redirect(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
-    raise ForeignHost(f"a redirect by {request.url.host!r} was not followed")

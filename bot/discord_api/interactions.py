@@ -133,12 +133,8 @@ def file_limit(interaction: discord.Interaction) -> int:
 
 def reply_to(interaction: discord.Interaction) -> Reply:
     """Return where a job's answer goes that is the answer to the interaction itself."""
-    return Reply(
-        interaction_id=interaction.id,
-        interaction_token=interaction.token,
-        application_id=interaction.application_id,
-        file_limit=file_limit(interaction),
-    )
+    limit = file_limit(interaction)
+    return Reply(interaction.id, interaction.token, interaction.application_id, file_limit=limit)
 
 
 def reply_beside(interaction: discord.Interaction) -> Reply:

@@ -427,11 +427,8 @@ def keep_sessions(
     that each start has to begin new ones."""
     if (part := missing_part()) is None:
         return KeptSessions(path, token, intents, on_told_again)
-    log.warning(
-        "discord.py %s has no %s any more: each start begins new sessions with Discord",
-        discord.__version__,
-        part,
-    )
+    text = "discord.py %s has no %s any more: each start begins new sessions with Discord"
+    log.warning(text, discord.__version__, part)
     return None
 
 

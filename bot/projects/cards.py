@@ -234,10 +234,8 @@ class LabellingQueue:
     async def press(
         self, interaction: discord.Interaction, project: str, action: str, sha256: str, value: str = ""
     ) -> None:
-        """Do what a button or the menu says of a picture, and show the next one.
-
-        Raises UserError, NotAllowedError.
-        """
+        """Do what a button or the menu says of a picture, and show the next one. Raises UserError,
+        NotAllowedError."""
         if action == "newlabel":
             await interaction.response.send_modal(views.name_window(project, sha256))
             return
@@ -304,19 +302,30 @@ class LabellingQueue:
     ) -> None:
         found = await self._studio.projects.card(actor, name)
         data = await self._studio.dataset.show(actor, name, sha256, SIDE)
-        content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
+        # what is known of it, and what each label means
+        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
+        if disputed:
+            marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
+            people = [f"<@{one.user_id}>" if one.user_id else "somebody who is gone" for one in marks]
+            said = [f"{quote(one.label, 40)} by {who}" for one, who in zip(marks, people, strict=True)]
+            lines.append(f"People disagree: {', '.join(said)}. What is it?")
+        elif label:
+            called = f"It is called **{quote(label, 80)}**"
+            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
+        else:
+            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
+        lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
+        content = fit_message("\n".join(lines))
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
         # a button, or an entry of a menu, for each label, and what turns to another picture
         project, labels = found.project.id, [one.name for one in found.book]
-        naming: list[discord.ui.Item[Any]] = []
+        naming: list[discord.ui.Item[Any]] = [
+            ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
+            for place, label in enumerate(labels)
+        ]
         if len(labels) > MOST_BUTTONS:
             options = {label: label for label in labels}
-            naming.append(ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0))
-        else:
-            naming += [
-                ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
-                for place, label in enumerate(labels)
-            ]
+            naming = [ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0)]
         turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
         back = [ProjectButton(project, "back", before, row=2)] if before else []
         sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
@@ -324,31 +333,11 @@ class LabellingQueue:
         view = view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)
         await Post(content, picture, view).answer(interaction)
 
-    async def _text(
-        self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool, doubt: str
-    ) -> str:
-        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
-        if disputed:
-            marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
-            gone = "somebody who is gone"
-            said = ", ".join(
-                f"{quote(one.label, 40)} by {f'<@{one.user_id}>' if one.user_id else gone}" for one in marks
-            )
-            lines.append(f"People disagree: {said}. What is it?")
-        elif label:
-            called = f"It is called **{quote(label, 80)}**"
-            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
-        else:
-            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
-        lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
-        return fit_message("\n".join(lines))
-
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
         found = await self._studio.projects.card(actor, name)
         count = views.unlabelled(found)
-        said = (
-            f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
-        )
+        said = f"{counted(count, 'picture')} still without a label."
+        said = said if count else "Every picture has a label."
         if found.counts.said:  # by whoever looks
             said += f" {found.counts.said} of your labels need a second person."
         await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)

@@ -235,10 +235,8 @@ class ProjectPresses:
     async def on_press(
         self, interaction: discord.Interaction, project: str, action: str, more: str, value: str = ""
     ) -> None:
-        """Do what a button, or the choice ``value`` in a menu, says of a project.
-
-        Raises UserError when it can't be done, NotAllowedError when the presser may not.
-        """
+        """Do what a button, or the choice ``value`` in a menu, says of a project. Raises UserError when it
+        can't be done, NotAllowedError when the presser may not."""
         if action in LABELLING or action.startswith(MARK):
             await self.labelling.press(interaction, project, action, more, value)
             return
@@ -295,10 +293,8 @@ class ProjectPresses:
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message, what: str) -> None:
         """Open the window that says to which project a message's pictures go. what: MENU_ADD or MENU_TRY.
-
         Raises UserError where there is no project, ImageError where there is no picture, NotAllowedError for
-        somebody else's.
-        """
+        somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         projects = await self.cards.all(actor, TASKS if what == views.MENU_ADD else JUDGING)

@@ -18,7 +18,7 @@ from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
 from bot.ui.buttons import JobButton, view_of
-from bot.ui.messages import fit_message, quote
+from bot.ui.messages import fit_message, notes_of, quote
 from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from core.requests.base import Answer
@@ -212,7 +212,7 @@ class OwnPosts:
         else:
             after = "Press **Try**, or **Use it** to let it take over from the version in use."
         lines.append(f"➡️ {after}")
-        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
         charts = [name for name, _, _ in await self._database.read(work)]
         view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
@@ -226,7 +226,7 @@ class OwnPosts:
         lines = _one(said[0]) if len(said) == 1 else _several(said, project)
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
         head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
-        content = "\n".join([*head, *doubts, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*head, *doubts, *notes_of(result.parameters), f"-# job {job.id}"])
         view = view_of(
             *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
             ProjectButton(project.id, "try", number, label="Try another", row=0),
@@ -257,7 +257,7 @@ class OwnPosts:
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
-        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         return Post(fit_message(content), view=view_of(JobButton(job.id, "delete")), more=more)
 
 
@@ -316,7 +316,3 @@ def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
     if len(said) > MOST_LINES:
         lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")
     return lines
-
-
-def _notes(parameters: Mapping[str, Any]) -> list[str]:
-    return [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]

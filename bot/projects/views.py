@@ -15,7 +15,7 @@ from typing import Any
 
 import discord
 
-from bot.ui.buttons import ButtonStyle, KeptItem, chosen_in
+from bot.ui.buttons import MOST_OPTIONS, ButtonStyle, KeptItem, chosen_in, options_of
 from bot.ui.messages import cut_text, fit_message, quote
 from bot.ui.modals import Submission, Window
 from core.limits import MAX_LABEL
@@ -245,7 +245,6 @@ def shared(project: Project) -> str:
 
 
 Style = discord.ButtonStyle
-MOST_OPTIONS = 25  # of a menu
 LOOKS: dict[str, ButtonStyle] = {
     "show": ButtonStyle("Project", "🗂️"),
     "add": ButtonStyle("Add pictures", "➕"),
@@ -318,10 +317,7 @@ class ProjectMenu(
         hint: str = "",
         row: int | None = None,
     ) -> None:
-        made = [
-            discord.SelectOption(label=cut_text(label, 100), value=value)
-            for value, label in list((options or {"-": "-"}).items())[:MOST_OPTIONS]
-        ]
+        made = options_of(options or {"-": "-"})
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"pm:{project}:{action}:{more}",
             options=made,

@@ -243,9 +243,8 @@ def trial_text(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
     best, chance = scores[0]
     ways = sorted(parameters.get("ways", ()), key=lambda way: way["name"] != parameters.get("model"))
     lines = [f"-# {_way(way, place)}" for place, way in enumerate(ways)]
-    notes = [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
     head = f"{messages.title(job)}\n**{quote(best, 80)}** {chance:.1%}"
-    return fit_message("\n".join([head, *lines, *notes, f"-# job {job.id}"]))
+    return fit_message("\n".join([head, *lines, *messages.notes_of(parameters), f"-# job {job.id}"]))
 
 
 def _way(way: Mapping[str, Any], place: int) -> str:
@@ -259,8 +258,3 @@ def _way(way: Mapping[str, Any], place: int) -> str:
     estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
     about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""
     return f"{said}: {counts}{about}"
-
-
-def view_of_trial(job: Job) -> discord.ui.View:
-    """Return what can be done with what was found."""
-    return view_of(*(JobButton(job.id, action, row=0) for action in ("again", "details", "delete")))

@@ -265,20 +265,17 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     order = sorted((weight for _, weight in scores), reverse=True) or [0.0]
     strong = order[max(0, round(0.25 * len(order)) - 1)]
     weak = order[min(len(order) - 1, round(0.6 * len(order)))]
-    marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
+    words = []
+    for word, weight in scores:
+        mark = "**" if weight >= strong > weak else "~~" if weight <= weak < strong else ""
+        words.append(f"{mark}{quote(word, 60)}{mark}")
+    marked = " ".join(words)
+    if len(marked) > 1000:
+        marked = f"{marked[:1000].rpartition(' ')[0]} …"
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
-    head = (
-        f"{job.request.kind.title()} - <@{job.origin.user_id}>\n"
-        f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
-    )
+    head = f"{job.request.kind.title()} - <@{job.origin.user_id}>\n{marked}"
     tail = "Press a button to imagine one of them" if lines else "There is nothing to leave out"
     return fit_message("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
-
-
-def _marked(word: str, weight: float, strong: float, weak: float) -> str:
-    if weight >= strong > weak:
-        return f"**{word}**"
-    return f"~~{word}~~" if weight <= weak < strong else word
 
 
 def weights(scores: Sequence[tuple[str, float]]) -> str:
@@ -306,11 +303,8 @@ def details(
         if named:
             pictures_of = (f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
             lines.append(f"**Its pictures** {', '.join(pictures_of)}")
-    shown = {
-        k: v
-        for k, v in parameters.items()
-        if k not in ("prompt", "notes", "kind", "image", "ways", "server") and v not in (None, "", [])
-    }
+    hidden = ("prompt", "notes", "kind", "image", "ways", "server")
+    shown = {k: v for k, v in parameters.items() if k not in hidden and v not in (None, "", [])}
     if shown:
         used = (f"{name} {code(str(value), 80)}" for name, value in shown.items())
         lines.append(f"**Used** {' · '.join(used)}")
@@ -339,15 +333,16 @@ def described(
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     given = parameters or {}
     reader = f"{_reader(given)} · " if given.get("knows") else ""
-    return fit_message("\n\n".join([title(job), *lines]) + f"\n-# {reader}job {job.id}{_told(given)}")
+    foot = "\n".join([f"-# {reader}job {job.id}", *notes_of(given)])
+    return fit_message("\n\n".join([title(job), *lines]) + f"\n{foot}")
 
 
 def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
     """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability).
     parameters: of the result."""
     best, p = scores[0]
-    head = f"{title(job)}\n**{quote(best, 80)}** {p:.1%}"
-    return fit_message(f"{head}\n-# {_reader(parameters)} · job {job.id}{_told(parameters)}")
+    lines = [title(job), f"**{quote(best, 80)}** {p:.1%}", f"-# {_reader(parameters)} · job {job.id}"]
+    return fit_message("\n".join([*lines, *notes_of(parameters)]))
 
 
 def _reader(parameters: Mapping[str, Any]) -> str:
@@ -356,9 +351,9 @@ def _reader(parameters: Mapping[str, Any]) -> str:
     return f"{model}, which knows {knows}" if knows else model
 
 
-def _told(parameters: Mapping[str, Any]) -> str:
-    """Return the notes of a result, each in a line of its own."""
-    return "".join(f"\n-# {quote(str(note), 400)}" for note in parameters.get("notes", ()))
+def notes_of(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the notes of a result, a line each."""
+    return [f"-# {quote(str(note), 400)}" for note in parameters.get("notes", ())]
 
 
 def fit_message(text: str) -> str:

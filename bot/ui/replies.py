@@ -82,15 +82,12 @@ async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.
 async def refuse(interaction: discord.Interaction, error: UserError) -> None:
     """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that
     was sent."""
-    typed = "" if isinstance(error, NotAllowedError) else _typed_prompt(interaction).replace("```", "'''")
+    sent = Submission.of(interaction)
+    given = [sent.text(name) if sent else getattr(interaction.namespace, name, None) for name in _TYPED]
+    typed = "" if isinstance(error, NotAllowedError) else str(next(filter(None, given), ""))
+    typed = typed.replace("```", "'''")
     text = f"{error}\n```\n{typed}\n```"
     await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
-
-
-def _typed_prompt(interaction: discord.Interaction) -> str:
-    if submission := Submission.of(interaction):
-        return next(filter(None, map(submission.text, _TYPED)), "")
-    return next((str(text) for name in _TYPED if (text := getattr(interaction.namespace, name, None))), "")
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
@@ -233,10 +230,8 @@ async def send_fitting(
     make: Callable[[int], Awaitable[Post]], send: Callable[[Post], Awaitable[T]], limit: int
 ) -> T:
     """Send what ``make`` makes of files of at most ``limit`` bytes, and return what ``send`` returns. Where
-    Discord refuses that as too large, smaller ones are tried, and at last none.
-
-    Raises what either raises, also for a message without files that is too large.
-    """
+    Discord refuses that as too large, smaller ones are tried, and at last none. Raises what either raises,
+    also for a message without files that is too large."""
     post = await make(limit)
     while True:
         try:

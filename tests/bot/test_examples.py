@@ -163,7 +163,7 @@ async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None
     await studio.restart()
     result = await studio.alice.submit_modal(shown, {"answer": "quote a blick"})
     told = "\n".join(m.content for m in (result.response, *result.followups) if m)
-    assert told.startswith("Noted. Later answers to you in this conversation take it")
+    assert told.startswith("Noted for later answers in this conversation")
     job = await job_of(studio, first)
     assert "1. What is it? → quote a blick" in await said(studio, "show", name=f"taught {job.id}")
 
