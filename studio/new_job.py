@@ -18,6 +18,14 @@ from studio.texts import code
 
 
 @dataclass(frozen=True)
+class PromptWithPictures:
+    """A prompt, and the pictures that its words may name: ``<n>`` or link → SHA-256."""
+
+    prompt: Prompt
+    pictures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A request that is ready to be queued.
 
@@ -37,13 +45,9 @@ class NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""
         return replace(self, lane=lane or self.lane, private=self.private or private)
 
-
-@dataclass(frozen=True)
-class PromptWithPictures:
-    """A prompt, and the pictures that its words may name: ``<n>`` or link → SHA-256."""
-
-    prompt: Prompt
-    pictures: Mapping[str, str]
+    def in_lane_of(self, job: Job, words: PromptWithPictures | None) -> NewJob:
+        """Return the job in the lane of the one that it is made from, unless its ``words`` name one."""
+        return self if words and words.prompt.lane else replace(self, lane=job.lane)
 
 
 class OfJob:

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -106,12 +106,8 @@ class Deletions:
             kept = [one for one in noted if one.at >= before]
             if len(kept) == len(noted):
                 return
-            lines = [
-                json.dumps({"at": one.at, "user_id": one.user_id, "jobs": one.jobs, "pictures": one.pictures})
-                for one in kept
-            ]
             temporary = self._path.with_suffix(".tmp")
-            temporary.write_text("".join(f"{line}\n" for line in lines))
+            temporary.write_text("".join(f"{json.dumps(asdict(one))}\n" for one in kept))
             os.replace(temporary, self._path)
 
 

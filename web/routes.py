@@ -216,8 +216,8 @@ def _talks(settings: Settings, pages: chat.TalkPages) -> tuple[Route, ...]:
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=Bucket.BYTES),
         Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, Bucket.UPLOAD, limit=video),
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=Bucket.BYTES),
-        Route("POST", "/api/talk", chat.begin_conversation, schemas.NewTalk, ask),
-        Route("POST", f"/api/talk/{JOB}", chat.continue_conversation, schemas.NewTalk, ask),
+        Route("POST", "/api/talk", chat.ask_question, schemas.NewTalk, ask),
+        Route("POST", f"/api/talk/{JOB}", chat.ask_question, schemas.NewTalk, ask),
     )
 
 
