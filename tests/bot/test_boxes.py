@@ -28,7 +28,7 @@ async def boxed(studio: Studio, count: int = 5) -> None:
 
 async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio) -> None:
     new = await said(studio, "new", name="trays", finds=FINDS)
-    assert "**trays** · boxes" in new and "choose some that show the things" in new
+    assert "**trays** · boxes" in new and "choose some that show the objects" in new
     added = await said(studio, "add", name="trays", **{f"image{n}": good(n) for n in range(1, 6)})
     assert "5 pictures: 0 with boxes, 5 without" in added
     assert "5 pictures without boxes: they are drawn on the project's page on the web" in added
