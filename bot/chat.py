@@ -1,7 +1,7 @@
 """Conversations on Discord: questions by commands, buttons and windows, and by messages that mention the bot;
 threads in which they continue; and the right answers and labelled pictures that teach the model by examples.
 
-What a message asks is a job like every other; its answer stands in a reply.
+What a message asks is a job like every other; its answer is a reply.
 """
 
 from __future__ import annotations

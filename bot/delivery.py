@@ -7,7 +7,7 @@ the first rung of a ladder down:
 2. channel: a new message in the channel, with a nonce made from the job id, so that it is posted once however
    often it is sent;
 3. dm: a direct message to the asker;
-4. kept: nowhere; the result waits for ``/show``, as the message says then that stands there already.
+4. kept: nowhere; the result waits for ``/show``, as the message that is there already says then.
 
 Stored ids are all it needs, so a job that was resumed after a crash is followed and delivered like a fresh
 one. All followed messages share a ration of progress edits, so that a long queue doesn't starve the job that
@@ -58,7 +58,7 @@ REFUSED = (*GONE, 400, TOO_LARGE)  # HTTP statuses after which the next rung is 
 
 @dataclass(frozen=True)
 class Sent:
-    """Where a post stands."""
+    """Where a post is."""
 
     id: int
     channel_id: int
@@ -254,7 +254,7 @@ def _token_lives(job: Job) -> bool:
 
 
 async def apologise(pending: PendingInteractions, queue: Queue, ladder: Ladder) -> None:
-    """Say in each answer that still stands there "thinking …" that the request was lost. What has a job in
+    """Say in each answer that still says "thinking …" that the request was lost. What has a job in
     ``queue`` is left to its delivery."""
     for left in pending.take_left():
         if token_lives(left.interaction_id) and await queue.job_of_interaction(left.interaction_id) is None:
@@ -537,7 +537,7 @@ class Delivery:
         return await send_fitting(make, climb, job.reply.file_limit)
 
     async def _note(self, job: Job, followed: _Followed, rung: str, sent: Sent | None) -> None:
-        """Note in the job's row where its end stands."""
+        """Note in the job's row where its end is."""
         followed.spoken.set()
         message_id, channel_id = (sent.id, sent.channel_id) if sent else (None, None)
         noted = await self._queue.delivered(job.id, message_id=message_id, channel_id=channel_id, rung=rung)

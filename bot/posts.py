@@ -1,5 +1,5 @@
 """What a job's message shows: text, picture or video, files and buttons, for each kind of job and each stage
-of it. Text that was read stands in a block of code that it can't leave, and whole in files."""
+of it. Text that was read is in a block of code that it can't leave, and whole in files."""
 
 from __future__ import annotations
 

@@ -250,14 +250,14 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     ) -> None:
         if not new_name and parts is None and votes is None:
             raise UserError("Say what to change: `new_name`, `parts` or `votes`.")
-        actor, shelf = actor_of(interaction), self.bot.studio.projects
-        found = (await shelf.card(actor, name)).project
+        actor, projects = actor_of(interaction), self.bot.studio.projects
+        found = (await projects.card(actor, name)).project
         if parts is not None:
-            await shelf.set_alike(actor, found.id, ALIKE[parts])
+            await projects.set_alike(actor, found.id, ALIKE[parts])
         if votes is not None:
-            await shelf.set_voices(actor, found.id, votes)
+            await projects.set_voices(actor, found.id, votes)
         if new_name:
-            await shelf.rename(actor, found.id, new_name)
+            await projects.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")
 
     @app_commands.command(description="Delete a project with its pictures and models, for good")
@@ -309,8 +309,8 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
     async def new(
         self, interaction: discord.Interaction, name: str, words: str = "", only_me: bool = False
     ) -> None:
-        shelf, shared = self.bot.studio.projects, False if only_me else None
-        made = await shelf.new(actor_of(interaction), name, STYLE, shared=shared, words=words)
+        projects, shared = self.bot.studio.projects, False if only_me else None
+        made = await projects.new(actor_of(interaction), name, STYLE, shared=shared, words=words)
         await self.bot.projects.cards.show(interaction, made.id)
 
     @app_commands.command(description="Show a style with what to do next, or which there are")

@@ -231,7 +231,7 @@ class Menus(AtelierCog):
 
     @answers_privately
     async def check(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Tell the one who pressed how a message stands to the rules. Raises UserError, NotAllowedError."""
+        """Say to the one who pressed which rules a message breaks. Raises UserError, NotAllowedError."""
         files = self.bot.links.attached(pictures_of_message(message, MANY))
         report = await self.bot.studio.checks.check(actor_of(interaction), text_of(message), files)
         for page in messages.pages(list(lines_of(report))):

@@ -152,14 +152,14 @@ class Cards:
     ) -> None:
         """Change the label list as asked, and show it; the interaction was deferred. Raises UserError,
         NotAllowedError."""
-        actor, shelf = actor_of(interaction), self._studio.projects
+        actor, projects = actor_of(interaction), self._studio.projects
         if add and drop:
             raise UserError("Give `add` or `drop`, not both.")
         if add:
-            await shelf.put_label(actor, name, add, meaning)
+            await projects.put_label(actor, name, add, meaning)
         if drop:
-            await shelf.drop_label(actor, name, drop, instead)
-        found = await shelf.card(actor, name)
+            await projects.drop_label(actor, name, drop, instead)
+        found = await projects.card(actor, name)
         await Post(views.label_list(found), view=self.view(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:

@@ -66,7 +66,7 @@ def projects(found: Sequence[Project]) -> str:
 
 
 def card(found: Card) -> str:
-    """Return a project as it stands, with the next thing to do."""
+    """Return a project as it is now, with the next thing to do."""
     project = found.project
     lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
     if project.voices > 1:

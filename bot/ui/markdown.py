@@ -155,7 +155,7 @@ def answered(
 
 
 def view_of_answer(job: Job) -> discord.ui.View:
-    """Return how a conversation goes on, and what can be done with an answer."""
+    """Return how a conversation continues, and what can be done with an answer."""
     private = job.origin.guild_id is None or job.origin.private  # there are no threads
     shown = [action for action in ACTIONS if action != "thread" or not private]
     return view_of(

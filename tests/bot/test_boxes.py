@@ -33,7 +33,7 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     assert "5 pictures: 0 with boxes, 5 without" in added
     assert "5 pictures without boxes: they are drawn on the project's page on the web" in added
     assert not any(":label:" in one for one in ids_of(await card(studio, "trays")))
-    assert "Things are marked by boxes" in await said(studio, "label", name="trays")
+    assert "Objects are marked by boxes" in await said(studio, "label", name="trays")
     refused = await said(studio, "add", name="trays", image1=good(9), label="nut")
     assert "not whole pictures" in refused
     await boxed(studio)
