@@ -1,4 +1,4 @@
-"""The pile of pictures without a label: pressed through, skipped, gone back in, and shared by several."""
+"""The labelling queue: pressed through, skipped, gone back in, and shared by several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press,
 
 
 async def piled(studio: Studio, count: int = 3, labels: int = 2):
-    """The pile's message of a project with labels and pictures that have none."""
+    """The queue's message of a project with labels and pictures that have none."""
     await said(studio, "new", name="trees", finds="sort by label")
     for number in range(labels):
         await said(studio, "labels", name="trees", add=f"label {number}", meaning=f"number {number}")
@@ -22,7 +22,7 @@ async def piled(studio: Studio, count: int = 3, labels: int = 2):
 
 
 async def turned(studio: Studio, message, label: str):
-    """The pile's message after a press."""
+    """The queue's message after a press."""
     result = await studio.alice.click(message, label=label)
     return result.response or message
 
@@ -150,10 +150,10 @@ async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Stud
     await said(studio, "add", name="boards", label="good", **{f"image{n}": good(n) for n in range(1, 6)})
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     await said(studio, "add", name="boards", image1=good(21), image2=bad(22), image3=good(23))
-    pile = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
-    first = sha_of(pile)
-    await press(studio, pile, "look")
+    queue = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
+    first = sha_of(queue)
+    await press(studio, queue, "look")
     assert "1 of 3 pictures not like the good ones" in studio.last().content
     again = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
-    assert again.content == pile.content and sha_of(again) != first
-    assert "has looked at every picture" in told(await press(studio, pile, "look"))
+    assert again.content == queue.content and sha_of(again) != first
+    assert "has looked at every picture" in told(await press(studio, queue, "look"))
