@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,13 +10,13 @@ from functools import partial
 import discord
 
 from bot.chat import Questions, Teaching
-from bot.delivery.shares import Sharing
+from bot.delivery import Sharing
 from bot.discord_api.interactions import actor_of, press_key
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.ui import buttons, markdown, messages, modals
 from bot.ui.modals import Submission, Window
-from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
+from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
@@ -59,8 +58,6 @@ class JobButtons:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
-            "caption": self._caption,
-            "short": self._shortened,
             "weights": self._weights,
             "cancel": self._cancel,
             "stop": self._cancel,
@@ -69,23 +66,21 @@ class JobButtons:
             "question": questions.open_about,
             "draw": questions.open_drawing,
             "thread": questions.open_thread,
-            "upscale": self._single,
             "all": self._imagine_all,
             "region": self._region,
             "favourite": self._favourite,
-            "details": self._details,
-            "dm": self._send_dm,
+            "details": self.details,
+            "dm": self.send_dm,
             "delete": self._delete,
-            "gif": self._gif,
+            **{what: partial(self._single, what) for what in ("upscale", "gif")},
+            **{what: partial(self._open_prompt, what) for what in ("caption", "short")},
             **{what: partial(self._open_window, what) for what in ("edit", "zoom", *VIDEO_WINDOWS)},
             **verdicts.own,
         }
 
     async def on_press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
-        """Do what button ``action`` under picture ``index`` (from 0) of a job says.
-
-        Raises UserError when it can't be done, NotAllowedError when the presser may not.
-        """
+        """Do what button ``action`` under picture ``index`` (from 0) of a job says. Raises UserError when it
+        can't be done, NotAllowedError when the presser may not."""
         if action not in RIGHTS:
             raise UserError(NEWER)
         user_id, message = interaction.user.id, interaction.message
@@ -111,44 +106,21 @@ class JobButtons:
             window.add_text("Prompt", "prompt", text, long=True, required=False)
             await interaction.response.send_modal(window)
             return
-        strong = chosen.strong
-        await self._queue(
-            interaction,
-            job,
-            chosen,
-            lambda: self._studio.from_button(actor, job.id, action, index, strong=strong),
-        )
-
-    async def _queue(
-        self,
-        interaction: discord.Interaction,
-        job: Job,
-        chosen: Preferences,
-        build: Callable[[], Awaitable[NewJob]],
-    ) -> None:
-        """Queue with the presser's own speed, and privately if the presser or the parent is private."""
-        private = job.origin.private or chosen.private
-
-        async def built() -> NewJob:
-            return (await build()).chosen(chosen.lane, private=private)
-
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+        build = partial(self._studio.from_button, actor, job.id, action, index, strong=chosen.strong)
+        await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
 
     # Windows, opened
 
-    async def _caption(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        captions = await self._studio.captions(actor_of(interaction), job.id)
-        if index >= len(captions):
-            raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        if (caption := captions[index]) is None:
+    async def _open_prompt(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window with a caption, or with a shorter prompt, to imagine."""
+        find = self._studio.shorter if what == "short" else self._studio.captions
+        prompts: Sequence[str | None] = await find(actor_of(interaction), job.id)
+        if index >= len(prompts):
+            noun = "shorter prompts" if what == "short" else "prompts"
+            raise UserError(f"There are {len(prompts)} {noun}; there is no number {index + 1}.")
+        if (prompt := prompts[index]) is None:
             raise UserError(HELD_BACK)
-        await interaction.response.send_modal(modals.caption_window(job.id, index, caption))
-
-    async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        shorter = await self._studio.shorter(actor_of(interaction), job.id)
-        if index >= len(shorter):
-            raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
-        await interaction.response.send_modal(modals.caption_window(job.id, index, shorter[index], "short"))
+        await interaction.response.send_modal(modals.caption_window(job.id, index, prompt, what))
 
     async def _open_window(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window of a button that needs nothing but its picture or video."""
@@ -189,26 +161,18 @@ class JobButtons:
         if numbered.data is None:
             raise UserError("This picture isn't fit to be shown here, so its fields can't be either.")
         veil = "SPOILER_" if numbered.visibility is Visibility.SPOILER else ""
-        file = discord.File(
-            io.BytesIO(numbered.data),
-            f"{veil}fields-{job.id}.webp",
-            description="the picture with numbered fields",
-        )
-        text = (
-            f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
-            " Everything else stays as it is."
-        )
-        await interaction.edit_original_response(
-            content=text, attachments=[file], view=buttons.for_region(job, index), allowed_mentions=SILENT
-        )
+        name = f"{veil}fields-{job.id}.webp"
+        picture = Picture(numbered.data, name, "the picture with numbered fields")
+        text = f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
+        text = f"{text} Everything else stays as it is."
+        view = buttons.view_of(buttons.RegionMenu(job.id, index), buttons.RegionButton(job.id, index))
+        await Post(text, picture, view).answer(interaction)
 
     async def on_region(
         self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
     ) -> None:
-        """Open the window for chosen fields, or (none) for another way to say which part is meant.
-
-        Raises ImageError or NotAllowedError.
-        """
+        """Open the window for chosen fields, or (none) for another way to say which part is meant. Raises
+        ImageError or NotAllowedError."""
         job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
         bits = f"{modals.cell_bits(cells):x}" if cells else ""
         window = Window("Vary (Region)", "region", job.id, index, bits)
@@ -237,15 +201,16 @@ class JobButtons:
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
         if sent.what in VIDEO_WINDOWS:
-            await self._queue(interaction, job, chosen, lambda: self._video(interaction, job, sent))
-            return
-        build = {
-            "remix": self._remixed,
-            "edit": self._edited,
-            "zoom": self._zoomed,
-            "region": self._region_sent,
-        }[sent.what]
-        await self._queue(interaction, job, chosen, lambda: build(interaction, job, sent, chosen))
+            build = partial(self._video, interaction, job, sent)
+        else:
+            work = {
+                "remix": self._remixed,
+                "edit": self._edited,
+                "zoom": self._zoomed,
+                "region": self._region_sent,
+            }[sent.what]
+            build = partial(work, interaction, job, sent, chosen)
+        await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
 
     async def _remixed(
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
@@ -336,20 +301,18 @@ class JobButtons:
 
     # Without a window
 
-    async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+    async def _single(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Answer with one picture at its size, or with a video as a GIF."""
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
-        await self._sharing.answer_gif(interaction, result, index)
+        result = await self._studio.rights.result(actor_of(interaction), job.id, RIGHTS[what])
+        if what == "gif":
+            return await self._sharing.answer_gif(interaction, result, index)
+        picture_of(result, index)  # its number must exist
+        await self._sharing.answer(interaction, result, index)
 
     @answers_privately
     async def _cancel(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await self._answers.cancel(interaction, job.id)
-
-    async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.PICK)
-        picture_of(result, index)  # its number must exist
-        await self._sharing.answer(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Make each caption a job of its own; the first answers here, the others in messages of their own."""
@@ -361,10 +324,9 @@ class JobButtons:
         if not captions:
             raise UserError(HELD_BACK if found else f"Job `{job.id}` has no prompts to imagine.")
         asked = await self._asking.each(actor, list(captions.values()))
+        lane = chosen.lane or job.lane
         jobs = [
-            replace(new, parent=(job.id, i), lane=job.lane, own_words=False).chosen(
-                chosen.lane, private=private
-            )
+            replace(new, parent=(job.id, i), lane=lane, own_words=False).chosen(None, private=private)
             for i, new in zip(captions, asked, strict=True)
         ]
         if not await self._answers.acknowledge(interaction, ephemeral=private):
@@ -383,19 +345,14 @@ class JobButtons:
         await whisper(interaction, text if kept else "Removed from your `/favourites`.")
 
     @answers_privately
-    async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await self.tell_details(interaction, job.id, index)
-
-    async def tell_details(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
-        """Say everything about a job and its picture ``index`` (from 0); the interaction was deferred.
-
-        Raises ImageError or NotAllowedError.
-        """
-        job, result = await self._studio.made(actor_of(interaction), job_id, Action.DETAILS)
+    async def details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Say everything about a job and its picture ``index`` (from 0). Raises ImageError or
+        NotAllowedError."""
+        job, result = await self._studio.made(actor_of(interaction), job.id, Action.DETAILS)
         parameters, pictures = (result.parameters, result.pictures) if result else ({}, ())
         more = list[str]()
         if result and result.answer:
-            feedback = await self._studio.feedback.of(actor_of(interaction), job_id)
+            feedback = await self._studio.feedback.of(actor_of(interaction), job.id)
             more = markdown.details(result.answer, feedback)
         for page in messages.details(job, parameters, pictures, index, more):
             await add_whisper(interaction, page)
@@ -406,13 +363,10 @@ class JobButtons:
         await whisper(interaction, messages.weights(result.scores))
 
     @answers_privately
-    async def _send_dm(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await self.send_dm(interaction, job.id, [index])
-
-    async def send_dm(self, interaction: discord.Interaction, job_id: str, indexes: list[int] | None) -> None:
-        """Send pictures of a job (None = all) to the asker of a deferred interaction. Raises UserError."""
-        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.DM)
-        await self._sharing.hand_over(interaction.user, result, indexes)
+    async def send_dm(self, interaction: discord.Interaction, job: Job, index: int | None) -> None:
+        """Send picture ``index`` (from 0) of a job, or all (None), to the asker. Raises UserError."""
+        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DM)
+        await self._sharing.hand_over(interaction.user, result, None if index is None else [index])
         await whisper(interaction, "I sent it to your direct messages.")
 
     async def _delete(self, interaction: discord.Interaction, *_: object) -> None:

@@ -1,13 +1,13 @@
 """Conversations on Discord: questions by commands, buttons and windows, and by messages that mention the bot;
-threads in which they go on; and the right answers and labelled pictures that teach the model by examples.
+threads in which they continue; and the right answers and labelled pictures that teach the model by examples.
 
-What a message asks is a job like every other; its answer stands in a reply.
+What a message asks is a job like every other; its answer is a reply.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,17 +15,16 @@ from typing import Any
 
 import discord
 
-from bot.delivery.follow import Delivery
+from bot.delivery import Delivery
 from bot.discord_api import private_api
 from bot.discord_api.attachments import files_of, is_seen
 from bot.discord_api.http import FAILURES
-from bot.discord_api.interactions import actor_of, actor_of_message, press_key
-from bot.submit import Answers, Asking
+from bot.discord_api.interactions import actor_of, actor_of_message
+from bot.submit import Asking
 from bot.ui import messages, modals
 from bot.ui.messages import cut_text, length
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
-from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
@@ -41,22 +40,21 @@ MORE, ABOUT = "Ask more", "Ask about this picture"
 HINT = "How many boats are there, and what colour are they?"
 LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
-HERE = "Mention me here, and what you say is the next turn of this conversation."
-NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
+HERE = "Mention me here to continue this conversation."
+NOT_HERE = "A thread begins under an answer in a channel of a server. Here, continue with **Ask more**."
 ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
 NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
 NOT_ME = (
     "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
     " *Send Messages in Threads*; until then, press **Ask more**."
 )
-Build = Callable[[Preferences], Awaitable[NewJob]]
 
 
 class Questions:
     """Asks the studio's ``talking`` on behalf of an interaction."""
 
-    def __init__(self, studio: Studio, answers: Answers, asking: Asking) -> None:
-        self._studio, self._answers, self._asking = studio, answers, asking
+    def __init__(self, studio: Studio, asking: Asking) -> None:
+        self._studio, self._asking = studio, asking
 
     async def ask(
         self,
@@ -69,22 +67,15 @@ class Questions:
         """Queue the first question of a conversation. Raises UserError where nothing answers any."""
         actor = actor_of(interaction)
         self._studio.talking.check_possible(form)
+        chosen = await self._asking.preferences(actor)
 
-        async def build(chosen: Preferences) -> NewJob:
+        async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
             if link:
                 given.append(await self._asking.links.given(actor, link, videos=True))
             return await self._studio.requests.ask(actor, question, given, chosen, form)
 
-        await self._queue(interaction, build)
-
-    async def _queue(self, interaction: discord.Interaction, build: Build, about: Job | None = None) -> None:
-        """Queue a question. about: the job that it is about or follows."""
-        chosen = await self._asking.preferences(actor_of(interaction))
-        private = chosen.private or (about is not None and about.origin.private)
-        await self._answers.ask(
-            interaction, lambda: build(chosen), press_key=press_key(interaction), private=private
-        )
+        await self._asking.queue(interaction, build, chosen=chosen)
 
     # Windows, opened
 
@@ -109,10 +100,8 @@ class Questions:
         )
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Open the window for a question about a message: its pictures, or the answer that it shows.
-
-        Raises UserError, NotAllowedError for somebody else's.
-        """
+        """Open the window for a question about a message: its pictures, or the answer that it shows. Raises
+        UserError, NotAllowedError for somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         self._studio.talking.check_possible()
@@ -168,7 +157,7 @@ class Questions:
         except discord.HTTPException as error:
             if error.code != HAS_ONE:
                 raise
-        await whisper(interaction, f"The conversation goes on in <#{message.id}>.")  # which is its id, too
+        await whisper(interaction, f"The conversation continues in <#{message.id}>.")  # which is its id, too
 
     # Windows, sent
 
@@ -176,7 +165,8 @@ class Questions:
         """Queue the question that a window brings. Raises UserError, NotAllowedError."""
         actor, question = actor_of(interaction), sent.text("question")
         form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
-        ask, about = partial(self._studio.requests.ask, actor, question), None
+        chosen = await self._asking.preferences(actor)
+        ask, about = partial(self._studio.requests.ask, actor, question, chosen=chosen), None
         if sent.what == "menu":
             given = self.given_of(interaction, await self._studio.talking.kept(actor, sent.job_id))
             build = partial(ask, given, form=form)
@@ -187,10 +177,11 @@ class Questions:
         else:
             about = await self._studio.rights.job(actor, sent.job_id, Action.USE)
             build = partial(ask, [f"{sent.job_id} {sent.index + 1}"], form=form)
-        await self._queue(interaction, build, about)
+        private = about is not None and about.origin.private
+        await self._asking.queue(interaction, build, private=private, chosen=chosen)
 
 
-GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
+CONTINUES = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
 NEW = ("new", "start over")  # words of a direct message that end a conversation
 ASKS = re.compile(r"\?|^\s*ask\b", re.IGNORECASE)
 BY_BUTTON = (
@@ -209,7 +200,7 @@ class Mentions:
 
     async def in_server(self, message: discord.Message, me: discord.ClientUser) -> None:
         """Answer a message of a server that mentions the bot, or replies to an answer of it."""
-        if message.author.bot or message.guild is None or not self._studio.talking.is_possible:
+        if not self._studio.talking.is_possible:
             return
         actor = actor_of_message(message)
         question = re.sub(rf"<@!?{me.id}>", " ", message.content).strip()
@@ -242,7 +233,7 @@ class Mentions:
             return True
         before = await self._replied_to(actor, message)
         if before is None or not isinstance(before[0].request, AskRequest):
-            since = datetime.now(UTC) - GOES_ON
+            since = datetime.now(UTC) - CONTINUES
             latest = await talking.latest(actor, since)
             before = (latest, None) if latest else None
         if before is None or not message.content.strip():
@@ -303,21 +294,17 @@ class Mentions:
         new = await self._studio.requests.ask(actor, question, given, chosen, follows=follows)
         if new.private and actor.guild_id is not None:
             raise UserError(STEALTH)
-        await self._submit(actor, message, new)
-
-    async def _submit(self, actor: Actor, message: discord.Message, new: NewJob) -> None:
-        """Say that it waits, in the message that its answer will stand in, if
-        Discord takes that; the same message asked about twice makes one job."""
+        # say that it waits where its answer will be; the same message asked about twice makes one job
         shown = await reply_to(message, messages.placeholder_text(new.request, message.author.id))
         limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
-        reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
+        reply, is_new = Reply(message_id=shown.id if shown else None, file_limit=limit), False
         try:
             submitted = await self._studio.submit(actor, new, reply, once=f"message:{message.id}")
-        except BaseException:
-            await _take_back(shown)
-            raise
-        if submitted.duplicate:
-            await _take_back(shown)
+            is_new = not submitted.duplicate
+        finally:
+            if shown is not None and not is_new:
+                with suppress(*FAILURES):
+                    await shown.delete()
         self._delivery.follow(submitted.job)
 
 
@@ -329,16 +316,7 @@ async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None])
     return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
 
-async def _take_back(shown: discord.Message | None) -> None:
-    if shown is not None:
-        with suppress(discord.HTTPException, *FAILURES):
-            await shown.delete()
-
-
-TAUGHT = (
-    "Noted. Later answers to you in this conversation are told so; `/examples show` has it in your set"
-    " **{name}**."
-)
+TAUGHT = "Noted for later answers in this conversation; `/examples show` has it in your set **{name}**."
 
 
 class Teaching:
@@ -354,10 +332,8 @@ class Teaching:
         await interaction.response.send_modal(window)
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Open the window for the set and label of a message's pictures.
-
-        Raises ImageError where it has none, NotAllowedError for somebody else's.
-        """
+        """Open the window for the set and label of a message's pictures. Raises ImageError where it has none,
+        NotAllowedError for somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         content = await self._questions.pictures_of(actor, message, found)

@@ -11,7 +11,6 @@ from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -19,16 +18,14 @@ from discord.ext import commands
 from bot.button_handlers import JobButtons
 from bot.chat import Mentions, Questions, Teaching
 from bot.cogs import EXTENSIONS
-from bot.delivery.follow import Delivery
-from bot.delivery.ladder import Ladder, apologise
-from bot.delivery.render import Posts, VideoPosts
-from bot.delivery.shares import Sharing
+from bot.delivery import Delivery, Ladder, Sharing, apologise
 from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory
-from bot.discord_api.http import GONE, Transport
+from bot.discord_api.http import FAILURES, GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, came_too_late
 from bot.discord_api.session import KeptSessions
+from bot.posts import Posts, VideoPosts
 from bot.projects import views as project_items
 from bot.projects.handlers import ProjectPresses
 from bot.projects.results import OwnPosts
@@ -70,7 +67,7 @@ class Tree(app_commands.CommandTree[Any]):
         kept: list[Any] | None = None
         while True:
             try:
-                await http.bulk_upsert_global_commands(id_, [*await self._payloads(), *(kept or ())])
+                await http.bulk_upsert_global_commands(id_, [*await self.payloads(), *(kept or ())])
                 return
             except discord.HTTPException as error:
                 later = [name for name, _, _ in private_api.context_menus(self)][5:]
@@ -84,17 +81,14 @@ class Tree(app_commands.CommandTree[Any]):
                 else:
                     raise
 
-    async def _payloads(self) -> list[Any]:
+    async def payloads(self) -> list[Any]:
         """Return the commands as Discord is told them, translations included."""
-        by = self.translator
-        return [
-            await command.get_translated_payload(self, by) if by else command.to_dict(self)
-            for command in self.get_commands()
-        ]
+        by, offered = self.translator, self.get_commands()
+        return [await one.get_translated_payload(self, by) if by else one.to_dict(self) for one in offered]
 
     async def digest(self) -> str:
         """Return what tells whether the commands are the same as at another time."""
-        commands = json.dumps(await self._payloads(), sort_keys=True, default=str)
+        commands = json.dumps(await self.payloads(), sort_keys=True, default=str)
         return hashlib.sha256(commands.encode()).hexdigest()[:16]
 
 
@@ -165,20 +159,16 @@ class Atelier(commands.AutoShardedBot):
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
         self.sharing = Sharing(queue, self.posts, members, transport, self.fetch_user, on_edit, wait)
+        copy = self.sharing.copy_for_asker
         self.delivery = Delivery(
-            queue,
-            self.posts,
-            self._ladder,
-            wait=wait,
-            afterwards=self.sharing.copy_for_asker,
-            on_delivered=on_delivered,
+            queue, self.posts, self._ladder, wait=wait, afterwards=copy, on_delivered=on_delivered
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_video = max(services.settings.max_video_mb, services.settings.clip_max_mb) * 2**20
         self.links = Links(studio, lambda: self.http, max_bytes, max_video, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
-        self.questions = Questions(studio, self.answers, self.asking)
+        self.questions = Questions(studio, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.teaching = Teaching(studio, self.asking, self.questions)
         self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)
@@ -238,10 +228,8 @@ class Atelier(commands.AutoShardedBot):
         return len(shards) == self.shard_count and not any(one.is_closed() for one in shards)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Count the identify before it is sent; discord.py waits before those that aren't the first.
-
-        Raises BudgetSpent when there were too many.
-        """
+        """Count the identify before it is sent; discord.py waits before those that aren't the first. Raises
+        BudgetSpent when there were too many."""
         if self.kept_sessions is not None:
             self.kept_sessions.forget(shard_id or 0)
         if self._on_identify is not None:
@@ -278,7 +266,7 @@ class Atelier(commands.AutoShardedBot):
             await self.get_partial_messageable(channel_id).get_partial_message(message_id).delete()
         except discord.HTTPException as error:
             return error.status in (*GONE, 400)
-        except (aiohttp.ClientError, OSError):
+        except FAILURES:
             return False
         return True
 

@@ -147,9 +147,7 @@ class Serving:
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
         that fails, and resumes the last sessions or, after pauses that outlive the process, begins new ones.
-
-        Raises AtelierError when Discord refuses for good.
-        """
+        Raises AtelierError when Discord refuses for good."""
         again = 0.0  # seconds; longer after each connection that fails
         while not stopping.is_set():
             resumes = self._sessions is not None and self._sessions.load()
@@ -161,9 +159,8 @@ class Serving:
             began = monotonic()
             if await self._connect(stopping):
                 return
-            again = (
-                FIRST_AGAIN if monotonic() - began > HELD else min(LAST_AGAIN, max(FIRST_AGAIN, 2 * again))
-            )
+            held = monotonic() - began > HELD
+            again = FIRST_AGAIN if held else min(LAST_AGAIN, max(FIRST_AGAIN, 2 * again))
 
     async def _connect(self, stopping: asyncio.Event) -> bool:
         """Serve with a new client until stopped (True), or until its connection fails (False)."""
@@ -222,7 +219,7 @@ class Alerts(logging.Handler):
     first line of the message before its values are filled in, and the exception's class.
 
     ``client`` sends to those whom ``owner_ids`` names; ``queue`` remembers what was told; what ``redact``
-    finds is never sent.
+    finds is never sent. ``tasks``: what is being sent.
     """
 
     def __init__(
@@ -232,7 +229,7 @@ class Alerts(logging.Handler):
         self._client, self._queue, self._owner_ids, self._redact = client, queue, owner_ids, redact
         self._loop = asyncio.get_running_loop()
         self._seen: dict[str, float] = {}  # kind → monotonic seconds when its row was last looked at
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Alerts:
         logging.getLogger().addHandler(self)
@@ -240,7 +237,7 @@ class Alerts(logging.Handler):
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self)
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -260,8 +257,8 @@ class Alerts(logging.Handler):
             return
         self._seen[kind] = now
         task = asyncio.create_task(self._tell(kind, text))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _tell(self, kind: str, text: str) -> None:
         """A row remembers what was told, so that a crash loop doesn't send a message at each start."""
@@ -284,7 +281,7 @@ class Alerts(logging.Handler):
         try:
             user = await self._client.fetch_user(owner_id)
             await user.send(content, allowed_mentions=SILENT)
-        except (discord.HTTPException, *FAILURES) as error:
+        except FAILURES as error:
             log.warning("owner %s couldn't be told (%s)", owner_id, type(error).__name__)
             return False
         return True

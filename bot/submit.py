@@ -21,11 +21,13 @@ from bot.discord_api.interactions import (
     acknowledged_alone,
     actor_of,
     came_too_late,
+    press_key,
     reply_beside,
     reply_to,
 )
-from bot.ui import buttons, messages
-from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
+from bot.ui import messages
+from bot.ui.buttons import DraftButton, view_of
+from bot.ui.replies import SILENT, Post, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job, Status
@@ -77,8 +79,10 @@ class Answers:
                 alone = private is not False if before is None else before
                 new = await build()
                 new = replace(new, private=new.private or bool(private))
-                if alone and not new.private:
-                    return await self._submit_for_all(interaction, new, press_key)
+                if alone and not new.private:  # an answer for all, though it was acknowledged for one
+                    await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
+                    key = press_key or f"interaction:{interaction.id}"
+                    return await self.submit_beside(interaction, new, press_key=key)
                 shown = alone or not new.private
                 return await self.submit(interaction, new, press_key=press_key, shown=shown)
             except UserError as error:
@@ -123,14 +127,6 @@ class Answers:
             await whisper(interaction, "This is private: the result comes by direct message.")
         return submitted.job
 
-    async def _submit_for_all(
-        self, interaction: discord.Interaction, new: NewJob, press_key: str | None
-    ) -> Job | None:
-        """Queue a job whose answer all may see, of an interaction that was acknowledged for its asker."""
-        await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
-        key = press_key or f"interaction:{interaction.id}"
-        return await self.submit_beside(interaction, new, press_key=key)
-
     async def submit_beside(
         self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None
     ) -> Job | None:
@@ -151,16 +147,16 @@ class Answers:
         reply = reply_to(interaction) if new.private else reply_beside(interaction)
         reply = replace(reply, interaction_id=None, message_id=message.id)
         actor = replace(actor_of(interaction), channel_id=message.channel.id)
+        is_new = False
         try:
             submitted = await self._studio.submit(actor, new, reply, key=press_key)
-        except BaseException:
-            with suppress(discord.HTTPException, *FAILURES):
-                await message.delete()
-            raise
-        if submitted.duplicate:
-            await message.delete()
+            is_new = not submitted.duplicate
+        finally:
+            if not is_new:
+                with suppress(*FAILURES):
+                    await message.delete()
         self._follow(submitted.job)
-        return None if submitted.duplicate else submitted.job
+        return submitted.job if is_new else None
 
     async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
         """Defer, as ``bot.discord_api.interactions.acknowledge`` does; return False when nobody would see an
@@ -208,6 +204,24 @@ class Asking:
             log.warning("the preferences of user %d came too late", actor.user_id)
             return Preferences(private=True)
 
+    async def queue(
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[NewJob]],
+        *,
+        private: bool = False,
+        chosen: Preferences | None = None,
+    ) -> None:
+        """Queue what ``build`` makes, in the asker's own lane, for them alone if they or ``private`` say so.
+        A button pressed twice is one job. chosen: the asker's settings, where they are known."""
+        chosen = chosen or await self.preferences(actor_of(interaction))
+        lane, private = chosen.lane, private or chosen.private
+
+        async def built() -> NewJob:
+            return (await build()).chosen(lane, private=private)
+
+        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+
     async def imagine(
         self,
         interaction: discord.Interaction,
@@ -245,10 +259,7 @@ class Asking:
         self, actor: Actor, text: str, job: Job | None = None, *, video: bool = False
     ) -> PromptWithPictures:
         """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. video: it
-        is for one.
-
-        Raises PromptError, ImageError or NotAllowedError.
-        """
+        is for one. Raises PromptError, ImageError or NotAllowedError."""
         typed = await self._requests.edit(actor, text, job=job, video=video)
         words = await typed.words(await self._given(actor, typed.pictures))
         assert words is not None
@@ -276,16 +287,12 @@ class Asking:
             return await typed.job(source, build, await self._given(actor, typed.pictures))
 
         job = await self._answers.ask(interaction, built, private=typed.private)
-        if job is not None and image is None and named is None:
-            await self._say_which(interaction, job, taken[0])
-        return job
-
-    async def _say_which(self, interaction: discord.Interaction, job: Job, source: Source) -> None:
-        """Say that the asker's last picture was taken, once the job's message says something: the first word
-        after an acknowledgement would take that message's place."""
-        if source.job is not None and await self._shown_once(job.id):
-            text = f"No picture was named, so this is your last one: `{source.job.id} {source.index + 1}`."
+        last = taken[0].job if job is not None and image is None and named is None else None
+        # said once the job's message says something: the first word would take that message's place
+        if job is not None and last is not None and await self._shown_once(job.id):
+            text = f"No picture was named, so this is your last one: `{last.id} {taken[0].index + 1}`."
             await add_whisper(interaction, text)
+        return job
 
     async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
         """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""
@@ -304,11 +311,9 @@ class Asking:
             return
         question = await typed.job_or_question(await self._given(typed.actor, typed.pictures, files))
         assert isinstance(question, Question)
-        await interaction.edit_original_response(
-            content=messages.offer(question.times),
-            view=buttons.for_draft(question.draft_id, typed.count),
-            allowed_mentions=SILENT,
-        )
+        yes = DraftButton(question.draft_id, "yes", f"Yes, {typed.count} jobs")
+        view = view_of(yes, DraftButton(question.draft_id, "no"))
+        await Post(messages.offer(question.times), view=view).answer(interaction)
 
     async def each(self, actor: Actor, texts: Sequence[str]) -> list[NewJob]:
         """Return what single prompts ask for, with the member's own settings. Raises PromptError, ImageError
@@ -317,10 +322,8 @@ class Asking:
         return await typed.jobs(await self._given(actor, typed.pictures))
 
     async def on_draft(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:
-        """A confirm button was pressed. Pressing it again while its jobs wait makes none twice.
-
-        Raises UserError when the draft is gone, NotAllowedError when it is somebody else's.
-        """
+        """A confirm button was pressed. Pressing it again while its jobs wait makes none twice. Raises
+        UserError when the draft is gone, NotAllowedError when it is somebody else's."""
         jobs = await self._requests.confirmed(actor_of(interaction), draft_id)
         if not yes:
             await interaction.response.edit_message(content="Nothing was queued.", view=None)
@@ -334,11 +337,9 @@ class Asking:
         """Queue each job in a message of its own, which nobody else sees if it is private; say where a limit
         ended it. before: how many were queued already."""
         for number, new in enumerate(jobs):
+            once = f"{key}:{number}:{interaction.user.id}"
             try:
-                press_key = f"{key}:{number}:{interaction.user.id}"
-                await self._answers.submit_beside(interaction, new, press_key=press_key)
+                await self._answers.submit_beside(interaction, new, press_key=once)
             except UserError as error:
-                await add_whisper(
-                    interaction, f"{before + number} of {before + len(jobs)} are queued. {error}"
-                )
-                return
+                text = f"{before + number} of {before + len(jobs)} are queued. {error}"
+                return await add_whisper(interaction, text)

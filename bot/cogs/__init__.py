@@ -21,8 +21,5 @@ EXTENSIONS = (
     "bot.cogs.messages",
     "bot.cogs.queue",
     "bot.cogs.admin",
-    "bot.cogs.privacy",
     "bot.cogs.account",
-    "bot.cogs.style",
-    "bot.cogs.menus",
 )

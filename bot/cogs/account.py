@@ -1,5 +1,5 @@
-"""What members set and see of themselves: /favourites, /help, /info, /settings, /prefer, /show, /web, and
-/fast, /relax, /turbo, /stealth and /public."""
+"""What members set and see of themselves: /favourites, /help, /info, /settings, /prefer, /show, /web, /fast,
+/relax, /turbo, /stealth and /public; and /privacy: what is kept of them, a copy of it, and its deletion."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.cogs.queue import answer_with_lines, queue_lines
-from bot.discord_api.interactions import actor_of, file_limit, place_of
+from bot.discord_api.interactions import acknowledge, actor_of, file_limit, place_of
 from bot.ui import buttons, messages
 from bot.ui import help as guide
-from bot.ui.buttons import SettingButton, SettingMenu
-from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
+from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
+from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
 from core.convert import STYLIZE, Preferences
-from core.errors import UserError
+from core.errors import NotAllowedError, UserError
 from core.job import Lane
 from core.prompt.parameters import VERSIONS
 from studio.authority import Action
@@ -31,37 +31,31 @@ class Favourites(AtelierCog):
     @app_commands.command(description="Show the pictures you saved")
     @answers_privately
     async def favourites(self, interaction: discord.Interaction) -> None:
-        post = await self._post(interaction, 0)
-        if post is None:
-            await whisper(interaction, EMPTY)
-        else:
-            await post.answer(interaction)
+        await self._show(interaction, 0)
 
     async def turn_to(self, interaction: discord.Interaction, offset: int) -> None:
-        """Show the presser's own favourite number ``offset`` (from 0) in the same message.
-
-        Raises UserError when they have none any more.
-        """
+        """Show the presser's own favourite number ``offset`` (from 0) in the same message. Raises UserError
+        when they have none any more."""
         await interaction.response.defer()
-        post = await self._post(interaction, offset) or await self._post(interaction, 0)
-        if post is None:
-            raise UserError(EMPTY)
-        await post.answer(interaction)
+        await self._show(interaction, offset)
 
-    async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
-        found = await self.bot.studio.own.favourite(actor_of(interaction), offset)
+    async def _show(self, interaction: discord.Interaction, offset: int) -> None:
+        actor, own = actor_of(interaction), self.bot.studio.own
+        found = await own.favourite(actor, offset)
+        if found is None:  # the last of them was let go meanwhile
+            offset, found = 0, await own.favourite(actor, 0)
         if found is None:
-            return None
+            raise UserError(EMPTY)
         kept, count, result = found
-        text = (
-            f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
-            f" {kept.job_id} {kept.position + 1}"
-        )
+        prompt = messages.quote(kept.prompt, 300) or "no prompt"
+        text = f"❤️ {offset + 1} of {count} · **{prompt}**\n-# job {kept.job_id} {kept.position + 1}"
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            return Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
-        limit, place = file_limit(interaction), place_of(interaction)
-        return await self.bot.posts.picture(result, kept.position, text, view, limit, place)
+            post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
+        else:
+            limit, place = file_limit(interaction), place_of(interaction)
+            post = await self.bot.posts.picture(result, kept.position, text, view, limit, place)
+        await post.answer(interaction)
 
 
 class Help(AtelierCog):
@@ -164,10 +158,8 @@ class Settings(AtelierCog):
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
     async def on_change(self, interaction: discord.Interaction, setting: str, value: str) -> None:
-        """A button or menu was used: change the presser's own setting, whoever opened the panel.
-
-        Raises UserError for a setting of another version, NotAllowedError for a barred person.
-        """
+        """A button or menu was used: change the presser's own setting, whoever opened the panel. Raises
+        UserError for a setting of another version, NotAllowedError for a barred person."""
         await interaction.response.defer()
         actor = actor_of(interaction)
         if setting == "reset":
@@ -233,11 +225,8 @@ class Prefer(
     async def option_list(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.options(actor_of(interaction))
         lines = [f"`--{name}` {code(value, 300)}" for name, value in own.items()]
-        await whisper(
-            interaction,
-            messages.pages(lines)[0]
-            or "You have no options of your own yet. `/prefer option set` makes one.",
-        )
+        none = "You have no options of your own yet. `/prefer option set` makes one."
+        await whisper(interaction, messages.pages(lines)[0] or none)
 
     @option_set.autocomplete("option")
     async def _options(
@@ -251,25 +240,15 @@ class Prefer(
     @answers_privately
     async def suffix(self, interaction: discord.Interaction, new_value: str | None = None) -> None:
         text = (await self.bot.studio.own.change(actor_of(interaction), suffix=new_value or "")).suffix
-        await whisper(
-            interaction,
-            (
-                f"{code(text, 1500)} is added to each new prompt."
-                if text
-                else "Nothing is added to your prompts."
-            ),
-        )
+        said = f"{code(text, 1500)} is added to each new prompt."
+        await whisper(interaction, said if text else "Nothing is added to your prompts.")
 
     @app_commands.command(
         description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
     )
     async def remix(self, interaction: discord.Interaction) -> None:
-        await self._toggle(
-            interaction,
-            "remix",
-            "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first.",
-            ("ask", "don't ask"),
-        )
+        text = "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first."
+        await self._toggle(interaction, "remix", text, ("ask", "don't ask"))
 
     @app_commands.command(description="Choose how far V moves away from the picture: high or low")
     @answers_privately
@@ -279,12 +258,8 @@ class Prefer(
 
     @app_commands.command(description="Turn on or off: get finished jobs by direct message too")
     async def auto_dm(self, interaction: discord.Interaction) -> None:
-        await self._toggle(
-            interaction,
-            "auto_dm",
-            "Direct messages are {}: finished jobs {} to you.",
-            ("are also sent", "aren't sent"),
-        )
+        text = "Direct messages are {}: finished jobs {} to you."
+        await self._toggle(interaction, "auto_dm", text, ("are also sent", "aren't sent"))
 
     @answers_privately
     async def _toggle(
@@ -337,19 +312,13 @@ class Speed(AtelierCog):
 
     @app_commands.command(description="Let only you see your new jobs")
     async def stealth(self, interaction: discord.Interaction) -> None:
-        text = (
-            "Only you see your new jobs, and nobody else can use or bring back what they made. Late results"
-            " come by direct message."
-        )
-        await self._set(interaction, text, private=True)
+        text = "Only you see your new jobs, and nobody else can use or bring back what they made."
+        await self._set(interaction, f"{text} Late results come by direct message.", private=True)
 
     @app_commands.command(description="Let everybody in the channel see your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
-        await self._set(
-            interaction,
-            "Everybody in the channel sees your new jobs. Your earlier private jobs stay private.",
-            private=False,
-        )
+        text = "Everybody in the channel sees your new jobs. Your earlier private jobs stay private."
+        await self._set(interaction, text, private=False)
 
     @answers_privately
     async def _set(self, interaction: discord.Interaction, text: str, **values: Any) -> None:
@@ -371,6 +340,97 @@ class Web(AtelierCog):
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
 
 
+UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
+
+
+class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
+    """ "Yes, delete everything": works for the one person whose id it holds, also after a restart."""
+
+    def __init__(self, user_id: int) -> None:
+        custom_id = f"pv:{user_id}:delete"
+        super().__init__(discord.ui.Button(label="Delete everything", style=Danger, custom_id=custom_id))
+        self.user_id = user_id
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        if interaction.user.id != self.user_id:
+            raise NotAllowedError("This button belongs to somebody else.")
+        deleted = await client.studio.own.delete(actor_of(interaction))
+        left = await client.unpost(UNPOST_NOW) if deleted.messages else 0
+        rest = f" I will delete the remaining {counted(left, 'message')} soon." if left else ""
+        gone = f"{counted(deleted.jobs, 'job')}, {counted(deleted.files, 'picture')} and their messages"
+        await whisper(interaction, f"Deleted: {gone}.{rest}")
+
+
+class Privacy(
+    AtelierCog,
+    commands.GroupCog,
+    name="privacy",
+    description="See, copy or delete what Atelier stores about you",
+):
+    @app_commands.command(description="Show what Atelier stores about you, and for how long")
+    @answers_privately
+    async def show(self, interaction: discord.Interaction) -> None:
+        own = self.bot.studio.own
+        held, periods = await own.holdings(actor_of(interaction)), own.retention
+        sent = "Nothing is sent to anybody else: pictures are made on the host's own machine."
+        if server := self.bot.studio.talking.server:
+            sent = (
+                f"Questions of `/ask`, with their pictures and the conversation before, are sent to"
+                f" `{server}`, which answers them; nothing else is sent to anybody."
+            )
+        kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
+        videos = f"; those with videos: {periods.videos} days" if periods.videos else ""
+        lines = (
+            (
+                f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
+                f" {counted(held.pictures, 'picture')} and {counted(held.videos, 'video')}"
+                f" ({held.bytes / 1e6:.1f} MB),"
+                f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
+                f" sets, {counted(held.items, 'picture')} in projects of own models,"
+                f" {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
+                f" {counted(held.messages, 'message')} that show them"
+            ),
+            (
+                f"**How long** jobs and pictures: {kept}{videos}; uploads that no job uses:"
+                f" {periods.uploads} days; backups: {periods.backups} days; strikes: 90 days."
+            ),
+            (
+                f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
+                " leaves these and time-outs in place until they expire or are lifted."
+            ),
+            f"**Also** your Discord id and name, and your settings. {sent}",
+            "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
+            *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
+        )
+        await whisper(interaction, "\n".join(lines))
+
+    @app_commands.command(description="Get a copy of everything Atelier stores about you")
+    @app_commands.describe(pictures="Off: leave your pictures out and get one small file")
+    @answers_privately
+    async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
+        limit = file_limit(interaction) - 100_000
+        parts = self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures)
+        text = f"Your data as JSON{', with your pictures' if pictures else ''}."
+        rest = ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the host."
+        await answer_with_files(interaction, parts, "atelier", text, rest)
+
+    @app_commands.command(description="Permanently delete everything Atelier stores about you")
+    @answers_privately
+    async def delete(self, interaction: discord.Interaction) -> None:
+        held = await self.bot.studio.own.holdings(actor_of(interaction))
+        days = self.bot.studio.own.retention.backups
+        text = (
+            f"This stops your running jobs and permanently deletes {counted(held.jobs, 'job')},"
+            f" {counted(held.pictures, 'picture')} and my {counted(held.messages, 'message')} with them. They"
+            f" are gone from backups within {days} days. Messages that only you could see, and your own, stay"
+            " where they are."
+        )
+        await Post(text, view=buttons.view_of(DeleteButton(interaction.user.id))).answer(interaction)
+
+
 async def setup(bot: Atelier) -> None:
-    for cog in (Favourites, Help, Info, Settings, Prefer, Show, Speed, Web):
+    bot.add_dynamic_items(DeleteButton)
+    for cog in (Favourites, Help, Info, Settings, Prefer, Show, Speed, Web, Privacy):
         await bot.add_cog(cog(bot))

@@ -36,19 +36,15 @@ class StudioCog(
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
-        await whisper(
-            interaction,
-            f"<@{user.id}> can't use Atelier here any more; {counted(dropped, 'waiting job')} cancelled.",
-        )
+        said = f"can't use Atelier here any more; {counted(dropped, 'waiting job')} cancelled."
+        await whisper(interaction, f"<@{user.id}> {said}")
 
     @app_commands.command(description="Lift a ban")
     @answers_privately
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
         lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
-        await whisper(
-            interaction,
-            f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.",
-        )
+        said = "may use Atelier again." if lifted else "isn't banned here."
+        await whisper(interaction, f"<@{user.id}> {said}")
 
     @app_commands.command(
         description="Allow Atelier only in listed channels or for listed roles, and add one to the list"
@@ -74,10 +70,8 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         gone = await self.bot.studio.server.disallow(actor_of(interaction), kind, target.id)
-        await whisper(
-            interaction,
-            f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.",
-        )
+        said = "is off the list." if gone else "wasn't on the list."
+        await whisper(interaction, f"{target.mention} {said}")
 
     @app_commands.command(
         description="Set how many jobs members with a role can have; their highest role limit applies"
@@ -94,18 +88,16 @@ class StudioCog(
         running: app_commands.Range[int, 0, 100] | None = None,
         waiting: app_commands.Range[int, 0, 10_000] | None = None,
     ) -> None:
-        if running is None and waiting is None:
-            gone = await self.bot.studio.server.remove_role_limit(actor_of(interaction), role.id)
-            await whisper(
-                interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}."
-            )
-            return
-        if running is None or waiting is None:
+        server, actor = self.bot.studio.server, actor_of(interaction)
+        if running is not None and waiting is not None:
+            await server.set_role_limit(actor, RoleLimit(role.id, running, waiting))
+            said = f": {running} running, {waiting} waiting."
+        elif running is not None or waiting is not None:
             raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
-        await self.bot.studio.server.set_role_limit(
-            actor_of(interaction), RoleLimit(role.id, running, waiting)
-        )
-        await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
+        else:
+            gone = await server.remove_role_limit(actor, role.id)
+            said = f" has no limit of its own {'any more' if gone else 'here'}."
+        await whisper(interaction, f"{role.mention}{said}")
 
     @app_commands.command(
         description="Set how many tokens a day members with a role can use in questions; the most applies"
@@ -131,27 +123,21 @@ class StudioCog(
     @answers_privately
     async def rules(self, interaction: discord.Interaction) -> None:
         actor = actor_of(interaction)
-        channels, roles = await self.bot.studio.server.allowed(actor)
-        banned = await self.bot.studio.server.banned(actor)
-        limits = await self.bot.studio.server.role_limits(actor)
-        tokens = await self.bot.studio.server.role_tokens(actor)
-        settings = self.bot.settings
-        lines = (
+        server, settings = self.bot.studio.server, self.bot.settings
+        channels, roles = await server.allowed(actor)
+        lines = [
             *_listed("**Channels**", channels, "<#{}>", "all"),
             *_listed("**Roles**", roles, "<@&{}>", "all"),
-            *_listed("**Banned**", banned, "<@{}>", "nobody"),
-            (
-                f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
-                f" server** {settings.guild_waiting} waiting"
-            ),
+            *_listed("**Banned**", await server.banned(actor), "<@{}>", "nobody"),
+            f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
+            f" server** {settings.guild_waiting} waiting",
             f"**Questions of each member** {_tokens(settings.ask_per_day)} tokens a day",
-            *(
-                f"**Members with** <@&{limit.role_id}> {limit.user_running} running,"
-                f" {limit.user_waiting} waiting"
-                for limit in limits
-            ),
-            *(f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day" for one in tokens),
-        )
+        ]
+        for limit in await server.role_limits(actor):
+            said = f"{limit.user_running} running, {limit.user_waiting} waiting"
+            lines.append(f"**Members with** <@&{limit.role_id}> {said}")
+        for one in await server.role_tokens(actor):
+            lines.append(f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day")
         await whisper_all(interaction, lines)
 
     @app_commands.command(description="Show who changed what, newest first")
@@ -208,18 +194,12 @@ class Moderation(
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
-        after = (
-            f"{counted(rules.strikes, 'strike')} in {rules.window} h: a time-out of {rules.timeout} min"
-            if rules.strikes
-            else "none"
-        )
+        after = f"{counted(rules.strikes, 'strike')} in {rules.window} h: a time-out of {rules.timeout} min"
+        flagged = "block" if rules.level == "strict" else rules.pictures
         lines = (
             f"**Level** {rules.level}",
-            (
-                "**Pictures that the classifier flags**"
-                f" {'block' if rules.level == 'strict' else rules.pictures}"
-            ),
-            f"**Time-outs** {after}",
+            f"**Pictures that the classifier flags** {flagged}",
+            f"**Time-outs** {after if rules.strikes else 'none'}",
             f"**Own words** {len(words)}",
             f"**Own rules** {len(rules.rules)}",
             "-# Sexual content with minors is blocked at every level.",
@@ -262,12 +242,8 @@ class Moderation(
         await self.bot.studio.server.set_moderation(
             actor_of(interaction), strikes=strikes, window=hours, timeout=minutes
         )
-        await whisper(
-            interaction,
-            f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
-            if strikes
-            else "Strikes no longer lead to time-outs.",
-        )
+        said = f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
+        await whisper(interaction, said if strikes else "Strikes no longer lead to time-outs.")
 
     @app_commands.command(
         description="Block a word, a phrase, or a pattern such as knif*, look-alike spellings included"
@@ -281,9 +257,8 @@ class Moderation(
     @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
-        await whisper(
-            interaction, f"{code(pattern)} {'is no longer on the list' if gone else 'was not on the list'}."
-        )
+        said = "is no longer on the list" if gone else "was not on the list"
+        await whisper(interaction, f"{code(pattern)} {said}.")
 
     @app_commands.command(description="Show this server's own list of words")
     @answers_privately
@@ -316,9 +291,8 @@ class Moderation(
     @answers_privately
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
-        await whisper(
-            interaction, f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}."
-        )
+        said = f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}."
+        await whisper(interaction, said)
 
     @app_commands.command(description="Show a member's strikes of the last 90 days")
     @answers_privately
@@ -343,9 +317,8 @@ class Moderation(
         minutes: app_commands.Range[int, 1, 40_320],
     ) -> None:
         until = await self.bot.studio.server.time_out(actor_of(interaction), user.id, minutes)
-        await whisper(
-            interaction, f"<@{user.id}> may use Atelier again {discord.utils.format_dt(until, 'R')}."
-        )
+        when = discord.utils.format_dt(until, "R")
+        await whisper(interaction, f"<@{user.id}> may use Atelier again {when}.")
 
 
 async def setup(bot: Atelier) -> None:

@@ -1,11 +1,9 @@
-"""/ask: a question about pictures, answered in words; mentions and replies; what follows has buttons of its
-own."""
+"""/ask: a question about pictures, answered in words; what follows has buttons of its own."""
 
 from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.ui.replies import takes_images
@@ -13,17 +11,11 @@ from core.requests.chat import FORMS, Form
 
 
 class Ask(AtelierCog):
-    @commands.Cog.listener()
-    async def on_message(self, message: discord.Message) -> None:
-        me = self.bot.user
-        if message.guild is not None and me is not None:
-            await self.bot.mentions.in_server(message, me)
-
-    @app_commands.command(description="Ask about a picture or a video, and go on asking")
+    @app_commands.command(description="Ask about a picture or a video, and ask more")
     @app_commands.describe(
         question="What you want to know",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
-        answer="short: a few words; table: of a chart; boxes: where things are; text: what is written",
+        answer="short: a few words; table: of a chart; boxes: where objects are; text: what is written",
     )
     @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
     @takes_images(3, "The picture or video it is about", *["Another picture, or a video"] * 2, first="image")

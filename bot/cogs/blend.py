@@ -32,18 +32,13 @@ class Blend(AtelierCog):
         dimensions: Literal["Portrait", "Square", "Landscape"] | None = None,
     ) -> None:
         files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
-        actor = actor_of(interaction)
-        chosen = await self.bot.asking.preferences(actor)
+        actor, sources = actor_of(interaction), self.bot.studio.sources
 
         async def build() -> NewJob:
-            taken = [
-                await self.bot.studio.sources.meant(actor, file) for file in self.bot.links.attached(files)
-            ]
-            images = [source.sha256 for source in taken]
-            shape = SHAPES[dimensions] if dimensions else None
-            return actions.blend_pictures(images, shape, seed=new_seed()).chosen(chosen.lane)
+            images = [(await sources.meant(actor, file)).sha256 for file in self.bot.links.attached(files)]
+            return actions.blend_pictures(images, SHAPES.get(dimensions or ""), seed=new_seed())
 
-        await self.bot.answers.ask(interaction, build, private=chosen.private)
+        await self.bot.asking.queue(interaction, build)
 
 
 async def setup(bot: Atelier) -> None:

@@ -35,20 +35,17 @@ class Classify(AtelierCog):
         if labels and labels.strip().startswith(OWN):
             given = await self.bot.projects.cards.given(actor_of(interaction), link)
             files, name = [image] if image else [], labels.strip().removeprefix(OWN)
-            await self.bot.projects.making.try_on(interaction, name, files, given)
+            await self.bot.projects.jobs.try_on(interaction, name, files, given)
             return
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
-        actor = actor_of(interaction)
-        chosen = await self.bot.asking.preferences(actor)
-
         async def build() -> NewJob:
-            source = await self.bot.asking.picture(actor, image, link)
+            source = await self.bot.asking.picture(actor_of(interaction), image, link)
             request = ClassifyRequest(image=source.sha256, labels=asked)
-            return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
+            return NewJob(request, parent=source.parent, private=source.private)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.private)
+        await self.bot.asking.queue(interaction, build)
 
     @classify.autocomplete("labels")
     async def _own_labels(

@@ -1,4 +1,4 @@
-"""/cutout: the thing in a picture, without what lies around it."""
+"""/cutout: the object in a picture, without its background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studio.requests import actions
 
 
 class CutOut(AtelierCog):
-    @app_commands.command(description="Cut the thing out of a picture: around it, it becomes transparent")
+    @app_commands.command(description="Remove the background of a picture")
     @app_commands.describe(
         image="The picture to cut from",
         source="Or a message link, or a job id with a number; leave it out to use your last picture",

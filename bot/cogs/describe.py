@@ -27,15 +27,13 @@ class Describe(AtelierCog):
     ) -> None:
         if (image is None) == (link is None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
-        actor = actor_of(interaction)
-        chosen = await self.bot.asking.preferences(actor)
 
         async def build() -> NewJob:
-            source = await self.bot.asking.picture(actor, image, link)
+            source = await self.bot.asking.picture(actor_of(interaction), image, link)
             request = DescribeRequest(image=source.sha256, seed=new_seed())
-            return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
+            return NewJob(request, parent=source.parent, private=source.private)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.private)
+        await self.bot.asking.queue(interaction, build)
 
 
 async def setup(bot: Atelier) -> None:

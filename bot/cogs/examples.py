@@ -3,7 +3,6 @@ pictures."""
 
 from __future__ import annotations
 
-import io
 from typing import Literal
 
 import discord
@@ -12,11 +11,19 @@ from discord.ext import commands
 
 from bot import chat
 from bot.client import Atelier, AtelierCog
-from bot.discord_api.interactions import actor_of, file_limit, press_key
+from bot.discord_api.interactions import actor_of, file_limit
 from bot.ui import markdown as example_text
 from bot.ui import messages
-from bot.ui.replies import MAX_ALT, SILENT, answers_privately, choices, takes_images, whisper
-from core.errors import ImageError, UserError
+from bot.ui.replies import (
+    Picture,
+    Post,
+    answer_with_files,
+    answers_privately,
+    choices,
+    takes_images,
+    whisper,
+)
+from core.errors import UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.example_sets import PAGE
 from studio.inputs import Given
@@ -24,7 +31,6 @@ from studio.new_job import NewJob
 from studio.texts import counted
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
-MOST_PARTS = 20  # files of an export
 
 
 class Examples(
@@ -89,16 +95,11 @@ class Examples(
         place = min(page, last) - 1
         text = example_text.contents_text(contents, actor.user_id, place)
         sheet = await studio.copies.sheet(actor, contents, place)
-        alt = "; ".join(
-            f"{n}: {one.label}"
-            for n, one in enumerate(contents.examples[place * PAGE : (place + 1) * PAGE], place * PAGE + 1)
-        )
-        files = (
-            [discord.File(io.BytesIO(sheet), "examples.webp", description=messages.cut_text(alt, MAX_ALT))]
-            if sheet
-            else []
-        )
-        await interaction.edit_original_response(content=text, attachments=files, allowed_mentions=SILENT)
+        first = place * PAGE
+        shown = enumerate(contents.examples[first : first + PAGE], first + 1)
+        alt = "; ".join(f"{number}: {one.label}" for number, one in shown)
+        picture = Picture(sheet, "examples.webp", alt) if sheet else None
+        await Post(text, picture).answer(interaction)
 
     @app_commands.command(name="try", description="Say which label of a set fits a picture")
     @app_commands.describe(
@@ -119,20 +120,14 @@ class Examples(
         if bool(files) == (link is not None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         actor = actor_of(interaction)
-        await self.bot.studio.examples.contents(
-            actor, name
-        )  # a wrong name is told before anything is fetched
-        chosen = await self.bot.asking.preferences(actor)
+        await self.bot.studio.examples.contents(actor, name)  # a wrong name is told before a file is fetched
 
         async def build() -> NewJob:
             links = self.bot.links
             picture = links.attached(files)[0] if link is None else await links.given(actor, link)
-            new = await self.bot.studio.examples.try_on(actor, name, picture, question)
-            return new.chosen(chosen.lane, private=chosen.private)
+            return await self.bot.studio.examples.try_on(actor, name, picture, question)
 
-        await self.bot.answers.ask(
-            interaction, build, press_key=press_key(interaction), private=chosen.private
-        )
+        await self.bot.asking.queue(interaction, build)
 
     @app_commands.command(description="Delete a set, the pictures of one label, or one example")
     @app_commands.describe(
@@ -165,30 +160,18 @@ class Examples(
     ) -> None:
         shared = who == "server"
         found = await self.bot.studio.examples.share(actor_of(interaction), name, shared=shared)
-        said = (
-            "Members of this server may look at it and try it here" if shared else "It is yours alone again"
-        )
+        said = "Members of this server may look at it and try it here"
+        said = said if shared else "It is yours alone again"
         await whisper(interaction, f"**{messages.quote(found.name, 80)}**: {said}.")
 
     @app_commands.command(description="Get the labels and pictures of a set as a ZIP file")
     @app_commands.describe(name="The set")
     @answers_privately
     async def export(self, interaction: discord.Interaction, name: str) -> None:
-        limit, count = file_limit(interaction) - 100_000, 0
-        async for part in self.bot.studio.copies.pack(actor_of(interaction), name, limit):
-            count += 1
-            if count > MOST_PARTS:
-                raise ImageError(
-                    f"There are more than {MOST_PARTS} files; forget some labels, or ask the host."
-                )
-            file = discord.File(io.BytesIO(part), f"examples-{count}.zip")
-            if count == 1:
-                text = f"**{messages.quote(name, 80)}**: its labels and pictures."
-                await interaction.edit_original_response(
-                    content=text, attachments=[file], allowed_mentions=SILENT
-                )
-            else:
-                await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
+        parts = self.bot.studio.copies.pack(actor_of(interaction), name, file_limit(interaction) - 100_000)
+        text = f"**{messages.quote(name, 80)}**: its labels and pictures."
+        rest = "; forget some labels, or ask the host."
+        await answer_with_files(interaction, parts, "examples", text, rest)
 
     @add.autocomplete("name")
     @show.autocomplete("name")

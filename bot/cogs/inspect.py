@@ -1,9 +1,10 @@
-"""/inspect: models of one's own from one's own pictures: what isn't like the good ones, and own labels."""
+"""Custom models from one's own pictures: /inspect finds defects, one's own labels or objects, and /style
+learns a style that prompts can ask for."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, get_args
 
 import discord
 from discord import app_commands
@@ -15,27 +16,18 @@ from bot.projects import views
 from bot.projects.cards import Cards
 from bot.ui.replies import answers_privately, choices, takes_images, whisper
 from core.errors import UserError
-from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from storage.projects.projects import EVERYBODY, MOST_VOICES
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 TASKS = (ANOMALY, CLASSIFY, DETECT)
-FINDS = {
-    "what isn't like the good ones": ANOMALY,
-    "which of my labels fits": CLASSIFY,
-    "where things are, with boxes": DETECT,
-}
-Finds = Literal["what isn't like the good ones", "which of my labels fits", "where things are, with boxes"]
+Finds = Literal["find defects", "sort by label", "find objects"]
+FINDS = dict(zip(get_args(Finds), (ANOMALY, CLASSIFY, DETECT), strict=True))
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
-ALIKE = {
-    "find out by itself": "auto",
-    "always in the same place": "fixture",
-    "same place, but turned": "turns",
-    "anyhow, like a surface": "free",
-}
 Alike = Literal[
     "find out by itself", "always in the same place", "same place, but turned", "anyhow, like a surface"
 ]
+ALIKE = dict(zip(get_args(Alike), ("auto", "fixture", "turns", "free"), strict=True))  # as a row has it
 Form = Literal["a model that runs elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
 
 
@@ -47,15 +39,15 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Begin a project; buttons lead you through it")
     @app_commands.describe(
         name="What it is called, for example boards",
-        finds="Parts that aren't like the good ones (the usual), which label fits, or where things are",
-        only_me="Nobody else may see or use it; without it, it belongs to this server",
+        finds="What to learn: find defects (default), sort by label, or find objects",
+        only_me="Private to you. If off, it belongs to this server",
     )
     @answers_privately
     async def new(
         self,
         interaction: discord.Interaction,
         name: str,
-        finds: Finds = "what isn't like the good ones",
+        finds: Finds = "find defects",
         only_me: bool = False,
     ) -> None:
         made = await self.bot.studio.projects.new(
@@ -75,10 +67,10 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Put pictures into a project, also as a ZIP file")
     @app_commands.describe(
         name="The project",
-        label="What they all show, for example good or scratch; nothing: you say so later",
+        label="Label for all these pictures, such as good or scratch (optional)",
         archive="A ZIP file of pictures, whose folders are labels",
         link=LINK,
-        together="They are shots of one thing",
+        together="All pictures show the same object",
     )
     @answers_privately
     @takes_images(10, "A picture")
@@ -101,15 +93,15 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.describe(name="The project")
     @answers_privately
     async def label(self, interaction: discord.Interaction, name: str) -> None:
-        await self.bot.projects.pile.start(interaction, name)
+        await self.bot.projects.labelling.start(interaction, name)
 
     @app_commands.command(description="Show the labels of a project, or change them")
     @app_commands.describe(
         name="The project",
-        add="A label to put in, or whose meaning changes",
+        add="A label to add, or whose meaning to change",
         meaning="When to use it, in a sentence",
-        drop="A label to take out",
-        instead="What its pictures are called from then on; nothing: they have no label",
+        drop="A label to remove",
+        instead="New label for its pictures (empty: no label)",
     )
     @answers_privately
     async def labels(
@@ -121,12 +113,12 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         drop: str = "",
         instead: str = "",
     ) -> None:
-        await self._cards.book(interaction, name, add, meaning, drop, instead)
+        await self._cards.labels(interaction, name, add, meaning, drop, instead)
 
     @app_commands.command(description="Train the next version of a project's model")
     @app_commands.describe(name="The project")
     async def train(self, interaction: discord.Interaction, name: str) -> None:
-        await self.bot.projects.making.train(interaction, name)
+        await self.bot.projects.jobs.train(interaction, name)
 
     @app_commands.command(name="try", description="Ask a project's model about pictures")
     @app_commands.describe(
@@ -142,7 +134,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
         given = await self._cards.given(actor_of(interaction), link)
-        await self.bot.projects.making.try_on(interaction, name, images, given, version)
+        await self.bot.projects.jobs.try_on(interaction, name, images, given, version)
 
     @app_commands.command(description="Show how good a version is, with charts")
     @app_commands.describe(name="The project", version="Its number, if not the one in use")
@@ -189,7 +181,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Say what others may do with a project of this server")
     @app_commands.describe(
         name="The project",
-        role="Whom it is about; nobody named: every member",
+        role="Role to change (empty: all members)",
         use="They may ask its model",
         add="They may add pictures",
         label="They may label",
@@ -228,7 +220,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
         if what.startswith("a model"):
-            await self.bot.projects.making.bundle(interaction, name, version)
+            await self.bot.projects.jobs.bundle(interaction, name, version)
         elif await acknowledge(interaction, ephemeral=True):
             await self._cards.export(interaction, name, what.rpartition(" ")[2].lower())
 
@@ -245,7 +237,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         name="The project",
         new_name="What it is to be called",
         parts="How parts lie",
-        voices="How many people have to give a label before it counts",
+        votes="How many people have to give a label before it counts",
     )
     @answers_privately
     async def change(
@@ -254,18 +246,18 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         name: str,
         new_name: str = "",
         parts: Alike | None = None,
-        voices: app_commands.Range[int, 1, MOST_VOICES] | None = None,
+        votes: app_commands.Range[int, 1, MOST_VOICES] | None = None,
     ) -> None:
-        if not new_name and parts is None and voices is None:
-            raise UserError("Say what to change: `new_name`, `parts` or `voices`.")
-        actor, shelf = actor_of(interaction), self.bot.studio.projects
-        found = (await shelf.card(actor, name)).project
+        if not new_name and parts is None and votes is None:
+            raise UserError("Say what to change: `new_name`, `parts` or `votes`.")
+        actor, projects = actor_of(interaction), self.bot.studio.projects
+        found = (await projects.card(actor, name)).project
         if parts is not None:
-            await shelf.set_alike(actor, found.id, ALIKE[parts])
-        if voices is not None:
-            await shelf.set_voices(actor, found.id, voices)
+            await projects.set_alike(actor, found.id, ALIKE[parts])
+        if votes is not None:
+            await projects.set_voices(actor, found.id, votes)
         if new_name:
-            await shelf.rename(actor, found.id, new_name)
+            await projects.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")
 
     @app_commands.command(description="Delete a project with its pictures and models, for good")
@@ -306,5 +298,114 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         return choices((label, label) for label in labels if wanted in label.casefold())
 
 
+class Style(AtelierCog, commands.GroupCog, name="style", description="Train a style from 5 to 40 pictures"):
+    @app_commands.command(description="Begin a style; buttons lead you through it")
+    @app_commands.describe(
+        name="What it is called, and what you write behind --lora",
+        words="Words that call it, which go with every picture (empty: its name)",
+        only_me="Private to you. If off, it belongs to this server",
+    )
+    @answers_privately
+    async def new(
+        self, interaction: discord.Interaction, name: str, words: str = "", only_me: bool = False
+    ) -> None:
+        projects, shared = self.bot.studio.projects, False if only_me else None
+        made = await projects.new(actor_of(interaction), name, STYLE, shared=shared, words=words)
+        await self.bot.projects.cards.show(interaction, made.id)
+
+    @app_commands.command(description="Show a style with what to do next, or which there are")
+    @app_commands.describe(name="The style; none lists them all")
+    @answers_privately
+    async def show(self, interaction: discord.Interaction, name: str = "") -> None:
+        if name.strip():
+            await self.bot.projects.cards.show(interaction, name)
+        else:
+            await self.bot.projects.cards.show_all(interaction, (STYLE,))
+
+    @app_commands.command(description="Put pictures into a style, also as a ZIP file")
+    @app_commands.describe(name="The style", link=LINK)
+    @answers_privately
+    @takes_images(10, "A picture, or a ZIP file of many")
+    async def add(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        images: list[discord.Attachment],
+        link: str | None = None,
+    ) -> None:
+        given = await self.bot.projects.cards.given(actor_of(interaction), link)
+        await self.bot.projects.cards.add(interaction, name, images, "", given)
+
+    @app_commands.command(description="Train a style; it is used as --lora afterwards")
+    @app_commands.describe(name="The style")
+    async def train(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.projects.jobs.train(interaction, name)
+
+    @app_commands.command(description="Show the pictures that were drawn while a style was trained")
+    @app_commands.describe(name="The style", version="Its number, if not the one in use")
+    @answers_privately
+    async def samples(
+        self, interaction: discord.Interaction, name: str, version: app_commands.Range[int, 1] | None = None
+    ) -> None:
+        await self.bot.projects.versions.report(interaction, name, version)
+
+    @app_commands.command(description="List the versions of a style, and choose which is used")
+    @app_commands.describe(name="The style")
+    @answers_privately
+    async def versions(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.projects.versions.list(interaction, name)
+
+    @app_commands.command(description="Say what others may do with a style of this server")
+    @app_commands.describe(
+        name="The style",
+        role="Role to change (empty: all members)",
+        use="They may draw with it",
+        add="They may add pictures",
+        train="They may train it",
+        export="They may take it away",
+    )
+    @answers_privately
+    async def share(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        role: discord.Role | None = None,
+        use: bool = True,
+        add: bool = False,
+        train: bool = False,
+        export: bool = False,
+    ) -> None:
+        given = {"use": use, "add": add, "train": train, "export": export}
+        role_id = EVERYBODY if role is None or role.is_default() else role.id
+        rights = {right for right, is_given in given.items() if is_given}
+        changed = await self.bot.studio.projects.share(actor_of(interaction), name, role_id, rights)
+        await whisper(interaction, views.shared(changed))
+
+    @app_commands.command(description="Take a style away as a LoRA file")
+    @app_commands.describe(name="The style", version="Its number, if not the one in use")
+    async def export(
+        self, interaction: discord.Interaction, name: str, version: app_commands.Range[int, 1] | None = None
+    ) -> None:
+        await self.bot.projects.jobs.bundle(interaction, name, version)
+
+    @app_commands.command(description="Delete a style with its pictures and versions, for good")
+    @app_commands.describe(name="The style")
+    @answers_privately
+    async def forget(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.projects.cards.ask_forget(interaction, name)
+
+    @show.autocomplete("name")
+    @add.autocomplete("name")
+    @train.autocomplete("name")
+    @samples.autocomplete("name")
+    @versions.autocomplete("name")
+    @share.autocomplete("name")
+    @export.autocomplete("name")
+    @forget.autocomplete("name")
+    async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.projects.cards.names(actor_of(interaction), current, (STYLE,))
+
+
 async def setup(bot: Atelier) -> None:
-    await bot.add_cog(Inspect(bot))
+    for cog in (Inspect, Style):
+        await bot.add_cog(cog(bot))

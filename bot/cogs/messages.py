@@ -1,50 +1,64 @@
-"""What people do without a command: reactions on messages of ours, and pictures sent in a direct message.
+"""What people do with messages: they send one, react to one, or choose an app in its menu.
 
 An envelope sends a picture to oneself, a cross ends or deletes one's own, a star or heart keeps it; under an
-answer ✅ and ❌ say whether it is right. Each picture sent gets a reply with buttons.
+answer ✅ and ❌ say whether it is right. A message that mentions the bot asks it; each picture in a direct
+message gets a reply with buttons.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
 from bot.button_handlers import is_requester_of
 from bot.client import Atelier, AtelierCog
+from bot.cogs.read import Read, pictures_of_message
 from bot.discord_api.attachments import files_of
 from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
-from bot.ui import buttons, messages
-from bot.ui.replies import reply_to
-from core.errors import NotAllowedError, PromptError, UserError
+from bot.projects.views import MENU_ADD, MENU_TRY
+from bot.ui import messages
+from bot.ui.buttons import UploadButton, view_of
+from bot.ui.messages import quote
+from bot.ui.replies import add_whisper, answers_privately, reply_to
+from core.errors import ImageError, NotAllowedError, PromptError, UserError
+from core.job import Job
 from core.prompt.parser import Prompt, parse_prompt
+from core.requests import ClassifyRequest, DescribeRequest
+from studio.admin import Judged, Report
 from studio.authority import Action, Actor
 from studio.media.video_decode import may_be_video
-from studio.new_job import NewJob
+from studio.moderation.rules import Rule
+from studio.new_job import NewJob, Source, new_seed
+from studio.requests import actions
+from studio.texts import code, counted
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"
+UPLOAD_ACTIONS = ("describe", "classify", "read", "variation", "outpaint", "cutout")
+MAX_PICTURES = 10  # of one message; Discord's own limit
+MANY = 20  # files of a message, forwarded ones included
+A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
+HEAD = "**Check** by the rules of this server (level {level}). Nothing was done, and nothing is kept."
+FOOT = "-# Scores and yes or no are a model's guesses. What to do is yours to decide."
 log = logging.getLogger(__name__)
 
 
 class Reactions(AtelierCog):
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        act = self._act(payload)
-        if act is None or (self.bot.user and payload.user_id == self.bot.user.id):
+        if self.bot.user and payload.user_id == self.bot.user.id:
             return
         try:
-            await act(payload)
-        except (UserError, discord.HTTPException, *FAILURES) as error:  # there is nowhere to say it
-            log.info(
-                "message %d: reaction of user %d not followed (%s)",
-                payload.message_id,
-                payload.user_id,
-                type(error).__name__,
-            )
+            await self._act(payload)
+        except (UserError, *FAILURES) as error:  # there is nowhere to say it
+            ids = payload.message_id, payload.user_id
+            log.info("message %d: reaction of user %d not followed (%s)", *ids, type(error).__name__)
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
@@ -55,39 +69,37 @@ class Reactions(AtelierCog):
             actor = _actor(payload)
             await self.bot.studio.feedback.withdraw(actor, payload.message_id, right=name == RIGHT)
 
-    def _act(
-        self, payload: discord.RawReactionActionEvent
-    ) -> Callable[[discord.RawReactionActionEvent], Awaitable[None]] | None:
-        name = _plain(payload)
-        if name in ENVELOPES:
-            return self._send
+    async def _act(self, payload: discord.RawReactionActionEvent) -> None:
+        name, actor, message_id = _plain(payload), _actor(payload), payload.message_id
         if name == RIGHT:
-            return self._approve
-        if name in CROSSES:
-            return self._end
-        return self._keep if name in STARS else None
-
-    async def _send(self, payload: discord.RawReactionActionEvent) -> None:
-        actor = _actor(payload)
-        found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DM)
-        if found is not None:
+            await self.bot.studio.feedback.note(actor, message_id, right=True)
+        elif name in CROSSES:
+            await self._end(actor, payload)
+        elif name in (*ENVELOPES, *STARS):
+            right = Action.DM if name in ENVELOPES else Action.FAVOURITE
+            found = await self.bot.studio.job_of_message(actor, message_id, right)
+            if found is None:
+                return
             job, index = found
-            result = await self.bot.studio.rights.result(actor, job.id, Action.DM)
-            user = await self.bot.fetch_user(payload.user_id)
-            await self.bot.sharing.hand_over(user, result, None if index is None else [index])
+            indexes = None if index is None else [index]
+            if name in STARS:
+                await self.bot.studio.own.add_favourites(actor, job.id, indexes)
+                return
+            result = await self.bot.studio.rights.result(actor, job.id, right)
+            await self.bot.sharing.hand_over(await self.bot.fetch_user(actor.user_id), result, indexes)
 
-    async def _end(self, payload: discord.RawReactionActionEvent) -> None:
+    async def _end(self, actor: Actor, payload: discord.RawReactionActionEvent) -> None:
         """Cancel a running or waiting job, delete a finished one's message; the job stays for /show. ❌ under
         an answer says that it is wrong."""
-        actor, channel = _actor(payload), self.bot.get_partial_messageable(payload.channel_id)
+        channel = self.bot.get_partial_messageable(payload.channel_id)
         message = channel.get_partial_message(payload.message_id)
         if _plain(payload) == WRONG and await self.bot.studio.feedback.is_about(message.id):
             await self.bot.studio.feedback.note(actor, message.id, right=False)
             return
         try:
-            found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DELETE)
+            found = await self.bot.studio.job_of_message(actor, message.id, Action.DELETE)
         except NotAllowedError:
-            if not is_requester_of(await message.fetch(), payload.user_id, payload.guild_id):
+            if not is_requester_of(await message.fetch(), actor.user_id, payload.guild_id):
                 raise
             await message.delete()  # an answer to their own command, though the job is another's
             return
@@ -98,16 +110,6 @@ class Reactions(AtelierCog):
         else:
             await message.delete()
 
-    async def _approve(self, payload: discord.RawReactionActionEvent) -> None:
-        await self.bot.studio.feedback.note(_actor(payload), payload.message_id, right=True)
-
-    async def _keep(self, payload: discord.RawReactionActionEvent) -> None:
-        actor = _actor(payload)
-        found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.FAVOURITE)
-        if found is not None:
-            job, index = found
-            await self.bot.studio.own.add_favourites(actor, job.id, None if index is None else [index])
-
 
 def _actor(payload: discord.RawReactionActionEvent) -> Actor:
     return Actor(payload.user_id, payload.guild_id, payload.channel_id)
@@ -117,25 +119,24 @@ def _plain(payload: discord.RawReactionActionEvent) -> str:
     return (payload.emoji.name or "").replace("\ufe0f", "")
 
 
-MAX_PICTURES = 10  # of one message; Discord's own limit
-A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
-
-
-class Uploads(AtelierCog):
+class Sent(AtelierCog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        if message.guild is not None or message.author.bot:
+        if message.author.bot or self.bot.user is None:
+            return
+        if message.guild is not None:
+            await self.bot.mentions.in_server(message, self.bot.user)
             return
         if await self.bot.mentions.direct(message):
             return
         if not (attachments := files_of(message)):
             await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
             return
+        words, problem = "", ""
         try:
             words = parse_prompt(message.content).text
-            problem = ""
         except PromptError as error:
-            words, problem = "", f"\n-# {error}"
+            problem = f"\n-# {error}"
         for attachment in attachments[:MAX_PICTURES]:
             is_video = may_be_video(attachment.filename, attachment.content_type or "")
             if is_video and self.bot.studio.talking.is_possible:
@@ -155,7 +156,8 @@ class Uploads(AtelierCog):
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
-        await reply_to(message, text, view=buttons.for_upload(taken.sha256))
+        view = view_of(*(UploadButton(taken.sha256, action) for action in UPLOAD_ACTIONS))
+        await reply_to(message, text, view=view)
 
     async def job_of(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:
         """Return the job that a button stands for. Raises ImageError when the picture is gone."""
@@ -177,6 +179,184 @@ class Uploads(AtelierCog):
             return Prompt()
 
 
+class Menus(AtelierCog):
+    async def cog_load(self) -> None:
+        for name, work in (
+            ("Describe", self.describe),
+            ("Ask", self.bot.questions.open_menu),
+            ("Add as example", self.bot.teaching.open_menu),
+            ("Classify", self.classify),
+            ("Vary", self.vary),
+            ("Cancel", self.cancel),
+            ("Read text", self.read),
+            ("Check", self.check),
+            ("DM results", self.dm_results),
+            ("Details", self.details),
+            ("Add to project", self.add_to_project),
+            ("Inspect", self.inspect),
+        ):
+            self.bot.tree.add_menu(app_commands.ContextMenu(name=name, callback=work))  # type: ignore[attr-defined]
+
+    async def describe(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        def build(source: Source) -> NewJob:
+            return NewJob(DescribeRequest(image=source.sha256, seed=new_seed()))
+
+        await self._about(interaction, message, Action.DESCRIBE, build)
+
+    async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        def build(source: Source) -> NewJob:
+            return NewJob(ClassifyRequest(image=source.sha256))
+
+        await self._about(interaction, message, Action.CLASSIFY, build)
+
+    async def vary(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        chosen = await self.bot.asking.preferences(actor_of(interaction))
+        amount = "strong" if chosen.strong else "subtle"
+
+        def build(source: Source) -> NewJob:
+            return actions.variation(source, amount, None, seed=new_seed())
+
+        await self._about(interaction, message, Action.VARY, build)
+
+    async def add_to_project(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.projects.open_menu(interaction, message, MENU_ADD)
+
+    async def inspect(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.projects.open_menu(interaction, message, MENU_TRY)
+
+    async def read(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        reading = self.bot.get_cog("Read")
+        assert isinstance(reading, Read)
+        await reading.read_message(interaction, message)
+
+    @answers_privately
+    async def check(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        """Say to the one who pressed which rules a message breaks. Raises UserError, NotAllowedError."""
+        files = self.bot.links.attached(pictures_of_message(message, MANY))
+        report = await self.bot.studio.checks.check(actor_of(interaction), text_of(message), files)
+        for page in messages.pages(list(lines_of(report))):
+            await add_whisper(interaction, page)
+
+    @answers_privately
+    async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        job, _ = await self._job(interaction, message, Action.CANCEL)
+        await self.bot.answers.cancel(interaction, job.id)
+
+    @answers_privately
+    async def dm_results(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.job_buttons.send_dm(interaction, *await self._job(interaction, message, Action.DM))
+
+    @answers_privately
+    async def details(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        job, index = await self._job(interaction, message, Action.DETAILS)
+        await self.bot.job_buttons.details(interaction, job, index or 0)
+
+    async def _job(
+        self, interaction: discord.Interaction, message: discord.Message, right: Action
+    ) -> tuple[Job, int | None]:
+        found = await self.bot.studio.job_of_message(actor_of(interaction), message.id, right)
+        if found is None:
+            raise UserError("That message doesn't show one of my jobs.")
+        return found
+
+    async def _about(
+        self,
+        interaction: discord.Interaction,
+        message: discord.Message,
+        right: Action,
+        build: Callable[[Source], NewJob],
+    ) -> None:
+        """Queue something about the message's picture: of ours the stored one, else its first attachment."""
+        actor = actor_of(interaction)
+        found = await self.bot.studio.job_of_message(actor, message.id, right)
+
+        async def built() -> NewJob:
+            source = await self._source(actor, message, found, right)
+            new = build(source)
+            return replace(new, parent=new.parent or source.parent).chosen(None, private=source.private)
+
+        private = found is not None and found[0].origin.private
+        await self.bot.asking.queue(interaction, built, private=private)
+
+    async def _source(
+        self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None, right: Action
+    ) -> Source:
+        if found is not None:
+            job, index = found
+            result = await self.bot.studio.rights.result(actor, job.id, right)
+            if result.pictures:
+                return await self.bot.studio.picture_of(actor, job.id, index or 0, right)
+        await self.bot.studio.rights.check(actor, Action.ASK)
+        for file in self.bot.links.attached(pictures_of_message(message, 1)):
+            return await self.bot.studio.sources.meant(actor, file)
+        raise ImageError("That message has no picture.")
+
+
+def text_of(message: discord.Message) -> str:
+    """Return the words of a message: its own, those of its components and of the pages that it shows, and the
+    same of what it forwards."""
+    shown: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
+    parts = list[str | None]()
+    for one in shown:
+        parts += [one.content, *_displayed(one.components)]
+        parts += [part for embed in one.embeds for part in (embed.title, embed.description)]
+    return "\n".join(part for part in parts if part)
+
+
+def _displayed(components: Sequence[discord.Component]) -> Iterator[str]:
+    """Yield the texts among components, those inside of others included."""
+    for one in components:
+        if isinstance(one, discord.TextDisplay):
+            yield one.content
+        yield from _displayed(getattr(one, "children", ()))
+
+
+def lines_of(report: Report) -> Iterator[str]:
+    """Yield what a check found, each with where it comes from."""
+    found = report.found
+    yield HEAD.format(level=report.level)
+    for number, picture in enumerate(report.pictures, 1):
+        yield f"**Picture {number}** {_judged(picture, report)}"
+    if report.left_out:
+        yield f"-# {counted(report.left_out, 'more picture')} not looked at."
+    if report.has_text:
+        yield f"**Words of the message** (word rules) {_rule(report.words)}"
+    if report.pictures:
+        yield f"**Words in the pictures** {_read(report)}"
+    if found.chances:
+        yield f"**Own rules** (yes of {quote(found.model, 60)}, asked in both orders)"
+        for rule, chance in zip(report.rules, found.chances, strict=True):
+            yield f"- {chance:.0%} {quote(rule, 200)}"
+    else:
+        yield f"**Own rules** not available: {quote(found.unjudged, 300)}"
+    yield FOOT
+
+
+def _judged(picture: Judged, report: Report) -> str:
+    if picture.problem:
+        return f"not available: {picture.problem}"
+    name = code(report.classifier, 60)
+    if picture.score is None:
+        return f"({name}) not available: the classifier gave no answer"
+    limit = report.threshold
+    said = "no picture is flagged here" if limit is None else f"flagged from {limit:.2f}"
+    flagged = limit is not None and picture.score >= limit
+    return f"({name}) {picture.score:.2f} of 1, {said}{': **flagged**' if flagged else ''}"
+
+
+def _read(report: Report) -> str:
+    found = report.found
+    if found.unread:
+        return f"not available: {quote(found.unread, 300)}"
+    if not any(text.strip() for text in found.texts):
+        return f"({quote(found.reader, 60)}) none found"
+    return f"({quote(found.reader, 60)}, word rules) {_rule(report.read)}"
+
+
+def _rule(rule: Rule | None) -> str:
+    return "allowed" if rule is None else f"**{rule}**"
+
+
 async def setup(bot: Atelier) -> None:
-    for cog in (Reactions, Uploads):
+    for cog in (Menus, Reactions, Sent):
         await bot.add_cog(cog(bot))

@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
+from bot.ui.replies import choices
 from core.errors import UserError
 from studio.new_job import (
     NewJob,
@@ -42,14 +43,10 @@ class Outpaint(AtelierCog):
         zoom: Literal["1.5", "2"] | None = None,
         prompt: str | None = None,
     ) -> None:
-        given = [
-            name for name, value in (("direction", direction), ("aspect", aspect), ("zoom", zoom)) if value
-        ]
-        if len(given) > 1:
-            raise UserError(
-                "Choose one of `direction`, `aspect` and `zoom`; here are"
-                f" {' and '.join(f'`{name}`' for name in given)}."
-            )
+        options = {"`direction`": direction, "`aspect`": aspect, "`zoom`": zoom}
+        given = " and ".join(name for name, value in options.items() if value)
+        if " " in given:
+            raise UserError(f"Choose one of `direction`, `aspect` and `zoom`; here are {given}.")
         shape = read_aspect(aspect)
 
         async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
@@ -67,11 +64,7 @@ class Outpaint(AtelierCog):
     async def _aspects(
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        return [
-            app_commands.Choice(name=shape, value=shape)
-            for shape in SHAPES
-            if shape.startswith(current.strip())
-        ]
+        return choices((shape, shape) for shape in SHAPES if shape.startswith(current.strip()))
 
 
 async def setup(bot: Atelier) -> None:

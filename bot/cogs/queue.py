@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
-from bot.ui.buttons import JobButton
+from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import asker, pages, quote
 from bot.ui.replies import SILENT, add_whisper, answers_privately, choices, whisper
 from core.job import Job
@@ -21,17 +21,6 @@ from studio.texts import duration, ordinal, plain
 
 MAX_ROWS = 15
 MAX_BUTTONS = 25  # of a message, https://discord.com/developers/docs/components/reference#action-row
-
-
-class CancelView(discord.ui.View):
-    """A Cancel button for each of one's own unfinished jobs, with the number that its row bears."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__(timeout=None)
-        for number, view in _numbered(snapshot)[:MAX_BUTTONS]:
-            button = JobButton(view.job.id, "cancel")
-            button.item.label = f"Cancel {number}"
-            self.add_item(button)
 
 
 async def answer_with_lines(
@@ -113,8 +102,11 @@ class QueueCog(
     @answers_privately
     async def mine(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.own.jobs(actor_of(interaction))
-        view, lines = CancelView(snapshot), queue_lines(snapshot, heading="Your jobs", show_user=False)
-        await answer_with_lines(interaction, lines, view if view.children else None)
+        cancels = [JobButton(view.job.id, "cancel") for _, view in _numbered(snapshot)[:MAX_BUTTONS]]
+        for number, button in enumerate(cancels, 1):
+            button.item.label = f"Cancel {number}"
+        lines = queue_lines(snapshot, heading="Your jobs", show_user=False)
+        await answer_with_lines(interaction, lines, view_of(*cancels) if cancels else None)
 
     @app_commands.command(description="Cancel a running or waiting job")
     @app_commands.describe(job="Its id, from /queue mine")
@@ -164,9 +156,7 @@ class QueueCog(
     async def front(self, interaction: discord.Interaction, job: str) -> None:
         server = self.bot.studio.server
         found, moved = await server.move_to_front(actor_of(interaction), job.strip().lower())
-        await whisper(
-            interaction, f"Job `{found}` runs next." if moved else f"Job `{found}` is no longer waiting."
-        )
+        await whisper(interaction, f"Job `{found}` {'runs next' if moved else 'is no longer waiting'}.")
 
     @answers_privately
     async def _operate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import discord
 from discord import app_commands
@@ -57,10 +58,8 @@ class Read(AtelierCog):
 
         async def find() -> list[Source]:
             if found is not None and numbers:
-                return [
-                    await self.bot.studio.picture_of(actor, found[0].id, number, Action.READ)
-                    for number in numbers
-                ]
+                show = partial(self.bot.studio.picture_of, actor, found[0].id)
+                return [await show(number, Action.READ) for number in numbers]
             return await self._sources(actor, files)
 
         private = found is not None and found[0].origin.private
@@ -76,11 +75,10 @@ class Read(AtelierCog):
         private = private or chosen.private
 
         async def found() -> list[NewJob]:
+            new = [(ReadRequest(image=one.sha256), one.parent, one.private) for one in await find()]
             return [
-                NewJob(ReadRequest(image=source.sha256), parent=source.parent, private=source.private).chosen(
-                    chosen.lane, private=private
-                )
-                for source in await find()
+                NewJob(request, parent=parent, private=alone).chosen(chosen.lane, private=private)
+                for request, parent, alone in new
             ]
 
         if count == 1:
@@ -88,8 +86,7 @@ class Read(AtelierCog):
             async def first() -> NewJob:
                 return (await found())[0]
 
-            await self.bot.answers.ask(interaction, first, press_key=press_key(interaction), private=private)
-            return
+            return await self.bot.asking.queue(interaction, first, private=private, chosen=chosen)
         if not await self.bot.answers.acknowledge(interaction, ephemeral=private):
             return
         jobs = await found()

@@ -1,4 +1,4 @@
-"""/region: a part of a picture drawn anew; the rest stays pixel by pixel."""
+"""/region: a part of a picture drawn again; the rest stays pixel by pixel."""
 
 from __future__ import annotations
 

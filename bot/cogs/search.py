@@ -60,7 +60,7 @@ class Search(AtelierCog):
     @app_commands.command(description="Find pictures by words, by what they show, or like another one")
     @app_commands.describe(
         words="What its prompt says or it shows; also kind: model: seed: from: to: ar: fav: by: like:",
-        image="A picture that others are to be like",
+        image="A picture to find similar ones to",
     )
     @answers_privately
     async def search(

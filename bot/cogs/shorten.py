@@ -15,15 +15,13 @@ class Shorten(AtelierCog):
     @app_commands.command(description="Find the words that matter in a prompt, and shorter prompts")
     @app_commands.describe(prompt="The prompt; flags are ignored")
     async def shorten(self, interaction: discord.Interaction, prompt: str) -> None:
-        actor = actor_of(interaction)
-        words = (await self.bot.studio.requests.read_prompt(actor, prompt)).text
+        words = (await self.bot.studio.requests.read_prompt(actor_of(interaction), prompt)).text
         request = ShortenRequest(prompt=words)  # nothing to shorten is told at once
-        chosen = await self.bot.asking.preferences(actor)
 
         async def build() -> NewJob:
-            return NewJob(request).chosen(chosen.lane)
+            return NewJob(request)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.private)
+        await self.bot.asking.queue(interaction, build)
 
 
 async def setup(bot: Atelier) -> None:

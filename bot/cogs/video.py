@@ -25,10 +25,10 @@ class Video(AtelierCog):
     @app_commands.command(description="Make videos from your words, a picture, or other videos")
     @app_commands.describe(
         prompt="What the video shows; --motion high, --seconds 4, --bs 1 and more go at the end",
-        image="The picture that it begins with",
-        end="The picture that it ends on",
-        clip="A video to go on from: extended, or with a prompt drawn anew",
-        clip2="A second video, which the first one leads to",
+        image="The picture it begins with",
+        end="The picture it ends with",
+        clip="A video to extend, or with a prompt to redraw",
+        clip2="A second video, to blend the first one into",
         source="Or a message link, or a job id with a number: a video or picture made here",
         source2="The same for the second video",
         do="What to do; guessed from what you give",

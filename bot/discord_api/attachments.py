@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -13,11 +14,11 @@ from discord.http import HTTPClient
 
 from bot.discord_api import http, private_api
 from core.errors import ImageError, UserError
-from core.job import Job
 from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.media.uploads import Readable, short_name
 from studio.media.video_decode import may_be_video
+from studio.studio import Studio
 
 _LINK = re.compile(
     r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"
@@ -25,63 +26,39 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 MAX_ID = 2**63 - 1  # of Discord's ids, and of what a row holds
+EXPIRED = "That link has expired: links to Discord's attachments live for a day. Attach the picture itself."
 _MESSAGE = re.compile(r"https?://(?:\w+\.)?discord(?:app)?\.com/channels/", re.IGNORECASE)
 
 
-class Attached:
-    """A file that came with an interaction or a message."""
+@dataclass(frozen=True)
+class DiscordFile:
+    """A file on Discord's servers. ``size``: in bytes, 0 where it is known only once the file is read.
+    ``servers``: hosts that it may lie on. ``fetch``: returns its bytes."""
 
-    def __init__(self, attachment: discord.Attachment, servers: frozenset[str]) -> None:
-        self._attachment, self._servers = attachment, servers
-        self.name, self.size = attachment.filename, attachment.size
-
-    async def read(self) -> bytes:
-        """Return its bytes. Raises ImageError when it lies elsewhere, or Discord doesn't hand it over."""
-        return await _read(self.name, self._attachment.url, self._servers, self._attachment.read)
-
-
-class Linked:
-    """A file on Discord's servers that a prompt links to. Its size is known once it is read."""
-
-    def __init__(
-        self, url: str, http: Callable[[], HTTPClient], max_bytes: int, servers: frozenset[str]
-    ) -> None:
-        self._url, self._http, self._max_bytes, self._servers = url, http, max_bytes, servers
-        self.name, self.size = unquote(urlsplit(url).path.rpartition("/")[2])[:60] or "picture", 0
+    name: str
+    size: int
+    url: str
+    servers: frozenset[str]
+    fetch: Callable[[], Awaitable[bytes]]
 
     async def read(self) -> bytes:
         """Return its bytes. Raises ImageError when it lies elsewhere, is too large, or can't be had."""
-        return await _read(self.name, self._url, self._servers, self._fetch)
-
-    async def _fetch(self) -> bytes:
-        http = self._http()
-        if type(http) is not HTTPClient:  # the simulator's: it has no connection
-            return await http.get_from_cdn(self._url)
-        return await read_at_most(private_api.session_of(http), self._url, self._max_bytes)
-
-
-async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[], Awaitable[bytes]]) -> bytes:
-    http.check_attachment(url, servers)
-    short = short_name(name)
-    try:
-        return await fetch()
-    except discord.HTTPException as error:
-        raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it again.") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
+        http.check_attachment(self.url, self.servers)
+        short = short_name(self.name)
+        try:
+            return await self.fetch()
+        except discord.HTTPException as error:
+            raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it again.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
 
 
 async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
     """Return a file of at most ``max_bytes``, read in pieces: discord.py reads it whole, however large it is.
-
-    Raises ImageError for a larger one, an expired link, or a redirect.
-    """
+    Raises ImageError for a larger one, an expired link, or a redirect."""
     async with session.get(url, allow_redirects=False) as response:
         if response.status in (403, 404):
-            raise ImageError(
-                "That link has expired: links to Discord's attachments live for a day. Attach the picture"
-                " itself."
-            )
+            raise ImageError(EXPIRED)
         if response.status != 200:
             raise ImageError(
                 f"Discord didn't hand the linked picture over ({response.status}). Attach the picture itself."
@@ -96,22 +73,13 @@ async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int)
         return bytes(data)
 
 
-class FindsJobs(Protocol):
-    """What is needed of the studio."""
-
-    async def job_of_message(
-        self, actor: Actor, message_id: int, action: Action
-    ) -> tuple[Job, int | None] | None:
-        """See ``Studio.job_of_message``."""
-
-
 class Links:
     """Makes of attachments and links what the studio takes. ``max_video_bytes``: of a linked video, where one
     is taken. ``servers``: hosts that files may lie on."""
 
     def __init__(
         self,
-        studio: FindsJobs,
+        studio: Studio,
         http: Callable[[], HTTPClient],
         max_bytes: int,
         max_video_bytes: int,
@@ -122,34 +90,35 @@ class Links:
 
     def attached(self, files: Sequence[discord.Attachment]) -> list[Readable]:
         """Return attachments as files that the studio reads."""
-        return [Attached(file, self._servers) for file in files]
+        return [DiscordFile(one.filename, one.size, one.url, self._servers, one.read) for one in files]
 
     async def resolve(self, actor: Actor, names: Iterable[str]) -> dict[str, Given]:
-        """Return every link among ``names`` as a file, or as the name of one of our pictures.
-
-        Raises ImageError or UserError for a link to a message that shows none of them, NotAllowedError.
-        """
+        """Return every link among ``names`` as a file, or as the name of one of our pictures. Raises
+        ImageError or UserError for a link to a message that shows none of them, NotAllowedError."""
         links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
         return {link: await self.given(actor, link) for link in links}
 
     async def given(self, actor: Actor, link: str, *, videos: bool = False) -> Given:
         """Return what a link leads to, ``videos`` where they are taken; the name of a picture as it is.
-
-        Errors are those of ``resolve``.
-        """
+        Errors are those of ``resolve``."""
         link = link.strip("<> ")
         if _MESSAGE.match(link) or not link.lower().startswith("http"):
             return await self.name_of(actor, link)
-        is_video = videos and may_be_video(urlsplit(link).path)
-        return Linked(link, self._http, self._max_video_bytes if is_video else self._max_bytes, self._servers)
+        path = urlsplit(link).path
+        max_bytes = self._max_video_bytes if videos and may_be_video(path) else self._max_bytes
+        name = unquote(path.rpartition("/")[2])[:60] or "picture"
+        return DiscordFile(name, 0, link, self._servers, partial(self._fetch, link, max_bytes))
+
+    async def _fetch(self, url: str, max_bytes: int) -> bytes:
+        client = self._http()
+        if type(client) is not HTTPClient:  # the simulator's: it has no connection
+            return await client.get_from_cdn(url)
+        return await read_at_most(private_api.session_of(client), url, max_bytes)
 
     async def name_of(self, actor: Actor, text: str) -> str:
         """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
-        text as it is.
-
-        Raises UserError for another server's message, ImageError for one that shows no picture of ours,
-        NotAllowedError for somebody else's.
-        """
+        text as it is. Raises UserError for another server's message, ImageError for one that shows no picture
+        of ours, NotAllowedError for somebody else's."""
         link = _LINK.fullmatch(text.strip())
         if link is None:
             return text

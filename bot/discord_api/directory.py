@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
-import aiohttp
 import discord
 
+from bot.discord_api.http import FAILURES
 from core.errors import UserError
 from jobs.queue import Result
 from studio.authority import Member, Place, Unanswered
@@ -58,7 +58,7 @@ class DiscordDirectory:
                     found = await self._client.http.get_channel(found["parent_id"])
         except (discord.NotFound, discord.Forbidden):
             return False
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        except FAILURES as error:
             log.warning("channel %d can't be looked up (%s)", place.channel_id, type(error).__name__)
             return None
         return found.get("guild_id") == str(place.guild_id) and bool(found.get("nsfw"))
@@ -73,7 +73,7 @@ class DiscordDirectory:
             return frozenset(role.id for role in (await guild.fetch_member(user_id)).roles)
         except discord.NotFound:
             return frozenset()
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        except FAILURES as error:
             log.warning("the roles of user %d can't be read (%s)", user_id, type(error).__name__)
             return None
 
@@ -85,11 +85,9 @@ class DiscordDirectory:
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Whether a member can read a channel of a server; False when Discord doesn't answer."""
         guild = self._client.get_guild(place.guild_id or 0)
-        if guild is None:
-            return False
         try:
-            return readable(guild, await guild.fetch_member(user_id), place.channel_id)
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            return guild is not None and readable(guild, await guild.fetch_member(user_id), place.channel_id)
+        except FAILURES as error:
             log.info("user %d can't be looked up in a server (%s)", user_id, type(error).__name__)
             return False
 
@@ -103,7 +101,7 @@ class DiscordDirectory:
                 found = await guild.fetch_member(user_id)
         except discord.NotFound:
             return None
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        except FAILURES as error:
             log.info("user %d can't be looked up in a server (%s)", user_id, type(error).__name__)
             raise Unanswered from error
         return Member(
@@ -111,7 +109,7 @@ class DiscordDirectory:
             guild_id,
             guild.name,
             found.guild_permissions.manage_guild,
-            partial(self._reads, found),
+            lambda channel_id: readable(self._client.get_guild(guild_id), found, channel_id),
             partial(self._channels, guild_id),
             partial(self._writes, found),
         )
@@ -132,11 +130,6 @@ class DiscordDirectory:
             return None
         return channel.name if all(writable(channel, one) for one in (member, guild.me)) else None
 
-    def _reads(self, member: discord.Member, channel_id: int) -> bool:
-        """Whether somebody reads a channel by today's rules; nothing of a server that the bot has left."""
-        guild = self._client.get_guild(member.guild.id)
-        return guild is not None and readable(guild, member, channel_id)
-
     def _channels(self, guild_id: int) -> list[int]:
         guild = self._client.get_guild(guild_id)
         return [] if guild is None else [channel.id for channel in (*guild.channels, *guild.threads)]
@@ -144,13 +137,7 @@ class DiscordDirectory:
 
 def reader_of(guild: discord.Guild | None, person: discord.User | discord.Member) -> Callable[[int], bool]:
     """Return what says whether somebody can read a channel of a server, by the roles that came with them."""
-
-    def reads(channel_id: int) -> bool:
-        return (
-            guild is not None and isinstance(person, discord.Member) and readable(guild, person, channel_id)
-        )
-
-    return reads
+    return lambda channel_id: isinstance(person, discord.Member) and readable(guild, person, channel_id)
 
 
 def writable(channel: Postable, member: discord.Member) -> bool:
@@ -163,12 +150,11 @@ def writable(channel: Postable, member: discord.Member) -> bool:
     return allowed.view_channel and sends and allowed.attach_files
 
 
-def readable(guild: discord.Guild, member: discord.Member, channel_id: int) -> bool:
-    """Whether ``member`` can read a channel, by their roles and the channel's own rules.
-
-    Never for a private thread: Discord doesn't tell who is in it. Who asks from inside sees it anyway.
-    """
-    channel = guild.get_channel_or_thread(channel_id)
+def readable(guild: discord.Guild | None, member: discord.Member, channel_id: int) -> bool:
+    """Whether ``member`` can read a channel, by their roles and the channel's own rules; nothing of a server
+    that the bot has left (None). Never a private thread: Discord doesn't tell who is in it, and who asks from
+    inside sees it anyway."""
+    channel = None if guild is None else guild.get_channel_or_thread(channel_id)
     if channel is None:
         return False
     if isinstance(channel, discord.Thread) and (channel.is_private() or channel.parent is None):

@@ -39,7 +39,7 @@ SHARED = "shared"
 GARBLED = (AttributeError, KeyError, TypeError, ValueError)
 GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
 # All that ``Transport.attempt`` raises when Discord fails
-FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError)
 ROUTES = 200  # that are told apart; Discord has about so many
 # https://discord.com/developers/docs/reference#snowflakes, #http-api; a token stands behind its webhook's id
 _VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d+(?=/|$)")
@@ -124,10 +124,8 @@ class Transport:
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as
-        they don't exceed ``patience`` seconds in all.
-
-        Raises what ``call`` raised last, one of FAILURES; 4xx other than 429 at once, since they stay wrong.
-        """
+        they don't exceed ``patience`` seconds in all. Raises what ``call`` raised last, one of FAILURES; 4xx
+        other than 429 at once, since they stay wrong."""
         spent, delay, garbled = 0.0, 0.5, 0
         while True:
             try:
@@ -136,7 +134,7 @@ class Transport:
                 if error.status != 429 and error.status < 500:
                     raise
                 failure: Exception = error
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError) as error:
                 failure = error
             except GARBLED as error:
                 garbled += 1
@@ -169,13 +167,8 @@ def check_attachment(address: str, servers: frozenset[str] = CDN) -> None:
     """Raise ImageError unless ``address`` is a file on Discord's own ``servers``."""
     try:
         url = yarl.URL(address)
-        fine = (
-            url.scheme == "https"
-            and url.host in servers
-            and url.port == 443
-            and url.user is None
-            and url.password is None
-        )
+        way = url.scheme, url.port, url.user, url.password
+        fine = way == ("https", 443, None, None) and url.host in servers
     except ValueError:
         fine = False
     if not fine:
@@ -192,15 +185,14 @@ def check_request(url: yarl.URL) -> None:
 def trace() -> aiohttp.TraceConfig:
     """Return what makes discord.py's own session stop each request to another host before it connects, and
     follow no redirect."""
+
+    async def check(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
+        check_request(request.url)
+
+    async def refuse(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
+        raise ForeignHost(f"a redirect by {request.url.host!r} was not followed")
+
     config = aiohttp.TraceConfig()
-    config.on_request_start.append(_on_start)
-    config.on_request_redirect.append(_on_redirect)
+    config.on_request_start.append(check)
+    config.on_request_redirect.append(refuse)
     return config
-
-
-async def _on_start(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
-    check_request(request.url)
-
-
-async def _on_redirect(session: aiohttp.ClientSession, context: SimpleNamespace, request: Any) -> None:
-    raise ForeignHost(f"a redirect by {request.url.host!r} was not followed")

@@ -48,7 +48,7 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
     try:
         await interaction.response.defer(thinking=True, ephemeral=ephemeral)
         return True
-    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
     except discord.HTTPException as error:
         if error.code != ACKNOWLEDGED:
@@ -133,12 +133,8 @@ def file_limit(interaction: discord.Interaction) -> int:
 
 def reply_to(interaction: discord.Interaction) -> Reply:
     """Return where a job's answer goes that is the answer to the interaction itself."""
-    return Reply(
-        interaction_id=interaction.id,
-        interaction_token=interaction.token,
-        application_id=interaction.application_id,
-        file_limit=file_limit(interaction),
-    )
+    limit = file_limit(interaction)
+    return Reply(interaction.id, interaction.token, interaction.application_id, file_limit=limit)
 
 
 def reply_beside(interaction: discord.Interaction) -> Reply:

@@ -116,7 +116,7 @@ class KeptSessions:
         self._path, self._owner, self._on_told_again = path, f"{digest} {intents}", on_told_again
         self._clock, self._monotonic = clock, monotonic
         self._file: sqlite3.Connection | None = None
-        self._left: dict[int, Left] = {}  # shard → what isn't resumed yet
+        self.left: dict[int, Left] = {}  # shard → what isn't resumed yet
         self._known: dict[int, tuple[str, yarl.URL]] = {}  # shard → session and where it is resumed
         self._tries: dict[int, int] = {}
         self._last: dict[int, int] = {}
@@ -127,15 +127,15 @@ class KeptSessions:
 
     def load(self) -> bool:
         """Read the sessions that there are, for a new client. Return whether one may be resumed."""
-        self._left, self._known = {}, {}
+        self.left, self._known = {}, {}
         try:
-            self._left = self._read(self._opened())
+            self.left = self._read(self._opened())
         except (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             log.warning("the kept sessions with Discord can't be read (%s)", type(error).__name__)
             self.remove()
-        for shard, left in self._left.items():
+        for shard, left in self.left.items():
             self._known[shard] = left.ready["session_id"], yarl.URL(left.ready["resume_gateway_url"])
-        return bool(self._left)
+        return bool(self.left)
 
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
@@ -167,9 +167,9 @@ class KeptSessions:
     def take_up(self, user_id: int, commands: str) -> bool:
         """Take the loaded sessions for a client of this user, or forget them if they are another's. Return
         whether these ``commands`` (a digest) are known to be registered."""
-        if any(int(left.ready["user"]["id"]) != user_id for left in self._left.values()):
+        if any(int(left.ready["user"]["id"]) != user_id for left in self.left.values()):
             self.remove()
-        known = bool(self._left) and self._commands == commands
+        known = bool(self.left) and self._commands == commands
         self._me, self._commands = user_id, commands
         return known
 
@@ -182,7 +182,7 @@ class KeptSessions:
         """Let ``client`` resume the loaded sessions, caches included, and keep its own while the block
         runs."""
         discord.shard.DiscordWebSocket = KeptWebSocket  # type: ignore[misc]
-        if self._left:
+        if self.left:
             await self._fill_caches(client)
         tending = asyncio.create_task(self._tend(client), name="gateway sessions")
         try:
@@ -194,12 +194,12 @@ class KeptSessions:
         """Let ``client`` take in the events that the loaded sessions began with, as if they came now; forget
         sessions that it can't make sense of."""
         state = client._connection
-        count = next(iter(self._left.values())).ready["shard"][1]
+        count = next(iter(self.left.values())).ready["shard"][1]
         client.shard_count = state.shard_count = count
         state.shard_ids = range(count)
         patience, state.guild_ready_timeout = state.guild_ready_timeout, READY_AFTER
         try:
-            for name, payload in [event for left in self._left.values() for event in left.events]:
+            for name, payload in [event for left in self.left.values() for event in left.events]:
                 state.parsers[name](payload)
                 await asyncio.sleep(0)
         except GARBLED as error:
@@ -216,7 +216,7 @@ class KeptSessions:
         if shard not in self._known:
             return {}
         self._tries[shard] = self._tries.get(shard, 0) + 1
-        (session, gateway), left = self._known[shard], self._left.get(shard)
+        (session, gateway), left = self._known[shard], self.left.get(shard)
         if left is not None:
             self._last[shard] = left.last
             self._write(("UPDATE unsettled SET came = ? WHERE shard = ?", (self._monotonic(), shard)))
@@ -226,11 +226,11 @@ class KeptSessions:
     @property
     def resuming(self) -> bool:
         """Whether Discord hasn't told yet all that an earlier process missed."""
-        return bool(self._left)
+        return bool(self.left)
 
     def forget(self, shard: int) -> None:
         """Forget a connection's session: Discord has, or a new one is begun."""
-        for known in (self._left, self._known, self._tries):
+        for known in (self.left, self._known, self._tries):
             known.pop(shard, None)
         self._write(*self._emptied(shard))
 
@@ -252,14 +252,14 @@ class KeptSessions:
         parse: Callable[[dict[str, Any]], None],
     ) -> None:
         """Hand an event on to ``parse``, unless an earlier process has dealt with it."""
-        left = self._left.get(shard)
+        left = self.left.get(shard)
         if left is not None and sequence <= left.last and sequence not in left.unsettled:
             return
         new: list[Statement] = []
         if name == "READY":
             new += self._begun(shard, payload)
         elif name == "RESUMED":
-            self._left.pop(shard, None)
+            self.left.pop(shard, None)
             self._tries.pop(shard, None)
         others = name == "GUILD_MEMBER_UPDATE" and int(payload["user"]["id"]) != self._me
         if name in _KEPT and not others:  # of those with one name about one object the last is kept
@@ -280,7 +280,7 @@ class KeptSessions:
             parse(payload)
 
     def _begun(self, shard: int, ready: Mapping[str, Any]) -> list[Statement]:
-        self._left.pop(shard, None)
+        self.left.pop(shard, None)
         self._tries.pop(shard, None)
         self._last[shard] = 0
         self._known[shard] = ready["session_id"], yarl.URL(ready["resume_gateway_url"])
@@ -367,7 +367,7 @@ class KeptSessions:
 
     def remove(self) -> None:
         """Forget all sessions."""
-        self._left, self._known = {}, {}
+        self.left, self._known = {}, {}
         self._remove_file()
 
     def _remove_file(self) -> None:
@@ -427,11 +427,8 @@ def keep_sessions(
     that each start has to begin new ones."""
     if (part := missing_part()) is None:
         return KeptSessions(path, token, intents, on_told_again)
-    log.warning(
-        "discord.py %s has no %s any more: each start begins new sessions with Discord",
-        discord.__version__,
-        part,
-    )
+    text = "discord.py %s has no %s any more: each start begins new sessions with Discord"
+    log.warning(text, discord.__version__, part)
     return None
 
 

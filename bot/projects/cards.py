@@ -1,8 +1,7 @@
-"""A project's card, which leads through it by buttons, and the pile of its pictures that wait for a label:
-one message that each press turns to the next.
+"""A project's card, which leads through it by buttons, and the labelling queue of its pictures without a
+label: one message that each press turns to the next.
 
-Which picture the pile shows, and which came before, its buttons know; what was skipped comes again at the
-end.
+Its buttons know which picture it shows, and which came before; what was skipped comes again at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from studio.projects.projects import Card
 from studio.studio import Studio
 from studio.texts import counted
 
-ZIP = (".zip",)
+ZIPPED = ("application/zip", "application/x-zip-compressed")
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
@@ -109,7 +108,7 @@ class Cards:
     @answers_privately
     async def added(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Take the pictures of that window. Raises UserError, NotAllowedError."""
-        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
+        label = views.label_of_window(sent)
         files = uploads(interaction, sent, "pictures")
         await self.add(interaction, sent.job_id, files, label, together="together" in sent.ticked)
 
@@ -142,7 +141,7 @@ class Cards:
 
     # Labels
 
-    async def book(
+    async def labels(
         self,
         interaction: discord.Interaction,
         name: str,
@@ -151,17 +150,17 @@ class Cards:
         drop: str = "",
         instead: str = "",
     ) -> None:
-        """Change the label book as asked, and show it; the interaction was deferred. Raises UserError,
+        """Change the label list as asked, and show it; the interaction was deferred. Raises UserError,
         NotAllowedError."""
-        actor, shelf = actor_of(interaction), self._studio.projects
+        actor, projects = actor_of(interaction), self._studio.projects
         if add and drop:
             raise UserError("Give `add` or `drop`, not both.")
         if add:
-            await shelf.put_label(actor, name, add, meaning)
+            await projects.put_label(actor, name, add, meaning)
         if drop:
-            await shelf.drop_label(actor, name, drop, instead)
-        found = await shelf.card(actor, name)
-        await Post(views.book(found), view=self.view(found)).answer(interaction)
+            await projects.drop_label(actor, name, drop, instead)
+        found = await projects.card(actor, name)
+        await Post(views.label_list(found), view=self.view(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
@@ -207,19 +206,16 @@ class Cards:
 
 
 def _is_zip(file: discord.Attachment) -> bool:
-    return file.filename.lower().endswith(ZIP) or file.content_type in (
-        "application/zip",
-        "application/x-zip-compressed",
-    )
+    return file.filename.lower().endswith(".zip") or file.content_type in ZIPPED
 
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
-BOXES = "Things are marked by boxes, which are drawn on the web or come with a file, not in a message."
-CHANGED = "That label isn't in the book any more. Press Skip, and the next picture has the new ones."
+BOXES = "Objects are marked by boxes, which are drawn on the web or come with a file, not in a message."
+CHANGED = "That label isn't in the label list any more. Press Skip, and the next picture has the new ones."
 
 
-class Pile:
+class LabellingQueue:
     """Shows pictures that wait for a label, and takes what they are called."""
 
     def __init__(self, studio: Studio, cards: Cards) -> None:
@@ -238,10 +234,8 @@ class Pile:
     async def press(
         self, interaction: discord.Interaction, project: str, action: str, sha256: str, value: str = ""
     ) -> None:
-        """Do what a button or the menu of the pile says of a picture, and show the next one.
-
-        Raises UserError, NotAllowedError.
-        """
+        """Do what a button or the menu says of a picture, and show the next one. Raises UserError,
+        NotAllowedError."""
         if action == "newlabel":
             await interaction.response.send_modal(views.name_window(project, sha256))
             return
@@ -308,19 +302,30 @@ class Pile:
     ) -> None:
         found = await self._studio.projects.card(actor, name)
         data = await self._studio.dataset.show(actor, name, sha256, SIDE)
-        content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
+        # what is known of it, and what each label means
+        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
+        if disputed:
+            marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
+            people = [f"<@{one.user_id}>" if one.user_id else "somebody who is gone" for one in marks]
+            said = [f"{quote(one.label, 40)} by {who}" for one, who in zip(marks, people, strict=True)]
+            lines.append(f"People disagree: {', '.join(said)}. What is it?")
+        elif label:
+            called = f"It is called **{quote(label, 80)}**"
+            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
+        else:
+            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
+        lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
+        content = fit_message("\n".join(lines))
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
-        # a button, or an entry of a menu, for each label, and what turns the pile
+        # a button, or an entry of a menu, for each label, and what turns to another picture
         project, labels = found.project.id, [one.name for one in found.book]
-        naming: list[discord.ui.Item[Any]] = []
+        naming: list[discord.ui.Item[Any]] = [
+            ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
+            for place, label in enumerate(labels)
+        ]
         if len(labels) > MOST_BUTTONS:
             options = {label: label for label in labels}
-            naming.append(ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0))
-        else:
-            naming += [
-                ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
-                for place, label in enumerate(labels)
-            ]
+            naming = [ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0)]
         turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
         back = [ProjectButton(project, "back", before, row=2)] if before else []
         sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
@@ -328,31 +333,11 @@ class Pile:
         view = view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)
         await Post(content, picture, view).answer(interaction)
 
-    async def _text(
-        self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool, doubt: str
-    ) -> str:
-        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
-        if disputed:
-            marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
-            gone = "somebody who is gone"
-            said = ", ".join(
-                f"{quote(one.label, 40)} by {f'<@{one.user_id}>' if one.user_id else gone}" for one in marks
-            )
-            lines.append(f"People disagree: {said}. What is it?")
-        elif label:
-            called = f"It is called **{quote(label, 80)}**"
-            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
-        else:
-            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
-        lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
-        return fit_message("\n".join(lines))
-
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
         found = await self._studio.projects.card(actor, name)
         count = views.unlabelled(found)
-        said = (
-            f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
-        )
+        said = f"{counted(count, 'picture')} still without a label."
+        said = said if count else "Every picture has a label."
         if found.counts.said:  # by whoever looks
-            said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
+            said += f" {found.counts.said} of your labels need a second person."
         await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)

@@ -15,7 +15,7 @@ from bot import submit
 from bot.chat import Questions
 from bot.discord_api.interactions import acknowledge, actor_of, press_key
 from bot.projects import views
-from bot.projects.cards import Cards, Pile
+from bot.projects.cards import Cards, LabellingQueue
 from bot.projects.results import KEEP, Versions, number_of
 from bot.projects.views import MARK, ProjectButton
 from bot.submit import Answers, Asking
@@ -34,7 +34,7 @@ from studio.studio import Studio
 from studio.texts import counted
 
 
-class Making:
+class ProjectJobs:
     """Queues jobs about own models. Of a project that is somebody's alone, only they see the answer."""
 
     def __init__(self, studio: Studio, answers: Answers, asking: Asking, cards: Cards) -> None:
@@ -144,9 +144,8 @@ class Verdicts:
             raise UserError(NO_VERDICT)
         for judged in said:
             noted = await trying.answer(actor, job.id, judged.position, right=True)
-        await whisper(
-            interaction, noted if len(said) == 1 else f"{counted(len(said), 'verdict')} found right."
-        )
+        text = noted if len(said) == 1 else f"{counted(len(said), 'verdict')} found right."
+        await whisper(interaction, text)
 
     async def _open_wrong(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         actor = actor_of(interaction)
@@ -172,7 +171,7 @@ class Verdicts:
         if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
             await self._draw_anew(interaction, job.id, int(number) - 1)
             return
-        label = views.label_of_window(sent.chosen("label"), sent.text("new"))
+        label = views.label_of_window(sent)
         noted = await trying.answer(actor, sent.job_id, int(number) - 1, right=False, label=label)
         assert isinstance(job.request, ProjectRequest)  # or else it had no verdict
         found = await self._studio.projects.card(actor, job.request.project)
@@ -208,7 +207,7 @@ class Verdicts:
             await self._cards.show(interaction, job.request.project)
 
 
-PILE = ("skip", "back", "leave", "newlabel", "done")
+LABELLING = ("skip", "back", "leave", "newlabel", "done")
 NOTHING_YET = "There is no project that you may use here yet. `/inspect new` makes one."
 JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
@@ -221,41 +220,39 @@ class ProjectPresses:
     ) -> None:
         self._studio, self._questions = studio, questions
         self.cards = cards = Cards(studio, asking, web)
-        self.making = Making(studio, answers, asking, cards)
-        self.pile, self.versions = Pile(studio, cards), Versions(studio, cards)
+        self.jobs = ProjectJobs(studio, answers, asking, cards)
+        self.labelling, self.versions = LabellingQueue(studio, cards), Versions(studio, cards)
         self.verdicts = Verdicts(studio, cards)
         self._windows = {
             views.ADD: self.cards.added,
-            views.TRY: self.making.tried,
-            views.NAME: self.pile.named,
+            views.TRY: self.jobs.tried,
+            views.NAME: self.labelling.named,
             views.WRONG: self.verdicts.was_wrong,
-            views.MENU_ADD: self._menu_added,
-            views.MENU_TRY: self._menu_tried,
+            views.MENU_ADD: self._on_menu,
+            views.MENU_TRY: self._on_menu,
         }
 
     async def on_press(
         self, interaction: discord.Interaction, project: str, action: str, more: str, value: str = ""
     ) -> None:
-        """Do what a button, or the choice ``value`` in a menu, says of a project.
-
-        Raises UserError when it can't be done, NotAllowedError when the presser may not.
-        """
-        if action in PILE or action.startswith(MARK):
-            await self.pile.press(interaction, project, action, more, value)
+        """Do what a button, or the choice ``value`` in a menu, says of a project. Raises UserError when it
+        can't be done, NotAllowedError when the presser may not."""
+        if action in LABELLING or action.startswith(MARK):
+            await self.labelling.press(interaction, project, action, more, value)
             return
         match action:
             case "add":
                 await self.cards.open_add(interaction, project)
             case "try":
-                await self.making.open_try(interaction, project, number_of(more))
+                await self.jobs.open_try(interaction, project, number_of(more))
             case "train":
-                await self.making.train(interaction, project)
+                await self.jobs.train(interaction, project)
             case "bundle":
-                await self.making.bundle(interaction, project, number_of(more))
+                await self.jobs.bundle(interaction, project, number_of(more))
             case "look":
-                await self.making.look_through(interaction, project)
+                await self.jobs.look_through(interaction, project)
             case "label":
-                await self.pile.start(interaction, project)
+                await self.labelling.start(interaction, project)
             case "use":
                 await self.versions.use(interaction, project, number_of(value or more) or 0)
             case "chart":
@@ -296,10 +293,8 @@ class ProjectPresses:
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message, what: str) -> None:
         """Open the window that says to which project a message's pictures go. what: MENU_ADD or MENU_TRY.
-
         Raises UserError where there is no project, ImageError where there is no picture, NotAllowedError for
-        somebody else's.
-        """
+        somebody else's."""
         actor = actor_of(interaction)
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         projects = await self.cards.all(actor, TASKS if what == views.MENU_ADD else JUDGING)
@@ -309,13 +304,14 @@ class ProjectPresses:
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(views.menu_window(what, draft, projects))
 
-    @answers_privately
-    async def _menu_added(self, interaction: discord.Interaction, sent: Submission) -> None:
+    async def _on_menu(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Add a message's pictures to the project that was chosen, or try its model on them."""
+        adds = sent.what == views.MENU_ADD
+        if adds and not await acknowledge(interaction, ephemeral=True):
+            return
         content = await self._studio.talking.kept(actor_of(interaction), sent.job_id)
-        given = self._questions.given_of(interaction, content)
-        await self.cards.add(interaction, sent.chosen("project"), (), sent.text("label"), given)
-
-    async def _menu_tried(self, interaction: discord.Interaction, sent: Submission) -> None:
-        content = await self._studio.talking.kept(actor_of(interaction), sent.job_id)
-        given = self._questions.given_of(interaction, content)
-        await self.making.try_on(interaction, sent.chosen("project"), (), given)
+        given, project = self._questions.given_of(interaction, content), sent.chosen("project")
+        if adds:
+            await self.cards.add(interaction, project, (), sent.text("label"), given)
+        else:
+            await self.jobs.try_on(interaction, project, (), given)

@@ -1,7 +1,7 @@
 """Versions of a project's model in Discord: reported on, chosen, made stricter or looser, compared; and what
 the messages of jobs say that made one, asked it, or packed it to run elsewhere.
 
-Which pictures come along is for ``bot.delivery.render`` to decide.
+Which pictures come along is for ``bot.posts`` to decide.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
 from bot.ui.buttons import JobButton, view_of
-from bot.ui.messages import fit_message, quote
+from bot.ui.messages import fit_message, notes_of, quote
 from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from core.requests.base import Answer
@@ -79,9 +79,8 @@ class Versions:
 
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.training.chart(actor, name, number, chart)
-        return Picture(
-            data, f"{chart}-{number}.{EXTENSIONS[media_type]}", f"{_called(chart)} of version {number}"
-        )
+        file = f"{chart}-{number}.{EXTENSIONS[media_type]}"
+        return Picture(data, file, f"{_called(chart)} of version {number}")
 
     async def list(self, interaction: discord.Interaction, name: str) -> None:
         """Show a project's versions, with a menu that chooses one; the interaction was deferred. Raises
@@ -116,10 +115,8 @@ class Versions:
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
         """Say which of two versions is better; the interaction was deferred. Raises UserError,
         NotAllowedError."""
-        await whisper(
-            interaction,
-            await self._studio.training.compare(actor_of(interaction), name, first, second),
-        )
+        actor = actor_of(interaction)
+        await whisper(interaction, await self._studio.training.compare(actor, name, first, second))
 
     async def move(
         self,
@@ -215,7 +212,7 @@ class OwnPosts:
         else:
             after = "Press **Try**, or **Use it** to let it take over from the version in use."
         lines.append(f"➡️ {after}")
-        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
         charts = [name for name, _, _ in await self._database.read(work)]
         view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
@@ -224,13 +221,12 @@ class OwnPosts:
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
         number = result.parameters.get("version", getattr(job.request, "version", 0))
-        version = await self._database.read(
-            partial(versions.read_version, project_id=project.id, number=number)
-        )
+        work = partial(versions.read_version, project_id=project.id, number=number)
+        version = await self._database.read(work)
         lines = _one(said[0]) if len(said) == 1 else _several(said, project)
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
         head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
-        content = "\n".join([*head, *doubts, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*head, *doubts, *notes_of(result.parameters), f"-# job {job.id}"])
         view = view_of(
             *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
             ProjectButton(project.id, "try", number, label="Try another", row=0),
@@ -261,7 +257,7 @@ class OwnPosts:
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
-        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         return Post(fit_message(content), view=view_of(JobButton(job.id, "delete")), more=more)
 
 
@@ -306,27 +302,17 @@ def _region(one: Mapping[str, Any]) -> str:
 
 
 def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
+    """Return the lines of several verdicts, each picture with its number."""
+    order = list(enumerate(said, 1))
     if project.task == DETECT:
-        things = sum(len(one.get("regions", ())) for one in said)
-        return _listed(
-            [f"**{counted(things, 'thing')} in {len(said)} pictures**"], said, list(enumerate(said, 1))
-        )
-    strange = sum(bool(one["strange"]) for one in said)
-    what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
-    lines = [f"**{strange} of {len(said)} pictures {what}**"]
-    order = sorted(enumerate(said, 1), key=lambda pair: (not pair[1]["strange"], pair[0]))
-    return _listed(lines, said, order)
-
-
-def _listed(
-    lines: list[str], said: Sequence[Mapping[str, Any]], order: Sequence[tuple[int, Mapping[str, Any]]]
-) -> list[str]:
-    """Return lines with what was said of the first pictures in an order, each with its number."""
+        objects = sum(len(one.get("regions", ())) for one in said)
+        lines = [f"**{counted(objects, 'object')} in {len(said)} pictures**"]
+    else:
+        strange = sum(bool(one["strange"]) for one in said)
+        what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
+        lines = [f"**{strange} of {len(said)} pictures {what}**"]
+        order.sort(key=lambda pair: not pair[1]["strange"])
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:
         lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")
     return lines
-
-
-def _notes(parameters: Mapping[str, Any]) -> list[str]:
-    return [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]

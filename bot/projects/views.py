@@ -1,4 +1,4 @@
-"""Projects in Discord: what one is, what to do with it next, its label book and its versions, as texts,
+"""Projects in Discord: what one is, what to do with it next, its label list and its versions, as texts,
 buttons and windows.
 
 Each text fits a message, and nobody's words in it can act as markdown or mention anybody. The ``custom_id``
@@ -15,9 +15,9 @@ from typing import Any
 
 import discord
 
-from bot.ui.buttons import ButtonStyle, KeptItem, chosen_in
+from bot.ui.buttons import MOST_OPTIONS, ButtonStyle, KeptItem, chosen_in, options_of
 from bot.ui.messages import cut_text, fit_message, quote
-from bot.ui.modals import Window
+from bot.ui.modals import Submission, Window
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results import TEST
@@ -29,13 +29,12 @@ from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
-GROUPS = {STYLE: "style"}  # task → the group of its commands
 ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
 NONE = (
-    "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
-    " with labels of your own, or one that finds things; `/style new` one that learns to draw."
+    "There is no project here yet. Make one: `/inspect new` (defects, labels or objects) or `/style new` (a"
+    " drawing style)."
 )
 DRAW = (
     "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
@@ -57,11 +56,6 @@ def name(project: Project) -> str:
     return f"**{quote(project.name, 80)}**"
 
 
-def command(project: Project, what: str) -> str:
-    """Return the command that does ``what`` with a project of this task."""
-    return f"`/{GROUPS.get(project.task, 'inspect')} {what}`"
-
-
 def projects(found: Sequence[Project]) -> str:
     """Return which projects there are."""
     if not found:
@@ -72,7 +66,7 @@ def projects(found: Sequence[Project]) -> str:
 
 
 def card(found: Card) -> str:
-    """Return a project as it stands, with the next thing to do."""
+    """Return a project as it is now, with the next thing to do."""
     project = found.project
     lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
     if project.voices > 1:
@@ -92,32 +86,19 @@ def _whose(project: Project) -> str:
 
 
 def _pictures(found: Card) -> str:
-    counts = found.counts
+    counts, states = found.counts, {NEW: "without a label", DISPUTED: "disputed", LEFT_OUT: "left out"}
+    voted = f" ({counts.voiced} wait for more votes)" if counts.voiced else ""
     if found.project.task == DETECT:
-        return _boxed(found)
-    order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
-    named = [f"{count} {quote(label, 40)}" for label, count in order]
-    left = [
-        f"{counts.states[state]} {said}"
-        for state, said in ((NEW, "without a label"), (DISPUTED, "disputed"), (LEFT_OUT, "left out"))
-        if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
-    ]
-    parts = [*named, *left]
-    voiced = f" ({counts.voiced} wait for more voices)" if counts.voiced else ""
-    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voiced}"
-
-
-def _boxed(found: Card) -> str:
-    """Return what is marked in pictures."""
-    states = found.counts.states
-    boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
-    parts = [f"{states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
-    parts += [
-        f"{states[state]} {said}"
-        for state, said in ((NEW, "without"), (LEFT_OUT, "left out"))
-        if states.get(state)
-    ]
-    return f"{counted(found.counts.total, 'picture')}: {', '.join(parts)}"
+        boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
+        parts = [f"{counts.states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+        states, voted = {NEW: "without", LEFT_OUT: "left out"}, ""
+    else:
+        order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
+        parts = [f"{count} {quote(label, 40)}" for label, count in order]
+    if found.project.task == STYLE:
+        del states[NEW]
+    parts += [f"{counts.states[state]} {said}" for state, said in states.items() if counts.states.get(state)]
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voted}"
 
 
 def next_action(found: Card) -> str:
@@ -138,9 +119,7 @@ def _wanted(found: Card) -> str:
         return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
     if _is_short(found):
         return "label" if unlabelled(found) else "add"
-    if found.version is None:
-        return "train"
-    if found.new >= ENOUGH_NEW:
+    if found.version is None or found.new >= ENOUGH_NEW:
         return "train"
     return "label" if unlabelled(found) else "try"
 
@@ -170,9 +149,9 @@ def next_step(found: Card) -> str:
     if found.project.due:
         return found.advice
     if found.training:
-        return "A version is being trained. Its message tells when it is done."
+        return "A version is being trained. Its message says when it is done."
     if _wanted(found) and not wanted:
-        return f"{found.advice} Somebody who may goes on here.".strip()
+        return f"{found.advice} You don't have permission for the next step.".strip()
     if wanted == "add" and project.task == ANOMALY:
         return (
             f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
@@ -181,7 +160,7 @@ def next_step(found: Card) -> str:
     if wanted == "add" and project.task == CLASSIFY:
         return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
     if wanted == "add" and project.task == DETECT:
-        return f"Press **Add pictures** and choose some that show the things, up to 10 at a time. {advice}"
+        return f"Press **Add pictures** and choose some that show the objects, up to 10 at a time. {advice}"
     if wanted == "add":
         return f"Press **Add pictures**. {advice}"
     if wanted == "label" and project.task == DETECT:
@@ -200,15 +179,15 @@ def next_step(found: Card) -> str:
     return f"Press **Try** and give it a picture. {advice}".strip()
 
 
-def book(found: Card) -> str:
-    """Return a project's label book."""
+def label_list(found: Card) -> str:
+    """Return a project's label list."""
     counts = found.counts.labels
     lines = [
         f"**{quote(one.name, 80)}** · {counts.get(one.name, 0)}"
         f"{f': {quote(one.meaning, 300)}' if one.meaning else ''}"
         for one in found.book
     ]
-    how = "-# `add` puts one in or changes what it means; `drop` takes one out."
+    how = "-# `add` adds one or changes what it means; `drop` removes one."
     return fit_message("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
 
 
@@ -242,7 +221,8 @@ def _state(version: Version) -> str:
 def versions(project: Project, found: Sequence[Version]) -> str:
     """Return a project's versions, the newest first."""
     if not found:
-        return f"{name(project)} has no version yet. Press **Train** under {command(project, 'show')}."
+        group = "style" if project.task == STYLE else "inspect"
+        return f"{name(project)} has no version yet. Press **Train** under `/{group} show`."
     lines = [
         f"**{one.number}** {_state(one)} · {one.at:%Y-%m-%d} ·"
         f" {quote(str(one.metrics.get('sentence', '')), 200)}".rstrip(" ·")
@@ -265,7 +245,6 @@ def shared(project: Project) -> str:
 
 
 Style = discord.ButtonStyle
-MOST_OPTIONS = 25  # of a menu
 LOOKS: dict[str, ButtonStyle] = {
     "show": ButtonStyle("Project", "🗂️"),
     "add": ButtonStyle("Add pictures", "➕"),
@@ -290,7 +269,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "done": ButtonStyle("Done", "🏁"),
     "look": ButtonStyle("Let the model look first", "🤖"),
 }
-MARK = "mark"  # of a label, by its hash: its place in the book may be another's by the time it is pressed
+MARK = "mark"  # of a label, by its hash: its place in the list may be another's by the time it is pressed
 
 
 class ProjectButton(
@@ -338,10 +317,7 @@ class ProjectMenu(
         hint: str = "",
         row: int | None = None,
     ) -> None:
-        made = [
-            discord.SelectOption(label=cut_text(label, 100), value=value)
-            for value, label in list((options or {"-": "-"}).items())[:MOST_OPTIONS]
-        ]
+        made = options_of(options or {"-": "-"})
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"pm:{project}:{action}:{more}",
             options=made,
@@ -365,7 +341,6 @@ def mark_of(label: str) -> str:
 
 
 ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
-WINDOWS = (ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY)
 MOST_FILES = 10  # of a window
 DEFECT = "defect"  # what is offered while nobody has named one
 UNLABELLED = "none"  # the option that is no label
@@ -375,21 +350,20 @@ def add_window(found: Card) -> Window:
     """Return the window that brings pictures into a project."""
     project = found.project
     window = Window(f"Add pictures to {project.name}", ADD, project.id, 0)
-    inside = (
-        "with a file of boxes in it if there is one" if project.task == DETECT else "whose folders are labels"
-    )
+    inside = "with a file of boxes in it if there is one"
+    inside = inside if project.task == DETECT else "whose folders are labels"
     many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, {inside}"
     window.add_upload("Pictures", "pictures", many, most=MOST_FILES)
     if project.task == STYLE:
         return window
     if project.task == DETECT:
-        return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+        return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
     labels = [one.name for one in found.book]
     chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
     options = _options(labels, "I'll say so later, picture by picture")
     window.add_choice("They show", "label", options, chosen=chosen if chosen in options else UNLABELLED)
     window.add_text("Or a new label", "new", required=False, hint=_hint(project), most=MAX_LABEL)
-    return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+    return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
 
 
 def try_window(found: Card, number: int | None) -> Window:
@@ -400,7 +374,7 @@ def try_window(found: Card, number: int | None) -> Window:
 
 
 def name_window(project: str, sha256: str) -> Window:
-    """Return the window that names a label of a picture that the book doesn't have."""
+    """Return the window that names a label of a picture that the label list doesn't have."""
     return Window("New label", NAME, project, 0, sha256).add_text("Label", "label", most=MAX_LABEL)
 
 
@@ -419,7 +393,7 @@ def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Wind
     first = (
         GOOD if strange and is_inspection else next((label for label in labels if label != GOOD), UNLABELLED)
     )
-    options = _options(labels, "Nothing of these")
+    options = _options(labels, "None of these")
     chosen = _value(first) if _value(first) in options else UNLABELLED
     window.add_choice("It is", "label", options, chosen=chosen)
     return window.add_text("Or a new label", "new", required=False, hint=_hint(found.project), most=MAX_LABEL)
@@ -431,13 +405,14 @@ def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window
     window = Window(title, what, draft_id, 0)
     window.add_choice("Project", "project", {one.id: one.name for one in projects[:MOST_OPTIONS]})
     if what == MENU_ADD:
-        window.add_text("Label", "label", required=False, hint="good; nothing: later", most=MAX_LABEL)
+        window.add_text("Label", "label", required=False, hint="good (empty: later)", most=MAX_LABEL)
     return window
 
 
-def label_of_window(value: str, typed: str) -> str:
+def label_of_window(sent: Submission) -> str:
     """Return the label of a window's two fields: the one that was typed, or else the one that was chosen."""
-    return typed or (value.removeprefix("l:") if value.startswith("l:") else "")
+    value = sent.chosen("label")
+    return sent.text("new") or (value.removeprefix("l:") if value.startswith("l:") else "")
 
 
 def _options(labels: Sequence[str], none: str) -> dict[str, str]:

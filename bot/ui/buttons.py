@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import discord
@@ -24,7 +25,7 @@ from studio.new_job import GRID
 from studio.requests import actions
 from studio.texts import plain
 
-MOST_IN_ROW = 5
+MOST_IN_ROW, MOST_OPTIONS = 5, 25  # buttons of a row; entries of a menu
 Style = discord.ButtonStyle
 Secondary, Success, Danger = Style.secondary, Style.success, Style.danger
 
@@ -149,11 +150,8 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
         self.sha256, self.action = sha256, action
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
-        await client.answers.ask(
-            interaction,
-            lambda: client.cogs["Uploads"].job_of(interaction, self.sha256, self.action),
-            press_key=press_key(interaction),
-        )
+        build = partial(client.cogs["Sent"].job_of, interaction, self.sha256, self.action)
+        await client.answers.ask(interaction, build, press_key=press_key(interaction))
 
 
 class DraftButton(KeptItem, template=r"dr:(?P<draft_id>[a-z2-9]{12}):(?P<answer>yes|no)"):
@@ -192,15 +190,8 @@ class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
     def __init__(
         self, setting: str, choices: Sequence[tuple[str, str]] = (), chosen: str = "", row: int | None = None
     ) -> None:
-        options = [
-            discord.SelectOption(label=cut_text(label, 100), value=value, default=value == chosen)
-            for value, label in choices[:25]
-        ]
-        super().__init__(
-            discord.ui.Select(
-                custom_id=f"sm:{setting}", options=options or [discord.SelectOption(label="-")], row=row
-            )
-        )
+        options = options_of(dict(choices), chosen) or [discord.SelectOption(label="-")]
+        super().__init__(discord.ui.Select(custom_id=f"sm:{setting}", options=options, row=row))
         self.setting = setting
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -233,11 +224,8 @@ class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0
     """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label="By words or with a mask", emoji="🖌️", custom_id=f"rw:{job_id}:{index}", row=1
-            )
-        )
+        label, custom_id = "By words or with a mask", f"rw:{job_id}:{index}"
+        super().__init__(discord.ui.Button(label=label, emoji="🖌️", custom_id=custom_id, row=1))
         self.job_id, self.index = job_id, index
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -270,6 +258,15 @@ DYNAMIC_ITEMS = (
 )
 
 
+def options_of(labels: Mapping[str, str], chosen: str | None = None) -> list[discord.SelectOption]:
+    """Return the first entries of a menu, value → label, with the ``chosen`` one preselected."""
+    shown = list(labels.items())[:MOST_OPTIONS]
+    return [
+        discord.SelectOption(label=cut_text(label, 100), value=value, default=value == chosen)
+        for value, label in shown
+    ]
+
+
 def chosen_in(interaction: discord.Interaction[Any]) -> Sequence[str]:
     """Return the values chosen in a menu."""
     data: Mapping[str, Any] = interaction.data or {}
@@ -298,16 +295,6 @@ def for_shortened(job: Job, count: int) -> discord.ui.View:
     )
 
 
-def for_region(job: Job, index: int) -> discord.ui.View:
-    """Return what chooses a part of picture ``index`` (from 0)."""
-    return view_of(RegionMenu(job.id, index), RegionButton(job.id, index))
-
-
-def for_draft(draft_id: str, count: int) -> discord.ui.View:
-    """Return yes and no to ``count`` jobs at once."""
-    return view_of(DraftButton(draft_id, "yes", f"Yes, {count} jobs"), DraftButton(draft_id, "no"))
-
-
 def for_favourite(job_id: str, position: int, offset: int, count: int) -> discord.ui.View:
     """Return the pages' arrows and the actions of one favourite. ``offset``: its place among ``count``."""
     return view_of(
@@ -319,11 +306,6 @@ def for_favourite(job_id: str, position: int, offset: int, count: int) -> discor
     )
 
 
-def while_running(job: Job) -> discord.ui.View:
-    """Return the button that cancels the job."""
-    return view_of(JobButton(job.id, "cancel"))
-
-
 def after_end(job: Job) -> discord.ui.View:
     """Return the button that asks again for a job that failed or was cancelled; of one of a project, that
     shows it."""
@@ -331,21 +313,15 @@ def after_end(job: Job) -> discord.ui.View:
     return view_of(JobButton(job.id, "project" if of_project else "again"))
 
 
-def for_upload(sha256: str) -> discord.ui.View:
-    """Return what can be done with a picture sent in a direct message."""
-    actions = ("describe", "classify", "read", "variation", "outpaint", "cutout")
-    return view_of(*(UploadButton(sha256, action) for action in actions))
-
-
 LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for links
 ZOOMS, LAST = 2, 4  # the row of the zooms, and the one that looks and ends
 
 
-def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
-    """Return U and V for each of ``count`` pictures, and re-roll. web: the address of the studio on the web,
-    which then is a link away."""
+def for_grid(job: Job, count: int, web: str = "", *, videos: bool = False) -> discord.ui.View:
+    """Return U and V for each of ``count`` pictures (``videos``: U alone), and re-roll. web: the address of
+    the studio on the web, which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
-    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
+    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count) if not videos]
     links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
@@ -385,13 +361,6 @@ def for_single(
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
-
-
-def for_videos(job: Job, count: int, web: str = "") -> discord.ui.View:
-    """Return U for each of ``count`` videos, and re-roll. web: as for ``for_grid``."""
-    singles = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
-    links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
-    return view_of(*singles, JobButton(job.id, "again", row=0), *links)
 
 
 def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:

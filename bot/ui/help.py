@@ -16,8 +16,8 @@ or one made here · `/video` makes videos
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
-`/inspect` makes a model of your own pictures: it finds what isn't like the good ones, or says which of your \
-labels fits · `/style` teaches me a style to draw in
+`/inspect` trains a model on your own pictures: it finds defects or objects, or says which of your labels \
+fits · `/style` trains a style to draw in
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
 your usage and jobs · `/queue mine`, `/queue cancel`
 `/search` finds pictures by the words of their prompts, by what they show, or like another one
@@ -59,7 +59,7 @@ COMMANDS: dict[str, str] = {
     "video": (
         "`/video [prompt] [image] [end] [clip] [clip2] [source] [do] …`: makes videos: from words, from a"
         " first picture (and a last one), or from a video. `/video prompt:a red boat sails to the left`. A"
-        " video alone is extended, with words it is drawn anew (remix), two are blended; `do` says"
+        " video alone is extended, with words it is redrawn (remix), two are blended; `do` says"
         " otherwise. `source` takes a message link, or a job id and number. Several come as one video:"
         " **U** sends one alone, with Extend, Loop, Remix, Blend, Cut, Last frame and GIF below it."
         " **Animate** under a picture makes one, too; so does `--video` in `/imagine`."
@@ -81,8 +81,8 @@ COMMANDS: dict[str, str] = {
         " `add a red ball`, `remove the star`, `at night`, `as pixel art`. Also the button **Edit by words**."
     ),
     "cutout": (
-        "`/cutout [image | source]`: cuts the thing that stands out of a picture; what lies around it becomes"
-        " transparent. Also the button **Cut out**."
+        "`/cutout [image | source]`: removes the background of a picture; it becomes transparent. Also the"
+        " button **Cut out**."
     ),
     "region": (
         "`/region prompt what|mask|fields [image | source]`: redraws a part of a picture and leaves every"
@@ -92,7 +92,7 @@ COMMANDS: dict[str, str] = {
     "ask": (
         "`/ask question [image…] [link] [answer]`: answers a question about pictures or a video in words, or"
         " as a table, boxes or the text in it (`answer`). **Ask more**"
-        " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
+        " under the answer lets anyone continue; 🔄 writes a new answer, *Imagine this* draws the"
         " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
     ),
     "examples": (
@@ -102,17 +102,16 @@ COMMANDS: dict[str, str] = {
         " under an answer of `/ask` keeps the right one."
     ),
     "inspect": (
-        "`/inspect new name:boards`: a model of your own, and buttons that lead you: **Add pictures** (20 "
-        "good parts are fine, a ZIP too), **Train**, **Try**. It says what isn't like the good ones, and "
-        "where; with `finds: which of my labels fits` it tells your own labels apart, with `finds: where "
-        "things are, with boxes` it draws boxes around things. *Wrong?* under a "
-        "verdict teaches the next version; *Stricter* and *Looser* move the limit. `label` goes through "
-        "pictures one by one, `report` says how good it is, `share` who may use it, `export` takes it away."
-        " A message's menu has *Add to project* and *Inspect*; `/classify labels:@trees` asks own labels, "
-        "too."
+        "`/inspect new name:boards`: a custom model, and buttons that guide you: **Add pictures** (20 good "
+        "parts are fine, a ZIP too), **Train**, **Try**. It finds defects, and where they are; with `finds: "
+        "sort by label` it sorts pictures by your labels, with `finds: find objects` it draws boxes around "
+        "objects. *Wrong?* under a verdict improves the next version; *Stricter* and *Looser* move the "
+        "limit. `label` goes through pictures one by one, `report` says how good it is, `share` who may use "
+        "it, `export` takes it away. A message's menu has *Add to project* and *Inspect*; `/classify "
+        "labels:@trees` asks your own labels, too."
     ),
     "style": (
-        "`/style new name:woodcut`: teaches me a style from 5 to 40 pictures: **Add pictures**, **Train**,"
+        "`/style new name:woodcut`: trains a style from 5 to 40 pictures: **Add pictures**, **Train**,"
         " then `/imagine prompt:a boat --lora woodcut`. `samples` shows what was drawn on the way."
     ),
     "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
@@ -126,8 +125,8 @@ COMMANDS: dict[str, str] = {
     ),
     "classify": (
         "`/classify image | link [labels]`: says what a picture shows. `/classify labels:cat, dog, boat`"
-        " chooses among your own words, `labels:@trees` asks what `/inspect` has learned. *Why?* under the"
-        " answer shows where in the picture it was seen."
+        " chooses among your own words, `labels:@trees` asks a model trained with `/inspect`. *Why?* under"
+        " the answer shows where in the picture it was seen."
     ),
     "read": (
         "`/read image… | link`: reads the text in a picture, draws a box around each line, and sends it as"
@@ -186,7 +185,7 @@ IN_THE_BROWSER: dict[str, str] = {
     ),
     "trash": (
         "**Trash** is in the studio in your browser (`/web`): what you move there is hidden at once and"
-        " deleted for good after some days, which its page tells; until then you can restore it."
+        " deleted for good after the days that its page shows; until then you can restore it."
     ),
 }
 

@@ -23,6 +23,7 @@ from studio.texts import counted, visible
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
 ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
+LENGTH_LIMIT = "The answer reached the length limit. Press **Ask more** and write “continue”."
 MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
@@ -137,7 +138,7 @@ def answered(
     head = title(job, "Stopped" if answer.ended == "stopped" else "")
     notes = list(parameters.get("notes", ()))
     if answer.ended == "length":
-        notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
+        notes.insert(0, LENGTH_LIMIT)
     if answer.turns_dropped:
         notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
     if isinstance(job.request, AskRequest) and answer.tokens_out:  # what was measured says so itself
@@ -153,13 +154,8 @@ def answered(
     return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
 
 
-def view_while_answering(job: Job) -> discord.ui.View:
-    """Return the button that ends an answer with what there is of it."""
-    return view_of(JobButton(job.id, "stop"))
-
-
 def view_of_answer(job: Job) -> discord.ui.View:
-    """Return how a conversation goes on, and what can be done with an answer."""
+    """Return how a conversation continues, and what can be done with an answer."""
     private = job.origin.guild_id is None or job.origin.private  # there are no threads
     shown = [action for action in ACTIONS if action != "thread" or not private]
     return view_of(
@@ -172,7 +168,7 @@ def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
     seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
     dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
     ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
-    found = f"**Found** right by {feedback.right}, wrong by {feedback.wrong}"
+    found = f"**Rated** right by {feedback.right}, wrong by {feedback.wrong}"
     return [
         f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
         f"{f', as the model saw them: {seen} px' if seen else ''}",
@@ -208,7 +204,13 @@ def contents_text(found: Contents, user_id: int, page: int) -> str:
     head = f"**{quote(found.set.name, 80)}** · {count} · {_whose(found.set, user_id)}"
     if not found.examples:
         return fit_message(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
-    lines = _turns(found) if found.answers else [*_labels(found), _numbers(found, page)]
+    if found.answers:
+        asked = enumerate(found.examples[:LISTED], 1)
+        lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in asked]
+        more = len(found.examples) - LISTED
+        lines += [f"-# and {more} more"] if more > 0 else []
+    else:
+        lines = [*_labels(found), _numbers(found, page)]
     last = -(-len(found.examples) // PAGE)
     pages = f"\n-# Page {page + 1} of {last}: `/examples show` with `page`" if last > 1 else ""
     return fit_message("\n".join([head, *lines]) + pages)
@@ -220,7 +222,7 @@ def _labels(found: Contents) -> list[str]:
     if len(found.labels) < 2:
         lines.append("-# It takes at least two labels to choose from.")
     elif few:
-        lines.append(f"-# From {FEW} pictures of each label on it gets good; {', '.join(few[:5])} has fewer.")
+        lines.append(f"-# Add at least {FEW} pictures per label; {', '.join(few[:5])} has fewer.")
     return lines
 
 
@@ -235,39 +237,24 @@ def _numbers(found: Contents, page: int) -> str:
     return f"-# {' · '.join(parts)}"
 
 
-def _turns(found: Contents) -> list[str]:
-    shown = found.examples[:LISTED]
-    lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in enumerate(shown, 1)]
-    more = len(found.examples) - len(shown)
-    return [*lines, f"-# and {more} more"] if more else lines
-
-
 def trial_text(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
     """Return the label that fits best, and how far either way can be trusted. scores: (label, probability).
     parameters: of the result."""
     best, chance = scores[0]
     ways = sorted(parameters.get("ways", ()), key=lambda way: way["name"] != parameters.get("model"))
     lines = [f"-# {_way(way, place)}" for place, way in enumerate(ways)]
-    notes = [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
     head = f"{messages.title(job)}\n**{quote(best, 80)}** {chance:.1%}"
-    return fit_message("\n".join([head, *lines, *notes, f"-# job {job.id}"]))
+    return fit_message("\n".join([head, *lines, *messages.notes_of(parameters), f"-# job {job.id}"]))
 
 
 def _way(way: Mapping[str, Any], place: int) -> str:
     name = quote(str(way["name"]), 60)
-    said = (
-        f"{name} answered"
-        if place == 0
-        else f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
-    )
+    said = f"{name} answered"
+    if place > 0:
+        said = f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
     if way["accuracy"] is None:
         return f"{said}; not tested, since that takes two examples of a label"
-    counts = f"right on {way['right']} of {way['tested']} examples left out in turn"
+    counts = f"{way['right']} of {way['tested']} test examples right"
     estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
     about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""
     return f"{said}: {counts}{about}"
-
-
-def view_of_trial(job: Job) -> discord.ui.View:
-    """Return what can be done with what was found."""
-    return view_of(*(JobButton(job.id, action, row=0) for action in ("again", "details", "delete")))

@@ -112,9 +112,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
         case RegionRequest(remix=remix):
             kind = f"{'Remix' if remix else 'Variations'} (Region) by "
         case UpscaleRequest(factor=factor, mode=mode):
-            kind = (
-                f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
-            )
+            what = "Upscaled" if done else "Upscaling"
+            kind = f"{what} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
         case EditRequest():
             kind = "Edit by "
         case CutOutRequest():
@@ -136,13 +135,10 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
 
 def _of_project(request: ProjectRequest) -> str:
     what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
-    match request:
-        case InspectRequest():
-            placeholder_text = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
-            return placeholder_text.get(request.task, "Own labels asked")
-        case BundleRequest():
-            return f"Bundle of {what}"
-    return f"Training of {what}"
+    if isinstance(request, InspectRequest):
+        asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+        return asked.get(request.task, "Own labels asked")
+    return f"{'Bundle' if isinstance(request, BundleRequest) else 'Training'} of {what}"
 
 
 def _bold(text: str) -> str:
@@ -267,24 +263,19 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     """Return the prompt with its strongest words bold and its weakest struck out, then shorter prompts by
     number. ``scores``: (word, weight)."""
     order = sorted((weight for _, weight in scores), reverse=True) or [0.0]
-    strong, weak = (
-        order[max(0, round(0.25 * len(order)) - 1)],
-        order[min(len(order) - 1, round(0.6 * len(order)))],
-    )
-    marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
+    strong = order[max(0, round(0.25 * len(order)) - 1)]
+    weak = order[min(len(order) - 1, round(0.6 * len(order)))]
+    words = []
+    for word, weight in scores:
+        mark = "**" if weight >= strong > weak else "~~" if weight <= weak < strong else ""
+        words.append(f"{mark}{quote(word, 60)}{mark}")
+    marked = " ".join(words)
+    if len(marked) > 1000:
+        marked = f"{marked[:1000].rpartition(' ')[0]} …"
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
-    head = (
-        f"{job.request.kind.title()} - <@{job.origin.user_id}>\n"
-        f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
-    )
+    head = f"{job.request.kind.title()} - <@{job.origin.user_id}>\n{marked}"
     tail = "Press a button to imagine one of them" if lines else "There is nothing to leave out"
     return fit_message("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
-
-
-def _marked(word: str, weight: float, strong: float, weak: float) -> str:
-    if weight >= strong > weak:
-        return f"**{word}**"
-    return f"~~{word}~~" if weight <= weak < strong else word
 
 
 def weights(scores: Sequence[tuple[str, float]]) -> str:
@@ -310,25 +301,18 @@ def details(
         lines.append(f"**Prompt**\n```\n{cut_text(typed, MAX_CONTENT - 100)}\n```")
         named = references(job.request)
         if named:
-            lines.append(
-                "**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
-            )
-    shown = {
-        k: v
-        for k, v in parameters.items()
-        if k not in ("prompt", "notes", "kind", "image", "ways", "server") and v not in (None, "", [])
-    }
+            pictures_of = (f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
+            lines.append(f"**Its pictures** {', '.join(pictures_of)}")
+    hidden = ("prompt", "notes", "kind", "image", "ways", "server")
+    shown = {k: v for k, v in parameters.items() if k not in hidden and v not in (None, "", [])}
     if shown:
-        lines.append(
-            "**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items())
-        )
+        used = (f"{name} {code(str(value), 80)}" for name, value in shown.items())
+        lines.append(f"**Used** {' · '.join(used)}")
     lines += more
     for number, picture in enumerate(pictures, 1):
         mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
-        lines.append(
-            f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} ·"
-            f" `{picture.sha256[:12]}`{mark}"
-        )
+        size = f"{picture.width}×{picture.height}"
+        lines.append(f"**{number}** {size} · seed {picture.seed} · `{picture.sha256[:12]}`{mark}")
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request))]
     return pages(lines)
 
@@ -349,15 +333,16 @@ def described(
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     given = parameters or {}
     reader = f"{_reader(given)} · " if given.get("knows") else ""
-    return fit_message("\n\n".join([title(job), *lines]) + f"\n-# {reader}job {job.id}{_told(given)}")
+    foot = "\n".join([f"-# {reader}job {job.id}", *notes_of(given)])
+    return fit_message("\n\n".join([title(job), *lines]) + f"\n{foot}")
 
 
 def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
     """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability).
     parameters: of the result."""
     best, p = scores[0]
-    head = f"{title(job)}\n**{quote(best, 80)}** {p:.1%}"
-    return fit_message(f"{head}\n-# {_reader(parameters)} · job {job.id}{_told(parameters)}")
+    lines = [title(job), f"**{quote(best, 80)}** {p:.1%}", f"-# {_reader(parameters)} · job {job.id}"]
+    return fit_message("\n".join([*lines, *notes_of(parameters)]))
 
 
 def _reader(parameters: Mapping[str, Any]) -> str:
@@ -366,9 +351,9 @@ def _reader(parameters: Mapping[str, Any]) -> str:
     return f"{model}, which knows {knows}" if knows else model
 
 
-def _told(parameters: Mapping[str, Any]) -> str:
-    """Return the notes of a result, each in a line of its own."""
-    return "".join(f"\n-# {quote(str(note), 400)}" for note in parameters.get("notes", ()))
+def notes_of(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the notes of a result, a line each."""
+    return [f"-# {quote(str(note), 400)}" for note in parameters.get("notes", ())]
 
 
 def fit_message(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import discord
 
 from bot.discord_api import private_api
+from bot.ui.buttons import options_of
 from bot.ui.messages import cut_text
 from core.limits import MAX_PROMPT, MAX_QUESTION
 
@@ -24,7 +25,7 @@ FORMS = {
     "free": "In words",
     "short": "In a few words",
     "table": "As a table, of a chart or table",
-    "boxes": "As boxes, where things are",
+    "boxes": "As boxes around objects",
     "text": "The text in the picture",
 }
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
@@ -69,11 +70,7 @@ class Window(discord.ui.Modal):
         self, label: str, name: str, options: Mapping[str, str], *, chosen: str | None = None
     ) -> Window:
         """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen."""
-        chosen = next(iter(options)) if chosen is None else chosen
-        made = [
-            discord.SelectOption(label=cut_text(text, 100), value=v, default=v == chosen)
-            for v, text in options.items()
-        ]
+        made = options_of(options, next(iter(options)) if chosen is None else chosen)
         select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
         return self._add(label, select)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -31,7 +31,8 @@ SILENT = discord.AllowedMentions.none()
 UNEXPECTED = (
     "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 )
-UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for goes on."
+UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for continues."
+MOST_PARTS = 20  # files of an answer
 _JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
@@ -51,7 +52,7 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
         if pending:
             await interaction.delete_original_response()
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
 
 
@@ -73,7 +74,7 @@ async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.
         return await message.channel.send(
             fit_message(text), reference=reference, allowed_mentions=SILENT, **more
         )
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.info("message %s couldn't be answered (%s)", message.id, type(error).__name__)
         return None
 
@@ -81,25 +82,19 @@ async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.
 async def refuse(interaction: discord.Interaction, error: UserError) -> None:
     """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that
     was sent."""
-    typed = "" if isinstance(error, NotAllowedError) else _typed_prompt(interaction).replace("```", "'''")
+    sent = Submission.of(interaction)
+    given = [sent.text(name) if sent else getattr(interaction.namespace, name, None) for name in _TYPED]
+    typed = "" if isinstance(error, NotAllowedError) else str(next(filter(None, given), ""))
+    typed = typed.replace("```", "'''")
     text = f"{error}\n```\n{typed}\n```"
     await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
-
-
-def _typed_prompt(interaction: discord.Interaction) -> str:
-    submission = Submission.of(interaction)
-    return (
-        next(filter(None, map(submission.text, _TYPED)), "")
-        if submission
-        else next((str(text) for name in _TYPED if (text := getattr(interaction.namespace, name, None))), "")
-    )
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
         await interaction.followup.send(fit_message(visible(text)), ephemeral=True, allowed_mentions=SILENT)
-    except (discord.HTTPException, *FAILURES) as error:
+    except FAILURES as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
 
 
@@ -109,6 +104,26 @@ async def whisper_all(interaction: discord.Interaction, lines: Sequence[str], be
     await whisper(interaction, first)
     for page in others:
         await add_whisper(interaction, page)
+
+
+async def answer_with_files(
+    interaction: discord.Interaction, parts: AsyncIterator[bytes], stem: str, text: str, rest: str
+) -> None:
+    """Answer a deferred interaction with ``text`` and ZIP files, one to a message, named ``stem``-1.zip and
+    so on. rest: what is said after MOST_PARTS of them, of the others."""
+    count = 0
+    async for part in parts:
+        count += 1
+        if count > MOST_PARTS:
+            await add_whisper(interaction, f"There are more than {MOST_PARTS} files{rest}")
+            return
+        file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
+        if count == 1:
+            await interaction.edit_original_response(
+                content=text, attachments=[file], allowed_mentions=SILENT
+            )
+        else:
+            await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
 
 
 def answers_privately(command: C) -> C:
@@ -215,10 +230,8 @@ async def send_fitting(
     make: Callable[[int], Awaitable[Post]], send: Callable[[Post], Awaitable[T]], limit: int
 ) -> T:
     """Send what ``make`` makes of files of at most ``limit`` bytes, and return what ``send`` returns. Where
-    Discord refuses that as too large, smaller ones are tried, and at last none.
-
-    Raises what either raises, also for a message without files that is too large.
-    """
+    Discord refuses that as too large, smaller ones are tried, and at last none. Raises what either raises,
+    also for a message without files that is too large."""
     post = await make(limit)
     while True:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import discord
 
-from bot.cogs.privacy import DeleteButton
+from bot.cogs.account import DeleteButton
 from bot.ui import buttons, messages
 from bot.ui.modals import Submission
 from core.errors import UserError

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-from bot.delivery import follow
-from bot.delivery.follow import Delivery
+import bot.delivery
+from bot.delivery import Delivery
 from bot.ui.replies import Post
 from core.job import Job, Surface
 from core.requests import ImagineRequest
@@ -145,7 +145,7 @@ async def _live(opened: Opened, delivery: Delivery, seconds: float | None) -> No
         await asyncio.sleep(seconds)
         return
     async with asyncio.timeout(60):
-        while await _unfinished(opened) or delivery._tasks:  # noqa: ASYNC110  two things at once
+        while await _unfinished(opened) or delivery.tasks:  # noqa: ASYNC110  two things at once
             await asyncio.sleep(0.01)
 
 
@@ -176,7 +176,7 @@ def _bug(name: str | None) -> Iterator[None]:
     plain = Delivery.follow
 
     def follow_all(self: Delivery, job: Job, *, resumed: bool = False) -> None:
-        with mock.patch.object(follow, "Surface", mock.Mock(DISCORD=job.origin.surface)):
+        with mock.patch.object(bot.delivery, "Surface", mock.Mock(DISCORD=job.origin.surface)):
             plain(self, job, resumed=resumed)
 
     with mock.patch.object(Delivery, "follow", follow_all):

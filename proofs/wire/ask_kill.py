@@ -63,7 +63,7 @@ class AskKiller(Killer):
             made = self.discord.interaction(CHANNEL, user, kind=5)
             field = {"type": 4, "custom_id": "question", "value": QUESTION}
             data = {"custom_id": f"mo:more:{job}:0:", "components": [{"type": 18, "component": field}]}
-            self.discord._act(made, {"data": data})
+            self.discord.act(made, {"data": data})
         else:
             made = self.discord.slash("ask", CHANNEL, user, question=QUESTION, link=f"{self.drawn} 1")
         if refused or self.dice.random() < 0.3:

@@ -1,6 +1,6 @@
 """Many deliveries, half of them hit by a network fault: ``python -m proofs.wire.delivery --n 5000``.
 
-The real ``bot.delivery.follow.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1;
+The real ``bot.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1;
 only the queue is played. Exactly one message for each job must stand there at the end.
 """
 
@@ -24,10 +24,9 @@ from typing import Any
 import discord as library
 from PIL import Image
 
-from bot.delivery.follow import Delivery, Rations
-from bot.delivery.ladder import JobMessage, Ladder, Sent
-from bot.delivery.render import Posts, VideoPosts
+from bot.delivery import Delivery, JobMessage, Ladder, Rations, Sent
 from bot.discord_api.http import Breaker, Transport
+from bot.posts import Posts, VideoPosts
 from bot.projects.results import OwnPosts
 from bot.ui.replies import Post
 from core.events import Event, Progress, Queued, Rendered, Started
@@ -286,7 +285,7 @@ async def deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
     """Until its follower ends, at most LONGEST."""
     async with gate:
         bench.delivery.follow(job)
-        await asyncio.wait({bench.delivery._tasks[job.id]}, timeout=LONGEST)
+        await asyncio.wait({bench.delivery.tasks[job.id]}, timeout=LONGEST)
 
 
 def _count(bench: Bench, jobs: list[Job]) -> Report:

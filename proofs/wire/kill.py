@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-from bot.delivery.ladder import TOKEN_LIFE
+from bot.delivery import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
 from proofs.wire.launch import CRASHES
 from tests.support import postgres

@@ -29,8 +29,8 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
     "files saved": ("jobs.runs:Saving.save", "after"),
     "job rendered": ("jobs.runs:Outcomes._rendered", "after"),
-    "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
-    "delivery noted": ("bot.delivery.follow:Delivery._note", "after"),
+    "message stands": ("bot.delivery:Ladder.climb", "after"),
+    "delivery noted": ("bot.delivery:Delivery._note", "after"),
 }
 
 
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
-        _replace("bot.delivery.follow:Delivery.resume", _nothing_to_resume)
+        _replace("bot.delivery:Delivery.resume", _nothing_to_resume)
     if arguments.block:
         _block(arguments.block)
     if arguments.haste:
@@ -174,7 +174,7 @@ def _block(seconds: float) -> None:
 
 
 def _hasten(times: float) -> None:
-    import bot.delivery.follow
+    import bot.delivery
     import bot.discord_api.http
     import host.app
 
@@ -182,7 +182,7 @@ def _hasten(times: float) -> None:
         await asyncio.sleep(seconds / times)
 
     host.app.Transport = partial(bot.discord_api.http.Transport, pause=pause)
-    bot.delivery.follow.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.follow.FOLLOW_AGAIN)
+    bot.delivery.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.FOLLOW_AGAIN)
 
 
 async def _nothing_to_resume(self: Any) -> int:

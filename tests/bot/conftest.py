@@ -97,6 +97,11 @@ class Studio:
         attachments = self.env.backend.store_attachments(user.dm_channel.id, files)
         return await user.send_dm(content, attachments=attachments)
 
+    async def submit_as(self, person: Any, shown: Any, custom_id: str, fields: dict[str, str]) -> Any:
+        """Send off a window under another custom_id, as somebody can who writes to Discord by themselves."""
+        shown._interaction.modal["custom_id"] = custom_id
+        return await person.submit_modal(shown, fields)
+
     def last(self, channel: Any = None) -> discord.Message:
         return (channel or self.channel).history()[-1]
 

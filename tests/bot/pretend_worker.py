@@ -154,7 +154,7 @@ def _run(send, run: Run, stops: set[str]):
         if run.job_id in stops:
             return Stopped(run.job_id)
         time.sleep(0.05 if steps > 4 else 0.002)
-        preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
+        preview = encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
         send(Step(run.job_id, step, steps, preview))
     if isinstance(request, TryRequest):
         return Done(run.job_id, _tried(run))
@@ -325,10 +325,10 @@ def _plain(number: int) -> Image.Image:
 
 
 def _picture(image: Image.Image, seed: int | None) -> Picture:
-    return Picture(_encode(image, "PNG"), "image/png", image.width, image.height, seed)
+    return Picture(encode(image, "PNG"), "image/png", image.width, image.height, seed)
 
 
-def _encode(image: Image.Image, form: str) -> bytes:
+def encode(image: Image.Image, form: str) -> bytes:
     out = io.BytesIO()
     image.save(out, form)
     return out.getvalue()

@@ -44,7 +44,7 @@ async def test_the_owner_hears_of_each_kind_of_trouble_once(studio: Studio) -> N
         log.warning("nothing worth a message")
         async with asyncio.timeout(5):
             await both.wait()
-        await asyncio.gather(*handler._tasks)
+        await asyncio.gather(*handler.tasks)
     with _alerts(studio):  # as after a restart
         log.error("job %s can't be saved", "four")
         await asyncio.sleep(0.3)
@@ -80,7 +80,7 @@ class _Told:
 
 async def _settled(handler: Alerts) -> None:
     await asyncio.sleep(0)
-    await asyncio.gather(*handler._tasks)
+    await asyncio.gather(*handler.tasks)
 
 
 async def test_errors_of_every_package_and_of_what_runs_below_reach_the_owner() -> None:
@@ -144,7 +144,7 @@ async def _trouble(studio: Studio, owner: _Owner, times: int) -> None:
         for _ in range(times):
             logging.getLogger("jobs.somewhere").error("the disk is full")
             await asyncio.sleep(0)
-            await asyncio.gather(*handler._tasks)
+            await asyncio.gather(*handler.tasks)
 
 
 async def test_each_work_in_the_background_that_fails_is_told(studio: Studio) -> None:
@@ -162,7 +162,7 @@ async def test_each_work_in_the_background_that_fails_is_told(studio: Studio) ->
         await until(lambda: len(owner.sent) == 2)
         for work in works:
             work.cancel()
-        await asyncio.gather(*handler._tasks)
+        await asyncio.gather(*handler.tasks)
     told = " ".join(owner.sent)
     assert "backups failed; it begins again in 1 s" in told and "indexing failed" in told
 

@@ -1,5 +1,5 @@
-"""/inspect for things in boxes: from pictures and a file of boxes to what is found, and to pictures whose
-boxes are drawn anew."""
+"""/inspect for objects in boxes: from pictures and a file of boxes to what is found, and to pictures whose
+boxes are drawn again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.schema import items
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import card, good, ids_of, press, said, told
 
-FINDS = "where things are, with boxes"
+FINDS = "find objects"
 
 
 async def boxed(studio: Studio, count: int = 5) -> None:
@@ -28,12 +28,12 @@ async def boxed(studio: Studio, count: int = 5) -> None:
 
 async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio) -> None:
     new = await said(studio, "new", name="trays", finds=FINDS)
-    assert "**trays** · boxes" in new and "choose some that show the things" in new
+    assert "**trays** · boxes" in new and "choose some that show the objects" in new
     added = await said(studio, "add", name="trays", **{f"image{n}": good(n) for n in range(1, 6)})
     assert "5 pictures: 0 with boxes, 5 without" in added
     assert "5 pictures without boxes: they are drawn on the project's page on the web" in added
     assert not any(":label:" in one for one in ids_of(await card(studio, "trays")))
-    assert "Things are marked by boxes" in await said(studio, "label", name="trays")
+    assert "Objects are marked by boxes" in await said(studio, "label", name="trays")
     refused = await said(studio, "add", name="trays", image1=good(9), label="nut")
     assert "not whole pictures" in refused
     await boxed(studio)
@@ -68,7 +68,7 @@ async def test_several_pictures_come_with_how_many_things_are_in_them(studio: St
     await said(studio, "train", name="trays")
     await said(studio, "try", name="trays", image1=good(20), image2=good(21))
     verdict = studio.last()
-    assert verdict.content.startswith("**4 things in 2 pictures**\n")
+    assert verdict.content.startswith("**4 objects in 2 pictures**\n")
     shown = await press(studio, verdict, "iswrong")
     noted = await studio.alice.submit_modal(shown, {"number": "2"})
     assert "draw its boxes" in told(noted)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.cogs import menus
+from bot.cogs.messages import lines_of
 from studio.admin import Judged, Report
 from studio.moderation.rules import Rule
 from tests.bot.conftest import Studio, open_studio
@@ -93,7 +93,7 @@ def test_every_reason_for_what_is_missing_is_told() -> None:
     found = Checked(unread="nothing here reads text", unjudged="no chat model runs on this machine")
     pictures = (Judged(None), Judged(problem="`x` is too large."), Judged(0.91))
     report = Report("strict", "open_nsfw", 0.5, pictures, False, None, Rule.GORE, 2, ("No cats",), found)
-    text = "\n".join(menus.lines_of(report))
+    text = "\n".join(lines_of(report))
     assert "**Picture 1** (`open_nsfw`) not available: the classifier gave no answer" in text
     assert "**Picture 2** not available: `x` is too large." in text
     assert "0.91 of 1, flagged from 0.50: **flagged**" in text and "2 more pictures not looked at" in text

@@ -92,7 +92,7 @@ async def test_any_refusal_that_comes_again_is_told(code: int) -> None:
 
 
 async def test_what_is_of_a_server_alone_is_not_offered_in_direct_messages(studio: Studio) -> None:
-    told = {one["name"]: one for one in await studio.bot.tree._payloads()}
+    told = {one["name"]: one for one in await studio.bot.tree.payloads()}
     alone = {name for name, one in told.items() if 1 not in one["contexts"]}
     assert alone == {"studio", "moderation"}
     assert {(*one["contexts"], *one["integration_types"]) for one in told.values()} == {(0, 1, 0), (0, 0)}

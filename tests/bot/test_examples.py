@@ -47,8 +47,8 @@ async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
     message = studio.last()
     assert f"**Pets** - Try by <@{studio.alice.id}>\n**dog** 66.7%" in message.content
-    assert "pretend answered: right on 3 of 4 examples left out in turn, about 80% of new" in message.content
-    assert "chat says dog (75%): right on 2 of 4 examples left out in turn\n" in message.content
+    assert "pretend answered: 3 of 4 test examples right, about 80% of new" in message.content
+    assert "chat says dog (75%): 2 of 4 test examples right\n" in message.content
     assert message.attachments, "the chart of both"
     job = await job_of(studio, message)
     assert isinstance(job.request, TryRequest)
@@ -155,7 +155,7 @@ async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None
     await studio.restart()
     result = await studio.alice.submit_modal(shown, {"answer": "quote a blick"})
     told = "\n".join(m.content for m in (result.response, *result.followups) if m)
-    assert told.startswith("Noted. Later answers to you in this conversation are told so")
+    assert told.startswith("Noted for later answers in this conversation")
     job = await job_of(studio, first)
     assert "1. What is it? → quote a blick" in await said(studio, "show", name=f"taught {job.id}")
 

@@ -33,7 +33,7 @@ async def test_what_people_find_of_an_answer_is_counted_once_for_each_and_told_i
     await studio.alice.react(message, WRONG)  # the newest counts
     assert await found(studio, job.id) == (1, 1)
     assert (
-        "**Found** right by 1, wrong by 1" in said(await studio.bob.click(message, label="Details")).content
+        "**Rated** right by 1, wrong by 1" in said(await studio.bob.click(message, label="Details")).content
     )
     await studio.alice.unreact(message, RIGHT)  # she has changed her mind before
     assert await found(studio, job.id) == (1, 1)

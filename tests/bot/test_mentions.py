@@ -92,7 +92,7 @@ async def _sent(studio: Studio, text: str, *files: tuple[str, bytes]):
 
 async def _answered(studio: Studio, message) -> None:
     await studio.bot.mentions.in_server(message, studio.bot.user)
-    await asyncio.gather(*studio.bot.delivery._tasks.values())
+    await asyncio.gather(*studio.bot.delivery.tasks.values())
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_what_was_sent_in_a_direct_message_and_is_gone_makes_no_error(
     message = await channel.fetch_message(sent.id)
     before = len(studio.alice.user.dm_channel.history())
     studio.env.backend.delete_message(channel.id, sent.id)
-    await studio.bot.get_cog("Uploads").on_message(message)
+    await studio.bot.get_cog("Sent").on_message(message)
     assert len(studio.alice.user.dm_channel.history()) == before
     assert "Send me a picture" in last_dm(studio, studio.alice).content
 

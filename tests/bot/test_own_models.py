@@ -248,7 +248,7 @@ async def test_labels_go_out_and_come_back(studio: Studio) -> None:
 
 
 async def test_a_zip_file_brings_pictures_with_folders_as_labels(studio: Studio) -> None:
-    await said(studio, "new", name="trees", finds="which of my labels fits")
+    await said(studio, "new", name="trees", finds="sort by label")
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
         for n in range(3):
@@ -346,7 +346,7 @@ async def test_what_a_model_says_it_cannot_do_is_told_with_its_verdicts(studio: 
 
 async def test_names_and_labels_are_completed(studio: Studio) -> None:
     await made(studio)
-    await said(studio, "new", name="trees", finds="which of my labels fits")
+    await said(studio, "new", name="trees", finds="sort by label")
     found = await studio.alice.autocomplete(studio.channel, "inspect show", "name", "oar")
     assert [choice["name"] for choice in found] == ["boards (inspection)"]
     found = await studio.alice.autocomplete(studio.channel, "classify", "labels", "@")
@@ -394,7 +394,7 @@ async def test_a_card_leads_to_the_web_where_there_is_one(tmp_path: Path) -> Non
 
 
 async def test_a_card_fits_below_however_much_was_refused(studio: Studio) -> None:
-    await said(studio, "new", name="trees", finds="which of my labels fits")
+    await said(studio, "new", name="trees", finds="sort by label")
     shown: list[str] = []
 
     async def edit_original_response(*, content: str, **_: object) -> None:

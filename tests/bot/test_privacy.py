@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bot.delivery.ladder import Ladder
+from bot.delivery import Ladder
 from core.errors import StorageError
 from core.events import Progress
 from core.job import NOBODY
@@ -126,7 +126,7 @@ async def test_what_goes_by_another_door_goes_from_discord_too(studio: Studio) -
 
 
 async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> None:
-    from bot.cogs.privacy import DeleteButton
+    from bot.cogs.account import DeleteButton
 
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     bot_channel = studio.bot.get_channel(studio.channel.id)
@@ -173,7 +173,7 @@ async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studi
     for _ in range(100):
         await asyncio.sleep(0.02)
         await studio.env.settle()
-        if not studio.bot.delivery._tasks:
+        if not studio.bot.delivery.tasks:
             break
     assert [m.content for m in studio.channel.history() if "canary" in m.content] == []
 
@@ -197,9 +197,9 @@ async def test_a_job_deleted_before_its_delivery_ends_without_an_alarm(studio: S
     for _ in range(100):
         await asyncio.sleep(0.02)
         await studio.env.settle()
-        if not studio.bot.delivery._tasks:
+        if not studio.bot.delivery.tasks:
             break
-    assert not studio.bot.delivery._tasks
+    assert not studio.bot.delivery.tasks
     assert [r.getMessage() for r in caplog.records if r.levelname in ("ERROR", "WARNING")] == []
 
 

@@ -94,8 +94,8 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
             assert any(one in told(result) for one in NOT_THEIRS), (command, told(result))
     for what in (views.ADD, views.NAME):
         shown = await press_job(studio, picture, "remix", studio.bob)
-        shown._interaction.modal["custom_id"] = f"mo:{what}:{project_id}:0:{sha256}"
-        result = await studio.bob.submit_modal(shown, {"prompt": "a boat"})
+        custom_id = f"mo:{what}:{project_id}:0:{sha256}"
+        result = await studio.submit_as(studio.bob, shown, custom_id, {"prompt": "a boat"})
         assert any(one in told(result) for one in NOT_THEIRS), (what, told(result))
     assert await state(studio) == before
 
@@ -107,7 +107,7 @@ async def test_a_verdict_on_somebodys_own_project_is_theirs_alone(studio: Studio
     picture = await single(studio)
     before = await state(studio)
     shown = await press_job(studio, picture, "remix", studio.bob)
-    shown._interaction.modal["custom_id"] = f"mo:{views.WRONG}:{job}:0:"
-    result = await studio.bob.submit_modal(shown, {"prompt": "a boat"})
+    custom_id = f"mo:{views.WRONG}:{job}:0:"
+    result = await studio.submit_as(studio.bob, shown, custom_id, {"prompt": "a boat"})
     assert "somebody else" in told(result)
     assert await state(studio) == before

@@ -8,16 +8,16 @@ import json
 import pytest
 from PIL import Image
 
-from bot.delivery import render
+from bot import posts
 from core.requests import ReadRequest
 from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio, png
-from tests.bot.pretend_worker import SIGNS, _encode
+from tests.bot.pretend_worker import SIGNS, encode
 from tests.bot.test_presses import job_of
 
 
 def sign(colour: tuple[int, int, int] = (9, 9, 9)) -> bytes:
-    return _encode(Image.new("RGB", (64, 48), colour), "PNG")
+    return encode(Image.new("RGB", (64, 48), colour), "PNG")
 
 
 def attached(*pictures: bytes) -> list[tuple[str, bytes]]:
@@ -67,7 +67,7 @@ async def test_long_text_is_cut_at_a_line_and_whole_in_its_file(studio: Studio) 
     [file] = attached(sign((1, 2, 5)))
     await studio.alice.slash(studio.channel, "read", image=file)
     message = studio.last()
-    assert len(message.content) <= 2000 and f"of a long page\n{render.MORE}\n```" in message.content
+    assert len(message.content) <= 2000 and f"of a long page\n{posts.MORE}\n```" in message.content
     assert (await files_of(message))["txt"].decode() == SIGNS[1, 2, 5] + "\n"
 
 
@@ -157,5 +157,5 @@ async def test_after_a_restart_its_buttons_work(studio: Studio, picture) -> None
 
 @pytest.mark.parametrize("text", ["```", "````a`", "``` ```\n```", "`" * 11])
 def test_a_block_of_code_has_no_way_out(text: str) -> None:
-    shown = render.block(text)
+    shown = posts.block(text)
     assert shown.count("```") == 2 and shown.startswith("```\n") and shown.endswith("\n```")

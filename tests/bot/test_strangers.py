@@ -93,8 +93,9 @@ async def test_a_window_with_the_id_of_a_private_job_is_refused(studio: Studio) 
     for window in WINDOWS:
         shown = await press(studio, message, "remix", studio.bob)
         what, _, more = window.partition(":")
-        shown._interaction.modal["custom_id"] = f"mo:{what}:{job.id}:1:{more}"
-        await refused(studio, await studio.bob.submit_modal(shown, {"prompt": "a boat"}), before)
+        custom_id = f"mo:{what}:{job.id}:1:{more}"
+        answered = await studio.submit_as(studio.bob, shown, custom_id, {"prompt": "a boat"})
+        await refused(studio, answered, before)
         assert len(studio.channel.history()) == history
 
 

@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aiohttp import BodyPartReader, WSMsgType, web
@@ -222,16 +223,16 @@ class Discord:
         values = [{"name": key, "type": 3, "value": value} for key, value in options.items()]
         inside = [{"name": part[0], "type": 1, "options": values}] if part else values
         data = {"id": str(self.commands[name]["id"]), "name": name, "type": 1, "options": inside}
-        return self._act(made, {"data": data})
+        return self.act(made, {"data": data})
 
     def press(self, message: Message, custom_id: str, user_id: int) -> Interaction:
         """Somebody presses a button."""
         made = self.interaction(message.channel_id, user_id, kind=3)
-        return self._act(
+        return self.act(
             made, {"data": {"custom_id": custom_id, "component_type": 2}, "message": self._message(message)}
         )
 
-    def _act(self, made: Interaction, extra: dict[str, Any]) -> Interaction:
+    def act(self, made: Interaction, extra: dict[str, Any]) -> Interaction:
         member = {
             "user": _user(made.user_id),
             "roles": [],
@@ -331,7 +332,7 @@ class Discord:
 
     def _answer(self, call: Call) -> web.Response:
         try:
-            status, result = 200, self._route(call)
+            status, result = 200, self.route(call)
         except Refusal as refusal:
             status, result = refusal.status, {"message": refusal.message, "code": refusal.code}
         self.after(call)
@@ -368,13 +369,38 @@ class Discord:
             return web.Response(body=answer.body, headers={"Content-Type": "text/plain"})
         return web.Response()
 
-    def _route(self, call: Call) -> Any:
+    @cached_property
+    def _routes(self) -> tuple[tuple[str, str, Callable[..., Any]], ...]:
+        """Method, pattern of the path, and what answers."""
+        return (
+            ("GET", "/gateway(?:/bot)?", self._gateway_address),
+            ("GET", "/users/@me", self._me),
+            ("GET", r"/users/(\d+)", self._person),
+            ("GET", "/oauth2/applications/@me", self._application),
+            ("PUT", r"/applications/(\d+)/commands", self._put_commands),
+            ("POST", r"/interactions/(\d+)/([^/]+)/callback", self._acknowledge),
+            *(
+                (method, r"/webhooks/(\d+)/([^/]+)/messages/@original", self._original)
+                for method in ("GET", "PATCH", "DELETE")
+            ),
+            ("POST", r"/webhooks/(\d+)/([^/]+)", self._followup),
+            ("POST", r"/channels/(\d+)/messages", self._create),
+            ("GET", r"/channels/(\d+)/messages", self._history),
+            *(
+                (method, r"/channels/(\d+)/messages/(\d+)", self._one)
+                for method in ("GET", "PATCH", "DELETE")
+            ),
+            ("POST", "/users/@me/channels", self._open_dm),
+            ("GET", r"/attachments/(\d+)/(\d+)", self._attachment),
+        )
+
+    def route(self, call: Call) -> Any:
         if sum(len(data) for _, data in call.files) > self.file_limit:
             raise Refusal(413, 40005, "Request entity too large")
-        for method, pattern, handler in _ROUTES:
+        for method, pattern, handler in self._routes:
             found = re.fullmatch(pattern, call.path) if method == call.method else None
             if found:
-                return handler(self, call, *(int(g) if g.isdecimal() else g for g in found.groups()))
+                return handler(call, *(int(g) if g.isdecimal() else g for g in found.groups()))
         raise Refusal(404, 0, f"404: no such route here: {call.method} {call.path}")
 
     def _me(self, call: Call) -> Any:
@@ -698,26 +724,6 @@ class _Gateway:
                     )
             except (ConnectionError, RuntimeError):  # the bot is gone
                 return
-
-
-_ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("GET", "/gateway(?:/bot)?", Discord._gateway_address),
-    ("GET", "/users/@me", Discord._me),
-    ("GET", r"/users/(\d+)", Discord._person),
-    ("GET", "/oauth2/applications/@me", Discord._application),
-    ("PUT", r"/applications/(\d+)/commands", Discord._put_commands),
-    ("POST", r"/interactions/(\d+)/([^/]+)/callback", Discord._acknowledge),
-    *(
-        (method, r"/webhooks/(\d+)/([^/]+)/messages/@original", Discord._original)
-        for method in ("GET", "PATCH", "DELETE")
-    ),
-    ("POST", r"/webhooks/(\d+)/([^/]+)", Discord._followup),
-    ("POST", r"/channels/(\d+)/messages", Discord._create),
-    ("GET", r"/channels/(\d+)/messages", Discord._history),
-    *((method, r"/channels/(\d+)/messages/(\d+)", Discord._one) for method in ("GET", "PATCH", "DELETE")),
-    ("POST", "/users/@me/channels", Discord._open_dm),
-    ("GET", r"/attachments/(\d+)/(\d+)", Discord._attachment),
-)
 
 
 async def _read(request: web.Request) -> tuple[Any, list[tuple[str, bytes]]]:

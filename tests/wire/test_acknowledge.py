@@ -69,7 +69,7 @@ async def test_choices_that_another_process_has_offered_are_no_trouble(tmp_path:
         }
         made = discord.interaction(CHANNEL, 500, 4)
         made.acknowledged = time.monotonic()
-        discord._act(made, {"data": data})
+        discord.act(made, {"data": data})
         await discord.until(lambda: made.again)
         asked = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
         await discord.until(lambda: asked.acknowledged)

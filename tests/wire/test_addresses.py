@@ -1,6 +1,6 @@
 """Where the bot's process may speak to, on real connections."""
 
-from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -8,7 +8,7 @@ import yarl
 from aiohttp import web
 
 from bot.discord_api import attachments, http
-from bot.discord_api.attachments import Attached
+from bot.discord_api.attachments import DiscordFile
 from core.errors import ImageError
 from proofs.security import links
 
@@ -75,7 +75,7 @@ async def server():
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}", calls
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", calls
     await runner.cleanup()
 
 
@@ -116,6 +116,7 @@ async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
     from studio.media.uploads import Intake
 
     url = "https://evil.example/a.png"
-    sent = SimpleNamespace(filename="a.png", size=1, url=url, read=None)
+    sent = DiscordFile("a.png", 1, url, http.CDN, AsyncMock(return_value=b""))
     with pytest.raises(ImageError, match="Discord's own servers"):
-        await Intake(Folder(tmp_path), 10**6, unnoted).take(Attached(sent, http.CDN), 1)
+        await Intake(Folder(tmp_path), 10**6, unnoted).take(sent, 1)
+    assert not sent.fetch.called

@@ -40,8 +40,8 @@ class Screen(Discord):
         self.windows: dict[int, dict[str, Any]] = {}  # interaction id → window
         self.stood: dict[int, int] = {}  # interaction id → states that the message it changes had had
 
-    def _route(self, call: Call) -> Any:
-        answer, found = super()._route(call), re.fullmatch(r"/interactions/(\d+)/([^/]+)/callback", call.path)
+    def route(self, call: Call) -> Any:
+        answer, found = super().route(call), re.fullmatch(r"/interactions/(\d+)/([^/]+)/callback", call.path)
         if found:
             made, kind = self.interactions[found[2]], call.body["type"]
             if kind == MODAL:
@@ -56,7 +56,7 @@ class Screen(Discord):
     def choose(self, message: Message, custom_id: str, user_id: int, *values: str) -> Interaction:
         made = self.interaction(message.channel_id, user_id, kind=3)
         data = {"custom_id": custom_id, "component_type": MENU, "values": list(values)}
-        return self._act(made, {"data": data, "message": self._message(message)})
+        return self.act(made, {"data": data, "message": self._message(message)})
 
     def submit(self, window: dict[str, Any], user_id: int, **texts: str) -> Interaction:
         """A window sent: with what stands in its fields, or ``texts``."""
@@ -72,7 +72,7 @@ class Screen(Discord):
                         "component": {"type": 4, "id": 2, "custom_id": field["custom_id"], "value": value},
                     }
                 )
-        return self._act(made, {"data": {"custom_id": window["custom_id"], "components": rows}})
+        return self.act(made, {"data": {"custom_id": window["custom_id"], "components": rows}})
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import discord
 import pytest
 from PIL import Image
 
-from bot.delivery import follow, ladder
-from bot.delivery.follow import Postponed, Ration, Rations
+import bot.delivery
+from bot.delivery import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from proofs.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
@@ -57,7 +57,7 @@ async def _waiting(bench: Bench, rung: str = "edit") -> tuple[Job, Script]:
 
 async def _end(bench: Bench, job: Job) -> None:
     async with asyncio.timeout(60):
-        await bench.delivery._tasks[job.id]
+        await bench.delivery.tasks[job.id]
 
 
 def _texts(bench: Bench) -> list[str]:
@@ -114,7 +114,7 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
-        monkeypatch.setattr(follow, name, value)
+        monkeypatch.setattr(bot.delivery, name, value)
     bench.delivery = bench.another(Rations(Ration(1e9), Ration(1e9), place_in_queue=Ration(1e-3)))
     _, waiting = await _waiting(bench)
     waiting.tell(Queued(9))
@@ -164,7 +164,7 @@ async def test_everybody_in_a_queue_that_has_moved_learns_the_new_place(bench: B
 
 
 async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
+    monkeypatch.setattr(bot.delivery, "NEWS_AFTER", 0.0)
     out = io.BytesIO()
     Image.new("RGB", (16, 16), (200, 60, 60)).save(out, "JPEG", comment=b"somebody's own")
     _, script = await _waiting(bench)
@@ -287,7 +287,7 @@ async def test_a_message_says_how_to_get_what_discord_refuses_however_small_it_i
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It doesn't stand at the last progress for ever."""
-    monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
+    monkeypatch.setattr(bot.delivery, "NEWS_AFTER", 0.0)
 
     def refuse(call: Call) -> str | None:
         return "413" if f"job {job.id}" in call.text else None
@@ -365,7 +365,7 @@ async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_t
 async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "NONCE_TRUST", 0.0)
+    monkeypatch.setattr(bot.delivery, "NONCE_TRUST", 0.0)
     bench.discord.forgets_nonces = True
     hits = iter(["reset after commit"])
     bench.discord.fault = lambda call: next(hits, None) if call.method == "POST" else None
@@ -378,7 +378,7 @@ async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_send
 async def test_a_delivery_that_broke_down_is_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "FOLLOW_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(bot.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
     plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
 
     async def result(job_id: str):
@@ -398,7 +398,7 @@ def test_an_interaction_can_be_answered_for_fourteen_minutes_after_it_was_made()
     def made(ago: float) -> int:
         return discord.utils.time_snowflake(discord.utils.utcnow() - timedelta(seconds=ago))
 
-    assert ladder.token_lives(made(13 * 60 + 50)) and not ladder.token_lives(made(14 * 60 + 1))
+    assert bot.delivery.token_lives(made(13 * 60 + 50)) and not bot.delivery.token_lives(made(14 * 60 + 1))
 
 
 def test_a_burst_of_edits_runs_out_and_comes_back_with_time() -> None:

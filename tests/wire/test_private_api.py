@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from importlib.metadata import version
+from operator import attrgetter
 from types import SimpleNamespace
 
 import discord
@@ -26,7 +27,9 @@ def _client() -> discord.AutoShardedClient:
 PARTS = {
     "HTTPClient._HTTPClient__session": lambda: hasattr(_client().http, "_HTTPClient__session"),
     "HTTPClient.proxy and .proxy_auth": lambda: {"proxy", "proxy_auth"} <= set(vars(_client().http)),
-    "CommandTree._context_menus": lambda: app_commands.CommandTree(_client())._context_menus == {},
+    "CommandTree._context_menus": lambda: (
+        attrgetter("_context_menus")(app_commands.CommandTree(_client())) == {}
+    ),
     "Interaction._state": lambda: "_state" in discord.Interaction.__slots__,
     "Attachment(data=, state=)": lambda: (
         {"data", "state"} <= set(inspect.signature(discord.Attachment).parameters)
@@ -45,22 +48,28 @@ PARTS = {
     "http.handle_message_parameters": lambda: (
         _arguments(handle_message_parameters) >= {"content", "attachments", "view", "allowed_mentions"}
     ),
-    "http.MultipartParameters": lambda: {"payload", "multipart", "files"} <= set(MultipartParameters._fields),
+    "http.MultipartParameters": lambda: (
+        {"payload", "multipart", "files"} <= set(MultipartParameters.__annotations__)
+    ),
     "Interaction.response._response_type": lambda: "_response_type" in discord.InteractionResponse.__slots__,
     "ConnectionState._ready_task and ._ready_tasks": lambda: (
-        _client()._connection._ready_task is None and _client()._connection._ready_tasks == {}
+        attrgetter("_connection._ready_task", "_connection._ready_tasks")(_client()) == (None, {})
     ),
-    "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
+    "simcord: Preview._action": lambda: (
+        _arguments(attrgetter("_action")(Preview)) == {"self", "context_id", "body"}
+    ),
     "simcord: Preview._server, its ._static": lambda: (
         "self._server = PreviewServer(" in inspect.getsource(Preview.__init__)
-        and _arguments(PreviewServer._static) == {"self", "request"}
+        and _arguments(attrgetter("_static")(PreviewServer)) == {"self", "request"}
         and {"/", "/preview.css", "/timeline.js"} <= set(PreviewServer._STATIC_FILES)
     ),
     "simcord: HISTORY_WINDOW_SIZE": lambda: (
         "start = max(0, end - HISTORY_WINDOW_SIZE)" in inspect.getsource(_snapshot._history_window)
         and {"HISTORY_WINDOW_SIZE", "HISTORY_STEP"} <= vars(_action_plans).keys()
     ),
-    "simcord: Preview._get_page": lambda: _arguments(Preview._get_page) == {"self", "context_id"},
+    "simcord: Preview._get_page": lambda: (
+        _arguments(attrgetter("_get_page")(Preview)) == {"self", "context_id"}
+    ),
 }
 
 

@@ -83,10 +83,10 @@ def test_what_was_told_is_there_for_the_next_process_and_names_nobody(path: Path
         "sequence": 4,
         "gateway": yarl.URL("wss://gateway-x.discord.gg"),
     }
-    events = dict(next_one.session._left[0].events)
+    events = dict(next_one.session.left[0].events)
     assert list(events) == ["READY", "GUILD_CREATE"]
     assert events["GUILD_CREATE"]["members"] == people[1:] and events["GUILD_CREATE"]["presences"] == []
-    kept = json.dumps(next_one.session._left[0].events)
+    kept = json.dumps(next_one.session.left[0].events)
     assert all(word not in kept for word in ("alice", "77", "secret", TOKEN)) and TOKEN not in path.read_text(
         "latin-1"
     )
@@ -213,7 +213,7 @@ def test_the_last_state_of_each_thing_is_kept_when_a_process_takes_over(path: Pa
         first.tell("GUILD_ROLE_UPDATE", {"guild_id": "1", "role": {"id": "7", "name": f"role {number}"}})
     next_one = _Told(path)
     next_one.resume()
-    events = next_one.session._left[0].events
+    events = next_one.session.left[0].events
     assert [name for name, _ in events] == [
         *("READY", "GUILD_CREATE", "GUILD_ROLE_DELETE", "GUILD_ROLE_DELETE"),
         *("CHANNEL_UPDATE", "GUILD_ROLE_UPDATE"),

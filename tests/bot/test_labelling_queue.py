@@ -1,4 +1,4 @@
-"""The pile of pictures without a label: pressed through, skipped, gone back in, and shared by several."""
+"""The labelling queue: pressed through, skipped, gone back in, and shared by several."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press,
 
 
 async def piled(studio: Studio, count: int = 3, labels: int = 2):
-    """The pile's message of a project with labels and pictures that have none."""
-    await said(studio, "new", name="trees", finds="which of my labels fits")
+    """The queue's message of a project with labels and pictures that have none."""
+    await said(studio, "new", name="trees", finds="sort by label")
     for number in range(labels):
         await said(studio, "labels", name="trees", add=f"label {number}", meaning=f"number {number}")
     await said(studio, "add", name="trees", **{f"image{n}": good(n) for n in range(1, count + 1)})
@@ -22,7 +22,7 @@ async def piled(studio: Studio, count: int = 3, labels: int = 2):
 
 
 async def turned(studio: Studio, message, label: str):
-    """The pile's message after a press."""
+    """The queue's message after a press."""
     result = await studio.alice.click(message, label=label)
     return result.response or message
 
@@ -91,7 +91,7 @@ async def test_a_button_of_a_label_that_is_gone_labels_nothing(studio: Studio) -
     message = await piled(studio)
     await said(studio, "labels", name="trees", drop="label 0")
     result = await studio.alice.click(message, label="label 0")
-    assert "isn't in the book any more" in told(result)
+    assert "isn't in the label list any more" in told(result)
     assert "3 without a label" in (await card(studio, "trees")).content
 
 
@@ -130,18 +130,18 @@ async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) 
     message = await piled(studio, count=2)
     await said(studio, "share", name="trees", label=True)
     assert "A label counts when 2 people have given it." in await said(
-        studio, "change", name="trees", voices=2
+        studio, "change", name="trees", votes=2
     )
     message = await turned(studio, message, "label 0")
     ended = await turned(studio, message, "label 1")
-    assert "2 pictures that you have labelled wait for another voice." in ended.content
-    assert "(2 wait for more voices)" in ended.content
+    assert "2 of your labels need a second person." in ended.content
+    assert "(2 wait for more votes)" in ended.content
     result = await studio.bob.slash(studio.channel, "inspect label", name="trees")
     assert "2 pictures to label" in result.response.content
     agreed = await studio.bob.click(result.response, label="label 0")
     assert "1 picture to label" in (agreed.response or result.response).content
     assert "1 label 0" in (await card(studio, "trees")).content
-    refused = await said(studio, "change", studio.bob, name="trees", voices=1)
+    refused = await said(studio, "change", studio.bob, name="trees", votes=1)
     assert "Only the project's owner" in refused
 
 
@@ -150,10 +150,10 @@ async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Stud
     await said(studio, "add", name="boards", label="good", **{f"image{n}": good(n) for n in range(1, 6)})
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     await said(studio, "add", name="boards", image1=good(21), image2=bad(22), image3=good(23))
-    pile = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
-    first = sha_of(pile)
-    await press(studio, pile, "look")
+    queue = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
+    first = sha_of(queue)
+    await press(studio, queue, "look")
     assert "1 of 3 pictures not like the good ones" in studio.last().content
     again = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
-    assert again.content == pile.content and sha_of(again) != first
-    assert "has looked at every picture" in told(await press(studio, pile, "look"))
+    assert again.content == queue.content and sha_of(again) != first
+    assert "has looked at every picture" in told(await press(studio, queue, "look"))

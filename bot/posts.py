@@ -1,5 +1,5 @@
 """What a job's message shows: text, picture or video, files and buttons, for each kind of job and each stage
-of it. Text that was read stands in a block of code that it can't leave, and whole in files."""
+of it. Text that was read is in a block of code that it can't leave, and whole in files."""
 
 from __future__ import annotations
 
@@ -35,8 +35,13 @@ from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
 from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
 
+CSV, JSON = "table.csv", "table.json"
+GROWN = 1200  # characters of a text that is shown while it grows: the newest
+LABEL = 60  # characters of what a box shows
 MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
 MORE = "… the rest is in the file"
+SOME_DELETED = "Some pictures of this job were deleted."
+SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
 
 
 def block(text: str, limit: int = MAX_TEXT) -> str:
@@ -53,11 +58,6 @@ def files_of_lines(result: Result, text: str) -> dict[str, bytes]:
     size = int(given.get("width", 0)), int(given.get("height", 0))
     told = lines_as_json(result.lines, size, str(given.get("model", "")))
     return {f"{result.job.id}.txt": f"{text}\n".encode(), f"{result.job.id}.json": told.encode()}
-
-
-CSV, JSON = "table.csv", "table.json"
-GROWN = 1200  # characters of a text that is shown while it grows: the newest
-LABEL = 60  # characters of what a box shows
 
 
 def formed_body(result: Result, text: str) -> str | None:
@@ -90,9 +90,6 @@ GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is alrea
 }
 
 
-SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
-
-
 class VideoPosts:
     """Makes the posts of videos, as they may be shown in the place they go to. posters: shows their first
     frames. web: as of ``Posts``."""
@@ -106,7 +103,7 @@ class VideoPosts:
         first = videos[0]
         if len(videos) > 1:
             shown = await self._showing.mosaic(videos, job, limit)
-            view = buttons.for_videos(job, videos[-1].index + 1, self._web)
+            view = buttons.for_grid(job, videos[-1].index + 1, self._web, videos=True)
         else:
             shown = await self._showing.video(first, job, limit)
             view = buttons.for_video(job, first.index, self._web)
@@ -133,9 +130,8 @@ class VideoPosts:
             facts=video_facts(video, result.parameters),
             noun="Video",
         )
-        return await self.video(
-            result, index, content, buttons.for_video(job, index, self._web), limit, place
-        )
+        view = buttons.for_video(job, index, self._web)
+        return await self.video(result, index, content, view, limit, place)
 
     async def video(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
@@ -167,11 +163,10 @@ class VideoPosts:
         self, post: Post, result: Result, videos: Sequence[StoredVideo], place: Place
     ) -> Post:
         """``post`` as the worst frame of ``videos`` allows."""
-        posters = {picture.index: picture.sha256 for picture in result.pictures}
-        seen = [
-            sha for video in videos for sha in (video.sha256, posters.get(video.index)) if sha is not None
-        ]
-        return as_visible(post, await self._moderator.visibility(tuple(seen), place), result.job)
+        shown = {video.index for video in videos}
+        posters = [picture.sha256 for picture in result.pictures if picture.index in shown]
+        seen = (*(video.sha256 for video in videos), *posters)
+        return as_visible(post, await self._moderator.visibility(seen, place), result.job)
 
 
 def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
@@ -183,7 +178,6 @@ def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
     return post
 
 
-SOME_DELETED = "Some pictures of this job were deleted."
 _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with
 
 
@@ -228,7 +222,7 @@ class Posts:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
         when ``event`` changes nothing. ran: seconds since its first step."""
         job = job if place is None else await self.told(job, place)
-        view = buttons.while_running(job)
+        view = view_of(JobButton(job.id, "cancel"))
         match event:
             case Queued():
                 return Post(messages.waiting_text(job, event), view=view)
@@ -238,7 +232,7 @@ class Posts:
                 return Post(messages.progress_text(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
                 content = markdown.answering(job, text, GROWING)
-                return Post(content, view=markdown.view_while_answering(job))
+                return Post(content, view=view_of(JobButton(job.id, "stop")))
             case Progress(step, total, preview, doing=doing):
                 picture = None
                 if preview:
@@ -278,8 +272,7 @@ class Posts:
         first, several = pictures[0], len(pictures) > 1
         stored = result.grid if result.grid is not None else first
         count = pictures[-1].index + 1
-        grid = buttons.for_grid
-        view = grid(job, count, self._web) if several else self._single(job, first.index, stored)
+        view = buttons.for_grid(job, count, self._web) if several else self._single(job, first.index, stored)
         shown = await self._showing.picture(stored, job, limit)
         count_asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
         notes = (*shown.notes, SOME_DELETED) if len(pictures) < count_asked else shown.notes
@@ -336,8 +329,8 @@ class Posts:
         parameters = result.parameters
         count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
         foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
-        notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
-        content = messages.fit_message(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
+        lines = [messages.title(job), block(text), foot, *messages.notes_of(parameters)]
+        content = messages.fit_message("\n".join(lines))
         more = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
         view = view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
         post = Post(content, view=view, more=more)
@@ -358,7 +351,8 @@ class Posts:
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
         picture = None if shown is None else _attached(shown, job)
         if tried:
-            return Post(content, picture, markdown.view_of_trial(job))
+            view = view_of(*(JobButton(job.id, action) for action in ("again", "details", "delete")))
+            return Post(content, picture, view)
         return Post(content, picture, buttons.for_labels(job, [label for label, _ in result.scores]))
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
@@ -376,10 +370,8 @@ class Posts:
         too large, or may not be shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
-        post = Post(
-            messages.described(job, captions, None, result.parameters),
-            view=buttons.for_captions(job, len(captions)),
-        )
+        content = messages.described(job, captions, None, result.parameters)
+        post = Post(content, view=buttons.for_captions(job, len(captions)))
         if not job.request.pictures:
             return post
         described = job.request.pictures[0]

@@ -1,1 +1,0 @@
-"""How a job's progress and result reach Discord."""
