@@ -273,8 +273,6 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
         context.buckets.take(route.bucket, who)
         async with AsyncExitStack() as arrived:
             body, files = await _body(context, route, request, who, arrived)
-            if route.body in (Body.FORM, Body.FILES):
-                _check_person(person, body.pop("person", ""))
             headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
             call = Call(
                 context.studio,

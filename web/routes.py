@@ -18,7 +18,7 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import chat, collections, editor, example_sets, gallery, jobs, project_pages
+from web.handlers import chat, collections, editor, example_sets, gallery, jobs
 from web.handlers import project_api as project_files
 from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.collections import FolderHandlers, TrashHandlers
@@ -37,6 +37,7 @@ DOCUMENT = "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
 SET = "{set:[a-z2-9]{12}}"
 PROJECT = "{project:[a-z2-9]{12}}"
+VERSION = "{version:[0-9]{1,6}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
 PACKED = MAX_ZIP + 64 * 1024  # bytes of a form with files: a zip file, and what stands around it
@@ -62,7 +63,6 @@ def route_table(
         *_talks(settings, chat.TalkPages(pages)),
         *_examples(ExampleHandlers(pages)),
         *_projects(ProjectPages(pages)),
-        *_project_forms(ProjectPages(pages)),
         *_project_programs(),
     )
 
@@ -225,11 +225,17 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
     ask, change, small = Bucket.ASK, Bucket.CHANGE, f"/files/examples/{SET}/{{example:[0-9]{{1,18}}}}.webp"
     return (
         Route("GET", "/examples", pages.page),
-        Route("POST", "/examples", pages.create, Body.FORM, change),
         Route("GET", f"/examples/{SET}", pages.one),
-        Route("POST", f"/examples/{SET}/delete", pages.delete, Body.FORM, change),
         Route("GET", "/api/examples", example_sets.list_sets),
         Route("POST", "/api/examples", example_sets.add_examples, schemas.NewExamples, change),
+        Route("POST", "/api/examples/new", example_sets.create_set, schemas.NewSet, change),
+        Route(
+            "DELETE",
+            f"/api/examples/{SET}",
+            example_sets.delete_set,
+            bucket=change,
+            query=("example", "label"),
+        ),
         Route("POST", f"/api/examples/{SET}/try", example_sets.try_set, schemas.Try, ask),
         Route("GET", small, example_sets.send_example, bucket=Bucket.BYTES),
     )
@@ -240,7 +246,7 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
     labels = "labels-{form:csv|coco|yolo}.zip"
     mask = "{sha256:[0-9a-f]{64}}/masks/{mask:[0-9a-f]{64}}.png"
-    chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
+    chart = f"{VERSION}/{{chart:[a-z0-9-]{{1,40}}}}"
     return (
         Route("GET", "/projects", pages.all),
         Route("GET", one, pages.one, query=("label", "state", "after")),
@@ -257,33 +263,19 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     )
 
 
-def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
-    one, ask, change = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE
-    return (
-        Route("POST", f"{one}/import", pages.import_labels, Body.FILES, ask, limit=PACKED),
-        Route("POST", f"{one}/change", project_pages.change_pictures, Body.FORM, change),
-        Route("POST", f"{one}/use", project_pages.use_version, Body.FORM, change),
-        Route("POST", f"{one}/threshold", project_pages.keep_threshold, Body.FORM, change),
-        Route("POST", f"{one}/bundle", project_pages.queue_bundle, Body.FORM, ask),
-        Route("POST", f"{one}/answer", project_pages.judge_verdict, Body.FORM, change),
-        Route("POST", f"{one}/rename", project_pages.rename_project, Body.FORM, change),
-        Route("POST", f"{one}/alike", project_pages.set_alike, Body.FORM, change),
-        Route("POST", f"{one}/look", project_pages.look_through, Body.FORM, change),
-        Route("POST", f"{one}/voices", project_pages.set_voices, Body.FORM, change),
-        Route("POST", f"{one}/labels", project_pages.put_label, Body.FORM, change),
-        Route("POST", f"{one}/labels/drop", project_pages.drop_label, Body.FORM, change),
-        Route("POST", f"{one}/share", project_pages.share_project, Body.FORM, change),
-        Route("POST", f"{one}/forget", project_pages.forget_project, Body.FORM, change),
-    )
-
-
 def _project_programs() -> tuple[Route, ...]:
     one, ask, change, verdicts = f"/api/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, f"/api/verdicts/{JOB}"
-    chosen = ("label", "state", "after")
+    chosen, version = ("label", "state", "after"), f"{one}/versions/{VERSION}"
     return (
         Route("GET", "/api/projects", project_files.list_projects),
         Route("POST", "/api/projects", project_files.create_project, schemas.NewProject, change),
         Route("GET", one, project_files.show_project),
+        Route("PATCH", one, project_files.change_project, schemas.ProjectChanges, change),
+        Route("DELETE", one, project_files.forget_project, bucket=change),
+        Route("PUT", f"{one}/rights", project_files.share_project, schemas.Granted, change),
+        Route("POST", f"{one}/labels", project_files.put_label, schemas.NewLabel, change),
+        Route("POST", f"{one}/labels/drop", project_files.drop_label, schemas.DroppedLabel, change),
+        Route("POST", f"{one}/import", project_files.import_labels, Body.FILES, ask, limit=PACKED),
         Route("GET", f"{one}/pictures", project_files.show_pictures, query=chosen),
         Route("POST", f"{one}/pictures", project_files.add_pictures, Body.FILES, Bucket.UPLOAD, limit=PACKED),
         Route("POST", f"{one}/remove", project_files.remove_pictures, schemas.Chosen, change),
@@ -292,6 +284,10 @@ def _project_programs() -> tuple[Route, ...]:
         Route("POST", f"{one}/marks", project_files.mark_picture, schemas.Mark, change),
         Route("POST", f"{one}/train", project_files.train_version, schemas.Training, ask),
         Route("GET", f"{one}/versions", project_files.list_versions),
+        Route("POST", f"{version}/use", project_files.use_version, schemas.Nothing, change),
+        Route("POST", f"{version}/threshold", project_files.keep_threshold, schemas.Move, change),
+        Route("POST", f"{version}/bundle", project_files.queue_bundle, schemas.Nothing, ask),
+        Route("POST", f"{one}/look", project_files.look_through, schemas.Nothing, change),
         Route("POST", f"{one}/try", project_files.try_version, Body.FILES, ask, limit=PACKED),
         Route("GET", verdicts, project_files.list_verdicts),
         Route("POST", f"{verdicts}/{NUMBER}", project_files.answer_verdict, schemas.Judgement, change),

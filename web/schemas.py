@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, unquote
 
@@ -66,6 +66,12 @@ class NewTalk(Struct, frozen=True):
     answer: Annotated[Form | Literal[""], Meta(extra={"takes": ", ".join(FORMS)})] = ""
     pictures: Annotated[list[Word], Meta(max_length=10)] = []
     key: str = ""
+
+
+class NewSet(Struct, frozen=True):
+    """An empty set of examples."""
+
+    name: str
 
 
 class NewExamples(Struct, frozen=True):
@@ -217,6 +223,42 @@ class NewProject(Struct, frozen=True):
     words: str = ""
 
 
+class ProjectChanges(Struct, frozen=True):
+    """A project's name, how parts lie in its pictures, and how many people have to agree on a label."""
+
+    name: str | None = None
+    alike: str | None = None
+    voices: int | None = None
+
+
+class Granted(Struct, frozen=True):
+    """What a role may do in a project. role: its id as a text, "0" = every member. rights: "add", "label",
+    "train", "use" or "export"."""
+
+    role: str
+    rights: Annotated[list[Word], Meta(max_length=10)] = []
+
+
+class NewLabel(Struct, frozen=True):
+    """A label of a project, and when it is used."""
+
+    label: str
+    meaning: str = ""
+
+
+class DroppedLabel(Struct, frozen=True):
+    """A label of a project. instead: what its pictures are called from now on, "" = nothing."""
+
+    label: str
+    instead: str = ""
+
+
+class Move(Struct, frozen=True):
+    """Where a version's threshold goes: "usual", "stricter", "looser" or "fewest"."""
+
+    move: str
+
+
 class Chosen(Struct, frozen=True):
     """Pictures of a project, by the ids that it lists."""
 
@@ -305,13 +347,6 @@ def _takes(kind: inspect.Type) -> str:
             return "an object"
         case _:
             return "a list"
-
-
-def text_of(form: Mapping[str, str], name: str) -> str:
-    """Return a text of a form that has to be there. Raises UserError."""
-    if name not in form:
-        raise UserError(f"`{name}` is missing.")
-    return form[name]
 
 
 def chosen_of(texts: Sequence[str]) -> list[CollectionsNamed]:

@@ -13,7 +13,6 @@ from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.web.conftest import OTHER, Browser, Site, open_site
-from tests.web.test_folders import form
 from tests.web.test_talks import MODEL
 from vision.protocol import Done, Run
 
@@ -133,18 +132,17 @@ async def test_examples_labels_and_sets_are_deleted(site: Site) -> None:
     [found] = (await site.you.get("/api/examples")).data["sets"]
     first = found["covers"][0]
     example = first.rpartition("/")[2].removesuffix(".webp")
-    gone = await form(site.you, f"{href}/delete", example=example)
-    assert gone.status == 303 and gone.headers["Location"] == href
+    assert (await site.you.ask("DELETE", f"/api{href}?example={example}")).status == 204
     assert (await site.you.get(first)).status == 422
-    assert (await form(site.you, f"{href}/delete", example=example)).status == 400
-    assert (await form(site.you, f"{href}/delete", example="x")).status == 400
-    assert (await form(site.you, f"{href}/delete", label="dog")).headers["Location"] == href
+    for wrong in (example, "x"):
+        assert (await site.you.ask("DELETE", f"/api{href}?example={wrong}")).status == 400, wrong
+    assert (await site.you.ask("DELETE", f"/api{href}?label=dog")).status == 204
     [found] = (await site.you.get("/api/examples")).data["sets"]
     assert (found["examples"], found["labels"]) == (1, 1)
-    assert (await form(site.you, f"{href}/delete")).headers["Location"] == "/examples"
+    assert (await site.you.ask("DELETE", f"/api{href}")).status == 204
     assert (await site.you.get(href)).status == 404
-    made = await form(site.you, "/examples", name="Empty")
-    assert "This set is empty" in await page(site, made.headers["Location"])
+    made = await site.you.post("/api/examples/new", {"name": "Empty"})
+    assert made.status == 201 and "This set is empty" in await page(site, made.data["href"])
 
 
 async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
@@ -156,7 +154,7 @@ async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
         ("GET", href, {}),
         ("GET", found["covers"][0], {}),
         ("POST", f"/api{href}/try", {"json": {"picture": picture}}),
-        ("POST", f"{href}/delete", {"data": {"x": ""}}),
+        ("DELETE", f"/api{href}", {}),
     ):
         assert (await other.ask(method, path, **body)).status == 404, path
     assert (await other.get("/api/examples")).data == {"sets": []}

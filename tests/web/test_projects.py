@@ -17,7 +17,6 @@ from tests.studio.conftest import png
 from tests.studio.servers import Server, Servers
 from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site
 from tests.web.teacher import Teacher
-from tests.web.test_folders import form
 
 
 @pytest.fixture
@@ -172,25 +171,21 @@ async def test_ticked_pictures_are_labelled_left_out_and_removed(site: Site) -> 
     here = f"/projects/{project_id}"
     found = (await site.you.get(f"/api{here}/pictures")).data["pictures"]
     ids = [one["id"] for one in found]
-    assert (
-        await form(site.you, f"{here}/change", do="label", label="scratch", **{f"p-{ids[0]}": "1"})
-    ).status == 303
-    assert (await form(site.you, f"{here}/change", do="out", **{f"p-{ids[1]}": "1"})).status == 303
+    marked = {"picture": ids[0], "label": "scratch"}
+    assert (await site.you.post(f"/api{here}/marks", marked)).data["label"] == "scratch"
+    left = {"pictures": ids[1:2], "out": True}
+    assert (await site.you.post(f"/api{here}/leave-out", left)).status == 204
     assert "left out" in await page(site, f"{here}?state=left_out")
-    assert (await form(site.you, f"{here}/change", do="in", **{f"p-{ids[1]}": "1"})).status == 303
-    assert (await form(site.you, f"{here}/change", do="remove", **{f"p-{ids[2]}": "1"})).status == 303
+    assert (await site.you.post(f"/api{here}/leave-out", {**left, "out": False})).status == 204
+    assert (await site.you.post(f"/api{here}/remove", {"pictures": ids[2:]})).data == {"count": 1}
     card = (await site.you.get(f"/api{here}")).data
     assert card["total"] == 2 and {label["name"]: label["count"] for label in card["labels"]} == {
         "good": 1,
         "scratch": 1,
     }
-    assert (await form(site.you, f"{here}/change", do="remove")).status == 400
-    assert (await form(site.you, f"{here}/change", do="eat", **{f"p-{ids[0]}": "1"})).status == 400
-    gone = await site.you.post(f"/api{here}/remove", {"pictures": [ids[0]]})
-    assert gone.data == {"count": 1}
-    assert (await site.you.post(f"/api{here}/remove", {"pictures": ["x"]})).status == 400
-    assert (await site.you.post(f"/api{here}/leave-out", {"pictures": [ids[1]], "out": True})).status == 204
-    assert (await site.you.get(found[0]["small"])).status == 404
+    for wrong in ([], ["x"]):
+        assert (await site.you.post(f"/api{here}/remove", {"pictures": wrong})).status == 400
+    assert (await site.you.get(found[2]["small"])).status == 404
 
 
 async def test_a_version_is_trained_read_about_and_compared(site: Site) -> None:
@@ -214,12 +209,10 @@ async def test_a_version_is_trained_read_about_and_compared(site: Site) -> None:
     assert (second["number"], second["state"]) == (2, "candidate")
     compared = await page(site, f"{here}/report?version=2&with=1")
     assert "No difference between versions 1 and 2 that 3 pictures can show" in compared
-    assert (await form(site.you, f"{here}/use", version="2")).headers[
-        "Location"
-    ] == f"{here}/report?version=2"
+    assert (await site.you.post(f"/api{here}/versions/2/use")).status == 204
     assert (await site.you.get(f"/api{here}")).data["version"] == 2
-    assert (await form(site.you, f"{here}/use", version="9")).status == 400
-    assert (await form(site.you, f"{here}/use", version="x")).status == 400
+    assert (await site.you.post(f"/api{here}/versions/9/use")).status == 400
+    assert (await site.you.post(f"/api{here}/versions/x/use")).status == 404
     assert (await site.you.get(f"{here}/report?version=9")).status == 400
 
 
@@ -232,13 +225,14 @@ async def test_a_threshold_shows_what_would_change_before_it_is_kept(site: Site)
     assert (await site.you.get(f"/api{here}/versions")).data["versions"][0]["threshold"] == before[
         "threshold"
     ]
-    kept = await form(site.you, f"{here}/threshold", version="1", move="stricter")
-    assert kept.status == 303
+    kept = await site.you.post(f"/api{here}/versions/1/threshold", {"move": "stricter"})
+    assert "Of 100 good parts at most about" in kept.data["sentence"]
     after = (await site.you.get(f"/api{here}/versions")).data["versions"][0]
     assert after["threshold"] < before["threshold"]
     told = await page(site, f"{here}/report?version=1&move=fewest")
     assert "4 defects were learned from" in told and "Keep it" not in told
-    assert (await form(site.you, f"{here}/threshold", version="1", move="sideways")).status == 400
+    wrong = await site.you.post(f"/api{here}/versions/1/threshold", {"move": "sideways"})
+    assert wrong.status == 400
 
 
 async def test_too_few_pictures_are_told_in_one_sentence(site: Site) -> None:
@@ -287,8 +281,7 @@ async def test_verdicts_are_shown_told_wrong_and_taken_away(site: Site) -> None:
     )
     noted = await site.you.post(f"/api/verdicts/{job}/1", {"right": False, "label": "dent"})
     assert noted.data["sentence"] == "Noted; 1 new since version 1."
-    answered = await form(site.you, f"{here}/answer", job=job, n="2", answer="right")
-    assert answered.headers["Location"] == f"{here}/try#job-{job}"
+    assert (await site.you.post(f"/api/verdicts/{job}/2", {"right": True})).data["sentence"] == "Noted."
     shown = await page(site, f"{here}/try")
     assert "found wrong" in shown and "found right" in shown and "1 new since version 1" in shown
     card = (await site.you.get(f"/api{here}")).data
@@ -300,16 +293,14 @@ async def test_verdicts_are_shown_told_wrong_and_taken_away(site: Site) -> None:
         ("/api/verdicts/abcd2345efgh/1", {"right": True}),
     ):
         assert (await site.you.post(path, body)).status in (400, 404, 422), path
-    assert (await form(site.you, f"{here}/answer", job=job, n="1", answer="maybe")).status == 400
 
 
 async def test_a_bundle_is_made_and_downloaded(site: Site) -> None:
     project_id = await project(site)
     here = f"/projects/{project_id}"
     await trained(site, project_id)
-    asked = await form(site.you, f"{here}/bundle", version="1")
-    where = asked.headers["Location"].partition("#")[0]
-    job = where.rpartition("=")[2]
+    asked = await site.you.post(f"/api{here}/versions/1/bundle")
+    where, job = asked.data["href"].partition("#")[0], asked.data["job"]
     await site.finished(job)
     assert f"/files/bundles/{job}" in await page(site, where)
     file = await site.you.get(f"/files/bundles/{job}")
@@ -345,34 +336,37 @@ async def test_labels_go_to_other_programs_and_come_back(site: Site) -> None:
         assert along.status == 200 and sum(name.startswith("images/") for name in names) == 5, kind
     first = (await site.you.get(f"/api{here}/pictures")).data["pictures"][0]["id"]
     table = f"file,label\n{first}.png,dent\n{'0' * 64}.png,good\n".encode()
-    done = await send(site.you, f"{here}/import", [("labels.csv", table)])
-    assert done.status == 200 and "1 labelled, 0 boxes; 1 aren&#39;t in this project." in done.body.decode()
-    assert (await send(site.you, f"{here}/import", [("labels.csv", b"\xff\xfe")])).status == 422
-    assert (await send(site.you, f"{here}/import", [])).status == 400
+    done = await send(site.you, f"/api{here}/import", [("labels.csv", table)])
+    assert done.data == {"sentence": "1 labelled, 0 boxes; 1 aren't in this project."}
+    assert (await send(site.you, f"/api{here}/import", [("labels.csv", b"\xff\xfe")])).status == 422
+    assert (await send(site.you, f"/api{here}/import", [])).status == 400
 
 
 async def test_settings_change_what_they_say(site: Site) -> None:
     project_id = await project(site, good=3, bad=2)
     here = f"/projects/{project_id}"
-    assert (await form(site.you, f"{here}/rename", name="plates")).status == 303
-    assert (await form(site.you, f"{here}/alike", alike="turns")).status == 303
-    assert (await form(site.you, f"{here}/labels", label="dent", meaning="Pressed in")).status == 303
-    assert (await form(site.you, f"{here}/labels/drop", label="scratch", instead="dent")).status == 303
+    for method, end, body in (
+        ("PATCH", "", {"name": "plates"}),
+        ("PATCH", "", {"alike": "turns"}),
+        ("POST", "/labels", {"label": "dent", "meaning": "Pressed in"}),
+        ("POST", "/labels/drop", {"label": "scratch", "instead": "dent"}),
+    ):
+        assert (await site.you.ask(method, f"/api{here}{end}", json=body)).status == 204, (end, body)
     card = (await site.you.get(f"/api{here}")).data
     assert (card["name"], card["alike"]) == ("plates", "turns")
     assert {label["name"]: label["count"] for label in card["labels"]} == {"good": 3, "dent": 2}
     assert "Pressed in" in await page(site, f"{here}/settings")
-    for end, fields in (
-        ("rename", {"name": ""}),
-        ("alike", {"alike": "x"}),
-        ("labels", {"label": ""}),
-        ("labels/drop", {"label": "good"}),
-        ("share", {"role": "x"}),
-        ("share", {"role": "9999999999999999999", "use": "1"}),
-        ("share", {"role": "0", "use": "1"}),  # it is nobody else's
+    for method, end, body in (
+        ("PATCH", "", {"name": ""}),
+        ("PATCH", "", {"alike": "x"}),
+        ("POST", "/labels", {"label": ""}),
+        ("POST", "/labels/drop", {"label": "good"}),
+        ("PUT", "/rights", {"role": "x"}),
+        ("PUT", "/rights", {"role": "9999999999999999999", "rights": ["use"]}),
+        ("PUT", "/rights", {"role": "0", "rights": ["use"]}),  # it is nobody else's
     ):
-        assert (await form(site.you, f"{here}/{end}", **fields)).status == 400, end
-    assert (await form(site.you, f"{here}/forget")).headers["Location"] == "/projects"
+        assert (await site.you.ask(method, f"/api{here}{end}", json=body)).status == 400, (end, body)
+    assert (await site.you.ask("DELETE", f"/api{here}")).status == 204
     assert (await site.you.get(here)).status == 404 and (await site.you.get("/api/projects")).data == {
         "projects": []
     }
@@ -388,6 +382,8 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
     given = {"project": project_id, "sha256": picture["id"], "suffix": "webp", "version": "1", "chart": "roc"}
     given |= {"form": "csv", "job": job, "n": "1"}
     before = (await site.you.get(f"/api/projects/{project_id}")).data
+    body = {"pictures": [picture["id"]], "picture": picture["id"], "label": "good", "right": True}
+    body |= {"move": "usual", "role": "0", "name": "x", "alike": "free", "voices": 1}
     count = 0
     for route in site.web.routes:
         if not ("{project" in route.path or "verdicts/" in route.path or "bundles/" in route.path):
@@ -403,39 +399,15 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
                 path = head + value + rest[end:]
         sent: dict[str, Any] = {}
         if route.body.name == "JSON":
-            sent = {
-                "json": {
-                    "pictures": [picture["id"]],
-                    "picture": picture["id"],
-                    "label": "good",
-                    "right": True,
-                }
-            }
-        elif route.body.name == "FORM":
-            sent = {
-                "data": {
-                    "version": "1",
-                    "move": "usual",
-                    "job": job,
-                    "n": "1",
-                    "answer": "right",
-                    "role": "0",
-                    "label": "good",
-                    "name": "x",
-                    "alike": "free",
-                    "voices": "1",
-                    "do": "remove",
-                    f"p-{picture['id']}": "1",
-                }
-            }
+            sent = {"json": body}
         elif route.body.name == "FILES":
-            body = aiohttp.FormData(default_to_multipart=True)
-            body.add_field("files", part(30), filename="a.png")
-            sent = {"data": body}
+            files = aiohttp.FormData(default_to_multipart=True)
+            files.add_field("files", part(30), filename="a.png")
+            sent = {"data": files}
         answer = await other.ask(route.method, path, **sent)
         assert answer.status == 404, (route.method, path, answer.status, answer.body)
         count += 1
-    assert count >= 35
+    assert count >= 33
     assert (await site.you.get(f"/api/projects/{project_id}")).data == before
     assert (await other.get("/api/projects")).data["projects"] == [mine]
 
@@ -456,21 +428,21 @@ async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(
         assert "Add pictures" not in shown and ">Label<" not in shown and 'class="item"' in shown
         assert "Rename" not in await page(site, f"{path}/settings", other)
         assert (await send(other, f"/api{path}/pictures", [("b.png", part(2))])).status == 403
-        for end, fields in (
-            ("rename", {"name": "mine"}),
-            ("share", {"role": "0", "add": "1"}),
-            ("labels", {"label": "dent"}),
-            ("forget", {}),
+        for method, end, body in (
+            ("PATCH", "", {"name": "mine"}),
+            ("PUT", "/rights", {"role": "0", "rights": ["add"]}),
+            ("POST", "/labels", {"label": "dent"}),
+            ("DELETE", "", {}),
         ):
-            assert (await form(other, f"{path}/{end}", **fields)).status == 403, end
+            assert (await other.ask(method, f"/api{path}{end}", json=body)).status == 403, end
         assert (await other.post(f"/api{path}/train", {})).status == 403
         assert (await other.get(f"/files{path}/labels-csv.zip")).status == 403
         assert (await stranger.get(path)).status == 404
         # a role is let in, and out again
         offered = await page(site, f"{path}/settings")
         assert "Every member" in offered and "Inspectors" in offered and "&lt;b&gt;Bold" in offered
-        given = await form(site.you, f"{path}/share", role="7", add="1", label="1")
-        assert given.status == 303
+        given = {"role": "7", "rights": ["add", "label"]}
+        assert (await site.you.ask("PUT", f"/api{path}/rights", json=given)).status == 204
         assert "<legend>Inspectors</legend>" in await page(site, f"{path}/settings")
         assert (await send(other, f"/api{path}/pictures", [("b.png", part(2))])).status == 403
         here.given[OTHER] = {7}
@@ -479,7 +451,7 @@ async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(
         assert picture["mine"]
         marked = {"picture": picture["id"], "label": "good"}
         assert (await other.post(f"/api{path}/marks", marked)).data["state"] == "labelled"
-        assert (await form(site.you, f"{path}/share", role="7")).status == 303
+        assert (await site.you.ask("PUT", f"/api{path}/rights", json={"role": "7"})).status == 204
         assert (await other.post(f"/api{path}/marks", marked)).status == 403
 
 
@@ -512,19 +484,17 @@ async def test_the_model_looks_at_what_has_no_label_and_orders_it(site: Site) ->
     more = [("c.png", part(30)), ("d.png", part(31, bad=True))]
     assert (await send(site.you, f"/api{here}/pictures", more)).status == 200
     assert "Let it look" in await page(site, f"{here}/label")
-    asked = await form(site.you, f"{here}/look")
-    assert (asked.status, asked.headers["Location"]) == (303, f"{here}/label")
-    [job] = (await site.you.get("/api/jobs")).data["jobs"][:1]
-    await site.finished(job["id"])
+    asked = await site.you.post(f"/api{here}/look")
+    assert asked.status == 202
+    await site.finished(asked.data["job"])
     following = (await site.you.post(f"/api{here}/next", {"skipped": []})).data
     assert following["left"] == 2 and following["picture"]["state"] == "new"
-    assert (await form(site.you, f"{here}/look")).status == 400, "it has looked at all"
+    assert (await site.you.post(f"/api{here}/look")).status == 400, "it has looked at all"
 
 
 async def test_people_who_have_to_agree_are_set_where_there_are_several(site: Site) -> None:
     project_id = await project(site)
     assert "People who have to agree" not in await page(site, f"/projects/{project_id}/settings")
-    refused = await form(site.you, f"/projects/{project_id}/voices", voices="2")
-    assert refused.status == 400
-    assert (await form(site.you, f"/projects/{project_id}/voices", voices="x")).status == 400
-    assert (await form(site.you, f"/projects/{project_id}/voices", voices="1")).status == 303
+    for voices, status in ((2, 400), ("x", 400), (1, 204)):
+        changed = await site.you.ask("PATCH", f"/api/projects/{project_id}", json={"voices": voices})
+        assert changed.status == status, voices

@@ -12,10 +12,10 @@ from jobs.queue import Result
 from storage.conversations import ExampleSet
 from studio.example_sets import Contents, Summary
 from web import schemas
-from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
+from web.call import Answer, Bytes, Call, Gone, Json
 from web.handlers import chat
 from web.handlers.pages import Pages
-from web.schemas import key_of, read_body, text_of, whole_number
+from web.schemas import key_of, read_body, whole_number
 
 BEST = 3  # labels of a try that are shown
 
@@ -51,21 +51,6 @@ class ExampleHandlers:
         }
         return self._pages.page(call, "organise/example-set", values)
 
-    async def create(self, call: Call) -> Answer:
-        """Make an empty set."""
-        made = await call.studio.examples.create(call.actor, text_of(call.body, "name"))
-        return SeeOther(_address(made))
-
-    async def delete(self, call: Call) -> Answer:
-        """Delete a set, the examples of a label, or one example."""
-        found, example = await _own(call), call.body.get("example")
-        if example is not None:
-            await call.studio.examples.forget(call.actor, found.id, example_id=_number(example))
-        else:
-            await call.studio.examples.forget(call.actor, found.id, call.body.get("label"))
-        some = example is not None or "label" in call.body
-        return SeeOther(_address(found) if some else "/examples")
-
 
 # What programs ask
 
@@ -73,6 +58,20 @@ class ExampleHandlers:
 async def list_sets(call: Call) -> Answer:
     """Return the person's sets."""
     return Json({"sets": [_shape(one) for one in await call.studio.copies.mine(call.actor)]})
+
+
+async def create_set(call: Call) -> Answer:
+    """Make an empty set."""
+    made = await call.studio.examples.create(call.actor, read_body(call, schemas.NewSet).name)
+    return Json(_set(made), HTTPStatus.CREATED)
+
+
+async def delete_set(call: Call) -> Answer:
+    """Delete a set, or of it one example or those of a label."""
+    found, example, label = await _own(call), call.query.get("example"), call.query.get("label")
+    example_id = None if example is None else _number(example)
+    await call.studio.examples.forget(call.actor, found.id, label, example_id=example_id)
+    return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def add_examples(call: Call) -> Answer:

@@ -15,7 +15,7 @@ from storage.projects.dataset import Item
 from web import schemas
 from web.call import Answer, Bytes, Call, Gone, Json, Stream
 from web.handlers import chat, project_views
-from web.schemas import key_of, number_of, read_body
+from web.schemas import key_of, number_of, read_body, whole_number
 
 NAMED = 5  # labels of a verdict that are shown
 
@@ -73,6 +73,60 @@ async def create_project(call: Call) -> Answer:
 async def show_project(call: Call) -> Answer:
     """Return a project with what there is of it."""
     return Json(project_views.describe_card(await project_views.find_card(call)))
+
+
+async def change_project(call: Call) -> Answer:
+    """Change a project's name, how parts lie in its pictures, or how many people have to agree on a label."""
+    given, card = read_body(call, schemas.ProjectChanges), await project_views.find_card(call)
+    shelf, project_id = call.studio.projects.shelf, card.project.id
+    if given.name is not None:
+        await shelf.rename(call.actor, project_id, given.name)
+    if given.alike is not None:
+        await shelf.set_alike(call.actor, project_id, given.alike)
+    if given.voices is not None:
+        await shelf.set_voices(call.actor, project_id, given.voices)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def forget_project(call: Call) -> Answer:
+    """Delete a project for good, with its pictures and versions."""
+    card = await project_views.find_card(call)
+    await call.studio.projects.shelf.forget(call.actor, card.project.id)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def share_project(call: Call) -> Answer:
+    """Let a role of a project's server, or every member, do exactly what is named."""
+    given, card = read_body(call, schemas.Granted), await project_views.find_card(call)
+    role = whole_number(given.role)
+    if role is None:
+        raise UserError("`role` takes the id of a role, 0 for every member.")
+    await call.studio.projects.shelf.share(call.actor, card.project.id, role, given.rights)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def put_label(call: Call) -> Answer:
+    """Add a label to a project, or change what it means."""
+    given, card = read_body(call, schemas.NewLabel), await project_views.find_card(call)
+    await call.studio.projects.shelf.put_label(call.actor, card.project.id, given.label, given.meaning)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def drop_label(call: Call) -> Answer:
+    """Take a label out of a project; its pictures get another one, or none."""
+    given, card = read_body(call, schemas.DroppedLabel), await project_views.find_card(call)
+    await call.studio.projects.shelf.drop_label(call.actor, card.project.id, given.label, given.instead)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def import_labels(call: Call) -> Answer:
+    """Take labels that another program wrote, and say what became of them."""
+    card = await project_views.find_card(call)
+    if len(call.files) != 1:
+        raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
+    done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
+    said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
+    return Json({"sentence": said})
 
 
 async def show_pictures(call: Call) -> Answer:
@@ -172,6 +226,38 @@ async def list_versions(call: Call) -> Answer:
     card = await project_views.find_card(call)
     every = await call.studio.projects.training.versions(call.actor, card.project.id)
     return Json({"versions": [project_views.describe_version(one) for one in every]})
+
+
+async def use_version(call: Call) -> Answer:
+    """Let a version be the one that is used."""
+    card = await project_views.find_card(call)
+    await call.studio.projects.training.use(call.actor, card.project.id, int(call.path["version"]))
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def keep_threshold(call: Call) -> Answer:
+    """Let a version judge by another threshold from now on."""
+    move, card = read_body(call, schemas.Move).move, await project_views.find_card(call)
+    training, number = call.studio.projects.training, int(call.path["version"])
+    moved = await training.threshold(call.actor, card.project.id, move, number, keep=True)
+    return Json({"sentence": moved.sentence})
+
+
+async def queue_bundle(call: Call) -> Answer:
+    """Queue the file by which a version runs elsewhere."""
+    card, number = await project_views.find_card(call), int(call.path["version"])
+    new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
+    job = await project_views.submit_job(call, new)
+    href = f"/projects/{card.project.id}/report?version={number}&bundle={job.id}#bundle"
+    return Json({"job": job.id, "href": href}, HTTPStatus.ACCEPTED)
+
+
+async def look_through(call: Call) -> Answer:
+    """Queue what the version that is used says of pictures without a label."""
+    card = await project_views.find_card(call)
+    new = await call.studio.projects.trying.look_through(call.actor, card.project.id)
+    job = await project_views.submit_job(call, new)
+    return Json({"job": job.id}, HTTPStatus.ACCEPTED)
 
 
 async def try_version(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Pages of projects, and what their forms send: each answers with a page to go on with."""
+"""Pages of projects."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from core.requests.custom_models import ALIKE, DETECT, STYLE, TASKS
 from storage.projects.dataset import Box
 from storage.projects.projects import MOST_VOICES, RIGHTS
 from studio.projects.projects import MAX_FILES, MAX_ZIP, Card
-from web.call import Answer, Call, Html, SeeOther
+from web.call import Answer, Call, Html
 from web.handlers import project_api, project_views
 from web.handlers.pages import Pages
-from web.schemas import number_of, text_of, whole_number
 
 COVERS = 4  # pictures that stand for a project
 TABS = (
@@ -115,33 +114,20 @@ class ProjectPages:
 
     async def settings(self, call: Call) -> Answer:
         """A page of a project's labels, name, rights, and of what is taken elsewhere."""
-        return await self._set_up(call, await project_views.find_card(call))
-
-    async def _set_up(self, call: Call, card: Card, said: str = "") -> Html:
-        """Return the page of a project's settings. said: what a label file did."""
+        card = await project_views.find_card(call)
         manages, shared = "manage" in card.may, card.project.guild_id is not None
         names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
         granted = project_views.describe_rights(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
         values = {
-            "said": said,
             "alikes": ALIKE,
-            "voices": range(1, MOST_VOICES + 1),
+            "most_voices": MOST_VOICES,
             "rights": RIGHTS,
             "granted": granted,
             "roles": roles,
         }
         return self._page(call, "settings", card, values)
-
-    async def import_labels(self, call: Call) -> Answer:
-        """Take labels that another program wrote, and show what became of them."""
-        card = await project_views.find_card(call)
-        if len(call.files) != 1:
-            raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
-        done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
-        said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
-        return await self._set_up(call, await project_views.find_card(call), said)
 
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
         shape = project_views.describe_card(card)
@@ -153,137 +139,3 @@ class ProjectPages:
         ]
         more = {"project": shape, "tabs": tabs, **values}
         return self._pages.page(call, f"projects/{name}", more)
-
-
-def _address(call: Call, end: str = "") -> SeeOther:
-    return SeeOther(f"/projects/{call.path['project']}{end}")
-
-
-async def change_pictures(call: Call) -> Answer:
-    """Do something with the pictures that are ticked: label them, leave them out, take them out."""
-    card, chosen = await project_views.find_card(call), project_views.checked_of(call)
-    labelling, does = call.studio.projects.labelling, project_views.form_text(call, "do")
-    if does == "label":
-        for sha256 in chosen:
-            await labelling.mark(call.actor, card.project.id, sha256, text_of(call.body, "label"))
-    elif does in ("out", "in"):
-        await labelling.leave_out(call.actor, card.project.id, chosen, out=does == "out")
-    elif does == "remove":
-        await call.studio.projects.pictures.remove(call.actor, card.project.id, chosen)
-    else:
-        raise UserError("`do` takes label, out, in or remove.")
-    return _address(call)
-
-
-async def look_through(call: Call) -> Answer:
-    """Queue what the version that is used says of pictures without a label."""
-    card = await project_views.find_card(call)
-    await project_views.submit_job(
-        call, await call.studio.projects.trying.look_through(call.actor, card.project.id)
-    )
-    return _address(call, "/label")
-
-
-async def use_version(call: Call) -> Answer:
-    """Let a version be the one that is used."""
-    card, number = await project_views.find_card(call), _number(call)
-    await call.studio.projects.training.use(call.actor, card.project.id, number)
-    return _address(call, f"/report?version={number}")
-
-
-async def keep_threshold(call: Call) -> Answer:
-    """Let a version judge by another threshold from now on."""
-    card, number = await project_views.find_card(call), _number(call)
-    move = text_of(call.body, "move")
-    await call.studio.projects.training.threshold(call.actor, card.project.id, move, number, keep=True)
-    return _address(call, f"/report?version={number}")
-
-
-async def queue_bundle(call: Call) -> Answer:
-    """Queue the file by which a version runs elsewhere."""
-    card, number = await project_views.find_card(call), _number(call)
-    new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
-    job = await project_views.submit_job(call, new)
-    return _address(call, f"/report?version={number}&bundle={job.id}#bundle")
-
-
-def _number(call: Call) -> int:
-    number = project_views.version_of(text_of(call.body, "version"))
-    if number is None:
-        raise UserError("`version` is missing.")
-    return number
-
-
-async def judge_verdict(call: Call) -> Answer:
-    """Say whether a verdict is right, and what its picture is called instead."""
-    card, job_id = await project_views.find_card(call), text_of(call.body, "job")
-    right = {"right": True, "wrong": False}.get(project_views.form_text(call, "answer"))
-    if right is None:
-        raise UserError("`answer` takes right or wrong.")
-    position = number_of(text_of(call.body, "n")) - 1
-    label = project_views.form_text(call, "label")
-    await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
-    if card.project.task == DETECT and not right and {"add", "label"} <= card.may:
-        judged = (await call.studio.projects.trying.judged(call.actor, job_id))[position]
-        return _address(call, f"/label?picture={judged.sha256}&job={job_id}")
-    return SeeOther(project_api.address_of_verdicts(card.project.id, job_id))
-
-
-# Settings
-
-
-async def rename_project(call: Call) -> Answer:
-    """Call a project something else."""
-    card = await project_views.find_card(call)
-    await call.studio.projects.shelf.rename(call.actor, card.project.id, text_of(call.body, "name"))
-    return _address(call, "/settings")
-
-
-async def set_alike(call: Call) -> Answer:
-    """Say how parts lie in an inspection's pictures."""
-    card = await project_views.find_card(call)
-    await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
-    return _address(call, "/settings")
-
-
-async def set_voices(call: Call) -> Answer:
-    """Say how many people have to agree on a label before it counts."""
-    card = await project_views.find_card(call)
-    voices = whole_number(text_of(call.body, "voices"))
-    if voices is None:
-        raise UserError("`voices` takes a whole number.")
-    await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
-    return _address(call, "/settings")
-
-
-async def put_label(call: Call) -> Answer:
-    """Add a label to a project's book, or change what it means."""
-    card = await project_views.find_card(call)
-    label, meaning = text_of(call.body, "label"), project_views.form_text(call, "meaning")
-    await call.studio.projects.shelf.put_label(call.actor, card.project.id, label, meaning)
-    return _address(call, "/settings")
-
-
-async def drop_label(call: Call) -> Answer:
-    """Take a label out of a project's book; its pictures get another one, or none."""
-    card = await project_views.find_card(call)
-    label, instead = text_of(call.body, "label"), project_views.form_text(call, "instead")
-    await call.studio.projects.shelf.drop_label(call.actor, card.project.id, label, instead)
-    return _address(call, "/settings")
-
-
-async def share_project(call: Call) -> Answer:
-    """Let a role of a project's server, or every member, do exactly what is ticked."""
-    card, role = await project_views.find_card(call), whole_number(text_of(call.body, "role"))
-    if role is None:
-        raise UserError("`role` takes the id of a role, 0 for every member.")
-    rights = [right for right in RIGHTS if project_views.form_text(call, right)]
-    await call.studio.projects.shelf.share(call.actor, card.project.id, role, rights)
-    return _address(call, "/settings")
-
-
-async def forget_project(call: Call) -> Answer:
-    """Delete a project for good, with its pictures and versions."""
-    card = await project_views.find_card(call)
-    await call.studio.projects.shelf.forget(call.actor, card.project.id)
-    return SeeOther("/projects")

@@ -26,7 +26,6 @@ from web.schemas import chosen_of
 
 _ZIP = b"PK\x03\x04"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHECKED = re.compile(r"p-([0-9a-f]{64})")
 
 
 async def find_card(call: Call) -> Card:
@@ -52,14 +51,6 @@ def version_of(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
         raise UserError("`version` takes the number of a version.")
     return int(text[:9])
-
-
-def checked_of(call: Call) -> list[str]:
-    """Return the pictures of a project that are ticked in a form. Raises UserError for none."""
-    found = [match[1] for name in call.body if (match := _CHECKED.fullmatch(name))]
-    if not found:
-        raise UserError("Choose one or more pictures first.")
-    return found
 
 
 def is_picture(text: str) -> bool:
@@ -214,6 +205,7 @@ def describe_verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None)
     """Return a verdict. said: as its job's result has it. thumb: where its picture is, small."""
     return {
         "position": judged.position,
+        "picture": judged.sha256,
         "version": judged.number,
         "thumb": thumb,
         "strange": judged.strange,
