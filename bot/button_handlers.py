@@ -25,8 +25,7 @@ from core.limits import MAX_LABEL
 from core.prompt.values import decimal
 from core.requests import GenerateRequest
 from core.requests.base import Answer
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given, VideoSource
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, custom_sides, picture_of, read_aspect, read_zoom, split_zoom

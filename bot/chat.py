@@ -30,8 +30,7 @@ from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob
 from studio.studio import Studio

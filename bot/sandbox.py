@@ -21,7 +21,7 @@ from bot.discord_api.interactions import PendingInteractions
 from bot.ui import help
 from bot.ui.replies import SILENT
 from core.job import Job
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.services import Services
 from studio.studio import Studio
 

@@ -29,8 +29,7 @@ from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_une
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job, Status
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.requests.prompts import Question, TypedPrompts, attached, pictures_by_number

@@ -163,7 +163,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         )
 
     def alerts(client: Atelier) -> Alerts:
-        return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
+        return Alerts(client, queue, lambda: studio.rights.authority.owner_ids, redactor(settings))
 
     logging.getLogger(app_commands.tree.__name__).addFilter(is_trouble)
     serving = Serving(make_client, alerts, connections, sessions, queue, settings)

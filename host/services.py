@@ -31,8 +31,7 @@ from storage.engines.sqlite import AHEAD, newest_backup, stamped
 from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
-from studio.actor import CurrentDirectory
-from studio.authority import Authority
+from studio.authority import Authority, CurrentDirectory
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails
@@ -41,11 +40,11 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator, PictureCheck, Starting
 from studio.moderation.rules import ModerationSettings
 from studio.privacy import Deletions, Privacy, Retention
+from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import Retraining
 from studio.requests.chat import Conversations
 from studio.rights import Memberships, Sight
 from studio.services import Services
-from studio.studio import limits_of
 from studio.web_links import WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
@@ -215,7 +214,7 @@ async def services(
         await stack.enter_async_context(
             run_beside("backups", partial(_back_up_daily, database), database.supervisor)
         )
-        again = Retraining(database, queue, privacy, limits_of(settings))
+        again = Retraining(database, queue, privacy, ProjectLimits.of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)

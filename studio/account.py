@@ -15,8 +15,7 @@ from core.limits import MAX_PROMPT
 from jobs.queue import Queue, Result, Snapshot
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.export import Export
 from studio.new_job import picture_of
 from studio.privacy import Deleted, Privacy, Retention

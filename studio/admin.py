@@ -10,8 +10,7 @@ from core.errors import UserError
 from jobs.queue import JobView, Queue, Snapshot
 from storage.moderation import Strike
 from storage.people import AuditRow, RoleLimit, RoleTokens
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.moderation.confusables import check_pattern
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings, Rule, rule_of

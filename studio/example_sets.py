@@ -27,8 +27,7 @@ from storage import conversations as rows
 from storage.blobs.base import Files
 from storage.conversations import Example, ExampleSet
 from storage.database import Database
-from studio.actor import Actor
-from studio.authority import Action, Authority, Belonging
+from studio.authority import Action, Actor, Authority, Belonging
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake
 from studio.media.zip_stream import Archive

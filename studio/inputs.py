@@ -12,8 +12,7 @@ from core.requests import GenerateRequest
 from core.requests.base import Answer
 from jobs.queue import Queue, Result
 from storage.videos import StoredVideo
-from studio.actor import Actor, Pace
-from studio.authority import Action
+from studio.authority import Action, Actor, Pace
 from studio.media.uploads import Intake, Readable
 from studio.new_job import OfJob, Source, new_seed, source_of
 from studio.rights import Rights

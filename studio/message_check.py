@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ImageError, UserError
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.embeddings import Blind
 from studio.media.uploads import Readable
 from studio.moderation.rules import THRESHOLDS, Rule, rule_of

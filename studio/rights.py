@@ -20,8 +20,19 @@ from storage.database import Database
 from storage.job_queries import StoredPicture
 from storage.members import Members
 from storage.projects.projects import Project
-from studio.actor import Actor, Directory, Member, Place, Unanswered
-from studio.authority import TABLE, Action, Authority, Belonging, Role, is_sole
+from studio.authority import (
+    TABLE,
+    Action,
+    Actor,
+    Authority,
+    Belonging,
+    Directory,
+    Member,
+    Place,
+    Role,
+    Unanswered,
+    is_sole,
+)
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
 from studio.new_job import picture_of

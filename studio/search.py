@@ -22,8 +22,7 @@ from storage import search as rows
 from storage.gallery import Filter, Tile
 from storage.members import Members
 from storage.search import Known, Name, Scope
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.embeddings import Blind, Busy
 from studio.library.gallery import Explore, Gallery
 from studio.library.rendition import Shown

@@ -9,7 +9,7 @@ from core.settings import Settings
 from jobs.queue import Queue
 from storage.blobs.base import Files
 from storage.database import Database
-from studio.actor import CurrentDirectory
+from studio.authority import CurrentDirectory
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing

@@ -6,14 +6,15 @@
 
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``requests``
 turns words into jobs, ``own`` has one's own things, ``gallery`` pictures, ``search`` finds some, ``explore``
-has others', ``organise`` sorts, ``server`` has what managers decide, ``checks`` looks into messages for them,
-``regions`` masks, ``editor`` documents, ``talking`` questions, ``feedback`` on answers, ``video_requests``
-videos,
-``examples`` sets, ``copies`` what people take of them, ``projects`` custom models."""
+has others', ``folders``, ``trash``, ``zips``, ``shares`` and ``posting`` sort and hand them on, ``server``
+has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor`` documents,
+``talking`` questions, ``feedback`` on answers, ``video_requests`` videos, ``examples`` sets, ``copies`` what
+people take of them; custom models are made of ``projects``, their ``dataset`` and its ``labelling`` by
+``training``, and used by ``inference`` and ``styles``."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -21,19 +22,16 @@ from core.errors import UserError
 from core.job import Job, Origin, Reply
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
-from core.settings import Settings
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
 from studio.account import Own
-from studio.actor import Actor
 from studio.admin import Server
-from studio.authority import Action, Authority
+from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.export import Export
 from studio.inputs import Sources
-from studio.library.clips import VideoShowing, clips_of
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
@@ -60,47 +58,6 @@ from studio.texts import caption_prompt, shorter_prompts
 from vision.capabilities import CAPABILITIES
 
 
-class Organise:
-    """Holds what sorts pictures; every method of its parts takes an actor and checks their right."""
-
-    def __init__(self, rights: Rights, services: Services) -> None:
-        database, queue = services.database, services.queue
-        self.trash = Trash(rights, database, queue, services.privacy)
-        self.folders = Folders(rights, database, queue)
-        days = services.settings.share_days
-        videos = VideoShowing(services.files, clips_of(services.files, services.settings), services.marker)
-        self.zips = Zips(rights, database, queue, services.showing, videos)
-        showing, moderator = services.showing, services.moderator
-        self.shares = Shares(rights, database, queue, showing, videos, moderator, services.web, days)
-        self.posting = Posting(rights, queue, services.showing, services.directory)
-
-
-class Projects:
-    """Holds what is about own models; every method of its parts takes an actor and checks their right."""
-
-    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
-        bringing, limits = Bringing(sources, services), limits_of(services.settings)
-        access = Access(rights, services.database, services.moderator, limits)
-        self.shelf = Shelf(access, rights, services, limits)
-        self.pictures = Pictures(access, bringing, services, limits)
-        self.labelling = Labelling(access, services, limits)
-        self.training = Training(access, rights, services, limits)
-        self.trying = Trying(access, rights, bringing, services, limits)
-        self.styles = Styles(services.settings, self.trying, services.queue.executor)
-
-
-def limits_of(settings: Settings) -> ProjectLimits:
-    """Return how large projects may grow, as the host has set it."""
-    return ProjectLimits(
-        settings.projects_per_server,
-        settings.projects_per_person,
-        settings.project_pictures,
-        settings.trainings_waiting,
-        settings.training_seconds,
-        settings.project_versions,
-    )
-
-
 class Studio:
     """What members may do. ``kinds``: of requests that are built in."""
 
@@ -121,35 +78,39 @@ class Studio:
             members_only=settings.web_members == "members",
         )
         self.sources = Sources(queue, intake, self.rights)
-        self.projects = Projects(self.rights, self.sources, services)
-        self.requests = Requests(
-            self.rights, queue, self._members, settings, self.sources, self.projects.styles
-        )
+        bringing, limits = Bringing(self.sources, services), ProjectLimits.of(settings)
+        access = Access(self.rights, services.database, services.moderator, limits)
+        self.projects = Shelf(access, self.rights, services, limits)
+        self.dataset = Pictures(access, bringing, services, limits)
+        self.labelling = Labelling(access, services, limits)
+        self.training = Training(access, self.rights, services, limits)
+        self.inference = Trying(access, self.rights, bringing, services, limits)
+        self.styles = Styles(settings, self.inference, queue.executor)
+        self.requests = Requests(self.rights, queue, self._members, settings, self.sources, self.styles)
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
-        self.organise = Organise(self.rights, services)
         self.explore = Explore(self.rights, services.database, self.gallery)
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)
         self.video_requests = VideoRequests(self.rights, self.sources, self.requests, services, self._kinds)
+        self.trash = Trash(self.rights, services.database, queue, services.privacy)
+        self.folders = Folders(self.rights, services.database, queue)
+        self.zips = Zips(self.rights, services, self.video_requests.showing)
+        self.shares = Shares(self.rights, services, self.video_requests.showing)
+        self.posting = Posting(self.rights, queue, services.showing, directory)
         self.feedback = Feedback(self.rights, services.database, queue)
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self.rights, services, self.sources, self.requests)
-        offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
+        offers = Completion(self._members, settings, self.hints, self.styles.offered)
         export = Export(services.database, services.files, services.moderator)
         self.own = Own(
             self.rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
         )
         self.server = Server(self.rights, queue, services.moderator)
         self.checks = Checks(self.rights, services)
-
-    @property
-    def owner_ids(self) -> Set[int]:
-        """User ids of everybody who is the host."""
-        return self.rights.authority.owner_ids
 
     # From pictures to jobs
 
@@ -241,7 +202,7 @@ class Studio:
         self.check_kind(new)
         if actor.guild_id is None:  # of a server, the queue asks the same
             await self.rights.check(actor, Action.ASK)
-        await self.projects.styles.check(actor, new.request)
+        await self.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key}
         origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)

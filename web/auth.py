@@ -27,7 +27,7 @@ from cachetools import LRUCache
 
 from core.job import Surface
 from storage.sessions import Session, Sessions
-from studio.actor import Actor
+from studio.authority import Actor
 from web.call import Person
 
 _BROWSERS = (  # how a User-Agent is recognised; the first that fits

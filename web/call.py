@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.media.uploads import Sent
 from studio.studio import Studio
 

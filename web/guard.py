@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from studio.actor import Pace
+from studio.authority import Pace
 from web.call import Bucket, Refused
 
 MINUTE = 60.0  # seconds

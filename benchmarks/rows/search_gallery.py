@@ -20,7 +20,7 @@ from host.services import services
 from storage import people
 from storage.gallery import Filter
 from studio import search
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.embeddings import IN_USE
 from studio.services import Services
 from studio.studio import Studio

@@ -58,7 +58,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         finds: Finds = "what isn't like the good ones",
         only_me: bool = False,
     ) -> None:
-        made = await self.bot.studio.projects.shelf.new(
+        made = await self.bot.studio.projects.new(
             actor_of(interaction), name, FINDS[finds], shared=False if only_me else None
         )
         await self._cards.show(interaction, made.id)
@@ -211,7 +211,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         given = {"use": use, "add": add, "label": label, "train": train, "export": export}
         role_id = EVERYBODY if role is None or role.is_default() else role.id
         rights = {right for right, is_given in given.items() if is_given}
-        changed = await self.bot.studio.projects.shelf.share(actor_of(interaction), name, role_id, rights)
+        changed = await self.bot.studio.projects.share(actor_of(interaction), name, role_id, rights)
         await whisper(interaction, views.shared(changed))
 
     @app_commands.command(description="Take a model away to run it elsewhere, or the labels")
@@ -258,7 +258,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     ) -> None:
         if not new_name and parts is None and voices is None:
             raise UserError("Say what to change: `new_name`, `parts` or `voices`.")
-        actor, shelf = actor_of(interaction), self.bot.studio.projects.shelf
+        actor, shelf = actor_of(interaction), self.bot.studio.projects
         found = (await shelf.card(actor, name)).project
         if parts is not None:
             await shelf.set_alike(actor, found.id, ALIKE[parts])
@@ -301,7 +301,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         labels, wanted = list[str](), current.strip().casefold()
         with suppress(UserError):
             if name:
-                found = await self.bot.studio.projects.shelf.card(actor_of(interaction), name)
+                found = await self.bot.studio.projects.card(actor_of(interaction), name)
                 labels = [one.name for one in found.book]
         return choices((label, label) for label in labels if wanted in label.casefold())
 

@@ -19,8 +19,7 @@ from bot.ui.replies import add_whisper, answers_privately
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule
 from studio.new_job import NewJob, Source, new_seed

@@ -21,8 +21,7 @@ from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from core.errors import NotAllowedError, PromptError, UserError
 from core.prompt.parser import Prompt, parse_prompt
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.media.video_decode import may_be_video
 from studio.new_job import NewJob
 

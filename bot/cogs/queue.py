@@ -15,7 +15,7 @@ from bot.ui.messages import asker, pages, quote
 from bot.ui.replies import SILENT, add_whisper, answers_privately, choices, whisper
 from core.job import Job
 from jobs.queue import JobView, Snapshot
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.requests.prompts import remix_text
 from studio.texts import duration, ordinal, plain
 

@@ -14,8 +14,7 @@ from bot.ui import messages
 from bot.ui.replies import SILENT, takes_images
 from core.errors import ImageError, UserError
 from core.requests import ReadRequest
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.new_job import NewJob, Source
 
 MOST = 4  # pictures of one message

@@ -28,7 +28,7 @@ class Style(
     async def new(
         self, interaction: discord.Interaction, name: str, words: str = "", only_me: bool = False
     ) -> None:
-        shelf, shared = self.bot.studio.projects.shelf, False if only_me else None
+        shelf, shared = self.bot.studio.projects, False if only_me else None
         made = await shelf.new(actor_of(interaction), name, STYLE, shared=shared, words=words)
         await self.bot.projects.cards.show(interaction, made.id)
 
@@ -97,7 +97,7 @@ class Style(
         given = {"use": use, "add": add, "train": train, "export": export}
         role_id = EVERYBODY if role is None or role.is_default() else role.id
         rights = {right for right, is_given in given.items() if is_given}
-        changed = await self.bot.studio.projects.shelf.share(actor_of(interaction), name, role_id, rights)
+        changed = await self.bot.studio.projects.share(actor_of(interaction), name, role_id, rights)
         await whisper(interaction, views.shared(changed))
 
     @app_commands.command(description="Take a style away as a LoRA file")

@@ -25,7 +25,7 @@ from core.job import DEFAULT_FILE_LIMIT, Job, Surface
 from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
-from studio.actor import Place
+from studio.authority import Place
 
 
 class Ration:

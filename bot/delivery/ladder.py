@@ -28,7 +28,7 @@ from bot.ui import messages
 from bot.ui.replies import SILENT, TOO_LARGE, Post
 from core.job import Job, Reply
 from jobs.queue import Queue
-from studio.actor import Place
+from studio.authority import Place
 
 log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(minutes=14)  # of an interaction; Discord's is 15, one is kept for the upload

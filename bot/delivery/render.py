@@ -25,7 +25,7 @@ from storage.blobs.base import EXTENSIONS
 from storage.job_queries import StoredPicture
 from storage.videos import StoredVideo
 from studio import texts
-from studio.actor import Place
+from studio.authority import Place
 from studio.inputs import video_of
 from studio.library.clips import Strips, VideoShowing
 from studio.library.rendition import Showing, Shown

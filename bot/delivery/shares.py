@@ -21,7 +21,7 @@ from core.job import DEFAULT_FILE_LIMIT, Job
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
 from storage.members import Members
-from studio.actor import Pace, Place
+from studio.authority import Pace, Place
 from studio.texts import duration
 
 log = logging.getLogger(__name__)

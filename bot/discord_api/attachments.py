@@ -14,8 +14,7 @@ from discord.http import HTTPClient
 from bot.discord_api import http, private_api
 from core.errors import ImageError, UserError
 from core.job import Job
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.media.uploads import Readable, short_name
 from studio.media.video_decode import may_be_video

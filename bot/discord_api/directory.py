@@ -13,7 +13,7 @@ import discord
 
 from core.errors import UserError
 from jobs.queue import Result
-from studio.actor import Member, Place, Unanswered
+from studio.authority import Member, Place, Unanswered
 
 Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
 POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class DiscordDirectory:
-    """Answers the studio's questions (``studio.actor.Directory``) for as long as ``client`` lives."""
+    """Answers the studio's questions (``studio.authority.Directory``) for as long as ``client`` lives."""
 
     def __init__(self, client: discord.Client, owner_ids: Set[int], send: Send) -> None:
         self._client, self._owner_ids, self._send = client, owner_ids, send

@@ -27,7 +27,7 @@ from bot.discord_api.directory import reader_of
 from bot.discord_api.http import FAILURES, GARBLED
 from bot.discord_api.session import KeptSessions
 from core.job import DEFAULT_FILE_LIMIT, Reply
-from studio.actor import Actor, Place
+from studio.authority import Actor, Place
 
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 UNKNOWN, ACKNOWLEDGED = 10062, 40060

@@ -26,7 +26,7 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.inputs import Given
 from studio.projects.projects import Card
 from studio.studio import Studio
@@ -46,7 +46,7 @@ class Cards:
 
     async def all(self, actor: Actor, tasks: Collection[str]) -> list[Project]:
         """Return the projects of these tasks that somebody may look at. Raises NotAllowedError."""
-        return [one for one in await self._studio.projects.shelf.all(actor) if one.task in tasks]
+        return [one for one in await self._studio.projects.all(actor) if one.task in tasks]
 
     async def names(
         self, actor: Actor, typed: str, tasks: Collection[str], before: str = ""
@@ -68,7 +68,7 @@ class Cards:
     async def show(self, interaction: discord.Interaction, name: str, said: str = "") -> None:
         """Show a project with what to do next, below what was ``said``; the interaction was deferred, for its
         asker alone. Raises UserError, NotAllowedError."""
-        found = await self._studio.projects.shelf.card(actor_of(interaction), name)
+        found = await self._studio.projects.card(actor_of(interaction), name)
         content = f"{said}\n{views.card(found)}" if said else views.card(found)
         await Post(fit_message(content), view=self.view(found)).answer(interaction)
 
@@ -101,7 +101,7 @@ class Cards:
 
     async def open_add(self, interaction: discord.Interaction, project: str) -> None:
         """Open the window that brings pictures. Raises UserError, NotAllowedError."""
-        found = await self._studio.projects.shelf.card(actor_of(interaction), project)
+        found = await self._studio.projects.card(actor_of(interaction), project)
         if "add" not in found.may:
             raise UserError("You may not add pictures to this project. Its owner can let a role of yours.")
         await interaction.response.send_modal(views.add_window(found))
@@ -125,7 +125,7 @@ class Cards:
     ) -> None:
         """Take pictures and ZIP files in, and show the project with what is next; the interaction was
         deferred. given: pictures of ours, or linked ones. Raises UserError, NotAllowedError."""
-        actor, pictures = actor_of(interaction), self._studio.projects.pictures
+        actor, pictures = actor_of(interaction), self._studio.dataset
         plain = [file for file in files if not _is_zip(file)]
         said = []
         for file in self._asking.links.attached([file for file in files if _is_zip(file)]):
@@ -153,7 +153,7 @@ class Cards:
     ) -> None:
         """Change the label book as asked, and show it; the interaction was deferred. Raises UserError,
         NotAllowedError."""
-        actor, shelf = actor_of(interaction), self._studio.projects.shelf
+        actor, shelf = actor_of(interaction), self._studio.projects
         if add and drop:
             raise UserError("Give `add` or `drop`, not both.")
         if add:
@@ -165,7 +165,7 @@ class Cards:
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
-        data = await self._studio.projects.labelling.export(actor_of(interaction), name, form)
+        data = await self._studio.labelling.export(actor_of(interaction), name, form)
         if len(data) > file_limit(interaction):
             where = " The project's page on the web has it: `/web` opens it." if self._web else ""
             raise ImageError(TOO_LARGE.format(size=len(data) / 2**20, where=where))
@@ -177,7 +177,7 @@ class Cards:
         """Take labels that another program wrote; the interaction was deferred. Raises UserError,
         NotAllowedError."""
         [attached] = self._asking.links.attached([file])
-        done = await self._studio.projects.labelling.import_(actor_of(interaction), name, attached)
+        done = await self._studio.labelling.import_(actor_of(interaction), name, attached)
         boxes = f" with {counted(done.boxes, 'box')}" if done.boxes == 1 else f" with {done.boxes} boxes"
         unknown = f" {counted(done.unknown, 'row')} of pictures that aren't here." if done.unknown else ""
         said = f"{counted(done.labelled, 'picture')} labelled{boxes if done.boxes else ''}.{unknown}"
@@ -189,10 +189,10 @@ class Cards:
         """Ask whether a project is to be deleted; the interaction was deferred. Raises UserError,
         NotAllowedError."""
         actor = actor_of(interaction)
-        found = await self._studio.projects.shelf.card(actor, name)
+        found = await self._studio.projects.card(actor, name)
         if "manage" not in found.may:
             raise NotAllowedError("Only the project's owner, or somebody with Manage Server, can delete it.")
-        versions = await self._studio.projects.training.versions(actor, name)
+        versions = await self._studio.training.versions(actor, name)
         there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
         content = f"Delete {views.name(found.project)} with {there}? That can't be undone."
         await Post(content, view=view_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
@@ -201,8 +201,8 @@ class Cards:
     async def forget(self, interaction: discord.Interaction, project: str) -> None:
         """Delete a project. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        found = (await self._studio.projects.shelf.card(actor, project)).project
-        await self._studio.projects.shelf.forget(actor, project)
+        found = (await self._studio.projects.card(actor, project)).project
+        await self._studio.projects.forget(actor, project)
         await whisper(interaction, f"{views.name(found)} is deleted.")
 
 
@@ -229,7 +229,7 @@ class Pile:
     async def start(self, interaction: discord.Interaction, name: str) -> None:
         """Show the first picture in a message of its own. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        found = await self._studio.projects.shelf.card(actor, name)
+        found = await self._studio.projects.card(actor, name)
         if found.project.task == DETECT:
             await self._cards.show(interaction, name, BOXES)
             return
@@ -246,7 +246,7 @@ class Pile:
             await interaction.response.send_modal(views.name_window(project, sha256))
             return
         await interaction.response.defer()
-        actor, labelling = actor_of(interaction), self._studio.projects.labelling
+        actor, labelling = actor_of(interaction), self._studio.labelling
         if action == "back":
             await self._back(interaction, actor, project, sha256)
             return
@@ -257,7 +257,7 @@ class Pile:
             await labelling.leave_out(actor, project, [sha256])
         elif action != "skip":
             if not value:
-                found = await self._studio.projects.shelf.card(actor, project)
+                found = await self._studio.projects.card(actor, project)
                 value = next((one.name for one in found.book if mark_of(one.name) == action), "")
             if not value:
                 raise UserError(CHANGED)
@@ -268,14 +268,14 @@ class Pile:
         """Take the new label of a window. Raises UserError, NotAllowedError."""
         await interaction.response.defer()
         actor = actor_of(interaction)
-        await self._studio.projects.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
+        await self._studio.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
         await self._turn(interaction, actor, sent.job_id, sent.more)
 
     async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show the picture after this one, or of those before it the first without a label."""
-        item = await self._studio.projects.labelling.next(actor, project, after=sha256)
+        item = await self._studio.labelling.next(actor, project, after=sha256)
         if item is None:
-            doubted = await self._studio.projects.labelling.doubted(actor, project, after=sha256)
+            doubted = await self._studio.labelling.doubted(actor, project, after=sha256)
             if doubted is None:
                 await self._end(interaction, actor, project)
                 return
@@ -288,7 +288,7 @@ class Pile:
 
     async def _back(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show a picture that was there before; one that was left out is taken in again."""
-        labelling = self._studio.projects.labelling
+        labelling = self._studio.labelling
         await labelling.leave_out(actor, project, [sha256], out=False)
         said = {mark.label for mark in await labelling.marks(actor, project, sha256)}
         label = next(iter(said)) if len(said) == 1 else ""
@@ -306,8 +306,8 @@ class Pile:
         disputed: bool = False,
         doubt: str = "",
     ) -> None:
-        found = await self._studio.projects.shelf.card(actor, name)
-        data = await self._studio.projects.pictures.show(actor, name, sha256, SIDE)
+        found = await self._studio.projects.card(actor, name)
+        data = await self._studio.dataset.show(actor, name, sha256, SIDE)
         content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
         # a button, or an entry of a menu, for each label, and what turns the pile
@@ -333,7 +333,7 @@ class Pile:
     ) -> str:
         lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
         if disputed:
-            marks = await self._studio.projects.labelling.marks(actor, found.project.id, sha256)
+            marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
             gone = "somebody who is gone"
             said = ", ".join(
                 f"{quote(one.label, 40)} by {f'<@{one.user_id}>' if one.user_id else gone}" for one in marks
@@ -348,7 +348,7 @@ class Pile:
         return fit_message("\n".join(lines))
 
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
-        found = await self._studio.projects.shelf.card(actor, name)
+        found = await self._studio.projects.card(actor, name)
         count = views.unlabelled(found)
         said = (
             f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."

@@ -25,8 +25,7 @@ from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job, Lane
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TASKS, ProjectRequest
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob
 from studio.projects.trainings import MOVES
@@ -43,18 +42,18 @@ class Making:
 
     async def train(self, interaction: discord.Interaction, name: str) -> None:
         """Queue the training of a project's next version. Raises UserError, NotAllowedError."""
-        build = partial(self._studio.projects.training.train, actor_of(interaction), name)
+        build = partial(self._studio.training.train, actor_of(interaction), name)
         await self._queue(interaction, name, build, own_lane=False)
 
     async def look_through(self, interaction: discord.Interaction, name: str) -> None:
         """Queue the question what the version in use says of pictures without a label. Raises UserError,
         NotAllowedError."""
-        build = partial(self._studio.projects.trying.look_through, actor_of(interaction), name)
+        build = partial(self._studio.inference.look_through, actor_of(interaction), name)
         await self._queue(interaction, name, build, own_lane=False)
 
     async def bundle(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
         """Queue the packing of a version (None = the one in use). Raises UserError, NotAllowedError."""
-        build = partial(self._studio.projects.trying.bundle, actor_of(interaction), name, number)
+        build = partial(self._studio.inference.bundle, actor_of(interaction), name, number)
         await self._queue(interaction, name, build)
 
     async def try_on(
@@ -71,12 +70,12 @@ class Making:
         coming: list[Given] = [*self._asking.links.attached(files), *given]
         if not coming:
             raise UserError("Attach a picture, or paste a link as `link`.")
-        build = partial(self._studio.projects.trying.try_, actor, name, coming, number=number)
+        build = partial(self._studio.inference.try_, actor, name, coming, number=number)
         await self._queue(interaction, name, build)
 
     async def open_try(self, interaction: discord.Interaction, project: str, number: int | None) -> None:
         """Open the window for pictures to try. Raises UserError, NotAllowedError."""
-        found = await self._studio.projects.shelf.card(actor_of(interaction), project)
+        found = await self._studio.projects.card(actor_of(interaction), project)
         if found.project.task == STYLE:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
         if found.version is None and number is None:
@@ -118,7 +117,7 @@ class Making:
         """Return the lane that somebody has chosen, and whether they, or the project, want the answer to be
         theirs alone. Raises UserError, NotAllowedError."""
         chosen = await self._studio.own.preferences(actor)
-        project = (await self._studio.projects.shelf.card(actor, name)).project
+        project = (await self._studio.projects.card(actor, name)).project
         return chosen.lane, chosen.private or project.guild_id is None
 
 
@@ -139,7 +138,7 @@ class Verdicts:
 
     @answers_privately
     async def _right(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        actor, trying = actor_of(interaction), self._studio.projects.trying
+        actor, trying = actor_of(interaction), self._studio.inference
         said = await trying.judged(actor, job.id)
         if not said:
             raise UserError(NO_VERDICT)
@@ -151,10 +150,10 @@ class Verdicts:
 
     async def _open_wrong(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         actor = actor_of(interaction)
-        said = await self._studio.projects.trying.judged(actor, job.id)
+        said = await self._studio.inference.judged(actor, job.id)
         if not said or not isinstance(job.request, ProjectRequest):
             raise UserError(NO_VERDICT)
-        found = await self._studio.projects.shelf.card(actor, job.request.project)
+        found = await self._studio.projects.card(actor, job.request.project)
         if found.project.task == DETECT and len(said) == 1:
             if await acknowledge(interaction, ephemeral=True):
                 await self._draw_anew(interaction, job.id, 0)
@@ -165,7 +164,7 @@ class Verdicts:
     @answers_privately
     async def was_wrong(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Note what a verdict should have been. Raises UserError, NotAllowedError."""
-        actor, trying = actor_of(interaction), self._studio.projects.trying
+        actor, trying = actor_of(interaction), self._studio.inference
         number = sent.text("number") or "1"
         if not number.isdecimal() or not int(number):
             raise UserError(f"{number[:10]!r} is no number of a picture; the first one is 1.")
@@ -176,7 +175,7 @@ class Verdicts:
         label = views.label_of_window(sent.chosen("label"), sent.text("new"))
         noted = await trying.answer(actor, sent.job_id, int(number) - 1, right=False, label=label)
         assert isinstance(job.request, ProjectRequest)  # or else it had no verdict
-        found = await self._studio.projects.shelf.card(actor, job.request.project)
+        found = await self._studio.projects.card(actor, job.request.project)
         if found.version is None or not found.new or "train" not in found.may:
             await whisper(interaction, noted)
             return
@@ -186,10 +185,10 @@ class Verdicts:
 
     async def _draw_anew(self, interaction: discord.Interaction, job_id: str, position: int) -> None:
         """Note that boxes are wrong, and say where to draw them as they should be."""
-        actor, trying = actor_of(interaction), self._studio.projects.trying
+        actor, trying = actor_of(interaction), self._studio.inference
         noted = await trying.answer(actor, job_id, position, right=False)
         judged = (await trying.judged(actor, job_id))[position]
-        found = await self._studio.projects.shelf.card(actor, judged.project_id)
+        found = await self._studio.projects.card(actor, judged.project_id)
         where = f"?picture={judged.sha256}&job={job_id}"
         draw = self._cards.draw(judged.project_id, where) if "label" in found.may else []
         await Post(noted, view=view_of(*draw, ProjectButton(judged.project_id, "show"))).answer(interaction)

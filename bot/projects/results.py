@@ -29,7 +29,7 @@ from storage.database import Database
 from storage.projects import projects, versions
 from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.projects.inference import table_of
 from studio.projects.trainings import MOVES
 from studio.studio import Studio
@@ -50,8 +50,8 @@ class Versions:
         """Show what is known of a version (None = the one in use); the interaction was deferred. Raises
         UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        found = await self._studio.projects.shelf.card(actor, name)
-        report = await self._studio.projects.training.report(actor, name, number)
+        found = await self._studio.projects.card(actor, name)
+        report = await self._studio.training.report(actor, name, number)
         picture = None
         if REPORT in report.charts:
             picture = await self._chart(actor, name, report.version.number, REPORT)
@@ -78,7 +78,7 @@ class Versions:
         await Post(f"{_called(chart)} of version {number}", picture).answer(interaction)
 
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
-        data, media_type = await self._studio.projects.training.chart(actor, name, number, chart)
+        data, media_type = await self._studio.training.chart(actor, name, number, chart)
         return Picture(
             data, f"{chart}-{number}.{EXTENSIONS[media_type]}", f"{_called(chart)} of version {number}"
         )
@@ -87,8 +87,8 @@ class Versions:
         """Show a project's versions, with a menu that chooses one; the interaction was deferred. Raises
         UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        found = await self._studio.projects.shelf.card(actor, name)
-        versions = await self._studio.projects.training.versions(actor, name)
+        found = await self._studio.projects.card(actor, name)
+        versions = await self._studio.training.versions(actor, name)
         usable = {
             str(one.number): f"Use version {one.number}"
             for one in versions
@@ -108,8 +108,8 @@ class Versions:
     async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
         """Let a version be the one in use. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        await self._studio.projects.training.use(actor, project, number)
-        found = await self._studio.projects.shelf.card(actor, project)
+        await self._studio.training.use(actor, project, number)
+        found = await self._studio.projects.card(actor, project)
         content = f"Version {number} is in use from now on.\n{views.card(found)}"
         await Post(content, view=self._cards.view(found)).answer(interaction)
 
@@ -118,7 +118,7 @@ class Versions:
         NotAllowedError."""
         await whisper(
             interaction,
-            await self._studio.projects.training.compare(actor_of(interaction), name, first, second),
+            await self._studio.training.compare(actor_of(interaction), name, first, second),
         )
 
     async def move(
@@ -133,8 +133,8 @@ class Versions:
         """Say what a stricter, looser or the usual limit would change, or keep it; the interaction was
         deferred. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
-        moved = await self._studio.projects.training.threshold(actor, name, move, number, keep=keep)
-        found = await self._studio.projects.shelf.card(actor, name)
+        moved = await self._studio.training.threshold(actor, name, move, number, keep=keep)
+        found = await self._studio.projects.card(actor, name)
         used = number or (found.version.number if found.version else 0)
         if keep:
             content = f"Kept: version {used} judges by the new limit from now on. {moved.sentence}"

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from core.events import Progress, Rendered
 from core.settings import load_settings
 from host.services import services
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.studio import Studio
 
 LIMIT = 10 * 2**20  # bytes of a picture

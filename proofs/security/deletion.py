@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.privacy import Privacy
 
 CANARY = "canary-7f3a"  # in every text and file of the person

@@ -188,12 +188,12 @@ async def walk(count: int, folder: Path) -> list[str]:
     inside.mkdir(parents=True)
     async with open_studio(inside, PROJECTS_PER_SERVER="1000") as opened:
         projects = opened.studio.projects
-        await projects.shelf.new(ALICE, "boards")
+        await projects.new(ALICE, "boards")
         for number in range(count):
             kind, data = make(number)
             began = time.monotonic()
             try:
-                brought = await projects.pictures.add_zip(ALICE, "boards", Sent(data, f"{kind}.zip"))
+                brought = await opened.studio.dataset.add_zip(ALICE, "boards", Sent(data, f"{kind}.zip"))
                 taken += len(brought.new)
             except UserError:
                 pass
@@ -203,7 +203,7 @@ async def walk(count: int, folder: Path) -> list[str]:
             if slowest > MOST_SECONDS:
                 wrong.append(f"{kind} {number} took {slowest:.0f} s")
                 break
-        card = await projects.shelf.card(ALICE, "boards")
+        card = await projects.card(ALICE, "boards")
         if card.counts.total != taken:
             wrong.append(f"{card.counts.total} pictures in the rows, {taken} were taken")
     wrong += await asyncio.to_thread(_outside, folder)
@@ -221,9 +221,9 @@ async def honest(count: int, folder: Path) -> list[str]:
     rng = random.Random(0)
     data = _zip({f"good/{n}.jpg": _photograph(rng) for n in range(count)}, zipfile.ZIP_STORED)
     async with open_studio(folder) as opened:
-        await opened.studio.projects.shelf.new(ALICE, "boards")
+        await opened.studio.projects.new(ALICE, "boards")
         began, used = time.monotonic(), _child_seconds()
-        brought = await opened.studio.projects.pictures.add_zip(ALICE, "boards", Sent(data, "boards.zip"))
+        brought = await opened.studio.dataset.add_zip(ALICE, "boards", Sent(data, "boards.zip"))
         took, used = time.monotonic() - began, _child_seconds() - used
     size = f"{len(data) / 2**20:.1f} MiB"
     told = f"{took:.1f} s, {used:.1f} s of processor time of the children, peak {_peak() / 2**20:.0f} MiB"

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.job import Surface
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from tests.studio.conftest import Sent, open_studio, png
 from tests.studio.talker import Talker
 

@@ -16,8 +16,7 @@ from unittest import mock
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest
 from studio import authority
-from studio.actor import CurrentDirectory
-from studio.authority import Action, Actor, Authority, Place, Role
+from studio.authority import Action, Actor, Authority, CurrentDirectory, Place, Role
 
 AUTHOR, OTHER, HOST = 1, 2, 3
 HERE, THERE = 10, 20

@@ -17,8 +17,7 @@ from core.job import NOBODY
 from proofs.studio.authority_cells import HERE, HOST, OTHER, STUDIO, THERE
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from studio import authority
-from studio.actor import Actor, CurrentDirectory
-from studio.authority import TABLE, Action, Authority, Role
+from studio.authority import TABLE, Action, Actor, Authority, CurrentDirectory, Role
 
 OWNER = 1
 WELDER = 77  # a role

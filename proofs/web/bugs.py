@@ -11,8 +11,7 @@ from unittest import mock
 
 from jobs.people import Admin
 from storage.sessions import Sessions
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.library import gallery
 from studio.library.downloads import Zips
 from studio.library.gallery import Gallery

@@ -28,7 +28,7 @@ from core.job import Job, Surface
 from core.requests import ImagineRequest
 from jobs.executors.base import Outcome, Report
 from jobs.queue import Result
-from studio.actor import Actor, Place
+from studio.authority import Actor, Place
 from studio.new_job import NewJob
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import AtOnce, Opened, open_studio

@@ -38,7 +38,7 @@ from jobs.queue import Result
 from proofs.wire.launch import point_at
 from storage.blobs.local import Folder
 from storage.job_queries import StoredPicture
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.clips import Clips, Strips, VideoShowing
 from studio.library.rendition import Showing, Thumbnails
 from studio.media.provenance import Marker

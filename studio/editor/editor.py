@@ -28,8 +28,7 @@ from storage import documents as rows
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.documents import Content, Kept
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.editor.document import Document, Layer, Source, read_document
 from studio.embeddings import Blind, Eyes
 from studio.inputs import Sources

@@ -27,7 +27,7 @@ from core.settings import Settings
 from jobs.queue import Queue, Result
 from storage.blobs.base import Files
 from storage.videos import StoredVideo
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.rendition import Shown
 from studio.media import provenance, uploads
 from studio.media.child import ask_once

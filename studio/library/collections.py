@@ -16,8 +16,7 @@ from jobs.queue import Queue
 from storage import collections as rows
 from storage.collections import Folder, Named, pick_pictures
 from storage.database import Database
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.privacy import Privacy
 from studio.rights import Rights
 

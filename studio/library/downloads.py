@@ -14,20 +14,17 @@ import sqlalchemy as sa
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
 from core.job import Job
 from core.requests import GenerateRequest
-from jobs.queue import Queue
 from storage import videos as video_rows
 from storage.blobs.base import EXTENSIONS
 from storage.collections import Named, pages, pick_pictures
-from storage.database import Database
 from storage.job_queries import StoredPicture
 from storage.videos import StoredVideo
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.library.clips import VideoShowing
 from studio.library.collections import NOTHING
-from studio.library.rendition import Showing
 from studio.media.zip_stream import Archive
 from studio.rights import Rights
+from studio.services import Services
 
 MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
 LONGEST_WORDS = 60  # characters of the prompt in a name
@@ -40,11 +37,9 @@ class Zips:
     """Packs pictures and videos that a person may see; whatever they may not is left out as if it weren't
     there."""
 
-    def __init__(
-        self, rights: Rights, database: Database, queue: Queue, showing: Showing, videos: VideoShowing
-    ) -> None:
-        self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
-        self._videos = videos
+    def __init__(self, rights: Rights, services: Services, videos: VideoShowing) -> None:
+        self._rights, self._database, self._queue = rights, services.database, services.queue
+        self._showing, self._videos = services.showing, videos
         self._busy: set[int] = set()
 
     async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:

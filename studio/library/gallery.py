@@ -27,8 +27,7 @@ from storage.gallery import Cursor, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
 from storage.videos import StoredVideo, videos_of_jobs
-from studio.actor import Actor, Member, Place
-from studio.authority import Action
+from studio.authority import Action, Actor, Member, Place
 from studio.library.rendition import Showing, Shown
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility

@@ -19,7 +19,7 @@ from core.requests import ComposeRequest, CutOutRequest, EditRequest, OutpaintRe
 from core.requests.base import Answer
 from storage.blobs.base import Files
 from storage.job_queries import StoredPicture
-from studio.actor import Place
+from studio.authority import Place
 from studio.media import provenance
 from studio.media.child import Child, exchange
 from studio.media.provenance import Marker

@@ -17,20 +17,17 @@ from core.job import Job
 from jobs.queue import Queue
 from storage import collections, gallery
 from storage.collections import Named, Share, Shared, pick_pictures
-from storage.database import Database
 from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
-from studio.actor import Actor, Directory, Pace, Place, Unanswered
-from studio.authority import Action
+from studio.authority import Action, Actor, Directory, Pace, Place, Unanswered
 from studio.library.clips import VideoShowing
 from studio.library.gallery import readable_channels
 from studio.library.rendition import Showing, Shown
-from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
 from studio.rights import Rights
+from studio.services import Services
 from studio.texts import duration
-from studio.web_links import WebLinks
 
 MOST_SHARES, MOST_DAYS = 1000, 365
 LONGEST_TITLE = 100  # characters
@@ -54,20 +51,11 @@ class Shares:
     """Makes links, shows what they stand for, and ends them. ``days``: how long they last unless their owner
     says otherwise; 0 = there are none."""
 
-    def __init__(
-        self,
-        rights: Rights,
-        database: Database,
-        queue: Queue,
-        showing: Showing,
-        videos: VideoShowing,
-        moderator: Moderator,
-        web: WebLinks,
-        days: int,
-    ) -> None:
-        self._videos, self._moderator = videos, moderator
-        self._rights, self._database, self._queue = rights, database, queue
-        self._showing, self._web, self.days = showing, web, days
+    def __init__(self, rights: Rights, services: Services, videos: VideoShowing) -> None:
+        self._rights, self._videos, self._moderator = rights, videos, services.moderator
+        self._database, self._queue = services.database, services.queue
+        self._showing, self._web = services.showing, services.web
+        self.days = services.settings.share_days
 
     # For their owner
 

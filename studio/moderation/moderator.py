@@ -30,8 +30,7 @@ from storage.moderation import Strike
 from storage.people import AuditRow
 from storage.projects import projects
 from storage.videos import videos_of_posters
-from studio.actor import Actor, Directory, Unanswered
-from studio.authority import TABLE, Action, Authority, Place
+from studio.authority import TABLE, Action, Actor, Authority, Directory, Place, Unanswered
 from studio.media.child import Child
 from studio.media.uploads import checked_frames
 from studio.moderation.rules import (

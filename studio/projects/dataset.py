@@ -20,8 +20,7 @@ from storage.projects import dataset, erasure
 from storage.projects.dataset import Incoming, Item
 from storage.projects.erasure import Gone
 from storage.projects.projects import Project
-from studio.actor import Actor, Pace
-from studio.authority import Action
+from studio.authority import Action, Actor, Pace
 from studio.inputs import Sources
 from studio.library.rendition import SIZES
 from studio.media.child import ask_once

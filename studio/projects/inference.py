@@ -40,8 +40,7 @@ from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Incoming, Mark
 from storage.projects.projects import Project
 from storage.projects.versions import Judged, StoredFile, Version
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.media.uploads import Readable
 from studio.new_job import NewJob
 from studio.projects.dataset import KEPT_PRIVATE, Bringing

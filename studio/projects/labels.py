@@ -20,8 +20,7 @@ from core.results import TRAIN
 from storage import collections
 from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Item, Mark
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.media import masks
 from studio.media.uploads import Readable
 from studio.media.zip_stream import Archive

@@ -15,13 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
+from core.settings import Settings
 from storage.database import Database
 from storage.projects import dataset, erasure, projects, versions
 from storage.projects.dataset import Counts
 from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
 from storage.projects.versions import Tally, Version
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.moderation.moderator import Moderator
 from studio.rights import Rights
 from studio.services import Services
@@ -48,6 +48,18 @@ class ProjectLimits:
     trainings: int = 2
     seconds: int = 600
     versions: int = 30
+
+    @classmethod
+    def of(cls, settings: Settings) -> ProjectLimits:
+        """Return how large projects may grow, as the host has set it."""
+        return cls(
+            settings.projects_per_server,
+            settings.projects_per_person,
+            settings.project_pictures,
+            settings.trainings_waiting,
+            settings.training_seconds,
+            settings.project_versions,
+        )
 
     def check_labels(self, names: Collection[str]) -> None:
         """Raise LimitError for more labels than a project may have."""

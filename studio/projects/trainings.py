@@ -28,8 +28,7 @@ from storage.projects.dataset import Counts
 from storage.projects.erasure import Gone
 from storage.projects.projects import Project
 from storage.projects.versions import Tally, Version
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.new_job import NewJob
 from studio.privacy import Privacy
 from studio.projects.projects import GOOD, LEAST_MARKED, NO_GOOD, Access, ProjectLimits, few_marked, own

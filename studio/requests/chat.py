@@ -26,8 +26,7 @@ from storage import conversations, people
 from storage.conversations import Asked
 from storage.database import Database
 from storage.members import Members
-from studio.actor import Actor, Directory
-from studio.authority import Action
+from studio.authority import Action, Actor, Directory
 from studio.example_sets import Lessons, asker
 from studio.inputs import Given, Sources
 from studio.library.clips import asked_video

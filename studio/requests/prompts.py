@@ -29,8 +29,7 @@ from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
 from core.settings import Settings
 from jobs.queue import Queue
 from storage.members import Favourite, Members
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
 from studio.new_job import NewJob, PromptWithPictures, Source, new_seed

@@ -18,8 +18,7 @@ from core.requests.video import CutRequest, VideoRequest
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.members import Members
 from storage.videos import StoredVideo
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.inputs import Given, Sources, VideoSource, video_of, video_source
 from studio.library.clips import Clip, Clips, VideoShowing, clips_of
 from studio.library.rendition import Shown

@@ -16,7 +16,9 @@ from tests.jobs.conftest import until
 
 
 def _alerts(studio: Studio) -> Alerts:
-    return Alerts(studio.bot, studio.built.queue, lambda: studio.bot.studio.owner_ids, Redactor())
+    return Alerts(
+        studio.bot, studio.built.queue, lambda: studio.bot.studio.rights.authority.owner_ids, Redactor()
+    )
 
 
 @pytest.mark.slow

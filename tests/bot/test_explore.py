@@ -6,7 +6,7 @@ import pytest
 
 from core.job import Surface
 from storage.gallery import Filter
-from studio.actor import Actor, Place, Unanswered
+from studio.authority import Actor, Place, Unanswered
 from tests.bot.conftest import Studio
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press, said, told
 
@@ -84,7 +84,7 @@ async def test_a_new_label_is_named_on_the_way_and_many_are_a_menu(studio: Studi
 
 async def labels_of(studio: Studio) -> list[str]:
     actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
-    return [one.name for one in (await studio.bot.studio.projects.shelf.card(actor, "trees")).book]
+    return [one.name for one in (await studio.bot.studio.projects.card(actor, "trees")).book]
 
 
 async def test_a_button_of_a_label_that_is_gone_labels_nothing(studio: Studio) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from bot.ui.messages import length
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
 from tests.studio.conftest import png
@@ -310,7 +310,7 @@ async def test_a_message_gives_its_pictures_to_a_project_or_has_them_judged(stud
     assert "There is no project" in told(nothing)
     await trained(studio)
     actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
-    project = (await studio.bot.studio.projects.shelf.all(actor))[0].id
+    project = (await studio.bot.studio.projects.all(actor))[0].id
     shown = await studio.alice.context_menu(studio.channel, "Add to project", message)
     added = await studio.alice.submit_modal(shown, {"project": [project], "label": "scratch"})
     assert "1 taken." in told(added) and "1 scratch" in told(added)

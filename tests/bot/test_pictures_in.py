@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from studio.actor import Pace
+from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import NotAllowedError, UserError
 from core.job import Surface
-from studio.actor import Actor, Place
+from studio.authority import Actor, Place
 from tests.bot.conftest import Studio
 
 
@@ -24,7 +24,7 @@ async def test_a_result_is_posted_with_its_buttons_where_its_owner_writes(studio
     gallery = studio.guild.create_text_channel("gallery")
     await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
     [job] = await studio.members.recent(studio.alice.id)
-    posting = studio.bot.studio.organise.posting
+    posting = studio.bot.studio.posting
     names = [one.name for one in await posting.channels(alone(studio.alice.id))]
     assert "gallery" in names
     with pytest.raises(NotAllowedError, match="share no server"):
@@ -39,7 +39,7 @@ async def test_a_result_is_posted_with_its_buttons_where_its_owner_writes(studio
 async def test_where_either_of_them_cannot_write_nothing_is_posted(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
     [job] = await studio.members.recent(studio.alice.id)
-    posting = studio.bot.studio.organise.posting
+    posting = studio.bot.studio.posting
     for name in ("closed", "without-bot"):
         channel = studio.guild.create_text_channel(name)
         guild = studio.bot.get_channel(channel.id).guild

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
-from studio.actor import Pace
+from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
 
 MADE_HERE = (

@@ -21,7 +21,7 @@ from storage import moderation, privacy, schema
 from storage.blobs.removal import ORPHANS_KEPT
 from storage.engines import sqlite
 from storage.members import Members
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.moderation import confusables
 from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png
@@ -103,7 +103,7 @@ async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_pa
 async def test_what_goes_by_another_door_goes_from_discord_too(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     await studio.alice.click(studio.last(), label="U2")
-    trash, alice = studio.bot.studio.organise.trash, Actor(studio.alice.id, None)
+    trash, alice = studio.bot.studio.trash, Actor(studio.alice.id, None)
     job = (await studio.bot.studio.own.recent(alice))[0].id
 
     async def delete(*numbers: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bot.projects import views
 from bot.projects.views import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import bad, good, ids_of, told
 from tests.bot.test_presses import press as press_job
@@ -39,8 +39,8 @@ async def project(studio: Studio, *, only_me: bool) -> tuple[str, str]:
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     await studio.alice.slash(studio.channel, "inspect add", name="boards", image1=good(7))
     actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
-    [found] = await studio.bot.studio.projects.shelf.all(actor)
-    item = await studio.bot.studio.projects.labelling.next(actor, found.id)
+    [found] = await studio.bot.studio.projects.all(actor)
+    item = await studio.bot.studio.labelling.next(actor, found.id)
     assert item is not None
     return found.id, item.sha256
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.delivery import render
 from core.requests import ReadRequest
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.pretend_worker import SIGNS, _encode
 

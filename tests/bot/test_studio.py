@@ -3,7 +3,7 @@
 import discord
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.bot.conftest import Studio
 
 

@@ -21,8 +21,7 @@ from jobs.queue import Queue, Result
 from storage.blobs.removal import Removal, utc_now
 from storage.embeddings import VectorFiles
 from storage.identity import Identity
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.janitor import Janitor
 from studio.janitor import Report as Told
 from studio.privacy import Deletions, Privacy, Retention

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from jobs.queue import Result
-from studio.actor import CurrentDirectory, Member, Place, Unanswered
+from studio.authority import CurrentDirectory, Member, Place, Unanswered
 
 
 @dataclass

@@ -3,8 +3,7 @@
 import pytest
 
 from proofs.studio import authority_cells
-from studio.actor import Actor, CurrentDirectory, Place
-from studio.authority import Action, Authority
+from studio.authority import Action, Actor, Authority, CurrentDirectory, Place
 
 
 def test_no_cell_grants_or_refuses_against_the_rules() -> None:

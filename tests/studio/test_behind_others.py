@@ -13,7 +13,7 @@ from core.requests import AskRequest
 from core.requests.chat import TryRequest
 from core.requests.custom_models import InspectRequest
 from storage import collections, conversations, gallery, job_queries, jobs, schema
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.storage.conftest import NOW, a_job
 from tests.studio.conftest import ALICE, MIRA, Opened
 

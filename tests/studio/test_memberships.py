@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.convert import Preferences
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.rights import ABSENT, FEW, HELD, KEPT, Memberships
 from tests.studio.servers import Channel, Server, Servers
 

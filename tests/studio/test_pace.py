@@ -1,6 +1,6 @@
 """How often one person may do something."""
 
-from studio.actor import Pace
+from studio.authority import Pace
 
 
 class Clock:

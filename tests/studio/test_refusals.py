@@ -23,9 +23,8 @@ from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
-from studio.actor import Actor, Place
 from studio.admin import Server
-from studio.authority import Action
+from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
 from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets
@@ -70,19 +69,19 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     VideoRequests: lambda studio: studio.video_requests,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
-    Trash: lambda studio: studio.organise.trash,
-    Folders: lambda studio: studio.organise.folders,
-    Zips: lambda studio: studio.organise.zips,
-    Shares: lambda studio: studio.organise.shares,
-    Posting: lambda studio: studio.organise.posting,
+    Trash: lambda studio: studio.trash,
+    Folders: lambda studio: studio.folders,
+    Zips: lambda studio: studio.zips,
+    Shares: lambda studio: studio.shares,
+    Posting: lambda studio: studio.posting,
     Checks: lambda studio: studio.checks,
     Feedback: lambda studio: studio.feedback,
-    Shelf: lambda studio: studio.projects.shelf,
-    Pictures: lambda studio: studio.projects.pictures,
-    Labelling: lambda studio: studio.projects.labelling,
-    Training: lambda studio: studio.projects.training,
-    Trying: lambda studio: studio.projects.trying,
-    Styles: lambda studio: studio.projects.styles,
+    Shelf: lambda studio: studio.projects,
+    Pictures: lambda studio: studio.dataset,
+    Labelling: lambda studio: studio.labelling,
+    Training: lambda studio: studio.training,
+    Trying: lambda studio: studio.inference,
+    Styles: lambda studio: studio.styles,
 }
 
 
@@ -325,7 +324,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id
-        await studio.organise.trash.put(BOB, [(bobs_job, 1)])
+        await studio.trash.put(BOB, [(bobs_job, 1)])
         special["delete"] = {"names": [(bobs_job, 1)]}
         await studio.editor.keep_mask(BOB, mask)
         bobs = {
@@ -334,7 +333,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.sources.given(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": (await studio.requests.keep_question(BOB, [Prompt(text="a boat")])).draft_id,
         }
-        await studio.projects.shelf.new(BOB, "raw")
+        await studio.projects.new(BOB, "raw")
         await studio.examples.create(BOB, "raw")
         values["contents"] = await studio.examples.add(BOB, "raw", "a browser", [Sent(png(29, 29))])
         await studio.server.ban(MIRA, BOB.user_id)
@@ -364,7 +363,7 @@ async def test_who_is_banned_is_refused_all_but_what_is_their_own(world: World) 
     assert len(METHODS) > 60
     studio = world.opened.studio
     parts = [part for name, part in vars(studio).items() if not name.startswith("_")]
-    parts += (*vars(studio.organise).values(), studio.editor.documents, *vars(studio.projects).values())
+    parts.append(studio.editor.documents)
     assert {type(part) for part in parts if _methods(type(part))} | {Studio} == set(PARTS)
     world.values |= world.bobs
     assert await _granted(world, BOB, METHODS) == KEPT_BY_THE_BANNED

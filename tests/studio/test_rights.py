@@ -15,8 +15,7 @@ from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
 from storage import job_queries
-from studio.actor import Actor, CurrentDirectory, Member, Place
-from studio.authority import TABLE, Action, Authority
+from studio.authority import TABLE, Action, Actor, Authority, CurrentDirectory, Member, Place
 from studio.moderation.rules import in_time_out
 from studio.rights import LEFT, Memberships, Rights
 from tests.storage.conftest import a_job

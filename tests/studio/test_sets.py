@@ -20,8 +20,7 @@ from core.requests import TryRequest, from_json
 from jobs.executors.base import Outcome, Report
 from storage.schema import example_sets, examples
 from studio import example_sets as copies
-from studio.actor import Actor, CurrentDirectory
-from studio.authority import Action, Authority, Belonging
+from studio.authority import Action, Actor, Authority, Belonging, CurrentDirectory
 from studio.example_sets import NOT_YOURS
 from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
@@ -391,7 +390,7 @@ async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_
     await school.filled(BOB)
     await school.sets.add(BOB, "pets", "house", [f"{result.job.id} 1"])
     [example] = [one for one in (await school.sets.contents(BOB, "pets")).examples if one.label == "house"]
-    trash, copies = school.opened.studio.organise.trash, school.opened.studio.copies
+    trash, copies = school.opened.studio.trash, school.opened.studio.copies
     await trash.put(ALICE, [(result.job.id, 0)])
     assert "house" not in (await school.sets.contents(BOB, "pets")).labels
     assert "house" not in [turn.text for turn in await school.tried(BOB)]

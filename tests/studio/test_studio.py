@@ -13,9 +13,8 @@ from core.job import Surface
 from core.requests import DescribeRequest, UpscaleRequest, VariationRequest
 from core.settings import ROOT
 from studio.account import Own
-from studio.actor import Actor
 from studio.admin import Server
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob
 from studio.requests.prompts import Question, Regions, attached

@@ -22,7 +22,7 @@ from storage import collections, jobs, people
 from storage.blobs.local import Folder
 from storage.blobs.removal import ORPHANS_KEPT
 from storage.database import open_database
-from studio.actor import CurrentDirectory
+from studio.authority import CurrentDirectory
 from studio.export import Export
 from studio.janitor import SEEN, Janitor
 from studio.moderation.moderator import Moderator

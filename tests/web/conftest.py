@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import Opened, open_studio
 from web.app import Web, serve_web

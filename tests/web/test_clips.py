@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.media import zip_stream
 from tests.studio.video_requests import VideosAtOnce
 from tests.videos import moving, video, xmp_of
@@ -69,7 +69,7 @@ async def test_a_video_in_a_zip_file_goes_in_pieces(videos: Site, monkeypatch) -
     job = await videos.drawn(videos.you, BOAT)
     whole = (await videos.you.get(job["pictures"][0]["video"]["src"])).body
     monkeypatch.setattr(zip_stream, "PIECE", 1000)
-    packed = videos.opened.studio.organise.zips.pack(Actor(YOU, None), [(job["id"], 0)])
+    packed = videos.opened.studio.zips.pack(Actor(YOU, None), [(job["id"], 0)])
     parts = [part async for part in packed]
     assert max(map(len, parts)) < 2000 < len(whole)
     sent = zipfile.ZipFile(io.BytesIO(b"".join(parts)))

@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.editor.editor import MOST_DOCUMENTS
 from tests.web.conftest import OTHER
 

@@ -10,8 +10,7 @@ import pytest
 from core.job import NOBODY, Job, Origin, Surface
 from core.requests import ImagineRequest
 from storage.members import Members
-from studio.actor import Actor
-from studio.authority import TABLE, Action, Role
+from studio.authority import TABLE, Action, Actor, Role
 from studio.requests.actions import RIGHTS
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Browser, Site

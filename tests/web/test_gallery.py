@@ -121,7 +121,7 @@ async def test_settings_are_those_of_discord(site) -> None:
         "PATCH", "/api/settings", json={"lane": "relax", "stylize": "250", "remix": True}
     )
     assert changed.status == 200
-    from studio.actor import Actor
+    from studio.authority import Actor
 
     now = await site.opened.studio.own.preferences(Actor(1, None))
     assert (now.lane, now.stylize, now.remix) == ("relax", 250, True)

@@ -52,7 +52,7 @@ async def test_what_comes_between_a_page_and_its_socket_is_told(site) -> None:
 
 
 async def test_a_job_of_discord_is_told_here_as_well(site) -> None:
-    from studio.actor import Actor
+    from studio.authority import Actor
 
     socket = await connect(site, site.you)
     result = await site.opened.drawn(Actor(YOU, 10, 100))

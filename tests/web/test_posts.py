@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.shares import AT_ONCE
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Site
@@ -71,7 +71,7 @@ async def test_posts_have_an_end_and_silence_is_told(site: Site, servers: Server
     answers = [await site.you.post("/api/posts", body(job["id"])) for _ in range(AT_ONCE + 1)]
     assert [answer.status for answer in answers] == [204] * AT_ONCE + [429]
     assert "Post again in" in answers[-1].data["detail"]
-    site.opened.studio.organise.posting._pace._full_at.clear()
+    site.opened.studio.posting._pace._full_at.clear()
     post = servers.post
 
     async def silent(*args: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.conftest import png
 from tests.studio.servers import Server, Servers
 from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site
@@ -418,7 +418,7 @@ async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(
     monkeypatch.setattr("studio.rights.KEPT", 0.0)
     here = Server("Here", members={YOU: False, OTHER: False}, roles={7: "Inspectors", 8: "<b>Bold</b>"})
     with site.opened.services.directory.connected(Servers({10: here})):
-        shelf = site.opened.studio.projects.shelf
+        shelf = site.opened.studio.projects
         found = await shelf.new(Actor(YOU, 10, 100), "boards")
         path, other = f"/projects/{found.id}", await site.person(OTHER)
         stranger = await site.person(OTHER + 10)

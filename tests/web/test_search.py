@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from storage import embeddings as rows
 from storage.schema import picture_places
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.library.eyes import Seeing
@@ -146,7 +146,7 @@ async def until_seen(site: Site, wanted: list[str]) -> None:
 async def test_a_folder_is_named_among_the_words(site) -> None:
     job = await drawn(site, "a house --seed 90")
     await drawn(site, "a boat --seed 0")
-    folders = site.opened.studio.organise.folders
+    folders = site.opened.studio.folders
     you, other = Actor(YOU, None), Actor(OTHER, None)
     folder = await folders.create(you, "In snow")
     await folders.put(you, folder.id, [(job["id"], 0), (job["id"], 3)])
@@ -160,7 +160,7 @@ async def test_a_folder_is_named_among_the_words(site) -> None:
 
 async def test_what_is_in_the_trash_is_not_found_and_its_vector_goes_with_it(site) -> None:
     job = await drawn(site, "a house --seed 90")
-    you, services, trash = Actor(YOU, None), site.opened.services, site.opened.studio.organise.trash
+    you, services, trash = Actor(YOU, None), site.opened.services, site.opened.studio.trash
     made = await services.database.read(lambda c: rows.list_pictures(c, job["id"]))
     await trash.put(you, [(job["id"], 1)])
     assert sorted(await found(site, "q=91")) == [90, 92, 93]

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from core.job import Surface
 from storage import moderation
 from storage.schema import shares
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.web.conftest import OTHER, YOU, Site
 from tests.web.test_folders import make
 from tests.web.test_trash import named, put

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.library import downloads
 from studio.library.rendition import Showing
 from tests.web.conftest import OTHER, YOU
@@ -60,7 +60,7 @@ async def test_what_one_may_not_see_is_left_out_and_alone_it_is_nothing(site) ->
 async def test_too_many_too_large_and_two_at_once_are_refused_with_the_limit(site, monkeypatch) -> None:
     job = await site.drawn(site.you)
     pictures = " ".join(named(job, 1, 2))
-    zips_of = site.opened.studio.organise.zips
+    zips_of = site.opened.studio.zips
     zips_of._busy.add(1)
     assert (await form(site.you, "/api/zip", pictures=pictures)).status == 429
     zips_of._busy.clear()
@@ -87,20 +87,20 @@ async def test_one_picture_is_in_memory_at_a_time_and_a_missing_one_is_named(sit
 
     monkeypatch.setattr(Showing, "picture_in", counted)
     names = [(job["id"], n) for n in range(4)]
-    parts = studio.organise.zips.pack(actor, names)
+    parts = studio.zips.pack(actor, names)
     whole = await anext(parts)
     assert asked == [0], "the others are read when their turn comes"
     with pytest.raises(Exception, match="One zip file at a time"):
-        await anext(studio.organise.zips.pack(actor, names))
+        await anext(studio.zips.pack(actor, names))
     async for part in parts:
         whole += part
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         assert archive.testzip() is None and len(archive.namelist()) == 4
         assert f"{job['id']}-3.png" in archive.read("left out.txt").decode()
-    left = studio.organise.zips.pack(actor, names)
+    left = studio.zips.pack(actor, names)
     await anext(left)
     await left.aclose()
-    assert studio.organise.zips._busy == set()
+    assert studio.zips._busy == set()
 
 
 async def test_a_tab_that_a_refused_download_leads_to_shows_a_page(site) -> None:

@@ -38,8 +38,7 @@ from storage.schema import (
     uploads,
 )
 from storage.sessions import hash_of
-from studio.actor import Actor, CurrentDirectory, Member, Place
-from studio.authority import Action
+from studio.authority import Action, Actor, CurrentDirectory, Member, Place
 from studio.media import masks
 from tests.studio.conftest import Opened, png
 from tests.web.conftest import Browser, Site, open_site

@@ -33,7 +33,7 @@ class FolderHandlers:
     async def page(self, call: Call) -> Answer:
         """A page of the person's folders."""
         folders = []
-        for folder in await call.studio.organise.folders.all(call.actor):
+        for folder in await call.studio.folders.all(call.actor):
             newest = await gallery.find_pictures(call, COVERS, folder=folder.id)
             covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
             folders.append({**_shape(folder), "covers": covers})
@@ -43,7 +43,7 @@ class FolderHandlers:
 
     async def one(self, call: Call) -> Answer:
         """A page of one folder's pictures."""
-        folder = _there(await call.studio.organise.folders.one(call.actor, call.path["folder"]))
+        folder = _there(await call.studio.folders.one(call.actor, call.path["folder"]))
         page = await gallery.find_pictures(call, folder=folder.id)
         here = f"/folders/{folder.id}"
         values = {
@@ -63,36 +63,36 @@ class FolderHandlers:
 
     async def all(self, call: Call) -> Answer:
         """Return the person's folders."""
-        found = await call.studio.organise.folders.all(call.actor)
+        found = await call.studio.folders.all(call.actor)
         return Json({"folders": [_shape(folder) for folder in found]})
 
     async def create(self, call: Call) -> Answer:
         """Make a folder, a smart one of a query."""
         given = read_body(call, schemas.NewFolder)
         query = _query(given.query) if given.query else None
-        made = await call.studio.organise.folders.create(call.actor, given.name, query)
+        made = await call.studio.folders.create(call.actor, given.name, query)
         return Json(_shape(made), HTTPStatus.CREATED)
 
     async def rename(self, call: Call) -> Answer:
         """Give a folder another name."""
         name = read_body(call, schemas.Rename).name
-        _there(await call.studio.organise.folders.rename(call.actor, call.path["folder"], name))
+        _there(await call.studio.folders.rename(call.actor, call.path["folder"], name))
         return Json(None, HTTPStatus.NO_CONTENT)
 
     async def delete(self, call: Call) -> Answer:
         """Delete a folder; its pictures stay."""
-        _there(await call.studio.organise.folders.delete(call.actor, call.path["folder"]))
+        _there(await call.studio.folders.delete(call.actor, call.path["folder"]))
         return Json(None, HTTPStatus.NO_CONTENT)
 
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into a folder."""
-        folders, folder_id = call.studio.organise.folders, call.path["folder"]
+        folders, folder_id = call.studio.folders, call.path["folder"]
         count = await folders.put(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
     async def take_out(self, call: Call) -> Answer:
         """Take the named pictures out of a folder."""
-        folders, folder_id = call.studio.organise.folders, call.path["folder"]
+        folders, folder_id = call.studio.folders, call.path["folder"]
         count = await folders.take_out(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
@@ -143,7 +143,7 @@ class TrashHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of what is in the person's trash."""
-        page, trash = await gallery.find_pictures(call, trash="1"), call.studio.organise.trash
+        page, trash = await gallery.find_pictures(call, trash="1"), call.studio.trash
         values = {
             "pictures": page.pictures,
             "total": await trash.count(call.actor),
@@ -155,22 +155,22 @@ class TrashHandlers:
 
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into the trash."""
-        names = await call.studio.organise.trash.put(call.actor, _chosen(call))
+        names = await call.studio.trash.put(call.actor, _chosen(call))
         return _told(names)
 
     async def take_back(self, call: Call) -> Answer:
         """Take the named pictures out of the trash."""
-        names = await call.studio.organise.trash.take_back(call.actor, _chosen(call))
+        names = await call.studio.trash.take_back(call.actor, _chosen(call))
         return _told(names)
 
     async def delete(self, call: Call) -> Answer:
         """Delete the named pictures in the trash, for good."""
-        count = await call.studio.organise.trash.delete(call.actor, _chosen(call))
+        count = await call.studio.trash.delete(call.actor, _chosen(call))
         return Json({"count": count})
 
     async def empty(self, call: Call) -> Answer:
         """Delete all that is in the trash, for good."""
-        return Json({"count": await call.studio.organise.trash.empty(call.actor)})
+        return Json({"count": await call.studio.trash.empty(call.actor)})
 
 
 def _told(names: list[Named]) -> Json:
@@ -214,4 +214,4 @@ def _chosen(call: Call) -> list[Named]:
 
 def _sent(call: Call, names: list[Named]) -> Stream:
     name = f"atelier-{datetime.now(UTC):%Y-%m-%d}.zip"
-    return Stream(call.studio.organise.zips.pack(call.actor, names), "application/zip", name)
+    return Stream(call.studio.zips.pack(call.actor, names), "application/zip", name)

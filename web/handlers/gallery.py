@@ -99,7 +99,7 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     count more. Raises Refused when the person has no such folder."""
     if not (folder_id := address.get("folder")):
         return query_of(address, call.zone)
-    folder = await call.studio.organise.folders.one(call.actor, folder_id)
+    folder = await call.studio.folders.one(call.actor, folder_id)
     if folder is None:
         raise Gone()
     if folder.query is None:
@@ -112,7 +112,7 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
 
 async def describe_tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
-    reader, kept = call.actor.user_id, timedelta(days=call.studio.organise.trash.days)
+    reader, kept = call.actor.user_id, timedelta(days=call.studio.trash.days)
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     videos = await call.studio.gallery.videos(page.tiles)
     return [

@@ -30,7 +30,7 @@ async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
     """Return the folders that a picture can be put into: the author's own that aren't smart."""
     if job.origin.user_id != call.actor.user_id:
         return []
-    found = await call.studio.organise.folders.all(call.actor)
+    found = await call.studio.folders.all(call.actor)
     return [
         {"id": folder.id, "name": folder.name, "links": folder.links}
         for folder in found
@@ -40,7 +40,7 @@ async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
 
 def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
     """Return what the form to share something needs, None where nothing is shared. what: its fields."""
-    days = call.studio.organise.shares.days
+    days = call.studio.shares.days
     return {"what": what, "days": days, "choices": sorted({*LASTS, days})} if days else None
 
 

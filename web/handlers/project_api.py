@@ -27,7 +27,7 @@ def address_of_verdicts(project_id: str, job_id: str) -> str:
 
 async def verdicts_of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
     """Return a job's verdicts, in the order of its pictures."""
-    judged = await call.studio.projects.trying.judged(call.actor, job_id)
+    judged = await call.studio.inference.judged(call.actor, job_id)
     seen = await call.studio.gallery.look(call.actor, job_id)
     said = list(seen.result.parameters.get("verdicts", ())) if seen.result else []
     shown = []
@@ -59,13 +59,13 @@ PAGE = 60  # pictures
 
 async def list_projects(call: Call) -> Answer:
     """Return the person's projects, and those of servers that they may look at."""
-    projects = await call.studio.projects.shelf.all(call.actor)
+    projects = await call.studio.projects.all(call.actor)
     return Json({"projects": [project_views.describe_project(one) for one in projects]})
 
 
 async def create_project(call: Call) -> Answer:
     """Make an empty project of the person's."""
-    given, shelf = read_body(call, schemas.NewProject), call.studio.projects.shelf
+    given, shelf = read_body(call, schemas.NewProject), call.studio.projects
     made = await shelf.new(call.actor, given.name, given.task or ANOMALY, words=given.words)
     return Json(project_views.describe_project(made), HTTPStatus.CREATED)
 
@@ -78,7 +78,7 @@ async def show_project(call: Call) -> Answer:
 async def change_project(call: Call) -> Answer:
     """Change a project's name, how parts lie in its pictures, or how many people have to agree on a label."""
     given, card = read_body(call, schemas.ProjectChanges), await project_views.find_card(call)
-    shelf, project_id = call.studio.projects.shelf, card.project.id
+    shelf, project_id = call.studio.projects, card.project.id
     if given.name is not None:
         await shelf.rename(call.actor, project_id, given.name)
     if given.alike is not None:
@@ -91,7 +91,7 @@ async def change_project(call: Call) -> Answer:
 async def forget_project(call: Call) -> Answer:
     """Delete a project for good, with its pictures and versions."""
     card = await project_views.find_card(call)
-    await call.studio.projects.shelf.forget(call.actor, card.project.id)
+    await call.studio.projects.forget(call.actor, card.project.id)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
@@ -101,21 +101,21 @@ async def share_project(call: Call) -> Answer:
     role = whole_number(given.role)
     if role is None:
         raise UserError("`role` takes the id of a role, 0 for every member.")
-    await call.studio.projects.shelf.share(call.actor, card.project.id, role, given.rights)
+    await call.studio.projects.share(call.actor, card.project.id, role, given.rights)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def put_label(call: Call) -> Answer:
     """Add a label to a project, or change what it means."""
     given, card = read_body(call, schemas.NewLabel), await project_views.find_card(call)
-    await call.studio.projects.shelf.put_label(call.actor, card.project.id, given.label, given.meaning)
+    await call.studio.projects.put_label(call.actor, card.project.id, given.label, given.meaning)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def drop_label(call: Call) -> Answer:
     """Take a label out of a project; its pictures get another one, or none."""
     given, card = read_body(call, schemas.DroppedLabel), await project_views.find_card(call)
-    await call.studio.projects.shelf.drop_label(call.actor, card.project.id, given.label, given.instead)
+    await call.studio.projects.drop_label(call.actor, card.project.id, given.label, given.instead)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
@@ -124,7 +124,7 @@ async def import_labels(call: Call) -> Answer:
     card = await project_views.find_card(call)
     if len(call.files) != 1:
         raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
-    done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
+    done = await call.studio.labelling.import_(call.actor, card.project.id, call.files[0])
     said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
     return Json({"sentence": said})
 
@@ -138,7 +138,7 @@ async def show_pictures(call: Call) -> Answer:
 async def list_pictures(call: Call, project_id: str) -> list[dict[str, Any]]:
     """Return the pictures that the address's filters choose."""
     chosen = {name: call.query.get(name) or None for name in ("label", "state", "after")}
-    items = await call.studio.projects.pictures.page(call.actor, project_id, limit=PAGE, **chosen)
+    items = await call.studio.dataset.page(call.actor, project_id, limit=PAGE, **chosen)
     return [project_views.describe_item(project_id, item, call.actor.user_id) for item in items]
 
 
@@ -155,7 +155,7 @@ async def remove_pictures(call: Call) -> Answer:
     """Take pictures out of a project for good."""
     named = read_body(call, schemas.Chosen).pictures
     card = await project_views.find_card(call)
-    count = await call.studio.projects.pictures.remove(call.actor, card.project.id, named)
+    count = await call.studio.dataset.remove(call.actor, card.project.id, named)
     return Json({"count": count})
 
 
@@ -163,7 +163,7 @@ async def leave_pictures_out(call: Call) -> Answer:
     """Leave pictures out of what is learned from, or take them in again."""
     given = read_body(call, schemas.LeftOut)
     card = await project_views.find_card(call)
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     await labelling.leave_out(call.actor, card.project.id, given.pictures, out=given.out)
     return Json(None, HTTPStatus.NO_CONTENT)
 
@@ -179,7 +179,7 @@ async def show_next(call: Call) -> Answer:
 async def find_wanted(call: Call, project_id: str, skipped: Sequence[str]) -> dict[str, Any] | None:
     """Return the picture that a label is wanted for next, or else one whose label is probably wrong, with
     what a version takes it for."""
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     if (item := await labelling.next(call.actor, project_id, skipped)) is not None:
         return await describe_asked(call, project_id, item)
     doubted = await labelling.doubted(call.actor, project_id, skipped)
@@ -192,7 +192,7 @@ async def find_wanted(call: Call, project_id: str, skipped: Sequence[str]) -> di
 async def describe_asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
     """Return a picture that a label is wanted for, with what the person has called it, or else with the
     latest word on it."""
-    words = await call.studio.projects.labelling.marks(call.actor, project_id, item.sha256)
+    words = await call.studio.labelling.marks(call.actor, project_id, item.sha256)
     own = [word for word in words if word.user_id == call.actor.user_id]
     word = next(iter([*own, *reversed(words)]), None)
     shape = project_views.describe_item(project_id, item, call.actor.user_id)
@@ -203,7 +203,7 @@ async def mark_picture(call: Call) -> Answer:
     """Say what a picture of a project is called; "" takes it back."""
     given = read_body(call, schemas.Mark)
     card = await project_views.find_card(call)
-    labelling = call.studio.projects.labelling
+    labelling = call.studio.labelling
     item = await labelling.mark(
         call.actor, card.project.id, given.picture, given.label, given.boxes, given.mask
     )
@@ -214,7 +214,7 @@ async def train_version(call: Call) -> Answer:
     """Queue the training of a project's next version."""
     given, key = read_body(call, schemas.Training), key_of(call)
     card = await project_views.find_card(call)
-    new = await call.studio.projects.training.train(
+    new = await call.studio.training.train(
         call.actor, card.project.id, seed=given.seed, pixels=given.pixels or 256
     )
     job = await project_views.submit_job(call, new, key)
@@ -224,21 +224,21 @@ async def train_version(call: Call) -> Answer:
 async def list_versions(call: Call) -> Answer:
     """Return a project's versions, the newest first."""
     card = await project_views.find_card(call)
-    every = await call.studio.projects.training.versions(call.actor, card.project.id)
+    every = await call.studio.training.versions(call.actor, card.project.id)
     return Json({"versions": [project_views.describe_version(one) for one in every]})
 
 
 async def use_version(call: Call) -> Answer:
     """Let a version be the one that is used."""
     card = await project_views.find_card(call)
-    await call.studio.projects.training.use(call.actor, card.project.id, int(call.path["version"]))
+    await call.studio.training.use(call.actor, card.project.id, int(call.path["version"]))
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def keep_threshold(call: Call) -> Answer:
     """Let a version judge by another threshold from now on."""
     move, card = read_body(call, schemas.Move).move, await project_views.find_card(call)
-    training, number = call.studio.projects.training, int(call.path["version"])
+    training, number = call.studio.training, int(call.path["version"])
     moved = await training.threshold(call.actor, card.project.id, move, number, keep=True)
     return Json({"sentence": moved.sentence})
 
@@ -246,7 +246,7 @@ async def keep_threshold(call: Call) -> Answer:
 async def queue_bundle(call: Call) -> Answer:
     """Queue the file by which a version runs elsewhere."""
     card, number = await project_views.find_card(call), int(call.path["version"])
-    new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
+    new = await call.studio.inference.bundle(call.actor, card.project.id, number)
     job = await project_views.submit_job(call, new)
     href = f"/projects/{card.project.id}/report?version={number}&bundle={job.id}#bundle"
     return Json({"job": job.id, "href": href}, HTTPStatus.ACCEPTED)
@@ -255,7 +255,7 @@ async def queue_bundle(call: Call) -> Answer:
 async def look_through(call: Call) -> Answer:
     """Queue what the version that is used says of pictures without a label."""
     card = await project_views.find_card(call)
-    new = await call.studio.projects.trying.look_through(call.actor, card.project.id)
+    new = await call.studio.inference.look_through(call.actor, card.project.id)
     job = await project_views.submit_job(call, new)
     return Json({"job": job.id}, HTTPStatus.ACCEPTED)
 
@@ -265,7 +265,7 @@ async def try_version(call: Call) -> Answer:
     card = await project_views.find_card(call)
     number = project_views.version_of(project_views.form_text(call, "version"))
     given = project_views.brought_along(call)
-    new = await call.studio.projects.trying.try_(call.actor, card.project.id, given, number=number)
+    new = await call.studio.inference.try_(call.actor, card.project.id, given, number=number)
     job = await project_views.submit_job(call, new, key_of(call))
     return Json({"job": job.id, "href": address_of_verdicts(card.project.id, job.id)}, HTTPStatus.ACCEPTED)
 
@@ -280,7 +280,7 @@ async def answer_verdict(call: Call) -> Answer:
     given = read_body(call, schemas.Judgement)
     position = number_of(call.path["n"]) - 1
     job_id = call.path["job"]
-    trying = call.studio.projects.trying
+    trying = call.studio.inference
     sentence = await trying.answer(call.actor, job_id, position, right=given.right, label=given.label)
     return Json({"sentence": sentence})
 
@@ -292,21 +292,21 @@ async def send_picture(call: Call) -> Answer:
     """Return a picture of a project, small as WebP or whole as PNG."""
     whole = call.path["suffix"] == "png"
     name, sha256 = call.path["project"], call.path["sha256"]
-    data = await _there(call.studio.projects.pictures.show(call.actor, name, sha256, whole=whole))
+    data = await _there(call.studio.dataset.show(call.actor, name, sha256, whole=whole))
     return Bytes(data, "image/png" if whole else "image/webp")
 
 
 async def send_mask(call: Call) -> Answer:
     """Return what somebody has painted on a picture of a project, white on black."""
     name, sha256, painted = call.path["project"], call.path["sha256"], call.path["mask"]
-    data = await _there(call.studio.projects.labelling.mask(call.actor, name, sha256, painted))
+    data = await _there(call.studio.labelling.mask(call.actor, name, sha256, painted))
     return Bytes(data, "image/png")
 
 
 async def send_chart(call: Call) -> Answer:
     """Return a chart of a version's report."""
     name, number = call.path["project"], int(call.path["version"])
-    asked = call.studio.projects.training.chart(call.actor, name, number, call.path["chart"])
+    asked = call.studio.training.chart(call.actor, name, number, call.path["chart"])
     data, media_type = await _there(asked)
     return Bytes(data, media_type)
 
@@ -314,7 +314,7 @@ async def send_chart(call: Call) -> Answer:
 async def send_labels(call: Call) -> Answer:
     """Return a project's labels for another program, as a zip file."""
     card, form = await project_views.find_card(call), call.path["form"]
-    labelling, called = call.studio.projects.labelling, f"{card.project.name}-{form}.zip"
+    labelling, called = call.studio.labelling, f"{card.project.name}-{form}.zip"
     if call.query.get("pictures") == "1":
         return Stream(labelling.pack(call.actor, card.project.id, form), "application/zip", called)
     data = await labelling.export(call.actor, card.project.id, form)
@@ -323,13 +323,13 @@ async def send_labels(call: Call) -> Answer:
 
 async def send_verdicts(call: Call) -> Answer:
     """Return what was said of each picture of a job, as a table."""
-    data = await _there(call.studio.projects.trying.table(call.actor, call.path["job"]), of_job=True)
+    data = await _there(call.studio.inference.table(call.actor, call.path["job"]), of_job=True)
     return Bytes(data, "text/csv; charset=utf-8", name=f"verdicts-{call.path['job']}.csv")
 
 
 async def send_bundle(call: Call) -> Answer:
     """Return the file by which a version runs elsewhere."""
-    files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]), of_job=True)
+    files = await _there(call.studio.inference.files(call.actor, call.path["job"]), of_job=True)
     if not files:
         raise Gone()
     stored, data = files[0]

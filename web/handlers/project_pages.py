@@ -34,11 +34,11 @@ class ProjectPages:
 
     async def all(self, call: Call) -> Answer:
         """A page of the person's projects, and those of servers that they may look at."""
-        shelf = call.studio.projects.shelf
+        shelf = call.studio.projects
         shown = []
         for project in await shelf.all(call.actor):
             card = await shelf.card(call.actor, project.id)
-            first = await call.studio.projects.pictures.page(call.actor, project.id, limit=COVERS)
+            first = await call.studio.dataset.page(call.actor, project.id, limit=COVERS)
             covers = [
                 project_views.describe_item(project.id, item, call.actor.user_id)["small"] for item in first
             ]
@@ -73,7 +73,7 @@ class ProjectPages:
     async def _draw(self, call: Call, card: Card) -> Html:
         """Return the page where boxes are drawn on the picture that the address names, beginning with those
         that are there, or else those that a job found; on the next one without any where it names none."""
-        labelling, item, boxes = call.studio.projects.labelling, None, list[Box]()
+        labelling, item, boxes = call.studio.labelling, None, list[Box]()
         sha256, job_id = call.query.get("picture", ""), call.query.get("job", "")
         if "label" in card.may and project_views.is_picture(sha256):
             with suppress(ImageError):  # it is gone, or the job is: there is nothing to begin with
@@ -81,7 +81,7 @@ class ProjectPages:
                 marks = await labelling.marks(call.actor, card.project.id, sha256)
                 boxes = list(marks[-1].boxes) if marks else []
                 if job_id and not marks:
-                    boxes = await call.studio.projects.trying.found(call.actor, job_id, sha256)
+                    boxes = await call.studio.inference.found(call.actor, job_id, sha256)
         elif "label" in card.may:
             item = await labelling.next(call.actor, card.project.id)
         shown = (
@@ -94,7 +94,7 @@ class ProjectPages:
         wanted = call.query.get("picture", "")
         if project_views.is_picture(wanted):
             with suppress(UserError):
-                item = await call.studio.projects.labelling.one(call.actor, card.project.id, wanted)
+                item = await call.studio.labelling.one(call.actor, card.project.id, wanted)
                 return await project_api.describe_asked(call, card.project.id, item)
         return await project_api.find_wanted(call, card.project.id, [])
 
@@ -108,7 +108,7 @@ class ProjectPages:
         card = await project_views.find_card(call)
         tries = []
         if "use" in card.may and card.project.task != STYLE:
-            for job, result in await call.studio.projects.trying.tries(call.actor, card.project.id):
+            for job, result in await call.studio.inference.tries(call.actor, card.project.id):
                 tries.append(await project_api.describe_try(call, job, result))
         return self._page(call, "try", card, {"tries": tries})
 
@@ -116,7 +116,7 @@ class ProjectPages:
         """A page of a project's labels, name, rights, and of what is taken elsewhere."""
         card = await project_views.find_card(call)
         manages, shared = "manage" in card.may, card.project.guild_id is not None
-        names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
+        names = await call.studio.projects.roles(call.actor, card.project.id) if manages else {}
         granted = project_views.describe_rights(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]

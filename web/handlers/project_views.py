@@ -31,7 +31,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 async def find_card(call: Call) -> Card:
     """Return the project that an address names. One that the person may not see looks like none."""
     try:
-        found = await call.studio.projects.shelf.card(call.actor, call.path["project"])
+        found = await call.studio.projects.card(call.actor, call.path["project"])
     except UserError as error:
         raise Gone() from error
     if found.project.id != call.path["project"]:  # somebody called theirs so
@@ -68,7 +68,7 @@ def brought_along(call: Call) -> list[Sent | str]:
 async def add_brought(call: Call, card: Card) -> Brought:
     """Put what comes with a form into its project, zip files by their folders. A label says nothing where
     things in pictures have their own."""
-    pictures = call.studio.projects.pictures
+    pictures = call.studio.dataset
     name, label = card.project.id, form_text(call, "label").strip()
     label = "" if card.project.task == DETECT else label
     given = brought_along(call)
@@ -275,7 +275,7 @@ PARTS = {"train": "Learned from", "test": "Kept for testing"}
 async def report_values(call: Call, card: Card) -> dict[str, Any]:
     """Return what the page of a report shows of the version that the address names, or of the one that is
     used. What is wrong with a wish in the address is told on the page."""
-    training, project_id = call.studio.projects.training, card.project.id
+    training, project_id = call.studio.training, card.project.id
     every = await training.versions(call.actor, project_id)
     shown: dict[str, Any] = {
         "versions": [describe_version(one) for one in every],
@@ -302,7 +302,7 @@ async def report_values(call: Call, card: Card) -> dict[str, Any]:
 
 async def _moved(call: Call, project_id: str, move: str, number: int) -> dict[str, Any]:
     try:
-        moved = await call.studio.projects.training.threshold(call.actor, project_id, move, number)
+        moved = await call.studio.training.threshold(call.actor, project_id, move, number)
     except UserError as error:
         return {"move": move, "sentence": str(error), "can": False}
     return {"move": move, "sentence": moved.sentence, "can": True}
@@ -311,7 +311,7 @@ async def _moved(call: Call, project_id: str, move: str, number: int) -> dict[st
 async def _compared(call: Call, project_id: str, number: int, other: int) -> str:
     first, second = sorted((number, other))
     try:
-        return await call.studio.projects.training.compare(call.actor, project_id, first, second)
+        return await call.studio.training.compare(call.actor, project_id, first, second)
     except UserError as error:
         return str(error)
 

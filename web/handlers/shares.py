@@ -12,7 +12,7 @@ from core.job import Job
 from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.rendition import Shown
 from studio.library.shares import Looked
 from studio.requests.prompts import remix_text
@@ -34,9 +34,9 @@ class ShareHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of the person's shares."""
-        shares, now = call.studio.organise.shares, datetime.now(UTC)
+        shares, now = call.studio.shares, datetime.now(UTC)
         found = [_shape(share, now) for share in await shares.all(call.actor)]
-        names = {folder.id: folder.name for folder in await call.studio.organise.folders.all(call.actor)}
+        names = {folder.id: folder.name for folder in await call.studio.folders.all(call.actor)}
         for one in found:
             one["folder_name"] = names.get(one["folder"] or "")
         values = {"shares": found, "days": shares.days}
@@ -49,7 +49,7 @@ class ShareHandlers:
             raise UserError("`job` is missing.")
         position = number_of(str(given.n)) - 1 if given.n else None
         what = Shared(folder_id=given.folder) if given.folder else Shared(given.job, position)
-        share, link = await call.studio.organise.shares.create(
+        share, link = await call.studio.shares.create(
             call.actor, what, title=given.title, words=given.words, days=given.days
         )
         return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
@@ -57,12 +57,12 @@ class ShareHandlers:
     async def all(self, call: Call) -> Answer:
         """Return the person's shares."""
         now = datetime.now(UTC)
-        found = await call.studio.organise.shares.all(call.actor)
+        found = await call.studio.shares.all(call.actor)
         return Json({"shares": [_shape(share, now) for share in found]})
 
     async def revoke(self, call: Call) -> Answer:
         """End a share: its link shows nothing from now on."""
-        if not await call.studio.organise.shares.revoke(call.actor, call.path["share"]):
+        if not await call.studio.shares.revoke(call.actor, call.path["share"]):
             raise Gone()
         return Json(None, HTTPStatus.NO_CONTENT)
 
@@ -70,7 +70,7 @@ class ShareHandlers:
 
     async def look(self, call: Call) -> Answer:
         """A page of what a link shows."""
-        shares, before = call.studio.organise.shares, gallery.cursor_of(call.query.get("before"))
+        shares, before = call.studio.shares, gallery.cursor_of(call.query.get("before"))
         seen = await shares.look(call.path["token"], before)
         if seen is None:
             raise Gone()
@@ -81,11 +81,11 @@ class ShareHandlers:
 
     async def original(self, call: Call) -> Answer:
         """Return a picture that a link shows, whole."""
-        return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call)))
+        return _bytes(await call.studio.shares.picture(call.path["token"], _named(call)))
 
     async def video(self, call: Call) -> Answer:
         """Return a video that a link shows, whole or in parts."""
-        path = await call.studio.organise.shares.video(call.path["token"], _named(call))
+        path = await call.studio.shares.video(call.path["token"], _named(call))
         if path is None:
             raise Gone()
         return File(path, "video/mp4", shared=True)
@@ -93,7 +93,7 @@ class ShareHandlers:
     async def small(self, call: Call) -> Answer:
         """Return a small copy of a picture that a link shows."""
         side = int(call.path["side"])
-        return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call), side))
+        return _bytes(await call.studio.shares.picture(call.path["token"], _named(call), side))
 
 
 def _named(call: Call) -> tuple[str, int]:
@@ -160,7 +160,7 @@ def _picture(job: Job, stored: StoredPicture, token: str) -> dict[str, Any]:
 
 async def list_channels(call: Call) -> Answer:
     """Return the channels where the person may post, by server."""
-    found = await call.studio.organise.posting.channels(call.actor)
+    found = await call.studio.posting.channels(call.actor)
     servers = [
         {
             "id": str(guild_id),
@@ -180,6 +180,6 @@ async def post_picture(call: Call) -> Answer:
         raise UserError("`server` takes the id of a server.")
     if (channel := whole_number(given.channel)) is None:
         raise UserError("`channel` takes the id of a channel.")
-    position, posting = number_of(str(given.n)) - 1, call.studio.organise.posting
+    position, posting = number_of(str(given.n)) - 1, call.studio.posting
     await posting.post(call.actor, given.job, position, Place(server, channel))
     return Json(None, HTTPStatus.NO_CONTENT)

@@ -29,7 +29,7 @@ from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
 from storage.schema import projects, version_items
 from storage.schema import versions as version_rows
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.services import Services
 from studio.studio import Studio
 from tests.studio.conftest import Opened
@@ -97,9 +97,9 @@ async def forgotten(folder: Path, each: int) -> tuple[float, list[str], bytes, t
     loaded = load_settings({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
     async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
-        project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")
+        project = await opened.studio.projects.new(PEOPLE[0], "plates")
         brought = [await put(opened, project, actor, pictures(n, each)) for n, actor in enumerate(PEOPLE)]
-        new = await opened.studio.projects.training.train(PEOPLE[0], "plates")
+        new = await opened.studio.training.train(PEOPLE[0], "plates")
         await opened.studio.submit(PEOPLE[0], new)
         first = await model_in_use(opened, project)
         began = time.monotonic()
@@ -119,10 +119,10 @@ async def never_seen(folder: Path, each: int, learned: Sequence[LearnedFrom]) ->
     loaded = load_settings({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
     async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
-        project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")
+        project = await opened.studio.projects.new(PEOPLE[0], "plates")
         for n, actor in enumerate(PEOPLE[:4]):
             await put(opened, project, actor, pictures(n, each))
-        new = await opened.studio.projects.training.train(PEOPLE[0], "plates")
+        new = await opened.studio.training.train(PEOPLE[0], "plates")
         await built.database.write(partial(_as_if_due, project, new.request.seed, learned))  # type: ignore[attr-defined]
         built.privacy.cleared.set()
         found = await model_in_use(opened, project)

@@ -34,7 +34,7 @@ from core.events import Progress
 from core.settings import load_settings
 from host.services import services
 from storage.projects import dataset, versions
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.studio import Studio
 from tests.fresh import fresh_database
 from tests.studio.conftest import KINDS, AllFit, Opened, Sent
@@ -84,7 +84,7 @@ async def live(folder: Path, number: int) -> None:
             [sha256] = await _added(opened, number)
             say({"added": number, "sha256": sha256})
             label = LABELS[number % 2]
-            await opened.studio.projects.labelling.mark(ALICE, PILE, sha256, label)
+            await opened.studio.labelling.mark(ALICE, PILE, sha256, label)
             say({"marked": sha256, "label": label})
             number += 1
             await asyncio.sleep(1.0)  # a project takes 2,000 pictures
@@ -94,15 +94,15 @@ async def live(folder: Path, number: int) -> None:
 
 
 async def _added(opened: Opened, number: int) -> tuple[str, ...]:
-    brought = await opened.studio.projects.pictures.add(ALICE, PILE, [picture(10_000 + number)])
+    brought = await opened.studio.dataset.add(ALICE, PILE, [picture(10_000 + number)])
     return brought.new or brought.known
 
 
 async def _train(opened: Opened) -> None:
     """See the training that waits or runs to its end, or ask for another one."""
-    card = await opened.studio.projects.shelf.card(ALICE, TAUGHT)
+    card = await opened.studio.projects.card(ALICE, TAUGHT)
     if not (job_id := card.training):
-        new = await opened.studio.projects.training.train(ALICE, TAUGHT, pixels=PIXELS)
+        new = await opened.studio.training.train(ALICE, TAUGHT, pixels=PIXELS)
         job_id = (await opened.studio.submit(ALICE, new)).job.id
     say({"asked": job_id})
     async for event in await opened.studio.watch(ALICE, job_id):
@@ -206,17 +206,17 @@ class Victim:
 async def _begin(folder: Path) -> str:
     """Make the projects, train one undisturbed, and return the hash of its artefact."""
     async with studio(folder, fresh=True) as opened:
-        shelf, pictures = opened.studio.projects.shelf, opened.studio.projects.pictures
+        shelf, pictures = opened.studio.projects, opened.studio.dataset
         for name in (TAUGHT, PILE):
             await shelf.new(ALICE, name)
         for label in LABELS:
             await shelf.put_label(ALICE, PILE, label)
         await pictures.add(ALICE, TAUGHT, [picture(n) for n in range(GOOD)], "good")
-        new = await opened.studio.projects.training.train(ALICE, TAUGHT, pixels=PIXELS)
+        new = await opened.studio.training.train(ALICE, TAUGHT, pixels=PIXELS)
         job = (await opened.studio.submit(ALICE, new)).job
         async for _ in await opened.studio.watch(ALICE, job.id):
             pass
-        version = await opened.studio.projects.training.trained(ALICE, job.id)
+        version = await opened.studio.training.trained(ALICE, job.id)
         assert version is not None and version.artefact is not None
         return version.artefact
 
@@ -224,11 +224,11 @@ async def _begin(folder: Path) -> str:
 async def _checked(folder: Path, promised: Promised, wanted: str) -> dict[str, object]:
     """Let the last training end, and return what is wrong."""
     async with studio(folder) as opened:
-        card = await opened.studio.projects.shelf.card(ALICE, TAUGHT)
+        card = await opened.studio.projects.card(ALICE, TAUGHT)
         if card.training:
             async for _ in await opened.studio.watch(ALICE, card.training):
                 pass
-        pile = (await opened.studio.projects.shelf.card(ALICE, PILE)).project.id
+        pile = (await opened.studio.projects.card(ALICE, PILE)).project.id
         taught = card.project.id
         read = opened.services.database.read
         there = [one for one in await read(partial(dataset.read_items, project_id=pile, limit=5000))]

@@ -56,7 +56,7 @@ def picture(seed: int, defect: str | None = None) -> Sent:
 
 async def project(opened: Opened, name: str, good: int, bad: int = 0) -> None:
     """Make a project with pictures of parts: rows and files as its doors write them, however many."""
-    found = await opened.studio.projects.shelf.new(ALICE, name)
+    found = await opened.studio.projects.new(ALICE, name)
     coming = [(picture(seed), "good") for seed in range(good)]
     coming += [
         (picture(5000 + seed, parts.DEFECTS[seed % 7]), parts.DEFECTS[seed % 7]) for seed in range(bad)
@@ -82,21 +82,21 @@ async def over(opened: Opened, new, on: Callable[[object], None] = lambda event:
 
 async def speed(opened: Opened, scale: float) -> Row:
     """8.7: 20 good pictures of 256 px."""
-    projects = opened.studio.projects
+    studio = opened.studio
     await project(opened, "plates", 20)
     begun, spent = psutil.cpu_times(), [_cpu_seconds()]
-    _, first = await over(opened, await projects.training.train(ALICE, "plates"))
+    _, first = await over(opened, await studio.training.train(ALICE, "plates"))
     spent.append(_cpu_seconds())
-    _, second = await over(opened, await projects.training.train(ALICE, "plates", seed=1))
+    _, second = await over(opened, await studio.training.train(ALICE, "plates", seed=1))
     spent.append(_cpu_seconds())
-    await projects.training.use(ALICE, "plates", 1)
+    await studio.training.use(ALICE, "plates", 1)
     times, strange = [], 0
     for seed in range(round(40 * scale)):
         sent = picture(9000 + seed, parts.DEFECTS[seed % 7] if seed % 2 else None)
         began = time.monotonic()
-        job_id, _ = await over(opened, await projects.trying.try_(ALICE, "plates", [sent]))
+        job_id, _ = await over(opened, await studio.inference.try_(ALICE, "plates", [sent]))
         times.append(time.monotonic() - began)
-        (said,) = await projects.trying.judged(ALICE, job_id)
+        (said,) = await studio.inference.judged(ALICE, job_id)
         strange += said.strange
     ordered = sorted(times)
     return {
@@ -131,7 +131,7 @@ def _others_share(begun: Any) -> float:
 async def beside(opened: Opened, scale: float) -> Row:
     """8.8: the same drawings without and with a training of many pictures beside them, in pairs whose order
     turns, so that what else the machine does falls on both; for MINUTES at most."""
-    projects = opened.studio.projects
+    studio = opened.studio
     count = round(500 * scale)
     await project(opened, "many", count)
     await _drawing(opened, 0)
@@ -144,7 +144,7 @@ async def beside(opened: Opened, scale: float) -> Row:
         for busy in (False, True) if number % 2 else (True, False):
             training = None
             if busy:
-                new = await projects.training.train(ALICE, "many", seed=number)
+                new = await studio.training.train(ALICE, "many", seed=number)
                 training = (await opened.studio.submit(ALICE, new)).job
                 await _running(opened, training.id)
             whole, first = await _drawing(opened, 100 + number)

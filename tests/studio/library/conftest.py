@@ -8,7 +8,7 @@ import pytest
 
 from storage import embeddings as rows
 from studio import search
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.search import Found
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import Opened, open_studio

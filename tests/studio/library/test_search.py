@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ImageError, UserError
 from storage import embeddings as rows
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.search import NOT_LIKE, NOT_LIKE_NOW, WORDS_FIRST, WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent, png

@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest, from_json, to_json
-from studio.actor import Place
+from studio.authority import Place
 from studio.library.clips import Strips, asked_video
 from studio.moderation.rules import Visibility
 from studio.requests.chat import LONG

@@ -14,7 +14,7 @@ from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import Database, open_database
 from storage.job_queries import StoredOutput, StoredPicture
-from studio.actor import CurrentDirectory, Place
+from studio.authority import CurrentDirectory, Place
 from studio.moderation import confusables, rules
 from studio.moderation.moderator import Moderator, Unchecked
 from studio.moderation.rules import ModerationSettings

@@ -33,7 +33,7 @@ from core.requests.video import VideoRequest
 from storage import moderation as rows
 from storage import people, schema
 from storage.people import EVERYWHERE
-from studio.actor import Place
+from studio.authority import Place
 from studio.moderation import rules
 from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
 from tests.storage.conftest import a_job

@@ -25,10 +25,9 @@ from jobs.executors.base import Outcome, Report
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from studio.media.masks import Bits, stride, write_mask
 from studio.new_job import NewJob
-from studio.studio import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers
@@ -122,10 +121,6 @@ class World(Opened):
     servers: Servers = field(default_factory=Servers)
 
     @property
-    def projects(self) -> Projects:
-        return self.studio.projects
-
-    @property
     def learner(self) -> Learner:
         found = self.services.queue.executor
         assert isinstance(found, Learner)
@@ -153,7 +148,7 @@ class World(Opened):
         return names
 
     async def trained(self, actor: Actor, name: str, **more: int) -> Job:
-        return await self.ended(actor, await self.projects.training.train(actor, name, **more))
+        return await self.ended(actor, await self.studio.training.train(actor, name, **more))
 
 
 def noise(seed: int, side: int = 32) -> bytes:
@@ -204,7 +199,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def boards(world: World) -> Project:
     """Alice's project in her server, with five good pictures of hers and two with scratches."""
-    made = await world.projects.shelf.new(ALICE, "boards")
-    await world.projects.shelf.put_label(ALICE, "boards", "scratch", "a line that goes across")
+    made = await world.studio.projects.new(ALICE, "boards")
+    await world.studio.projects.put_label(ALICE, "boards", "scratch", "a line that goes across")
     await world.put(made, ALICE, ["good"] * 5 + ["scratch"] * 2)
     return made

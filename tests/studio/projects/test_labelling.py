@@ -21,8 +21,8 @@ POLYGON = [0, 0, 16, 0, 16, 32, 0, 32]
 async def test_two_who_disagree_make_a_picture_disputed_until_one_gives_way(
     world: World, boards: Project
 ) -> None:
-    labelling = world.projects.labelling
-    await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
+    labelling = world.studio.labelling
+    await world.studio.projects.share(ALICE, "boards", 0, ["label"])
     [fresh] = await world.put(boards, ALICE, [""], first=300)
     assert (await labelling.mark(ALICE, "boards", fresh, "good")).state == "labelled"
     disputed = await labelling.mark(BOB, "boards", fresh, "scratch")
@@ -36,7 +36,7 @@ async def test_two_who_disagree_make_a_picture_disputed_until_one_gives_way(
 async def test_what_is_disputed_is_asked_first_and_what_is_skipped_is_not_asked(
     world: World, boards: Project
 ) -> None:
-    labelling = world.projects.labelling
+    labelling = world.studio.labelling
     fresh = await world.put(boards, ALICE, ["", "", "good"], first=310)
     await labelling.mark(MIRA, "boards", fresh[2], "scratch")
     first = await labelling.next(ALICE, "boards")
@@ -49,7 +49,7 @@ async def test_what_is_disputed_is_asked_first_and_what_is_skipped_is_not_asked(
 async def test_a_label_counts_when_as_many_people_gave_it_as_the_project_asks_for(
     world: World, boards: Project
 ) -> None:
-    shelf, labelling = world.projects.shelf, world.projects.labelling
+    shelf, labelling = world.studio.projects, world.studio.labelling
     await shelf.share(ALICE, "boards", 0, ["label"])
     assert (await shelf.set_voices(ALICE, "boards", 2)).voices == 2
     counts = (await shelf.card(ALICE, "boards")).counts
@@ -79,30 +79,30 @@ async def test_a_label_counts_when_as_many_people_gave_it_as_the_project_asks_fo
 async def test_voices_of_one_person_are_one_and_a_training_learns_from_what_is_agreed_on(
     world: World, boards: Project
 ) -> None:
-    await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
-    await world.projects.shelf.set_voices(ALICE, "boards", 2)
-    pictures = await world.projects.pictures.page(ALICE, "boards")
+    await world.studio.projects.share(ALICE, "boards", 0, ["label"])
+    await world.studio.projects.set_voices(ALICE, "boards", 2)
+    pictures = await world.studio.dataset.page(ALICE, "boards")
     for _ in range(2):
-        assert (await world.projects.labelling.mark(ALICE, "boards", pictures[0].sha256, "good")).label == ""
+        assert (await world.studio.labelling.mark(ALICE, "boards", pictures[0].sha256, "good")).label == ""
     with pytest.raises(UserError, match="No good picture yet"):
-        await world.projects.training.train(ALICE, "boards")
-    await world.projects.labelling.mark(BOB, "boards", pictures[0].sha256, "good")
+        await world.studio.training.train(ALICE, "boards")
+    await world.studio.labelling.mark(BOB, "boards", pictures[0].sha256, "good")
     await world.trained(ALICE, "boards")
     assert [item.sha256 for item in world.learner.snapshots[0].items] == [pictures[0].sha256]
 
 
 async def test_nobody_else_labels_one_s_own_project(world: World) -> None:
     alone = replace(ALICE, guild_id=None, channel_id=50)
-    await world.projects.shelf.new(alone, "mine")
+    await world.studio.projects.new(alone, "mine")
     with pytest.raises(UserError, match="nobody else gives any"):
-        await world.projects.shelf.set_voices(alone, "mine", 2)
-    assert (await world.projects.shelf.set_voices(alone, "mine", 1)).voices == 1
+        await world.studio.projects.set_voices(alone, "mine", 2)
+    assert (await world.studio.projects.set_voices(alone, "mine", 1)).voices == 1
 
 
 async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
     world: World, boards: Project
 ) -> None:
-    labelling, trying = world.projects.labelling, world.projects.trying
+    labelling, trying = world.studio.labelling, world.studio.inference
     with pytest.raises(UserError, match="no model yet"):
         await trying.look_through(ALICE, "boards")
     await world.trained(ALICE, "boards")
@@ -117,7 +117,7 @@ async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
     }
     await world.ended(ALICE, await trying.look_through(ALICE, "boards"))
     [unseen] = await world.put(boards, ALICE, [""], first=340)
-    disputed = (await world.projects.pictures.page(ALICE, "boards", label="scratch"))[0].sha256
+    disputed = (await world.studio.dataset.page(ALICE, "boards", label="scratch"))[0].sha256
     await labelling.mark(MIRA, "boards", disputed, "good")
     seen: list[str] = []
     while (one := await labelling.next(ALICE, "boards", after=seen[-1] if seen else "")) is not None:
@@ -137,9 +137,9 @@ async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
 async def test_labels_that_are_probably_wrong_are_looked_at_again_until_somebody_has(
     world: World, boards: Project
 ) -> None:
-    labelling = world.projects.labelling
+    labelling = world.studio.labelling
     assert await labelling.doubted(ALICE, "boards") is None, "no model yet"
-    every = sorted(await world.projects.pictures.page(ALICE, "boards"), key=lambda one: one.sha256)
+    every = sorted(await world.studio.dataset.page(ALICE, "boards"), key=lambda one: one.sha256)
     other = {"good": "scratch", "scratch": "good"}
     world.learner.doubtful = [
         {"place": place, "label": every[place].label, "rather": other[every[place].label]}
@@ -164,22 +164,22 @@ async def test_labels_that_are_probably_wrong_are_looked_at_again_until_somebody
 async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = b"".join([part async for part in world.projects.labelling.pack(ALICE, "boards", "csv")])
+    packed = b"".join([part async for part in world.studio.labelling.pack(ALICE, "boards", "csv")])
     archive = zipfile.ZipFile(io.BytesIO(packed))
     assert len([name for name in archive.namelist() if name.startswith("images/")]) == 7
-    await world.projects.shelf.new(ALICE, "again")
-    await world.projects.shelf.put_label(ALICE, "again", "scratch")
-    brought = await world.projects.pictures.add_zip(ALICE, "again", Sent(packed, "boards.zip"))
+    await world.studio.projects.new(ALICE, "again")
+    await world.studio.projects.put_label(ALICE, "again", "scratch")
+    brought = await world.studio.dataset.add_zip(ALICE, "again", Sent(packed, "boards.zip"))
     assert len(brought.new) == 7
-    counts = (await world.projects.shelf.card(ALICE, "again")).counts
+    counts = (await world.studio.projects.card(ALICE, "again")).counts
     assert counts.labels == {"good": 5, "scratch": 2}
     monkeypatch.setattr("studio.projects.labels.MOST_TAKEN", 1000)
     with pytest.raises(UserError, match="Take the labels alone"):
-        await anext(world.projects.labelling.pack(ALICE, "boards", "csv"))
+        await anext(world.studio.labelling.pack(ALICE, "boards", "csv"))
 
 
 async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) -> None:
-    labelling = world.projects.labelling
+    labelling = world.studio.labelling
     [fresh] = await world.put(boards, ALICE, [""], first=320)
     box = ("scratch", 0.1, 0.2, 0.5, 0.9)
     mask = await sent_mask(world, ALICE, painted())
@@ -196,7 +196,7 @@ async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) 
     assert f"pictures/{mask}.png" in archive.namelist()
     await world.trained(ALICE, "boards")
     assert {item.mask for item in world.learner.snapshots[0].items} == {"", mask}
-    await world.projects.pictures.remove(ALICE, "boards", [fresh])
+    await world.studio.dataset.remove(ALICE, "boards", [fresh])
     await world.services.privacy.delete(ALICE.user_id)
     assert not world.services.files.exists(mask)
 
@@ -204,8 +204,8 @@ async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) 
 async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
     world: World, boards: Project
 ) -> None:
-    labelling = world.projects.labelling
-    await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
+    labelling = world.studio.labelling
+    await world.studio.projects.share(ALICE, "boards", 0, ["label"])
     [fresh] = await world.put(boards, ALICE, [""], first=350)
     hers = await sent_mask(world, ALICE, painted())
     with pytest.raises(ImageError, match="mask is gone"):
@@ -222,7 +222,7 @@ async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
 
 
 async def test_masks_go_out_and_come_back_as_coco(world: World, boards: Project) -> None:
-    labelling = world.projects.labelling
+    labelling = world.studio.labelling
     [fresh] = await world.put(boards, ALICE, [""], first=360)
     mask = await sent_mask(world, ALICE, painted())
     box = ("scratch", 0.5, 0.5, 1.0, 1.0)
@@ -248,56 +248,56 @@ async def test_masks_go_out_and_come_back_as_coco(world: World, boards: Project)
     with zipfile.ZipFile(held, "w") as archive:
         archive.writestr("a.png", noise(361))
         archive.writestr("annotations.json", json.dumps(other))
-    added = await world.projects.pictures.add_zip(ALICE, "boards", Sent(held.getvalue(), "a.zip"))
+    added = await world.studio.dataset.add_zip(ALICE, "boards", Sent(held.getvalue(), "a.zip"))
     [mark] = await labelling.marks(ALICE, "boards", added.new[0])
     assert (mark.label, mark.boxes, mark.mask) == ("scratch", (box,), mask)
 
 
 @pytest.mark.parametrize("box", [(0.5, 0, 0.5, 1), (0, 0, 1.1, 1), (-0.1, 0, 1, 1), (0, 0.9, 1, 0.2)])
 async def test_a_box_lies_in_its_picture(world: World, boards: Project, box: tuple[float, ...]) -> None:
-    first = (await world.projects.pictures.page(ALICE, "boards", limit=1))[0].sha256
+    first = (await world.studio.dataset.page(ALICE, "boards", limit=1))[0].sha256
     with pytest.raises(UserError, match="from left to right"):
-        await world.projects.labelling.mark(ALICE, "boards", first, "scratch", [("scratch", *box)])  # type: ignore[list-item]
+        await world.studio.labelling.mark(ALICE, "boards", first, "scratch", [("scratch", *box)])  # type: ignore[list-item]
 
 
 async def test_a_picture_that_is_not_there_or_a_right_that_is_not_given(
     world: World, boards: Project
 ) -> None:
     with pytest.raises(ImageError, match="isn't in this project"):
-        await world.projects.labelling.mark(ALICE, "boards", "ab" * 32, "good")
+        await world.studio.labelling.mark(ALICE, "boards", "ab" * 32, "good")
     with pytest.raises(NotAllowedError, match="label pictures"):
-        await world.projects.labelling.mark(BOB, "boards", "ab" * 32, "good")
+        await world.studio.labelling.mark(BOB, "boards", "ab" * 32, "good")
     with pytest.raises(NotAllowedError, match="take away"):
-        await world.projects.labelling.export(BOB, "boards", "csv")
+        await world.studio.labelling.export(BOB, "boards", "csv")
 
 
 async def test_what_is_left_out_is_learned_from_no_more_until_it_is_taken_in(
     world: World, boards: Project
 ) -> None:
-    one = (await world.projects.pictures.page(ALICE, "boards", label="good"))[0].sha256
-    await world.projects.labelling.leave_out(ALICE, "boards", [one])
-    assert (await world.projects.shelf.card(ALICE, "boards")).counts.labels["good"] == 4
-    await world.projects.labelling.leave_out(ALICE, "boards", [one], out=False)
-    assert (await world.projects.shelf.card(ALICE, "boards")).counts.labels["good"] == 5
+    one = (await world.studio.dataset.page(ALICE, "boards", label="good"))[0].sha256
+    await world.studio.labelling.leave_out(ALICE, "boards", [one])
+    assert (await world.studio.projects.card(ALICE, "boards")).counts.labels["good"] == 4
+    await world.studio.labelling.leave_out(ALICE, "boards", [one], out=False)
+    assert (await world.studio.projects.card(ALICE, "boards")).counts.labels["good"] == 5
 
 
 @pytest.mark.parametrize("form", ["csv", "coco", "yolo"])
 async def test_labels_that_were_taken_out_come_back_as_they_were(
     world: World, boards: Project, form: str
 ) -> None:
-    labelling = world.projects.labelling
-    scratched = (await world.projects.pictures.page(ALICE, "boards", label="scratch"))[0].sha256
+    labelling = world.studio.labelling
+    scratched = (await world.studio.dataset.page(ALICE, "boards", label="scratch"))[0].sha256
     box = ("scratch", 0.125, 0.25, 0.5, 0.75)
     await labelling.mark(ALICE, "boards", scratched, "scratch", [box])
     data = await labelling.export(ALICE, "boards", form)
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
     assert data == await labelling.export(ALICE, "boards", form), "the same labels are the same bytes"
-    everything = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards")]
+    everything = [one.sha256 for one in await world.studio.dataset.page(ALICE, "boards")]
     for sha256 in everything:
         await labelling.mark(ALICE, "boards", sha256, "")
     found = await labelling.import_(ALICE, "boards", Sent(data, "labels.zip"))
     assert (found.labelled, found.boxes, found.unknown) == (7, 1, 0)
-    assert (await world.projects.shelf.card(ALICE, "boards")).counts.labels == {"good": 5, "scratch": 2}
+    assert (await world.studio.projects.card(ALICE, "boards")).counts.labels == {"good": 5, "scratch": 2}
     [mark] = await labelling.marks(ALICE, "boards", scratched)
     assert mark.boxes[0] == pytest.approx(box)
 
@@ -306,6 +306,6 @@ async def test_rows_of_other_pictures_are_counted_and_a_file_of_something_else_i
     world: World, boards: Project
 ) -> None:
     table = Sent(b"file,label\nelsewhere.png,good\n", "labels.csv")
-    assert (await world.projects.labelling.import_(ALICE, "boards", table)).unknown == 1
+    assert (await world.studio.labelling.import_(ALICE, "boards", table)).unknown == 1
     with pytest.raises(ImageError, match="columns file and label"):
-        await world.projects.labelling.import_(ALICE, "boards", Sent(b"hello", "labels.csv"))
+        await world.studio.labelling.import_(ALICE, "boards", Sent(b"hello", "labels.csv"))

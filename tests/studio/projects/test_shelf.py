@@ -10,7 +10,7 @@ import pytest
 from core.errors import LimitError, NotAllowedError, UserError
 from core.job import Surface
 from storage.projects.projects import Project
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.conftest import ALICE, BOB, MIRA, open_studio
 from tests.studio.projects.conftest import World
 
@@ -19,34 +19,34 @@ STRANGER = Actor(7, 20, 200)
 
 
 async def test_a_new_inspection_knows_good_parts_and_lets_members_ask_its_model(world: World) -> None:
-    made = await world.projects.shelf.new(ALICE, "  boards ")
-    card = await world.projects.shelf.card(BOB, "Boards")
+    made = await world.studio.projects.new(ALICE, "  boards ")
+    card = await world.studio.projects.card(BOB, "Boards")
     assert (made.name, made.task, made.guild_id) == ("boards", "anomaly", ALICE.guild_id)
     assert [label.name for label in card.book] == ["good"]
-    assert card.may == {"use"} and (await world.projects.shelf.card(MIRA, made.id)).may > {"manage"}
+    assert card.may == {"use"} and (await world.studio.projects.card(MIRA, made.id)).may > {"manage"}
     assert card.advice == "No good picture yet: one is enough to begin with, and 20 are better."
 
 
 async def test_a_project_of_ones_own_is_nobody_elses(world: World) -> None:
-    made = await world.projects.shelf.new(ALICE_ALONE, "secret")
+    made = await world.studio.projects.new(ALICE_ALONE, "secret")
     assert made.guild_id is None
-    assert [one.id for one in await world.projects.shelf.all(ALICE)] == [made.id], "wherever she is"
+    assert [one.id for one in await world.studio.projects.all(ALICE)] == [made.id], "wherever she is"
     for other in (BOB, MIRA, STRANGER):
-        assert await world.projects.shelf.all(other) == []
+        assert await world.studio.projects.all(other) == []
         with pytest.raises(UserError, match="no such project"):
-            await world.projects.shelf.card(other, made.id)
+            await world.studio.projects.card(other, made.id)
     with pytest.raises(UserError, match="yours alone"):
-        await world.projects.shelf.share(ALICE, "secret", 0, ["use"])
+        await world.studio.projects.share(ALICE, "secret", 0, ["use"])
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 41, "../etc", "<@5>", "a\nb/c", "@everyone"])
 async def test_a_name_that_could_be_something_else_is_refused(world: World, name: str) -> None:
     with pytest.raises(UserError, match="letters, digits"):
-        await world.projects.shelf.new(ALICE, name)
+        await world.studio.projects.new(ALICE, name)
 
 
 async def test_names_are_taken_once_in_a_server_and_once_by_a_person(world: World) -> None:
-    shelf = world.projects.shelf
+    shelf = world.studio.projects
     await shelf.new(ALICE, "boards")
     with pytest.raises(UserError, match="called boards already"):
         await shelf.new(BOB, "boards")
@@ -60,7 +60,7 @@ async def test_names_are_taken_once_in_a_server_and_once_by_a_person(world: Worl
 
 async def test_a_server_and_a_person_have_so_many_projects_and_no_more(tmp_path: Path) -> None:
     async with open_studio(tmp_path, PROJECTS_PER_SERVER="2", PROJECTS_PER_PERSON="1") as opened:
-        shelf = opened.studio.projects.shelf
+        shelf = opened.studio.projects
         await shelf.new(ALICE, "one")
         await shelf.new(BOB, "two")
         with pytest.raises(LimitError, match="This server has 2 projects, which is the limit"):
@@ -73,9 +73,9 @@ async def test_a_server_and_a_person_have_so_many_projects_and_no_more(tmp_path:
 
 
 async def test_rights_are_given_to_roles_and_taken_back(world: World, boards: Project) -> None:
-    shelf, worker = world.projects.shelf, replace(BOB, roles=(77,))
+    shelf, worker = world.studio.projects, replace(BOB, roles=(77,))
     with pytest.raises(NotAllowedError, match="train the model"):
-        await world.projects.training.train(worker, "boards")
+        await world.studio.training.train(worker, "boards")
     await shelf.share(ALICE, "boards", 77, ["add", "train"])
     assert (await shelf.card(worker, "boards")).may == {"use", "add", "train"}
     assert (await shelf.card(BOB, "boards")).may == {"use"}, "who has not that role"
@@ -92,10 +92,10 @@ async def test_rights_are_given_to_roles_and_taken_back(world: World, boards: Pr
 
 async def test_a_server_s_project_is_not_there_in_another_server(world: World, boards: Project) -> None:
     abroad = replace(ALICE, guild_id=20, channel_id=200)
-    assert await world.projects.shelf.all(abroad) == []
+    assert await world.studio.projects.all(abroad) == []
     for name in ("boards", boards.id):
         with pytest.raises(UserError, match="no such project"):
-            await world.projects.shelf.card(abroad, name)
+            await world.studio.projects.card(abroad, name)
 
 
 async def test_on_the_web_nobody_is_in_a_server_that_does_not_know_them(
@@ -103,13 +103,13 @@ async def test_on_the_web_nobody_is_in_a_server_that_does_not_know_them(
 ) -> None:
     web = Actor(STRANGER.user_id, None, 0, surface=Surface.WEB)
     with pytest.raises(UserError, match="no such project"):
-        await world.projects.shelf.card(web, boards.id)
+        await world.studio.projects.card(web, boards.id)
 
 
 async def test_a_label_that_goes_takes_its_word_along_or_gives_it_another(
     world: World, boards: Project
 ) -> None:
-    shelf = world.projects.shelf
+    shelf = world.studio.projects
     await shelf.put_label(ALICE, "boards", "dent")
     book = await shelf.drop_label(ALICE, "boards", "scratch", "dent")
     assert [label.name for label in book] == ["good", "dent"]
@@ -123,7 +123,7 @@ async def test_a_label_that_goes_takes_its_word_along_or_gives_it_another(
 
 
 async def test_a_book_takes_25_labels_of_300_characters(world: World, boards: Project) -> None:
-    shelf = world.projects.shelf
+    shelf = world.studio.projects
     for number in range(23):
         await shelf.put_label(ALICE, "boards", f"kind {number}")
     with pytest.raises(LimitError, match="25 labels; this would be number 26"):
@@ -135,19 +135,19 @@ async def test_a_book_takes_25_labels_of_300_characters(world: World, boards: Pr
 async def test_a_rule_of_the_server_holds_for_names_and_labels(world: World, boards: Project) -> None:
     await world.studio.server.add_word(MIRA, "clown")
     for work in (
-        world.projects.shelf.new(ALICE, "clown"),
-        world.projects.shelf.rename(ALICE, "boards", "a clown"),
-        world.projects.shelf.put_label(ALICE, "boards", "clown"),
-        world.projects.shelf.put_label(ALICE, "boards", "scratch", "like a clown"),
+        world.studio.projects.new(ALICE, "clown"),
+        world.studio.projects.rename(ALICE, "boards", "a clown"),
+        world.studio.projects.put_label(ALICE, "boards", "clown"),
+        world.studio.projects.put_label(ALICE, "boards", "scratch", "like a clown"),
     ):
         with pytest.raises(UserError, match="rule of this place"):
             await work
 
 
 async def test_who_is_banned_may_forget_their_project_and_nothing_else(world: World) -> None:
-    await world.projects.shelf.new(BOB, "caps")
+    await world.studio.projects.new(BOB, "caps")
     await world.studio.server.ban(MIRA, BOB.user_id)
     with pytest.raises(NotAllowedError, match="blocked you"):
-        await world.projects.shelf.rename(BOB, "caps", "lids")
-    await world.projects.shelf.forget(BOB, "caps")
-    assert await world.projects.shelf.all(MIRA) == []
+        await world.studio.projects.rename(BOB, "caps", "lids")
+    await world.studio.projects.forget(BOB, "caps")
+    assert await world.studio.projects.all(MIRA) == []

@@ -15,8 +15,7 @@ from core.events import Failed, Progress, Rendered
 from core.job import Job, Surface
 from storage import conversations
 from storage.people import RoleTokens
-from studio.actor import Actor
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.requests.chat import GONE, NO_MODEL, NOT_WHO
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 from tests.studio.talker import Talker

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from studio.actor import Actor
+from studio.authority import Actor
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.browser.test_accessibility import axe, faults  # noqa: F401  a fixture
 from tests.web.conftest import YOU, Site

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from studio.actor import Place
+from studio.authority import Place
 from tests.studio.conftest import png
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.browser.conftest import FOUR, pages_of

@@ -167,7 +167,7 @@ async def _drag(page, *points: tuple[float, float]) -> None:
 
 async def _words(site: Site, project_id: str, sha256: str) -> list:
     actor = (await site.web.visitors.find(site.you.cookie)).actor
-    return await site.opened.studio.projects.labelling.marks(actor, project_id, sha256)
+    return await site.opened.studio.labelling.marks(actor, project_id, sha256)
 
 
 async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, page, axe) -> None:
