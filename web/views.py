@@ -74,38 +74,6 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
-# Those that a page does by other means: a picture has a page of its own, which shows its details and saves
-# it; captions go into the prompt bar; cancelling, deleting and keeping have routes of their own.
-ELSEWHERE = frozenset(
-    (
-        "upscale",
-        "vary",
-        "details",
-        "dm",
-        "caption",
-        "all",
-        "short",
-        "weights",
-        "cancel",
-        "delete",
-        "favourite",
-        "gif",
-        "stop",
-        "question",
-        "more",
-        "draw",
-        "thread",
-        "teach",
-        "project",
-        "verdict",
-        "isright",
-        "iswrong",
-    )
-)
-# Those that wait for the editor.
-WAITING = frozenset(("region", "zoom"))
-
-
 EVERY = frozenset(RIGHTS)  # action, for one's own jobs
 
 
@@ -314,8 +282,6 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     match happened:
         case Queued(position, eta, held):
             return found | {"state": "queued", "position": position, "eta": eta, "held": held}
-        case Started():
-            return found | {"state": "started"}
         case Loading(model, fraction):
             return found | {"state": "loading", "model": model, "fraction": fraction}
         case Progress(step, total):
@@ -324,11 +290,7 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
             shape |= {"doing": happened.doing}
             text = {"text": happened.text} if happened.text else {}
             return found | {"state": "progress"} | shape | text
-        case Rendered():
-            return found | {"state": "rendered"}
         case Failed(message):
             return found | {"state": "failed", "error": message}
-        case Cancelled():
-            return found | {"state": "cancelled"}
-        case Paused():
-            return found | {"state": "paused"}
+        case Started() | Rendered() | Cancelled() | Paused():
+            return found | {"state": type(happened).__name__.lower()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import FilesAway, ImageError, StorageError
+from core.errors import ImageError
 from core.job import Job, Status
 from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
@@ -17,35 +17,29 @@ from studio.moderation.rules import Visibility
 from studio.new_job import NewJob
 from studio.requests.chat import NO_MODEL
 from web import views
-from web.call import Answer, Bytes, Call, Gone, Json
-from web.handlers.pages import Pages
+from web.call import Answer, Bytes, Call, Html, Json, bytes_of
 from web.schemas import NewTalk, key_of, number_of, read_body, sent_picture
 
 MOST_OF_A_LINE = 200  # characters of an answer in a list
 TABLES = {"csv": "text/csv", "json": "application/json"}
 
 
-class TalkPages:
-    """The page of a conversation. pages: what every page has."""
+async def questions_page(call: Call) -> Answer:
+    """The form for a first question, and where the person's conversations stand."""
+    talking = call.studio.talking
+    values = {
+        "can_ask": talking.is_possible,
+        "why_not": "" if talking.is_possible else NO_MODEL,
+        "elsewhere": bool(talking.server),
+        "talks": [_line(asked) for asked in await talking.mine(call.actor)],
+    }
+    return Html("ask", values)
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
 
-    async def start(self, call: Call) -> Answer:
-        """The form for a first question, and where the person's conversations stand."""
-        talking = call.studio.talking
-        values = {
-            "can_ask": talking.is_possible,
-            "why_not": "" if talking.is_possible else NO_MODEL,
-            "elsewhere": bool(talking.server),
-            "talks": [_line(asked) for asked in await talking.mine(call.actor)],
-        }
-        return self._pages.page(call, "ask", values)
-
-    async def page(self, call: Call) -> Answer:
-        """The conversation up to a question, and the form to go on."""
-        values = await _conversation(call, call.path["job"])
-        return self._pages.page(call, "talk", values)
+async def conversation_page(call: Call) -> Answer:
+    """The conversation up to a question, and the form to go on."""
+    values = await _conversation(call, call.path["job"])
+    return Html("talk", values, tab="/ask")
 
 
 async def show_conversation(call: Call) -> Answer:
@@ -63,12 +57,8 @@ async def keep_video(call: Call) -> Answer:
 
 async def send_frame(call: Call) -> Answer:
     """Return a small copy of a frame of a question's video."""
-    try:
-        data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
-    except FilesAway:
-        raise
-    except StorageError as error:
-        raise Gone() from error
+    frame = call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
+    data = await bytes_of(frame)
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 

@@ -5,51 +5,43 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import FilesAway, StorageError, UserError
+from core.errors import UserError
 from core.job import Job, Status
 from core.requests import AskRequest
 from jobs.queue import Result
 from storage.conversations import ExampleSet
 from studio.example_sets import Contents, Summary
 from web import schemas
-from web.call import Answer, Bytes, Call, Gone, Json
+from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, bytes_of
 from web.handlers import chat
-from web.handlers.pages import Pages
 from web.schemas import key_of, read_body, whole_number
 
 BEST = 3  # labels of a try that are shown
 
 
-class ExampleHandlers:
-    """Handlers about sets of examples."""
+async def examples_page(call: Call) -> Answer:
+    """A page of the person's sets."""
+    sets = [_shape(one) for one in await call.studio.copies.mine(call.actor)]
+    return Html("organise/examples", {"sets": sets})
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
 
-    # Pages
-
-    async def page(self, call: Call) -> Answer:
-        """A page of the person's sets."""
-        sets = [_shape(one) for one in await call.studio.copies.mine(call.actor)]
-        return self._pages.page(call, "organise/examples", {"sets": sets})
-
-    async def one(self, call: Call) -> Answer:
-        """A page of one set: what is in it, and what trying it has found."""
-        found = await _own(call)
-        contents = await call.studio.examples.contents(call.actor, found.id)
-        tries = await call.studio.copies.tries(call.actor, found.id)
-        shown = [await _try(call, job, result) for job, result in tries]
-        values = {
-            "set": _set(found),
-            "count": len(contents.examples),
-            "labels": _labels(contents),
-            "questions": _questions(contents),
-            "can_try": contents.answers or len(contents.labels) > 1,
-            "asks": call.studio.talking.is_possible,
-            "tries": shown,
-            "ways": next((one["ways"] for one in shown if one["ways"]), []),
-        }
-        return self._pages.page(call, "organise/example-set", values)
+async def example_set_page(call: Call) -> Answer:
+    """A page of one set: what is in it, and what trying it has found."""
+    found = await _own(call)
+    contents = await call.studio.examples.contents(call.actor, found.id)
+    tries = await call.studio.copies.tries(call.actor, found.id)
+    shown = [await _try(call, job, result) for job, result in tries]
+    values = {
+        "set": _set(found),
+        "count": len(contents.examples),
+        "labels": _labels(contents),
+        "questions": _questions(contents),
+        "can_try": contents.answers or len(contents.labels) > 1,
+        "asks": call.studio.talking.is_possible,
+        "tries": shown,
+        "ways": next((one["ways"] for one in shown if one["ways"]), []),
+    }
+    return Html("organise/example-set", values, tab="/examples")
 
 
 # What programs ask
@@ -71,7 +63,7 @@ async def delete_set(call: Call) -> Answer:
     found, example, label = await _own(call), call.query.get("example"), call.query.get("label")
     example_id = None if example is None else _number(example)
     await call.studio.examples.forget(call.actor, found.id, label, example_id=example_id)
-    return Json(None, HTTPStatus.NO_CONTENT)
+    return DONE
 
 
 async def add_examples(call: Call) -> Answer:
@@ -99,13 +91,8 @@ async def try_set(call: Call) -> Answer:
 async def send_example(call: Call) -> Answer:
     """Return a small copy of the first picture of an example."""
     found = await _own(call)
-    try:
-        data = await call.studio.copies.small(call.actor, found.id, _number(call.path["example"]))
-    except FilesAway:
-        raise
-    except StorageError as error:
-        raise Gone() from error
-    return Bytes(data, "image/webp", own=True)
+    small = call.studio.copies.small(call.actor, found.id, _number(call.path["example"]))
+    return Bytes(await bytes_of(small), "image/webp", own=True)
 
 
 async def _own(call: Call) -> ExampleSet:
