@@ -232,6 +232,13 @@ class Gone(Refused):
         super().__init__(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")
 
 
+def there(found: T | None) -> T:
+    """Return what was found. Raises Gone for None, and for False where nothing was there to be changed."""
+    if found is None or found is False:
+        raise Gone()
+    return found
+
+
 async def bytes_of(asked: Awaitable[T], *refused: type[Exception]) -> T:
     """Return what is read from files. Raises Gone for what isn't there, and for an error of ``refused``: what
     the person may not see looks like what never was. Raises FilesAway while their store doesn't answer."""

@@ -163,14 +163,13 @@ class Bodies:
         if (request.content_length or 0) > limit:
             raise _too_large(limit)
         slots = self._large if limit > IN_MEMORY else self._small
-        async with slots.of(who):
-            async with AsyncExitStack() as opened:
-                try:
-                    async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
-                        found = await self._arrived(request, limit, opened)
-                except TimeoutError as error:
-                    raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
-                yield found
+        async with slots.of(who), AsyncExitStack() as opened:
+            try:
+                async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
+                    found = await self._arrived(request, limit, opened)
+            except TimeoutError as error:
+                raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
+            yield found
 
     async def _arrived(self, request: web.Request, limit: int, opened: AsyncExitStack) -> Sent:
         """Return a body when it is whole; ``opened`` deletes its file, if it needs one."""
@@ -458,13 +457,7 @@ def _signed(context: Context, path: str | None, token: str | None, *, forget: bo
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     age = SESSION_DAYS * 86_400 if token else 0
     response.set_cookie(
-        COOKIE,
-        token or "",
-        max_age=age,
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="Lax",
+        COOKIE, token or "", max_age=age, path="/", secure=True, httponly=True, samesite="Lax"
     )
     return response
 

@@ -140,7 +140,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", f"/api/shares/{SHARE}", shares.revoke_share, bucket=change),
         Route("GET", f"/s/{TOKEN}", shares.shared_page, everybody=True, query=("before",)),
         Route("GET", SHARED, shares.send_shared, bucket=read, everybody=True),
-        Route("GET", f"{SHARED}/{SIDE}.webp", shares.send_shared_small, bucket=read, everybody=True),
+        Route("GET", f"{SHARED}/{SIDE}.webp", shares.send_shared, bucket=read, everybody=True),
         Route("GET", f"{SHARED}.mp4", shares.send_shared_video, bucket=read, everybody=True),
         Route("GET", "/api/channels", shares.list_channels),
         Route("POST", "/api/posts", shares.post_picture, schemas.Post, ask),

@@ -206,7 +206,7 @@ class Tail(Struct, frozen=True):
 
 
 class Select(Struct, frozen=True):
-    """What a thing in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
+    """What an object in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
     belongs to it, 0 = doesn't]. box: around it. Pixels of the picture. Nothing of it: get ready for that."""
 
     source: dict[str, Any]
@@ -216,7 +216,7 @@ class Select(Struct, frozen=True):
 
 
 class NewProject(Struct, frozen=True):
-    """A project of one's own models. task: "anomaly", "classify" or "style". words: what calls a style."""
+    """A project of custom models. task: "anomaly", "classify" or "style". words: what calls a style."""
 
     name: str
     task: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
-from core.job import Job
+from core.job import Job, Status
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
@@ -38,7 +38,7 @@ class Label:
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-VIDEO_GROUPS = ("Go on", "Change", "Take from it", "Keep")
+VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
@@ -223,6 +223,18 @@ def describe_job(
         "picture_actions": actions_of(row, shown[0], may, videos=videos, edits=edits)
         if shown
         else [],  # a job's pictures are of one size
+    }
+
+
+def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
+    """Return how far a job is that tries a model, and what is said of it."""
+    return {
+        "id": job.id,
+        "created": job.created_at.isoformat(),
+        "over": job.status.over,
+        "cancelled": job.status is Status.CANCELLED,
+        "error": job.error,
+        "notes": list(result.parameters.get("notes", ())) if result else [],
     }
 
 

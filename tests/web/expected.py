@@ -191,7 +191,7 @@ RULES: dict[str, Rule] = {
     "PUT /api/documents/{document}/name": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
-    # own models
+    # custom models
     "GET /projects": _rule(SIGNED_IN, 200),
     "GET /projects/{project}": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),

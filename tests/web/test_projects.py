@@ -1,4 +1,4 @@
-"""Own models on the web: a project is made, filled, labelled, trained, read about, tried, told when it is
+"""Custom models on the web: a project is made, filled, labelled, trained, read about, tried, told when it is
 wrong, set up and forgotten, by whoever may and nobody else."""
 
 from __future__ import annotations

@@ -55,11 +55,10 @@ class Account:
         if self._discord is None:
             raise Refused(HTTPStatus.NOT_FOUND, OFF)
         try:
-            who = await self._discord.finish(call.query, call.attempt)
+            who, page = await self._discord.finish(call.query, call.attempt)
             label = browser_label(call.headers.get("User-Agent", ""))
-            own, members = call.studio.own, self._members_only
-            token = await own.web_session(who.actor, label, members_only=members)
-            return SignedIn(token, who.page, another=await self._replaces(call, who.actor.user_id))
+            token = await call.studio.own.web_session(who, label, members_only=self._members_only)
+            return SignedIn(token, page, another=await self._replaces(call, who.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:

@@ -15,7 +15,7 @@ from storage.collections import Folder, Named
 from storage.gallery import MOST
 from studio.library.downloads import MOST_PICTURES
 from web import schemas
-from web.call import DONE, Answer, Call, Gone, Html, Json, Stream
+from web.call import DONE, Answer, Call, Gone, Html, Json, Stream, there
 from web.handlers import gallery
 from web.handlers.shares import share_form
 from web.schemas import chosen_of, read_body
@@ -37,20 +37,10 @@ async def folders_page(call: Call) -> Answer:
 
 async def folder_page(call: Call) -> Answer:
     """A page of one folder's pictures."""
-    folder = _there(await call.studio.folders.one(call.actor, call.path["folder"]))
+    folder = there(await call.studio.folders.one(call.actor, call.path["folder"]))
     page = await gallery.find_pictures(call, folder=folder.id)
-    here = f"/folders/{folder.id}"
-    values = {
-        "folder": _shape(folder),
-        "pictures": page.pictures,
-        "note": page.note,
-        "months": [],
-        "share": share_form(call, folder=folder.id),
-        "older": gallery.page_address(call.query, here, before=page.older) if page.older else None,
-        "newer": gallery.page_address(call.query, here) if call.query.get("before") else None,
-        "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
-        "kinds": list(PICTURE_KINDS),
-    }
+    values = gallery.page_values(call, page, f"/folders/{folder.id}")
+    values |= {"folder": _shape(folder), "months": [], "share": share_form(call, folder=folder.id)}
     return Html("organise/folder", values, tab="/folders")
 
 
@@ -71,13 +61,13 @@ async def create_folder(call: Call) -> Answer:
 async def rename_folder(call: Call) -> Answer:
     """Give a folder another name."""
     name = read_body(call, schemas.Rename).name
-    _there(await call.studio.folders.rename(call.actor, call.path["folder"], name))
+    there(await call.studio.folders.rename(call.actor, call.path["folder"], name))
     return DONE
 
 
 async def delete_folder(call: Call) -> Answer:
     """Delete a folder; its pictures stay."""
-    _there(await call.studio.folders.delete(call.actor, call.path["folder"]))
+    there(await call.studio.folders.delete(call.actor, call.path["folder"]))
     return DONE
 
 
@@ -85,14 +75,14 @@ async def put_in_folder(call: Call) -> Answer:
     """Put the named pictures into a folder."""
     folders, folder_id = call.studio.folders, call.path["folder"]
     count = await folders.put(call.actor, folder_id, _chosen(call))
-    return Json({"count": _there(count)})
+    return Json({"count": there(count)})
 
 
 async def take_out_of_folder(call: Call) -> Answer:
     """Take the named pictures out of a folder."""
     folders, folder_id = call.studio.folders, call.path["folder"]
     count = await folders.take_out(call.actor, folder_id, _chosen(call))
-    return Json({"count": _there(count)})
+    return Json({"count": there(count)})
 
 
 async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
@@ -105,13 +95,6 @@ async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
         for folder in found
         if folder.query is None
     ]
-
-
-def _there(found: Any) -> Any:
-    """Return what was found. Raises Refused for a folder that the person hasn't got."""
-    if found is None or found is False:
-        raise Gone()
-    return found
 
 
 def _query(text: str) -> str:

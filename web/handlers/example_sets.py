@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import UserError
-from core.job import Job, Status
+from core.job import Job
 from core.requests import AskRequest
 from jobs.queue import Result
 from storage.conversations import ExampleSet
-from studio.example_sets import Contents, Summary
-from web import schemas
+from studio.example_sets import Summary
+from web import schemas, views
 from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, bytes_of
 from web.handlers import chat
 from web.schemas import key_of, read_body, whole_number
@@ -31,11 +31,24 @@ async def example_set_page(call: Call) -> Answer:
     contents = await call.studio.examples.contents(call.actor, found.id)
     tries = await call.studio.copies.tries(call.actor, found.id)
     shown = [await _try(call, job, result) for job, result in tries]
+    examples = [
+        {
+            "id": one.id,
+            "question": one.question,
+            "label": one.label,
+            "small": _small(found, one.id) if one.pictures else None,
+        }
+        for one in contents.examples
+    ]
+    labels = [
+        {"name": label, "pictures": [one for one in examples if one["label"] == label]}
+        for label in contents.labels
+    ]
     values = {
         "set": _set(found),
-        "count": len(contents.examples),
-        "labels": _labels(contents),
-        "questions": _questions(contents),
+        "count": len(examples),
+        "labels": [] if contents.answers else labels,
+        "questions": examples if contents.answers else [],
         "can_try": contents.answers or len(contents.labels) > 1,
         "asks": call.studio.talking.is_possible,
         "tries": shown,
@@ -61,7 +74,9 @@ async def create_set(call: Call) -> Answer:
 async def delete_set(call: Call) -> Answer:
     """Delete a set, or of it one example or those of a label."""
     found, example, label = await _own(call), call.query.get("example"), call.query.get("label")
-    example_id = None if example is None else _number(example)
+    example_id = None if example is None else whole_number(example)
+    if example is not None and example_id is None:
+        raise UserError("`example` takes the number of an example.")
     await call.studio.examples.forget(call.actor, found.id, label, example_id=example_id)
     return DONE
 
@@ -91,7 +106,7 @@ async def try_set(call: Call) -> Answer:
 async def send_example(call: Call) -> Answer:
     """Return a small copy of the first picture of an example."""
     found = await _own(call)
-    small = call.studio.copies.small(call.actor, found.id, _number(call.path["example"]))
+    small = call.studio.copies.small(call.actor, found.id, int(call.path["example"]))
     return Bytes(await bytes_of(small), "image/webp", own=True)
 
 
@@ -101,13 +116,6 @@ async def _own(call: Call) -> ExampleSet:
         if one.id == call.path["set"] and one.user_id == call.actor.user_id:
             return one
     raise Gone()
-
-
-def _number(text: str) -> int:
-    """Return the id of an example. Raises UserError for what can't be one."""
-    if (found := whole_number(text)) is None:
-        raise UserError("`example` takes the number of an example.")
-    return found
 
 
 def _address(found: ExampleSet) -> str:
@@ -129,49 +137,13 @@ def _small(found: ExampleSet, example: int) -> str:
     return f"/files{_address(found)}/{example}.webp"
 
 
-def _labels(found: Contents) -> list[dict[str, Any]]:
-    """Return the labels of a set with their pictures, none for a set of questions."""
-    if found.answers:
-        return []
-    return [
-        {
-            "name": label,
-            "pictures": [
-                {"id": one.id, "small": _small(found.set, one.id)}
-                for one in found.examples
-                if one.label == label
-            ],
-        }
-        for label in found.labels
-    ]
-
-
-def _questions(found: Contents) -> list[dict[str, Any]]:
-    """Return the questions of a set with their answers, none for a set of labels."""
-    return [
-        {
-            "id": one.id,
-            "question": one.question,
-            "answer": one.label,
-            "small": _small(found.set, one.id) if one.pictures else None,
-        }
-        for one in found.examples
-        if found.answers
-    ]
-
-
 async def _try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
     """Return what trying a set has found, as its page shows it."""
     ways = list(result.parameters.get("ways", ())) if result else []
     chosen = str(result.parameters.get("model", "")) if result else ""
     return {
-        "id": job.id,
+        **views.describe_outcome(job, result),
         "thumb": await chat.thumb_of(call, job, job.request.pictures[0]),
-        "created": job.created_at.isoformat(),
-        "over": job.status.over,
-        "cancelled": job.status is Status.CANCELLED,
-        "error": job.error,
         "best": list(result.scores[:BEST]) if result else [],
         "ways": [{**way, "answered": way["name"] == chosen} for way in ways],
-        "notes": list(result.parameters.get("notes", ())) if result else [],
     }

@@ -22,7 +22,7 @@ from studio.moderation.rules import Visibility
 from studio.requests.prompts import remix_text
 from studio.search import Found, Query
 from web import views
-from web.call import DONE, Answer, Bytes, Call, File, Gone, Json, Refused, bytes_of
+from web.call import DONE, Answer, Bytes, Call, File, Gone, Json, Refused, bytes_of, there
 from web.schemas import number_of, whole_number
 
 PAGE = 60  # pictures
@@ -74,7 +74,6 @@ class Shown:
 
     pictures: list[dict[str, Any]]
     older: str | None
-    ranked: bool = False
     note: str = ""
 
 
@@ -87,7 +86,7 @@ async def find_pictures(call: Call, limit: int = PAGE, skip: int = 0, **named: s
         skip = skip if before is None else number_in(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(await describe_tiles(call, found), older, True, found.note or found.order)
+        return Shown(await describe_tiles(call, found), older, found.note or found.order)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )
@@ -99,9 +98,7 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     count more. Raises Refused when the person has no such folder."""
     if not (folder_id := address.get("folder")):
         return query_of(address, call.zone)
-    folder = await call.studio.folders.one(call.actor, folder_id)
-    if folder is None:
-        raise Gone()
+    folder = there(await call.studio.folders.one(call.actor, folder_id))
     if folder.query is None:
         asked = query_of(address, call.zone)
         return replace(asked, own=True, filter=replace(asked.filter, folder=folder.id))
@@ -164,6 +161,18 @@ def page_address(query: Mapping[str, str], page: str = "/pictures", **changes: s
     for name in (name for name, value in changes.items() if not value):
         kept.pop(name, None)
     return f"{page}?{urlencode(kept)}" if kept else page
+
+
+def page_values(call: Call, page: Shown, here: str = "/pictures") -> dict[str, Any]:
+    """Return what a page of pictures shows. here: its address."""
+    return {
+        "pictures": page.pictures,
+        "note": page.note,
+        "older": page_address(call.query, here, before=page.older) if page.older else None,
+        "newer": page_address(call.query, here) if call.query.get("before") else None,
+        "filters": {name: call.query.get(name, "") for name in FIELDS},
+        "kinds": list(PICTURE_KINDS),
+    }
 
 
 FILTERS = ("q", "kind", "server")
@@ -257,9 +266,7 @@ async def send_gif(call: Call) -> Answer:
 async def send_preview(call: Call) -> Answer:
     """Return the newest preview of a job that runs; the number in the address only makes it new."""
     found = await call.studio.gallery.preview(call.actor, call.path["job"])
-    if found is None:
-        raise Gone()
-    return Bytes(found, "image/jpeg")
+    return Bytes(there(found), "image/jpeg")
 
 
 async def send_upload_small(call: Call) -> Answer:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job
-from core.requests import PICTURE_KINDS, GenerateRequest
+from core.requests import GenerateRequest
 from core.requests.base import Answer as Kind
 from core.results import text_of_lines
 from jobs.queue import Result
@@ -97,21 +97,11 @@ async def pictures_page(call: Call) -> Answer:
     """A page of the person's pictures."""
     page = await gallery.find_pictures(call)
     months = await call.studio.gallery.months(call.actor, call.zone)
-    older = gallery.page_address(call.query, before=page.older) if page.older else None
-    values = {
-        "pictures": page.pictures,
-        "ranked": page.ranked,
-        "note": page.note,
-        "older": older,
-        "newer": gallery.page_address(call.query) if call.query.get("before") else None,
-        "months": [
-            {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
-            for month, count in months
-        ],
-        "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
-        "kinds": list(PICTURE_KINDS),
-    }
-    return Html("pictures", values)
+    shown = [
+        {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
+        for month, count in months
+    ]
+    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
 
 
 async def explore_page(call: Call) -> Answer:
@@ -134,11 +124,7 @@ async def picture_page(call: Call) -> Answer:
     values = {
         "job": shape,
         "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-        "facts": [
-            *await _asker(call, seen.job),
-            *_facts(seen.result, stored),
-            *_video(seen.result, index),
-        ],
+        "facts": [*await _asker(call, seen.job), *_facts(seen.result, stored), *_video(seen.result, index)],
         "parent": _link(*lineage.parent) if lineage.parent else None,
         "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
         "text": await _text(call, lineage),

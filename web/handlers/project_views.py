@@ -177,7 +177,7 @@ CHARTS = {
     "samples": "The same words without the style, and after more and more steps",
     "report": "The report as one picture",
 }
-SHARES = (("found", "Marked things found"), ("right", "Boxes that are right"))  # of a detector
+SHARES = (("found", "Marked objects found"), ("right", "Boxes that are right"))  # of a detector
 PARTS = {"train": "Learned from", "test": "Kept for testing"}
 
 
@@ -227,7 +227,6 @@ def describe_report(card: Card, report: Report) -> dict[str, Any]:
             )
             if isinstance(metrics.get(key), int | float)
         ],
-        "weak": bool(metrics.get("weak")),
         "has_threshold": version.threshold is not None
         and (card.project.task == DETECT or bool(metrics.get("good_scores"))),
     }

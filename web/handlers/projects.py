@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
-from core.job import Job, Status
-from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
+from core.job import Job
+from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE
 from jobs.queue import Result
 from storage.projects.dataset import Box, Item
 from storage.projects.projects import MOST_VOICES, RIGHTS
@@ -22,7 +22,7 @@ from studio.new_job import NewJob
 from studio.projects.dataset import Brought
 from studio.projects.projects import MAX_FILES, MAX_ZIP, Card
 from studio.projects.trainings import MOVES
-from web import schemas
+from web import schemas, views
 from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, Stream, bytes_of
 from web.handlers import chat, project_views
 from web.schemas import chosen_of, key_of, number_of, read_body, whole_number
@@ -31,13 +31,7 @@ COVERS = 4  # pictures that stand for a project
 PAGE = 60  # pictures
 _ZIP = b"PK\x03\x04"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-TABS = (
-    ("", "Pictures"),
-    ("/label", "Label"),
-    ("/report", "Report"),
-    ("/try", "Try"),
-    ("/settings", "Settings"),
-)
+TABS = {"": "Pictures", "/label": "Label", "/report": "Report", "/try": "Try", "/settings": "Settings"}
 
 
 async def find_card(call: Call) -> Card:
@@ -62,8 +56,7 @@ async def projects_page(call: Call) -> Answer:
             project_views.describe_item(project.id, item, call.actor.user_id)["small"] for item in first
         ]
         shown.append({**project_views.describe_card(card), "covers": covers})
-    kinds = [(task, project_views.KINDS[task]) for task in TASKS]
-    return Html("projects/projects", {"projects": shown, "kinds": kinds})
+    return Html("projects/projects", {"projects": shown})
 
 
 async def project_page(call: Call) -> Answer:
@@ -203,10 +196,10 @@ async def project_settings_page(call: Call) -> Answer:
 
 def _page(call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
     shape = project_views.describe_card(card)
-    own = {"report": "/report", "label": "/label", "try": "/try", "settings": "/settings"}.get(name, "")
+    own = "" if name == "project" else f"/{name}"
     tabs = [
         {"href": shape["href"] + end, "label": label, "current": end == own}
-        for end, label in TABS
+        for end, label in TABS.items()
         if not (end == "/label" and (card.project.task == STYLE or "label" not in card.may))
     ]
     return Html(f"projects/{name}", {"project": shape, "tabs": tabs, **values}, tab="/projects")
@@ -229,15 +222,10 @@ async def describe_try(call: Call, job: Job, result: Result | None) -> dict[str,
     """Return a try as its page shows it. map: where the pictures with their heat maps are."""
     chart = result.grid if result else None
     return {
-        "id": job.id,
-        "created": job.created_at.isoformat(),
-        "over": job.status.over,
-        "cancelled": job.status is Status.CANCELLED,
-        "error": job.error,
+        **views.describe_outcome(job, result),
         "count": len(job.request.pictures),
         "map": chart and {"src": f"/files/{job.id}/0", "width": chart.width, "height": chart.height},
         "verdicts": await verdicts_of_job(call, job.id) if result else [],
-        "notes": list(result.parameters.get("notes", ())) if result else [],
     }
 
 

@@ -13,11 +13,10 @@ from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
 from studio.authority import Place
-from studio.library.rendition import Shown
 from studio.library.shares import Looked
 from studio.requests.prompts import remix_text
 from web import schemas
-from web.call import DONE, Answer, Bytes, Call, File, Gone, Html, Json
+from web.call import DONE, Answer, Bytes, Call, File, Gone, Html, Json, there
 from web.handlers import gallery
 from web.schemas import number_of, read_body, whole_number
 from web.views import alt_text
@@ -58,39 +57,31 @@ async def list_shares(call: Call) -> Answer:
 
 async def revoke_share(call: Call) -> Answer:
     """End a share: its link shows nothing from now on."""
-    if not await call.studio.shares.revoke(call.actor, call.path["share"]):
-        raise Gone()
+    there(await call.studio.shares.revoke(call.actor, call.path["share"]))
     return DONE
 
 
 async def shared_page(call: Call) -> Answer:
     """A page of what a link shows."""
     shares, before = call.studio.shares, gallery.cursor_of(call.query.get("before"))
-    seen = await shares.look(call.path["token"], before)
-    if seen is None:
-        raise Gone()
+    seen = there(await shares.look(call.path["token"], before))
     await shares.visited(seen.share, call.person.user_id if call.person else None)
-    page = _page(seen, call.path["token"], shares.origin)
-    return Html("organise/share", page, shared=True)
+    return Html("organise/share", _page(seen, call.path["token"], shares.origin), shared=True)
 
 
 async def send_shared(call: Call) -> Answer:
-    """Return a picture that a link shows, whole."""
-    return _bytes(await call.studio.shares.picture(call.path["token"], _named(call)))
+    """Return a picture that a link shows, whole or as a small copy."""
+    side = int(call.path["side"]) if "side" in call.path else None
+    shown = await call.studio.shares.picture(call.path["token"], _named(call), side)
+    if shown is None or shown.data is None:
+        raise Gone()
+    return Bytes(shown.data, shown.media_type, shared=True)
 
 
 async def send_shared_video(call: Call) -> Answer:
     """Return a video that a link shows, whole or in parts."""
     path = await call.studio.shares.video(call.path["token"], _named(call))
-    if path is None:
-        raise Gone()
-    return File(path, "video/mp4", shared=True)
-
-
-async def send_shared_small(call: Call) -> Answer:
-    """Return a small copy of a picture that a link shows."""
-    side = int(call.path["side"])
-    return _bytes(await call.studio.shares.picture(call.path["token"], _named(call), side))
+    return File(there(path), "video/mp4", shared=True)
 
 
 def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
@@ -101,12 +92,6 @@ def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
 
 def _named(call: Call) -> tuple[str, int]:
     return call.path["job"], number_of(call.path["n"]) - 1
-
-
-def _bytes(shown: Shown | None) -> Bytes:
-    if shown is None or shown.data is None:
-        raise Gone()
-    return Bytes(shown.data, shown.media_type, shared=True)
 
 
 def _shape(share: Share, now: datetime) -> dict[str, Any]:

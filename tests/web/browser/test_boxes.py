@@ -1,4 +1,4 @@
-"""Boxes drawn around things in a browser, one picture after the other, and anew where a model was wrong."""
+"""Boxes drawn around objects in a browser, one picture after the other, and again where a model was wrong."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     assert brought.data["sentence"] == "5 taken."
     await sign_in(site, page)
     await page.goto(f"{site.web.url}{path}/label")
-    await page.locator(".things").wait_for()
+    await page.locator(".objects").wait_for()
     # nothing is drawn before it has a name
     await drag(page, 0.1, 0.1, 0.3, 0.3)
     await page.get_by_text("Name what you draw a box around first.").wait_for()
@@ -84,11 +84,11 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.keyboard.press("Enter")
     await drag(page, 0.5, 0.5, 0.9, 0.8)
     await drag(page, 0.6, 0.1, 0.8, 0.2)
-    assert await page.locator(".thing").count() == 3
+    assert await page.locator(".object").count() == 3
     await page.get_by_role("button", name="Remove box 3, screw").click()
     await page.reload()  # what is drawn outlives the page
-    await page.locator(".things").wait_for()
-    assert await page.locator(".thing span").all_inner_texts() == ["nut", "screw"]
+    await page.locator(".objects").wait_for()
+    assert await page.locator(".object span").all_inner_texts() == ["nut", "screw"]
     await page.evaluate(axe)
     assert (await page.evaluate(RUN, RULES)) == []
     # done by a key; the next one is marked by keys alone, the third has nothing
@@ -117,6 +117,6 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.get_by_text("Found: 1 nut.").wait_for()
     await page.get_by_role("button", name="is wrong").click()
     await page.get_by_role("button", name="Draw them as they should be").click()
-    await page.locator(".thing").wait_for()
-    assert await page.locator(".thing").inner_text() == "nut"
-    assert await page.locator(".thing").evaluate("(one) => one.style.left") == "25%"
+    await page.locator(".object").wait_for()
+    assert await page.locator(".object").inner_text() == "nut"
+    assert await page.locator(".object").evaluate("(one) => one.style.left") == "25%"

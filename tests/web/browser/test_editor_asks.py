@@ -82,7 +82,7 @@ async def test_what_is_painted_is_asked_about_and_gone_on_with(browser, answerin
         await page.get_by_text("about what is painted").wait_for()
         await _ask(page, "What is this?")
         await page.locator("#asking .said", has_text="1 turns").wait_for()
-        await page.get_by_text("goes on").wait_for()
+        await page.get_by_text("continues").wait_for()
         await _ask(page, "And its colour?")
         await page.locator("#asking .said", has_text="3 turns").wait_for()
         assert await page.locator("#asking .turn").count() == 2

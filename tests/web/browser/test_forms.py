@@ -85,7 +85,7 @@ async def test_a_table_is_shown_with_its_chart_and_boxes_are_asked_for(asking, p
     await page.get_by_label("Question", exact=True).fill("Where is the first bar?")
     await page.keyboard.press("Enter")
     await page.get_by_role("listitem").filter(has_text="legend").wait_for()
-    await page.get_by_role("img", name="a box around each thing").wait_for()
+    await page.get_by_role("img", name="a box around each object").wait_for()
     assert await page.get_by_label("Form of the answer").input_value() == "free"
     await shot(page, "boxes-1440-dark")
     await page.set_viewport_size({"width": 360, "height": 800})

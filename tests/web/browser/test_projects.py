@@ -1,4 +1,4 @@
-"""Own models in a browser: dropped, labelled by keys, trained, read about and tried; axe is content."""
+"""Custom models in a browser: dropped, labelled by keys, trained, read about and tried; axe is content."""
 
 from __future__ import annotations
 
