@@ -28,8 +28,8 @@ from typing import Any
 
 import aiohttp
 
+from proofs.web.process import Browser, Studio, fill, free_port, quantile, rows
 from studio.editor.document import MOST_STROKES
-from tests.web.process import Browser, Studio, fill, free_port, quantile, rows
 from tests.wire.discord import Discord
 from tests.wire.forked import ForkedBot
 from tests.wire.process import BotProcess

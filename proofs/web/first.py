@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import ROOT
-from tests.web.process import quantile
+from proofs.web.process import quantile
 
 PREVIEW, PICTURES = 10.0, 20.0  # seconds from opening the address
 STARTS = 120.0  # seconds until an address is printed, at most

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import aiohttp
 
+from proofs.web.process import Browser, Studio, fill, free_port, quantile, rows
 from proofs.wire.launch import CRASHES
-from tests.web.process import Browser, Studio, fill, free_port, quantile, rows
 from tests.wire.discord import Discord
 from tests.wire.forked import ForkedBot
 from tests.wire.process import BotProcess

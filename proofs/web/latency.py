@@ -22,8 +22,8 @@ from pathlib import Path
 import aiohttp
 
 from proofs.web.load import WORKER
+from proofs.web.process import CHANNEL, Browser, Studio, fill, quantile, running
 from tests.web.conftest import COOKIE
-from tests.web.process import CHANNEL, Browser, Studio, fill, quantile, running
 
 TABS = 5  # of a person
 SOON, LIVE = 250.0, 1000.0  # ms

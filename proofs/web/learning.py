@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from proofs.web.first import chromium, clone, sandbox
+from proofs.web.process import quantile
 from tests.vision.custom_models.parts import picture
-from tests.web.process import quantile
 
 PART, GOOD, DEFECT = "plate", 20, "scratch"
 SOON = 180.0  # seconds from opening the address to a verdict with its heat map

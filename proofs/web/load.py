@@ -22,8 +22,8 @@ from pathlib import Path
 
 import aiohttp
 
+from proofs.web.process import CHANNEL, Browser, Studio, fill, quantile, running
 from tests.studio.conftest import png
-from tests.web.process import CHANNEL, Browser, Studio, fill, quantile, running
 from tests.wire.discord import Interaction
 
 THUMBNAILS = 12  # of a gallery page, those that are seen at once

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.settings import ROOT
 from proofs.web.load import WORKER
-from tests.web.process import CHANNEL, Browser, Person, Studio, fill, running
+from proofs.web.process import CHANNEL, Browser, Person, Studio, fill, running
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 

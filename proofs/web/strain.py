@@ -16,8 +16,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from proofs.web.load import WORKER
+from proofs.web.process import Browser, Person, Studio, fill, quantile, running
 from tests.web.conftest import COOKIE
-from tests.web.process import Browser, Person, Studio, fill, quantile, running
 
 MIB = 2**20
 PIECE = 64 * 1024  # bytes that an uploader sends at a time

@@ -257,7 +257,7 @@ WITHOUT_SENSE = {
 }
 
 
-def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:
+def named(job: str, upload: str, session: str) -> dict[str, str]:
     """What stands in an address, by the names that the table of routes uses."""
     return {
         "job": job,

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from proofs.web.edit_kills import FULL, OLD, Page, Report, ended_wrongly
+from proofs.web.process import Browser, Person
 from studio.editor.document import MOST_STROKES
 from tests.web.conftest import Site
-from tests.web.process import Browser, Person
 
 
 @pytest.fixture

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from core.events import Output
 from core.requests import TryRequest
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.web.conftest import OTHER, Browser, Site, open_site
+from tests.web.conftest import OTHER, Browser, Site, site_with
 from tests.web.test_talks import MODEL
 from vision.protocol import Done, Run
 
@@ -32,16 +27,12 @@ class Trier(Talker):
         return Done(run.job_id, Output(scores=(("cat", 0.9), ("dog", 0.1)), parameters=found))
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
+site = site_with(Trier, **MODEL)
 
 
 async def sent(browser: Browser, number: int) -> str:
     """The name of a picture that a browser has sent."""
-    data, headers = png(30 + number, 30), {"Content-Type": "image/png"}
-    return (await browser.ask("POST", "/api/uploads", data=data, headers=headers)).data["sha256"]
+    return await browser.upload(png(30 + number, 30))
 
 
 async def filled(site: Site, name: str = "Pets") -> str:
@@ -55,21 +46,15 @@ async def filled(site: Site, name: str = "Pets") -> str:
     return made.data["href"]
 
 
-async def page(site: Site, path: str) -> str:
-    answer = await site.you.get(path)
-    assert answer.status == 200, answer.body
-    return answer.body.decode()
-
-
 async def test_a_set_is_filled_from_files_and_own_pictures_and_listed(site: Site) -> None:
     href = await filled(site)
     [found] = (await site.you.get("/api/examples")).data["sets"]
     assert (found["name"], found["examples"], found["labels"], found["shared"]) == ("Pets", 3, 2, False)
     assert len(found["covers"]) == 3
     assert (await site.you.get(found["covers"][0])).headers["Content-Type"] == "image/webp"
-    listed = await page(site, "/examples")
+    listed = await site.you.page("/examples")
     assert "3 examples of 2 labels" in listed and found["covers"][0] in listed
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert shown.count('class="example"') == 3 and "cat, number 2" in shown and "dog, number 1" in shown
     assert "How often it is right" not in shown
 
@@ -81,7 +66,7 @@ async def test_trying_a_set_tells_what_both_ways_say_and_how_often_they_are_righ
     assert tried.status == 202 and tried.data["href"] == f"{href}#try-{tried.data['job']}"
     assert (await site.you.post(f"/api{href}/try", {"picture": picture, "key": "once"})).data == tried.data
     await site.finished(tried.data["job"])
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert "Right on 3 of 4 examples left out in turn, about 80 % of new pictures" in shown
     assert "Right on 2 of 4 examples left out in turn, about 50 % of new pictures" in shown
     assert "chat says dog (60 %)" in shown and "90 %" in shown and "A note." in shown
@@ -89,28 +74,21 @@ async def test_trying_a_set_tells_what_both_ways_say_and_how_often_they_are_righ
 
 
 async def test_a_set_with_one_label_says_what_is_missing(site: Site) -> None:
-    made = await site.you.post(
-        "/api/examples", {"set": "One", "label": "cat", "pictures": [await sent(site.you, 1)]}
-    )
+    one = {"set": "One", "label": "cat", "pictures": [await sent(site.you, 1)]}
+    made = await site.you.post("/api/examples", one)
     refused = await site.you.post(f"/api{made.data['href']}/try", {"picture": await sent(site.you, 2)})
     assert refused.status == 400 and "one label" in refused.data["detail"]
-    assert "It takes at least two labels" in await page(site, made.data["href"])
+    assert "It takes at least two labels" in await site.you.page(made.data["href"])
 
 
 async def test_a_set_of_questions_is_tried_in_a_conversation(site: Site) -> None:
-    asked = {
-        "set": "Bills",
-        "label": "12.50",
-        "question": "What is the sum?",
-        "pictures": [await sent(site.you, 1)],
-    }
+    asked = {"set": "Bills", "label": "12.50", "question": "What is the sum?"}
+    asked["pictures"] = [await sent(site.you, 1)]
     href = (await site.you.post("/api/examples", asked)).data["href"]
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert "What is the sum?" in shown and "12.50" in shown and "Questions and answers" in shown
-    tried = await site.you.post(f"/api{href}/try", {"picture": await sent(site.you, 2)})
-    assert tried.data["href"] == f"/talk/{tried.data['job']}"
-    await site.finished(tried.data["job"])
-    assert "12.50" in await page(site, tried.data["href"]), "the model was told the example"
+    tried = await site.made(f"/api{href}/try", {"picture": await sent(site.you, 2)})
+    assert "12.50" in await site.you.page(f"/talk/{tried['id']}"), "the model was told the example"
 
 
 async def test_what_is_wrong_is_told(site: Site) -> None:
@@ -142,7 +120,7 @@ async def test_examples_labels_and_sets_are_deleted(site: Site) -> None:
     assert (await site.you.ask("DELETE", f"/api{href}")).status == 204
     assert (await site.you.get(href)).status == 404
     made = await site.you.post("/api/examples/new", {"name": "Empty"})
-    assert made.status == 201 and "This set is empty" in await page(site, made.data["href"])
+    assert made.status == 201 and "This set is empty" in await site.you.page(made.data["href"])
 
 
 async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
@@ -161,8 +139,6 @@ async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
     stolen = {"set": "Mine", "label": "cat", "pictures": [await sent(site.you, 1)]}
     assert (await other.post("/api/examples", {**stolen, "pictures": ["f" * 64]})).status == 422
     named = {"set": found["id"], "label": "cat", "pictures": [picture]}
-    made = await other.post(
-        "/api/examples", named
-    )  # nobody's set is called by an id: one of that name is made
+    made = await other.post("/api/examples", named)  # nobody's set is called by an id: one is made
     assert made.status == 400 or made.data["id"] != found["id"]
     assert len((await site.you.get("/api/examples")).data["sets"][0]["covers"]) == 3

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from studio.moderation import rules
+from tests.studio.conftest import AllFit
 from tests.studio.talker import Talker
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site, site_with
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
@@ -17,26 +15,17 @@ CHILD, EXPLICIT = rules.MINOR.listed[0], rules.EXPLICIT.listed[0]
 SUGGESTIVE, CLOTHES = rules.SUGGESTIVE.listed[0], rules.CLOTHES.listed[0]
 
 
-class Judge:
+class Judge(AllFit):
     """A classifier that finds every picture as fit."""
 
     def __init__(self, score: float) -> None:
         self.name, self.said = str(score), score
 
-    def get_ready(self) -> None:
-        pass
-
     async def score(self, data: bytes) -> float:
         return self.said
 
-    async def close(self) -> None:
-        pass
 
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Talker(), MODERATION="standard", **MODEL) as found:
-        yield found
+site = site_with(Talker, MODERATION="standard", **MODEL)
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from core.events import Output
 from core.requests.custom_models import InspectRequest
 from core.results import Region, Verdict
-from tests.web.browser.test_accessibility import RULES, RUN, axe
-from tests.web.browser.test_examples import sign_in
-from tests.web.conftest import Site, open_site
+from tests.web.browser.conftest import RULES, RUN, sign_in, site_with
+from tests.web.conftest import Site
 from tests.web.teacher import Teacher, chart
 from tests.web.test_projects import part, send
 from vision.protocol import Run
 
-__all__ = ["axe"]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FOUND = Region(0.25, 0.25, 0.75, 0.75, 0.25, 2.0, "nut", 0.6)
 
@@ -36,10 +32,7 @@ class Finding(Teacher):
         return Output(grid=chart(20), verdicts=said, parameters={"verdicts": told})
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Finding()) as found:
-        yield found
+site = site_with(Finding)
 
 
 async def drag(page, *sides: float) -> None:

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
-import pytest_asyncio
 
 from tests.studio.video_requests import VideosAtOnce
 from tests.videos import moving, video
-from tests.web.browser.test_accessibility import axe, faults, look
-from tests.web.conftest import Site, open_site
+from tests.web.browser.conftest import faults, look, shot, site_with
+from tests.web.conftest import Site
 
-__all__ = ["axe"]  # the fixture
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOAT = "a red boat --video"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, VideosAtOnce()) as found:
-        yield found
-
-
-async def shot(page, name: str) -> None:
-    """Keep what a page looks like in the folder SHOTS, if there is one."""
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=f"{folder}/{name}.png")
+opened = site_with(VideosAtOnce)
 
 
 async def until(work: Callable[[], Awaitable[object]]) -> None:

@@ -16,7 +16,6 @@ from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
 from tests.studio.talker import Talker
 from tests.web.browser.desk import drag, editing
-from tests.web.browser.test_accessibility import axe  # noqa: F401
 from tests.web.browser.test_editor_axe import LOOKS, of, sound
 from tests.web.conftest import Site, open_site
 from tests.web.editor.scenery import Scenes, scene
@@ -172,7 +171,7 @@ async def test_nobody_is_offered_questions_where_nothing_answers(browser, tmp_pa
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_in_a_conversation(browser, answering, axe, scheme, width) -> None:  # noqa: F811
+async def test_axe_finds_nothing_in_a_conversation(browser, answering, axe, scheme, width) -> None:
     async with editing(browser, answering, status=400, **of(scheme, width)) as page:
         await page.evaluate(axe)
         await _ask(page, "What is this?")

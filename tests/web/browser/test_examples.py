@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.studio.conftest import png
-from tests.web.browser.test_accessibility import RULES, RUN, axe
-from tests.web.browser.test_forms import SIDEWAYS, shot
-from tests.web.conftest import Site, open_site
+from tests.web.browser.conftest import RULES, RUN, SIDEWAYS, faults, look, shot, sign_in, site_with
+from tests.web.conftest import Site
 from tests.web.test_examples import Trier, filled, sent
 from tests.web.test_talks import MODEL
 
-__all__ = ["axe"]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ALL_THERE = """async () => {
   const shown = [...document.querySelectorAll("main img, dialog img")];
@@ -26,16 +20,7 @@ ALL_THERE = """async () => {
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 1440)]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
-
-
-async def sign_in(site: Site, page) -> None:
-    await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
+site = site_with(Trier, **MODEL)
 
 
 def file(number: int) -> dict[str, object]:
@@ -44,8 +29,7 @@ def file(number: int) -> dict[str, object]:
 
 async def test_a_set_is_made_filled_tried_and_deleted(site: Site, page) -> None:
     await site.drawn(site.you, "a dog")
-    await sign_in(site, page)
-    await page.goto(f"{site.web.url}/examples")
+    await sign_in(site, page, "/examples")
     await page.get_by_text("No sets yet").wait_for()
     await page.get_by_role("button", name="New set").click()
     await page.get_by_label("Name").fill("Pets")
@@ -90,13 +74,9 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     asked = {"set": "Bills", "label": "12.50", "question": "What is the sum?"}
     questions = await site.you.post("/api/examples", {**asked, "pictures": [await sent(site.you, 3)]})
     await sign_in(site, page)
-    await page.emulate_media(color_scheme=scheme)
-    await page.set_viewport_size({"width": width, "height": 800})
+    await look(page, scheme, width)
     for path in ("/examples", href, questions.data["href"]):
-        await page.goto(site.web.url + path)
-        await page.evaluate("() => document.fonts.ready")
-        await page.evaluate(axe)
-        assert await page.evaluate(RUN, RULES) == [], path
+        assert await faults(page, axe, site.web.url + path) == [], path
         assert await page.evaluate(SIDEWAYS) <= 0, path
         assert await page.evaluate(ALL_THERE), path
         await shot(page, f"examples{path.replace('/', '-')[:15]}-{width}-{scheme}")

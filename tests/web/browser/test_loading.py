@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from proofs.web.scripts import taught
+from tests.web.browser.conftest import sign_in, site_with
 from tests.web.browser.test_accessibility import filled
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_examples import Trier
 from tests.web.test_examples import filled as example_set
 from tests.web.test_talks import MODEL
@@ -23,10 +20,7 @@ NAMED = """() => [...document.head.querySelectorAll('[rel=modulepreload], script
   .map(({ href, src }) => href ?? src)"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Trier(), **MODEL) as found:
-        yield found
+site = site_with(Trier, **MODEL)
 
 
 async def every_page(site: Site) -> list[str]:
@@ -42,9 +36,7 @@ async def every_page(site: Site) -> list[str]:
 async def test_a_page_asks_for_twelve_scripts_at_most_and_waits_for_none_behind_another(
     site: Site, page
 ) -> None:
-    await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-flags", state="visible")
+    await sign_in(site, page)
     paths = await every_page(site)
     kinds = {route.path.split("{")[0] for route in site.web.routes if route.method == "GET" and route.is_page}
     left = {kind for kind in kinds if not any(path.startswith(kind) for path in paths)}
