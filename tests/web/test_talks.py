@@ -147,12 +147,17 @@ async def test_the_same_wish_is_one_question(site: Site) -> None:
     assert asked[0].data == asked[1].data
 
 
-async def test_without_a_model_no_picture_has_the_field(tmp_path: Path) -> None:
+async def test_without_a_model_no_picture_has_the_field_and_nothing_leads_to_questions(
+    tmp_path: Path,
+) -> None:
     async with open_site(tmp_path, MODEL_PROFILE="small") as site:
         job = await site.drawn(site.you)
         assert "Ask about it" not in await site.you.page(f"/pictures/{job['id']}/1")
         answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [f"{job['id']} 1"]})
         assert answer.data["detail"] == NO_MODEL
+        assert 'href="/ask"' not in await site.you.page("/")
+        page = await site.you.page("/ask")
+        assert "ASK_MODEL" in page and 'id="talk-bar"' not in page
 
 
 async def test_a_branch_is_shown_where_it_leaves(site: Site) -> None:
@@ -190,13 +195,6 @@ async def test_the_page_to_ask_shows_where_ones_conversations_stand(site: Site) 
     assert "/talk/" not in await stranger.page("/ask")
     site.opened.services.queue.executor.go.set()
     await site.finished(other)
-
-
-async def test_without_a_model_nothing_leads_to_questions(tmp_path: Path) -> None:
-    async with open_site(tmp_path, MODEL_PROFILE="small") as bare:
-        assert 'href="/ask"' not in await bare.you.page("/")
-        page = await bare.you.page("/ask")
-        assert "ASK_MODEL" in page and 'id="talk-bar"' not in page
 
 
 async def test_every_page_leads_to_questions_where_there_is_a_model(site: Site) -> None:

@@ -113,9 +113,11 @@ def axe() -> str:
     return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-async def faults(page, axe: str, address: str) -> list[str]:
-    await page.goto(address)
-    await page.evaluate("() => document.fonts.ready")
+async def faults(page, axe: str, address: str = "") -> list[str]:
+    """What axe finds wrong with a page, or with what is open."""
+    if address:
+        await page.goto(address)
+        await page.evaluate("() => document.fonts.ready")
     await page.evaluate(axe)
     return await page.evaluate(RUN, RULES)
 

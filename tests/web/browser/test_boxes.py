@@ -10,7 +10,7 @@ import pytest
 from core.events import Output
 from core.requests.custom_models import InspectRequest
 from core.results import Region, Verdict
-from tests.web.browser.conftest import RULES, RUN, sign_in, site_with
+from tests.web.browser.conftest import faults, sign_in, site_with
 from tests.web.conftest import Site
 from tests.web.teacher import Teacher, chart
 from tests.web.test_projects import part, send
@@ -82,8 +82,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.reload()  # what is drawn outlives the page
     await page.locator(".objects").wait_for()
     assert await page.locator(".object span").all_inner_texts() == ["nut", "screw"]
-    await page.evaluate(axe)
-    assert (await page.evaluate(RUN, RULES)) == []
+    assert await faults(page, axe) == []
     # done by a key; the next one is marked by keys alone, the third has nothing
     await drag(page, 0.5, 0.5, 0.5, 0.5)  # a press is no box, and takes the focus away from the button
     async with next_one(page):

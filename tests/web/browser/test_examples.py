@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.studio.conftest import png
-from tests.web.browser.conftest import RULES, RUN, SIDEWAYS, faults, look, shot, sign_in, site_with
+from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in, site_with
 from tests.web.conftest import Site
 from tests.web.test_examples import Trier, filled, sent
 from tests.web.test_talks import MODEL
@@ -83,5 +83,4 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     await page.goto(site.web.url + href)
     await page.get_by_role("button", name="Try one of your pictures").click()
     await page.get_by_role("radio").first.wait_for()
-    await page.evaluate(axe)
-    assert await page.evaluate(RUN, RULES) == []
+    assert await faults(page, axe) == []

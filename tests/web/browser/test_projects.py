@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from studio.media import masks
-from tests.web.browser.conftest import RULES, RUN, SIDEWAYS, faults, look, shot, sign_in
+from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.browser.test_examples import ALL_THERE, LOOKS
 from tests.web.conftest import Site, open_site
 from tests.web.teacher import Teacher
@@ -174,8 +174,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
     await page.keyboard.press("e")
     await page.keyboard.press(",")
     await _drag(page, (0.5, 0.5), (0.9, 0.5))  # and half of the first
-    await page.evaluate(axe)
-    assert await page.evaluate(RUN, RULES) == []
+    assert await faults(page, axe) == []
     await shot(page, "projects-brush-1280-light")
     async with page.expect_response("**/marks") as answered:
         await page.keyboard.press("2")
@@ -284,14 +283,12 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     await page.goto(f"{site.web.url}{here}/try")
     await page.get_by_role("button", name="The verdict on picture 1 is wrong").click()
     await page.get_by_role("combobox", name="Label").wait_for()
-    await page.evaluate(axe)
-    assert await page.evaluate(RUN, RULES) == []
+    assert await faults(page, axe) == []
     await page.goto(f"{site.web.url}/projects")
     await page.get_by_role("button", name="New project").click()
     await page.get_by_role("radio", name="Style").check()
     await page.get_by_label("Words that call the style").wait_for()
-    await page.evaluate(axe)
-    assert await page.evaluate(RUN, RULES) == []
+    assert await faults(page, axe) == []
     await shot(page, f"projects-new-{width}-{scheme}")
 
 

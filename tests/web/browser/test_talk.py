@@ -14,7 +14,7 @@ from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.web.browser.conftest import RULES, RUN, SIDEWAYS, look, sign_in
+from tests.web.browser.conftest import SIDEWAYS, faults, look, sign_in
 from tests.web.browser.test_accessibility import LOOKS
 from tests.web.browser.test_keyboard import tab_to
 from tests.web.browser.test_looks import SMALL
@@ -171,19 +171,16 @@ async def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     width: int,
 ) -> None:
     await look(asker, scheme, width)
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     await begin(asker, tmp_path)
     await asker.wait_for_selector(".said table")
     await type_and_send(asker, "Tell it slowly")
     await asker.wait_for_selector(".said.growing")
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     assert await asker.evaluate(SIDEWAYS) <= 0
     await asker.goto(f"{talking.web.url}/ask")
     await asker.wait_for_selector(".talks a")
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     assert await asker.evaluate(SIDEWAYS) <= 0
 
 
