@@ -26,14 +26,13 @@ from core.prompt.values import decimal
 from core.requests import GenerateRequest
 from core.requests.base import Answer
 from studio.authority import Action, Actor
-from studio.inputs import Given, VideoSource
+from studio.inputs import Given
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, custom_sides, picture_of, read_aspect, read_zoom, split_zoom
 from studio.requests import actions
 from studio.requests.actions import NEWER, RIGHTS
 from studio.requests.prompts import remix_text
 from studio.studio import Studio
-from studio.texts import read_seconds
 
 VIDEO_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
@@ -154,7 +153,8 @@ class JobButtons:
     async def _open_window(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window of a button that needs nothing but its picture or video."""
         if what in VIDEO_WINDOWS:
-            clip = await self._clip(actor_of(interaction), job, index, what)
+            actor, videos = actor_of(interaction), self._studio.video_requests
+            clip = await videos.of_job(actor, job, index, actions.RIGHTS[what])
         if what == "edit":
             window = Window("Edit by words", what, job.id, index)
             window.add_text("What is to change", "prompt", long=True, hint="make the house blue")
@@ -278,7 +278,7 @@ class JobButtons:
         sides = custom_sides(source, zoom, aspect)
         if not any(sides.values()):
             raise UserError("Nothing to add: choose a zoom over 1, or another aspect.")
-        return actions.outpaint(source, sides, words, lane=job.lane)
+        return actions.outpaint(source, sides, words).in_lane_of(job, words)
 
     async def _region_sent(
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
@@ -293,30 +293,33 @@ class JobButtons:
             [mask] = self._asking.links.attached([upload])
             return await self._studio.regions.ask(actor, job.id, sent.index, mask, words)
         source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
-        return actions.redraw_region(source, words, cells=cells, what=what, lane=job.lane)
-
-    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> VideoSource:
-        return await self._studio.video_requests.of_job(actor, job, index, actions.RIGHTS[action])
+        return actions.redraw_region(source, words, cells=cells, what=what).in_lane_of(job, words)
 
     async def _video(self, interaction: discord.Interaction, job: Job, sent: Submission) -> NewJob:
         """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
         video that isn't there, NotAllowedError for somebody else's."""
-        actor, video_requests = actor_of(interaction), self._studio.video_requests
-        if sent.what == "cut":
-            clip = await self._clip(actor, job, sent.index, "cut")
-            return await video_requests.cut(
-                clip, read_seconds(sent.text("start")) or 0.0, read_seconds(sent.text("end"))
-            )
-        words = await self._asking.words(actor, sent.text("prompt"), job, video=True)
-        if sent.what == "vblend":
+        actor, what, words = actor_of(interaction), sent.what, None
+        other: Given = ""
+        if what != "cut":
+            words = await self._asking.words(actor, sent.text("prompt"), job, video=True)
+        if what == "vremix" and words:
+            if words.prompt.strength is None:
+                strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
+                words = replace(words, prompt=replace(words.prompt, strength=strength))
+            return await self._studio.from_button(actor, job.id, what, sent.index, words)
+        if what == "vblend" and words:
             other = await self._other(interaction, actor, sent)
-            return await video_requests.blend(
-                actor, job, sent.index, other, words if words.prompt.text else None
-            )
-        clip = await self._clip(actor, job, sent.index, "vremix")
-        strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
-        typed = words.prompt.strength
-        return actions.remix_video(clip, words, strength if typed is None else typed, lane=job.lane)
+            words = words if words.prompt.text else None
+        return await self._studio.video_requests.from_form(
+            actor,
+            job.id,
+            what,
+            sent.index,
+            words,
+            source=other,
+            start=sent.text("start"),
+            end=sent.text("end"),
+        )
 
     async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
         """Return the video that a window names or brings along."""

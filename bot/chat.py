@@ -25,6 +25,7 @@ from bot.ui import messages, modals
 from bot.ui.messages import cut_text, length
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
+from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
@@ -48,7 +49,7 @@ NOT_ME = (
     "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
     " *Send Messages in Threads*; until then, press **Ask more**."
 )
-Build = Callable[[], Awaitable[NewJob]]
+Build = Callable[[Preferences], Awaitable[NewJob]]
 
 
 class Questions:
@@ -69,24 +70,21 @@ class Questions:
         actor = actor_of(interaction)
         self._studio.talking.check_possible(form)
 
-        async def build() -> NewJob:
+        async def build(chosen: Preferences) -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
             if link:
                 given.append(await self._asking.links.given(actor, link, videos=True))
-            return await self._studio.talking.ask(actor, question, given, form)
+            return await self._studio.requests.ask(actor, question, given, chosen, form)
 
-        await self._queue(interaction, actor, build)
+        await self._queue(interaction, build)
 
-    async def _queue(
-        self, interaction: discord.Interaction, actor: Actor, build: Build, private: bool = False
-    ) -> None:
-        chosen = await self._asking.preferences(actor)
-        private = private or chosen.private
-
-        async def built() -> NewJob:
-            return (await build()).chosen(chosen.lane, private=private)
-
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+    async def _queue(self, interaction: discord.Interaction, build: Build, about: Job | None = None) -> None:
+        """Queue a question. about: the job that it is about or follows."""
+        chosen = await self._asking.preferences(actor_of(interaction))
+        private = chosen.private or (about is not None and about.origin.private)
+        await self._answers.ask(
+            interaction, lambda: build(chosen), press_key=press_key(interaction), private=private
+        )
 
     # Windows, opened
 
@@ -105,7 +103,7 @@ class Questions:
 
     async def open_drawing(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window that makes a prompt of an answer."""
-        text = await self._studio.talking.answer(actor_of(interaction), job.id, Action.IMAGINE)
+        text = (await self._studio.talking.answer(actor_of(interaction), job.id, Action.IMAGINE)).text
         await interaction.response.send_modal(
             modals.caption_window(job.id, 0, caption_prompt(" ".join(text.split()), None), "draw")
         )
@@ -178,19 +176,18 @@ class Questions:
         """Queue the question that a window brings. Raises UserError, NotAllowedError."""
         actor, question = actor_of(interaction), sent.text("question")
         form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
-        talking, private = self._studio.talking, False
+        ask, about = partial(self._studio.requests.ask, actor, question), None
         if sent.what == "menu":
-            given = self.given_of(interaction, await talking.kept(actor, sent.job_id))
-            build = partial(talking.ask, actor, question, given, form)
+            given = self.given_of(interaction, await self._studio.talking.kept(actor, sent.job_id))
+            build = partial(ask, given, form=form)
         elif sent.what == "more":
-            private = (await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
+            about = await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)
             files = self._asking.links.attached(modals.uploads(interaction, sent, "image"))
-            chosen = form if form != "free" else None  # which goes on as it was
-            build = partial(talking.ask_more, actor, sent.job_id, question, files, chosen)
+            build = partial(ask, files, form=form if form != "free" else None, follows=about.id)
         else:
-            private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
-            build = partial(talking.ask, actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
-        await self._queue(interaction, actor, build, private)
+            about = await self._studio.rights.job(actor, sent.job_id, Action.USE)
+            build = partial(ask, [f"{sent.job_id} {sent.index + 1}"], form=form)
+        await self._queue(interaction, build, about)
 
 
 GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
@@ -298,13 +295,12 @@ class Mentions:
         chosen = await self._asking.preferences(actor)
         files = [file for file in message.attachments if is_seen(file)]
         given: list[Given] = [*self._asking.links.attached(files)]
-        talking = self._studio.talking
+        follows = None
         if before is not None and isinstance(before[0].request, AskRequest):
-            new = await talking.ask_more(actor, before[0].id, question, given)
-        else:
-            names = await _names_of(self._studio, actor, before) if before is not None else []
-            new = await talking.ask(actor, question, [*names, *given])
-        new = new.chosen(chosen.lane, private=chosen.private)
+            follows = before[0].id
+        elif before is not None:
+            given = [*await _names_of(self._studio, actor, before), *given]
+        new = await self._studio.requests.ask(actor, question, given, chosen, follows=follows)
         if new.private and actor.guild_id is not None:
             raise UserError(STEALTH)
         await self._submit(actor, message, new)

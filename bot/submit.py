@@ -32,7 +32,7 @@ from core.job import Job, Status
 from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob, PromptWithPictures, Source
-from studio.requests.prompts import Question, TypedPrompts, attached, pictures_by_number
+from studio.requests.prompts import Build, Question, TypedPrompts, attached
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,6 @@ class Answers:
 
 # Seconds for a member's rows, before the answer to an interaction is due; then it is kept private
 PATIENCE = 1.0
-Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
 
 
 class Asking:
@@ -250,9 +249,10 @@ class Asking:
 
         Raises PromptError, ImageError or NotAllowedError.
         """
-        prompt = await self._requests.read_prompt(actor, text, video=video)
-        known = pictures_by_number(job) if job else {}
-        return await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures), known)
+        typed = await self._requests.edit(actor, text, job=job, video=video)
+        words = await typed.words(await self._given(actor, typed.pictures))
+        assert words is not None
+        return words
 
     async def about_picture(
         self,
@@ -265,10 +265,7 @@ class Asking:
         """Queue something about one picture: an attached one, one of ours by link or name, or the member's
         last. text: new words, with flags. Raises PromptError for words that can't be read."""
         actor = actor_of(interaction)
-        chosen = await self.preferences(actor)
-        prompt = await self._requests.read_prompt(actor, text) if text else None
-        private = chosen.private if prompt is None or prompt.private is None else prompt.private
-
+        typed = await self._requests.edit(actor, text or None, await self.preferences(actor))
         taken: list[Source] = []
 
         async def built() -> NewJob:
@@ -276,14 +273,9 @@ class Asking:
             name = await self.links.name_of(actor, named) if named else None
             source = await self._studio.sources.find(actor, picture, name)
             taken.append(source)
-            words = None
-            if prompt is not None:
-                words = await self._requests.words(actor, prompt, await self._given(actor, prompt.pictures))
-            new = await build(source, words)
-            typed = prompt is not None and prompt.lane is not None
-            return replace(new, lane=new.lane if typed else chosen.lane or new.lane)
+            return await typed.job(source, build, await self._given(actor, typed.pictures))
 
-        job = await self._answers.ask(interaction, built, private=private)
+        job = await self._answers.ask(interaction, built, private=typed.private)
         if job is not None and image is None and named is None:
             await self._say_which(interaction, job, taken[0])
         return job

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.limits import MAX_SEED
 from core.requests import Request
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: read aloud and typed by people
@@ -22,6 +23,11 @@ def new_job_id() -> str:
     person."""
     bits = secrets.randbits(5 * ID_LENGTH)
     return "".join(_ALPHABET[bits >> 5 * place & 31] for place in range(ID_LENGTH))
+
+
+def new_seed() -> int:
+    """Return a random seed, 0 to MAX_SEED."""
+    return secrets.randbelow(MAX_SEED + 1)
 
 
 class Status(enum.StrEnum):

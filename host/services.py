@@ -44,8 +44,7 @@ from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import Retraining
 from studio.requests.chat import Conversations
 from studio.rights import Memberships, Sight
-from studio.services import Services
-from studio.web_links import WebLinks
+from studio.services import Services, WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
 from vision.weights import files

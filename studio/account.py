@@ -12,16 +12,15 @@ from core.convert import MAX_OPTIONS, Preferences, check_option, check_suffix
 from core.errors import NotAllowedError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
-from jobs.queue import Queue, Result, Snapshot
+from jobs.queue import Result, Snapshot
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
 from studio.authority import Action, Actor
-from studio.export import Export
 from studio.new_job import picture_of
-from studio.privacy import Deleted, Privacy, Retention
+from studio.privacy import Deleted, Export, Retention
 from studio.requests.prompts import Completion, Hints
 from studio.rights import Rights
-from studio.web_links import WebLinks
+from studio.services import Services
 
 _HINT = "demo_hint"
 
@@ -40,18 +39,12 @@ class Own:
     """What people read and change of themselves; nobody else's things can be named here."""
 
     def __init__(
-        self,
-        rights: Rights,
-        members: Members,
-        queue: Queue,
-        privacy: Privacy,
-        export: Export,
-        completion: Completion,
-        hints: Hints,
-        web: WebLinks,
+        self, rights: Rights, members: Members, services: Services, completion: Completion, hints: Hints
     ) -> None:
-        self._rights, self._members, self._queue, self._web = rights, members, queue, web
-        self._privacy, self._export, self._completion, self._hints = privacy, export, completion, hints
+        self._rights, self._members, self._queue = rights, members, services.queue
+        self._privacy, self._web = services.privacy, services.web
+        self._completion, self._hints = completion, hints
+        self._export = Export(services.database, services.files, services.moderator)
 
     # Settings and options
 

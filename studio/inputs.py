@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass, field
 
 from core.errors import ImageError, LimitError, UserError
-from core.job import ID_LENGTH, Job
+from core.job import ID_LENGTH, Job, new_seed
 from core.requests import GenerateRequest
 from core.requests.base import Answer
 from jobs.queue import Queue, Result
 from storage.videos import StoredVideo
 from studio.authority import Action, Actor, Pace
 from studio.media.uploads import Intake, Readable
-from studio.new_job import OfJob, Source, new_seed, source_of
+from studio.new_job import OfJob, Source, source_of
 from studio.rights import Rights
 from studio.texts import duration
 

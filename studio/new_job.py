@@ -4,13 +4,11 @@ and how far the picture's canvas grows or which part of it is meant, in px."""
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.errors import MissingError, UserError
-from core.job import Job, Lane
-from core.limits import MAX_SEED
+from core.job import Job, Lane, new_seed
 from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
 from jobs.queue import Result
@@ -19,9 +17,12 @@ from studio.moderation.rules import texts_of
 from studio.texts import code
 
 
-def new_seed() -> int:
-    """Return a random seed, 0 to MAX_SEED."""
-    return secrets.randbelow(MAX_SEED + 1)
+@dataclass(frozen=True)
+class PromptWithPictures:
+    """A prompt, and the pictures that its words may name: ``<n>`` or link → SHA-256."""
+
+    prompt: Prompt
+    pictures: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,9 @@ class NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""
         return replace(self, lane=lane or self.lane, private=self.private or private)
 
-
-@dataclass(frozen=True)
-class PromptWithPictures:
-    """A prompt, and the pictures that its words may name: ``<n>`` or link → SHA-256."""
-
-    prompt: Prompt
-    pictures: Mapping[str, str]
+    def in_lane_of(self, job: Job, words: PromptWithPictures | None) -> NewJob:
+        """Return the job in the lane of the one that it is made from, unless its ``words`` name one."""
+        return self if words and words.prompt.lane else replace(self, lane=job.lane)
 
 
 class OfJob:

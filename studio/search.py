@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -80,7 +80,7 @@ def read_query(text: str, zone: tzinfo = UTC) -> Query:
         name, value = token[1].lower(), token[2].strip('"')
         if name not in FILTERS:
             raise UserError(f'`{name}:` isn\'t a filter; there are {NAMES}. Words go into "quotation marks".')
-        query = FILTERS[name](query, value)
+        query = narrow_query(query, name, value)
     if len(words) > MOST_WORDS:
         raise UserError(f"The search has {len(words)} words; it takes up to {MOST_WORDS}.")
     return replace(query, filter=replace(query.filter, words=tuple(words)))
@@ -91,75 +91,48 @@ def query_text(text: str) -> str:
     return _SENT.sub("like a picture of yours", text)
 
 
-def _kind(query: Query, value: str) -> Query:
-    if value.lower() not in PICTURE_KINDS:
-        raise UserError(f"`kind:` takes one of {', '.join(PICTURE_KINDS)}.")
-    return _filtered(query, kind=value.lower())
-
-
-def _model(query: Query, value: str) -> Query:
-    if not value:
-        raise UserError("`model:` takes a part of a model's name.")
-    return _filtered(query, model=value)
-
-
-def _seed(query: Query, value: str) -> Query:
-    if not value.isascii() or not value.isdecimal() or int(value[:20]) >= 2**63:
-        raise UserError("`seed:` takes a whole number, such as seed:42.")
-    return _filtered(query, seed=int(value))
-
-
-def _since(query: Query, value: str) -> Query:
-    return _filtered(query, since=days_of("from", value, query.zone)[0])
-
-
-def _until(query: Query, value: str) -> Query:
-    return _filtered(query, until=days_of("to", value, query.zone)[1])
-
-
-def _ratio(query: Query, value: str) -> Query:
-    found = _RATIO.fullmatch(value)
-    if found is None:
-        raise UserError("`ar:` takes a shape, such as ar:3:2.")
-    return _filtered(query, ratio=(int(found[1]), int(found[2])))
-
-
-def _favourite(query: Query, value: str) -> Query:
-    if value.lower() != "yes":
-        raise UserError("`fav:` takes yes.")
-    return _filtered(query, favourite=True)
-
-
-def _by(query: Query, value: str) -> Query:
-    if value.lower() != "me":
-        raise UserError("`by:` takes me.")
-    return replace(query, own=True)
-
-
-def _like(query: Query, value: str) -> Query:
-    found = _LIKE.fullmatch(value.lower())
-    if found is None or found[2] == "0":
-        raise UserError("`like:` takes a picture: a job's id and a number, such as like:abcd2345efgh/2.")
-    return replace(query, like=Like(found[1], int(found[2] or 1) - 1, found[3]))
-
-
-def _folder(query: Query, value: str) -> Query:
-    return replace(query, folder=value)
-
-
-FILTERS: dict[str, Callable[[Query, str], Query]] = {
-    "like": _like,
-    "kind": _kind,
-    "model": _model,
-    "seed": _seed,
-    "from": _since,
-    "to": _until,
-    "ar": _ratio,
-    "fav": _favourite,
-    "folder": _folder,
-    "by": _by,
-}
+FILTERS = ("like", "kind", "model", "seed", "from", "to", "ar", "fav", "folder", "by")
+NO_LIKE = "`like:` takes a picture: a job's id and a number, such as like:abcd2345efgh/2."
 NAMES = ", ".join(f"`{name}:`" for name in FILTERS)
+
+
+def narrow_query(query: Query, name: str, value: str) -> Query:
+    """Return a query with filter ``name`` of ``FILTERS``. Raises UserError for a value that isn't taken."""
+    match name, value.lower():
+        case "kind", kind:
+            if kind not in PICTURE_KINDS:
+                raise UserError(f"`kind:` takes one of {', '.join(PICTURE_KINDS)}.")
+            return _filtered(query, kind=kind)
+        case "model", _:
+            if not value:
+                raise UserError("`model:` takes a part of a model's name.")
+            return _filtered(query, model=value)
+        case "seed", _:
+            if not value.isascii() or not value.isdecimal() or int(value[:20]) >= 2**63:
+                raise UserError("`seed:` takes a whole number, such as seed:42.")
+            return _filtered(query, seed=int(value))
+        case "from", _:
+            return _filtered(query, since=days_of("from", value, query.zone)[0])
+        case "to", _:
+            return _filtered(query, until=days_of("to", value, query.zone)[1])
+        case "ar", _:
+            if (shape := _RATIO.fullmatch(value)) is None:
+                raise UserError("`ar:` takes a shape, such as ar:3:2.")
+            return _filtered(query, ratio=(int(shape[1]), int(shape[2])))
+        case "fav", "yes":
+            return _filtered(query, favourite=True)
+        case "by", "me":
+            return replace(query, own=True)
+        case "fav" | "by", _:
+            raise UserError(f"`{name}:` takes {'yes' if name == 'fav' else 'me'}.")
+        case "like", wanted:
+            found = _LIKE.fullmatch(wanted)
+            if found is None or found[2] == "0":
+                raise UserError(
+                    "`like:` takes a picture: a job's id and a number, such as like:abcd2345efgh/2."
+                )
+            return replace(query, like=Like(found[1], int(found[2] or 1) - 1, found[3]))
+    return replace(query, folder=value)
 
 
 def _filtered(query: Query, **values: object) -> Query:

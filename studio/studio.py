@@ -19,27 +19,25 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
-from core.job import Job, Origin, Reply
+from core.job import Job, Origin, Reply, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
 from studio.account import Own
-from studio.admin import Server
+from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
-from studio.export import Export
 from studio.inputs import Sources
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.rendition import Shown
 from studio.library.shares import Posting, Shares
-from studio.message_check import Checks
 from studio.moderation.rules import Blocked
-from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
+from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.privacy import Deleted
 from studio.projects.dataset import Bringing, Pictures
 from studio.projects.inference import Styles, Trying
@@ -86,14 +84,23 @@ class Studio:
         self.training = Training(access, self.rights, services, limits)
         self.inference = Trying(access, self.rights, bringing, services, limits)
         self.styles = Styles(settings, self.inference, queue.executor)
-        self.requests = Requests(self.rights, queue, self._members, settings, self.sources, self.styles)
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
         self.explore = Explore(self.rights, services.database, self.gallery)
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)
-        self.video_requests = VideoRequests(self.rights, self.sources, self.requests, services, self._kinds)
+        self.video_requests = VideoRequests(self.rights, self.sources, services, self._kinds)
+        self.requests = Requests(
+            self.rights,
+            queue,
+            self._members,
+            settings,
+            self.sources,
+            self.styles,
+            self.video_requests,
+            self.talking,
+        )
         self.trash = Trash(self.rights, services.database, queue, services.privacy)
         self.folders = Folders(self.rights, services.database, queue)
         self.zips = Zips(self.rights, services, self.video_requests.showing)
@@ -105,10 +112,7 @@ class Studio:
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         offers = Completion(self._members, settings, self.hints, self.styles.offered)
-        export = Export(services.database, services.files, services.moderator)
-        self.own = Own(
-            self.rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
-        )
+        self.own = Own(self.rights, self._members, services, offers, self.hints)
         self.server = Server(self.rights, queue, services.moderator)
         self.checks = Checks(self.rights, services)
 

@@ -164,8 +164,8 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=read),
         Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, upload, limit=video),
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=read),
-        Route("POST", "/api/talk", chat.begin_conversation, schemas.NewTalk, ask),
-        Route("POST", f"/api/talk/{JOB}", chat.continue_conversation, schemas.NewTalk, ask),
+        Route("POST", "/api/talk", chat.ask_question, schemas.NewTalk, ask),
+        Route("POST", f"/api/talk/{JOB}", chat.ask_question, schemas.NewTalk, ask),
         # sets of examples
         Route("GET", "/examples", example_sets.examples_page),
         Route("GET", f"/examples/{SET}", example_sets.example_set_page),

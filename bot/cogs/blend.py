@@ -9,7 +9,8 @@ from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
-from studio.new_job import NewJob, new_seed
+from core.job import new_seed
+from studio.new_job import NewJob
 from studio.requests import actions
 
 SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's

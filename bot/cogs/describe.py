@@ -8,8 +8,9 @@ from discord import app_commands
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from core.errors import UserError
+from core.job import new_seed
 from core.requests import DescribeRequest
-from studio.new_job import NewJob, new_seed
+from studio.new_job import NewJob
 
 
 class Describe(AtelierCog):

@@ -17,12 +17,12 @@ from bot.ui import messages
 from bot.ui.messages import quote
 from bot.ui.replies import add_whisper, answers_privately
 from core.errors import ImageError, UserError
-from core.job import Job
+from core.job import Job, new_seed
 from core.requests import ClassifyRequest, DescribeRequest
+from studio.admin import Judged, Report
 from studio.authority import Action, Actor
-from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule
-from studio.new_job import NewJob, Source, new_seed
+from studio.new_job import NewJob, Source
 from studio.requests import actions
 from studio.texts import code, counted
 

@@ -14,7 +14,7 @@ from bot.ui.replies import choices
 from core.errors import UserError
 from core.limits import MAX_SECONDS
 from studio.new_job import NewJob
-from studio.requests.video import Asked, Material
+from studio.requests.video import SHAPES, Asked, Material
 from studio.texts import read_seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
@@ -66,20 +66,17 @@ class Video(AtelierCog):
         part: str | None = None,
     ) -> None:
         begin, _, until = (part or "").partition("-")
-        asked = Asked(
-            prompt,
-            do,
-            shape,
-            resolution,
-            seconds,
-            motion,
-            loop,
-            number,
-            model,
-            start=seconds_of(begin.strip()),
-            end=seconds_of(until.strip()),
-        )
-        actor, video_requests, links = actor_of(interaction), self.bot.studio.video_requests, self.bot.links
+        named = {
+            "aspect_ratio": SHAPES[shape] if shape else None,
+            "resolution": resolution,
+            "seconds": seconds,
+            "motion": motion,
+            "loop": loop or None,
+            "clips": number,
+            "model": model,
+        }
+        asked = Asked(prompt, do, named, seconds_of(begin.strip()), seconds_of(until.strip()))
+        actor, studio, links = actor_of(interaction), self.bot.studio, self.bot.links
         chosen = await self.bot.asking.preferences(actor)
         picture, still, video, video_2 = (
             links.attached([file])[0] if file is not None else None for file in (image, end, clip, clip2)
@@ -87,23 +84,21 @@ class Video(AtelierCog):
         material = Material(picture, still, video, video_2)
         if source:
             name = await links.name_of(actor, source.strip())
-            place = "clip" if await video_requests.is_video(name) else "image"
+            place = "clip" if await studio.video_requests.is_video(name) else "image"
             if getattr(material, place) is not None:
                 raise UserError(f"Give `{place}` or `source`, not both.")
-            material = replace(material, **{place: name})  # type: ignore[arg-type]
+            material = replace(material, **{place: name})
         if source2:
             name = await links.name_of(actor, source2.strip())
             if material.clip_2 is not None:
                 raise UserError("Give `clip2` or `source2`, not both.")
             material = replace(material, clip_2=name)
-        operation, words = await video_requests.read(actor, asked, material, chosen)
+        typed = await studio.requests.video(actor, asked, material, chosen)
 
         async def build() -> NewJob:
-            linked = await links.resolve(actor, words.pictures)
-            new = await video_requests.ask(actor, operation, words, asked, replace(material, linked=linked))
-            return new.chosen(words.lane or chosen.lane)
+            return await typed.job(await links.resolve(actor, typed.prompt.pictures))
 
-        await self.bot.answers.ask(interaction, build, private=bool(words.private))
+        await self.bot.answers.ask(interaction, build, private=typed.private)
 
     @video.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

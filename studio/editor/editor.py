@@ -38,7 +38,7 @@ from studio.media.uploads import Intake
 from studio.new_job import NewJob, PromptWithPictures
 from studio.new_job import Source as Found
 from studio.requests import actions
-from studio.requests.prompts import Requests, pictures_by_number
+from studio.requests.prompts import Requests
 from studio.rights import Rights
 from studio.services import Services
 
@@ -478,9 +478,8 @@ class Editor:
         if not document.words.strip():
             return None
         made = next((one.source.job for one in laid if one.source.job is not None), None)
-        known = pictures_by_number(made) if made is not None and laid[0].source.request is not None else {}
-        prompt = await self._requests.read_prompt(actor, document.words)
-        return await self._requests.words(actor, prompt, None, known)
+        job = made if laid[0].source.request is not None else None
+        return await (await self._requests.edit(actor, document.words, job=job)).words()
 
     async def _painted(self, actor: Actor, document: Document, painted: str | None) -> str | None:
         """Return the SHA-256 of what the document's strokes paint, None for nothing."""

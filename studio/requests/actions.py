@@ -9,7 +9,7 @@ from typing import Any
 
 from core.convert import fields_of, numbered, references, video_fields_of
 from core.errors import ImageError, UserError
-from core.job import Job, Lane
+from core.job import Job, Lane, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
@@ -49,7 +49,6 @@ from studio.new_job import (
     aspect_sides,
     cell_box,
     direction_sides,
-    new_seed,
     source_of,
     zoom_sides,
 )
@@ -75,31 +74,22 @@ _KEPT = (  # and of the video's that it is made from
 )
 
 
-def new_video(
-    prompt: Prompt,
-    pictures: Mapping[str, str] | None = None,
-    *,
-    seed: int | None = None,
-    parent: tuple[str, int] | None = None,
-    private: bool = False,
-) -> NewJob:
+def new_video(prompt: Prompt, pictures: Mapping[str, str] | None = None, seed: int | None = None) -> NewJob:
     """Return the video of a parsed prompt: from its words, from its picture, or between that and a last one.
 
     Raises PromptError for a picture that isn't there, UserError for what doesn't go together.
     """
     given = {"seed": new_seed() if seed is None else seed} | video_fields_of(prompt, pictures)
-    return NewJob(VideoRequest(**given), prompt.lane or Lane.FAST, parent, private)
+    return NewJob(VideoRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
 
 
-def animate(
-    source: Source, motion: str | None, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
-) -> NewJob:
+def animate(source: Source, motion: str | None, words: PromptWithPictures | None = None) -> NewJob:
     """Return the video that begins with a picture: with its own words, or with new ones. motion: "low" or
     "high", unless the words say."""
     given = worded(words) if words else _kept(source, _WORDS)
     given |= {"image": source.sha256, "motion": given.get("motion") or motion}
     given = {"seed": source.next_seed, "num_images": usual_clips(None)} | given
-    return _job(VideoRequest(**given), source, words, lane)
+    return _job(VideoRequest(**given), source, words)
 
 
 def moving_text(job: Job) -> str:
@@ -117,41 +107,32 @@ def extend_video(
     operation: str = "extend",
     motion: str | None = None,
     words: PromptWithPictures | None = None,
-    *,
-    lane: Lane = Lane.FAST,
 ) -> NewJob:
     """Return ``clip`` longer: "extend" behind its end, "extend_back" before its start."""
     given = _of_clip(clip, words, operation)
     given["motion"] = given.get("motion") or motion
-    return _job(VideoRequest(**given, operation=operation), clip, words, lane)
+    return _job(VideoRequest(**given, operation=operation), clip, words)
 
 
-def loop_video(
-    clip: VideoSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
-) -> NewJob:
+def loop_video(clip: VideoSource, words: PromptWithPictures | None = None) -> NewJob:
     """Return ``clip`` with a way back from its end to its start."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
-    return _job(VideoRequest(**given, operation="loop"), clip, words, lane)
+    return _job(VideoRequest(**given, operation="loop"), clip, words)
 
 
-def remix_video(
-    clip: VideoSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
-) -> NewJob:
-    """Return ``clip`` drawn anew by other words. strength: 0 keeps it, 1 ignores it; None = as the words say,
-    else mild."""
+def remix_video(clip: VideoSource, words: PromptWithPictures) -> NewJob:
+    """Return ``clip`` drawn again by other words, which may say how strongly; else mildly."""
     given = _of_clip(clip, words)
-    told = given.get("strength") if strength is None else strength
+    told = given.get("strength")
     given |= {"strength": STRENGTHS["mild"] if told is None else told, "loop": False}
-    return _job(VideoRequest(**given, operation="remix"), clip, words, lane)
+    return _job(VideoRequest(**given, operation="remix"), clip, words)
 
 
-def blend_videos(
-    clip: VideoSource, other: VideoSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
-) -> NewJob:
+def blend_videos(clip: VideoSource, other: VideoSource, words: PromptWithPictures | None = None) -> NewJob:
     """Return both videos as one, with a join that is drawn between them."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
     given |= {"clip_2": other.sha256, "clip_2_ends": other.ends}
-    made = _job(VideoRequest(**given, operation="blend"), clip, words, lane)
+    made = _job(VideoRequest(**given, operation="blend"), clip, words)
     return replace(made, private=made.private or other.private, parent=made.parent or other.parent)
 
 
@@ -167,13 +148,13 @@ def cut_video(clip: VideoSource, start: float, end: float | None = None) -> NewJ
             f"The video has {whole:.4g} s, and the part begins at {start:g} s and ends at {end:g} s."
         )
     given = _kept(clip, _KEPT) | {"clip": clip.sha256, "seed": clip.next_seed}
-    return _job(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
+    return _job(CutRequest(**given, start=start, end=end), clip, None)
 
 
 def last_frame(clip: VideoSource) -> NewJob:
     """Return the last frame of ``clip`` as a picture."""
     given = _kept(clip, _WORDS) | {"clip": clip.sha256, "seed": clip.next_seed}
-    return _job(FrameRequest(**given), clip, None, Lane.FAST)
+    return _job(FrameRequest(**given), clip, None)
 
 
 def _of_clip(clip: VideoSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
@@ -271,31 +252,34 @@ def after_button(
     words: of a remix. strong: what V does. children: how many jobs were made from that picture before.
     Raises ImageError when there is no such picture, UserError when the button makes no sense there.
     """
-    job, lane = result.job, result.job.lane
-    source = source_of(result, index, children=children)
-    if action == "describe":
-        return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
-    if action in ("classify", "read"):
-        reads = ClassifyRequest if action == "classify" else ReadRequest
-        return _read(reads(image=source.sha256), job, index)
-    if action in ("vary", "subtle", "strong", "remix"):
-        amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
-        return variation(source, amount, words, lane=lane)
-    if action in UPSCALES:
-        return upscale(source, *UPSCALES[action], lane=lane)
-    if action == "cutout":
-        return cut_out(source, lane=lane)
-    if action == "edit":
-        return edit_picture(source, words, lane=lane)
-    if action in ZOOMS:
-        return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
-    if action == "square":
-        return outpaint(source, aspect_sides(source, (1, 1)), words, lane=lane)
-    if action in PANS:
-        return outpaint(source, direction_sides(source, action), words, lane=lane)
-    if action in MOTIONS_OF:
-        return animate(source, MOTIONS_OF[action], words, lane=lane)
-    raise UserError(NEWER)
+    job, source = result.job, source_of(result, index, children=children)
+    match action:
+        case "describe":
+            return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
+        case "classify":
+            return _read(ClassifyRequest(image=source.sha256), job, index)
+        case "read":
+            return _read(ReadRequest(image=source.sha256), job, index)
+        case "vary" | "subtle" | "strong" | "remix":
+            subtle = action == "subtle" or (action == "vary" and not strong)
+            new = variation(source, "subtle" if subtle else "strong", words)
+        case "cutout":
+            new = cut_out(source)
+        case "edit":
+            new = edit_picture(source, words)
+        case "square":
+            new = outpaint(source, aspect_sides(source, (1, 1)), words)
+        case _ if action in UPSCALES:
+            new = upscale(source, *UPSCALES[action])
+        case _ if action in ZOOMS:
+            new = outpaint(source, zoom_sides(source, ZOOMS[action]), words)
+        case _ if action in PANS:
+            new = outpaint(source, direction_sides(source, action), words)
+        case _ if action in MOTIONS_OF:
+            new = animate(source, MOTIONS_OF[action], words)
+        case _:
+            raise UserError(NEWER)
+    return new.in_lane_of(job, words)
 
 
 def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
@@ -358,44 +342,24 @@ def in_hd(job: Job) -> NewJob:
     return replace(repeat_job(job, job.request.seed), request=replace(job.request, hd=True))
 
 
-def imagine_prompt(
-    prompt: Prompt,
-    pictures: Mapping[str, str] | None = None,
-    *,
-    seed: int,
-    parent: tuple[str, int] | None = None,
-    private: bool = False,
-) -> NewJob:
+def imagine_prompt(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, seed: int) -> NewJob:
     """Return the /imagine of a parsed prompt, or its video, with ``seed`` unless the prompt names one.
 
     pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
     """
-    private = private if prompt.private is None else prompt.private
     if prompt.video:
-        return new_video(prompt, pictures, seed=seed, parent=parent, private=private)
+        return new_video(prompt, pictures, seed)
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
-    return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, parent, private)
+    return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
 
 
-def blend_pictures(
-    images: Sequence[str],
-    aspect: tuple[int, int] | None,
-    *,
-    seed: int,
-    lane: Lane = Lane.FAST,
-    private: bool = False,
-) -> NewJob:
+def blend_pictures(images: Sequence[str], aspect: tuple[int, int] | None, *, seed: int) -> NewJob:
     """Return a blend of the pictures ``images`` (SHA-256) in the shape ``aspect`` (w, h)."""
-    return NewJob(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed), lane, None, private)
+    return NewJob(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed))
 
 
 def variation(
-    source: Source,
-    amount: str,
-    words: PromptWithPictures | None,
-    *,
-    seed: int | None = None,
-    lane: Lane = Lane.FAST,
+    source: Source, amount: str, words: PromptWithPictures | None, *, seed: int | None = None
 ) -> NewJob:
     """Return image-to-image of ``source`` to its own prompt and settings, or to new words.
 
@@ -403,18 +367,10 @@ def variation(
     """
     given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
     request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
-    return _job(request, source, words, lane)
+    return _job(request, source, words)
 
 
-def upscale(
-    source: Source,
-    factor: int,
-    mode: str,
-    words: PromptWithPictures | None = None,
-    *,
-    seed: int | None = None,
-    lane: Lane = Lane.FAST,
-) -> NewJob:
+def upscale(source: Source, factor: int, mode: str, words: PromptWithPictures | None = None) -> NewJob:
     """Return ``source`` enlarged ``factor`` times (2 or 4). mode: "subtle" or "creative".
 
     Raises UserError when it would be larger than fits.
@@ -426,40 +382,38 @@ def upscale(
             f" fit. The picture has {source.width}×{source.height}"
             f" px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
         )
-    given = _fields(source, words, seed)
-    return _job(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
+    given = _fields(source, words)
+    return _job(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words)
 
 
-def edit_picture(source: Source, words: PromptWithPictures | None, *, lane: Lane = Lane.FAST) -> NewJob:
+def edit_picture(source: Source, words: PromptWithPictures | None) -> NewJob:
     """Return ``source`` changed as ``words`` say. Raises UserError without any."""
     if words is None:
         raise UserError(SAY_WHAT)
-    given = _fields(source, words, None) | {"model": words.prompt.model}
+    given = _fields(source, words) | {"model": words.prompt.model}
     about = source.request.prompt if source.request else ""
-    return _job(EditRequest(**given, image=source.sha256, about=about), source, words, lane)
+    return _job(EditRequest(**given, image=source.sha256, about=about), source, words)
 
 
-def cut_out(source: Source, *, lane: Lane = Lane.FAST) -> NewJob:
-    """Return the thing in ``source`` with nothing around it."""
-    return _job(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
+def cut_out(source: Source) -> NewJob:
+    """Return the object in ``source`` with nothing around it."""
+    return _job(CutOutRequest(**_fields(source, None), image=source.sha256), source, None)
 
 
 def redraw_region(
     source: Source,
     words: PromptWithPictures | None,
     *,
-    seed: int | None = None,
     mask: str | None = None,
     cells: Sequence[int] = (),
     what: str = "",
-    lane: Lane = Lane.FAST,
 ) -> NewJob:
     """Return a part of ``source`` redrawn: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from
     1), or wherever the picture shows ``what``.
 
     Raises UserError for a field that isn't there.
     """
-    given = _fields(source, words, seed)
+    given = _fields(source, words)
     request = RegionRequest(
         **given,
         image=source.sha256,
@@ -468,16 +422,11 @@ def redraw_region(
         region=what.strip(),
         remix=_remixed(source, words),
     )
-    return _job(request, source, words, lane)
+    return _job(request, source, words)
 
 
 def outpaint(
-    source: Source,
-    sides: dict[str, int],
-    words: PromptWithPictures | None,
-    *,
-    seed: int | None = None,
-    lane: Lane = Lane.FAST,
+    source: Source, sides: dict[str, int], words: PromptWithPictures | None, *, seed: int | None = None
 ) -> NewJob:
     """Return a larger canvas around ``source``. ``sides``: px to add at left, top, right, bottom.
 
@@ -491,7 +440,7 @@ def outpaint(
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
     given = _fields(source, words, seed) | sides
-    return _job(OutpaintRequest(**given, image=source.sha256), source, words, lane)
+    return _job(OutpaintRequest(**given, image=source.sha256), source, words)
 
 
 def compose(
@@ -502,29 +451,26 @@ def compose(
     layers: Sequence[Layer],
     mask: str | None = None,
     keep_seam: bool = False,
-    lane: Lane = Lane.FAST,
 ) -> NewJob:
     """Return pictures on a ``canvas`` (w, h), drawn where ``mask`` (SHA-256) is white or no layer lies.
 
     source: whose words and settings it has, and whose child it is.
     """
-    given = _fields(source, words, None) | {"canvas": canvas, "layers": tuple(layers)}
+    given = _fields(source, words) | {"canvas": canvas, "layers": tuple(layers)}
     request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
-    return _job(request, source, words, lane)
+    return _job(request, source, words)
 
 
-def _job(
-    request: Request, source: Source | VideoSource, words: PromptWithPictures | None, lane: Lane
-) -> NewJob:
+def _job(request: Request, source: Source | VideoSource, words: PromptWithPictures | None) -> NewJob:
     prompt = words.prompt if words else Prompt()
     own = source.request is None or adds_words(request, source.request)
-    return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
+    return NewJob(request, prompt.lane or Lane.FAST, source.parent, prompt.private or source.private, own)
 
 
 def _fields(
     source: Source,
     words: PromptWithPictures | None,
-    seed: int | None,
+    seed: int | None = None,
     ignored: Sequence[Reach] = _IGNORED_BY_OTHERS,
 ) -> dict[str, Any]:
     """Return the fields of a request made from ``source``: those of the new words, else what it keeps of its

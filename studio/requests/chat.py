@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from core import profiles
 from core.errors import ImageError, NotAllowedError, UserError
+from core.events import ChatAnswer
 from core.job import Job
 from core.limits import MAX_VIDEO_SECONDS
 from core.requests import AskRequest, TryRequest
@@ -33,13 +34,13 @@ from studio.library.clips import asked_video
 from studio.media.uploads import Readable, Video, Videos
 from studio.moderation.moderator import Moderator, listener
 from studio.moderation.rules import Visibility
-from studio.new_job import NewJob, Source
+from studio.new_job import Source
 from studio.rights import Rights, Sight
 from studio.services import Services
 from vision.protocol import Talk, Turn
 
 ONE_VIDEO = "There are {} videos; a question takes one."
-_SHA256, _VIDEO = re.compile(r"[0-9a-f]{64}"), re.compile(r"video:([a-z2-9]{12})")
+_VIDEO = re.compile(r"video:([a-z2-9]{12})")
 
 
 @dataclass
@@ -105,10 +106,8 @@ class Materials:
                 material.sources.append(await self._sources.read(actor, found))
         elif video := _VIDEO.fullmatch(given):
             material.videos.append(await self._kept(actor, video[1]))
-        elif _SHA256.fullmatch(given):
-            material.sources.append(await self._sources.uploaded(actor, given))
         else:
-            material.sources.append(await self._sources.named(actor, given))
+            material.sources.append(await self._sources.meant(actor, given))
 
     async def keep(self, actor: Actor, file: Readable) -> tuple[str, Video]:
         """Keep a video that the actor sends until a question about it comes: what ``found`` knows it by, and
@@ -168,14 +167,14 @@ HIDDEN = "A rule of this place hides this answer."
 
 
 class Talking:
-    """Turns of conversations. Each checks its right; whether anything here can answer, too."""
+    """Turns of conversations. Every method checks its right: NotAllowedError for who is barred."""
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         self._rights, self._database, self._queue = rights, services.database, services.queue
         self._moderator, self._settings = services.moderator, services.settings
         self._showing = services.showing
         self._members = Members(services.database)
-        self._materials = Materials(sources, services, self._members)
+        self.materials = Materials(sources, services, self._members)
 
     @property
     def is_possible(self) -> bool:
@@ -194,64 +193,22 @@ class Talking:
         if not self.is_possible and not reads:
             raise UserError(NO_MODEL)
 
-    async def ask(
-        self, actor: Actor, question: str, pictures: Sequence[Given], form: Form = "free"
-    ) -> NewJob:
-        """Return the first question of a conversation.
-
-        pictures: files, a video among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
-        has sent, or what ``keep_video`` calls a video. Raises UserError for a question that isn't taken,
-        ImageError for a picture or video, NotAllowedError for who may not ask, or somebody else's picture.
-        """
-        await self._rights.check(actor, Action.ASK)
-        found = await self._materials.found(actor, pictures)
-        self._check(question, form)
-        request = AskRequest(question=question.strip(), form=form, **found.fields())
-        return NewJob(request, parent=found.parent, private=found.private)
-
-    async def ask_more(
-        self,
-        actor: Actor,
-        job_id: str,
-        question: str,
-        pictures: Sequence[Given] = (),
-        form: Form | None = None,
-    ) -> NewJob:
-        """Return the question that follows on from a job's answer; unless a form is named, short if that was.
-
-        Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
-        NotAllowedError unless the actor may ask more there.
-        """
-        await self._rights.check(actor, Action.ASK)
-        result = await self._rights.result(actor, job_id, Action.ASK_MORE)
-        job, before = result.job, result.job.request
-        if not isinstance(before, AskRequest) or result.answer is None:
-            raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
-        found = await self._materials.found(actor, pictures)
-        form = form or ("short" if before.form == "short" else "free")  # after a table people ask about it
-        self._check(question, form)
-        request = AskRequest(question=question.strip(), form=form, follows=True, **found.fields())
-        return NewJob(request, job.lane, (job.id, 0), job.origin.private or found.private)
-
-    async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
+    async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> ChatAnswer:
         """Return the answer of a job. Raises ImageError or NotAllowedError, also where it breaks a rule of
         the place where the actor is."""
         result = await self._rights.result(actor, job_id, action)
         if result.answer is None:
             raise ImageError(f"Job `{job_id}` is no answer: it was a /{result.job.request.kind}.")
-        [text] = await self._moderator.captions([result.answer.text], actor.place)
-        if text is None:
+        if await self._moderator.captions([result.answer.text], actor.place) == [None]:
             raise ImageError("A rule of this place hides that answer.")
-        return text
+        return result.answer
 
     async def table(self, actor: Actor, job_id: str) -> Table:
         """Return the table that a job's answer is. Raises ImageError or NotAllowedError, also where it breaks
         a rule of the place where the actor is."""
-        await self.answer(actor, job_id)
-        result = await self._rights.result(actor, job_id, Action.SHOW)
-        if result.answer is None or result.answer.table is None:
+        if (table := (await self.answer(actor, job_id)).table) is None:
             raise ImageError(f"Job `{job_id}` has no table.")
-        return result.answer.table
+        return table
 
     async def conversation(self, actor: Actor, job_id: str) -> list[Asked]:
         """Return the turns up to and with a job, oldest first, as far back as the actor can look.
@@ -333,35 +290,21 @@ class Talking:
 
     async def latest(self, actor: Actor, since: datetime) -> Job | None:
         """Return the actor's newest answered question where they are, None when it is older than ``since`` or
-        they have ended that conversation. Raises NotAllowedError for a barred person."""
-        await self._rights.check(actor, Action.ASK)
-        found = await self._database.read(
-            partial(
-                conversations.latest_question,
-                channel_id=actor.channel_id,
-                reader=actor.user_id,
-                since=since,
-                own=True,
-            )
-        )
+        they have ended that conversation."""
+        found = await self._latest(actor, since, own=True)
         ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
         return None if found is None or found.id == ended else found
 
     async def latest_here(self, actor: Actor) -> Job | None:
         """Return anybody's newest answered question where the actor is, None when they can't look at it or it
-        is older than a week. Raises NotAllowedError for a barred person."""
-        await self._rights.check(actor, Action.ASK)
-        since = datetime.now(UTC) - A_THREAD
-        found = await self._database.read(
-            partial(
-                conversations.latest_question,
-                channel_id=actor.channel_id,
-                reader=actor.user_id,
-                since=since,
-                own=False,
-            )
-        )
+        is older than a week."""
+        found = await self._latest(actor, datetime.now(UTC) - A_THREAD, own=False)
         return found if found is not None and await self._rights.sees(actor, found) else None
+
+    async def _latest(self, actor: Actor, since: datetime, *, own: bool) -> Job | None:
+        await self._rights.check(actor, Action.ASK)
+        here: dict[str, Any] = {"channel_id": actor.channel_id, "reader": actor.user_id, "own": own}
+        return await self._database.read(partial(conversations.latest_question, since=since, **here))
 
     async def end_direct(self, actor: Actor) -> None:
         """Let the actor's next words where they are begin a new conversation. Raises NotAllowedError for a
@@ -400,9 +343,10 @@ class Talking:
         """Keep a video that the actor sends until a question about it comes: what ``ask`` knows it by, and
         its frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
         self.check_possible()
-        return await self._materials.keep(actor, video)
+        return await self.materials.keep(actor, video)
 
-    def _check(self, question: str, form: Form) -> None:
+    def check_question(self, question: str, form: Form) -> None:
+        """Raise UserError for a question that nothing here answers, or that asks who somebody is."""
         self.check_possible(form)
         if _WHO.search(question):
             raise UserError(NOT_WHO)

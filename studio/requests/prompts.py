@@ -20,26 +20,30 @@ from core.convert import (
     with_defaults,
 )
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
-from core.job import Job
+from core.job import Job, new_seed
 from core.limits import MAX_PROMPT
 from core.profiles import DEMO
 from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
 from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_prompt
-from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
+from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
+from core.requests.chat import Form
 from core.settings import Settings
 from jobs.queue import Queue
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
-from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
+from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.projects.inference import Styles, configured
 from studio.requests import actions
+from studio.requests.chat import Talking
+from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.texts import caption_prompt, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
+Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
 
 
@@ -96,8 +100,103 @@ class TypedPrompts:
         return replace(new, parent=(job.id, index), own_words=not offered)
 
 
+@dataclass(frozen=True)
+class TypedVideo:
+    """What is asked of videos, before any file is fetched. do: one of ``OPERATIONS``."""
+
+    requests: Requests
+    actor: Actor
+    do: str
+    prompt: Prompt
+    asked: Asked
+    material: Material
+
+    @property
+    def private(self) -> bool:
+        """Whether it is for its asker alone, as far as the words and settings say."""
+        return bool(self.prompt.private)
+
+    async def job(self, linked: Mapping[str, Given] | None = None) -> NewJob:
+        """Return the job. linked: pictures that the words link to, by what they are called.
+
+        Raises ImageError for a file that isn't taken or a video that isn't there, NotAllowedError for who may
+        not ask, or somebody else's video.
+        """
+        await self.requests.rights.check(self.actor, Action.ASK)
+        if self.do == "new":
+            along = [one for one in (self.material.image, self.material.last) if one is not None]
+            given = attached(along) | dict(linked or {})
+            [ready], found = await self.requests.with_pictures(self.actor, [self.prompt], given)
+            new = actions.new_video(ready, found)
+        else:
+            new = await self._from_clips()
+        return new.chosen(self.prompt.lane, private=self.private)
+
+    async def _from_clips(self) -> NewJob:
+        videos, actor, material, prompt = self.requests.videos, self.actor, self.material, self.prompt
+        assert material.clip is not None
+        right = Action.BLEND if self.do == "blend" else Action.USE
+        clip = await videos.clip(actor, material.clip, right)
+        if self.do == "cut":
+            return await videos.cut(clip, self.asked.start or 0.0, self.asked.end)
+        if not prompt.text and (made_by := clip.request):  # of flags alone: the words that it was made of
+            prompt = replace(
+                prompt,
+                text=made_by.prompt,
+                parts=made_by.prompt_parts,
+                negative_prompt=prompt.negative_prompt or made_by.negative_prompt,
+            )
+        words = PromptWithPictures(prompt, {})
+        if self.do == "blend":
+            assert material.clip_2 is not None
+            return actions.blend_videos(clip, await videos.clip(actor, material.clip_2, right), words)
+        if self.do == "loop":
+            return actions.loop_video(clip, words)
+        if self.do == "remix":
+            return actions.remix_video(clip, words)
+        return actions.extend_video(clip, "extend" if self.do == "extend" else "extend_back", None, words)
+
+
+@dataclass(frozen=True)
+class TypedEdit:
+    """What words say of a picture or video of ours, before any other that they name is fetched. known: the
+    pictures that numbers in the words mean."""
+
+    requests: Requests
+    actor: Actor
+    prompt: Prompt | None
+    chosen: Preferences
+    known: Mapping[str, str]
+
+    @property
+    def private(self) -> bool:
+        """Whether what is made is for its asker alone, as far as the words and settings say."""
+        said = self.prompt.private if self.prompt else None
+        return self.chosen.private if said is None else said
+
+    @property
+    def pictures(self) -> Sequence[str]:
+        """What the words call pictures: ``<n>`` or a link."""
+        return self.prompt.pictures if self.prompt else ()
+
+    async def words(self, given: Mapping[str, Given] | None = None) -> PromptWithPictures | None:
+        """Return the words with their pictures found, None where there are none; arguments and errors are
+        those of ``with_pictures``."""
+        if self.prompt is None:
+            return None
+        [ready], found = await self.requests.with_pictures(self.actor, [self.prompt], given, self.known)
+        return PromptWithPictures(ready, found)
+
+    async def job(self, source: Source, build: Build, given: Mapping[str, Given] | None = None) -> NewJob:
+        """Return what ``build`` makes of a picture and the words, at the speed that they or the settings
+        name. Raises as ``words`` does."""
+        new = await build(source, await self.words(given))
+        return replace(new, lane=(self.prompt and self.prompt.lane) or self.chosen.lane or new.lane)
+
+
 class Requests:
-    """Turns what members type into jobs to queue, or into a question to them."""
+    """Turns what members type into jobs to queue, or into a question to them. videos: finds those that are
+    worked on. talking: finds what questions are about."""
 
     def __init__(
         self,
@@ -107,9 +206,12 @@ class Requests:
         settings: Settings,
         sources: Sources,
         styles: Styles,
+        videos: VideoRequests,
+        talking: Talking,
     ) -> None:
         self.rights, self._queue, self._members = rights, queue, members
         self._settings, self._sources, self._styles = settings, sources, styles
+        self.videos, self._talking = videos, talking
 
     async def imagine(
         self,
@@ -139,6 +241,77 @@ class Requests:
         read = [(await self.imagine(actor, text, chosen)).prompts[0] for text in texts]
         return TypedPrompts(self, actor, [replace(prompt, repeat=None) for prompt in read])
 
+    async def video(
+        self, actor: Actor, asked: Asked, material: Material, chosen: Preferences | None
+    ) -> TypedVideo:
+        """Return what is asked of videos. chosen: the actor's settings. Raises PromptError or UserError,
+        which says what is wrong."""
+        if not self.videos.is_possible:
+            raise UserError(NOT_HERE)
+        do = material.operation(asked)
+        typed = await self.read_prompt(actor, asked.text, chosen, video=True)
+        prompt = self.with_model(asked.over(typed))
+        if do == "new":
+            if material.last is not None and prompt.end is None:
+                prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
+            prompt = with_attached(prompt, 1 if material.image is not None else 0)
+            check_video(prompt)
+        elif do == "remix" and not prompt.text:
+            raise UserError("Say what the video should show instead, for example `the same boat at night`.")
+        return TypedVideo(self, actor, do, prompt, asked, material)
+
+    async def edit(
+        self,
+        actor: Actor,
+        text: str | None,
+        chosen: Preferences | None = None,
+        *,
+        job: Job | None = None,
+        video: bool = False,
+    ) -> TypedEdit:
+        """Return what ``text`` says of a picture, None = nothing. chosen: the actor's settings, for who sees
+        it and how fast. job: whose pictures its numbers mean. video: it is for one. Raises PromptError."""
+        prompt = None if text is None else await self.read_prompt(actor, text, video=video)
+        known = pictures_by_number(job) if job else {}
+        return TypedEdit(self, actor, prompt, chosen or Preferences(), known)
+
+    async def ask(
+        self,
+        actor: Actor,
+        question: str,
+        given: Sequence[Given],
+        chosen: Preferences,
+        form: Form | None = None,
+        *,
+        follows: str | None = None,
+    ) -> NewJob:
+        """Return a question about pictures or a video; where it ``follows`` the answer of a job, that job's
+        next turn, in its form if that was short and none is named.
+
+        given: files, a video among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
+        has sent, or what ``Talking.keep_video`` calls a video. chosen: the actor's settings. Raises UserError
+        for a question that isn't taken, ImageError for a picture or video, or where there is no such answer,
+        NotAllowedError for who may not ask, or not there, or somebody else's picture.
+        """
+        await self.rights.check(actor, Action.ASK)
+        before = None
+        if follows is not None:
+            result = await self.rights.result(actor, follows, Action.ASK_MORE)
+            before, asked = result.job, result.job.request
+            if not isinstance(asked, AskRequest) or result.answer is None:
+                raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
+            form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
+        found = await self._talking.materials.found(actor, given)
+        form = form or "free"
+        self._talking.check_question(question, form)
+        request = AskRequest(
+            question=question.strip(), form=form, follows=before is not None, **found.fields()
+        )
+        new = NewJob(request, parent=found.parent, private=found.private)
+        if before is not None:
+            new = NewJob(request, before.lane, (before.id, 0), before.origin.private or found.private)
+        return new.chosen(chosen.lane, private=chosen.private)
+
     async def _read(
         self, actor: Actor, text: str, chosen: Preferences | None, *, video: bool = False
     ) -> list[Prompt]:
@@ -164,17 +337,6 @@ class Requests:
         if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
             raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
         return prompts[0]
-
-    async def words(
-        self,
-        actor: Actor,
-        prompt: Prompt,
-        given: Mapping[str, Given] | None = None,
-        known: Mapping[str, str] | None = None,
-    ) -> PromptWithPictures:
-        """Return one prompt with its pictures found; arguments and errors are those of ``with_pictures``."""
-        [ready], found = await self.with_pictures(actor, [prompt], given, known)
-        return PromptWithPictures(ready, found)
 
     async def with_pictures(
         self,
@@ -317,7 +479,7 @@ def model_of_version(version: str | None, models: Collection[str]) -> str | None
     return next((names[name] for name in wanted if name in names), None)
 
 
-def attached(pictures: Iterable[Readable]) -> dict[str, Given]:
+def attached(pictures: Iterable[Given]) -> dict[str, Given]:
     """Return pictures that came along with a prompt by the names that it can call them: ``<1>``, ``<2>`` …"""
     return {f"<{n}>": picture for n, picture in enumerate(pictures, 1)}
 
@@ -531,7 +693,7 @@ class Regions:
         job = await self._rights.job(actor, job_id, Action.VARY)
         source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
         sha256 = await self.marked(actor, source, mask, kind)
-        return actions.redraw_region(source, words, mask=sha256, lane=job.lane)
+        return actions.redraw_region(source, words, mask=sha256).in_lane_of(job, words)
 
     async def marked(self, actor: Actor, source: Source, mask: Readable, kind: Kind = "any") -> str:
         """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.

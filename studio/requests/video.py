@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.convert import Preferences
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.prompt.parser import Prompt
@@ -20,13 +19,12 @@ from storage.members import Members
 from storage.videos import StoredVideo
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources, VideoSource, video_of, video_source
-from studio.library.clips import Clip, Clips, VideoShowing, clips_of
+from studio.library.clips import Clip, VideoShowing, clips_of
 from studio.library.rendition import Shown
 from studio.media.uploads import Readable
 from studio.moderation.rules import Visibility
-from studio.new_job import NewJob, PromptWithPictures, new_seed
+from studio.new_job import NewJob, PromptWithPictures
 from studio.requests import actions
-from studio.requests.prompts import Requests, check_video, with_attached
 from studio.rights import Rights
 from studio.services import Services
 from studio.texts import read_seconds
@@ -34,74 +32,6 @@ from studio.texts import read_seconds
 KEPT = "clip:"  # how the name of a video begins that was sent before
 _KEPT = re.compile(r"clip:([a-z2-9]{12})")
 GONE = "That video is gone; send it again."
-
-
-class ClipUploads:
-    """Takes videos in, within the host's limits."""
-
-    def __init__(self, services: Services, sources: Sources, clips: Clips) -> None:
-        self._files, self._people = services.files, services.queue.people
-        self._clips, self._sources = clips, sources
-        self._members = Members(services.database)
-
-    async def take(self, actor: Actor, file: Readable) -> VideoSource:
-        """Return a video that the actor sends.
-
-        Raises ImageError, which says what is wrong with it and what is taken, NotAllowedError for who may not
-        ask, LimitError after too many files or on a full disk.
-        """
-        clip, _ = await self._take(actor, file)
-        return clip
-
-    async def keep(self, actor: Actor, file: Readable) -> tuple[str, VideoSource, str]:
-        """Keep a video that the actor sends, to be worked on later; return what ``kept`` knows it by, the
-        video and the SHA-256 of its first frame. Raises as ``take`` does."""
-        clip, poster = await self._take(actor, file)
-        names = ("sha256", "width", "height", "frames", "fps", "sound")
-        content = {"clip": {name: getattr(clip, name) for name in names}}
-        return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
-
-    async def kept(self, actor: Actor, name: str) -> VideoSource:
-        """Return a video that was kept under a name. Raises ImageError when it is gone, or somebody
-        else's."""
-        match = _KEPT.fullmatch(name)
-        found = await self._members.draft(match[1]) if match else None
-        if found is None or found[0] != actor.user_id or "clip" not in found[1]:
-            raise ImageError(GONE)
-        clip = VideoSource(**found[1]["clip"])
-        if not await self._people.has_sent(actor.user_id, clip.sha256):
-            raise ImageError(GONE)
-        if not await self._files.has(clip.sha256):
-            raise ImageError(GONE)
-        return clip
-
-    async def _take(self, actor: Actor, file: Readable) -> tuple[VideoSource, str]:
-        await self._sources.check_upload(actor)
-        stored = await self.stored(await self._clips.take(file))
-        [one], [poster] = stored.videos, stored.pictures
-        for sha256 in (one.sha256, poster.sha256):
-            await self._people.note_upload(actor.user_id, sha256)
-        return VideoSource(one.sha256, one.width, one.height, one.frames, one.fps, one.sound), poster.sha256
-
-    async def stored(self, made: Clip) -> StoredOutput:
-        """Take a video that was made into the store, with its first frame, and return what rows say of it."""
-        video = await self._files.take(made.path, made.media_type)
-        poster = await self._files.put(made.poster, "image/png")
-        row = StoredVideo(
-            video.sha256,
-            made.media_type,
-            made.width,
-            made.height,
-            made.frames,
-            float(made.fps),
-            made.sound,
-            None,
-            0,
-            video.size,
-        )
-        size = (made.width, made.height)
-        picture = StoredPicture(poster, "image/png", *size, None, 0, len(made.poster))
-        return StoredOutput((picture,), videos=(row,), parameters={"notes": list(made.notes)})
 
 
 NOT_HERE = "Videos can't be made here."
@@ -113,42 +43,22 @@ SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
 class Asked:
     """What ``/video`` and a page's form are filled in with. None and "" = left open.
 
-    text: the words with their flags. do: one of ``OPERATIONS``; unless named it is guessed. shape: one of
-    ``SHAPES``. resolution, seconds, motion, loop, number, model: as the flags of those names. start, end: the
-    part to cut out, seconds. strength: of a remix, 0 to 1.
+    text: the words with their flags. do: one of ``OPERATIONS``; unless named it is guessed. named: fields of
+    the prompt that are named apart from the words. start, end: the part to cut out, seconds.
     """
 
     text: str = ""
     do: str | None = None
-    shape: str | None = None
-    resolution: int | None = None
-    seconds: float | None = None
-    motion: str | None = None
-    loop: bool = False
-    number: int | None = None
-    model: str | None = None
-    strength: float | None = None
+    named: Mapping[str, Any] = field(default_factory=dict)
     start: float | None = None
     end: float | None = None
 
     def over(self, prompt: Prompt) -> Prompt:
         """Return a prompt with what is named here in the place of what its words say."""
-        named: dict[str, Any] = {
-            "aspect_ratio": SHAPES[self.shape] if self.shape else None,
-            "resolution": self.resolution,
-            "seconds": self.seconds,
-            "motion": self.motion,
-            "loop": self.loop or None,
-            "clips": self.number,
-            "model": self.model,
-            "strength": self.strength,
-        }
-        chosen = {name: value for name, value in named.items() if value is not None}
-        return (
-            replace(prompt, **chosen)
-            if "aspect_ratio" not in chosen
-            else replace(prompt, size=None, **chosen)
-        )
+        chosen = {name: value for name, value in self.named.items() if value is not None}
+        if "aspect_ratio" in chosen:
+            chosen["size"] = None
+        return replace(prompt, **chosen)
 
 
 @dataclass(frozen=True)
@@ -160,7 +70,6 @@ class Material:
     last: Given | None = None
     clip: Given | None = None
     clip_2: Given | None = None
-    linked: Mapping[str, Given] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pictures: Sequence[Given], clips: Sequence[Given]) -> Material:
@@ -193,83 +102,16 @@ class Material:
 
 
 class VideoRequests:
-    """Reads what is asked of videos, finds what they are made from, and checks that the asker may use it."""
+    """Finds what videos are made from, checks that the asker may use it, and makes what needs no model."""
 
-    def __init__(
-        self, rights: Rights, sources: Sources, requests: Requests, services: Services, kinds: Collection[str]
-    ) -> None:
-        self._rights, self._sources, self._requests = rights, sources, requests
-        self._queue, self._kinds = services.queue, kinds
-        self._moderator, self._files = services.moderator, services.files
-        self._clips, self._models = (
-            clips_of(services.files, services.settings),
-            tuple(services.settings.video_choices),
-        )
+    def __init__(self, rights: Rights, sources: Sources, services: Services, kinds: Collection[str]) -> None:
+        self._rights, self._sources = rights, sources
+        self._queue, self._files = services.queue, services.files
+        self._moderator, self._members = services.moderator, Members(services.database)
+        self._clips = clips_of(services.files, services.settings)
         self.showing = VideoShowing(services.files, self._clips, services.marker)
-        self.uploads = ClipUploads(services, sources, self._clips)
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether videos can be made here."""
-        return VideoRequest.kind in self._kinds
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names that ``--model`` takes for videos."""
-        return self._models
-
-    def check_possible(self) -> None:
-        """Raise UserError where no videos can be made."""
-        if not self.is_possible:
-            raise UserError(NOT_HERE)
-
-    # From words, pictures and videos
-
-    async def read(
-        self, actor: Actor, asked: Asked, material: Material, chosen: Preferences | None
-    ) -> tuple[str, Prompt]:
-        """Return what is to be done, and the prompt for it, before any file is fetched.
-
-        chosen: the actor's settings. Raises PromptError or UserError, which says what is wrong.
-        """
-        self.check_possible()
-        do = material.operation(asked)
-        typed = await self._requests.read_prompt(actor, asked.text, chosen, video=True)
-        prompt = self._requests.with_model(asked.over(typed))
-        if do == "new":
-            if material.last is not None and prompt.end is None:
-                prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
-            prompt = with_attached(prompt, 1 if material.image is not None else 0)
-            check_video(prompt)
-        elif do == "remix" and not prompt.text:
-            raise UserError("Say what the video should show instead, for example `the same boat at night`.")
-        return do, prompt
-
-    async def ask(self, actor: Actor, do: str, prompt: Prompt, asked: Asked, material: Material) -> NewJob:
-        """Return the job that ``read`` has read. Raises ImageError for a file that isn't taken or a video
-        that isn't there, NotAllowedError for who may not ask, or somebody else's video."""
-        await self._rights.check(actor, Action.ASK)
-        if do == "new":
-            along = [one for one in (material.image, material.last) if one is not None]
-            given = {f"<{n}>": one for n, one in enumerate(along, 1)} | dict(material.linked)
-            [ready], found = await self._requests.with_pictures(actor, [prompt], given)
-            return actions.new_video(ready, found, seed=new_seed())
-        assert material.clip is not None
-        right = Action.BLEND if do == "blend" else Action.USE
-        clip = await self.clip(actor, material.clip, right)
-        if do == "cut":
-            return await self.cut(clip, asked.start or 0.0, asked.end)
-        words = PromptWithPictures(prompt if prompt.text else _with_words_of(clip, prompt), {})
-        if do == "blend":
-            assert material.clip_2 is not None
-            made = actions.blend_videos(clip, await self.clip(actor, material.clip_2, right), words)
-        elif do == "loop":
-            made = actions.loop_video(clip, words)
-        elif do == "remix":
-            made = actions.remix_video(clip, words)
-        else:
-            made = actions.extend_video(clip, "extend" if do == "extend" else "extend_back", None, words)
-        return replace(made, private=made.private or bool(prompt.private))
+        self.models = tuple(services.settings.video_choices)  # the names that ``--model`` takes for videos
+        self.is_possible = VideoRequest.kind in kinds
 
     # Videos to start from
 
@@ -277,12 +119,13 @@ class VideoRequests:
         """Return a video to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
 
         Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
-        named, NotAllowedError unless the actor may do ``right`` to it.
+        named, NotAllowedError unless the actor may do ``right`` to it, or send files, LimitError after too
+        many of these or on a full disk.
         """
         if not isinstance(given, str):
-            return await self.uploads.take(actor, given)
+            return (await self._take(actor, given))[0]
         if given.startswith(KEPT):
-            return await self.uploads.kept(actor, given)
+            return await self._kept(actor, given)
         return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
 
     async def is_video(self, name: str) -> bool:
@@ -311,6 +154,57 @@ class VideoRequests:
         index = result.videos[0].index if index is None else index
         return video_source(result, index, children=await self._queue.children(job.id, index))
 
+    # Videos that are sent
+
+    async def keep(self, actor: Actor, file: Readable) -> tuple[str, VideoSource, str]:
+        """Keep a video that the actor sends, to be worked on later; return what ``clip`` knows it by, the
+        video and the SHA-256 of its first frame. Raises as ``clip`` does."""
+        clip, poster = await self._take(actor, file)
+        names = ("sha256", "width", "height", "frames", "fps", "sound")
+        content = {"clip": {name: getattr(clip, name) for name in names}}
+        return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
+
+    async def _kept(self, actor: Actor, name: str) -> VideoSource:
+        """Return a video that was kept under a name. Raises ImageError when it is gone, or somebody
+        else's."""
+        match = _KEPT.fullmatch(name)
+        found = await self._members.draft(match[1]) if match else None
+        if found is None or found[0] != actor.user_id or "clip" not in found[1]:
+            raise ImageError(GONE)
+        clip = VideoSource(**found[1]["clip"])
+        sent = await self._queue.people.has_sent(actor.user_id, clip.sha256)
+        if not sent or not await self._files.has(clip.sha256):
+            raise ImageError(GONE)
+        return clip
+
+    async def _take(self, actor: Actor, file: Readable) -> tuple[VideoSource, str]:
+        await self._sources.check_upload(actor)
+        stored = await self._stored(await self._clips.take(file))
+        [one], [poster] = stored.videos, stored.pictures
+        for sha256 in (one.sha256, poster.sha256):
+            await self._queue.people.note_upload(actor.user_id, sha256)
+        return VideoSource(one.sha256, one.width, one.height, one.frames, one.fps, one.sound), poster.sha256
+
+    async def _stored(self, made: Clip) -> StoredOutput:
+        """Take a video that was made into the store, with its first frame, and return what rows say of it."""
+        video = await self._files.take(made.path, made.media_type)
+        poster = await self._files.put(made.poster, "image/png")
+        row = StoredVideo(
+            video.sha256,
+            made.media_type,
+            made.width,
+            made.height,
+            made.frames,
+            float(made.fps),
+            made.sound,
+            None,
+            0,
+            video.size,
+        )
+        size = (made.width, made.height)
+        picture = StoredPicture(poster, "image/png", *size, None, 0, len(made.poster))
+        return StoredOutput((picture,), videos=(row,), parameters={"notes": list(made.notes)})
+
     # What needs no model
 
     async def cut(self, clip: VideoSource, start: float, end: float | None) -> NewJob:
@@ -320,7 +214,7 @@ class VideoRequests:
         assert isinstance(new.request, CutRequest)
         video = await self._files.local(clip.sha256)
         part = await self._clips.cut(video, new.request.start, new.request.end)
-        return replace(new, made=await self.uploads.stored(part))
+        return replace(new, made=await self._stored(part))
 
     async def last_frame(self, clip: VideoSource) -> NewJob:
         """Return the last frame of a video as a picture, made already. Raises ImageError where the video
@@ -360,16 +254,17 @@ class VideoRequests:
         has been checked. words: new ones. Raises ImageError where there is no such video, UserError for a
         button that makes no job."""
         clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
-        if action in actions.EXTENDS:
-            operation, motion = actions.EXTENDS[action]
-            return actions.extend_video(clip, operation, motion, words, lane=job.lane)
-        if action == "loop":
-            return actions.loop_video(clip, words, lane=job.lane)
         if action == "lastframe":
             return await self.last_frame(clip)
-        if action == "vremix" and words is not None:
-            return actions.remix_video(clip, words, lane=job.lane)
-        raise UserError("That button opens a window first.")
+        if action in actions.EXTENDS:
+            new = actions.extend_video(clip, *actions.EXTENDS[action], words)
+        elif action == "loop":
+            new = actions.loop_video(clip, words)
+        elif action == "vremix" and words is not None:
+            new = actions.remix_video(clip, words)
+        else:
+            raise UserError("That button opens a window first.")
+        return new.in_lane_of(job, words)
 
     async def from_form(
         self,
@@ -379,45 +274,20 @@ class VideoRequests:
         index: int,
         words: PromptWithPictures | None,
         *,
-        source: str = "",
+        source: Given = "",
         start: str = "",
         end: str = "",
     ) -> NewJob:
-        """Return what *Blend* (with the video called ``source``) or *Cut* (from ``start`` to ``end``, as they
-        are typed) makes of video ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
-        for a time that isn't one."""
+        """Return what *Blend* (with the video ``source``, a file or a name) or *Cut* (from ``start`` to
+        ``end``, as they are typed) makes of video ``index`` (from 0) of a job. Raises as ``clip`` does, and
+        UserError for a time that isn't one."""
         job = await self._rights.job(actor, job_id, actions.RIGHTS[action])
+        clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
         if action == "cut":
-            clip = await self.of_job(actor, job, index, Action.CUT)
             return await self.cut(clip, read_seconds(start) or 0.0, read_seconds(end))
-        if not source.strip():
+        if isinstance(source, str) and not source.strip():
             raise UserError(
                 "Name the video to blend with: a job id and its number, such as `abcd2345efgh 2`."
             )
-        return await self.blend(actor, job, index, source, words)
-
-    async def blend(
-        self,
-        actor: Actor,
-        job: Job,
-        index: int,
-        other: Given,
-        words: PromptWithPictures | None = None,
-    ) -> NewJob:
-        """Return video ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
-        the actor may blend both."""
-        clip = await self.of_job(actor, job, index, Action.BLEND)
-        return actions.blend_videos(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
-
-
-def _with_words_of(clip: VideoSource, prompt: Prompt) -> Prompt:
-    """Return a prompt of flags alone with the words that a video was made of, if there are any."""
-    made_by = clip.request
-    if made_by is None:
-        return prompt
-    return replace(
-        prompt,
-        text=made_by.prompt,
-        parts=made_by.prompt_parts,
-        negative_prompt=prompt.negative_prompt or made_by.negative_prompt,
-    )
+        other = await self.clip(actor, source, Action.BLEND)
+        return actions.blend_videos(clip, other, words).in_lane_of(job, words)

@@ -7,7 +7,7 @@ import discord
 import pytest
 
 from bot.cogs import menus
-from studio.message_check import Judged, Report
+from studio.admin import Judged, Report
 from studio.moderation.rules import Rule
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_read import attached, sign

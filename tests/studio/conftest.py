@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 from PIL import Image
 
+from core.convert import Preferences
 from core.requests import REQUESTS, GenerateRequest, from_json
 from core.settings import load_settings
 from host.services import services
@@ -22,8 +23,10 @@ from storage.blobs.removal import Removal, utc_now
 from storage.embeddings import VectorFiles
 from storage.identity import Identity
 from studio.authority import Action, Actor
+from studio.inputs import Given
 from studio.janitor import Janitor
 from studio.janitor import Report as Told
+from studio.new_job import NewJob
 from studio.privacy import Deletions, Privacy, Retention
 from studio.services import Services
 from studio.studio import Studio
@@ -83,6 +86,19 @@ class Opened:
         async for _ in await self.studio.watch(actor, job.id):
             pass
         return await self.studio.rights.result(actor, job.id, Action.SHOW)
+
+    async def ask(
+        self,
+        actor: Actor,
+        question: str,
+        given: Sequence[Given] = (),
+        form=None,
+        *,
+        follows: str | None = None,
+    ) -> NewJob:
+        """A question, with no settings of the actor's."""
+        ask = self.studio.requests.ask
+        return await ask(actor, question, given, Preferences(), form, follows=follows)
 
 
 @asynccontextmanager

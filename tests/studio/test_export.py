@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from core.errors import LimitError, NotAllowedError
-from storage import privacy
-from studio import export
+from storage import privacy as stored
+from studio import privacy
 from tests.studio.conftest import ALICE, BOB, AllFit
 
 
@@ -37,9 +37,9 @@ async def test_one_file_with_everything_comes_in_pieces(opened) -> None:
     files = read(b"".join(pieces))
     assert len(pieces) > 5, "a file at a time"
     told = rows_of(files)
-    assert [job["prompt"] for job in told["jobs"]] == [
-        "a red house"
-    ] and told.keys() == privacy.personal_rows(1).keys()
+    assert [job["prompt"] for job in told["jobs"]] == ["a red house"] and told.keys() == stored.personal_rows(
+        1
+    ).keys()
     pictures = {name for name in files if name.startswith("pictures/")}
     assert {f"pictures/{picture.sha256}.png" for picture in result.pictures} <= pictures
     assert all("actor_id" not in row and "token_hash" not in row for rows in told.values() for row in rows)
@@ -50,7 +50,7 @@ async def test_one_file_with_everything_comes_in_pieces(opened) -> None:
 async def test_many_rows_come_in_files_that_fit(opened, monkeypatch) -> None:
     jobs = [(await opened.drawn(ALICE, f"a red house {n}")).job.id for n in range(5)]
     whole = rows_of(read(b"".join([piece async for piece in opened.studio.own.export(ALICE)])))
-    monkeypatch.setattr(export, "JSON_BYTES", 4000)
+    monkeypatch.setattr(privacy, "JSON_BYTES", 4000)
     parts = [part async for part in opened.studio.own.export(ALICE, 3000, pictures=False)]
     assert len(parts) > 1 and max(map(len, parts)) <= 3000
     files = {name: data for part in parts for name, data in read(part).items()}
@@ -63,11 +63,11 @@ async def test_rows_of_a_table_are_read_page_by_page(opened) -> None:
         await opened.drawn(ALICE, f"a red house {n}")
     database = opened.services.database
     for table in ("jobs", "pictures", "messages"):
-        whole, end = await database.read(lambda c, t=table: privacy.export(c, 1, t, limit=1000))
+        whole, end = await database.read(lambda c, t=table: stored.export(c, 1, t, limit=1000))
         assert end is None
         found, after = [], ()
         while after is not None:
-            work = lambda c, t=table, a=after: privacy.export(c, 1, t, a, limit=2)  # noqa: E731
+            work = lambda c, t=table, a=after: stored.export(c, 1, t, a, limit=2)  # noqa: E731
             page, after = await database.read(work)
             found += page
         assert found == whole, table
@@ -97,7 +97,7 @@ async def test_rows_become_json_beside_the_event_loop(opened, monkeypatch) -> No
         threads.append(threading.get_ident())
         return json.dumps(data, **options)
 
-    monkeypatch.setattr(export, "json", SimpleNamespace(dumps=dumps))
+    monkeypatch.setattr(privacy, "json", SimpleNamespace(dumps=dumps))
     [_] = [part async for part in opened.studio.own.export(ALICE, 10**6)]
     assert threads and threading.get_ident() not in threads
 

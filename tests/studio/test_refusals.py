@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError, UserError
 from core.prompt.parser import Prompt
 from core.requests import ImagineRequest
@@ -23,7 +24,7 @@ from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
-from studio.admin import Server
+from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
 from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
@@ -34,7 +35,6 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
 from studio.media import masks
-from studio.message_check import Checks
 from studio.new_job import NewJob, source_of
 from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
@@ -96,13 +96,25 @@ def _methods(kind: type) -> list[tuple[type, str]]:
 METHODS = [pair for kind in PARTS for pair in _methods(kind)]
 LAST = ((Shelf, "forget"), (Own, "delete"))  # which leave nothing to the others
 METHODS.sort(key=lambda pair: LAST.index(pair) if pair in LAST else -1)
-NAMING = {"job", "job_id", "message_id", "draft_id", "sha256", "named", "names", "parent"}  # somebody's thing
+NAMING = {
+    "job",
+    "job_id",
+    "message_id",
+    "draft_id",
+    "sha256",
+    "named",
+    "names",
+    "parent",
+    "follows",
+}  # somebody's thing
 
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
 # they are asked for.
 KEPT_BY_THE_BANNED = {
     "Requests.imagine",
     "Requests.imagine_each",
+    "Requests.video",
+    "Requests.edit",
     "Requests.read_prompt",
     "Requests.confirmed",
     "Studio.news",
@@ -146,7 +158,6 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
-    "VideoRequests.read",
     "Feedback.withdraw",  # of their own
     "Sets.all",
     "Sets.last",
@@ -176,6 +187,7 @@ KEPT_BY_THE_BANNED = {
     "Server.cancellable",  # tells only of what the actor may cancel
 }
 OPEN_TO_STRANGERS = {
+    "Requests.edit",  # whose caller has the row of the job whose pictures are meant
     "Sources.is_seen",  # says no
     "Own.let_go",  # one's own mark
     "Feedback.withdraw",  # the same
@@ -232,6 +244,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "keep": 0,
             "job": job,
             "job_id": job.id,
+            "follows": job.id,
             "message_id": MESSAGE,
             "draft_id": (await studio.requests.keep_question(ALICE, [Prompt(text="a boat")])).draft_id,
             "sha256": sent.sha256,
@@ -315,11 +328,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "disallow": {"kind": "role"},
             "export": {"pictures": False},
             "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
-            "ask": {"pictures": [Sent(png())]},
-            "ask_more": {"pictures": ()},
+            "ask": {"given": [Sent(png())], "chosen": Preferences()},
             "of_job": {"right": Action.USE},
             "clip": {"given": f"{job.id} 1", "right": Action.USE},
-            "blend": {"other": f"{job.id} 1"},
             "from_form": {"action": "vblend", "words": None, "source": ""},
             "create": {"query": None, "what": Shared(job.id)},
         }

@@ -404,12 +404,12 @@ async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_
 
 
 async def ask(school: School, actor: Actor, question: str) -> Job:
-    new = await school.opened.studio.talking.ask(actor, question, [picture(1)])
+    new = await school.opened.ask(actor, question, [picture(1)])
     return (await school.run(actor, new))[0]
 
 
 async def more(school: School, actor: Actor, job: Job, question: str) -> Job:
-    new = await school.opened.studio.talking.ask_more(actor, job.id, question)
+    new = await school.opened.ask(actor, question, follows=job.id)
     return (await school.run(actor, new))[0]
 
 
@@ -468,7 +468,7 @@ async def test_a_turn_that_is_deleted_is_told_to_nobody_any_more(school: School)
 
 
 async def test_only_an_answer_that_one_may_go_on_from_is_taught(school: School) -> None:
-    new = await school.opened.studio.talking.ask(ALICE, "What?", [picture(1)])
+    new = await school.opened.ask(ALICE, "What?", [picture(1)])
     private, _ = await school.run(ALICE, replace(new, private=True))
     with pytest.raises(NotAllowedError):
         await school.sets.teach(BOB, private.id, "No.")

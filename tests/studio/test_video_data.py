@@ -23,11 +23,10 @@ from storage.blobs.local import Folder
 from storage.blobs.removal import ORPHANS_KEPT
 from storage.database import open_database
 from studio.authority import CurrentDirectory
-from studio.export import Export
 from studio.janitor import SEEN, Janitor
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
-from studio.privacy import Privacy
+from studio.privacy import Export, Privacy
 from tests.jobs import video_worker
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor

@@ -14,7 +14,6 @@ from jobs.queue import JobView
 from storage.conversations import Asked
 from studio import texts
 from studio.moderation.rules import Visibility
-from studio.new_job import NewJob
 from studio.requests.chat import NO_MODEL
 from web import views
 from web.call import Answer, Bytes, Call, Html, Json, bytes_of
@@ -62,21 +61,20 @@ async def send_frame(call: Call) -> Answer:
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 
-async def begin_conversation(call: Call) -> Answer:
-    """Queue the first question of a conversation; return its job and its page."""
+async def ask_question(call: Call) -> Answer:
+    """Queue a question of a conversation, the first or one that follows on; return its job and its page."""
     given, key = read_body(call, NewTalk), key_of(call)
-    form = given.answer or "free"
-    new = await call.studio.talking.ask(call.actor, given.question, given.pictures, form)
-    return await _queued(call, new, key)
-
-
-async def continue_conversation(call: Call) -> Answer:
-    """Queue a question that follows on from a job's answer; return its job and its page."""
-    given, key = read_body(call, NewTalk), key_of(call)
-    new = await call.studio.talking.ask_more(
-        call.actor, call.path["job"], given.question, given.pictures, given.answer or None
+    chosen = await call.studio.own.preferences(call.actor)
+    new = await call.studio.requests.ask(
+        call.actor,
+        given.question,
+        given.pictures,
+        chosen,
+        given.answer or None,
+        follows=call.path.get("job"),
     )
-    return await _queued(call, new, key)
+    job = (await call.studio.submit(call.actor, new, once=key)).job
+    return Json({"job": job.id, "href": _address(job)}, HTTPStatus.ACCEPTED)
 
 
 async def send_table(call: Call) -> Answer:
@@ -87,13 +85,6 @@ async def send_table(call: Call) -> Answer:
     own = await call.studio.gallery.is_own(call.actor, job_id)
     data = text.encode("utf-8-sig" if kind == "csv" else "utf-8")
     return Bytes(data, TABLES[kind], own, f"{job_id}-table.{kind}")
-
-
-async def _queued(call: Call, new: NewJob, key: str | None) -> Answer:
-    chosen = await call.studio.own.preferences(call.actor)
-    made = new.chosen(chosen.lane, private=chosen.private)
-    job = (await call.studio.submit(call.actor, made, once=key)).job
-    return Json({"job": job.id, "href": _address(job)}, HTTPStatus.ACCEPTED)
 
 
 def _address(job: Job) -> str:

@@ -54,7 +54,7 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     asked = replace(asked, filter=replace(asked.filter, **fields))
     for name in TOKENS:
         if value := address.get(name, "").strip():
-            asked = search.FILTERS[name](asked, value)
+            asked = search.narrow_query(asked, name, value)
     return asked
 
 

@@ -13,7 +13,7 @@ from studio.admin import ServerQueue
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
 from studio.requests.actions import OF_VIDEOS, RIGHTS
-from studio.requests.prompts import pictures_by_number, remix_text
+from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import DONE, Answer, Call, Gone, Json, Refused
@@ -30,10 +30,9 @@ async def ask_jobs(call: Call) -> Answer:
     chosen = await studio.own.preferences(actor)
     clips = [name for name in named if await studio.video_requests.is_video(name)]
     if clips:
-        asked = Asked(given.prompt, does)
         material = Material.of([name for name in named if name not in clips], clips)
-        do, prompt = await studio.video_requests.read(actor, asked, material, chosen)
-        return await _queued(call, await studio.video_requests.ask(actor, do, prompt, asked, material))
+        video = await studio.requests.video(actor, Asked(given.prompt, does), material, chosen)
+        return await _queued(call, await video.job())
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a video, and `pictures` names none.")
     typed = await studio.requests.imagine(actor, given.prompt, chosen, attached=len(named))
@@ -78,9 +77,9 @@ async def press_button(call: Call) -> Answer:
     index = number_of(call.path["n"]) - 1
     given, words = read_body(call, Press), None
     if given.words.strip():
-        known = pictures_by_number(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.requests.read_prompt(actor, given.words, video=action in OF_VIDEOS)
-        words = await studio.requests.words(actor, prompt, known=known)
+        job = await studio.rights.job(actor, job_id, RIGHTS[action])
+        typed = await studio.requests.edit(actor, given.words, job=job, video=action in OF_VIDEOS)
+        words = await typed.words()
     chosen = await studio.own.preferences(actor)
     if shapes.LABELS[action].form:
         new = await studio.video_requests.from_form(
@@ -170,7 +169,7 @@ async def complete(call: Call) -> Answer:
 
 async def keep_clip(call: Call) -> Answer:
     """Keep a video that the person sends, to go on from."""
-    name, clip, poster = await call.studio.video_requests.uploads.keep(call.actor, sent_picture(call))
+    name, clip, poster = await call.studio.video_requests.keep(call.actor, sent_picture(call))
     shape = {"clip": name, "seconds": round(clip.seconds, 2), "thumb": f"/files/uploads/{poster}.webp"}
     return Json(shape, HTTPStatus.CREATED)
 

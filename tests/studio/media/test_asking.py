@@ -32,7 +32,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 
 
 async def about(chat: Chat, *files: object, question: str = "What happens?"):
-    return await chat.submit(ALICE, await chat.talking.ask(ALICE, question, files))
+    return await chat.submit(ALICE, await chat.opened.ask(ALICE, question, files))
 
 
 def strips(chat: Chat) -> Strips:
@@ -111,7 +111,7 @@ async def test_the_host_bounds_frames_and_their_size(tmp_path: Path) -> None:
 )
 async def test_what_is_wrong_is_named_with_what_is_read(chat: Chat, files, words: str) -> None:
     with pytest.raises(UserError, match=words.replace(".", r"\.")):
-        await chat.talking.ask(ALICE, "What?", files)
+        await chat.opened.ask(ALICE, "What?", files)
 
 
 async def test_a_video_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ async def test_a_video_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
 
     async with open_chat(tmp_path) as chat:
         with pytest.raises(ImageError, match=r"`big.mp4` has 80 MB; videos of up to 50 MB are read\."):
-            await chat.talking.ask(ALICE, "What?", [Large(b"", "big.mp4")])
+            await chat.opened.ask(ALICE, "What?", [Large(b"", "big.mp4")])
         with pytest.raises(ImageError, match="pictures of up to"):
-            await chat.talking.ask(ALICE, "What?", [Large(b"", "big.png")])
+            await chat.opened.ask(ALICE, "What?", [Large(b"", "big.png")])
 
 
 async def test_frames_go_with_their_question(chat: Chat) -> None:
@@ -142,11 +142,11 @@ async def test_frames_go_with_their_question(chat: Chat) -> None:
 
 async def test_a_video_is_kept_until_its_question_comes(chat: Chat) -> None:
     name, kept = await chat.talking.keep_video(ALICE, SLIDES)
-    job = await chat.submit(ALICE, await chat.talking.ask(ALICE, "What?", [name]))
+    job = await chat.submit(ALICE, await chat.opened.ask(ALICE, "What?", [name]))
     assert job.request.frames == kept.frames and job.request.film_seconds == 8
     for actor, other in ((BOB, name), (ALICE, "video:aaaaaaaaaaaa")):
         with pytest.raises(ImageError, match="That video is gone; send it again"):
-            await chat.talking.ask(actor, "What?", [other])
+            await chat.opened.ask(actor, "What?", [other])
     with pytest.raises(ImageError, match="no video"):
         await chat.talking.keep_video(ALICE, Sent(png()))
 
@@ -183,10 +183,10 @@ async def test_without_its_frames_there_is_no_strip(chat: Chat) -> None:
 
 
 async def test_a_private_video_is_no_part_of_a_public_answer(chat: Chat) -> None:
-    hidden = await chat.talking.ask(ALICE, "What?", [SLIDES])
+    hidden = await chat.opened.ask(ALICE, "What?", [SLIDES])
     job = await chat.submit(ALICE, replace(hidden, private=True))
     with pytest.raises(NotAllowedError):
-        await chat.talking.ask_more(BOB, job.id, "And?")
+        await chat.opened.ask(BOB, "And?", follows=job.id)
     public = await chat.first()
     queue = chat.opened.services.queue
     assert await asked_video(queue, public, {"video": job.id}) is None
@@ -239,6 +239,6 @@ async def test_a_frame_is_shown_to_who_may_see_it_where_no_rule_hides_it(chat: C
     chat.talking._moderator = Verdict(Visibility.SPOILER)
     with pytest.raises(ImageError, match="hides that frame"):
         await chat.talking.frame(ALICE, job.id, 1)
-    hidden = await chat.submit(ALICE, replace(await chat.talking.ask(ALICE, "What?", [SLIDES]), private=True))
+    hidden = await chat.submit(ALICE, replace(await chat.opened.ask(ALICE, "What?", [SLIDES]), private=True))
     with pytest.raises(NotAllowedError):
         await chat.talking.frame(BOB, hidden.id, 0)

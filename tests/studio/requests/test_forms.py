@@ -32,7 +32,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 
 
 async def table(chat: Chat):
-    return await chat.submit(ALICE, await chat.talking.ask(ALICE, "Table", [Sent(png())], "table"))
+    return await chat.submit(ALICE, await chat.opened.ask(ALICE, "Table", [Sent(png())], "table"))
 
 
 async def test_a_table_is_told_again_in_words_and_kept_as_one(chat: Chat) -> None:
@@ -77,7 +77,7 @@ async def test_a_table_and_its_chart_are_exported_and_deleted_with_their_job(cha
 
 async def test_without_a_chat_model_a_reader_of_text_is_enough_for_some(tmp_path: Path, monkeypatch) -> None:
     async with open_studio(tmp_path, Talker(), MODEL_PROFILE="small") as opened:
-        ask = opened.studio.talking.ask
+        ask = opened.ask
         monkeypatch.setattr(profiles, "packaged_models", lambda photo, ocr: {"ocr": "program:rapidocr"})
         assert (await ask(ALICE, "Table", [Sent(png())], "table")).request.form == "table"
         for form in ("free", "boxes"):
@@ -91,7 +91,7 @@ async def test_without_a_chat_model_a_reader_of_text_is_enough_for_some(tmp_path
 async def test_boxes_are_for_one_picture(chat: Chat) -> None:
     two = [Sent(png()), Sent(png(colour=(1, 2, 3)))]
     with pytest.raises(UserError, match="one picture"):
-        await chat.talking.ask(ALICE, "Where?", two, "boxes")
+        await chat.opened.ask(ALICE, "Where?", two, "boxes")
 
 
 def test_a_wide_table_fits_and_says_what_is_missing() -> None:

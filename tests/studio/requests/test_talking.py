@@ -44,11 +44,11 @@ class Chat:
         return job
 
     async def first(self, actor: Actor = ALICE, question: str = "What is it?", *, private=False) -> Job:
-        new = await self.talking.ask(actor, question, [Sent(png())])
+        new = await self.opened.ask(actor, question, [Sent(png())])
         return await self.submit(actor, replace(new, private=private))
 
     async def more(self, actor: Actor, job: Job, question: str = "And now?", pictures=()) -> Job:
-        return await self.submit(actor, await self.talking.ask_more(actor, job.id, question, pictures))
+        return await self.submit(actor, await self.opened.ask(actor, question, pictures, follows=job.id))
 
     def told(self, job: Job) -> list[str]:
         return [turn.text for turn in self.talker.talks[job.id] if turn.role == "user"]
@@ -83,7 +83,7 @@ async def test_a_conversation_is_told_again_with_its_pictures(chat: Chat) -> Non
     assert [turn.role for turn in turns] == ["user", "assistant"] * 2 + ["user"]
     assert [turn.job_id for turn in turns] == [first.id, first.id, second.id, second.id, third.id]
     assert [len(turn.pictures) for turn in turns] == [1, 0, 1, 0, 0]
-    assert turns[1].text == await chat.talking.answer(ALICE, first.id)
+    assert turns[1].text == (await chat.talking.answer(ALICE, first.id)).text
     assert chat.talker.talks[third.id][:4] == (*chat.talker.talks[second.id], turns[3])
     assert await chat.notes(third) == []
 
@@ -110,7 +110,7 @@ async def test_somebody_who_reads_the_answer_goes_on_and_a_stranger_does_not(cha
     second = await chat.more(BOB, first, "What else?")
     assert chat.told(second) == ["What is it?", "What else?"] and second.origin.user_id == BOB.user_id
     with pytest.raises(NotAllowedError):
-        await chat.talking.ask_more(ELSEWHERE, first.id, "And?")
+        await chat.opened.ask(ELSEWHERE, "And?", follows=first.id)
     with pytest.raises(NotAllowedError):
         await chat.talking.conversation(ELSEWHERE, first.id)
 
@@ -119,19 +119,19 @@ async def test_what_is_private_stays_so_in_all_that_follows(chat: Chat) -> None:
     hidden = await chat.first(private=True)
     for stranger in (BOB, MIRA):
         with pytest.raises(NotAllowedError, match="keeps it private"):
-            await chat.talking.ask_more(stranger, hidden.id, "And?")
-    second = await chat.talking.ask_more(ALICE, hidden.id, "And?")
+            await chat.opened.ask(stranger, "And?", follows=hidden.id)
+    second = await chat.opened.ask(ALICE, "And?", follows=hidden.id)
     assert second.private
-    third = await chat.talking.ask(ALICE, "What is it?", [f"{(await chat.opened.drawn(ALICE)).job.id} 1"])
+    third = await chat.opened.ask(ALICE, "What is it?", [f"{(await chat.opened.drawn(ALICE)).job.id} 1"])
     assert not third.private
 
 
 async def test_a_question_about_a_private_picture_of_ours_is_private(chat: Chat) -> None:
     drawn = (await chat.opened.drawn(ALICE, "a boat --stealth")).job
-    new = await chat.talking.ask(ALICE, "What is it?", [f"{drawn.id} 1"])
+    new = await chat.opened.ask(ALICE, "What is it?", [f"{drawn.id} 1"])
     assert new.private and new.parent == (drawn.id, 0)
     with pytest.raises(NotAllowedError):
-        await chat.talking.ask(BOB, "What is it?", [f"{drawn.id} 1"])
+        await chat.opened.ask(BOB, "What is it?", [f"{drawn.id} 1"])
 
 
 async def test_a_deleted_turn_is_gone_from_all_later_ones(chat: Chat) -> None:
@@ -144,7 +144,7 @@ async def test_a_deleted_turn_is_gone_from_all_later_ones(chat: Chat) -> None:
     assert await chat.notes(third) == [GONE]
     await chat.opened.studio.delete(ALICE, second.id)
     with pytest.raises(ImageError):
-        await chat.talking.ask_more(ALICE, second.id, "And?")
+        await chat.opened.ask(ALICE, "And?", follows=second.id)
 
 
 async def test_turns_that_the_asker_can_no_longer_read_are_left_out(chat: Chat) -> None:
@@ -170,7 +170,7 @@ async def test_long_conversations_forget_their_beginning_and_say_so(tmp_path: Pa
 async def test_what_is_no_answer_has_nothing_to_follow(chat: Chat) -> None:
     drawn = (await chat.opened.drawn(ALICE)).job
     with pytest.raises(ImageError, match="is no answer"):
-        await chat.talking.ask_more(ALICE, drawn.id, "And?")
+        await chat.opened.ask(ALICE, "And?", follows=drawn.id)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_what_is_no_answer_has_nothing_to_follow(chat: Chat) -> None:
 )
 async def test_nobody_is_named_by_their_looks(chat: Chat, question: str) -> None:
     with pytest.raises(UserError) as refused:
-        await chat.talking.ask(ALICE, question, [Sent(png())])
+        await chat.opened.ask(ALICE, question, [Sent(png())])
     assert str(refused.value) == NOT_WHO
 
 
@@ -200,7 +200,7 @@ async def test_nobody_is_named_by_their_looks(chat: Chat, question: str) -> None
     ],
 )
 async def test_other_questions_are_taken(chat: Chat, question: str) -> None:
-    assert await chat.talking.ask(ALICE, question, [Sent(png())])
+    assert await chat.opened.ask(ALICE, question, [Sent(png())])
 
 
 async def test_a_question_has_words_and_the_first_one_a_picture(chat: Chat) -> None:
@@ -211,14 +211,14 @@ async def test_a_question_has_words_and_the_first_one_a_picture(chat: Chat) -> N
         ("What?", [Sent(png())] * 11, "up to 10 here"),
     ):
         with pytest.raises(UserError, match=problem):
-            await chat.talking.ask(ALICE, question, pictures)
+            await chat.opened.ask(ALICE, question, pictures)
 
 
 async def test_without_a_model_the_host_is_told_what_to_set(tmp_path: Path) -> None:
     async with open_studio(tmp_path, MODEL_PROFILE="small") as opened:
         assert not opened.studio.talking.is_possible
         with pytest.raises(UserError) as refused:
-            await opened.studio.talking.ask(ALICE, "What is it?", [Sent(png())])
+            await opened.ask(ALICE, "What is it?", [Sent(png())])
         assert str(refused.value) == NO_MODEL and "VLM_URL" in NO_MODEL and "ASK_MODEL" in NO_MODEL
 
 
@@ -259,16 +259,16 @@ async def test_tokens_of_open_questions_count_as_if_they_were_used(tmp_path: Pat
     async with open_chat(tmp_path, ASK_PER_DAY="1200", ASK_TOKENS="500") as chat:
         await chat.opened.services.queue.pause(0)
         for _ in range(2):
-            new = await chat.talking.ask(ALICE, "What is it?", [Sent(png())])
+            new = await chat.opened.ask(ALICE, "What is it?", [Sent(png())])
             await chat.opened.studio.submit(ALICE, new)
         with pytest.raises(LimitError, match="2 questions not answered yet"):
-            await chat.opened.studio.submit(ALICE, await chat.talking.ask(ALICE, "And?", [Sent(png())]))
+            await chat.opened.studio.submit(ALICE, await chat.opened.ask(ALICE, "And?", [Sent(png())]))
 
 
 async def test_an_answer_that_breaks_a_rule_is_never_shown(chat: Chat) -> None:
     studio = chat.opened.studio
     chat.talker.say["What is it?"] = "It is a fine summer day " * 8 + "and then a porn video " + "x " * 60
-    job = (await studio.submit(ALICE, await chat.talking.ask(ALICE, "What is it?", [Sent(png())]))).job
+    job = (await studio.submit(ALICE, await chat.opened.ask(ALICE, "What is it?", [Sent(png())]))).job
     events = [event async for event in await studio.watch(ALICE, job.id)]
     assert isinstance(events[-1], Failed) and "sexual content" in events[-1].message
     assert all("porn" not in event.text for event in events if isinstance(event, Progress))
@@ -280,7 +280,7 @@ async def test_an_answer_is_hidden_where_another_place_is_stricter(chat: Chat) -
     await chat.opened.services.moderator.set_policy(MIRA.user_id, 10, level="off")
     chat.talker.say["What is it?"] = "A porn video."
     job = await chat.first()
-    assert await chat.talking.answer(ALICE, job.id) == "A porn video."
+    assert (await chat.talking.answer(ALICE, job.id)).text == "A porn video."
     with pytest.raises(ImageError, match="hides that answer"):
         await chat.talking.answer(Actor(ALICE.user_id, None, 9), job.id)
 
@@ -291,13 +291,13 @@ async def test_on_the_web_a_question_is_its_askers(chat: Chat) -> None:
     second = await chat.more(alone, first)
     assert chat.told(second) == ["What is it?", "And now?"]
     with pytest.raises(NotAllowedError):
-        await chat.talking.ask_more(Actor(2, None, 0, surface=Surface.WEB), first.id, "And?")
+        await chat.opened.ask(Actor(2, None, 0, surface=Surface.WEB), "And?", follows=first.id)
 
 
 async def test_the_right_to_go_on_is_asked_of_the_row(chat: Chat) -> None:
     first = await chat.first()
     await chat.opened.studio.server.ban(MIRA, BOB.user_id)
     with pytest.raises(NotAllowedError, match="blocked"):
-        await chat.talking.ask_more(BOB, first.id, "And?")
+        await chat.opened.ask(BOB, "And?", follows=first.id)
     with pytest.raises(NotAllowedError):
         await chat.opened.studio.rights.check(BOB, Action.ASK_MORE, first)

@@ -1,5 +1,6 @@
 """What each button under pictures and videos makes: pure requests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -59,12 +60,19 @@ def video(new: NewJob) -> VideoRequest:
 def test_animate_begins_with_the_picture_and_keeps_its_words_but_not_its_looks(
     button: str, motion: str
 ) -> None:
-    new = actions.animate(picture(), actions.MOTIONS_OF[button], lane=Lane.RELAX)
+    source = picture()
+    new = actions.animate(source, actions.MOTIONS_OF[button])
+    new = new.in_lane_of(replace(source.job, lane=Lane.RELAX), None)
     request = video(new)
     assert (request.operation, request.image, request.motion) == ("new", PICTURE, motion)
     assert (request.prompt, request.negative_prompt, request.seed) == ("a red boat", "fog", 42)
     assert (request.num_images, request.tile, request.width) == (4, False, None)
     assert (new.parent, new.lane, new.own_words) == (("abcdefghijkm", 1), Lane.RELAX, False)
+
+
+def test_words_name_the_lane_before_the_job_that_they_are_about() -> None:
+    typed, source = words("a storm --turbo"), picture()
+    assert actions.animate(source, "low", typed).in_lane_of(source.job, typed).lane is Lane.TURBO
 
 
 def test_animate_by_a_picture_s_button_is_the_same() -> None:
@@ -117,7 +125,7 @@ def test_a_video_that_began_with_a_picture_is_extended_from_itself_alone() -> No
 
 
 def test_remix_says_what_else_to_show_and_how_far_to_go() -> None:
-    request = video(actions.remix_video(clip(), words("the same boat at night --sound"), 0.75))
+    request = video(actions.remix_video(clip(), words("the same boat at night --sound --strength 0.75")))
     assert (request.operation, request.strength, request.sound) == ("remix", 0.75, True)
     assert request.prompt == "the same boat at night" and request.model == clip().request.model
     assert video(actions.remix_video(clip(), words("at night --strength 0.2"))).strength == 0.2
