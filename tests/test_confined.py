@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.confined import create_subprocess_exec
+from tests.support.confined import create_subprocess_exec
 
 
 @pytest.mark.parametrize("turns", [1, 2])

@@ -19,9 +19,9 @@ from jobs.cluster.nats import connected
 from jobs.cluster.protocol import News
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
-from tests import nats
 from tests.jobs.cluster.live import started
 from tests.jobs.conftest import until
+from tests.support import nats
 from vision.protocol import Done, Run, Step, Stopped, WorkerConfig
 
 TITLE = "Workers on other machines"

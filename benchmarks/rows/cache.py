@@ -16,7 +16,7 @@ from benchmarks.measure import Chart, Figure, Goal, Result, Unequal, check
 from benchmarks.models import Life, begin, image_model
 from benchmarks.rows import Options
 from benchmarks.serving import PROMPTS
-from tests import tiny
+from tests.support import tiny
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine.denoiser import Denoiser

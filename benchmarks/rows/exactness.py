@@ -19,7 +19,7 @@ from benchmarks.models import Life, begin, tiny_image_model
 from benchmarks.rows import Options
 from benchmarks.serving import PROMPTS
 from core.errors import JobCancelled
-from tests import tiny
+from tests.support import tiny
 from vision.diffusion.model import SCHEDULERS, ImageModel, arguments
 from vision.diffusion.parameters import Generation
 from vision.engine.engine import Engine

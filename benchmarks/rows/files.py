@@ -14,7 +14,7 @@ from benchmarks.measure import Chart, Cost, Figure, Goal, Result, check, interle
 from benchmarks.rows import Options
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
-from tests import buckets
+from tests.support import buckets
 
 TITLE = "Pictures in a bucket"
 AGAINST = "the same 60 pictures of 1.5 MB, 8 at a time, in a folder; the bucket is rclone's on this machine"

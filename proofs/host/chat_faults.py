@@ -22,10 +22,10 @@ from jobs.admission import Limits
 from jobs.executors.base import Both
 from jobs.executors.chat_server import ChatServerExecutor
 from jobs.queue import Result
-from tests.chat_server import FAULTS, Behave, chat_server
 from tests.jobs.conftest import open_queue
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import png
+from tests.support.chat_server import FAULTS, Behave, chat_server
 
 WAITS = (1.0, 0.4, 0.4)  # seconds, in place of 5, 60 and 30
 MOST = 10.0  # seconds for one question, with these

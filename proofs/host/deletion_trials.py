@@ -40,9 +40,9 @@ from storage.engines import sqlite
 from storage.schema import jobs, pictures, uploads
 from studio.janitor import SEEN
 from studio.services import Services
-from tests import buckets, fresh
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import added
+from tests.support import buckets, fresh
 
 ANN, BEN = 7, 8  # whose pictures must stay, and who deletes what is theirs
 BENS = 20  # pictures of Ben

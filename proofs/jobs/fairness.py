@@ -31,9 +31,9 @@ from jobs.scheduling import fairness
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines.base import sqlite_path
-from tests import postgres
 from tests.jobs.conftest import ask, done, until
 from tests.jobs.hand_executor import HandExecutor
+from tests.support import postgres
 
 FLOODER = 999_999
 BUGS: dict[str, tuple[Any, str, Any]] = {

@@ -56,13 +56,13 @@ from storage.blobs import local as files_module
 from storage.blobs import removal
 from storage.database import open_database
 from storage.identity import Identity
-from tests import buckets, postgres
-from tests.forks import forks
-from tests.fresh import address_in
 from tests.jobs import video_worker
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
-from tests.rows import rows as rows_of
+from tests.support import buckets, postgres
+from tests.support.forks import forks
+from tests.support.fresh import address_in
+from tests.support.rows import rows as rows_of
 from vision.protocol import WorkerConfig
 
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")

@@ -3,7 +3,7 @@ after each.
 
 python -m proofs.jobs.model_check --steps 1000000
 python -m proofs.jobs.model_check --bug unfenced      # a seeded bug: must be found
-python -m proofs.jobs.model_check --postgres --steps 50000    # on a server: tests.scale.model_on_server
+python -m proofs.jobs.model_check --postgres --steps 50000    # on a server: proofs.scale.model_on_server
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import sqlite
-from tests import postgres
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.plain_shares import PlainShares
+from tests.support import postgres
 from vision.protocol import Broke, Done, Fault, Step, Stopped
 
 SLOTS = {"cpu": 1, "cuda:0": 2}
@@ -738,7 +738,7 @@ def check(
 
 
 def main() -> None:
-    from tests.scale import model_on_server  # which imports this module
+    from proofs.scale import model_on_server  # which imports this module
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)

@@ -25,8 +25,8 @@ from core.requests import ImagineRequest
 from core.settings import ROOT, load_settings
 from host.services import services
 from studio.services import Services
-from tests import postgres
 from tests.jobs.hand_executor import HandExecutor
+from tests.support import postgres
 
 PAGE = ROOT / "docs" / "operating.md"
 ALICE, BOB, CAROL = 1, 2, 3

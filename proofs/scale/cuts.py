@@ -28,10 +28,10 @@ from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import postgres as engine
 from storage.schema import messages, pictures
-from tests import postgres
 from tests.jobs.conftest import LIMITS, ask, done, until
 from tests.jobs.hand_executor import HandExecutor
 from tests.scale.wire import WAYS, Wire
+from tests.support import postgres
 from vision.protocol import Broke, Fault
 
 STEPS = ("admit", "claim", "finish", "fail", "retry", "give back", "cancel", "deliver", "note", "front")

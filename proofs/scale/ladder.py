@@ -33,7 +33,7 @@ from PIL import Image
 
 from core.job import new_job_id
 from core.settings import ROOT
-from tests import buckets, nats, postgres
+from tests.support import buckets, nats, postgres
 from tests.wire.discord import GUILD, Interaction, Message
 from tests.wire.process import BotProcess
 from tests.wire.test_buttons import BUTTON, Screen, parts, said

@@ -35,7 +35,7 @@ from studio.library.clips import Clips
 from studio.media import provenance, transcode, video_process
 from studio.media.uploads import InMemory
 from tests.security import hostile_videos
-from tests.videos import ENCODED, animation, moving, video
+from tests.support.videos import ENCODED, animation, moving, video
 from vision.video import codecs
 from vision.video.reader import VideoReader
 

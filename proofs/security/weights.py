@@ -288,7 +288,7 @@ def control(work: Path, watch: Watch) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     argparse.ArgumentParser().parse_args(argv)
-    from tests import tiny
+    from tests.support import tiny
     from vision.worker.main import quiet_libraries
 
     quiet_libraries()

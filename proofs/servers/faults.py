@@ -23,8 +23,8 @@ from host.openai_client import HttpChatServer
 from jobs.executors.openai_api import Stream
 from jobs.queue import Result
 from proofs.host.chat_faults import MOST, Judge, tried
-from tests.chat_server import Behave, Exchange
 from tests.servers import model, start
+from tests.support.chat_server import Behave, Exchange
 
 WAITS = (5.0, 5.0, 2.0)  # seconds, in place of 5, 60 and 30: a real server takes its time
 TOKENS = 32  # of an answer

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import ask
 from vision.protocol import WorkerConfig
 from vision.store import Models

@@ -30,7 +30,7 @@ from core import requests
 from core.errors import JobCancelled, OutOfMemory
 from core.events import Output
 from core.requests import Request
-from tests import tiny
+from tests.support import tiny
 from tests.vision.diffusion.test_loras import save_lora
 from vision import devices
 from vision.capabilities import capability

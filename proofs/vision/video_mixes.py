@@ -31,7 +31,7 @@ import torch
 from core.errors import JobCancelled, OutOfMemory
 from proofs.vision.soak import _full
 from proofs.vision.video import operations
-from tests import tiny
+from tests.support import tiny
 from tests.vision.engine.test_engine import Crowd
 from vision import devices
 from vision.diffusion import generate as pictures

@@ -14,7 +14,7 @@ from proofs.walk.newcomer import DONE, finished
 from proofs.walk.page import DRAWING, Page
 from proofs.walk.report import Report, Step
 from proofs.walk.sandbox import Sandbox
-from tests.videos import moving, video
+from tests.support.videos import moving, video
 from vision.video.reader import VideoReader
 
 WHO = "video_recorder"

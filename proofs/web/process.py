@@ -24,8 +24,8 @@ from core.requests import ImagineRequest, to_json
 from storage.blobs.local import Folder
 from studio.library.rendition import SIZES
 from studio.moderation.moderator import PictureCheck
-from tests.fresh import fresh_database
 from tests.studio.conftest import png
+from tests.support.fresh import fresh_database
 from tests.web.conftest import COOKIE
 from tests.wire.discord import GUILD, Discord
 from tests.wire.process import BotProcess

@@ -22,7 +22,7 @@ from bot.ui.markdown import beginning
 from core.settings import ROOT
 from proofs.wire import kill
 from proofs.wire.kill import Killer, Report
-from tests.chat_server import Exchange, chat_server
+from tests.support.chat_server import Exchange, chat_server
 from tests.wire.discord import GUILD, Discord, Interaction
 from tests.wire.forked import ForkedBot
 from tests.wire.process import BotProcess

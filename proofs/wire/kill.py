@@ -29,7 +29,7 @@ import psutil
 from bot.delivery.ladder import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
 from proofs.wire.launch import CRASHES
-from tests import postgres
+from tests.support import postgres
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.process import BotProcess
 

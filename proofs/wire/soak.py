@@ -212,7 +212,7 @@ async def run(
     from host import app, process
     from host.services import services
     from proofs.wire import launch
-    from tests.census import census, growth
+    from tests.support.census import census, growth
     from tests.wire.discord import GUILD, TOKEN, Discord
 
     settings = load_settings(

@@ -14,15 +14,10 @@ from jobs.executors.chat_server import CUT_OFF
 from studio.requests.chat import NO_MODEL
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of, single
-from tests.chat_server import CUT, FAULTS, TEXT, chat_server
+from tests.support.chat_server import CUT, FAULTS, TEXT, chat_server
 
 MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
-
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 def labels(message) -> list[str]:

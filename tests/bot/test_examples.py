@@ -7,21 +7,13 @@ import json
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from bot.ui import help
 from core.requests import AskRequest, TryRequest
 from studio.example_sets import GONE
-from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of
 
-MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
-
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
 
 
 def picture(number: int) -> tuple[str, bytes]:

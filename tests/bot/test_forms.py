@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from bot.ui import markdown
-from tests.bot.conftest import Studio, open_studio
+from tests.bot.conftest import Studio
 from tests.bot.test_ask import MODEL, asked, labels, more, until_it_says
 from tests.bot.test_presses import job_of
 from vision.chat.output_renderer import NO_FORM
@@ -23,12 +21,7 @@ BOXES = (
     '[{"bbox_2d": [100, 100, 500, 600], "label": "**cat** @everyone"},'
     ' {"bbox_2d": [0, 0, 1, 1], "label": "dot"}]'
 )
-
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 async def files(message) -> dict[str, bytes]:

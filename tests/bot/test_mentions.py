@@ -17,12 +17,7 @@ from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_presses import job_of
 
 CAT = ("cat.png", png())
-
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 def me(studio: Studio) -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import discord
-import pytest
 
 from bot.chat import ALREADY, HERE, NOT_ME, NOT_YOU
 from bot.ui import markdown
@@ -15,11 +14,7 @@ from tests.bot.test_ask import MODEL, asked, labels
 from tests.bot.test_mentions import CAT, last_dm, me
 from tests.bot.test_presses import job_of, single
 
-
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 def told_by(result) -> str:

@@ -11,7 +11,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
-from tests.videos import moving, video
+from tests.support.videos import moving, video
 from vision.video.reader import VideoReader
 
 BOAT = "a red boat sails to the left"

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.cogs.messages import A_VIDEO
-from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.conftest import Studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me
 from tests.bot.test_presses import job_of
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 GIF = ("slides.gif", animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2))
 MP4 = ("clip.mp4", video(moving(16, cut_at=8)))
 
 
-@pytest.fixture
-async def studio(tmp_path: Path):
-    async with open_studio(tmp_path, **MODEL) as opened:
-        yield opened
+SETTINGS = MODEL
 
 
 async def strip_of(message) -> Image.Image:

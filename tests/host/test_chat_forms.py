@@ -12,9 +12,9 @@ from core.results import Table, TextLine
 from host.openai_client import HttpChatServer
 from jobs.executors import chat_server
 from jobs.executors.chat_server import ChatServerExecutor
-from tests.chat_server import Exchange, well
-from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of
+from tests.support.chat_server import Exchange, well
+from tests.support.chat_server import chat_server as chat_server_chat_server
 from vision.chat.output_parser import BOXES, TABLE
 from vision.chat.output_renderer import NO_FORM
 from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Stopped, Turn

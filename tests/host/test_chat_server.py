@@ -21,11 +21,11 @@ from jobs.executors import chat_server
 from jobs.executors.base import Both, Lost
 from jobs.executors.chat_server import CUT_OFF, THINKING, ChatServerExecutor
 from jobs.executors.openai_api import Stream, neutral, prompt_of
-from tests.chat_server import CUT, FAULTS, TEXT, Exchange, well
-from tests.chat_server import chat_server as chat_server_chat_server
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import png
+from tests.support.chat_server import CUT, FAULTS, TEXT, Exchange, well
+from tests.support.chat_server import chat_server as chat_server_chat_server
 from vision.protocol import Broke, Done, Run, Step, Stopped, Talk, Turn
 
 SHA = "a" * 64

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proofs.host.deletion_trials import CASES, Trial, _name, measure
-from tests import buckets
+from tests.support import buckets
 
 
 @pytest.fixture(autouse=True)

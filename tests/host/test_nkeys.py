@@ -18,9 +18,9 @@ from core.settings import Settings, load_settings
 from host import nats_accounts
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected, read_credentials
-from tests import nats
 from tests.jobs.cluster.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until
+from tests.support import nats
 
 SEED = "SU" + "A" * 56
 JWT = "-----BEGIN NATS USER JWT-----\nabc\n------END NATS USER JWT------\n"

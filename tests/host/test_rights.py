@@ -17,9 +17,9 @@ from core.settings import load_settings
 from host import doctor_services, nats_accounts
 from jobs.cluster.executor import LOAD_SUBJECT, AskLoad, BusExecutor, Load, answer_load
 from jobs.cluster.nats import connected
-from tests import nats
 from tests.jobs.cluster.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until
+from tests.support import nats
 
 SPY = '    { user: "spy", password: "spy" },\n'
 WORKER_MAY_NOT_SAY = """

@@ -21,9 +21,10 @@ from jobs.queue import Queue, Submitted
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
 from storage.database import open_database
-from tests.fresh import address_in
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.support import REAL
+from tests.support.fresh import address_in
 from vision.protocol import Done
 
 LIMITS = Limits(disk_floor=0)
@@ -44,7 +45,7 @@ async def open_queue(
 ) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed. address: of its database, if not the one of the folder."""
     async with open_database(address or address_in(folder), folder / "backups") as database:
-        files = files or Folder(folder / "pictures", ballast_bytes=4096)
+        files = files or Folder(folder / "pictures", **({} if REAL else {"ballast_bytes": 4096}))
         queue = Queue(database, files, executor, limits, **hooks)
         if start:
             await queue.start()

@@ -12,9 +12,9 @@ from proofs.jobs.fairness import check_order, fill, measure, seeded
 from storage import job_queries
 from storage import jobs as rows
 from storage.database import Database, open_database
-from tests.fresh import address_in
 from tests.jobs.statements import STATEMENTS, Work
 from tests.storage.conftest import url_of
+from tests.support.fresh import address_in
 
 
 async def test_a_flood_by_one_delays_the_others_by_one_job_per_device_at_most(tmp_path: Path) -> None:

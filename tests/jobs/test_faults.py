@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proofs.jobs.faults import SHORT, check, measure, seeded
-from tests.forks import forks
+from tests.support.forks import forks
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proofs.jobs.kills import KINDS, VIDEO_KINDS, VIDEO_POINTS, check, left_in, measure
-from tests import buckets
+from tests.support import buckets
 
 
 @pytest.mark.slow

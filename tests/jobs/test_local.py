@@ -22,8 +22,8 @@ from jobs.executors import worker_process
 from jobs.executors.base import Lost
 from jobs.executors.local import LocalExecutor
 from jobs.executors.worker_process import Timeouts
-from tests.forks import forks
 from tests.jobs.conftest import until
+from tests.support.forks import forks
 from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 
 TARGET = "tests.jobs.fake_worker:main"
@@ -301,7 +301,7 @@ async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", logger="jobs.executors.worker_process")
-    async with working():
+    async with working(timeouts=replace(QUICK, quit=20)):
         caplog.clear()
     assert [record.getMessage() for record in caplog.records] == ["worker cpu has ended, as it was asked to"]
 

@@ -28,10 +28,10 @@ from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF, claim, recover
 from storage.people import RoleLimit
-from tests.fresh import address_in
 from tests.jobs.conftest import LIMITS, ask, done, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.support.fresh import address_in
 from vision.protocol import Broke, Fault, LoadingModel, Step, Stopped
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

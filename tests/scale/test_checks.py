@@ -8,7 +8,7 @@ from host.doctor_services import OLDEST, ask_server, check_server
 from storage.database import open_database
 from storage.identity import read_only
 from storage.migrate import newest_schema, read_schema
-from tests.fresh import address_in
+from tests.support.fresh import address_in
 
 
 @pytest.mark.postgres

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from proofs.scale.cuts import STEPS, forgetful, measure, world
-from tests import postgres
-from tests.fresh import address_in
 from tests.scale.wire import LOST, WAYS
+from tests.support import postgres
+from tests.support.fresh import address_in
 
 pytestmark = pytest.mark.postgres
 

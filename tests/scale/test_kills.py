@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proofs.wire import kill
-from tests.fresh import address_in
+from tests.support.fresh import address_in
 from tests.wire.forked import ForkedBot
 
 pytestmark = pytest.mark.postgres

@@ -1,7 +1,7 @@
 """What is left out on a server is named, is there, and doesn't grow."""
 
 from core.settings import ROOT
-from tests.postgres import NO_DATABASE, SQLITES_OWN
+from tests.support.postgres import NO_DATABASE, SQLITES_OWN
 
 
 def test_what_is_left_out_on_a_server_is_there_and_no_more_than_today() -> None:

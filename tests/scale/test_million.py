@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from proofs.scale.million.lives import Studio
+from proofs.scale.million.plans import send, sent, walks
+from proofs.scale.million.rows import fill
 from storage.database import open_database
 from storage.schema import jobs
-from tests import postgres
-from tests.fresh import address_in
 from tests.jobs.statements import STATEMENTS
-from tests.scale.million.lives import Studio
-from tests.scale.million.plans import send, sent, walks
-from tests.scale.million.rows import fill
+from tests.support import postgres
+from tests.support.fresh import address_in
 
 pytestmark = [pytest.mark.postgres, pytest.mark.long]
 HISTORY, WAITING, LIVES = 20_000, 2_000, 60

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from proofs.jobs.model_check import counted
-from tests import postgres
-from tests.fresh import address_in
-from tests.scale import model_on_server
+from proofs.scale import model_on_server
 from tests.scale.wire import WAYS
+from tests.support import postgres
+from tests.support.fresh import address_in
 
 # On Python 3.14 hypothesis takes its own generator for one that nobody holds
 pytestmark = [

@@ -18,11 +18,11 @@ from storage import job_queries, migrate, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.engines import postgres
-from tests import postgres as tests_postgres
-from tests.fresh import address_in
 from tests.jobs.conftest import until
 from tests.scale.wire import LOST, NEVER, Wire
 from tests.storage.conftest import a_job, added
+from tests.support import postgres as tests_postgres
+from tests.support.fresh import address_in
 
 pytestmark = pytest.mark.postgres
 HOLD = """

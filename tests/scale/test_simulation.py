@@ -5,10 +5,10 @@ from pathlib import Path
 
 from core.requests import ImagineRequest, to_json
 from jobs.executors.base import Lost
+from proofs.scale.simulation.fleet import Timers, Work
+from proofs.scale.simulation.measure import Plan, reckoned
+from proofs.scale.simulation.sampling import Notes, Sample, read
 from tests.jobs.fake_worker import output_of
-from tests.scale.simulation.fleet import Timers, Work
-from tests.scale.simulation.measure import Plan, reckoned
-from tests.scale.simulation.sampling import Notes, Sample, read
 from vision.protocol import Done, Run, Step, Stopped
 
 

@@ -13,7 +13,7 @@ import av
 from PIL import Image
 
 from tests.security.hostile import encode
-from tests.videos import ENCODED, animation, moving, plain, video
+from tests.support.videos import ENCODED, animation, moving, plain, video
 
 HUGE = (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\x80\0\0\0", b"\0\0\0\x08")
 BOXES = tuple(b"moov trak mdia stbl stsz stts stco stsc ctts avcC tkhd elst".split())

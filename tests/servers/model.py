@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tests import tiny
+from tests.support import tiny
 
 TILE, LONGEST = 32, 64  # px: of a tile of a picture, and of a picture before it is cut into tiles
 # What SmolVLM's own template says, but for the space it leaves out after "User:" where a picture comes first:

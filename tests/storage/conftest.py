@@ -17,8 +17,8 @@ from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
 from storage.engines import base
-from tests import postgres
-from tests.fresh import DURABLE, address_in
+from tests.support import postgres
+from tests.support.fresh import DURABLE, address_in
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 REPLY = {field.name for field in fields(Reply)}

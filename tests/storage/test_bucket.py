@@ -20,8 +20,8 @@ from storage.blobs import cache as cache_module
 from storage.blobs import s3 as server_module
 from storage.blobs.cache import Cache
 from storage.blobs.s3 import Bucket, try_bucket
-from tests import buckets
-from tests.buckets import BUCKET, KEY, SECRET, Server
+from tests.support import buckets
+from tests.support.buckets import BUCKET, KEY, SECRET, Server
 
 DATA = b"\x89PNG not really"
 SHA = hashlib.sha256(DATA).hexdigest()

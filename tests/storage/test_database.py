@@ -23,8 +23,8 @@ from storage import moderation
 from storage.database import CAN_WAIT, Database, open_database
 from storage.migrate import MIGRATIONS
 from storage.schema import metadata
-from tests.fresh import address_in
 from tests.storage.conftest import a_job, added, make_first_schema, url_of
+from tests.support.fresh import address_in
 
 
 async def _put(database: Database, key: str) -> None:

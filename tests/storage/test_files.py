@@ -12,8 +12,8 @@ import pytest
 from core.errors import StorageError
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
-from tests import buckets
-from tests.buckets import Server
+from tests.support import buckets
+from tests.support.buckets import Server
 
 DATA = b"\x89PNG not really"
 SHA = hashlib.sha256(DATA).hexdigest()

@@ -19,8 +19,8 @@ from storage.database import Database, open_database
 from storage.identity import ADOPTED, LEFT, MARK, TURN, Identity
 from storage.people import user_seen
 from storage.privacy import note_upload
-from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW
+from tests.support.fresh import address_in, fresh_database
 
 
 class Studio:

@@ -19,8 +19,8 @@ from storage import job_queries, migrate
 from storage.database import open_database
 from storage.migrate import MIGRATIONS
 from storage.schema import metadata
-from tests.fresh import fresh_database
 from tests.storage.conftest import make_first_schema, url_of
+from tests.support.fresh import fresh_database
 
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -15,8 +15,8 @@ from storage import blobs
 from storage.blobs import Moved, move
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
-from tests import buckets
-from tests.buckets import Server
+from tests.support import buckets
+from tests.support.buckets import Server
 
 KINDS = ("image/png", "video/mp4", "application/x-safetensors", "text/csv")
 

@@ -15,9 +15,9 @@ from storage.copy_database import move
 from storage.database import Database, open_database
 from storage.identity import Identity, refuse_half_moved
 from storage.schema import jobs, metadata
-from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW, added
 from tests.storage.test_migrations import _fill
+from tests.support.fresh import address_in, fresh_database
 
 
 @asynccontextmanager

@@ -30,9 +30,10 @@ from studio.new_job import NewJob
 from studio.privacy import Deletions, Privacy, Retention
 from studio.services import Services
 from studio.studio import Studio
-from tests.fresh import fresh_database
 from tests.jobs.fake_worker import output_of, picture_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.support import REAL
+from tests.support.fresh import fresh_database
 from vision.protocol import Done, Run, Step
 
 SIDE = 64  # px of what the executor draws
@@ -111,7 +112,8 @@ async def open_studio(
     loaded = load_settings({**common, **settings}, folder / "none.env")
     fresh_database(loaded.database)
     async with services(loaded, executor=executor or AtOnce()) as built:
-        built.moderator.check = AllFit()
+        if not REAL:
+            built.moderator.check = AllFit()
         yield Opened(Studio(built, KINDS), built)
 
 

@@ -29,9 +29,9 @@ from storage.sessions import Sessions
 from studio import janitor as module
 from studio.janitor import REPORT, SEEN, Janitor, last_report
 from studio.privacy import Deletions
-from tests.fresh import fresh_database
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import privacy_of
+from tests.support.fresh import fresh_database
 
 ANN, IDLE = 7, timedelta(days=30)
 YEARS = timedelta(days=20 * 365)

@@ -48,7 +48,7 @@ from studio.rights import Rights
 from studio.search import Found, Query, Search
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
-from tests.videos import animation, plain
+from tests.support.videos import animation, plain
 
 STRANGER = Actor(7, 20, 200)  # of another server
 MESSAGE = 5  # shows Alice's job

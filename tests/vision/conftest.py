@@ -14,7 +14,7 @@ from PIL import Image
 from core.errors import JobCancelled
 from core.events import Output
 from core.requests import Request
-from tests import tiny
+from tests.support import tiny
 from vision.capabilities import capability
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter

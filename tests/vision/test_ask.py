@@ -11,7 +11,7 @@ import torch
 
 from core.events import ChatAnswer
 from core.requests import AskRequest, to_json
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.test_worker import PATIENCE, Running, start

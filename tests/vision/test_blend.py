@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.requests import BlendRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import FAMILY_NAMES, pixels
 from vision.capabilities import blend, capability

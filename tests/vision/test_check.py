@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.errors import ModelError
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import shapes
 from tests.vision.readers.test_hints import (
     BILL,

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageFont
 
 from core.requests import ClassifyRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from vision.images import chart
 from vision.protocol import WorkerConfig

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests import ComposeRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import FAMILY_NAMES
 from vision.capabilities import capability

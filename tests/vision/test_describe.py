@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import JobCancelled
 from core.requests import DescribeRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.readers.captioner import Captioner, content, tidy
 from vision.store import Models

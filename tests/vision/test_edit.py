@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import EditRequest, ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.diffusion.test_checkpoint import Died, Kept

@@ -15,7 +15,7 @@ from core.convert import fields_of
 from core.events import Output
 from core.prompt.parser import parse_prompt
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.protocol import WorkerConfig
 from vision.store import Models

@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.events import ChatAnswer
 from core.requests import AskRequest
 from proofs.vision.readers.chart_rows import compared
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.readers.drawn_charts import draw, some_chart

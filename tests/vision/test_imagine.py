@@ -16,7 +16,7 @@ from PIL import Image
 from core.errors import UserError
 from core.limits import MAX_SEED
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.protocol import WorkerConfig
 from vision.store import Models

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.requests import ImagineRequest, UpscaleRequest
 from demo.judge import edge_width, steps_between
-from tests.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
+from tests.support.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests import OutpaintRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
 from vision.capabilities import outpaint

@@ -15,7 +15,7 @@ from core.profiles import DEMO
 from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
-from tests import tiny
+from tests.support import tiny
 from vision.diffusion import inpaint
 from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig

@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests import UpscaleRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES
 from tests.vision.test_imagine import with_card

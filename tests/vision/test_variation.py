@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.requests import ImagineRequest, VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_imagine import with_card
 from vision.images import encode

@@ -14,7 +14,7 @@ from core.errors import JobCancelled, UserError
 from core.events import Output
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.test_imagine import with_card
 from vision.capabilities import imagine

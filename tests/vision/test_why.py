@@ -18,7 +18,7 @@ from core.requests import ClassifyRequest, WhyRequest
 from demo.drawing import draw_apart, layout
 from demo.evaluate.images import two_objects
 from demo.world import OBJECTS
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from vision.protocol import WorkerConfig
 from vision.readers import attribution

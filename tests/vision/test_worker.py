@@ -26,7 +26,7 @@ from core.requests import (
     VariationRequest,
     to_json,
 )
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA
 from tests.vision.families.test_families import SAME, apart
 from vision.diffusion.checkpoint import Pace

@@ -1,4 +1,4 @@
-"""Tiny, seeded, randomly initialised models that edit pictures by words, of the parts of ``tests.tiny``."""
+"""Tiny, seeded, randomly initialised models that edit pictures by words, of the parts of ``tiny``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tests import tiny
+from tests.support import tiny
 
 
 def instruct_pix2pix():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from studio.authority import Actor
 from tests.jobs.hand_executor import HandExecutor
-from tests.studio.conftest import Opened, open_studio, png
+from tests.studio.conftest import AtOnce, Opened, open_studio, png
 from web.app import Web, serve_web
 
 YOU, GUEST, OTHER = 1, 2, 3
@@ -133,15 +133,15 @@ async def open_site(
                 yield site
 
 
-def site_with(executor: Callable[[], HandExecutor] = lambda: None, **settings: str):
-    """A fixture: a site whose jobs run on what ``executor`` makes."""
-
-    @pytest.fixture
-    async def site(tmp_path: Path) -> AsyncIterator[Site]:
-        async with open_site(tmp_path, executor(), **settings) as found:
-            yield found
-
-    return site
+@asynccontextmanager
+async def open_site_of(module: Any, folder: Path) -> AsyncIterator[Site]:
+    """Open a site with a test module's SETTINGS and EXECUTOR, a class, where it has them."""
+    executor = getattr(module, "EXECUTOR", AtOnce)()
+    async with open_site(folder, executor, **getattr(module, "SETTINGS", {})) as site:
+        yield site
 
 
-site = site_with()
+@pytest.fixture
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site_of(request.module, tmp_path) as found:
+        yield found

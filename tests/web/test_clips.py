@@ -10,7 +10,7 @@ import pytest
 from studio.authority import Actor
 from studio.media import zip_stream
 from tests.studio.video_requests import VideosAtOnce
-from tests.videos import moving, video, xmp_of
+from tests.support.videos import moving, video, xmp_of
 from tests.web.conftest import OTHER, YOU, Site, open_site
 from vision.video.codecs import boxes
 from vision.video.reader import VideoReader

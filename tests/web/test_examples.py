@@ -7,7 +7,7 @@ from core.requests import TryRequest
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.web.conftest import OTHER, Browser, Site, site_with
+from tests.web.conftest import OTHER, Browser, Site
 from tests.web.test_talks import MODEL
 from vision.protocol import Done, Run
 
@@ -27,7 +27,8 @@ class Trier(Talker):
         return Done(run.job_id, Output(scores=(("cat", 0.9), ("dog", 0.1)), parameters=found))
 
 
-site = site_with(Trier, **MODEL)
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 async def sent(browser: Browser, number: int) -> str:

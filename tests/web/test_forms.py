@@ -8,7 +8,7 @@ import json
 from PIL import Image
 
 from tests.studio.talker import Talker
-from tests.web.conftest import Site, site_with
+from tests.web.conftest import Site
 from tests.web.test_talks import MODEL, begun
 
 TABLE = (
@@ -23,7 +23,8 @@ def talker() -> Talker:
     return found
 
 
-site = site_with(talker, **MODEL)
+EXECUTOR = talker
+SETTINGS = MODEL
 
 
 async def turn_of(site: Site, job: str) -> dict:

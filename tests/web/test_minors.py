@@ -7,7 +7,7 @@ import pytest
 from studio.moderation import rules
 from tests.studio.conftest import AllFit
 from tests.studio.talker import Talker
-from tests.web.conftest import Site, site_with
+from tests.web.conftest import Site
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
@@ -25,7 +25,8 @@ class Judge(AllFit):
         return self.said
 
 
-site = site_with(Talker, MODERATION="standard", **MODEL)
+EXECUTOR = Talker
+SETTINGS = {"MODERATION": "standard", **MODEL}
 
 
 @pytest.mark.parametrize(

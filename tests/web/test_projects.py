@@ -15,10 +15,10 @@ from studio.authority import Actor
 from tests.studio.conftest import png
 from tests.studio.servers import Server, Servers
 from tests.web.cells import filled
-from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site, site_with
+from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site
 from tests.web.teacher import Teacher
 
-site = site_with(Teacher)
+EXECUTOR = Teacher
 
 
 def part(number: int, *, bad: bool = False) -> bytes:

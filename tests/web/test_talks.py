@@ -17,8 +17,8 @@ from studio.library.gallery import HIDDEN
 from studio.requests.chat import NO_MODEL, NOT_WHO
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, plain
-from tests.web.conftest import Site, open_site, site_with
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, plain
+from tests.web.conftest import Site, open_site
 from tests.web.test_live import connect
 from vision.protocol import Done, Run, Step
 
@@ -42,7 +42,8 @@ class Slow(Talker):
         return Done(run.job_id, Output(answer=ChatAnswer(text, "end", 10, 0, 20)))
 
 
-site = site_with(Slow, **MODEL)
+EXECUTOR = Slow
+SETTINGS = MODEL
 
 
 async def begun(site: Site, question: str = "What is it?", **body) -> str:

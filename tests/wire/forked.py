@@ -1,4 +1,5 @@
-"""The bot in a process that is forked instead of started: it does the same, and is there sooner."""
+"""The bot in a process that is forked instead of started: it does the same, and is there sooner. In the real
+profile it is started."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from core.settings import ROOT
-from tests.forks import forks
+from tests.support import REAL
+from tests.support.forks import forks
 from tests.wire.process import BotProcess
 
 # Seconds for a member's settings: with one, on a busy machine, answers are for their askers alone
@@ -22,6 +24,8 @@ class ForkedBot(BotProcess):
     """``async with ForkedBot(discord, folder) as bot``."""
 
     async def spawn(self, *options: str) -> None:
+        if REAL:
+            return await super().spawn(*options)
         words = [self.discord.url, f"--patience={PATIENCE}", *self.options, *options]
         self.started = time.monotonic()
         ours, theirs = forks().Pipe(duplex=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from core.settings import ROOT
-from tests.rows import rows
+from tests.support.rows import rows
 from tests.wire.discord import TOKEN, Discord
 
 WITHOUT = {"PYTHONDONTWRITEBYTECODE"}  # compiling all modules at each start would double its time

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests import nats
+from tests.support import nats
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 

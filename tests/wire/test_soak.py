@@ -9,8 +9,8 @@ from collections import deque
 import pytest
 
 from core.settings import ROOT
-from tests.census import census, growth
-from tests.forks import forks
+from tests.support.census import census, growth
+from tests.support.forks import forks
 from tests.wire.process import WITHOUT
 
 

@@ -48,9 +48,9 @@ from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
 from storage.blobs.cache import Cache
-from tests import nats
 from tests.jobs.cluster.live import LIMITS
 from tests.jobs.conftest import open_queue
+from tests.support import nats
 
 AT_ONCE = 8
 ROUNDS = 7

@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import nats
 from tests.jobs.cluster.live import Jobs, Plan, kill, start, started, wait
+from tests.support import nats
 
 HOSTS = ("h1", "h2")
 PATIENCE = 180.0

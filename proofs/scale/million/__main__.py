@@ -1,6 +1,6 @@
 """A million jobs of history, 200,000 that wait, and the product's own queue on a real PostgreSQL server.
 
-``python -m tests.scale.million``, or ``make scale-proof PROOF=million``. It needs 6 GB of disk, and some
+``python -m proofs.scale.million``, or ``make scale-proof PROOF=million``. It needs 6 GB of disk, and some
 minutes to make the rows.
 """
 
@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 from host.process import collect_garbage, configure_gc
+from proofs.scale.million.lives import Lives, Start, Studio
+from proofs.scale.million.plans import Sent, send, sent, walks
+from proofs.scale.million.rows import fill
 from storage.database import open_database
-from tests import postgres
 from tests.jobs.statements import STATEMENTS
-from tests.scale.million.lives import Lives, Start, Studio
-from tests.scale.million.plans import Sent, send, sent, walks
-from tests.scale.million.rows import fill
+from tests.support import postgres
 
 SLOTS = 64  # of the devices, where jobs come at a rate
 SETTINGS = {"shared_buffers": "128MB"}  # as PostgreSQL comes

@@ -1,5 +1,5 @@
 """How much of a processor the bot needs for a thousand machines: ``make scale-sim``, or
-``python -m tests.scale.simulation --agents 100 300 1000 --rates 10 20 50``.
+``python -m proofs.scale.simulation --agents 100 300 1000 --rates 10 20 50``.
 
 One process plays the machines: the agents of ``atelier worker`` with timers in the place of devices, each
 with its subjects, its signs of life, its steps and previews. Another is the bot, with its queue, dispatcher,
@@ -15,7 +15,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.scale.simulation.measure import HEAD, Plan, measure
+from proofs.scale.simulation.measure import HEAD, Plan, measure
 
 
 def main() -> None:

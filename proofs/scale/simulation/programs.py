@@ -24,10 +24,10 @@ from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected
 from jobs.queue import Queue
 from jobs.scheduling import eta
+from proofs.scale.simulation import fleet
+from proofs.scale.simulation.sampling import Notes, Profile
 from storage.blobs.local import Folder
 from storage.database import open_database
-from tests.scale.simulation import fleet
-from tests.scale.simulation.sampling import Notes, Profile
 
 MEMBERS = 5_000
 LIMITS = Limits(disk_floor=0, user_waiting=10_000, guild_waiting=1_000_000, user_running=50)

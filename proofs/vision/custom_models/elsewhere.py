@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from proofs.vision.custom_models import finding, labels
 from proofs.vision.custom_models.seen_with import towers
-from tests.vision.custom_models import finding, labels, parts
+from tests.vision.custom_models import parts
 from tests.vision.custom_models.conftest import pile
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings as OfInspection

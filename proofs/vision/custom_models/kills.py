@@ -36,8 +36,8 @@ from host.services import services
 from storage.projects import dataset, versions
 from studio.authority import Actor
 from studio.studio import Studio
-from tests.fresh import fresh_database
 from tests.studio.conftest import KINDS, AllFit, Opened, Sent
+from tests.support.fresh import fresh_database
 from tests.vision.custom_models import parts
 
 ALICE = Actor(1, None, 60)

@@ -15,9 +15,18 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from proofs.vision.custom_models import elsewhere, kills, lessons, promises, textures, through_queue
+from proofs.vision.custom_models import (
+    elsewhere,
+    finding,
+    kills,
+    labels,
+    lessons,
+    promises,
+    textures,
+    through_queue,
+)
 from proofs.vision.custom_models.seen_with import PHOTO, towers
-from tests.vision.custom_models import finding, labels, parts
+from tests.vision.custom_models import parts
 from tests.vision.custom_models.conftest import Pile, pile
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import FIXED, Inspector

@@ -24,10 +24,10 @@ from host.services import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from studio.studio import Studio
-from tests.fresh import fresh_database
 from tests.jobs.conftest import until
 from tests.studio.conftest import ALICE, KINDS, AllFit, Opened, Sent
 from tests.studio.projects.conftest import people
+from tests.support.fresh import fresh_database
 from tests.vision.custom_models import parts
 
 Row = dict[str, object]

@@ -25,9 +25,8 @@ from typing import Any
 
 import torch
 
-from proofs.vision.lora_training import measuring
-from tests import tiny
-from tests.vision.lora_training import looks
+from proofs.vision.lora_training import looks, measuring
+from tests.support import tiny
 from vision.custom_models.steps import FolderStore, MemoryStore, Store
 from vision.lora_training import train
 from vision.lora_training.config import Settings, usual_settings

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.video import decode as decoding
 from vision.video.codecs import encoder_of

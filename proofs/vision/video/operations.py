@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from core.errors import UserError
-from tests import tiny
+from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import model as models

@@ -33,7 +33,7 @@ from core.prompt.parser import (
 )
 from core.prompt.values import escape, is_blank, unescape
 from tests.core.prompt.random_prompts import random_source, run
-from tests.cpu import at_most
+from tests.support.cpu import at_most
 
 LINK = "https://cdn.discordapp.com/attachments/1/2/boat.png?ex=1&is=2&hm=3"
 TRICKY = [

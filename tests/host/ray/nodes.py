@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from core.settings import ROOT
-from tests.nats import free_port
+from tests.support.nats import free_port
 
 STARTED = "Ray runtime started"
 PATIENCE = 120.0  # seconds for a node to start

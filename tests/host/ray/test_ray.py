@@ -21,9 +21,9 @@ from core.settings import load_settings as load
 from host import nats_accounts
 from jobs.cluster.nats import connected
 from jobs.cluster.protocol import Beat
-from tests import nats
 from tests.host.ray import nodes
 from tests.jobs.cluster.live import Jobs, Plan, kill
+from tests.support import nats
 
 ONE, TWO = "127.0.0.3", "127.0.0.4"
 LIVE = (sys.executable, "-m", "proofs.host.ray.live")

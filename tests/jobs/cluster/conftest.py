@@ -18,8 +18,8 @@ from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
 from storage.blobs.cache import Cache
-from tests import nats
 from tests.jobs.conftest import open_queue
+from tests.support import nats
 from vision.protocol import WorkerConfig
 
 FAKE, VIDEOS = "tests.jobs.fake_worker:main", "tests.jobs.video_worker:main"

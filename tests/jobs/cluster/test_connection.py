@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from core.errors import BusAway, BusError, WireError
 from core.settings import Settings, load_settings
 from jobs.cluster.nats import Message, connected
-from tests import nats
+from tests.support import nats
 
 pytestmark = pytest.mark.bus
 

@@ -19,12 +19,12 @@ from core.requests.video import VideoRequest
 from jobs.cluster.remote_worker import RemoteWorker
 from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
-from tests import nats
 from tests.jobs import video_worker
 from tests.jobs.cluster.conftest import FAKE, VIDEOS, agents, bot
 from tests.jobs.conftest import ask, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.video_worker import video_bytes
+from tests.support import nats
 from vision.protocol import Answered, Declined, Embed, Nearest, Neighbours, WorkerConfig
 
 pytestmark = pytest.mark.bus

@@ -15,7 +15,7 @@ from studio.library.clips import TOO_LARGE, Clips, VideoShowing
 from studio.media.provenance import Credentials, Marker
 from tests.studio.media.test_clips import noisy
 from tests.studio.media.test_credentials import SOURCE, certified, said
-from tests.videos import xmp_of
+from tests.support.videos import xmp_of
 from tests.vision.video.test_writer import written
 from vision.video.reader import VideoReader
 

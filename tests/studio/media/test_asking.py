@@ -19,7 +19,7 @@ from studio.moderation.rules import Visibility
 from studio.requests.chat import LONG
 from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.requests.test_talking import Chat, open_chat
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 SLIDES = Sent(animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2), "slides.gif")
 HERE = Place(ALICE.guild_id, ALICE.channel_id)

@@ -22,7 +22,7 @@ from studio.library import clips as clips_module
 from studio.library.clips import Clip, Clips
 from studio.media import transcode
 from studio.media.uploads import InMemory
-from tests.videos import BLUE, ENCODED, RED, animation, moving, plain, video
+from tests.support.videos import BLUE, ENCODED, RED, animation, moving, plain, video
 from tests.vision.video.test_writer import clip, psnr, tone, written
 from vision.video import codecs
 from vision.video.codecs import OPENH264, X264

@@ -18,7 +18,7 @@ from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
 from host.doctor_services import check_certificate
 from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
-from tests.videos import moving
+from tests.support.videos import moving
 from vision.video.codecs import encoder_of
 from vision.video.reader import VideoReader
 from vision.video.writer import VideoWriter

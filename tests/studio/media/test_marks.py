@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from proofs.security import metadata
 from studio.media import provenance
 from tests.security import hostile
-from tests.videos import moving, video, xmp_of
+from tests.support.videos import moving, video, xmp_of
 
 FORMS = (
     ("PNG", "image/png", {}),

@@ -20,7 +20,7 @@ from studio.media.confinement import LENGTHS
 from studio.media.video_decode import kind_of, may_be_video, webp_durations
 from tests.security import hostile_videos
 from tests.studio.media.test_image_process import DEEDS
-from tests.videos import BLUE, ENCODED, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.support.videos import BLUE, ENCODED, GREEN, RED, WHITE, animation, moving, plain, video
 
 SHUT = (
     "from studio.media import confinement as confine, video_process as g; g.prepare('frames');"

@@ -18,8 +18,8 @@ from studio.authority import CurrentDirectory, Place
 from studio.moderation import confusables, rules
 from studio.moderation.moderator import Moderator, Unchecked
 from studio.moderation.rules import ModerationSettings
-from tests.fresh import address_in
 from tests.storage.conftest import a_job
+from tests.support.fresh import address_in
 
 SERVER, CHANNEL, CELLAR = 3, 2, 18  # CELLAR: an age-restricted channel
 

@@ -12,7 +12,7 @@ from core.requests.base import Request
 from studio.moderation import rules
 from studio.moderation.confusables import Terms, check_pattern, read_text
 from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, rule_of, texts_of
-from tests.cpu import at_most
+from tests.support.cpu import at_most
 
 SPELLINGS = (
     "nude",

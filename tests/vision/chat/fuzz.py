@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import mixes, shapes
 from vision.chat.prompt import ControlTokens, PromptMaker
 from vision.protocol import Talk, Turn

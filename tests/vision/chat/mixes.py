@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tests import tiny
+from tests.support import tiny
 from vision.chat.decoder import Decoder, Reply
 from vision.chat.prompt import Picture, Prompt
 from vision.chat.talker import Talker

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tests import tiny
+from tests.support import tiny
 from vision.chat import talker
 from vision.chat.talker import Talker
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import fuzz, shapes
 from vision.chat.prompt import ControlTokens
 from vision.chat.talker import Talker

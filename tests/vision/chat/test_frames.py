@@ -11,7 +11,7 @@ from PIL import Image
 from transformers.video_utils import VideoMetadata
 
 from core.requests.chat import VIDEO, parts_of_turn
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import mixes, shapes
 from vision.chat.prompt import Instructions, PromptMaker, instructions, stored_picture
 from vision.chat.talker import Talker

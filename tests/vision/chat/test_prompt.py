@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ImageError, UserError
 from core.requests.chat import SHORT, SYSTEM
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
 from vision.chat.prompt import LONGEST_RATIO, MOST_PICTURES, Prompt, conversation, fitted, stored_picture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests import AskRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
 from vision.chat.output_parser import DESCRIBES, NO_TABLE, form_answer, put_in_form

@@ -12,7 +12,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from core.errors import ModelError, UserError
-from tests.vision.custom_models import finding, trays
+from proofs.vision.custom_models import finding
+from tests.vision.custom_models import trays
 from tests.vision.custom_models.conftest import Pile, needs_train
 from vision.custom_models import detection, thresholds
 from vision.custom_models.detection import (

@@ -18,7 +18,7 @@ import torch
 
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.diffusion.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.diffusion.test_loras import save_lora
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, MODES, Job, apart, generation, plain, together

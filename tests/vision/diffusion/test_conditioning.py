@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from core.requests import ImagineRequest, VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
 from vision.diffusion import parameters, prompt_embeddings

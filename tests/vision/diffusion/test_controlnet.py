@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
 from core.requests import VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.diffusion.test_ip_adapter import adapters  # noqa: F401
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, begin, keep_latents, together  # noqa: F401

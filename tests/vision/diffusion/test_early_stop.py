@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.requests import ImagineRequest, VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES, apart
 from vision.diffusion import checkpoint

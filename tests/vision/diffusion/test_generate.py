@@ -120,7 +120,7 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
 
-    from tests import tiny
+    from tests.support import tiny
 
     clear, pipe = ask(models, REQUEST), models.get("image").pipeline("text-to-image")
     config = CLIPConfig(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.capabilities import capability

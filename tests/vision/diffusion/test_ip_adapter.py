@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from core.errors import ModelError
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability

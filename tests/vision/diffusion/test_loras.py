@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import ask
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together

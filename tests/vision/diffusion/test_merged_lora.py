@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
-from tests import tiny
+from tests.support import tiny
 from tests.vision.diffusion.test_loras import save_lora
 from vision.diffusion import loras
 from vision.diffusion.model import ImageModel

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from core.requests import EditRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, ask
 from tests.vision.diffusion.test_checkpoint import Died, Kept

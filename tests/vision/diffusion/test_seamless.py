@@ -11,7 +11,7 @@ import torch
 
 from core.requests import ImagineRequest, VariationRequest
 from demo.train.loop import MODELS
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.diffusion import seamless

@@ -19,7 +19,7 @@ from diffusers import AutoencoderTiny
 from core.requests import ImagineRequest
 from core.settings import load_settings as load_settings
 from host import doctor
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import ask
 from tests.vision.diffusion.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.diffusion.test_generate import tamper

@@ -13,7 +13,7 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
 from vision.diffusion.model import ImageModel

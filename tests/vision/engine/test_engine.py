@@ -19,7 +19,7 @@ import torch
 from core.errors import JobCancelled
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder, ask
 from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate

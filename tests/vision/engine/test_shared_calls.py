@@ -12,7 +12,7 @@ from PIL import Image
 from core.errors import JobCancelled
 from core.events import Output
 from core.requests import ClassifyRequest, DescribeRequest, Request, ShortenRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.capabilities import capability
 from vision.engine.batches import SIDE_WORK_SHARE

@@ -17,7 +17,7 @@ from core.errors import JobCancelled, ModelError
 from core.events import Picture
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from core.settings import ROOT
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision import describe_models
 from vision.families import FAMILIES, Mode

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import tiny
+from tests.support import tiny
 from vision.images import seams
 
 

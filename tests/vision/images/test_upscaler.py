@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from core.errors import ModelError
-from tests import tiny
+from tests.support import tiny
 from vision.images import upscaler
 from vision.images.upscaler import Upscaler
 from vision.protocol import WorkerConfig

@@ -15,9 +15,9 @@ from core.prompt.parser import format_prompt, parse_prompt
 from core.prompt.values import StoredLora, lora_name, shown_lora, stored_lora
 from core.requests import ImagineRequest, from_json, to_json
 from core.requests.custom_models import STYLE, TrainRequest
+from proofs.vision.lora_training import looks
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart
-from tests.vision.lora_training import looks
 from vision.capabilities import train
 from vision.custom_models.snapshot import Item, Snapshot
 from vision.lora_training.config import Settings

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from tests import tiny
+from tests.support import tiny
 from vision.readers import few_shot
 from vision.readers.few_shot import FeatureReader
 from vision.store import Models

@@ -14,7 +14,7 @@ from core.requests import RegionRequest
 from demo.drawing import draw, layout
 from demo.evaluate.images import held_out
 from demo.train.loop import MODELS
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import pixels
 from vision.diffusion import inpaint

@@ -12,7 +12,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output, Video
 from core.requests.video import VideoRequest
-from tests import tiny
+from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.video import tiny_videos
 from vision.capabilities.video import run as run_video

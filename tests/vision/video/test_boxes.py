@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from tests.videos import moving, video, xmp_of
+from tests.support.videos import moving, video, xmp_of
 from vision.video import codecs
 
 CANARY = b"canary-55b1"

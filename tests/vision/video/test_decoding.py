@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import tiny
+from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.diffusion.vae import pixels_of
 from vision.video import decode

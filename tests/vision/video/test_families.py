@@ -15,7 +15,7 @@ from core.errors import ModelError, UserError
 from docs.structure import ROOT
 from proofs.vision.video import operations
 from proofs.vision.video.operations import SIZE, clip, drawn, shots
-from tests import tiny
+from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import decode, pipeline

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.limits import VIDEO_ENCODERS
-from tests.videos import xmp_of
+from tests.support.videos import xmp_of
 from vision.video import codecs
 from vision.video.codecs import ENCODERS, OPENH264, VP9, X264, encoder_of
 from vision.video.reader import VideoReader

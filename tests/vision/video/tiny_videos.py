@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tests import tiny
+from tests.support import tiny
 
 SIDE = 64  # px: native size of every tiny video model
 CARD = {"native_size": SIDE, "num_inference_steps": 2}

@@ -3,7 +3,7 @@ REQUIRE_BROWSER."""
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -13,9 +13,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.jobs.hand_executor import HandExecutor
 from tests.web.browser.desk import editing
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site, open_site, open_site_of
 from tests.web.editor.scenery import Scenes, Things
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,17 +141,6 @@ async def shot(page, name: str) -> None:
         await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-def site_with(executor: Callable[[], HandExecutor], **settings: str):
-    """A fixture: a site whose jobs run on what ``executor`` makes."""
-
-    @pytest_asyncio.fixture(loop_scope="session")
-    async def site(tmp_path: Path) -> AsyncIterator[Site]:
-        async with open_site(tmp_path, executor(), **settings) as found:
-            yield found
-
-    return site
-
-
 @asynccontextmanager
 async def served(*routes: web.AbstractRouteDef) -> AsyncIterator[str]:
     """The address of a site with these routes."""
@@ -197,7 +185,15 @@ async def page(browser):
     assert wrong == []
 
 
-opened = site_with(lambda: None)
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site_of(request.module, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def site(opened: Site) -> Site:
+    return opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")

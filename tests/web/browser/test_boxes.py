@@ -10,7 +10,7 @@ import pytest
 from core.events import Output
 from core.requests.custom_models import InspectRequest
 from core.results import Region, Verdict
-from tests.web.browser.conftest import faults, sign_in, site_with
+from tests.web.browser.conftest import faults, sign_in
 from tests.web.conftest import Site
 from tests.web.teacher import Teacher, chart
 from tests.web.test_projects import part, send
@@ -32,7 +32,7 @@ class Finding(Teacher):
         return Output(grid=chart(20), verdicts=said, parameters={"verdicts": told})
 
 
-site = site_with(Finding)
+EXECUTOR = Finding
 
 
 async def drag(page, *sides: float) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.studio.video_requests import VideosAtOnce
-from tests.videos import moving, video
-from tests.web.browser.conftest import faults, look, shot, site_with
+from tests.support.videos import moving, video
+from tests.web.browser.conftest import faults, look, shot
 from tests.web.conftest import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOAT = "a red boat --video"
 
 
-opened = site_with(VideosAtOnce)
+EXECUTOR = VideosAtOnce
 
 
 async def until(work: Callable[[], Awaitable[object]]) -> None:

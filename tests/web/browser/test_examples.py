@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.studio.conftest import png
-from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in, site_with
+from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.conftest import Site
 from tests.web.test_examples import Trier, filled, sent
 from tests.web.test_talks import MODEL
@@ -20,7 +20,8 @@ ALL_THERE = """async () => {
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 1440)]
 
 
-site = site_with(Trier, **MODEL)
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 def file(number: int) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proofs.web.scripts import taught
-from tests.web.browser.conftest import sign_in, site_with
+from tests.web.browser.conftest import sign_in
 from tests.web.browser.test_accessibility import filled
 from tests.web.conftest import Site
 from tests.web.test_examples import Trier
@@ -20,7 +20,8 @@ NAMED = """() => [...document.head.querySelectorAll('[rel=modulepreload], script
   .map(({ href, src }) => href ?? src)"""
 
 
-site = site_with(Trier, **MODEL)
+EXECUTOR = Trier
+SETTINGS = MODEL
 
 
 async def every_page(site: Site) -> list[str]:

@@ -3,14 +3,13 @@
 import pytest
 
 from tests.studio.library.eyes import Seeing
-from tests.web.browser.conftest import site_with
 from tests.web.conftest import Site
 from tests.web.test_search import drawn
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-opened = site_with(Seeing)
+EXECUTOR = Seeing
 
 
 async def test_what_is_typed_or_chosen_is_found_the_likest_first(opened: Site, you) -> None:

@@ -6,15 +6,16 @@ import pytest
 
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
-from tests.web.browser.conftest import sign_in, site_with
+from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
+from tests.web.browser.conftest import sign_in
 from tests.web.conftest import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 MODEL = {"VLM_URL": "http://chat.example:9/v1"}  # never called: the executor is the test's
 
 
-opened = site_with(Talker, **MODEL)
+EXECUTOR = Talker
+SETTINGS = MODEL
 
 
 async def talk_page(site: Site) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from proofs.scale.simulation.programs import READY
-from tests import nats, postgres
-from tests.scale.simulation.sampling import Notes, Sample, read
+from proofs.scale.simulation.sampling import Notes, Sample, read
+from tests.support import nats, postgres
 
 HEAD = (
     "agents jobs/s: asked told | bot: CPU/s CPU/job messages/s MB/s memory stall p50/most |"

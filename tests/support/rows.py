@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from storage.engines.base import sqlite_path
-from tests import postgres
+from tests.support import postgres
 
 
 def rows(address: str | Path, statement: str) -> list[tuple[Any, ...]]:
-    """Return what a SELECT finds now: in a SQLite file, or on a server of ``tests.postgres``."""
+    """Return what a SELECT finds now: in a SQLite file, or on a server of ``tests.support.postgres``."""
     path = sqlite_path(address)
     if path is not None:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:

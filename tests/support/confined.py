@@ -22,7 +22,7 @@ from multiprocessing import forkserver, reduction
 from multiprocessing.popen_forkserver import Popen
 from typing import Any
 
-from tests.forks import CONFINED, forks
+from tests.support.forks import CONFINED, forks
 
 LIMIT = 2**16  # bytes that a stream holds, asyncio's own
 START = asyncio.create_subprocess_exec

@@ -24,8 +24,8 @@ from core.requests import ImagineRequest
 from proofs.jobs import model_check
 from proofs.jobs.model_check import LIMITS, USERS, Plain, QueueMachine
 from storage.engines import postgres as engine
-from tests import postgres
 from tests.scale.wire import LOST, NEVER, SILENT, WAYS, Wire
+from tests.support import postgres
 from vision.protocol import Done
 
 SOON = 0.5  # seconds after which a connection is cut while the wire is to keep an answer to itself

@@ -15,9 +15,9 @@ from jobs.cluster.nats import Bus, connected
 from jobs.cluster.protocol import Timing
 from jobs.cluster.remote_worker import Identity, RemoteWorker
 from jobs.executors.base import Device, Lease, Lost, Outcome, Report
+from proofs.scale.simulation.sampling import Notes
 from storage.blobs.cache import Cache
 from tests.jobs.fake_worker import output_of
-from tests.scale.simulation.sampling import Notes
 from vision.protocol import Answered, Declined, Done, Question, Run, Step, Stopped
 
 TO_ONE_LINE = 50  # agents that share a connection, which spares this process some work and the bot none

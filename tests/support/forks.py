@@ -6,11 +6,13 @@ Where a start as such is tested or timed, nothing is forked.
 
 import functools
 import multiprocessing
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import BaseContext
 
 import PIL
 
-CONFINED = (  # read strangers' bytes; see tests.confined
+from tests.support import REAL
+
+CONFINED = (  # read strangers' bytes; see tests.support.confined
     "studio.media.transcode",
     "studio.media.video_process",
     "studio.media.image_process",
@@ -35,8 +37,11 @@ IMPORTED = (
 
 
 @functools.cache
-def forks() -> ForkServerContext:
-    """Return where to get such processes; the one they are forked from ends with this one."""
+def forks() -> BaseContext:
+    """Return where to get such processes; the one they are forked from ends with this one. In the real
+    profile they are started, as the program starts its workers."""
+    if REAL:
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(IMPORTED))
     return context

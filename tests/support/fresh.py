@@ -17,7 +17,7 @@ from sqlalchemy.util import LRUCache
 from storage.database import open_database
 from storage.engines import base as engines
 from storage.engines.base import sqlite_path
-from tests import postgres
+from tests.support import REAL, postgres
 
 DURABLE = engines.PRAGMAS
 COMPILED = 3000  # statements; there are fewer
@@ -35,9 +35,10 @@ def address_in(folder: Path, *, migrated: bool = True) -> str:
 
 
 def fresh_database(address: str | Path) -> None:
-    """Put an empty database where ``address`` says, unless there is one. Nothing for a database server."""
+    """Put an empty database where ``address`` says, unless there is one. Nothing for a database server, nor
+    in the real profile, where the program makes its own."""
     path = sqlite_path(address)
-    if path is not None and not path.exists():
+    if path is not None and not path.exists() and not REAL:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_migrated())
 

