@@ -43,7 +43,7 @@ async def test_a_stroke_lies_under_the_pointer_to_the_pixel(browser, scenes, den
 
 
 ZOOMED = script(
-    "zoom", "return Math.abs(editor.view.density - zoom) < 0.01 && Math.abs(devicePixelRatio - zoom) < 0.001;"
+    "return Math.abs(editor.view.density - zoom) < 0.01 && Math.abs(devicePixelRatio - zoom) < 0.001;", "zoom"
 )
 
 

@@ -26,8 +26,7 @@ GIVE = """async ([kind, selector, files, address, x, y]) => {
     : new DragEvent(kind, { dataTransfer: data, clientX: x, clientY: y, bubbles: true, cancelable: true });
   place.dispatchEvent(event); }"""
 LAYERED = script(
-    "count",
-    "return editor.state.layers.length === count && [...editor.pictures.loaded.values()].length >= count;",
+    "return editor.state.layers.length === count && editor.pictures.loaded.size >= count;", "count"
 )
 REFERENCES = script("return editor.state.references;")
 
