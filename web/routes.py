@@ -18,18 +18,7 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import (
-    account,
-    chat,
-    collections,
-    editor,
-    example_sets,
-    gallery,
-    jobs,
-    pages,
-    projects,
-    shares,
-)
+from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares
 from web.handlers.account import Account, SettingsForm
 from web.schemas import MOST_CHOSEN
 
@@ -167,14 +156,14 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", "/api/talk", chat.ask_question, schemas.NewTalk, ask),
         Route("POST", f"/api/talk/{JOB}", chat.ask_question, schemas.NewTalk, ask),
         # sets of examples
-        Route("GET", "/examples", example_sets.examples_page),
-        Route("GET", f"/examples/{SET}", example_sets.example_set_page),
-        Route("GET", "/api/examples", example_sets.list_sets),
-        Route("POST", "/api/examples", example_sets.add_examples, schemas.NewExamples, change),
-        Route("POST", "/api/examples/new", example_sets.create_set, schemas.NewSet, change),
-        Route("DELETE", f"/api/examples/{SET}", example_sets.delete_set, bucket=change, query=PARTS),
-        Route("POST", f"/api/examples/{SET}/try", example_sets.try_set, schemas.Try, ask),
-        Route("GET", f"/files/examples/{SET}/{EXAMPLE}.webp", example_sets.send_example, bucket=read),
+        Route("GET", "/examples", chat.examples_page),
+        Route("GET", f"/examples/{SET}", chat.example_set_page),
+        Route("GET", "/api/examples", chat.list_sets),
+        Route("POST", "/api/examples", chat.add_examples, schemas.NewExamples, change),
+        Route("POST", "/api/examples/new", chat.create_set, schemas.NewSet, change),
+        Route("DELETE", f"/api/examples/{SET}", chat.delete_set, bucket=change, query=PARTS),
+        Route("POST", f"/api/examples/{SET}/try", chat.try_set, schemas.Try, ask),
+        Route("GET", f"/files/examples/{SET}/{EXAMPLE}.webp", chat.send_example, bucket=read),
         # pages and bytes of projects
         Route("GET", "/projects", projects.projects_page),
         Route("GET", f"/projects/{PROJECT}", projects.project_page, query=CHOSEN),

@@ -182,6 +182,7 @@ PARTS = {"train": "Learned from", "test": "Kept for testing"}
 
 
 def describe_report(card: Card, report: Report) -> dict[str, Any]:
+    """Return a report as its page shows it."""
     version, metrics = report.version, report.version.metrics
     files = f"/files/projects/{card.project.id}/versions/{version.number}"
     charts = [name for name in report.charts if name != "report" or len(report.charts) == 1]
