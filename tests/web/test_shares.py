@@ -216,12 +216,12 @@ async def test_a_share_shows_what_was_shared_and_nothing_beside_it(site) -> None
     text = await stranger.page(whole)
     assert text.count("<figure>") == 4 and "<h1>My house</h1>" in text and 'alt="My house, 2"' in text
     await put(site.you, *named(one.job, 3))
-    assert await stranger.page(whole).count("<figure>") == 3
+    assert (await stranger.page(whole)).count("<figure>") == 3
     assert (await stranger.get(f"/files{whole}/{one.job['id']}/3")).status == 404
     in_folder = path_of(site, await share(site.you, folder=one.folder))
-    assert await stranger.page(in_folder).count("<figure>") == 1
+    assert (await stranger.page(in_folder)).count("<figure>") == 1
     await site.you.post(f"/api/folders/{one.folder}/items", {"pictures": named(other, 1)})
-    assert await stranger.page(in_folder).count("<figure>") == 2
+    assert (await stranger.page(in_folder)).count("<figure>") == 2
 
 
 async def test_a_link_that_is_pasted_into_a_chat_shows_what_its_page_shows(site) -> None:
