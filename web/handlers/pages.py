@@ -26,6 +26,7 @@ from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
 EXAMPLES = 6
+CHANNELS = "https://discord.com/channels"
 # Of a result's parameters: shown in another way, or to nobody, such as an address inside the host's network
 HIDDEN = ("notes", "prompt", "kind", "image", "model", "box", "server")
 
@@ -121,10 +122,13 @@ async def picture_page(call: Call) -> Answer:
     may = await jobs.allowed_actions(call, seen.job)
     shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
     lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
+    asker = None if shape["mine"] else await studio.explore.asker(call.actor, seen.job)
+    asked = [{"name": "Asked by", "value": asker}] if asker else []
+    message = await studio.explore.message(call.actor, seen.job)  # on Discord, if it shows the job
     values = {
         "job": shape,
         "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-        "facts": [*await _asker(call, seen.job), *_facts(seen.result, stored), *_video(seen.result, index)],
+        "facts": [*asked, *_facts(seen.result, stored), *_video(seen.result, index)],
         "parent": _link(*lineage.parent) if lineage.parent else None,
         "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
         "text": await _text(call, lineage),
@@ -132,7 +136,7 @@ async def picture_page(call: Call) -> Answer:
         "may": sorted(may),
         "can_edit": "region" in may,
         "can_ask": "question" in may and studio.talking.is_possible,
-        "message": await _message(call, seen.job),
+        "message": message and f"{CHANNELS}/{message.guild_id or '@me'}/{message.channel_id}/{message.id}",
         "folders": await folders_for(call, seen.job),
         "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
     }
@@ -156,14 +160,6 @@ async def keys_page(call: Call) -> Answer:
     return Html("keys", {})
 
 
-async def _message(call: Call, job: Job) -> str | None:
-    """Return the address of the message on Discord that shows a job."""
-    found = await call.studio.explore.message(call.actor, job)
-    if found is None:
-        return None
-    return f"https://discord.com/channels/{found.guild_id or '@me'}/{found.channel_id}/{found.id}"
-
-
 async def _words(call: Call) -> str:
     """Return the words of the job that the address names in ``from``: its answer, its caption ``n``, or its
     prompt; "" for one that isn't there. An address is too short for long words in any alphabet."""
@@ -176,14 +172,6 @@ async def _words(call: Call) -> str:
     captions, n = job["captions"], call.query.get("n", "")
     chosen = dict(zip(map(str, range(1, len(captions) + 1)), captions, strict=True))
     return str(chosen.get(n) or job["answer"] or job["prompt"])
-
-
-async def _asker(call: Call, job: Job) -> list[dict[str, str]]:
-    """Return who asked for a job that isn't the person's own."""
-    if job.origin.user_id == call.actor.user_id:
-        return []
-    name = await call.studio.explore.asker(call.actor, job)
-    return [{"name": "Asked by", "value": name}] if name else []
 
 
 def _is_reading(job: Job) -> bool:
