@@ -90,7 +90,7 @@ def _apart(model: ImageModel, words: str) -> float:
         * 127.5
         + 127.5
     )
-    shown = torch.tensor(list(model.latent_map.pictures(latents)[0].getdata()), dtype=torch.float32).view_as(
-        small
-    )
+    shown = torch.tensor(
+        list(model.latent_map.pictures(latents)[0].get_flattened_data()), dtype=torch.float32
+    ).view_as(small)
     return float((small - shown).abs().mean())

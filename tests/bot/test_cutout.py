@@ -5,11 +5,7 @@ from __future__ import annotations
 from core.requests import CutOutRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio, png
-
-
-async def job_of(studio: Studio, message):
-    job, _ = await studio.built.queue.job_of_message(message.id)
-    return job
+from tests.bot.test_presses import job_of
 
 
 async def test_of_an_attached_picture(studio: Studio, picture) -> None:

@@ -9,6 +9,7 @@ import pytest
 from core.requests import EditRequest, VariationRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio
+from tests.bot.test_presses import job_of
 
 EDITOR = "owner/kontext"
 
@@ -17,11 +18,6 @@ EDITOR = "owner/kontext"
 async def edits(tmp_path) -> AsyncIterator[Studio]:
     async with open_studio(tmp_path, EDIT_MODEL=EDITOR, IMAGE_MODELS=f"v6=owner/v6,kx={EDITOR}") as studio:
         yield studio
-
-
-async def job_of(studio: Studio, message):
-    job, _ = await studio.built.queue.job_of_message(message.id)
-    return job
 
 
 def labels(message) -> list[str]:

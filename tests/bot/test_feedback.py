@@ -10,11 +10,11 @@ from storage import privacy
 from storage.conversations import Feedback
 from storage.schema import feedback
 from tests.bot.conftest import Studio
-from tests.bot.test_ask import asked, studio
+from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_asking import said
 from tests.bot.test_presses import job_of
 
-__all__ = ["studio"]
+SETTINGS = MODEL
 
 
 async def found(studio: Studio, job_id: str) -> Feedback:

@@ -12,6 +12,7 @@ from bot.ui.replies import UNEXPECTED_BESIDE
 from core.errors import StorageError
 from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.test_presses import custom_id
 
 
 async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Studio) -> None:
@@ -75,7 +76,7 @@ async def test_a_second_press_of_v_gives_other_pictures(studio: Studio) -> None:
 async def test_reroll_keeps_the_words_and_changes_the_seed(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 3")
     grid = studio.last()
-    await studio.alice.click(grid, custom_id=_custom_id(grid, "again"))
+    await studio.alice.click(grid, custom_id=custom_id(grid, "again"))
     again = studio.last()
     assert again.id != grid.id and "**a boat**" in again.content and "seed 3 " not in again.content
 
@@ -100,7 +101,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         "cutout",
     ):
         before = studio.last().id
-        await studio.alice.click(single, custom_id=_custom_id(single, action))
+        await studio.alice.click(single, custom_id=custom_id(single, action))
         assert studio.last().id != before, action
         assert "❌" not in studio.last().content, studio.last().content
 
@@ -141,7 +142,7 @@ async def test_a_failure_is_told_and_can_be_tried_again(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a broken boat")
     message = studio.last()
     assert "❌ The model can't draw that." in message.content
-    await studio.alice.click(message, custom_id=_custom_id(message, "again"))
+    await studio.alice.click(message, custom_id=custom_id(message, "again"))
     assert studio.last().id != message.id
 
 
@@ -254,11 +255,6 @@ async def test_it_works_in_a_dm(studio: Studio) -> None:
     user = studio.env.create_user("dora")
     await user.slash("imagine", prompt="a boat")
     assert user.dm_channel.history()[-1].attachments
-
-
-def _custom_id(message, action: str) -> str:
-    ids = [child.custom_id for row in message.components for child in row.children]
-    return next(i for i in ids if f":{action}:" in i)
 
 
 def test_the_helper_makes_real_pictures() -> None:

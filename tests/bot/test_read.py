@@ -13,6 +13,7 @@ from core.requests import ReadRequest
 from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.pretend_worker import SIGNS, _encode
+from tests.bot.test_presses import job_of
 
 
 def sign(colour: tuple[int, int, int] = (9, 9, 9)) -> bytes:
@@ -21,11 +22,6 @@ def sign(colour: tuple[int, int, int] = (9, 9, 9)) -> bytes:
 
 def attached(*pictures: bytes) -> list[tuple[str, bytes]]:
     return [(f"sign{n}.png", data) for n, data in enumerate(pictures)]
-
-
-async def job_of(studio: Studio, message):
-    job, _ = await studio.built.queue.job_of_message(message.id)
-    return job
 
 
 async def files_of(message) -> dict[str, bytes]:

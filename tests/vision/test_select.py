@@ -16,6 +16,7 @@ from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests.support import tiny
+from tests.vision.test_search import Open
 from vision.diffusion import inpaint
 from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
@@ -23,13 +24,6 @@ from vision.readers import attribution, segmentation
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import queries
-
-
-class Open:
-    """The inbox of a worker that goes on."""
-
-    def check_open(self) -> None:
-        pass
 
 
 def answered(models: Models, question: Select) -> Answered | Declined:

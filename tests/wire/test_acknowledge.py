@@ -25,14 +25,14 @@ async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tm
         for number, fault in enumerate(sorted(set(FAULTS) - set(UNSEEN) - set(GARBLED))):
             made[fault] = discord.slash("imagine", CHANNEL, 500 + number, prompt="a red house")
             hits[made[fault].token] = fault
-        await discord.until(lambda: all(_finals(discord, 500 + number) for number in range(len(made))))
-        assert {fault: _finals(discord, 500 + number) for number, fault in enumerate(made)} == dict.fromkeys(
+        await discord.until(lambda: all(finals(discord, 500 + number) for number in range(len(made))))
+        assert {fault: finals(discord, 500 + number) for number, fault in enumerate(made)} == dict.fromkeys(
             made, 1
         )
         assert not hits and len(bot.rows()) == len(made)
 
 
-def _finals(discord: Discord, user_id: int) -> int:
+def finals(discord: Discord, user_id: int) -> int:
     return sum(
         1
         for m in discord.messages.values()
@@ -52,8 +52,8 @@ async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_
         discord.before = lambda call: refused.append(call) if f"/{late.id}/" in call.path else None
         await discord.until(lambda: refused)
         after = discord.slash("imagine", CHANNEL, 502, prompt="a red house")
-        await discord.until(lambda: all(_finals(discord, user) for user in (500, 502)))
-        assert [_finals(discord, user) for user in (500, 501, 502)] == [1, 0, 1]
+        await discord.until(lambda: all(finals(discord, user) for user in (500, 502)))
+        assert [finals(discord, user) for user in (500, 501, 502)] == [1, 0, 1]
         assert set(bot.rows()) == {twice.id, after.id}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.wire.discord import GUILD, Discord
 from tests.wire.forked import ForkedBot
+from tests.wire.test_acknowledge import finals
 
 CHANNEL = GUILD + 1
 FASTER = 360.0  # an hour of the delivery's pauses in ten seconds
@@ -17,14 +18,6 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _finals(discord: Discord, user_id: int) -> int:
-    return sum(
-        1
-        for m in discord.messages.values()
-        if m.shown and f"<@{user_id}>" in m.content and "job " in m.content
-    )
-
-
 async def test_a_bot_whose_first_connection_is_refused_comes_up_by_itself(tmp_path: Path) -> None:
     discord = Discord()
     discord.port = _free_port()
@@ -35,7 +28,7 @@ async def test_a_bot_whose_first_connection_is_refused_comes_up_by_itself(tmp_pa
         async with discord:
             await discord.until(lambda: discord.connected and discord.commands)
             discord.slash("imagine", CHANNEL, 500, prompt="a red house")
-            await discord.until(lambda: _finals(discord, 500))
+            await discord.until(lambda: finals(discord, 500))
     finally:
         await bot.kill()
 
@@ -60,6 +53,6 @@ async def test_results_outlive_an_hour_without_discord(tmp_path: Path) -> None:
         )  # the hour's patience is over
         discord.fault, discord.token_life = (lambda call: None), 0.0
         async with discord:
-            await discord.until(lambda: all(_finals(discord, person) for person in people), 90)
+            await discord.until(lambda: all(finals(discord, person) for person in people), 90)
             await discord.until(lambda: all(told for _, _, told in bot.rows().values()), every=0.1)
-            assert [_finals(discord, person) for person in people] == [1] * len(people)
+            assert [finals(discord, person) for person in people] == [1] * len(people)

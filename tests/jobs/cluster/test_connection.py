@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,13 +19,6 @@ pytestmark = pytest.mark.bus
 class Word(Message, frozen=True):
     text: str
     data: bytes = b""
-
-
-@pytest.fixture
-def server() -> Iterator[nats.Server]:
-    nats.need()
-    with nats.server() as found:
-        yield found
 
 
 def settings(url: str, **more: str) -> Settings:

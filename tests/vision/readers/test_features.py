@@ -70,7 +70,7 @@ def spot(x: int, y: int) -> torch.Tensor:
     """Patches (1, 3, 8, 8) of a picture with one bright spot."""
     image = Image.new("RGB", (8, 8), (40, 90, 160))
     ImageDraw.Draw(image).rectangle((x, y, x + 1, y + 1), fill=(250, 240, 30))
-    pixels = torch.tensor(list(image.getdata()), dtype=torch.float32)
+    pixels = torch.tensor(list(image.get_flattened_data()), dtype=torch.float32)
     return pixels.reshape(1, 8, 8, 3).permute(0, 3, 1, 2)
 
 

@@ -67,7 +67,7 @@ async def _ask(page, question: str) -> None:
 
 
 def _differs(one: Image.Image, other: Image.Image) -> int:
-    pairs = zip(one.convert("RGB").getdata(), other.convert("RGB").getdata(), strict=True)
+    pairs = zip(one.convert("RGB").get_flattened_data(), other.convert("RGB").getdata(), strict=True)
     return max(abs(a - b) for pixel in pairs for a, b in zip(*pixel, strict=True))
 
 
