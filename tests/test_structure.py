@@ -4,6 +4,7 @@ names lack a docstring, which tuples name which files."""
 import ast
 import functools
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -30,16 +31,7 @@ MAY_NOT_IMPORT = MAY_NOT_LOAD | {  # anywhere in a module
     "jobs": MAY_NOT_LOAD["jobs"] - {"nats"},  # in a function, once there is a server
 }
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
-DOCUMENTED = (
-    "core",
-    "storage",
-    "vision",
-    "jobs",
-    "studio",
-    "bot",
-    "web",
-    "host",
-)  # every public name has a docstring
+DOCUMENTED = ("core", "storage", "vision", "jobs", "studio", "bot", "web", "host")  # every public name
 # What has no command: only a document of the editor can say where layers lie, only a button under an answer
 # what of it is to be explained.
 EDITED = {"bundle", "compose", "train", "why"}
@@ -47,8 +39,9 @@ COMING: set[str] = set()  # packages of the layers that are not there yet
 
 # What breaks a rule and may, by rule.
 EXCUSED = {
-    "lonely": {"vision.custom_models.predict"}
-}  # a program that bundles carry: it imports nothing of ours
+    "lonely": {"vision.custom_models.predict"},  # a program that bundles carry: it imports nothing of ours
+    "modules in -ing or -ed": {"packaged"},  # models that are
+}
 
 
 @functools.cache
@@ -210,7 +203,9 @@ def test_importing_a_whole_package_loads_nothing_heavy(package: str) -> None:
     _is_met(f"loads of {package}", set(_loads()[package]))
 
 
-HELPERS = 166  # private functions of a few lines that have one caller; the number only falls
+# These two numbers only fall.
+HELPERS = 166  # private functions of a few lines that have one caller
+INSIDE = 219  # uses of an object's private names in tests
 ONE_THING = "one thing because"  # what the docstring of a module of more than 800 lines says
 
 
@@ -259,8 +254,14 @@ def test_helpers_of_a_few_lines_with_one_caller_do_not_grow_in_number() -> None:
 
 
 def test_no_module_is_called_by_what_it_does() -> None:
-    stems = {m.name for m in _product().values() if m.path.stem.rpartition("_")[2].endswith("ing")}
-    _is_met("modules in -ing", stems)
+    stems = {module.path.stem for module in _product().values()}
+    _is_met("modules in -ing or -ed", {stem for stem in stems if re.search("(ing|[^e]ed)$", stem)})
+
+
+def test_tests_do_not_look_more_often_inside_of_what_they_test() -> None:
+    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    looks = (re.findall(r"(\w+|[)\]])\._[a-z]", text) for text in texts)
+    assert sum(before not in ("self", "cls") for found in looks for before in found) <= INSIDE
 
 
 def test_the_rules_of_shape_find_what_breaks_them(tmp_path) -> None:

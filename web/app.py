@@ -26,9 +26,8 @@ from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
 from web.dispatch import COOKIE, Bodies, Context, is_theirs, refusal, respond, visitor, who_of
-from web.handlers.account import PrivacyHandlers, SignIn
-from web.handlers.pages import Pages
-from web.handlers.settings import SettingsForm
+from web.handlers.account import Account
+from web.handlers.pages import Frame
 from web.live import Hub
 from web.routes import LIVE, route_table, with_description
 from web.static_files import StaticFiles
@@ -123,9 +122,6 @@ async def serve_web(
     settings = services.settings
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
     hub = Hub(studio, visitors.find)
-    form = SettingsForm(tuple(settings.image_models))
-    policy = settings.privacy_url
-    pages = Pages(visitors, form, elsewhere, asks=studio.talking.is_possible, policy=policy)
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
@@ -133,7 +129,7 @@ async def serve_web(
     context = Context(
         studio,
         visitors,
-        pages,
+        Frame(studio, visitors, elsewhere, settings.privacy_url),
         static,
         templates,
         addresses,
@@ -145,9 +141,8 @@ async def serve_web(
     members = settings.web_members == "members"
     client, secret = settings.discord_client_id, settings.discord_client_secret
     page = DiscordPage(client, secret, url, discord) if client else None
-    signing = SignIn(visitors, hub.end, page, members_only=members, policy=policy)
-    own = PrivacyHandlers(pages, visitors, hub.end)
-    routes = with_description(route_table(settings, pages, form, signing, own))
+    own = Account(visitors, hub.end, page, members_only=members)
+    routes = with_description(route_table(settings, own))
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(

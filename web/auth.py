@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ import aiohttp
 from cachetools import LRUCache
 
 from core.job import Surface
-from storage.sessions import Session, Sessions
+from storage.sessions import Sessions
 from studio.authority import Actor
 from web.call import Person
 
@@ -47,10 +47,9 @@ _SYSTEMS = (
 )
 
 
-def person_of(session: Session) -> Person:
-    """Return the person of a session. What is asked on the web is asked alone, as in a direct message."""
-    actor = Actor(session.user_id, None, name=session.name, surface=Surface.WEB)
-    return Person(session.name or "you", session.id, actor)
+def web_actor(user_id: int, name: str) -> Actor:
+    """Return as whom somebody asks on the web: alone, as in a direct message."""
+    return Actor(user_id, None, name=name, surface=Surface.WEB)
 
 
 def browser_label(user_agent: str) -> str:
@@ -108,12 +107,14 @@ class Visitors:
     async def find(self, token: str) -> Person | None:
         """Return who holds a session, None when it has ended."""
         session = await self.sessions.find(token)
-        return None if session is None else person_of(session)
+        if session is None:
+            return None
+        return Person(session.name or "you", session.id, web_actor(session.user_id, session.name))
 
 
 BACK = "/in/discord/back"
 LIVES = 600.0  # seconds from leaving to coming back
-MOST = 2000  # people on Discord's page at once; the oldest begins anew
+MOST = 2000  # people on Discord's page at once; the oldest begins again
 PATIENCE = 10.0  # seconds for each of Discord's answers
 LONGEST = 64 * 1024  # bytes of one
 BEGIN_AGAIN = "This sign-in was begun in another browser, or too long ago. Begin it again here."
@@ -136,20 +137,6 @@ class Endpoints:
     page: str = "https://discord.com/oauth2/authorize"
     api: str = "https://discord.com/api/v10"
     issuer: str = "https://discord.com"
-
-
-@dataclass(frozen=True)
-class Named:
-    """Whom Discord has named. page: of ours, that they go on with."""
-
-    user_id: int
-    name: str
-    page: str = "/"
-
-    @property
-    def actor(self) -> Actor:
-        """As whom they ask."""
-        return Actor(self.user_id, None, name=self.name, surface=Surface.WEB)
 
 
 @dataclass(frozen=True)
@@ -196,8 +183,9 @@ class DiscordPage:
         }
         return f"{self._endpoints.page}?{urlencode(query)}", browser
 
-    async def finish(self, query: Mapping[str, str], browser: str) -> Named:
-        """Return who has come back with ``query``. browser: what theirs has brought. Raises SignInFailed."""
+    async def finish(self, query: Mapping[str, str], browser: str) -> tuple[Actor, str]:
+        """Return who has come back with ``query``, and the page of ours that they go on with. browser: what
+        theirs has brought. Raises SignInFailed."""
         attempt = self._attempts.pop(query.get("state", ""), None)  # good once, whatever comes of it
         if attempt is None or not compare_digest(attempt.browser, _sha256(browser)):
             raise SignInFailed(HTTPStatus.BAD_REQUEST, BEGIN_AGAIN)
@@ -212,13 +200,12 @@ class DiscordPage:
             )
         try:
             async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession(trust_env=True) as http:
-                named = await self._named(http, query["code"], attempt.verifier)
-                return replace(named, page=attempt.page)
+                return await self._named(http, query["code"], attempt.verifier), attempt.page
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.warning("Discord's sign-in doesn't answer (%s)", type(error).__name__)
             raise SignInFailed(HTTPStatus.BAD_GATEWAY, SILENT) from error
 
-    async def _named(self, http: aiohttp.ClientSession, code: str, verifier: str) -> Named:
+    async def _named(self, http: aiohttp.ClientSession, code: str, verifier: str) -> Actor:
         token = await self._token(http, code, verifier)
         bearer = {"Authorization": f"Bearer {token}"}
         status, person = await self._ask(http, "GET", "/users/@me", headers=bearer)
@@ -226,7 +213,7 @@ class DiscordPage:
         if status != HTTPStatus.OK:
             raise ValueError(f"Discord answered {status} to who somebody is")
         name = person.get("global_name") or person.get("username") or ""
-        return Named(int(person["id"]), str(name)[:100])
+        return web_actor(int(person["id"]), str(name)[:100])
 
     async def _token(self, http: aiohttp.ClientSession, code: str, verifier: str) -> str:
         form = {

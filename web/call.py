@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from core.errors import FilesAway, StorageError
 from studio.authority import Actor
 from studio.media.uploads import Sent
 from studio.studio import Studio
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,19 @@ class Json:
     etag: str | None = None
 
 
+DONE = Json(status=HTTPStatus.NO_CONTENT)
+
+
 @dataclass(frozen=True)
 class Html:
-    """A page of ``web/templates``, with its values. shared: for somebody who has a link."""
+    """A page of ``web/templates`` by its name, with its values. shared: for somebody who has a link. tab: the
+    page to whose tab it belongs, of one that belongs to several."""
 
-    template: str
+    name: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     shared: bool = False
+    tab: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,3 +230,22 @@ class Gone(Refused):
 
     def __init__(self) -> None:
         super().__init__(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")
+
+
+def there(found: T | None) -> T:
+    """Return what was found. Raises Gone for None, and for False where nothing was there to be changed."""
+    if found is None or found is False:
+        raise Gone()
+    return found
+
+
+async def bytes_of(asked: Awaitable[T], *refused: type[Exception]) -> T:
+    """Return what is read from files. Raises Gone for what isn't there, and for an error of ``refused``: what
+    the person may not see looks like what never was. Raises FilesAway while their store doesn't answer."""
+    missing: tuple[type[Exception], ...] = (StorageError, *refused)
+    try:
+        return await asked
+    except FilesAway:
+        raise
+    except missing as error:
+        raise Gone() from error

@@ -9,8 +9,7 @@ import json
 import logging
 import re
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
@@ -21,6 +20,7 @@ from mmap import mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
@@ -53,7 +53,7 @@ from web.call import (
     Whole,
     is_page,
 )
-from web.handlers.pages import Pages
+from web.handlers.pages import Frame
 from web.schemas import way_in
 from web.static_files import StaticFiles
 
@@ -131,33 +131,22 @@ class Slots:
     """Lets ``one`` call of each person go on at once, and ``most`` of everybody; the others wait."""
 
     def __init__(self, one: int, most: int) -> None:
-        self._one, self._most = one, most
-        self._taken: Counter[str] = Counter()
-        self._freed = asyncio.Condition()
+        self._one, self._all = one, asyncio.Semaphore(most)
+        self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def of(self, who: str) -> AsyncIterator[None]:
         """Hold a slot while the block runs. Raises Refused for whoever waits too long."""
-
-        def is_free() -> bool:
-            return self._taken[who] < self._one and self._taken.total() < self._most
-
-        try:
-            async with asyncio.timeout(PATIENCE), self._freed:
-                await self._freed.wait_for(is_free)
-                self._taken[who] += 1
-        except TimeoutError as error:
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE, "Other files are still on their way. Try again soon.", 10.0
-            ) from error
-        try:
+        own = self._own.setdefault(who, asyncio.Semaphore(self._one))
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await held.enter_async_context(own)
+                    await held.enter_async_context(self._all)
+            except TimeoutError as error:
+                detail = "Other files are still on their way. Try again soon."
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, 10.0) from error
             yield
-        finally:
-            self._taken[who] -= 1
-            if not self._taken[who]:
-                del self._taken[who]
-            async with self._freed:
-                self._freed.notify_all()
 
 
 class Bodies:
@@ -174,14 +163,13 @@ class Bodies:
         if (request.content_length or 0) > limit:
             raise _too_large(limit)
         slots = self._large if limit > IN_MEMORY else self._small
-        async with slots.of(who):
-            async with AsyncExitStack() as opened:
-                try:
-                    async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
-                        found = await self._arrived(request, limit, opened)
-                except TimeoutError as error:
-                    raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
-                yield found
+        async with slots.of(who), AsyncExitStack() as opened:
+            try:
+                async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
+                    found = await self._arrived(request, limit, opened)
+            except TimeoutError as error:
+                raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
+            yield found
 
     async def _arrived(self, request: web.Request, limit: int, opened: AsyncExitStack) -> Sent:
         """Return a body when it is whole; ``opened`` deletes its file, if it needs one."""
@@ -248,7 +236,7 @@ class Context:
 
     studio: Studio
     visitors: Visitors
-    pages: Pages
+    frame: Frame
     static: StaticFiles
     templates: jinja2.Environment
     addresses: guard.Addresses
@@ -268,13 +256,12 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
         person = await visitor(context, request)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
-        _check_person(person, request.headers.get("X-Person", ""))
+        if (made_for := request.headers.get("X-Person")) and not is_theirs(person, made_for):
+            raise Refused(HTTPStatus.UNAUTHORIZED, ANOTHER)  # who the page was made for has left this browser
         who = who_of(context, request, person)
         context.buckets.take(route.bucket, who)
         async with AsyncExitStack() as arrived:
             body, files = await _body(context, route, request, who, arrived)
-            if route.body in (Body.FORM, Body.FILES):
-                _check_person(person, body.pop("person", ""))
             headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
             call = Call(
                 context.studio,
@@ -295,7 +282,7 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
             return await _streamed(context, found, request)
         if isinstance(found, File):
             return web.FileResponse(found.path, headers=_of_bytes(context, found))  # all, or a part
-        response = _response(context, found)
+        response = _response(context, found, person)
         if isinstance(found, Json):
             response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
         return response
@@ -318,12 +305,6 @@ async def _handled(route: Route, call: Call) -> Answer:
         if isinstance(error, MissingError) and "n" in call.path:
             raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
         raise
-
-
-def _check_person(person: Person | None, made_for: str) -> None:
-    """Raise Refused where a page asks that was made for somebody else, who has left this browser since."""
-    if made_for and not is_theirs(person, made_for):
-        raise Refused(HTTPStatus.UNAUTHORIZED, ANOTHER)
 
 
 def is_theirs(person: Person | None, made_for: str) -> bool:
@@ -411,7 +392,7 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{quote(name)}"'}
 
 
-def _response(context: Context, found: Whole) -> web.Response:
+def _response(context: Context, found: Whole, person: Person | None) -> web.Response:
     match found:
         case Json(data, status, etag):
             text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
@@ -420,8 +401,8 @@ def _response(context: Context, found: Whole) -> web.Response:
                 {} if etag is None else {"ETag": f'"{etag}"'}
             )
             return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
-        case Html(template, values, status, shared):
-            return _page(context, template, values, status, shared=shared)
+        case Html():
+            return _page(context, found, person)
         case Bytes():
             return web.Response(body=found.data, headers=_of_bytes(context, found))
         case SeeOther(path):
@@ -438,13 +419,12 @@ def _response(context: Context, found: Whole) -> web.Response:
             return _signed(context, None, None, forget=True)
 
 
-def _page(
-    context: Context, template: str, values: Mapping[str, Any], status: int, *, shared: bool = False
-) -> web.Response:
-    shown = {"static": context.static.prefix, "modules_of": context.static.modules, **values}
-    text = context.templates.get_template(template).render(shown)
-    headers = guard.headers_for("page", context.addresses, shared=shared)
-    return _packed(web.Response(text=text, status=status, content_type="text/html", headers=headers))
+def _page(context: Context, page: Html, person: Person | None) -> web.Response:
+    frame = context.frame.around(None if page.shared else person, page)
+    static = {"static": context.static.prefix, "modules_of": context.static.modules}
+    text = context.templates.get_template(f"{page.name}.html").render({**static, **frame, **page.values})
+    headers = guard.headers_for("page", context.addresses, shared=page.shared)
+    return _packed(web.Response(text=text, status=page.status, content_type="text/html", headers=headers))
 
 
 def _packed(response: web.Response) -> web.Response:
@@ -477,13 +457,7 @@ def _signed(context: Context, path: str | None, token: str | None, *, forget: bo
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     age = SESSION_DAYS * 86_400 if token else 0
     response.set_cookie(
-        COOKIE,
-        token or "",
-        max_age=age,
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="Lax",
+        COOKIE, token or "", max_age=age, path="/", secure=True, httponly=True, samesite="Lax"
     )
     return response
 
@@ -512,9 +486,8 @@ def refusal(
     }
     wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
     if is_page(request.path) or request.headers.get("Sec-Fetch-Mode") == "navigate":
-        frame = context.pages.frame(person, "problem")
-        values = {**frame, **shape, "next": {"href": "/", "label": "Back to the studio"}}
-        page = _page(context, "problem.html", values, refused.status)
+        values = {**shape, "next": {"href": "/", "label": "Back to the studio"}}
+        page = _page(context, Html("problem", values, refused.status), person)
         page.headers.update(wait)
         return page
     if refused.retry_after is not None:

@@ -18,110 +18,72 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import chat, collections, editor, example_sets, gallery, jobs, project_pages
-from web.handlers import project_api as project_files
-from web.handlers.account import PrivacyHandlers, SignIn
-from web.handlers.collections import FolderHandlers, TrashHandlers
-from web.handlers.editor import EditorPages
-from web.handlers.example_sets import ExampleHandlers
-from web.handlers.pages import Pages
-from web.handlers.project_pages import ProjectPages
-from web.handlers.settings import SettingsForm
-from web.handlers.shares import ShareHandlers, list_channels, post_picture
+from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares
+from web.handlers.account import Account, SettingsForm
 from web.schemas import MOST_CHOSEN
 
 LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
 NAME = 24  # bytes of a picture's name in a body, at most
-DOCUMENT = "{document:[a-z2-9]{12}}"
+SIDE, ACTION = "{side:256|512}", "{action:[a-z0-9]+}"
+EXAMPLE, CHART = "{example:[0-9]{1,18}}", "{chart:[a-z0-9-]{1,40}}"
+SHA256, DOCUMENT = "{sha256:[0-9a-f]{64}}", "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
 SET = "{set:[a-z2-9]{12}}"
 PROJECT = "{project:[a-z2-9]{12}}"
+VERSION = "{version:[0-9]{1,6}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
 PACKED = MAX_ZIP + 64 * 1024  # bytes of a form with files: a zip file, and what stands around it
 LARGEST = 384 * 1024  # bytes of a body with a document, which is smaller: its text may be escaped
+PICTURE, SHARED = f"/files/{JOB}/{NUMBER}", f"/files/s/{TOKEN}/{JOB}/{NUMBER}"
+STORED, ITEMS = f"/api/documents/{DOCUMENT}", f"/api/folders/{FOLDER}/items"
+API, FILES = f"/api/projects/{PROJECT}", f"/files/projects/{PROJECT}"
+LABELS = f"{FILES}/labels-{{form:csv|coco|yolo}}.zip"
 FILTERS = gallery.FIELDS
+DISCORD, PARTS = ("code", "state", "iss", "error"), ("example", "label")
+REPORT, CHOSEN = ("version", "move", "with", "bundle"), ("label", "state", "after")
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
 
 
-def route_table(
-    settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn, own: PrivacyHandlers
-) -> tuple[Route, ...]:
+def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
     """Return every route."""
+    read, ask, change, upload = Bucket.BYTES, Bucket.ASK, Bucket.CHANGE, Bucket.UPLOAD
+    picture, clip = settings.max_upload_mb * 2**20, settings.clip_max_mb * 2**20
+    video = settings.max_video_mb * 2**20
+    sign_in, form, most = Bucket.SIGN_IN, SettingsForm(tuple(settings.image_models)), MOST_CHOSEN * NAME
     return (
-        *_pages(pages),
-        *_sign_in(signing),
-        *_api(settings, form, signing),
-        *_privacy(own),
-        *_bytes(),
-        *_trash(TrashHandlers(pages)),
-        *_folders(FolderHandlers(pages)),
-        *_shares(ShareHandlers(pages)),
-        *_editor(),
-        *_talks(settings, chat.TalkPages(pages)),
-        *_examples(ExampleHandlers(pages)),
-        *_projects(ProjectPages(pages)),
-        *_project_forms(ProjectPages(pages)),
-        *_project_programs(),
-    )
-
-
-def _pages(pages: Pages) -> tuple[Route, ...]:
-    editing = EditorPages(pages)
-    return (
-        Route("GET", "/", pages.create, everybody=True, query=("prompt", "from", "n")),
-        Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
-        Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
-        Route("GET", "/explore", pages.explore, query=(*gallery.FILTERS, "before")),
-        Route("GET", "/queue", pages.queue),
-        Route("GET", "/settings", pages.settings),
-        Route("GET", "/sessions", pages.sessions),
-        Route("GET", "/keys", pages.keys),
-        Route("GET", f"/edit/{JOB}/{NUMBER}", editing.picture),
-        Route("GET", f"/edit/d/{DOCUMENT}", editing.document),
-        Route("GET", "/documents", editing.documents),
-    )
-
-
-def _privacy(own: PrivacyHandlers) -> tuple[Route, ...]:
-    return (
-        Route("GET", "/privacy", own.page),
-        Route("GET", "/api/privacy", own.show),
-        Route("DELETE", "/api/privacy", own.delete, bucket=Bucket.CHANGE),
-        Route("GET", "/api/privacy/export", own.export, bucket=Bucket.ASK, query=("pictures",)),
-    )
-
-
-def _sign_in(signing: SignIn) -> tuple[Route, ...]:
-    way, told = Bucket.SIGN_IN, ("code", "state", "iss", "error")
-    return (
-        Route("GET", "/in", signing.page, everybody=True, query=("next",)),
-        Route("GET", "/in/discord", signing.to_discord, bucket=way, everybody=True, query=("next",)),
-        Route("GET", "/in/discord/back", signing.from_discord, bucket=way, everybody=True, query=told),
-    )
-
-
-def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
-    ask, change = Bucket.ASK, Bucket.CHANGE
-    upload, clip = settings.max_upload_mb * 2**20, settings.clip_max_mb * 2**20
-    return (
-        Route("POST", "/api/sign-in/look", signing.look, schemas.Link, Bucket.SIGN_IN, everybody=True),
-        Route("POST", "/api/session", signing.begin, schemas.SignIn, Bucket.SIGN_IN, everybody=True),
-        Route("DELETE", "/api/session", signing.end, bucket=change),
-        Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
+        # pages
+        Route("GET", "/", pages.create_page, everybody=True, query=("prompt", "from", "n")),
+        Route("GET", "/pictures", pages.pictures_page, query=(*FILTERS, "before")),
+        Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture_page),
+        Route("GET", "/explore", pages.explore_page, query=(*gallery.FILTERS, "before")),
+        Route("GET", "/queue", pages.queue_page),
+        Route("GET", "/settings", form.page),
+        Route("GET", "/sessions", own.sessions_page),
+        Route("GET", "/keys", pages.keys_page),
+        Route("GET", f"/edit/{JOB}/{NUMBER}", editor.edit_picture_page),
+        Route("GET", f"/edit/d/{DOCUMENT}", editor.edit_document_page),
+        Route("GET", "/documents", editor.documents_page),
+        # signing in
+        Route("GET", "/in", own.sign_in_page, everybody=True, query=("next",)),
+        Route("GET", "/in/discord", own.to_discord, bucket=sign_in, everybody=True, query=("next",)),
+        Route("GET", "/in/discord/back", own.from_discord, bucket=sign_in, everybody=True, query=DISCORD),
+        Route("POST", "/api/sign-in/look", own.look, schemas.Link, sign_in, everybody=True),
+        Route("POST", "/api/session", own.begin, schemas.SignIn, sign_in, everybody=True),
+        Route("DELETE", "/api/session", own.end, bucket=change),
+        Route("DELETE", f"/api/sessions/{ID}", own.end_other, bucket=change),
+        # jobs and pictures
         Route("GET", "/api/jobs", jobs.show_stream),
         Route("POST", "/api/jobs", jobs.ask_jobs, schemas.NewJobs, ask),
         Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, schemas.Nothing, ask),
         Route("GET", f"/api/jobs/{JOB}", jobs.show_job),
         Route("DELETE", f"/api/jobs/{JOB}", jobs.delete_job, bucket=change),
         Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel_job, schemas.Nothing, change),
-        Route(
-            "POST", f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.press_button, schemas.Press, ask
-        ),
+        Route("POST", f"/api/jobs/{JOB}/{NUMBER}/{ACTION}", jobs.press_button, schemas.Press, ask),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
-        Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
-        Route("POST", "/api/clips", jobs.keep_clip, Body.PICTURE, Bucket.UPLOAD, limit=clip),
+        Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, upload, limit=picture),
+        Route("POST", "/api/clips", jobs.keep_clip, Body.PICTURE, upload, limit=clip),
         Route("GET", "/api/pictures", gallery.list_pictures, query=ANY),
         Route("GET", "/api/months", gallery.list_months),
         Route("GET", "/api/explore", gallery.list_explored, query=(*gallery.FILTERS, "before", "limit")),
@@ -130,171 +92,116 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.drop_favourite, bucket=change),
         Route("GET", "/api/settings", form.show),
         Route("PATCH", "/api/settings", form.change, schemas.Changes, change),
-    )
-
-
-def _bytes() -> tuple[Route, ...]:
-    read, one = Bucket.BYTES, f"/files/{JOB}/{NUMBER}"
-    return (
-        Route("GET", one, gallery.send_original, bucket=read, query=("download",)),
-        Route("GET", f"{one}/{{side:256|512}}.webp", gallery.send_small, bucket=read, query=("plain",)),
-        Route("GET", f"{one}.mp4", gallery.send_video, bucket=read, query=("download",)),
-        Route("GET", f"{one}.gif", gallery.send_gif, bucket=Bucket.ASK),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", gallery.send_upload, bucket=read),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", gallery.send_upload_small, bucket=read),
+        # a person's data
+        Route("GET", "/privacy", account.privacy_page),
+        Route("GET", "/api/privacy", account.show_privacy),
+        Route("DELETE", "/api/privacy", own.delete_person, bucket=change),
+        Route("GET", "/api/privacy/export", account.export_person, bucket=ask, query=("pictures",)),
+        # bytes
+        Route("GET", PICTURE, gallery.send_original, bucket=read, query=("download",)),
+        Route("GET", f"{PICTURE}/{SIDE}.webp", gallery.send_small, bucket=read, query=("plain",)),
+        Route("GET", f"{PICTURE}.mp4", gallery.send_video, bucket=read, query=("download",)),
+        Route("GET", f"{PICTURE}.gif", gallery.send_gif, bucket=ask),
+        Route("GET", f"/files/uploads/{SHA256}", gallery.send_upload, bucket=read),
+        Route("GET", f"/files/uploads/{SHA256}.webp", gallery.send_upload_small, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", gallery.send_preview, bucket=read),
-    )
-
-
-def _trash(trash: TrashHandlers) -> tuple[Route, ...]:
-    change, most = Bucket.CHANGE, MOST_CHOSEN * NAME
-    return (
-        Route("GET", "/trash", trash.page, query=("before",)),
-        Route("POST", "/api/trash", trash.put, schemas.Named, change, limit=most),
-        Route("POST", "/api/trash/restore", trash.take_back, schemas.Named, change, limit=most),
-        Route("POST", "/api/trash/delete", trash.delete, schemas.Named, change, limit=most),
-        Route("DELETE", "/api/trash", trash.empty, bucket=change),
-    )
-
-
-def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
-    change, most, items = Bucket.CHANGE, MOST_CHOSEN * NAME, f"/api/folders/{FOLDER}/items"
-    return (
-        Route("GET", "/folders", folders.page),
-        Route("GET", f"/folders/{FOLDER}", folders.one, query=(*FILTERS, "before")),
-        Route("GET", "/api/folders", folders.all),
-        Route("POST", "/api/folders", folders.create, schemas.NewFolder, change),
-        Route("PATCH", f"/api/folders/{FOLDER}", folders.rename, schemas.Rename, change),
-        Route("DELETE", f"/api/folders/{FOLDER}", folders.delete, bucket=change),
-        Route("POST", items, folders.put, schemas.Named, change, limit=most),
-        Route("POST", f"{items}/remove", folders.take_out, schemas.Named, change, limit=most),
-        Route("GET", "/api/zip", collections.zip_found, bucket=Bucket.ASK, query=("job", "folder")),
-        Route("POST", "/api/zip", collections.zip_chosen, Body.FORM, Bucket.ASK, limit=most),
-    )
-
-
-def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
-    change, read, files = Bucket.CHANGE, Bucket.BYTES, f"/files/s/{TOKEN}/{JOB}/{NUMBER}"
-    return (
-        Route("GET", "/shares", shares.page),
-        Route("GET", "/api/shares", shares.all),
-        Route("POST", "/api/shares", shares.create, schemas.NewShare, change),
-        Route("DELETE", f"/api/shares/{SHARE}", shares.revoke, bucket=change),
-        Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
-        Route("GET", files, shares.original, bucket=read, everybody=True),
-        Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
-        Route("GET", f"{files}.mp4", shares.video, bucket=read, everybody=True),
-        Route("GET", "/api/channels", list_channels),
-        Route("POST", "/api/posts", post_picture, schemas.Post, Bucket.ASK),
-    )
-
-
-def _editor() -> tuple[Route, ...]:
-    read, change, ask, one = Bucket.READ, Bucket.CHANGE, Bucket.ASK, f"/api/documents/{DOCUMENT}"
-    return (
+        # the trash
+        Route("GET", "/trash", collections.trash_page, query=("before",)),
+        Route("POST", "/api/trash", collections.put_in_trash, schemas.Named, change, limit=most),
+        Route("POST", "/api/trash/restore", collections.take_from_trash, schemas.Named, change, limit=most),
+        Route("POST", "/api/trash/delete", collections.delete_trashed, schemas.Named, change, limit=most),
+        Route("DELETE", "/api/trash", collections.empty_trash, bucket=change),
+        # folders
+        Route("GET", "/folders", collections.folders_page),
+        Route("GET", f"/folders/{FOLDER}", collections.folder_page, query=(*FILTERS, "before")),
+        Route("GET", "/api/folders", collections.list_folders),
+        Route("POST", "/api/folders", collections.create_folder, schemas.NewFolder, change),
+        Route("PATCH", f"/api/folders/{FOLDER}", collections.rename_folder, schemas.Rename, change),
+        Route("DELETE", f"/api/folders/{FOLDER}", collections.delete_folder, bucket=change),
+        Route("POST", ITEMS, collections.put_in_folder, schemas.Named, change, limit=most),
+        Route("POST", f"{ITEMS}/remove", collections.take_out_of_folder, schemas.Named, change, limit=most),
+        Route("GET", "/api/zip", collections.zip_found, bucket=ask, query=("job", "folder")),
+        Route("POST", "/api/zip", collections.zip_chosen, Body.FORM, ask, limit=most),
+        # shares
+        Route("GET", "/shares", shares.shares_page),
+        Route("GET", "/api/shares", shares.list_shares),
+        Route("POST", "/api/shares", shares.create_share, schemas.NewShare, change),
+        Route("DELETE", f"/api/shares/{SHARE}", shares.revoke_share, bucket=change),
+        Route("GET", f"/s/{TOKEN}", shares.shared_page, everybody=True, query=("before",)),
+        Route("GET", SHARED, shares.send_shared, bucket=read, everybody=True),
+        Route("GET", f"{SHARED}/{SIDE}.webp", shares.send_shared, bucket=read, everybody=True),
+        Route("GET", f"{SHARED}.mp4", shares.send_shared_video, bucket=read, everybody=True),
+        Route("GET", "/api/channels", shares.list_channels),
+        Route("POST", "/api/posts", shares.post_picture, schemas.Post, ask),
+        # the editor
         Route("POST", "/api/edits", editor.ask_edit, schemas.Edit, ask, limit=LARGEST),
-        Route("POST", "/api/edits/look", editor.preview_edit, schemas.Look, read, limit=LARGEST),
+        Route("POST", "/api/edits/look", editor.preview_edit, schemas.Look, limit=LARGEST),
         Route("POST", "/api/selects", editor.select_pixels, schemas.Select, Bucket.SELECT),
         Route("POST", "/api/masks", editor.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
-        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", editor.send_mask, bucket=Bucket.BYTES),
+        Route("GET", f"/files/masks/{SHA256}.png", editor.send_mask, bucket=read),
         Route("GET", "/api/documents", editor.list_documents),
         Route("POST", "/api/documents", editor.create_document, schemas.Saved, change, limit=LARGEST),
-        Route("GET", one, editor.show_document),
-        Route("PUT", one, editor.save_document, schemas.Saved, change, limit=LARGEST),
-        Route("PATCH", one, editor.extend_document, schemas.Tail, change, limit=LARGEST),
-        Route("PUT", f"{one}/name", editor.rename_document, schemas.Rename, change),
-        Route("DELETE", one, editor.delete_document, bucket=change),
-    )
-
-
-def _talks(settings: Settings, pages: chat.TalkPages) -> tuple[Route, ...]:
-    ask, video = Bucket.ASK, settings.max_video_mb * 2**20
-    return (
-        Route("GET", "/ask", pages.start),
-        Route("GET", f"/talk/{JOB}", pages.page),
+        Route("GET", STORED, editor.show_document),
+        Route("PUT", STORED, editor.save_document, schemas.Saved, change, limit=LARGEST),
+        Route("PATCH", STORED, editor.extend_document, schemas.Tail, change, limit=LARGEST),
+        Route("PUT", f"{STORED}/name", editor.rename_document, schemas.Rename, change),
+        Route("DELETE", STORED, editor.delete_document, bucket=change),
+        # conversations
+        Route("GET", "/ask", chat.questions_page),
+        Route("GET", f"/talk/{JOB}", chat.conversation_page),
         Route("GET", f"/api/talk/{JOB}", chat.show_conversation),
-        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=Bucket.BYTES),
-        Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, Bucket.UPLOAD, limit=video),
-        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=Bucket.BYTES),
+        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=read),
+        Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, upload, limit=video),
+        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=read),
         Route("POST", "/api/talk", chat.ask_question, schemas.NewTalk, ask),
         Route("POST", f"/api/talk/{JOB}", chat.ask_question, schemas.NewTalk, ask),
-    )
-
-
-def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
-    ask, change, small = Bucket.ASK, Bucket.CHANGE, f"/files/examples/{SET}/{{example:[0-9]{{1,18}}}}.webp"
-    return (
-        Route("GET", "/examples", pages.page),
-        Route("POST", "/examples", pages.create, Body.FORM, change),
-        Route("GET", f"/examples/{SET}", pages.one),
-        Route("POST", f"/examples/{SET}/delete", pages.delete, Body.FORM, change),
-        Route("GET", "/api/examples", example_sets.list_sets),
-        Route("POST", "/api/examples", example_sets.add_examples, schemas.NewExamples, change),
-        Route("POST", f"/api/examples/{SET}/try", example_sets.try_set, schemas.Try, ask),
-        Route("GET", small, example_sets.send_example, bucket=Bucket.BYTES),
-    )
-
-
-def _projects(pages: ProjectPages) -> tuple[Route, ...]:
-    one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
-    picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
-    labels = "labels-{form:csv|coco|yolo}.zip"
-    mask = "{sha256:[0-9a-f]{64}}/masks/{mask:[0-9a-f]{64}}.png"
-    chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
-    return (
-        Route("GET", "/projects", pages.all),
-        Route("GET", one, pages.one, query=("label", "state", "after")),
-        Route("GET", f"{one}/label", pages.label, query=("picture",)),
-        Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
-        Route("GET", f"{one}/try", pages.try_on),
-        Route("GET", f"{one}/settings", pages.settings),
-        Route("GET", picture, project_files.send_picture, bucket=read),
-        Route("GET", f"{shown}/{mask}", project_files.send_mask, bucket=read),
-        Route("GET", f"{shown}/versions/{chart}", project_files.send_chart, bucket=read),
-        Route("GET", f"{shown}/{labels}", project_files.send_labels, bucket=Bucket.ASK, query=("pictures",)),
-        Route("GET", f"/files/verdicts/{JOB}.csv", project_files.send_verdicts, bucket=read),
-        Route("GET", f"/files/bundles/{JOB}", project_files.send_bundle, bucket=Bucket.ASK),
-    )
-
-
-def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
-    one, ask, change = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE
-    return (
-        Route("POST", f"{one}/import", pages.import_labels, Body.FILES, ask, limit=PACKED),
-        Route("POST", f"{one}/change", project_pages.change_pictures, Body.FORM, change),
-        Route("POST", f"{one}/use", project_pages.use_version, Body.FORM, change),
-        Route("POST", f"{one}/threshold", project_pages.keep_threshold, Body.FORM, change),
-        Route("POST", f"{one}/bundle", project_pages.queue_bundle, Body.FORM, ask),
-        Route("POST", f"{one}/answer", project_pages.judge_verdict, Body.FORM, change),
-        Route("POST", f"{one}/rename", project_pages.rename_project, Body.FORM, change),
-        Route("POST", f"{one}/alike", project_pages.set_alike, Body.FORM, change),
-        Route("POST", f"{one}/look", project_pages.look_through, Body.FORM, change),
-        Route("POST", f"{one}/voices", project_pages.set_voices, Body.FORM, change),
-        Route("POST", f"{one}/labels", project_pages.put_label, Body.FORM, change),
-        Route("POST", f"{one}/labels/drop", project_pages.drop_label, Body.FORM, change),
-        Route("POST", f"{one}/share", project_pages.share_project, Body.FORM, change),
-        Route("POST", f"{one}/forget", project_pages.forget_project, Body.FORM, change),
-    )
-
-
-def _project_programs() -> tuple[Route, ...]:
-    one, ask, change, verdicts = f"/api/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, f"/api/verdicts/{JOB}"
-    chosen = ("label", "state", "after")
-    return (
-        Route("GET", "/api/projects", project_files.list_projects),
-        Route("POST", "/api/projects", project_files.create_project, schemas.NewProject, change),
-        Route("GET", one, project_files.show_project),
-        Route("GET", f"{one}/pictures", project_files.show_pictures, query=chosen),
-        Route("POST", f"{one}/pictures", project_files.add_pictures, Body.FILES, Bucket.UPLOAD, limit=PACKED),
-        Route("POST", f"{one}/remove", project_files.remove_pictures, schemas.Chosen, change),
-        Route("POST", f"{one}/leave-out", project_files.leave_pictures_out, schemas.LeftOut, change),
-        Route("POST", f"{one}/next", project_files.show_next, schemas.Skipped),
-        Route("POST", f"{one}/marks", project_files.mark_picture, schemas.Mark, change),
-        Route("POST", f"{one}/train", project_files.train_version, schemas.Training, ask),
-        Route("GET", f"{one}/versions", project_files.list_versions),
-        Route("POST", f"{one}/try", project_files.try_version, Body.FILES, ask, limit=PACKED),
-        Route("GET", verdicts, project_files.list_verdicts),
-        Route("POST", f"{verdicts}/{NUMBER}", project_files.answer_verdict, schemas.Judgement, change),
+        # sets of examples
+        Route("GET", "/examples", chat.examples_page),
+        Route("GET", f"/examples/{SET}", chat.example_set_page),
+        Route("GET", "/api/examples", chat.list_sets),
+        Route("POST", "/api/examples", chat.add_examples, schemas.NewExamples, change),
+        Route("POST", "/api/examples/new", chat.create_set, schemas.NewSet, change),
+        Route("DELETE", f"/api/examples/{SET}", chat.delete_set, bucket=change, query=PARTS),
+        Route("POST", f"/api/examples/{SET}/try", chat.try_set, schemas.Try, ask),
+        Route("GET", f"/files/examples/{SET}/{EXAMPLE}.webp", chat.send_example, bucket=read),
+        # pages and bytes of projects
+        Route("GET", "/projects", projects.projects_page),
+        Route("GET", f"/projects/{PROJECT}", projects.project_page, query=CHOSEN),
+        Route("GET", f"/projects/{PROJECT}/label", projects.label_page, query=("picture",)),
+        Route("GET", f"/projects/{PROJECT}/report", projects.report_page, query=REPORT),
+        Route("GET", f"/projects/{PROJECT}/try", projects.try_page),
+        Route("GET", f"/projects/{PROJECT}/settings", projects.project_settings_page),
+        Route("GET", f"{FILES}/{SHA256}.{{suffix:webp|png}}", projects.send_picture, bucket=read),
+        Route("GET", f"{FILES}/{SHA256}/masks/{{mask:[0-9a-f]{{64}}}}.png", projects.send_mask, bucket=read),
+        Route("GET", f"{FILES}/versions/{VERSION}/{CHART}", projects.send_chart, bucket=read),
+        Route("GET", LABELS, projects.send_labels, bucket=ask, query=("pictures",)),
+        Route("GET", f"/files/verdicts/{JOB}.csv", projects.send_verdicts, bucket=read),
+        Route("GET", f"/files/bundles/{JOB}", projects.send_bundle, bucket=ask),
+        # projects
+        Route("GET", "/api/projects", projects.list_projects),
+        Route("POST", "/api/projects", projects.create_project, schemas.NewProject, change),
+        Route("GET", API, projects.show_project),
+        Route("PATCH", API, projects.change_project, schemas.ProjectChanges, change),
+        Route("DELETE", API, projects.forget_project, bucket=change),
+        Route("PUT", f"{API}/rights", projects.share_project, schemas.Granted, change),
+        Route("POST", f"{API}/labels", projects.put_label, schemas.NewLabel, change),
+        Route("POST", f"{API}/labels/drop", projects.drop_label, schemas.DroppedLabel, change),
+        Route("POST", f"{API}/import", projects.import_labels, Body.FILES, ask, limit=PACKED),
+        Route("GET", f"{API}/pictures", projects.show_pictures, query=CHOSEN),
+        Route("POST", f"{API}/pictures", projects.add_pictures, Body.FILES, upload, limit=PACKED),
+        Route("POST", f"{API}/remove", projects.remove_pictures, schemas.Chosen, change),
+        Route("POST", f"{API}/leave-out", projects.leave_pictures_out, schemas.LeftOut, change),
+        Route("POST", f"{API}/next", projects.show_next, schemas.Skipped),
+        Route("POST", f"{API}/marks", projects.mark_picture, schemas.Mark, change),
+        Route("POST", f"{API}/train", projects.train_version, schemas.Training, ask),
+        Route("GET", f"{API}/versions", projects.list_versions),
+        Route("POST", f"{API}/versions/{VERSION}/use", projects.use_version, schemas.Nothing, change),
+        Route("POST", f"{API}/versions/{VERSION}/threshold", projects.keep_threshold, schemas.Move, change),
+        Route("POST", f"{API}/versions/{VERSION}/bundle", projects.queue_bundle, schemas.Nothing, ask),
+        Route("POST", f"{API}/look", projects.look_through, schemas.Nothing, change),
+        Route("POST", f"{API}/try", projects.try_version, Body.FILES, ask, limit=PACKED),
+        Route("GET", f"/api/verdicts/{JOB}", projects.list_verdicts),
+        Route("POST", f"/api/verdicts/{JOB}/{NUMBER}", projects.answer_verdict, schemas.Judgement, change),
     )
 
 

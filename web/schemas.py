@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, unquote
 
@@ -66,6 +66,12 @@ class NewTalk(Struct, frozen=True):
     answer: Annotated[Form | Literal[""], Meta(extra={"takes": ", ".join(FORMS)})] = ""
     pictures: Annotated[list[Word], Meta(max_length=10)] = []
     key: str = ""
+
+
+class NewSet(Struct, frozen=True):
+    """An empty set of examples."""
+
+    name: str
 
 
 class NewExamples(Struct, frozen=True):
@@ -200,7 +206,7 @@ class Tail(Struct, frozen=True):
 
 
 class Select(Struct, frozen=True):
-    """What a thing in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
+    """What an object in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
     belongs to it, 0 = doesn't]. box: around it. Pixels of the picture. Nothing of it: get ready for that."""
 
     source: dict[str, Any]
@@ -210,11 +216,47 @@ class Select(Struct, frozen=True):
 
 
 class NewProject(Struct, frozen=True):
-    """A project of one's own models. task: "anomaly", "classify" or "style". words: what calls a style."""
+    """A project of custom models. task: "anomaly", "classify" or "style". words: what calls a style."""
 
     name: str
     task: str = ""
     words: str = ""
+
+
+class ProjectChanges(Struct, frozen=True):
+    """A project's name, how parts lie in its pictures, and how many people have to agree on a label."""
+
+    name: str | None = None
+    alike: str | None = None
+    voices: int | None = None
+
+
+class Granted(Struct, frozen=True):
+    """What a role may do in a project. role: its id as a text, "0" = every member. rights: "add", "label",
+    "train", "use" or "export"."""
+
+    role: str
+    rights: Annotated[list[Word], Meta(max_length=10)] = []
+
+
+class NewLabel(Struct, frozen=True):
+    """A label of a project, and when it is used."""
+
+    label: str
+    meaning: str = ""
+
+
+class DroppedLabel(Struct, frozen=True):
+    """A label of a project. instead: what its pictures are called from now on, "" = nothing."""
+
+    label: str
+    instead: str = ""
+
+
+class Move(Struct, frozen=True):
+    """Where a version's threshold goes: "usual", "stricter", "looser" or "fewest"."""
+
+    move: str
 
 
 class Chosen(Struct, frozen=True):
@@ -305,13 +347,6 @@ def _takes(kind: inspect.Type) -> str:
             return "an object"
         case _:
             return "a list"
-
-
-def text_of(form: Mapping[str, str], name: str) -> str:
-    """Return a text of a form that has to be there. Raises UserError."""
-    if name not in form:
-        raise UserError(f"`{name}` is missing.")
-    return form[name]
 
 
 def chosen_of(texts: Sequence[str]) -> list[CollectionsNamed]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
-from core.job import Job
+from core.job import Job, Status
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
@@ -38,7 +38,7 @@ class Label:
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-VIDEO_GROUPS = ("Go on", "Change", "Take from it", "Keep")
+VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
@@ -74,38 +74,6 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
-# Those that a page does by other means: a picture has a page of its own, which shows its details and saves
-# it; captions go into the prompt bar; cancelling, deleting and keeping have routes of their own.
-ELSEWHERE = frozenset(
-    (
-        "upscale",
-        "vary",
-        "details",
-        "dm",
-        "caption",
-        "all",
-        "short",
-        "weights",
-        "cancel",
-        "delete",
-        "favourite",
-        "gif",
-        "stop",
-        "question",
-        "more",
-        "draw",
-        "thread",
-        "teach",
-        "project",
-        "verdict",
-        "isright",
-        "iswrong",
-    )
-)
-# Those that wait for the editor.
-WAITING = frozenset(("region", "zoom"))
-
-
 EVERY = frozenset(RIGHTS)  # action, for one's own jobs
 
 
@@ -258,6 +226,18 @@ def describe_job(
     }
 
 
+def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
+    """Return how far a job is that tries a model, and what is said of it."""
+    return {
+        "id": job.id,
+        "created": job.created_at.isoformat(),
+        "over": job.status.over,
+        "cancelled": job.status is Status.CANCELLED,
+        "error": job.error,
+        "notes": list(result.parameters.get("notes", ())) if result else [],
+    }
+
+
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
     knows = parameters.get("knows")
@@ -314,8 +294,6 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     match happened:
         case Queued(position, eta, held):
             return found | {"state": "queued", "position": position, "eta": eta, "held": held}
-        case Started():
-            return found | {"state": "started"}
         case Loading(model, fraction):
             return found | {"state": "loading", "model": model, "fraction": fraction}
         case Progress(step, total):
@@ -324,11 +302,7 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
             shape |= {"doing": happened.doing}
             text = {"text": happened.text} if happened.text else {}
             return found | {"state": "progress"} | shape | text
-        case Rendered():
-            return found | {"state": "rendered"}
         case Failed(message):
             return found | {"state": "failed", "error": message}
-        case Cancelled():
-            return found | {"state": "cancelled"}
-        case Paused():
-            return found | {"state": "paused"}
+        case Started() | Rendered() | Cancelled() | Paused():
+            return found | {"state": type(happened).__name__.lower()}

@@ -73,7 +73,7 @@ async def teach(browser: Any, address: str, shots: Path | None) -> dict[str, flo
     await page.goto(address)
     await page.get_by_role("button", name="Sign in as you").click()
     await page.wait_for_selector("#bar-flags", state="visible")
-    await page.get_by_role("link", name="Own models").click()
+    await page.get_by_role("link", name="Custom models").click()
     await page.get_by_role("button", name="New project").click()
     await page.get_by_label("Name", exact=True).fill("plates")
     await page.get_by_role("button", name="Create").click()

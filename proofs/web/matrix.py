@@ -58,7 +58,7 @@ async def wander(world: World, count: int, seed: int = 3) -> list[str]:
     for _ in range(count):
         person, subject, route = rng.choice(PEOPLE), rng.choice(SUBJECTS), rng.choice(reads)
         asker = rng.choice(PEOPLE)  # of whose own job is meant
-        values = expected.named(subject, asker, world.upload, world.session, world.id_of(subject, asker))
+        values = expected.named(world.id_of(subject, asker), world.upload, world.session)
         values["n"], values["side"] = str(rng.choice((0, 1, 2, 4, 5, 64))), rng.choice(("256", "512"))
         path = filled(route, values)
         if rng.random() < 0.3:

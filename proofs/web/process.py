@@ -73,8 +73,7 @@ def fill(folder: Path, *, people: int, pictures: int, files: int = 200) -> list[
             db.execute(_JOB, (job_id, request, words, owner, CHANNEL, GUILD, *at))
             names = dice.sample(stored, EACH)
             db.executemany(
-                _PICTURE,
-                [(job_id, k, name, SIDE, SIDE, number + k, 3000) for k, name in enumerate(names)],
+                _PICTURE, [(job_id, k, name, SIDE, SIDE, number + k, 3000) for k, name in enumerate(names)]
             )
     return signed_in
 

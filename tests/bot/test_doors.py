@@ -10,9 +10,7 @@ from discord import app_commands
 from bot.discord_api import private_api
 from tests.bot.conftest import Studio
 from web.auth import Visitors
-from web.handlers.account import PrivacyHandlers, SignIn
-from web.handlers.pages import Pages
-from web.handlers.settings import SettingsForm
+from web.handlers.account import Account
 from web.routes import route_table
 
 
@@ -95,10 +93,8 @@ async def test_every_command_and_route_belongs_to_a_capability_and_each_of_those
     groups = (app_commands.Group,)
     commands = {one.qualified_name for one in tree.walk_commands() if not isinstance(one, groups)}
     commands |= {name for name, _, _ in private_api.context_menus(tree)}
-    form, visitors = SettingsForm(()), Visitors(studio.built.web.sessions)
-    pages = Pages(visitors, form)
-    own = PrivacyHandlers(pages, visitors, lambda user, session: None)
-    paths = {route.path for route in route_table(settings, pages, form, SignIn(visitors), own)}
+    own = Account(Visitors(studio.built.web.sessions))
+    paths = {route.path for route in route_table(settings, own)}
     for side, end, there in (("discord", " ", commands), ("web", "/", paths)):
         named = [name for one in CAPABILITIES for name in getattr(one, side)]
         assert there - below(named, end, there) == set(), side

@@ -87,7 +87,7 @@ def _names_a_job(route: Route) -> bool:
 async def call(world: World, cell: Cell) -> Answered:
     """Make the call."""
     job = world.id_of(cell.subject, cell.person)
-    values = expected.named(cell.subject, cell.person, world.upload, world.session, job)
+    values = expected.named(job, world.upload, world.session)
     path = filled(cell.route, {**values, "action": cell.action or "subtle", **cell.rule.given})
     own = world.site.web.url
     headers: dict[str, str | None] = {

@@ -14,7 +14,7 @@ import pytest
 
 from studio.authority import Actor
 from tests.jobs.hand_executor import HandExecutor
-from tests.studio.conftest import AtOnce, Opened, open_studio
+from tests.studio.conftest import AtOnce, Opened, open_studio, png
 from web.app import Web, serve_web
 
 YOU, GUEST, OTHER = 1, 2, 3
@@ -58,6 +58,24 @@ class Browser:
     async def post(self, path: str, body: Any = None, **kw: Any) -> Answered:
         return await self.ask("POST", path, json={} if body is None else body, **kw)
 
+    @property
+    def jar(self) -> list[dict[str, Any]]:
+        """The cookie, as Chromium takes it."""
+        place = {"domain": "127.0.0.1", "path": "/", "secure": True}
+        return [{"name": COOKIE, "value": self.cookie, **place}]
+
+    async def page(self, path: str) -> str:
+        """The text of a page that is there."""
+        answer = await self.get(path)
+        assert answer.status == 200, (path, answer.body)
+        return answer.body.decode()
+
+    async def upload(self, data: bytes | None = None) -> str:
+        """The SHA-256 of a picture that was sent."""
+        headers: dict[str, str | None] = {"Content-Type": "image/png"}
+        sent = await self.ask("POST", "/api/uploads", headers, data=png() if data is None else data)
+        return str(sent.data["sha256"])
+
     async def sign_in(self, token: str, who: str | None = None) -> Answered:
         answer = await self.post("/api/session", {"token": token, **({"who": who} if who else {})})
         if answer.status == 204:
@@ -83,11 +101,16 @@ class Site:
 
     async def drawn(self, browser: Browser, prompt: str = "a red house") -> dict[str, Any]:
         """A finished job that a browser has asked for."""
-        asked = await browser.post("/api/jobs", {"prompt": prompt})
+        return await self.made("/api/jobs", {"prompt": prompt}, browser)
+
+    async def made(self, path: str, body: Any = None, browser: Browser | None = None) -> dict[str, Any]:
+        """The job that a call has queued, when it is over."""
+        browser = browser or self.you
+        asked = await browser.post(path, body)
         assert asked.status == 202, asked.body
-        [job] = asked.data["jobs"]
-        await self.finished(job["id"])
-        return (await browser.get(f"/api/jobs/{job['id']}")).data
+        job = asked.data["job"] if "job" in asked.data else asked.data["jobs"][0]["id"]
+        await self.finished(job)
+        return (await browser.get(f"/api/jobs/{job}")).data
 
     async def finished(self, job_id: str) -> None:
         found = await self.opened.services.queue.job(job_id)

@@ -82,7 +82,7 @@ STOPPED = frozenset({403})  # a rule of moderation stops the job that is made fr
 NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
 PICTURE = png(33, 33)
-THIS, TICKED = {"picture": "{upload}", "label": "good"}, {"do": "out", "p-{upload}": "1"}
+THIS = {"picture": "{upload}", "label": "good"}
 POSTED = {"job": "{job}", "n": 1, "server": "10", "channel": "100"}
 HIDDEN = frozenset({400})  # by a rule of moderation
 LABELLED = {"set": "boats", "label": "a boat", "pictures": ["{job} 1"]}
@@ -128,9 +128,6 @@ RULES: dict[str, Rule] = {
     "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
-    # forms
-    "POST /examples": _rule(NOT_BARRED, 303, body={"name": "boats"}, changes=True),
-    "POST /examples/{set}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
     "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -168,6 +165,8 @@ RULES: dict[str, Rule] = {
     "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
     "GET /api/examples": _rule(SIGNED_IN, 200),
     "POST /api/examples": _rule(ASK, 201, body=LABELLED, blocked=HIDDEN, changes=True),
+    "POST /api/examples/new": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
+    "DELETE /api/examples/{set}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/examples/{set}/try": _rule(AUTHOR_ONLY, 400, body={"picture": GONE}),  # it has one label
     "GET /api/zip": _rule(LOOK, 200, query="?job={job}"),
     "POST /api/zip": _rule(LOOK, 200, body={"pictures": "{job}/1"}),
@@ -192,34 +191,30 @@ RULES: dict[str, Rule] = {
     "PUT /api/documents/{document}/name": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
-    # own models
+    # custom models
     "GET /projects": _rule(SIGNED_IN, 200),
     "GET /projects/{project}": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/report": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/try": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/settings": _rule(AUTHOR_ONLY, 200),
-    "POST /projects/{project}/import": _rule(AUTHOR_ONLY, 422, body=b"no labels"),
-    "POST /projects/{project}/change": _rule(AUTHOR_ONLY, 303, body=TICKED, changes=True),
-    "POST /projects/{project}/use": _rule(AUTHOR_ONLY, 303, body={"version": "1"}),  # it is used already
-    "POST /projects/{project}/threshold": _rule(
-        AUTHOR_ONLY, 303, body={"version": "1", "move": "stricter"}, changes=True
-    ),
-    "POST /projects/{project}/bundle": _rule(AUTHOR_ONLY, 400, body={"version": "2"}),  # there is one
-    "POST /projects/{project}/answer": _rule(
-        AUTHOR_ONLY, 422, body={"job": GONE, "n": "1", "answer": "right"}
-    ),
-    "POST /projects/{project}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
-    "POST /projects/{project}/alike": _rule(AUTHOR_ONLY, 303, body={"alike": "turns"}, changes=True),
-    "POST /projects/{project}/voices": _rule(AUTHOR_ONLY, 400, body={"voices": "2"}),  # nobody else labels
-    "POST /projects/{project}/look": _rule(AUTHOR_ONLY, 400, body={}),  # every picture has its label
-    "POST /projects/{project}/labels": _rule(AUTHOR_ONLY, 303, body={"label": "dent"}, changes=True),
-    "POST /projects/{project}/labels/drop": _rule(AUTHOR_ONLY, 400, body={"label": "dent"}),
-    "POST /projects/{project}/share": _rule(AUTHOR_ONLY, 400, body={"role": "0", "use": "1"}),
-    "POST /projects/{project}/forget": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "GET /api/projects": _rule(SIGNED_IN, 200),
     "POST /api/projects": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
     "GET /api/projects/{project}": _rule(AUTHOR_ONLY, 200),
+    "PATCH /api/projects/{project}": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
+    "DELETE /api/projects/{project}": _rule(AUTHOR_ONLY, 204, changes=True),
+    "PUT /api/projects/{project}/rights": _rule(AUTHOR_ONLY, 400, body={"role": "0"}),  # it is theirs alone
+    "POST /api/projects/{project}/labels": _rule(AUTHOR_ONLY, 204, body={"label": "dent"}, changes=True),
+    "POST /api/projects/{project}/labels/drop": _rule(AUTHOR_ONLY, 400, body={"label": "dent"}),
+    "POST /api/projects/{project}/import": _rule(AUTHOR_ONLY, 422, body=b"no labels"),
+    "POST /api/projects/{project}/versions/{version}/use": _rule(AUTHOR_ONLY, 204, body={}),  # it is already
+    "POST /api/projects/{project}/versions/{version}/threshold": _rule(
+        AUTHOR_ONLY, 200, body={"move": "stricter"}, changes=True
+    ),
+    "POST /api/projects/{project}/versions/{version}/bundle": _rule(
+        AUTHOR_ONLY, 400, body={}, given={"version": "2"}
+    ),  # there is one
+    "POST /api/projects/{project}/look": _rule(AUTHOR_ONLY, 400, body={}),  # every picture has its label
     "GET /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200),
     "POST /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200, body=PICTURE, changes=True),
     "POST /api/projects/{project}/remove": _rule(
@@ -262,7 +257,7 @@ WITHOUT_SENSE = {
 }
 
 
-def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:
+def named(job: str, upload: str, session: str) -> dict[str, str]:
     """What stands in an address, by the names that the table of routes uses."""
     return {
         "job": job,

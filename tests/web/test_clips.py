@@ -131,9 +131,9 @@ async def test_the_gallery_marks_videos_with_their_length(videos: Site) -> None:
     await videos.drawn(videos.you, "a red house")
     found = (await videos.you.get("/api/pictures")).data["pictures"]
     assert [one["seconds"] for one in found] == [None] * 4 + [1.0]
-    page = (await videos.you.get("/pictures")).body.decode()
+    page = await videos.you.page("/pictures")
     assert page.count('class="length"') == 1 and "0:01" in page
-    one = (await videos.you.get(found[-1]["href"])).body.decode()
+    one = await videos.you.page(found[-1]["href"])
     assert "<video" in one and "Video 1 of 1" in one and "8 frames at 8 a second" in one
 
 

@@ -172,7 +172,7 @@ async def test_who_says_yes_on_discord_is_signed_in_and_no_token_is_kept(way: Wa
     assert way.discord.revoked == list(way.discord.tokens) and len(way.discord.tokens) == 1
     [session] = await way.opened.services.web.sessions.of(MEMBER)
     assert session.name == f"user{MEMBER}"
-    page = (await browser.get("/in")).body.decode()
+    page = await browser.page("/in")
     assert "Sign in with Discord" in page
 
 
@@ -180,7 +180,7 @@ async def test_a_page_that_somebody_wanted_comes_after_signing_in(way: Way) -> N
     browser = way.browser()
     sent_on = (await browser.get("/pictures?q=a%20house")).headers["Location"]
     assert sent_on == "/in?next=/pictures%3Fq%3Da%2520house"
-    page = (await browser.get(sent_on)).body.decode()
+    page = await browser.page(sent_on)
     [link] = re.findall(r'href="(/in/discord[^"]*)"', page)
     answer = await browser.come_back(way.discord.approve(await browser.leave(link), MEMBER))
     assert (answer.status, answer.headers["Location"]) == (303, "/pictures?q=a%20house")
@@ -191,7 +191,7 @@ async def test_a_page_that_somebody_wanted_comes_after_signing_in(way: Way) -> N
     ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/in", "/api/zip", ""],
 )
 async def test_signing_in_leads_to_pages_of_this_studio_only(way: Way, page: str) -> None:
-    assert 'data-next="/"' in (await way.browser().get(f"/in?{urlencode({'next': page})}")).body.decode()
+    assert 'data-next="/"' in await way.browser().page(f"/in?{urlencode({'next': page})}")
     browser = way.browser()
     left = await browser.leave(f"/in/discord?{urlencode({'next': page})}")
     answer = await browser.come_back(way.discord.approve(left, MEMBER))
@@ -297,7 +297,7 @@ async def test_without_settings_there_is_no_such_way(site) -> None:
     for path in ("/in/discord", "/in/discord/back?code=1&state=2"):
         answer = await site.stranger().get(path)
         assert answer.status == 404 and "isn&#39;t set up" in answer.body.decode()
-    assert "Sign in with Discord" not in (await site.stranger().get("/in")).body.decode()
+    assert "Sign in with Discord" not in await site.stranger().page("/in")
 
 
 async def test_a_sign_in_that_takes_too_long_begins_anew_and_a_crowd_takes_no_memory() -> None:

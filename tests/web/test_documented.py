@@ -12,7 +12,7 @@ _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 
 
 async def test_the_page_of_shortcuts_tells_where_things_are(site) -> None:
-    page = (await site.you.get("/keys")).body.decode()
+    page = await site.you.page("/keys")
     for place in ("/pictures", "/folders", "/documents", "/shares", "/trash"):
         assert f'<a href="{place}">' in page.partition("Where things are")[2]
 

@@ -125,14 +125,14 @@ async def test_the_editor_opens_ones_own_documents_and_no_others(site) -> None:
 async def test_the_page_of_documents_lists_renames_and_deletes_ones_own(site) -> None:
     assert b"No documents yet" in (await site.you.get("/documents")).body
     document = (await made(site)).data["id"]
-    page = (await site.you.get("/documents")).body.decode()
+    page = await site.you.page("/documents")
     assert f'href="/edit/d/{document}"' in page and "Untitled" in page and "512 × 256 px" in page
     other = await site.person(OTHER)
-    assert document not in (await other.get("/documents")).body.decode()
+    assert document not in await other.page("/documents")
     path, name = f"/api/documents/{document}", {"name": "  the   harbour "}
     for caller, status in ((other, 404), (site.you, 204)):
         assert (await caller.ask("PUT", f"{path}/name", json=name)).status == status
-    assert "the harbour" in (await site.you.get("/documents")).body.decode()
+    assert "the harbour" in await site.you.page("/documents")
     [kept] = (await site.you.get("/api/documents")).data["documents"]
     assert (kept["name"], kept["version"]) == ("the harbour", 1), "a tab that has it open needn't know"
     for caller, status in ((other, 404), (site.you, 204)):

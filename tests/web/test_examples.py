@@ -8,7 +8,6 @@ from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.web.conftest import OTHER, Browser, Site
-from tests.web.test_folders import form
 from tests.web.test_talks import MODEL
 from vision.protocol import Done, Run
 
@@ -34,8 +33,7 @@ SETTINGS = MODEL
 
 async def sent(browser: Browser, number: int) -> str:
     """The name of a picture that a browser has sent."""
-    data, headers = png(30 + number, 30), {"Content-Type": "image/png"}
-    return (await browser.ask("POST", "/api/uploads", data=data, headers=headers)).data["sha256"]
+    return await browser.upload(png(30 + number, 30))
 
 
 async def filled(site: Site, name: str = "Pets") -> str:
@@ -49,21 +47,15 @@ async def filled(site: Site, name: str = "Pets") -> str:
     return made.data["href"]
 
 
-async def page(site: Site, path: str) -> str:
-    answer = await site.you.get(path)
-    assert answer.status == 200, answer.body
-    return answer.body.decode()
-
-
 async def test_a_set_is_filled_from_files_and_own_pictures_and_listed(site: Site) -> None:
     href = await filled(site)
     [found] = (await site.you.get("/api/examples")).data["sets"]
     assert (found["name"], found["examples"], found["labels"], found["shared"]) == ("Pets", 3, 2, False)
     assert len(found["covers"]) == 3
     assert (await site.you.get(found["covers"][0])).headers["Content-Type"] == "image/webp"
-    listed = await page(site, "/examples")
+    listed = await site.you.page("/examples")
     assert "3 examples of 2 labels" in listed and found["covers"][0] in listed
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert shown.count('class="example"') == 3 and "cat, number 2" in shown and "dog, number 1" in shown
     assert "How often it is right" not in shown
 
@@ -75,7 +67,7 @@ async def test_trying_a_set_tells_what_both_ways_say_and_how_often_they_are_righ
     assert tried.status == 202 and tried.data["href"] == f"{href}#try-{tried.data['job']}"
     assert (await site.you.post(f"/api{href}/try", {"picture": picture, "key": "once"})).data == tried.data
     await site.finished(tried.data["job"])
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert "Right on 3 of 4 examples left out in turn, about 80 % of new pictures" in shown
     assert "Right on 2 of 4 examples left out in turn, about 50 % of new pictures" in shown
     assert "chat says dog (60 %)" in shown and "90 %" in shown and "A note." in shown
@@ -83,28 +75,21 @@ async def test_trying_a_set_tells_what_both_ways_say_and_how_often_they_are_righ
 
 
 async def test_a_set_with_one_label_says_what_is_missing(site: Site) -> None:
-    made = await site.you.post(
-        "/api/examples", {"set": "One", "label": "cat", "pictures": [await sent(site.you, 1)]}
-    )
+    one = {"set": "One", "label": "cat", "pictures": [await sent(site.you, 1)]}
+    made = await site.you.post("/api/examples", one)
     refused = await site.you.post(f"/api{made.data['href']}/try", {"picture": await sent(site.you, 2)})
     assert refused.status == 400 and "one label" in refused.data["detail"]
-    assert "It takes at least two labels" in await page(site, made.data["href"])
+    assert "It takes at least two labels" in await site.you.page(made.data["href"])
 
 
 async def test_a_set_of_questions_is_tried_in_a_conversation(site: Site) -> None:
-    asked = {
-        "set": "Bills",
-        "label": "12.50",
-        "question": "What is the sum?",
-        "pictures": [await sent(site.you, 1)],
-    }
+    asked = {"set": "Bills", "label": "12.50", "question": "What is the sum?"}
+    asked["pictures"] = [await sent(site.you, 1)]
     href = (await site.you.post("/api/examples", asked)).data["href"]
-    shown = await page(site, href)
+    shown = await site.you.page(href)
     assert "What is the sum?" in shown and "12.50" in shown and "Questions and answers" in shown
-    tried = await site.you.post(f"/api{href}/try", {"picture": await sent(site.you, 2)})
-    assert tried.data["href"] == f"/talk/{tried.data['job']}"
-    await site.finished(tried.data["job"])
-    assert "12.50" in await page(site, tried.data["href"]), "the model was told the example"
+    tried = await site.made(f"/api{href}/try", {"picture": await sent(site.you, 2)})
+    assert "12.50" in await site.you.page(f"/talk/{tried['id']}"), "the model was told the example"
 
 
 async def test_what_is_wrong_is_told(site: Site) -> None:
@@ -126,18 +111,17 @@ async def test_examples_labels_and_sets_are_deleted(site: Site) -> None:
     [found] = (await site.you.get("/api/examples")).data["sets"]
     first = found["covers"][0]
     example = first.rpartition("/")[2].removesuffix(".webp")
-    gone = await form(site.you, f"{href}/delete", example=example)
-    assert gone.status == 303 and gone.headers["Location"] == href
+    assert (await site.you.ask("DELETE", f"/api{href}?example={example}")).status == 204
     assert (await site.you.get(first)).status == 422
-    assert (await form(site.you, f"{href}/delete", example=example)).status == 400
-    assert (await form(site.you, f"{href}/delete", example="x")).status == 400
-    assert (await form(site.you, f"{href}/delete", label="dog")).headers["Location"] == href
+    for wrong in (example, "x"):
+        assert (await site.you.ask("DELETE", f"/api{href}?example={wrong}")).status == 400, wrong
+    assert (await site.you.ask("DELETE", f"/api{href}?label=dog")).status == 204
     [found] = (await site.you.get("/api/examples")).data["sets"]
     assert (found["examples"], found["labels"]) == (1, 1)
-    assert (await form(site.you, f"{href}/delete")).headers["Location"] == "/examples"
+    assert (await site.you.ask("DELETE", f"/api{href}")).status == 204
     assert (await site.you.get(href)).status == 404
-    made = await form(site.you, "/examples", name="Empty")
-    assert "This set is empty" in await page(site, made.headers["Location"])
+    made = await site.you.post("/api/examples/new", {"name": "Empty"})
+    assert made.status == 201 and "This set is empty" in await site.you.page(made.data["href"])
 
 
 async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
@@ -149,15 +133,13 @@ async def test_somebody_elses_set_looks_like_none(site: Site) -> None:
         ("GET", href, {}),
         ("GET", found["covers"][0], {}),
         ("POST", f"/api{href}/try", {"json": {"picture": picture}}),
-        ("POST", f"{href}/delete", {"data": {"x": ""}}),
+        ("DELETE", f"/api{href}", {}),
     ):
         assert (await other.ask(method, path, **body)).status == 404, path
     assert (await other.get("/api/examples")).data == {"sets": []}
     stolen = {"set": "Mine", "label": "cat", "pictures": [await sent(site.you, 1)]}
     assert (await other.post("/api/examples", {**stolen, "pictures": ["f" * 64]})).status == 422
     named = {"set": found["id"], "label": "cat", "pictures": [picture]}
-    made = await other.post(
-        "/api/examples", named
-    )  # nobody's set is called by an id: one of that name is made
+    made = await other.post("/api/examples", named)  # nobody's set is called by an id: one is made
     assert made.status == 400 or made.data["id"] != found["id"]
     assert len((await site.you.get("/api/examples")).data["sets"][0]["covers"]) == 3

@@ -27,9 +27,9 @@ async def test_pictures_are_put_into_a_folder_and_taken_out(site) -> None:
     assert await shown(site.you, f"folder={folder}&q=house") == named(house, 1, 2)
     [found] = (await site.you.get("/api/folders")).data["folders"]
     assert (found["name"], found["pictures"], found["query"]) == ("Best ones", 3, None)
-    page = (await site.you.get(f"/folders/{folder}")).body.decode()
+    page = await site.you.page(f"/folders/{folder}")
     assert "Best ones" in page and f"/files/{house['id']}/2/256.webp" in page
-    assert f"/files/{boat['id']}/4/256.webp" in (await site.you.get("/folders")).body.decode()
+    assert f"/files/{boat['id']}/4/256.webp" in await site.you.page("/folders")
     await put(site.you, *named(house, 1))
     assert await shown(site.you, f"folder={folder}") == [*named(boat, 4), *named(house, 2)]
     taken = await site.you.post(f"{path}/remove", {"pictures": named(boat, 4)})
@@ -51,7 +51,7 @@ async def test_a_smart_folder_fills_itself(site) -> None:
     for path in ("items", "items/remove"):
         answer = await site.you.post(f"/api/folders/{folder}/{path}", {"pictures": named(boat, 1)})
         assert answer.status == 400 and "by itself" in answer.data["detail"]
-    page = (await site.you.get(f"/folders/{folder}")).body.decode()
+    page = await site.you.page(f"/folders/{folder}")
     assert "Smart: “boat”, imagine" in page and f"/files/{boat['id']}/1/256.webp" in page
 
 

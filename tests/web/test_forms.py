@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from tests.studio.talker import Talker
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_talks import MODEL, begun
 
 TABLE = (
@@ -20,12 +17,14 @@ TABLE = (
 BOXES = '[{"bbox_2d": [100, 100, 500, 600], "label": "cat"}]'
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    executor = Talker()
-    executor.say = {"Table": TABLE, "Boxes": BOXES, "Text": "EXIT"}
-    async with open_site(tmp_path, executor, **MODEL) as found:
-        yield found
+def talker() -> Talker:
+    found = Talker()
+    found.say = {"Table": TABLE, "Boxes": BOXES, "Text": "EXIT"}
+    return found
+
+
+EXECUTOR = talker
+SETTINGS = MODEL
 
 
 async def turn_of(site: Site, job: str) -> dict:
@@ -65,11 +64,9 @@ async def test_a_form_that_isnt_one_is_named(site: Site) -> None:
 
 async def test_what_follows_a_table_is_asked_in_words(site: Site) -> None:
     job = await begun(site, "Table", answer="table")
-    more = (await site.you.post(f"/api/talk/{job}", {"question": "Which?"})).data["job"]
-    await site.finished(more)
+    more = (await site.made(f"/api/talk/{job}", {"question": "Which?"}))["id"]
     assert (await turn_of(site, more))["form"] == "free"
-    other = (await site.you.post(f"/api/talk/{job}", {"question": "Boxes", "answer": "boxes"})).data["job"]
-    await site.finished(other)
+    other = (await site.made(f"/api/talk/{job}", {"question": "Boxes", "answer": "boxes"}))["id"]
     assert (await turn_of(site, other))["boxes"] == ["cat"], "of the picture of the question before"
 
 

@@ -109,9 +109,9 @@ async def test_a_picture_shows_where_it_comes_from(site) -> None:
     child = made.data["jobs"][0]
     await site.finished(child["id"])
     assert child["parent"] == {"job": job["id"], "n": 2}
-    assert f"/pictures/{child['id']}/1" in (await site.you.get(f"/pictures/{job['id']}/2")).body.decode()
-    assert f"/pictures/{job['id']}/2" in (await site.you.get(f"/pictures/{child['id']}/1")).body.decode()
-    assert f"/pictures/{child['id']}/1" not in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    assert f"/pictures/{child['id']}/1" in await site.you.page(f"/pictures/{job['id']}/2")
+    assert f"/pictures/{job['id']}/2" in await site.you.page(f"/pictures/{child['id']}/1")
+    assert f"/pictures/{child['id']}/1" not in await site.you.page(f"/pictures/{job['id']}/1")
 
 
 async def test_settings_are_those_of_discord(site) -> None:

@@ -39,7 +39,7 @@ async def test_every_tab_of_a_person_is_told_and_no_other(site) -> None:
 
 
 async def test_what_comes_between_a_page_and_its_socket_is_told(site) -> None:
-    page = (await site.you.get("/")).body.decode()
+    page = await site.you.page("/")
     point = re.search(r'data-point="(\d+)"', page)[1]
     job = await site.drawn(site.you)
     sockets = [await connect(site, site.you, since=since) for since in (point, "", "nonsense", "9" * 19)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.moderation import rules
+from tests.studio.conftest import AllFit
 from tests.studio.talker import Talker
 from tests.web.conftest import Site
 from tests.web.test_examples import sent
@@ -14,20 +15,14 @@ CHILD, EXPLICIT = rules.MINOR.listed[0], rules.EXPLICIT.listed[0]
 SUGGESTIVE, CLOTHES = rules.SUGGESTIVE.listed[0], rules.CLOTHES.listed[0]
 
 
-class Judge:
+class Judge(AllFit):
     """A classifier that finds every picture as fit."""
 
     def __init__(self, score: float) -> None:
         self.name, self.said = str(score), score
 
-    def get_ready(self) -> None:
-        pass
-
     async def score(self, data: bytes) -> float:
         return self.said
-
-    async def close(self) -> None:
-        pass
 
 
 EXECUTOR = Talker

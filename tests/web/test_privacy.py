@@ -11,9 +11,9 @@ async def test_a_person_sees_what_is_kept_of_them(site) -> None:
     await site.drawn(site.you, "a red house")
     told = (await site.you.get("/api/privacy")).data
     assert (told["held"]["jobs"], told["held"]["pictures"]) == (1, 5) and told["days"]["trash"] == 30
-    page = (await site.you.get("/privacy")).body.decode()
+    page = await site.you.page("/privacy")
     assert "5 pictures" in page and 'href="/api/privacy/export"' in page and "30 days" in page
-    assert 'href="/privacy"' in (await site.you.get("/settings")).body.decode()
+    assert 'href="/privacy"' in await site.you.page("/settings")
     other = (await (await site.person(OTHER)).get("/api/privacy")).data
     assert other["held"]["jobs"] == 0
 
@@ -47,4 +47,4 @@ async def test_the_host_s_words_on_privacy_are_linked_where_people_look(tmp_path
     address = "https://example.org/privacy"
     async with open_site(tmp_path, PRIVACY_URL=address) as site:
         for browser, page in ((site.you, "/privacy"), (site.stranger(), "/in")):
-            assert f'href="{address}"' in (await browser.get(page)).body.decode(), page
+            assert f'href="{address}"' in await browser.page(page), page

@@ -29,25 +29,21 @@ class Reads(AtOnce):
 
 
 async def read(site, job) -> dict:
-    asked = await site.you.post(f"/api/jobs/{job['id']}/1/read")
-    assert asked.status == 202, asked.body
-    [reading] = asked.data["jobs"]
-    await site.finished(reading["id"])
-    return (await site.you.get(f"/api/jobs/{reading['id']}")).data
+    return await site.made(f"/api/jobs/{job['id']}/1/read")
 
 
 async def test_a_picture_is_read_and_its_page_shows_the_text(site) -> None:
     job = await site.drawn(site.you)
     assert "read" in {action["action"] for action in job["picture_actions"]}
-    before = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    before = await site.you.page(f"/pictures/{job['id']}/1")
     assert 'id="text-title"' not in before
     made = await read(site, job)
     assert made["text"] == "OPEN 24 H" and made["pictures"] == [] and made["grid"]
     assert [action["action"] for action in made["actions"]] == ["delete"]
-    page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    page = await site.you.page(f"/pictures/{job['id']}/1")
     assert "Text in it" in page and ">OPEN 24 H</pre>" in page
     assert f"/pictures/{made['id']}/" not in page, "it has no page of its own"
-    newest = (await site.you.get("/")).body.decode()
+    newest = await site.you.page("/")
     assert ">OPEN 24 H</pre>" in newest and made["grid"]["thumb"] in newest
     assert (await site.you.get(made["grid"]["thumb"])).status == 200
 
@@ -65,7 +61,7 @@ async def test_text_in_a_picture_is_text_on_every_page(tmp_path) -> None:
         job = await site.drawn(site.you)
         assert (await read(site, job))["text"] == HOSTILE
         for path in (f"/pictures/{job['id']}/1", "/"):
-            page = (await site.you.get(path)).body.decode()
+            page = await site.you.page(path)
             assert "onerror" in page and "<img src=x" not in page and "</pre><img" not in page
 
 
@@ -74,7 +70,7 @@ async def test_text_that_breaks_a_rule_is_not_shown(tmp_path) -> None:
         job = await site.drawn(site.you)
         made = await read(site, job)
         assert made["text"] == "" and made["notes"] == [HIDDEN]
-        page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+        page = await site.you.page(f"/pictures/{job['id']}/1")
         assert "nude" not in page and 'id="text-title"' not in page
 
 
@@ -91,9 +87,7 @@ class Describes(AtOnce):
 async def test_captions_that_break_a_rule_are_not_shown(tmp_path) -> None:
     async with open_site(tmp_path, Describes(), MODERATION="strict") as site:
         job = await site.drawn(site.you)
-        [asked] = (await site.you.post(f"/api/jobs/{job['id']}/1/describe")).data["jobs"]
-        await site.finished(asked["id"])
-        made = (await site.you.get(f"/api/jobs/{asked['id']}")).data
+        made = await site.made(f"/api/jobs/{job['id']}/1/describe")
         assert made["captions"] == ["a house"] and made["notes"] == [HIDDEN]
-        for path in ("/", f"/?from={asked['id']}&n=1", f"/?from={asked['id']}&n=2"):
-            assert "nude" not in (await site.you.get(path)).body.decode(), path
+        for path in ("/", f"/?from={made['id']}&n=1", f"/?from={made['id']}&n=2"):
+            assert "nude" not in await site.you.page(path), path

@@ -87,12 +87,12 @@ async def test_a_picture_that_is_not_to_be_seen_is_as_good_as_none(site) -> None
 
 async def test_pages_work_without_a_script(site, eyes) -> None:
     job = await drawn(site, "a house --seed 90")
-    page = (await site.you.get("/pictures?q=91&seed=91")).body.decode()
+    page = await site.you.page("/pictures?q=91&seed=91")
     assert f'href="/pictures/{job["id"]}/2"' in page and 'name="seed"' in page and WORDS_ONLY not in page
-    picture = (await site.you.get(f"/pictures/{job['id']}/2")).body.decode()
+    picture = await site.you.page(f"/pictures/{job['id']}/2")
     assert f'href="/pictures?q=like:{job["id"]}/2"' in picture
     eyes.blind = True
-    assert WORDS_ONLY in (await site.you.get("/pictures?q=house+more")).body.decode()
+    assert WORDS_ONLY in await site.you.page("/pictures?q=house+more")
     wrong = await site.you.get("/pictures?q=size:big")
     assert wrong.status == 400 and "isn&#39;t a filter" in wrong.body.decode()
 

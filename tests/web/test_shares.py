@@ -130,16 +130,7 @@ async def _take_out(one: Linked) -> None:
 
 
 End = Callable[[Linked], Awaitable[None]]
-EVERY: list[End] = [
-    _revoke,
-    _expire,
-    _throw_away,
-    _delete_pictures,
-    _delete_job,
-    _block,
-    _ban,
-    _forget,
-]
+EVERY: list[End] = [_revoke, _expire, _throw_away, _delete_pictures, _delete_job, _block, _ban, _forget]
 CASES = [
     *((kind, None, end) for kind in ("picture", "job", "folder") for end in EVERY),
     *(("folder", None, end) for end in (_delete_folder, _take_out)),
@@ -189,7 +180,7 @@ async def test_what_is_shown_tells_no_words_unless_they_were_ticked(site) -> Non
             assert answer.headers["Cache-Control"] == "private, no-store", address
             assert answer.headers["Referrer-Policy"] == "no-referrer", address
             assert "noindex" in answer.headers["X-Robots-Tag"], address
-    page = (await stranger.get(one.addresses[0])).body.decode()
+    page = await stranger.page(one.addresses[0])
     assert "Made with a model" in page and 'name="robots" content="noindex' in page
     assert 'alt="A picture"' in page and one.job["prompt"] not in page
     small = await stranger.get(one.addresses[2])
@@ -217,20 +208,20 @@ async def test_a_share_shows_what_was_shared_and_nothing_beside_it(site) -> None
     one, other = await linked(site, "picture"), await site.drawn(site.you)
     stranger = site.stranger()
     page = path_of(site, one.share)
-    text = (await stranger.get(page)).body.decode()
+    text = await stranger.page(page)
     assert text.count("<figure>") == 1 and f"/files{page}/{one.job['id']}/2" in text
     for beside in (f"{one.job['id']}/1", f"{other['id']}/1", "abcdabcdabcd/1", f"{one.job['id']}/99"):
         assert (await stranger.get(f"/files{page}/{beside}")).status == 404, beside
     whole = path_of(site, await share(site.you, job=one.job["id"], title="  My  house "))
-    text = (await stranger.get(whole)).body.decode()
+    text = await stranger.page(whole)
     assert text.count("<figure>") == 4 and "<h1>My house</h1>" in text and 'alt="My house, 2"' in text
     await put(site.you, *named(one.job, 3))
-    assert (await stranger.get(whole)).body.decode().count("<figure>") == 3
+    assert (await stranger.page(whole)).count("<figure>") == 3
     assert (await stranger.get(f"/files{whole}/{one.job['id']}/3")).status == 404
     in_folder = path_of(site, await share(site.you, folder=one.folder))
-    assert (await stranger.get(in_folder)).body.decode().count("<figure>") == 1
+    assert (await stranger.page(in_folder)).count("<figure>") == 1
     await site.you.post(f"/api/folders/{one.folder}/items", {"pictures": named(other, 1)})
-    assert (await stranger.get(in_folder)).body.decode().count("<figure>") == 2
+    assert (await stranger.page(in_folder)).count("<figure>") == 2
 
 
 async def test_a_link_that_is_pasted_into_a_chat_shows_what_its_page_shows(site) -> None:
@@ -238,7 +229,7 @@ async def test_a_link_that_is_pasted_into_a_chat_shows_what_its_page_shows(site)
     whole = path_of(site, await share(site.you, job=one.job["id"], title="My <house>"))
 
     async def tags(path: str) -> dict[str, str]:
-        page = (await stranger.get(path)).body.decode()
+        page = await stranger.page(path)
         return dict(re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]*)" content="([^"]*)">', page))
 
     shown, several = await tags(one.addresses[0]), await tags(whole)
@@ -329,7 +320,7 @@ async def test_pages_say_that_they_need_scripts_but_what_a_link_shows_does_not(s
         (site.stranger(), "/in", True),
         (site.stranger(), link, False),
     ):
-        assert ("<noscript>" in (await browser.get(path)).body.decode()) is needed, path
+        assert ("<noscript>" in await browser.page(path)) is needed, path
 
 
 async def test_a_private_picture_that_is_put_into_a_shared_folder_later_stays_private(site) -> None:
@@ -340,7 +331,7 @@ async def test_a_private_picture_that_is_put_into_a_shared_folder_later_stays_pr
     later, open_one = await site.drawn(site.you, f"{WORDS} --stealth"), await site.drawn(site.you, WORDS)
     await site.you.post(path, {"pictures": [*named(before, 2), *named(later, 3), *named(open_one, 4)]})
     stranger, link = site.stranger(), path_of(site, made)
-    page = (await stranger.get(link)).body.decode()
+    page = await stranger.page(link)
     for job, number, status in ((before, 1, 200), (before, 2, 404), (later, 3, 404), (open_one, 4, 200)):
         address = f"/files{link}/{job['id']}/{number}"
         assert (address in page) is (status == 200), (job["prompt"], number)
@@ -358,4 +349,4 @@ async def test_folders_say_how_many_links_show_them(site) -> None:
     [found] = (await site.you.get("/api/folders")).data["folders"]
     assert found["links"] == 1
     for page in ("/folders", f"/pictures/{job['id']}/1"):
-        assert "shared by link" in (await site.you.get(page)).body.decode(), page
+        assert "shared by link" in await site.you.page(page), page

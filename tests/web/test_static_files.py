@@ -100,7 +100,7 @@ def test_vendored_files_are_those_that_were_published() -> None:
 def test_no_module_or_page_writes_markup_from_text() -> None:
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
     forbidden = re.compile(markup + r"|\|\s*safe\b|\son\w+=\"|style=\"")
-    pages = {path: path.read_text() for path in (ROOT / "web" / "templates").glob("*.html")}
+    pages = {path: path.read_text() for path in (ROOT / "web" / "templates").rglob("*.html")}
     assert {path.name for path, text in (MODULES | pages).items() if forbidden.search(text)} == set()
 
 

@@ -19,6 +19,7 @@ from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.web.conftest import Site, open_site
+from tests.web.test_live import connect
 from vision.protocol import Done, Run, Step
 
 MODEL = {"VLM_URL": "http://chat.example:9/v1"}  # never called: the executor is the test's
@@ -46,10 +47,8 @@ SETTINGS = MODEL
 
 
 async def begun(site: Site, question: str = "What is it?", **body) -> str:
-    sent = await site.you.ask("POST", "/api/uploads", data=png(), headers={"Content-Type": "image/png"})
-    answer = await site.you.post(
-        "/api/talk", {"question": question, "pictures": [sent.data["sha256"]], **body}
-    )
+    pictures = [await site.you.upload()]
+    answer = await site.you.post("/api/talk", {"question": question, "pictures": pictures, **body})
     assert answer.status == 202 and answer.data["href"] == f"/talk/{answer.data['job']}"
     if "slowly" not in question:
         await site.finished(answer.data["job"])
@@ -58,9 +57,8 @@ async def begun(site: Site, question: str = "What is it?", **body) -> str:
 
 async def test_a_question_about_what_was_sent_is_answered_and_gone_on_with(site: Site) -> None:
     first = await begun(site)
-    asked = await site.you.post(f"/api/talk/{first}", {"question": "And now?"})
-    await site.finished(asked.data["job"])
-    found = (await site.you.get(f"/api/talk/{asked.data['job']}")).data
+    second = (await site.made(f"/api/talk/{first}", {"question": "And now?"}))["id"]
+    found = (await site.you.get(f"/api/talk/{second}")).data
     assert [turn["question"] for turn in found["turns"]] == ["What is it?", "And now?"]
     one, two = found["turns"]
     assert one["answer"].startswith("1 turns") and two["answer"].startswith("3 turns")
@@ -68,17 +66,17 @@ async def test_a_question_about_what_was_sent_is_answered_and_gone_on_with(site:
     assert (await site.you.get(thumb)).status == 200 and two["pictures"] == []
     assert one["seen"] == ["64 × 48"] and one["tokens"] == [10, 0, 7] and one["ended"] == "end"
     replies = (await site.you.get(f"/api/talk/{first}")).data["replies"]
-    assert replies == [{"href": f"/talk/{asked.data['job']}", "question": "And now?"}]
+    assert replies == [{"href": f"/talk/{second}", "question": "And now?"}]
 
 
 async def test_a_question_is_shown_as_it_was_typed_and_asked_again(site: Site) -> None:
     job = await site.drawn(site.you)
-    page = (await site.you.get(f"/pictures/{job['id']}/2")).body.decode()
+    page = await site.you.page(f"/pictures/{job['id']}/2")
     assert 'data-send="POST /api/talk"' in page and f'value="{job["id"]} 2"' in page
     asked = {"question": "What is <b>it</b>?", "pictures": [f"{job['id']} 2"], "answer": "free"}
     sent = (await site.you.post("/api/talk", asked)).data
     await site.finished(sent["job"])
-    page = (await site.you.get(sent["href"])).body.decode()
+    page = await site.you.page(sent["href"])
     assert "What is &lt;b&gt;it&lt;/b&gt;?" in page and "1 turns" in page
     assert f"/files/{job['id']}/2/256.webp" in page
     again = await site.you.post(f"/api/jobs/{sent['job']}/1/again", {})
@@ -87,10 +85,7 @@ async def test_a_question_is_shown_as_it_was_typed_and_asked_again(site: Site) -
 
 
 async def test_an_answer_grows_on_the_socket_and_is_stopped(site: Site) -> None:
-    async with site.http.ws_connect(
-        f"{site.web.url}/api/live",
-        headers={"Origin": site.web.url, "Cookie": f"__Host-atelier={site.you.cookie}"},
-    ) as socket:
+    async with await connect(site, site.you) as socket:
         job = await begun(site, "Tell slowly")
         text = ""
         async with asyncio.timeout(10):
@@ -108,12 +103,11 @@ async def test_an_answer_grows_on_the_socket_and_is_stopped(site: Site) -> None:
 
 async def test_a_job_of_the_stream_says_what_was_asked_and_leads_to_its_page(site: Site) -> None:
     first = await begun(site)
-    second = (await site.you.post(f"/api/talk/{first}", {"question": "And now?"})).data["job"]
-    await site.finished(second)
+    second = (await site.made(f"/api/talk/{first}", {"question": "And now?"}))["id"]
     found = {job["id"]: job for job in (await site.you.get("/api/jobs")).data["jobs"]}
     assert found[second]["question"] == "And now?" and found[second]["talk"] == f"/talk/{second}"
     assert found[second]["answer"].startswith("3 turns") and found[second]["parent"] is None
-    page = (await site.you.get("/")).body.decode()
+    page = await site.you.page("/")
     assert f'href="/talk/{first}"' in page and "And now?" in page
 
 
@@ -121,18 +115,15 @@ async def test_nobody_else_sees_it_or_goes_on(site: Site) -> None:
     job = await begun(site)
     other = await site.person(77)
     missing = await other.get("/api/talk/abcdabcdabcd")
-    for answer in (
-        await other.get(f"/api/talk/{job}"),
-        await other.post(f"/api/talk/{job}", {"question": "And?"}),
-    ):
+    asked = await other.post(f"/api/talk/{job}", {"question": "And?"})
+    for answer in (await other.get(f"/api/talk/{job}"), asked):
         assert (answer.status, answer.body) == (404, missing.body)
     assert (await other.get(f"/talk/{job}")).status == 404
 
 
 async def test_somebody_elses_upload_is_not_taken(site: Site) -> None:
     other = await site.person(77)
-    sent = await other.ask("POST", "/api/uploads", data=png(), headers={"Content-Type": "image/png"})
-    answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [sent.data["sha256"]]})
+    answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [await other.upload()]})
     assert answer.status >= 400 and "gone" in answer.data["detail"]
 
 
@@ -157,65 +148,60 @@ async def test_the_same_wish_is_one_question(site: Site) -> None:
     assert asked[0].data == asked[1].data
 
 
-async def test_without_a_model_no_picture_has_the_field(tmp_path: Path) -> None:
+async def test_without_a_model_no_picture_has_the_field_and_nothing_leads_to_questions(
+    tmp_path: Path,
+) -> None:
     async with open_site(tmp_path, MODEL_PROFILE="small") as site:
         job = await site.drawn(site.you)
-        assert "Ask about it" not in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+        assert "Ask about it" not in await site.you.page(f"/pictures/{job['id']}/1")
         answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [f"{job['id']} 1"]})
         assert answer.data["detail"] == NO_MODEL
+        assert 'href="/ask"' not in await site.you.page("/")
+        page = await site.you.page("/ask")
+        assert "ASK_MODEL" in page and 'id="talk-bar"' not in page
 
 
 async def test_a_branch_is_shown_where_it_leaves(site: Site) -> None:
     first = await begun(site)
-    ends = []
-    for question in ("Left?", "Right?"):
-        ends.append((await site.you.post(f"/api/talk/{first}", {"question": question})).data["job"])
-        await site.finished(ends[-1])
+    asked = [await site.made(f"/api/talk/{first}", {"question": word}) for word in ("Left?", "Right?")]
+    ends = [job["id"] for job in asked]
     left = (await site.you.get(f"/api/talk/{ends[0]}")).data
     assert left["turns"][0]["branches"] == [{"href": f"/talk/{ends[1]}", "question": "Right?"}]
     assert left["turns"][1]["branches"] == left["replies"] == []
-    page = (await site.you.get(f"/talk/{ends[0]}")).body.decode()
+    page = await site.you.page(f"/talk/{ends[0]}")
     assert "Also asked here" in page and f'href="/talk/{ends[1]}"' in page and "What followed" not in page
-    page = (await site.you.get(f"/talk/{first}")).body.decode()
+    page = await site.you.page(f"/talk/{first}")
     assert "What followed" in page and "Also asked here" not in page
 
 
 async def test_a_chat_server_s_address_stands_with_ones_data_alone(site: Site) -> None:
     job_id = await begun(site)
     for path, told in (("/ask", False), (f"/talk/{job_id}", False), ("/privacy", True)):
-        text = (await site.you.get(path)).body.decode()
+        text = await site.you.page(path)
         assert ("chat.example" in text) == told and ("another server" in text) != told, path
-    assert "chat.example" not in (await site.you.get(f"/api/talk/{job_id}")).body.decode()
+    assert "chat.example" not in await site.you.page(f"/api/talk/{job_id}")
 
 
 async def test_the_page_to_ask_shows_where_ones_conversations_stand(site: Site) -> None:
-    page = (await site.you.get("/ask")).body.decode()
+    page = await site.you.page("/ask")
     assert 'id="talk-bar"' in page and "Nothing asked yet" in page
     first = await begun(site, "What is <b>it</b>?")
-    second = (await site.you.post(f"/api/talk/{first}", {"question": "And now?"})).data["job"]
-    await site.finished(second)
+    second = (await site.made(f"/api/talk/{first}", {"question": "And now?"}))["id"]
     other = await begun(site, "Tell slowly")
-    page = (await site.you.get("/ask")).body.decode()
+    page = await site.you.page("/ask")
     listed = re.findall(r'href="/talk/([a-z2-9]{12})"', page)
     assert listed == [other, second], "the newest first, and each conversation where it stands"
     assert "Answering …" in page and "3 turns" in page and "<b>it" not in page
     stranger = await site.person(77)
-    assert "/talk/" not in (await stranger.get("/ask")).body.decode()
+    assert "/talk/" not in await stranger.page("/ask")
     site.opened.services.queue.executor.go.set()
     await site.finished(other)
 
 
-async def test_without_a_model_nothing_leads_to_questions(tmp_path: Path) -> None:
-    async with open_site(tmp_path, MODEL_PROFILE="small") as bare:
-        assert 'href="/ask"' not in (await bare.you.get("/")).body.decode()
-        page = (await bare.you.get("/ask")).body.decode()
-        assert "ASK_MODEL" in page and 'id="talk-bar"' not in page
-
-
 async def test_every_page_leads_to_questions_where_there_is_a_model(site: Site) -> None:
     for address in ("/", "/pictures", "/queue"):
-        assert 'href="/ask"' in (await site.you.get(address)).body.decode()
-    assert '<a href="/ask" aria-current="page">' in (await site.you.get("/ask")).body.decode()
+        assert 'href="/ask"' in await site.you.page(address)
+    assert '<a href="/ask" aria-current="page">' in await site.you.page("/ask")
 
 
 # Videos
@@ -232,10 +218,7 @@ async def about_video(site: Site, question: str = "What happens?") -> str:
     sent = await video_of(site)
     assert sent.status == 201 and sent.data["frames"] == 4 and sent.data["seconds"] == 8
     assert (await site.you.ask("GET", sent.data["thumb"])).status == 200
-    body = {"question": question, "pictures": [sent.data["video"]]}
-    asked = await site.you.post("/api/talk", body)
-    await site.finished(asked.data["job"])
-    return asked.data["job"]
+    return (await site.made("/api/talk", {"question": question, "pictures": [sent.data["video"]]}))["id"]
 
 
 async def test_a_video_is_asked_about_and_its_strip_is_on_the_page(site: Site) -> None:
@@ -254,9 +237,8 @@ async def test_a_video_is_asked_about_and_its_strip_is_on_the_page(site: Site) -
 
 async def test_times_in_later_answers_lead_to_the_video(site: Site) -> None:
     first = await about_video(site)
-    asked = await site.you.post(f"/api/talk/{first}", {"question": "Blue at 2 s?"})
-    await site.finished(asked.data["job"])
-    turns = (await site.you.ask("GET", f"/api/talk/{asked.data['job']}")).data["turns"]
+    asked = (await site.made(f"/api/talk/{first}", {"question": "Blue at 2 s?"}))["id"]
+    turns = (await site.you.get(f"/api/talk/{asked}")).data["turns"]
     assert turns[1]["frames"] == [] and turns[1]["said"][1]["href"] == f"#frame-{first}-2"
 
 
@@ -272,9 +254,8 @@ async def test_frames_are_shown_to_who_may_read_the_question_and_nobody_else(sit
 
 async def test_a_video_of_somebody_else_cant_be_asked_about(site: Site) -> None:
     sent = await video_of(site)
-    asked = await (await site.person(99)).post(
-        "/api/talk", {"question": "What?", "pictures": [sent.data["video"]]}
-    )
+    body = {"question": "What?", "pictures": [sent.data["video"]]}
+    asked = await (await site.person(99)).post("/api/talk", body)
     assert asked.status == 422 and "That video is gone" in asked.body.decode()
 
 
@@ -288,4 +269,4 @@ async def test_an_answer_that_breaks_a_rule_stands_nowhere(site: Site) -> None:
     await site.opened.services.moderator.add_word(1, None, "turns")
     assert (await site.you.get(f"/api/jobs/{job}")).data["answer"] == HIDDEN
     for path in ("/", f"/talk/{job}", f"/?from={job}"):
-        assert "1 turns" not in (await site.you.get(path)).body.decode(), path
+        assert "1 turns" not in await site.you.page(path), path

@@ -30,7 +30,7 @@ async def test_a_picture_in_the_trash_is_hidden_at_once_and_comes_back(site) -> 
     assert await shown(site.you) == left
     assert (await site.you.get("/api/months")).data["months"][0]["pictures"] == 3
     for path in ("/", "/pictures", f"/pictures/{job['id']}/1"):
-        assert f"/pictures/{job['id']}/2" not in (await site.you.get(path)).body.decode(), path
+        assert f"/pictures/{job['id']}/2" not in await site.you.page(path), path
     one = (await site.you.get(f"/api/jobs/{job['id']}")).data
     assert [picture["n"] for picture in one["pictures"]] == [1, 3, 4]
     gone = await site.you.get(f"/pictures/{job['id']}/2")
@@ -38,7 +38,7 @@ async def test_a_picture_in_the_trash_is_hidden_at_once_and_comes_back(site) -> 
     [tile] = (await site.you.get("/api/pictures?trash=1")).data["pictures"]
     days = (datetime.fromisoformat(tile["ends"]) - datetime.now(UTC)) / timedelta(days=1)
     assert tile["n"] == 2 and 29.9 < days <= 30
-    page = (await site.you.get("/trash")).body.decode()
+    page = await site.you.page("/trash")
     assert tile["ends"][:10] in page and "30 days" in page
     assert (await site.you.get(tile["small"])).status == 200, "its author sees what is there"
     back = await site.you.post("/api/trash/restore", {"pictures": named(job, 2)})
@@ -52,11 +52,11 @@ async def test_a_job_that_is_all_in_the_trash_is_not_there(site) -> None:
     await put(site.you, *named(job, 1, 2, 3, 4))
     assert [one["id"] for one in (await site.you.get("/api/jobs")).data["jobs"]] == [child["id"]]
     assert (await site.you.get(f"/api/jobs/{job['id']}")).status == 404
-    page = (await site.you.get(f"/pictures/{child['id']}/1")).body.decode()
+    page = await site.you.page(f"/pictures/{child['id']}/1")
     assert f"/pictures/{job['id']}" not in page.replace(f"/pictures/{child['id']}", "")
     await put(site.you, *named(child, 1))
     await site.you.post("/api/trash/restore", {"pictures": named(job, 1)})
-    page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    page = await site.you.page(f"/pictures/{job['id']}/1")
     assert f"/pictures/{child['id']}" not in page
 
 

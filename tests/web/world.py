@@ -232,7 +232,7 @@ class World:
     async def _rows(self) -> dict[str, list[dict[str, Any]]]:
         def work(connection: sa.Connection) -> dict[str, list[dict[str, Any]]]:
             return {
-                table.name: [dict(row._mapping) for row in connection.execute(sa.select(table))]
+                table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
                 for table in metadata.sorted_tables
             }
 

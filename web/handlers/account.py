@@ -1,29 +1,29 @@
-"""A person's sessions, begun by a link from the bot or on Discord's own page, and the data that is kept of
-them."""
+"""A person's sessions, begun by a link from the bot or on Discord's own page, the data that is kept of them,
+and their settings for new jobs: the same rows as ``/settings`` on Discord."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
+from core.job import Lane
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, Visitors, browser_label
-from web.call import Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
-from web.handlers.pages import Pages
+from web.call import DONE, Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
 from web.schemas import page_of, read_body
 
 OFF = "Signing in through Discord isn't set up here. Type `/web` in Discord."
 SPENT = "This link has been used or has expired. Type `/web` in Discord for a new one."
 
 
-class SignIn:
+class Account:
     """Handlers about sessions. ``ended`` is told whose session has ended and its id. discord: its own page
-    to sign in on, where that is set up. members_only: it is for people who share a server with the bot.
-    policy: the address of what the host says of privacy."""
+    to sign in on, where that is set up. members_only: it is for people who share a server with the bot."""
 
     def __init__(
         self,
@@ -32,13 +32,11 @@ class SignIn:
         discord: DiscordPage | None = None,
         *,
         members_only: bool = True,
-        policy: str = "",
     ) -> None:
-        self._policy = policy
         self._visitors, self._ended = visitors, ended
         self._discord, self._members_only = discord, members_only
 
-    async def page(self, call: Call) -> Answer:
+    async def sign_in_page(self, call: Call) -> Answer:
         """Where a link signs somebody in, or leads to Discord. Who is signed in goes on with the page that
         was wanted: another tab may have signed somebody in meanwhile."""
         if call.person is not None and "next" in call.query:
@@ -57,20 +55,36 @@ class SignIn:
         if self._discord is None:
             raise Refused(HTTPStatus.NOT_FOUND, OFF)
         try:
-            who = await self._discord.finish(call.query, call.attempt)
+            who, page = await self._discord.finish(call.query, call.attempt)
             label = browser_label(call.headers.get("User-Agent", ""))
-            own, members = call.studio.own, self._members_only
-            token = await own.web_session(who.actor, label, members_only=members)
-            return SignedIn(token, who.page, another=await self._replaces(call, who.actor.user_id))
+            token = await call.studio.own.web_session(who, label, members_only=self._members_only)
+            return SignedIn(token, page, another=await self._replaces(call, who.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:
             return self._page(HTTPStatus.FORBIDDEN, str(refused))
 
     def _page(self, status: HTTPStatus, trouble: str | None = None, page: str = "/") -> Html:
-        frame: dict[str, Any] = {"page": "in", "person": None, "nav": (), "other": None}
+        frame: dict[str, Any] = {"person": None, "nav": (), "other": None}
         given = {"discord": self._discord is not None, "trouble": trouble, "next": page}
-        return Html("in.html", {**frame, **given, "policy": self._policy}, status)
+        return Html("in", {**frame, **given}, status)
+
+    async def sessions_page(self, call: Call) -> Answer:
+        """Where the person is signed in."""
+        assert call.person is not None
+        found = await self._visitors.sessions.of(call.person.user_id)
+        current = call.person.session
+        shown = [
+            {
+                "id": session.id,
+                "label": session.label,
+                "created": session.created_at.isoformat(),
+                "seen": session.seen_at.isoformat(),
+                "current": session.id == current,
+            }
+            for session in found
+        ]
+        return Html("sessions", {"sessions": shown})
 
     async def look(self, call: Call) -> Answer:
         """Say whom a link signs in, without spending it: a chat's preview of the link must not."""
@@ -105,7 +119,7 @@ class SignIn:
         assert call.person is not None
         session = call.path["session"]
         await self._end(call.actor.user_id, session)
-        return SignedOut() if session == call.person.session else Json(None, HTTPStatus.NO_CONTENT)
+        return SignedOut() if session == call.person.session else DONE
 
     async def _replaces(self, call: Call, user_id: int) -> bool:
         """Return whether somebody else was signed in by this browser until now; their session ends, with
@@ -119,37 +133,7 @@ class SignIn:
         await self._visitors.sessions.end(user_id, session)
         self._ended(user_id, session)
 
-
-class PrivacyHandlers:
-    """Handlers about a person's own data. ``ended`` is told whose session has ended and its id."""
-
-    def __init__(self, pages: Pages, visitors: Visitors, ended: Callable[[int, str], None]) -> None:
-        self._pages, self._visitors, self._ended = pages, visitors, ended
-
-    async def page(self, call: Call) -> Answer:
-        """What is kept of the person and for how long, with ways to take it away and to delete it."""
-        own, talking = call.studio.own, call.studio.talking
-        values = {
-            "held": asdict(await own.holdings(call.actor)),
-            "kept": asdict(own.retention),
-            "server": talking.server,
-        }
-        return self._pages.page(call, "privacy", values)
-
-    async def show(self, call: Call) -> Answer:
-        """Return how much is kept of the person, and for how many days; 0 days = until it is deleted."""
-        held = asdict(await call.studio.own.holdings(call.actor))
-        since = held.pop("since")
-        held["since"] = since.isoformat() if since else None
-        return Json({"held": held, "days": asdict(call.studio.own.retention)})
-
-    async def export(self, call: Call) -> Answer:
-        """Send everything that is kept of the person as one file; without pictures and videos with
-        ?pictures=0."""
-        parts = call.studio.own.export(call.actor, pictures=call.query.get("pictures") != "0")
-        return Stream(parts, "application/zip", f"atelier-data-{datetime.now(UTC):%Y-%m-%d}.zip")
-
-    async def delete(self, call: Call) -> Answer:
+    async def delete_person(self, call: Call) -> Answer:
         """Delete everything that is kept of the person, for good; all of their sessions end."""
         user_id = call.actor.user_id
         sessions = await self._visitors.sessions.of(user_id)
@@ -157,3 +141,122 @@ class PrivacyHandlers:
         for session in sessions:
             self._ended(user_id, session.id)
         return SignedOut()
+
+
+async def privacy_page(call: Call) -> Answer:
+    """What is kept of the person and for how long, with ways to take it away and to delete it."""
+    own, talking = call.studio.own, call.studio.talking
+    values = {
+        "held": asdict(await own.holdings(call.actor)),
+        "kept": asdict(own.retention),
+        "server": talking.server,
+    }
+    return Html("privacy", values, tab="/settings")
+
+
+async def show_privacy(call: Call) -> Answer:
+    """Return how much is kept of the person, and for how many days; 0 days = until it is deleted."""
+    held = asdict(await call.studio.own.holdings(call.actor))
+    since = held.pop("since")
+    held["since"] = since.isoformat() if since else None
+    return Json({"held": held, "days": asdict(call.studio.own.retention)})
+
+
+async def export_person(call: Call) -> Answer:
+    """Send everything that is kept of the person as one file; without pictures and videos with
+    ?pictures=0."""
+    parts = call.studio.own.export(call.actor, pictures=call.query.get("pictures") != "0")
+    return Stream(parts, "application/zip", f"atelier-data-{datetime.now(UTC):%Y-%m-%d}.zip")
+
+
+ON = ("on", "true", "1")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting. kind: "switch", "choice" or "text"; choices: each a value and a label."""
+
+    name: str
+    label: str
+    help: str
+    kind: str = "switch"
+    choices: tuple[dict[str, str], ...] = ()
+
+
+def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
+    """Return every setting. models: names that the host has given to image models."""
+    speed = "Relax waits for everybody else; turbo goes first where it is free."
+    speeds = _choices("The studio's default", {lane.value: lane.value.title() for lane in Lane})
+    strength = "How freely the model interprets your words."
+    strengths = _choices("The model's default", {str(one): name.title() for name, one in STYLIZE.items()})
+    named = _choices("The studio's default", {name: name for name in models})
+    adult = "I am of age: Explore also shows what age-restricted channels that I read have made."
+    return (
+        Field("lane", "Speed", speed, "choice", speeds),
+        Field("stylize", "Stylize", strength, "choice", strengths),
+        Field("model", "Model", "What draws your prompts, unless they name another.", "choice", named),
+        Field("raw", "Raw", "Draw what the words say, with less of the model's own taste."),
+        Field("remix", "Remix", "Ask for new words before each variation."),
+        Field("strong", "Strong variations", "Vary changes a lot; off, it changes little."),
+        Field("private", "Private", "Nobody else sees what you ask for from now on."),
+        Field("sticky", "Sticky style", "Use the codes of your last --sref again."),
+        Field("auto_dm", "Send results to me", "Discord sends your results to your direct messages."),
+        Field("adult", "Age-restricted channels", adult),
+        Field("suffix", "Suffix", "Flags that are added to each prompt, such as --ar 3:2.", "text"),
+    )
+
+
+def _choices(default: str, labels: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+    return tuple({"value": value, "label": label} for value, label in {"": default, **labels}.items())
+
+
+class SettingsForm:
+    """Handlers about settings. models: names that the host has given to image models."""
+
+    def __init__(self, models: tuple[str, ...]) -> None:
+        self._fields = {field.name: field for field in fields_of(models)}
+
+    async def page(self, call: Call) -> Answer:
+        """The person's settings for new jobs."""
+        return Html("settings", {"fields": self.values(await call.studio.own.preferences(call.actor))})
+
+    async def show(self, call: Call) -> Answer:
+        """Return every setting with what holds now."""
+        return Json({"fields": self.values(await call.studio.own.preferences(call.actor))})
+
+    async def change(self, call: Call) -> Answer:
+        """Change the settings that are named, and return all of them."""
+        unknown = [name for name in call.body if name not in self._fields]
+        if unknown:
+            raise UserError(f"There is no setting `{unknown[0][:40]}`; there are {', '.join(self._fields)}.")
+        changes = {name: _read(self._fields[name], value) for name, value in call.body.items()}
+        now = await call.studio.own.change(call.actor, **changes)
+        return Json({"fields": self.values(now)})
+
+    def values(self, now: Preferences) -> list[dict[str, Any]]:
+        """Return the settings as a page shows them."""
+        return [
+            {**asdict(one), "value": _shown(getattr(now, one.name), one)} for one in self._fields.values()
+        ]
+
+
+def _shown(value: Any, field: Field) -> Any:
+    if field.kind == "switch":
+        return bool(value)
+    return "" if value is None else str(value)
+
+
+def _read(field: Field, value: Any) -> Any:
+    """Return a setting's value as ``Preferences`` takes it. Raises UserError."""
+    if field.kind == "switch":
+        return value is True or (isinstance(value, str) and value.lower() in ON)
+    if not isinstance(value, str):
+        raise UserError(f"`{field.name}` takes a text.")
+    if field.kind == "text":
+        return value
+    allowed = [one["value"] for one in field.choices]
+    if value not in allowed:
+        raise UserError(f"`{field.name}` takes one of {', '.join(known or '(empty)' for known in allowed)}.")
+    if not value:
+        return None
+    return {"lane": Lane, "stylize": int}.get(field.name, str)(value)

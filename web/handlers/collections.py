@@ -9,99 +9,92 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.job import Job
 from core.requests import PICTURE_KINDS
 from storage.collections import Folder, Named
 from storage.gallery import MOST
 from studio.library.downloads import MOST_PICTURES
 from web import schemas
-from web.call import Answer, Call, Gone, Json, Stream
-from web.handlers import gallery, pages
-from web.handlers.pages import Pages
+from web.call import DONE, Answer, Call, Gone, Html, Json, Stream, there
+from web.handlers import gallery
+from web.handlers.shares import share_form
 from web.schemas import chosen_of, read_body
 
 COVERS = 4  # pictures that stand for a folder
 
 
-class FolderHandlers:
-    """Handlers about folders."""
-
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
-
-    # Pages
-
-    async def page(self, call: Call) -> Answer:
-        """A page of the person's folders."""
-        folders = []
-        for folder in await call.studio.folders.all(call.actor):
-            newest = await gallery.find_pictures(call, COVERS, folder=folder.id)
-            covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
-            folders.append({**_shape(folder), "covers": covers})
-        months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
-        values = {"folders": folders, "kinds": list(PICTURE_KINDS), "months": months}
-        return self._pages.page(call, "organise/folders", values)
-
-    async def one(self, call: Call) -> Answer:
-        """A page of one folder's pictures."""
-        folder = _there(await call.studio.folders.one(call.actor, call.path["folder"]))
-        page = await gallery.find_pictures(call, folder=folder.id)
-        here = f"/folders/{folder.id}"
-        values = {
-            "folder": _shape(folder),
-            "pictures": page.pictures,
-            "note": page.note,
-            "months": [],
-            "share": pages.share_form(call, folder=folder.id),
-            "older": gallery.page_address(call.query, here, before=page.older) if page.older else None,
-            "newer": gallery.page_address(call.query, here) if call.query.get("before") else None,
-            "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
-            "kinds": list(PICTURE_KINDS),
-        }
-        return self._pages.page(call, "organise/folder", values)
-
-    # What programs ask
-
-    async def all(self, call: Call) -> Answer:
-        """Return the person's folders."""
-        found = await call.studio.folders.all(call.actor)
-        return Json({"folders": [_shape(folder) for folder in found]})
-
-    async def create(self, call: Call) -> Answer:
-        """Make a folder, a smart one of a query."""
-        given = read_body(call, schemas.NewFolder)
-        query = _query(given.query) if given.query else None
-        made = await call.studio.folders.create(call.actor, given.name, query)
-        return Json(_shape(made), HTTPStatus.CREATED)
-
-    async def rename(self, call: Call) -> Answer:
-        """Give a folder another name."""
-        name = read_body(call, schemas.Rename).name
-        _there(await call.studio.folders.rename(call.actor, call.path["folder"], name))
-        return Json(None, HTTPStatus.NO_CONTENT)
-
-    async def delete(self, call: Call) -> Answer:
-        """Delete a folder; its pictures stay."""
-        _there(await call.studio.folders.delete(call.actor, call.path["folder"]))
-        return Json(None, HTTPStatus.NO_CONTENT)
-
-    async def put(self, call: Call) -> Answer:
-        """Put the named pictures into a folder."""
-        folders, folder_id = call.studio.folders, call.path["folder"]
-        count = await folders.put(call.actor, folder_id, _chosen(call))
-        return Json({"count": _there(count)})
-
-    async def take_out(self, call: Call) -> Answer:
-        """Take the named pictures out of a folder."""
-        folders, folder_id = call.studio.folders, call.path["folder"]
-        count = await folders.take_out(call.actor, folder_id, _chosen(call))
-        return Json({"count": _there(count)})
+async def folders_page(call: Call) -> Answer:
+    """A page of the person's folders."""
+    folders = []
+    for folder in await call.studio.folders.all(call.actor):
+        newest = await gallery.find_pictures(call, COVERS, folder=folder.id)
+        covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
+        folders.append({**_shape(folder), "covers": covers})
+    months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
+    values = {"folders": folders, "kinds": list(PICTURE_KINDS), "months": months}
+    return Html("organise/folders", values)
 
 
-def _there(found: Any) -> Any:
-    """Return what was found. Raises Refused for a folder that the person hasn't got."""
-    if found is None or found is False:
-        raise Gone()
-    return found
+async def folder_page(call: Call) -> Answer:
+    """A page of one folder's pictures."""
+    folder = there(await call.studio.folders.one(call.actor, call.path["folder"]))
+    page = await gallery.find_pictures(call, folder=folder.id)
+    values = gallery.page_values(call, page, f"/folders/{folder.id}")
+    values |= {"folder": _shape(folder), "months": [], "share": share_form(call, folder=folder.id)}
+    return Html("organise/folder", values, tab="/folders")
+
+
+async def list_folders(call: Call) -> Answer:
+    """Return the person's folders."""
+    found = await call.studio.folders.all(call.actor)
+    return Json({"folders": [_shape(folder) for folder in found]})
+
+
+async def create_folder(call: Call) -> Answer:
+    """Make a folder, a smart one of a query."""
+    given = read_body(call, schemas.NewFolder)
+    query = _query(given.query) if given.query else None
+    made = await call.studio.folders.create(call.actor, given.name, query)
+    return Json(_shape(made), HTTPStatus.CREATED)
+
+
+async def rename_folder(call: Call) -> Answer:
+    """Give a folder another name."""
+    name = read_body(call, schemas.Rename).name
+    there(await call.studio.folders.rename(call.actor, call.path["folder"], name))
+    return DONE
+
+
+async def delete_folder(call: Call) -> Answer:
+    """Delete a folder; its pictures stay."""
+    there(await call.studio.folders.delete(call.actor, call.path["folder"]))
+    return DONE
+
+
+async def put_in_folder(call: Call) -> Answer:
+    """Put the named pictures into a folder."""
+    folders, folder_id = call.studio.folders, call.path["folder"]
+    count = await folders.put(call.actor, folder_id, _chosen(call))
+    return Json({"count": there(count)})
+
+
+async def take_out_of_folder(call: Call) -> Answer:
+    """Take the named pictures out of a folder."""
+    folders, folder_id = call.studio.folders, call.path["folder"]
+    count = await folders.take_out(call.actor, folder_id, _chosen(call))
+    return Json({"count": there(count)})
+
+
+async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
+    """Return the folders that a picture can be put into: the author's own that aren't smart."""
+    if job.origin.user_id != call.actor.user_id:
+        return []
+    found = await call.studio.folders.all(call.actor)
+    return [
+        {"id": folder.id, "name": folder.name, "links": folder.links}
+        for folder in found
+        if folder.query is None
+    ]
 
 
 def _query(text: str) -> str:
@@ -135,42 +128,40 @@ def _looks_for(filters: Mapping[str, str]) -> str:
     return ", ".join(part for part in (words, filters.get("kind"), kept, filters.get("month")) if part)
 
 
-class TrashHandlers:
-    """Handlers about the trash."""
+async def trash_page(call: Call) -> Answer:
+    """A page of what is in the person's trash."""
+    page, trash = await gallery.find_pictures(call, trash="1"), call.studio.trash
+    values = {
+        "pictures": page.pictures,
+        "total": await trash.count(call.actor),
+        "days": trash.days,
+        "older": f"/trash?before={page.older}" if page.older else None,
+        "newer": "/trash" if call.query.get("before") else None,
+    }
+    return Html("organise/trash", values)
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
 
-    async def page(self, call: Call) -> Answer:
-        """A page of what is in the person's trash."""
-        page, trash = await gallery.find_pictures(call, trash="1"), call.studio.trash
-        values = {
-            "pictures": page.pictures,
-            "total": await trash.count(call.actor),
-            "days": trash.days,
-            "older": f"/trash?before={page.older}" if page.older else None,
-            "newer": "/trash" if call.query.get("before") else None,
-        }
-        return self._pages.page(call, "organise/trash", values)
+async def put_in_trash(call: Call) -> Answer:
+    """Put the named pictures into the trash."""
+    names = await call.studio.trash.put(call.actor, _chosen(call))
+    return _told(names)
 
-    async def put(self, call: Call) -> Answer:
-        """Put the named pictures into the trash."""
-        names = await call.studio.trash.put(call.actor, _chosen(call))
-        return _told(names)
 
-    async def take_back(self, call: Call) -> Answer:
-        """Take the named pictures out of the trash."""
-        names = await call.studio.trash.take_back(call.actor, _chosen(call))
-        return _told(names)
+async def take_from_trash(call: Call) -> Answer:
+    """Take the named pictures out of the trash."""
+    names = await call.studio.trash.take_back(call.actor, _chosen(call))
+    return _told(names)
 
-    async def delete(self, call: Call) -> Answer:
-        """Delete the named pictures in the trash, for good."""
-        count = await call.studio.trash.delete(call.actor, _chosen(call))
-        return Json({"count": count})
 
-    async def empty(self, call: Call) -> Answer:
-        """Delete all that is in the trash, for good."""
-        return Json({"count": await call.studio.trash.empty(call.actor)})
+async def delete_trashed(call: Call) -> Answer:
+    """Delete the named pictures in the trash, for good."""
+    count = await call.studio.trash.delete(call.actor, _chosen(call))
+    return Json({"count": count})
+
+
+async def empty_trash(call: Call) -> Answer:
+    """Delete all that is in the trash, for good."""
+    return Json({"count": await call.studio.trash.empty(call.actor)})
 
 
 def _told(names: list[Named]) -> Json:

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Awaitable
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
@@ -21,59 +22,44 @@ from studio.moderation.rules import Visibility
 from studio.requests.actions import RIGHTS
 from studio.requests.prompts import remix_text
 from web import schemas, views
-from web.call import Answer, Bytes, Call, Gone, Json, Refused
+from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, Refused, bytes_of, there
 from web.handlers.jobs import describe_queued
-from web.handlers.pages import Pages
 from web.schemas import key_of, number_of, read_body
 
 
-class EditorPages:
-    """Handlers of the editor's pages."""
+async def documents_page(call: Call) -> Answer:
+    """A page of the person's documents."""
+    found = await call.studio.editor.documents.all(call.actor)
+    values = {"documents": [_card(one) for one in found], "most": MOST_DOCUMENTS, "days": DOCUMENTS_KEPT.days}
+    return Html("documents", values)
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
 
-    async def documents(self, call: Call) -> Answer:
-        """A page of the person's documents."""
-        found = await call.studio.editor.documents.all(call.actor)
-        values = {
-            "documents": [_card(one) for one in found],
-            "most": MOST_DOCUMENTS,
-            "days": DOCUMENTS_KEPT.days,
-        }
-        return self._pages.page(call, "documents", values)
+async def edit_picture_page(call: Call) -> Answer:
+    """The editor with one picture in it."""
+    studio, index = call.studio, number_of(call.path["n"]) - 1
+    job = await studio.rights.job(call.actor, call.path["job"], RIGHTS["region"])
+    seen = await studio.gallery.look(call.actor, job.id)
+    if seen.result is None or index in seen.trashed:
+        raise Gone()
+    found = views.describe_job(seen, call.actor.user_id)["pictures"]
+    picture = next((one for one in found if one["n"] == index + 1), None)
+    if picture is None or picture["visibility"] == Visibility.BLOCK.value:
+        raise Gone()
+    edited = {"job": job.id, "n": index + 1, "width": picture["width"], "height": picture["height"]}
+    return _editor(call, edited, remix_text(job) or "a picture", picture["href"])
 
-    async def picture(self, call: Call) -> Answer:
-        """The editor with one picture in it."""
-        studio, index = call.studio, number_of(call.path["n"]) - 1
-        job = await studio.rights.job(call.actor, call.path["job"], RIGHTS["region"])
-        seen = await studio.gallery.look(call.actor, job.id)
-        if seen.result is None or index in seen.trashed:
-            raise Gone()
-        found = views.describe_job(seen, call.actor.user_id)["pictures"]
-        picture = next((one for one in found if one["n"] == index + 1), None)
-        if picture is None or picture["visibility"] == Visibility.BLOCK.value:
-            raise Gone()
-        edited = {
-            "job": job.id,
-            "n": index + 1,
-            "width": picture["width"],
-            "height": picture["height"],
-        }
-        return self._page(call, edited, remix_text(job) or "a picture", picture["href"])
 
-    async def document(self, call: Call) -> Answer:
-        """The editor with a document that was kept."""
-        kept = await call.studio.editor.documents.one(call.actor, call.path["document"])
-        if kept is None:
-            raise Gone()
-        return self._page(call, {"id": kept.id}, kept.name or "a document", "/documents", kept.name)
+async def edit_document_page(call: Call) -> Answer:
+    """The editor with a document that was kept."""
+    kept = there(await call.studio.editor.documents.one(call.actor, call.path["document"]))
+    return _editor(call, {"id": kept.id}, kept.name or "a document", "/documents", kept.name)
 
-    def _page(self, call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:
-        """The editor. edited: what it opens. back: where it is left to. name: of the document."""
-        edited["asks"] = call.studio.talking.is_possible
-        values = {"edited": edited, "title": title, "back": back, "name": name}
-        return self._pages.page(call, "edit", {**values, "days": DOCUMENTS_KEPT.days})
+
+def _editor(call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:
+    """The editor. edited: what it opens. back: where it is left to. name: of the document."""
+    edited["asks"] = call.studio.talking.is_possible
+    values = {"edited": edited, "title": title, "back": back, "name": name}
+    return Html("edit", {**values, "days": DOCUMENTS_KEPT.days})
 
 
 def _card(kept: Kept) -> dict[str, Any]:
@@ -112,7 +98,7 @@ async def preview_edit(call: Call) -> Answer:
 
 
 async def select_pixels(call: Call) -> Answer:
-    """Return which pixels of a picture belong to a thing, as a mask; of nothing, what can be asked here."""
+    """Return which pixels of a picture belong to an object, as a mask; of nothing, what can be asked here."""
     given = read_body(call, schemas.Select)
     box = given.box
     if box is not None and not (box[0] < box[2] and box[1] < box[3]):
@@ -139,11 +125,8 @@ async def keep_mask(call: Call) -> Answer:
 
 async def send_mask(call: Call) -> Answer:
     """Return a mask that the person has sent."""
-    try:
-        data = await call.studio.editor.mask(call.actor, call.path["sha256"])
-    except ImageError as error:
-        raise Gone() from error
-    return Bytes(data, "image/png", own=True)
+    mask = call.studio.editor.mask(call.actor, call.path["sha256"])
+    return Bytes(await bytes_of(mask, ImageError), "image/png", own=True)
 
 
 _VERSION = re.compile(r'"(\d{1,9})"')
@@ -177,37 +160,27 @@ async def save_document(call: Call) -> Answer:
     """Save a document over the version that `If-Match` names."""
     version, given = _version(call), read_body(call, schemas.Saved)
     documents, name = call.studio.editor.documents, call.path["document"]
-    try:
-        saved = await documents.save(call.actor, name, version, given.document, given.name)
-    except EditedElsewhere as error:
-        raise _changed(error) from error
-    return _saved(saved)
+    return await _saved(documents.save(call.actor, name, version, given.document, given.name))
 
 
 async def extend_document(call: Call) -> Answer:
     """Save the last strokes of a document's mask, and its words, over the version that `If-Match` names."""
     version, given = _version(call), read_body(call, schemas.Tail)
     documents, name = call.studio.editor.documents, call.path["document"]
-    try:
-        saved = await documents.extend(call.actor, name, version, given.keep, given.strokes, given.words)
-    except EditedElsewhere as error:
-        raise _changed(error) from error
-    return _saved(saved)
+    return await _saved(documents.extend(call.actor, name, version, given.keep, given.strokes, given.words))
 
 
 async def rename_document(call: Call) -> Answer:
     """Give a document another name, which is no new version of it."""
     name = read_body(call, schemas.Rename).name
-    if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
-        raise Gone()
-    return Json(None, HTTPStatus.NO_CONTENT)
+    there(await call.studio.editor.documents.rename(call.actor, call.path["document"], name))
+    return DONE
 
 
 async def delete_document(call: Call) -> Answer:
     """Delete a document; pictures made from it stay."""
-    if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
-        raise Gone()
-    return Json(None, HTTPStatus.NO_CONTENT)
+    there(await call.studio.editor.documents.delete(call.actor, call.path["document"]))
+    return DONE
 
 
 def _version(call: Call) -> int:
@@ -217,13 +190,13 @@ def _version(call: Call) -> int:
     return int(found[1])
 
 
-def _changed(error: EditedElsewhere) -> Refused:
-    return Refused(HTTPStatus.PRECONDITION_FAILED, str(error), more={"version": error.version})
-
-
-def _saved(version: int | None) -> Json:
-    if version is None:
-        raise Gone()
+async def _saved(saving: Awaitable[int | None]) -> Json:
+    """Return the version that a document has now. Raises Refused where another one was saved meanwhile."""
+    try:
+        version = there(await saving)
+    except EditedElsewhere as error:
+        changed = HTTPStatus.PRECONDITION_FAILED
+        raise Refused(changed, str(error), more={"version": error.version}) from error
     return Json({"version": version}, etag=str(version))
 
 

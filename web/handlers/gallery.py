@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from core.errors import FilesAway, ImageError, NotAllowedError, StorageError, UserError
+from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import PICTURE_KINDS
 from storage.gallery import MOST, Cursor
 from studio import search
@@ -22,7 +22,7 @@ from studio.moderation.rules import Visibility
 from studio.requests.prompts import remix_text
 from studio.search import Found, Query
 from web import views
-from web.call import Answer, Bytes, Call, File, Gone, Json, Refused
+from web.call import DONE, Answer, Bytes, Call, File, Gone, Json, Refused, bytes_of, there
 from web.schemas import number_of, whole_number
 
 PAGE = 60  # pictures
@@ -74,7 +74,6 @@ class Shown:
 
     pictures: list[dict[str, Any]]
     older: str | None
-    ranked: bool = False
     note: str = ""
 
 
@@ -87,7 +86,7 @@ async def find_pictures(call: Call, limit: int = PAGE, skip: int = 0, **named: s
         skip = skip if before is None else number_in(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(await describe_tiles(call, found), older, True, found.note or found.order)
+        return Shown(await describe_tiles(call, found), older, found.note or found.order)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )
@@ -99,9 +98,7 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     count more. Raises Refused when the person has no such folder."""
     if not (folder_id := address.get("folder")):
         return query_of(address, call.zone)
-    folder = await call.studio.folders.one(call.actor, folder_id)
-    if folder is None:
-        raise Gone()
+    folder = there(await call.studio.folders.one(call.actor, folder_id))
     if folder.query is None:
         asked = query_of(address, call.zone)
         return replace(asked, own=True, filter=replace(asked.filter, folder=folder.id))
@@ -148,13 +145,13 @@ async def list_months(call: Call) -> Answer:
 async def keep_favourite(call: Call) -> Answer:
     """Make a picture a favourite of the person's."""
     await call.studio.own.keep(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
-    return Json(None, HTTPStatus.NO_CONTENT)
+    return DONE
 
 
 async def drop_favourite(call: Call) -> Answer:
     """Make a picture no favourite any more."""
     await call.studio.own.let_go(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
-    return Json(None, HTTPStatus.NO_CONTENT)
+    return DONE
 
 
 def page_address(query: Mapping[str, str], page: str = "/pictures", **changes: str | None) -> str:
@@ -164,6 +161,18 @@ def page_address(query: Mapping[str, str], page: str = "/pictures", **changes: s
     for name in (name for name, value in changes.items() if not value):
         kept.pop(name, None)
     return f"{page}?{urlencode(kept)}" if kept else page
+
+
+def page_values(call: Call, page: Shown, here: str = "/pictures") -> dict[str, Any]:
+    """Return what a page of pictures shows. here: its address."""
+    return {
+        "pictures": page.pictures,
+        "note": page.note,
+        "older": page_address(call.query, here, before=page.older) if page.older else None,
+        "newer": page_address(call.query, here) if call.query.get("before") else None,
+        "filters": {name: call.query.get(name, "") for name in FIELDS},
+        "kinds": list(PICTURE_KINDS),
+    }
 
 
 FILTERS = ("q", "kind", "server")
@@ -181,10 +190,11 @@ async def explore_values(call: Call) -> dict[str, Any]:
     page = await _find(call, PAGE)
     servers = await call.studio.explore.servers(call.actor)
     chosen = {name: call.query.get(name, "") for name in FILTERS}
+    here, server = "/explore", chosen["server"]
     return {
         "pictures": await describe_tiles(call, page),
-        "older": _address(chosen, before=str(page.older)) if page.older else None,
-        "newer": _address(chosen) if call.query.get("before") else None,
+        "older": page_address(chosen, here, server=server, before=str(page.older)) if page.older else None,
+        "newer": page_address(chosen, here, server=server) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],
         "filters": chosen,
         "kinds": list(PICTURE_KINDS),
@@ -204,11 +214,6 @@ async def _find(call: Call, limit: int) -> Page:
     )
 
 
-def _address(chosen: dict[str, str], **changes: str) -> str:
-    kept = {name: value for name, value in (chosen | changes).items() if value}
-    return f"/explore?{urlencode(kept)}" if kept else "/explore"
-
-
 LIMIT = 2**31  # bytes of an original; a browser takes any
 GIF_LIMIT = 25 * 2**20  # bytes
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
@@ -220,9 +225,9 @@ async def send_original(call: Call) -> Answer:
     """Return a picture as it was made, with the marks that the host wants; number 0 is a job's chart."""
     job_id, number = call.path["job"], _number(call)
     if number:
-        shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
+        shown = await bytes_of(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
     else:
-        shown = await _found(call.studio.gallery.chart(call.actor, job_id, LIMIT))
+        shown = await bytes_of(call.studio.gallery.chart(call.actor, job_id, LIMIT))
     name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
     return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
 
@@ -236,7 +241,7 @@ async def send_small(call: Call) -> Answer:
     veiled = call.query.get("plain") != "1"
     job_id = call.path["job"]
     found = call.studio.gallery.thumbnail(call.actor, job_id, number - 1, side, veiled=veiled)
-    shown = await _found(found)
+    shown = await bytes_of(found)
     keep = shown.visibility is Visibility.SHOW and await call.studio.gallery.is_own(call.actor, job_id)
     return Bytes(_data(shown), shown.media_type, keep)
 
@@ -244,7 +249,7 @@ async def send_small(call: Call) -> Answer:
 async def send_video(call: Call) -> Answer:
     """Return a video as it was made, with the mark that the host wants, whole or in parts."""
     job_id, number = call.path["job"], number_of(call.path["n"])
-    path = await _found(call.studio.video_requests.file(call.actor, job_id, number - 1))
+    path = await bytes_of(call.studio.video_requests.file(call.actor, job_id, number - 1))
     if path is None:
         raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
     name = f"{job_id}-{number}.mp4" if call.query.get("download") == "1" else None
@@ -254,16 +259,14 @@ async def send_video(call: Call) -> Answer:
 async def send_gif(call: Call) -> Answer:
     """Return a video as a GIF, to be saved."""
     job_id, number = call.path["job"], number_of(call.path["n"])
-    shown = await _found(call.studio.video_requests.gif(call.actor, job_id, number - 1, GIF_LIMIT))
+    shown = await bytes_of(call.studio.video_requests.gif(call.actor, job_id, number - 1, GIF_LIMIT))
     return Bytes(_data(shown), shown.media_type, name=f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}")
 
 
 async def send_preview(call: Call) -> Answer:
     """Return the newest preview of a job that runs; the number in the address only makes it new."""
     found = await call.studio.gallery.preview(call.actor, call.path["job"])
-    if found is None:
-        raise Gone()
-    return Bytes(found, "image/jpeg")
+    return Bytes(there(found), "image/jpeg")
 
 
 async def send_upload_small(call: Call) -> Answer:
@@ -279,24 +282,13 @@ async def send_upload(call: Call) -> Answer:
 
 
 async def _sent(call: Call, *, whole: bool = False) -> bytes:
-    try:
-        return await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=whole))
-    except (ImageError, NotAllowedError) as error:
-        raise Gone() from error
+    sent = call.studio.gallery.sent(call.actor, call.path["sha256"], whole=whole)
+    return await bytes_of(sent, ImageError, NotAllowedError)
 
 
 def _number(call: Call) -> int:
     """Return the number of a picture in the address, 0 = the chart."""
     return 0 if call.path["n"] == "0" else number_of(call.path["n"])
-
-
-async def _found(asked):
-    try:
-        return await asked
-    except FilesAway:
-        raise
-    except StorageError as error:
-        raise Gone() from error
 
 
 def _data(shown: RenditionShown) -> bytes:

@@ -16,7 +16,7 @@ from studio.requests.actions import OF_VIDEOS, RIGHTS
 from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
-from web.call import Answer, Call, Gone, Json, Refused
+from web.call import DONE, Answer, Call, Gone, Json, Refused
 from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
 
 NEWEST = 20  # finished jobs of the stream
@@ -99,7 +99,7 @@ async def cancel_job(call: Call) -> Answer:
 async def delete_job(call: Call) -> Answer:
     """Delete a job with its pictures, for good."""
     await call.studio.delete(call.actor, call.path["job"])
-    return Json(None, HTTPStatus.NO_CONTENT)
+    return DONE
 
 
 async def show_job(call: Call) -> Answer:

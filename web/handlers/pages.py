@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job
-from core.requests import PICTURE_KINDS, GenerateRequest
+from core.requests import GenerateRequest
 from core.requests.base import Answer as Kind
 from core.results import text_of_lines
 from jobs.queue import Result
@@ -16,206 +16,54 @@ from storage.job_queries import StoredPicture
 from studio.library.gallery import Lineage
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
+from studio.studio import Studio
 from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
 from web.handlers import gallery, jobs
-from web.handlers.settings import SettingsForm
+from web.handlers.collections import folders_for
+from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
-LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
-
-
-async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
-    """Return the folders that a picture can be put into: the author's own that aren't smart."""
-    if job.origin.user_id != call.actor.user_id:
-        return []
-    found = await call.studio.folders.all(call.actor)
-    return [
-        {"id": folder.id, "name": folder.name, "links": folder.links}
-        for folder in found
-        if folder.query is None
-    ]
-
-
-def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
-    """Return what the form to share something needs, None where nothing is shared. what: its fields."""
-    days = call.studio.shares.days
-    return {"what": what, "days": days, "choices": sorted({*LASTS, days})} if days else None
-
-
 EXAMPLES = 6
-HIDDEN = (
-    "notes",
-    "prompt",
-    "kind",
-    "image",
-    "model",
-    "box",
-    "server",
-)  # of a result's parameters; shown in another way, or to nobody: an address inside the host's network
+CHANNELS = "https://discord.com/channels"
+# Of a result's parameters: shown in another way, or to nobody, such as an address inside the host's network
+HIDDEN = ("notes", "prompt", "kind", "image", "model", "box", "server")
+
+TABS = {  # pages that every page leads to
+    "/": "Create",
+    "/pictures": "Pictures",
+    "/explore": "Explore",
+    "/ask": "Ask",
+    "/examples": "Examples",
+    "/projects": "Custom models",
+    "/folders": "Folders",
+    "/documents": "Documents",
+    "/queue": "Queue",
+    "/trash": "Trash",
+    "/shares": "Shares",
+    "/settings": "Settings",
+    "/sessions": "Sessions",
+    "/keys": "Shortcuts",
+}
 
 
-TABS = (  # pages that every page leads to: address, name, key
-    ("/", "Create", "c"),
-    ("/pictures", "Pictures", "p"),
-    ("/explore", "Explore", "e"),
-    ("/ask", "Ask", "a"),
-    ("/examples", "Examples", ""),
-    ("/projects", "Own models", "m"),
-    ("/folders", "Folders", "f"),
-    ("/documents", "Documents", "d"),
-    ("/queue", "Queue", "q"),
-    ("/trash", "Trash", "t"),
-    ("/shares", "Shares", ""),
-    ("/settings", "Settings", "s"),
-    ("/sessions", "Sessions", ""),
-    ("/keys", "Shortcuts", "?"),
-)
-
-
-class Pages:
-    """Handlers of the pages. elsewhere: what else of this studio is open, such as a simulated Discord. asks:
-    whether anything here answers questions. policy: the address of what the host says of privacy."""
+class Frame:
+    """What every page has. elsewhere: what else of this studio is open, such as a simulated Discord. policy:
+    the address of what the host says of privacy."""
 
     def __init__(
-        self,
-        visitors: Visitors,
-        settings: SettingsForm,
-        elsewhere: Callable[[], str | None] = lambda: None,
-        *,
-        asks: bool = False,
-        policy: str = "",
+        self, studio: Studio, visitors: Visitors, elsewhere: Callable[[], str | None], policy: str
     ) -> None:
-        self._policy = policy
-        self._tabs = [tab for tab in TABS if asks or tab[0] != "/ask"]
-        self._visitors, self._settings, self._elsewhere = visitors, settings, elsewhere
+        self._studio, self._visitors, self._elsewhere, self._policy = studio, visitors, elsewhere, policy
 
-    async def create(self, call: Call) -> Answer:
-        """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
-        if call.person is None:
-            return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
-        values = {
-            "jobs": await jobs.list_stream(call),
-            "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-            "hints": list(call.studio.hints.prompts[:EXAMPLES]),
-        }
-        return self.page(call, "create", values)
-
-    async def pictures(self, call: Call) -> Answer:
-        """A page of the person's pictures."""
-        page = await gallery.find_pictures(call)
-        months = await call.studio.gallery.months(call.actor, call.zone)
-        older = gallery.page_address(call.query, before=page.older) if page.older else None
-        values = {
-            "pictures": page.pictures,
-            "ranked": page.ranked,
-            "note": page.note,
-            "older": older,
-            "newer": gallery.page_address(call.query) if call.query.get("before") else None,
-            "months": [
-                {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
-                for month, count in months
-            ],
-            "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
-            "kinds": list(PICTURE_KINDS),
-        }
-        return self.page(call, "pictures", values)
-
-    async def explore(self, call: Call) -> Answer:
-        """A page of what channels that the person reads have made."""
-        return self.page(call, "explore", await gallery.explore_values(call))
-
-    async def picture(self, call: Call) -> Answer:
-        """One picture with all that is known of it."""
-        studio, index = call.studio, number_of(call.path["n"]) - 1
-        seen = await studio.gallery.look(call.actor, call.path["job"])
-        if index in seen.trashed and seen.job.origin.user_id == call.actor.user_id:
-            return SeeOther("/trash")
-        if seen.result is None or index in seen.trashed:
-            raise Gone()
-        stored = picture_of(seen.result, index)
-        may = await jobs.allowed_actions(call, seen.job)
-        shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
-        lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
-        values = {
-            "job": shape,
-            "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-            "facts": [
-                *await _asker(call, seen.job),
-                *_facts(seen.result, stored),
-                *_video(seen.result, index),
-            ],
-            "parent": _link(*lineage.parent) if lineage.parent else None,
-            "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
-            "text": await _text(call, lineage),
-            "actions": shape["picture_actions"],
-            "may": sorted(may),
-            "can_edit": "region" in may,
-            "can_ask": "question" in may and studio.talking.is_possible,
-            "message": await self._message(call, seen.job),
-            "folders": await folders_for(call, seen.job),
-            "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
-        }
-        if not shape["mine"]:
-            values["nav"] = self.frame(call.person, "explore")["nav"]
-        return self.page(call, "picture", values)
-
-    async def _message(self, call: Call, job: Job) -> str | None:
-        """Return the address of the message on Discord that shows a job; none of a simulated one."""
-        found = await call.studio.explore.message(call.actor, job)
-        if found is None or self._elsewhere() is not None:
-            return None
-        return f"https://discord.com/channels/{found.guild_id or '@me'}/{found.channel_id}/{found.id}"
-
-    async def queue(self, call: Call) -> Answer:
-        """The person's jobs that run or wait, and all of servers that they manage."""
-        live = await call.studio.own.jobs(call.actor)
-        values = {
-            "jobs": jobs.describe_waiting(call, live),
-            "total_waiting": live.total_waiting,
-            "paused": live.paused,
-            "queues": await jobs.describe_queues(call),
-        }
-        return self.page(call, "queue", values)
-
-    async def settings(self, call: Call) -> Answer:
-        """The person's settings for new jobs."""
-        now = await call.studio.own.preferences(call.actor)
-        return self.page(call, "settings", {"fields": self._settings.values(now)})
-
-    async def sessions(self, call: Call) -> Answer:
-        """Where the person is signed in."""
-        assert call.person is not None
-        found = await self._visitors.sessions.of(call.person.user_id)
-        current = call.person.session
-        shown = [
-            {
-                "id": session.id,
-                "label": session.label,
-                "created": session.created_at.isoformat(),
-                "seen": session.seen_at.isoformat(),
-                "current": session.id == current,
-            }
-            for session in found
-        ]
-        return self.page(call, "sessions", {"sessions": shown})
-
-    async def keys(self, call: Call) -> Answer:
-        """The shortcuts."""
-        return self.page(call, "keys", {})
-
-    def page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
-        """Return a page with what every page has."""
-        videos = call.studio.video_requests.is_possible
-        return Html(f"{name}.html", {**self.frame(call.person, name), "videos": videos, **values})
-
-    def frame(self, person: Person | None, name: str) -> dict[str, Any]:
+    def around(self, person: Person | None, page: Html) -> dict[str, Any]:
         """Return the values that every page has."""
         others = self._visitors.others(person) if person else []
-        address = self._elsewhere()
+        address, asks = self._elsewhere(), self._studio.talking.is_possible
+        here = page.tab or f"/{page.name.rpartition('/')[2]}"
         return {
-            "page": name,
+            "page": page.name,
             "person": person
             and {
                 "name": person.name,
@@ -223,22 +71,93 @@ class Pages:
                 "guest": person.name == "guest" and bool(others),
             },
             "nav": [
-                {"href": href, "label": label, "key": key, "current": _of(name, href)}
-                for href, label, key in self._tabs
+                {"href": href, "label": label, "current": href == here}
+                for href, label in TABS.items()
+                if asks or href != "/ask"
             ],
             "policy": self._policy,
             "other": {"name": others[0], "discord": address} if others and address else None,
+            "simulated": address is not None,
+            "videos": self._studio.video_requests.is_possible,
         }
 
 
-def _of(name: str, href: str) -> bool:
-    """Return whether a page belongs to a tab."""
-    page = name.rpartition("/")[2]
-    own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
-    own |= {"privacy": "/settings", "example-set": "/examples"}
-    if name.startswith("projects/"):
-        return href == "/projects"
-    return own.get(page, f"/{page}") == href
+async def create_page(call: Call) -> Answer:
+    """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
+    if call.person is None:
+        return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
+    values = {
+        "jobs": await jobs.list_stream(call),
+        "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
+        "hints": list(call.studio.hints.prompts[:EXAMPLES]),
+    }
+    return Html("create", values, tab="/")
+
+
+async def pictures_page(call: Call) -> Answer:
+    """A page of the person's pictures."""
+    page = await gallery.find_pictures(call)
+    months = await call.studio.gallery.months(call.actor, call.zone)
+    shown = [
+        {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
+        for month, count in months
+    ]
+    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
+
+
+async def explore_page(call: Call) -> Answer:
+    """A page of what channels that the person reads have made."""
+    return Html("explore", await gallery.explore_values(call))
+
+
+async def picture_page(call: Call) -> Answer:
+    """One picture with all that is known of it."""
+    studio, index = call.studio, number_of(call.path["n"]) - 1
+    seen = await studio.gallery.look(call.actor, call.path["job"])
+    if index in seen.trashed and seen.job.origin.user_id == call.actor.user_id:
+        return SeeOther("/trash")
+    if seen.result is None or index in seen.trashed:
+        raise Gone()
+    stored = picture_of(seen.result, index)
+    may = await jobs.allowed_actions(call, seen.job)
+    shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
+    lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
+    asker = None if shape["mine"] else await studio.explore.asker(call.actor, seen.job)
+    asked = [{"name": "Asked by", "value": asker}] if asker else []
+    message = await studio.explore.message(call.actor, seen.job)  # on Discord, if it shows the job
+    values = {
+        "job": shape,
+        "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
+        "facts": [*asked, *_facts(seen.result, stored), *_video(seen.result, index)],
+        "parent": _link(*lineage.parent) if lineage.parent else None,
+        "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
+        "text": await _text(call, lineage),
+        "actions": shape["picture_actions"],
+        "may": sorted(may),
+        "can_edit": "region" in may,
+        "can_ask": "question" in may and studio.talking.is_possible,
+        "message": message and f"{CHANNELS}/{message.guild_id or '@me'}/{message.channel_id}/{message.id}",
+        "folders": await folders_for(call, seen.job),
+        "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
+    }
+    return Html("picture", values, tab="/pictures" if shape["mine"] else "/explore")
+
+
+async def queue_page(call: Call) -> Answer:
+    """The person's jobs that run or wait, and all of servers that they manage."""
+    live = await call.studio.own.jobs(call.actor)
+    values = {
+        "jobs": jobs.describe_waiting(call, live),
+        "total_waiting": live.total_waiting,
+        "paused": live.paused,
+        "queues": await jobs.describe_queues(call),
+    }
+    return Html("queue", values)
+
+
+async def keys_page(call: Call) -> Answer:
+    """The shortcuts."""
+    return Html("keys", {})
 
 
 async def _words(call: Call) -> str:
@@ -253,14 +172,6 @@ async def _words(call: Call) -> str:
     captions, n = job["captions"], call.query.get("n", "")
     chosen = dict(zip(map(str, range(1, len(captions) + 1)), captions, strict=True))
     return str(chosen.get(n) or job["answer"] or job["prompt"])
-
-
-async def _asker(call: Call, job: Job) -> list[dict[str, str]]:
-    """Return who asked for a job that isn't the person's own."""
-    if job.origin.user_id == call.actor.user_id:
-        return []
-    name = await call.studio.explore.asker(call.actor, job)
-    return [{"name": "Asked by", "value": name}] if name else []
 
 
 def _is_reading(job: Job) -> bool:

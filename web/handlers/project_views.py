@@ -1,110 +1,19 @@
-"""What a call says about a project, and projects, versions and reports as pages and programs read them."""
+"""Projects, their pictures, versions, reports and verdicts as pages and programs read them."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from core.errors import UserError
-from core.job import Job
 from core.prompt.values import lora_name
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Judged, Version
-from studio.authority import Action
-from studio.media.uploads import Sent
-from studio.new_job import NewJob
-from studio.projects.dataset import Brought
 from studio.projects.projects import GOOD, Card
-from studio.projects.trainings import MOVES, Report
-from web.call import Call, Gone
-from web.schemas import chosen_of
-
-_ZIP = b"PK\x03\x04"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHECKED = re.compile(r"p-([0-9a-f]{64})")
-
-
-async def find_card(call: Call) -> Card:
-    """Return the project that an address names. One that the person may not see looks like none."""
-    try:
-        found = await call.studio.projects.card(call.actor, call.path["project"])
-    except UserError as error:
-        raise Gone() from error
-    if found.project.id != call.path["project"]:  # somebody called theirs so
-        raise Gone()
-    return found
-
-
-def form_text(call: Call, name: str) -> str:
-    """Return a text of a form, "" when it isn't there."""
-    return str(call.body.get(name, ""))
-
-
-def version_of(text: str) -> int | None:
-    """Return a version's number, None of nothing. Raises UserError for what can't be one."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
-        raise UserError("`version` takes the number of a version.")
-    return int(text[:9])
-
-
-def checked_of(call: Call) -> list[str]:
-    """Return the pictures of a project that are ticked in a form. Raises UserError for none."""
-    found = [match[1] for name in call.body if (match := _CHECKED.fullmatch(name))]
-    if not found:
-        raise UserError("Choose one or more pictures first.")
-    return found
-
-
-def is_picture(text: str) -> bool:
-    """Return whether a text can be the id of a project's picture."""
-    return _SHA256.fullmatch(text) is not None
-
-
-def brought_along(call: Call) -> list[Sent | str]:
-    """Return the pictures that come with a form: its files, and those of the studio's own that it names."""
-    own = form_text(call, "pictures")
-    named = [f"{job} {index + 1}" for job, index in chosen_of(own.split())] if own else []
-    return [*call.files, *named]
-
-
-async def add_brought(call: Call, card: Card) -> Brought:
-    """Put what comes with a form into its project, zip files by their folders. A label says nothing where
-    things in pictures have their own."""
-    pictures = call.studio.dataset
-    name, label = card.project.id, form_text(call, "label").strip()
-    label = "" if card.project.task == DETECT else label
-    given = brought_along(call)
-    zips = [one for one in given if not isinstance(one, str) and one.head.startswith(_ZIP)]
-    rest = [one for one in given if one not in zips]
-    done: list[Brought] = []
-    if rest or not zips:
-        together = form_text(call, "together") == "1"
-        done.append(await pictures.add(call.actor, name, rest, label, together=together))
-    for one in zips:
-        done.append(await pictures.add_zip(call.actor, name, one, label))
-    return _sum(done)
-
-
-def _sum(done: Sequence[Brought]) -> Brought:
-    return Brought(
-        tuple(name for one in done for name in one.new),
-        tuple(name for one in done for name in one.known),
-        tuple(pair for one in done for pair in one.refused),
-        sum(one.more for one in done),
-    )
-
-
-async def submit_job(call: Call, new: NewJob, key: str | None = None) -> Job:
-    """Queue a job of a project; with a ``key`` once."""
-    return (await call.studio.submit(call.actor, new, once=key)).job
-
+from studio.projects.trainings import Report
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
@@ -214,6 +123,7 @@ def describe_verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None)
     """Return a verdict. said: as its job's result has it. thumb: where its picture is, small."""
     return {
         "position": judged.position,
+        "picture": judged.sha256,
         "version": judged.number,
         "thumb": thumb,
         "strange": judged.strange,
@@ -236,33 +146,24 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     Clopper and Pearson, Biometrika 26 (1934): found by halving, so that no library of statistics is needed.
     """
     rest = (1 - CONFIDENCE) / 2
-    low = _share_at(hits, n, rest) if hits else 0.0
-    high = 1 - _share_at(n - hits, n, rest) if hits < n else 1.0
-    return low, high
 
+    def share_at(hits: int, chance: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(STEPS):
+            share = (low + high) / 2
+            low, high = (share, high) if _chance(hits, n, share) < chance else (low, share)
+        return (low + high) / 2
 
-def _share_at(hits: int, n: int, chance: float) -> float:
-    """Return the share at which ``hits`` or more of ``n`` have this chance."""
-    below, above = 0.0, 1.0
-    for _ in range(STEPS):
-        middle = (below + above) / 2
-        if _chance(hits, n, middle) < chance:
-            below = middle
-        else:
-            above = middle
-    return (below + above) / 2
+    return share_at(hits, rest) if hits else 0.0, share_at(hits + 1, 1 - rest) if hits < n else 1.0
 
 
 def _chance(hits: int, n: int, share: float) -> float:
     """Return the chance of ``hits`` or more of ``n``, each with the chance ``share``."""
-    if not 0 < share < 1:
-        return float(share >= 1)
     whole, one, other = math.lgamma(n + 1), math.log(share), math.log1p(-share)
-    terms = (
+    return math.fsum(
         math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * one + (n - k) * other)
         for k in range(hits, n + 1)
     )
-    return math.fsum(terms)
 
 
 CHARTS = {
@@ -276,66 +177,12 @@ CHARTS = {
     "samples": "The same words without the style, and after more and more steps",
     "report": "The report as one picture",
 }
-SHARES = (("found", "Marked things found"), ("right", "Boxes that are right"))  # of a detector
+SHARES = (("found", "Marked objects found"), ("right", "Boxes that are right"))  # of a detector
 PARTS = {"train": "Learned from", "test": "Kept for testing"}
 
 
-async def report_values(call: Call, card: Card) -> dict[str, Any]:
-    """Return what the page of a report shows of the version that the address names, or of the one that is
-    used. What is wrong with a wish in the address is told on the page."""
-    training, project_id = call.studio.training, card.project.id
-    every = await training.versions(call.actor, project_id)
-    shown: dict[str, Any] = {
-        "versions": [describe_version(one) for one in every],
-        "report": None,
-        "moves_offered": [],
-        "moved": None,
-        "compared": "",
-        "bundle": None,
-    }
-    if not every:
-        return shown
-    wanted = version_of(call.query.get("version", ""))
-    usual = card.version.number if card.version else every[0].number
-    report = await training.report(call.actor, project_id, wanted or usual)
-    shown["report"] = _report(card, report)
-    shown["moves_offered"] = list(MOVES) if shown["report"]["has_threshold"] and "manage" in card.may else []
-    if move := call.query.get("move", ""):
-        shown["moved"] = await _moved(call, project_id, move, report.version.number)
-    if other := version_of(call.query.get("with", "")):
-        shown["compared"] = await _compared(call, project_id, report.version.number, other)
-    shown["bundle"] = await _bundle(call, call.query.get("bundle", ""))
-    return shown
-
-
-async def _moved(call: Call, project_id: str, move: str, number: int) -> dict[str, Any]:
-    try:
-        moved = await call.studio.training.threshold(call.actor, project_id, move, number)
-    except UserError as error:
-        return {"move": move, "sentence": str(error), "can": False}
-    return {"move": move, "sentence": moved.sentence, "can": True}
-
-
-async def _compared(call: Call, project_id: str, number: int, other: int) -> str:
-    first, second = sorted((number, other))
-    try:
-        return await call.studio.training.compare(call.actor, project_id, first, second)
-    except UserError as error:
-        return str(error)
-
-
-async def _bundle(call: Call, job_id: str) -> dict[str, Any] | None:
-    """Return how far a bundle is, None where the address names none of the person's."""
-    try:
-        job: Job = await call.studio.rights.job(call.actor, job_id, Action.SHOW)
-    except UserError:
-        return None
-    if job.request.kind != "bundle":
-        return None
-    return {"job": job.id, "over": job.status.over, "error": job.error, "href": f"/files/bundles/{job.id}"}
-
-
-def _report(card: Card, report: Report) -> dict[str, Any]:
+def describe_report(card: Card, report: Report) -> dict[str, Any]:
+    """Return a report as its page shows it."""
     version, metrics = report.version, report.version.metrics
     files = f"/files/projects/{card.project.id}/versions/{version.number}"
     charts = [name for name in report.charts if name != "report" or len(report.charts) == 1]
@@ -381,7 +228,6 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
             )
             if isinstance(metrics.get(key), int | float)
         ],
-        "weak": bool(metrics.get("weak")),
         "has_threshold": version.threshold is not None
         and (card.project.task == DETECT or bool(metrics.get("good_scores"))),
     }

@@ -13,97 +13,85 @@ from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
 from studio.authority import Place
-from studio.library.rendition import Shown
 from studio.library.shares import Looked
 from studio.requests.prompts import remix_text
 from web import schemas
-from web.call import Answer, Bytes, Call, File, Gone, Html, Json
+from web.call import DONE, Answer, Bytes, Call, File, Gone, Html, Json, there
 from web.handlers import gallery
-from web.handlers.pages import Pages
 from web.schemas import number_of, read_body, whole_number
 from web.views import alt_text
 
+LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
 
-class ShareHandlers:
-    """Handlers about shares."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+async def shares_page(call: Call) -> Answer:
+    """A page of the person's shares."""
+    shares, now = call.studio.shares, datetime.now(UTC)
+    found = [_shape(share, now) for share in await shares.all(call.actor)]
+    names = {folder.id: folder.name for folder in await call.studio.folders.all(call.actor)}
+    for one in found:
+        one["folder_name"] = names.get(one["folder"] or "")
+    values = {"shares": found, "days": shares.days}
+    return Html("organise/shares", values)
 
-    # For their owner
 
-    async def page(self, call: Call) -> Answer:
-        """A page of the person's shares."""
-        shares, now = call.studio.shares, datetime.now(UTC)
-        found = [_shape(share, now) for share in await shares.all(call.actor)]
-        names = {folder.id: folder.name for folder in await call.studio.folders.all(call.actor)}
-        for one in found:
-            one["folder_name"] = names.get(one["folder"] or "")
-        values = {"shares": found, "days": shares.days}
-        return self._pages.page(call, "organise/shares", values)
+async def create_share(call: Call) -> Answer:
+    """Make a share and return its link."""
+    given = read_body(call, schemas.NewShare)
+    if not given.folder and not given.job:
+        raise UserError("`job` is missing.")
+    position = number_of(str(given.n)) - 1 if given.n else None
+    what = Shared(folder_id=given.folder) if given.folder else Shared(given.job, position)
+    share, link = await call.studio.shares.create(
+        call.actor, what, title=given.title, words=given.words, days=given.days
+    )
+    return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
-    async def create(self, call: Call) -> Answer:
-        """Make a share and return its link."""
-        given = read_body(call, schemas.NewShare)
-        if not given.folder and not given.job:
-            raise UserError("`job` is missing.")
-        position = number_of(str(given.n)) - 1 if given.n else None
-        what = Shared(folder_id=given.folder) if given.folder else Shared(given.job, position)
-        share, link = await call.studio.shares.create(
-            call.actor, what, title=given.title, words=given.words, days=given.days
-        )
-        return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
-    async def all(self, call: Call) -> Answer:
-        """Return the person's shares."""
-        now = datetime.now(UTC)
-        found = await call.studio.shares.all(call.actor)
-        return Json({"shares": [_shape(share, now) for share in found]})
+async def list_shares(call: Call) -> Answer:
+    """Return the person's shares."""
+    now = datetime.now(UTC)
+    found = await call.studio.shares.all(call.actor)
+    return Json({"shares": [_shape(share, now) for share in found]})
 
-    async def revoke(self, call: Call) -> Answer:
-        """End a share: its link shows nothing from now on."""
-        if not await call.studio.shares.revoke(call.actor, call.path["share"]):
-            raise Gone()
-        return Json(None, HTTPStatus.NO_CONTENT)
 
-    # For whoever has a link
+async def revoke_share(call: Call) -> Answer:
+    """End a share: its link shows nothing from now on."""
+    there(await call.studio.shares.revoke(call.actor, call.path["share"]))
+    return DONE
 
-    async def look(self, call: Call) -> Answer:
-        """A page of what a link shows."""
-        shares, before = call.studio.shares, gallery.cursor_of(call.query.get("before"))
-        seen = await shares.look(call.path["token"], before)
-        if seen is None:
-            raise Gone()
-        await shares.visited(seen.share, call.person.user_id if call.person else None)
-        page = _page(seen, call.path["token"], shares.origin)
-        values = {**self._pages.frame(None, "share"), **page}
-        return Html("organise/share.html", values, shared=True)
 
-    async def original(self, call: Call) -> Answer:
-        """Return a picture that a link shows, whole."""
-        return _bytes(await call.studio.shares.picture(call.path["token"], _named(call)))
+async def shared_page(call: Call) -> Answer:
+    """A page of what a link shows."""
+    shares, before = call.studio.shares, gallery.cursor_of(call.query.get("before"))
+    seen = there(await shares.look(call.path["token"], before))
+    await shares.visited(seen.share, call.person.user_id if call.person else None)
+    return Html("organise/share", _page(seen, call.path["token"], shares.origin), shared=True)
 
-    async def video(self, call: Call) -> Answer:
-        """Return a video that a link shows, whole or in parts."""
-        path = await call.studio.shares.video(call.path["token"], _named(call))
-        if path is None:
-            raise Gone()
-        return File(path, "video/mp4", shared=True)
 
-    async def small(self, call: Call) -> Answer:
-        """Return a small copy of a picture that a link shows."""
-        side = int(call.path["side"])
-        return _bytes(await call.studio.shares.picture(call.path["token"], _named(call), side))
+async def send_shared(call: Call) -> Answer:
+    """Return a picture that a link shows, whole or as a small copy."""
+    side = int(call.path["side"]) if "side" in call.path else None
+    shown = await call.studio.shares.picture(call.path["token"], _named(call), side)
+    if shown is None or shown.data is None:
+        raise Gone()
+    return Bytes(shown.data, shown.media_type, shared=True)
+
+
+async def send_shared_video(call: Call) -> Answer:
+    """Return a video that a link shows, whole or in parts."""
+    path = await call.studio.shares.video(call.path["token"], _named(call))
+    return File(there(path), "video/mp4", shared=True)
+
+
+def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
+    """Return what the form to share something needs, None where nothing is shared. what: its fields."""
+    days = call.studio.shares.days
+    return {"what": what, "days": days, "choices": sorted({*LASTS, days})} if days else None
 
 
 def _named(call: Call) -> tuple[str, int]:
     return call.path["job"], number_of(call.path["n"]) - 1
-
-
-def _bytes(shown: Shown | None) -> Bytes:
-    if shown is None or shown.data is None:
-        raise Gone()
-    return Bytes(shown.data, shown.media_type, shared=True)
 
 
 def _shape(share: Share, now: datetime) -> dict[str, Any]:
@@ -182,4 +170,4 @@ async def post_picture(call: Call) -> Answer:
         raise UserError("`channel` takes the id of a channel.")
     position, posting = number_of(str(given.n)) - 1, call.studio.posting
     await posting.post(call.actor, given.job, position, Place(server, channel))
-    return Json(None, HTTPStatus.NO_CONTENT)
+    return DONE

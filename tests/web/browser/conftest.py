@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.web.browser.desk import editing
 from tests.web.conftest import Site, open_site, open_site_of
 from tests.web.editor.scenery import Scenes, Things
 
@@ -25,6 +27,15 @@ POLICY = (
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types lit-html"
 )
+SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What still rises or fades has colours that nobody reads: it comes to rest first.
+RUN = """async (rules) => {
+  const ends = (one) => one.effect.getComputedTiming().endTime !== Infinity;
+  const ending = document.getAnimations().filter(ends);
+  await Promise.all(ending.map((one) => one.finished.catch(() => {})));
+  return (await axe.run({ runOnly: rules })).violations
+    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`); }"""
 
 
 def pages_of(site: Site) -> tuple[str, ...]:
@@ -94,6 +105,54 @@ def device(playwright):
     return found
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core, as the package axe-playwright-python brings it."""
+    pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is missing")
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def faults(page, axe: str, address: str = "") -> list[str]:
+    """What axe finds wrong with a page, or with what is open."""
+    if address:
+        await page.goto(address)
+        await page.evaluate("() => document.fonts.ready")
+    await page.evaluate(axe)
+    return await page.evaluate(RUN, RULES)
+
+
+async def look(page, scheme: str, width: int) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": width, "height": 800})
+
+
+async def sign_in(site: Site, page, path: str = "") -> None:
+    """Sign in, and go on to a page."""
+    await page.goto(f"{site.web.url}/in#a-capability")
+    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_selector("#bar-prompt")
+    if path:
+        await page.goto(site.web.url + path)
+
+
+async def shot(page, name: str) -> None:
+    """Keep a picture of the page where SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@asynccontextmanager
+async def served(*routes: web.AbstractRouteDef) -> AsyncIterator[str]:
+    """The address of a site with these routes."""
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
 async def _blank(request: web.Request) -> web.Response:
     page = '<!doctype html><html lang="en"><title>units</title><link rel="icon" href="/static/favicon.svg">'
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": POLICY})
@@ -102,15 +161,9 @@ async def _blank(request: web.Request) -> web.Response:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def units():
     """The address of the static files, the unit tests and an empty page under the studio's policy."""
-    app = web.Application()
-    app.add_routes([web.get("/", _blank), web.static("/static", STATIC), web.static("/units", UNITS)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-    await runner.cleanup()
+    static = (web.static("/static", STATIC), web.static("/units", UNITS))
+    async with served(web.get("/", _blank), *static) as address:
+        yield address
 
 
 def _is_wrong(message) -> bool:
@@ -146,8 +199,7 @@ def site(opened: Site) -> Site:
 @pytest_asyncio.fixture(loop_scope="session")
 async def you(opened: Site, page):
     """A page of somebody who is signed in."""
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
+    await sign_in(opened, page)
     await page.wait_for_selector("#bar-flags", state="visible")  # by then the page's scripts listen
     return page
 
@@ -159,6 +211,13 @@ async def scenes(tmp_path_factory) -> AsyncIterator[tuple[Site, Scenes, str]]:
     async with open_site(tmp_path_factory.mktemp("editor"), executor=executor) as site:
         job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
         yield site, executor, f"{site.web.url}/edit/{job['id']}/1"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(browser, scenes) -> AsyncIterator[Any]:
+    """A fresh page with the editor, of somebody who is signed in."""
+    async with editing(browser, scenes) as page:
+        yield page
 
 
 @pytest.fixture

@@ -9,39 +9,34 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.studio.editor import reference
-from tests.web.conftest import COOKIE
+
+
+def script(body: str, arguments: str = "") -> str:
+    """A script for the page, in which ``editor`` is its editor."""
+    opened = "const { editor } = await import(document.querySelector('script[type=module]').src);"
+    return f"async ({arguments}) => {{ {opened} {body} }}"
+
 
 PLACE = """() => { const box = document.querySelector('#stage').getBoundingClientRect();
   return [box.left, box.top, box.width, box.height]; }"""
-READ = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
+READ = script("""
   const { view, mask, state, size } = editor;
   const { words, images, layers, width, height } = state;
   return { scale: view.scale, left: view.left, top: view.top, density: view.density, count: mask.count,
     bounds: mask.bounds, width, height, words, images, layers, strokes: state.mask.strokes, size,
-    shown: editor.instead !== null, past: editor.history.past.length };
-}"""
-OPENED = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.view.width > 1 && editor.pictures.loaded.size > 0; }"""
-BIT = """async ([x, y]) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.mask.bits[y * editor.mask.width + x];
-}"""
-SPOT = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.lastSpot; }"""
+    shown: editor.instead !== null, past: editor.history.past.length };""")
+OPENED = script("return editor.view.width > 1 && editor.pictures.loaded.size > 0;")
+BIT = script("return editor.mask.bits[y * editor.mask.width + x];", "[x, y]")
+SPOT = script("return editor.lastSpot;")
 SHOWN = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
   const [u, v] = editor.view.toScreen(x, y);
   const { data } = editor.parts.picture.getContext('2d').getImageData(Math.floor(u), Math.floor(v), 1, 1);
   return [...data]; }"""
-DIGEST = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
+DIGEST = script("""
   const found = new Uint8Array(await crypto.subtle.digest('SHA-256', editor.mask.bits));
-  return [...found].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}"""
+  return [...found].map((byte) => byte.toString(16).padStart(2, '0')).join('');""")
 
 
 @asynccontextmanager
@@ -51,11 +46,10 @@ async def editing(browser, scenes, path: str = "", status: int = 412, **options:
     status: of answers that are no faults; 412 is a question that the page answers.
     """
     site, _, address = scenes
-    cookie = {"name": COOKIE, "value": site.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
     window = {} if options.get("no_viewport") else {"viewport": {"width": 1280, "height": 800}}
     given: dict[str, Any] = {"locale": "en-GB", **window, **options}
     context = await browser.new_context(**given)
-    await context.add_cookies([cookie])
+    await context.add_cookies(site.you.jar)
     page, wrong = await context.new_page(), []
 
     def said(message) -> None:
@@ -68,6 +62,12 @@ async def editing(browser, scenes, path: str = "", status: int = 412, **options:
     yield page
     await context.close()
     assert wrong == [], wrong
+
+
+async def save(page) -> None:
+    """Save the document and wait until that is said."""
+    await page.locator("#stage").press("Control+s")
+    await page.wait_for_selector(".saved >> text='Saved'")
 
 
 async def ready(page, address: str) -> None:

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from importlib import resources
 
 import pytest
 import sqlalchemy as sa
 
 from storage import schema as rows
-from tests.web.browser.conftest import pages_of
-from tests.web.conftest import COOKIE, YOU, Site
+from tests.web.browser.conftest import RULES, RUN, faults, look, pages_of
+from tests.web.conftest import YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (320, 768, 1440)]
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FAILING = ("/", "/queue", "/none", "/pictures/abcd2345efgh/1", "/pictures?kind=foo", "/in#spent")
-# What still rises or fades has colours that nobody reads: it comes to rest first.
-RUN = """async (rules) => {
-  const ends = (one) => one.effect.getComputedTiming().endTime !== Infinity;
-  const ending = document.getAnimations().filter(ends);
-  await Promise.all(ending.map((one) => one.finished.catch(() => {})));
-  return (await axe.run({ runOnly: rules })).violations
-    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`); }"""
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """axe-core, as the package axe-playwright-python brings it."""
-    pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is missing")
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-
-
-async def faults(page, axe: str, address: str) -> list[str]:
-    await page.goto(address)
-    await page.evaluate("() => document.fonts.ready")
-    await page.evaluate(axe)
-    return await page.evaluate(RUN, RULES)
 
 
 async def fail(site: Site) -> None:
@@ -53,11 +30,6 @@ async def fail(site: Site) -> None:
     await site.opened.services.database.write(work)
     await site.opened.services.queue.pause(YOU)
     await site.you.post("/api/jobs", {"prompt": "a house that waits"})
-
-
-async def look(page, scheme: str, width: int) -> None:
-    await page.emulate_media(color_scheme=scheme)
-    await page.set_viewport_size({"width": width, "height": 800})
 
 
 async def filled(opened: Site) -> list[str]:
@@ -95,8 +67,7 @@ async def test_axe_finds_nothing_on_empty_pages(opened: Site, you, axe, scheme, 
 async def test_axe_finds_nothing_on_failing_pages(opened: Site, browser, axe, scheme, width) -> None:
     await fail(opened)
     context = await browser.new_context()
-    cookie = {"name": COOKIE, "value": opened.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    await context.add_cookies([cookie])
+    await context.add_cookies(opened.you.jar)
     you = await context.new_page()
     await look(you, scheme, width)
     await you.route_web_socket("**/api/live*", lambda socket: asyncio.ensure_future(socket.close()))
@@ -104,8 +75,7 @@ async def test_axe_finds_nothing_on_failing_pages(opened: Site, browser, axe, sc
         assert await faults(you, axe, opened.web.url + path) == [], path
     await you.goto(opened.web.url)
     await you.wait_for_selector("#banner:not([hidden])", timeout=6000)
-    await you.evaluate(axe)
-    assert await you.evaluate(RUN, RULES) == []
+    assert await faults(you, axe) == []
     await context.close()
 
 

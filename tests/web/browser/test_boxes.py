@@ -1,4 +1,4 @@
-"""Boxes drawn around things in a browser, one picture after the other, and anew where a model was wrong."""
+"""Boxes drawn around objects in a browser, one picture after the other, and again where a model was wrong."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import pytest
 from core.events import Output
 from core.requests.custom_models import InspectRequest
 from core.results import Region, Verdict
-from tests.web.browser.test_accessibility import RULES, RUN, axe
-from tests.web.browser.test_examples import sign_in
+from tests.web.browser.conftest import faults, sign_in
 from tests.web.conftest import Site
 from tests.web.teacher import Teacher, chart
 from tests.web.test_projects import part, send
 from vision.protocol import Run
 
-__all__ = ["axe"]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FOUND = Region(0.25, 0.25, 0.75, 0.75, 0.25, 2.0, "nut", 0.6)
 
@@ -68,7 +66,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     assert brought.data["sentence"] == "5 taken."
     await sign_in(site, page)
     await page.goto(f"{site.web.url}{path}/label")
-    await page.locator(".things").wait_for()
+    await page.locator(".objects").wait_for()
     # nothing is drawn before it has a name
     await drag(page, 0.1, 0.1, 0.3, 0.3)
     await page.get_by_text("Name what you draw a box around first.").wait_for()
@@ -79,13 +77,12 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.keyboard.press("Enter")
     await drag(page, 0.5, 0.5, 0.9, 0.8)
     await drag(page, 0.6, 0.1, 0.8, 0.2)
-    assert await page.locator(".thing").count() == 3
+    assert await page.locator(".object").count() == 3
     await page.get_by_role("button", name="Remove box 3, screw").click()
     await page.reload()  # what is drawn outlives the page
-    await page.locator(".things").wait_for()
-    assert await page.locator(".thing span").all_inner_texts() == ["nut", "screw"]
-    await page.evaluate(axe)
-    assert (await page.evaluate(RUN, RULES)) == []
+    await page.locator(".objects").wait_for()
+    assert await page.locator(".object span").all_inner_texts() == ["nut", "screw"]
+    assert await faults(page, axe) == []
     # done by a key; the next one is marked by keys alone, the third has nothing
     await drag(page, 0.5, 0.5, 0.5, 0.5)  # a press is no box, and takes the focus away from the button
     async with next_one(page):
@@ -112,6 +109,6 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.get_by_text("Found: 1 nut.").wait_for()
     await page.get_by_role("button", name="is wrong").click()
     await page.get_by_role("button", name="Draw them as they should be").click()
-    await page.locator(".thing").wait_for()
-    assert await page.locator(".thing").inner_text() == "nut"
-    assert await page.locator(".thing").evaluate("(one) => one.style.left") == "25%"
+    await page.locator(".object").wait_for()
+    assert await page.locator(".object").inner_text() == "nut"
+    assert await page.locator(".object").evaluate("(one) => one.style.left") == "25%"

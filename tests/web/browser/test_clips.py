@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from tests.studio.video_requests import VideosAtOnce
 from tests.support.videos import moving, video
-from tests.web.browser.test_accessibility import axe, faults, look
+from tests.web.browser.conftest import faults, look, shot
 from tests.web.conftest import Site
 
-__all__ = ["axe"]  # the fixture
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOAT = "a red boat --video"
 
 
 EXECUTOR = VideosAtOnce
-
-
-async def shot(page, name: str) -> None:
-    """Keep what a page looks like in the folder SHOTS, if there is one."""
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=f"{folder}/{name}.png")
 
 
 async def until(work: Callable[[], Awaitable[object]]) -> None:

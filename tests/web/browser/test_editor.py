@@ -8,11 +8,22 @@ import json
 
 import pytest
 
-from tests.web.browser.desk import BIT, DIGEST, READ, SPOT, drag, editing, painted, point, ready, until
+from tests.web.browser.desk import (
+    BIT,
+    DIGEST,
+    READ,
+    SPOT,
+    drag,
+    editing,
+    painted,
+    point,
+    ready,
+    save,
+    script,
+    until,
+)
 
-THIN = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  editor.set({ size: 1 }); }"""
+THIN = script("editor.set({ size: 1 });")
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -31,9 +42,9 @@ async def test_a_stroke_lies_under_the_pointer_to_the_pixel(browser, scenes, den
             await page.locator("#stage").press(zoom)
 
 
-ZOOMED = """async (zoom) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return Math.abs(editor.view.density - zoom) < 0.01 && Math.abs(devicePixelRatio - zoom) < 0.001; }"""
+ZOOMED = script(
+    "return Math.abs(editor.view.density - zoom) < 0.01 && Math.abs(devicePixelRatio - zoom) < 0.001;", "zoom"
+)
 
 
 @pytest.mark.parametrize("percent", [50, 67, 80, 110, 150, 200])
@@ -52,44 +63,41 @@ async def test_a_stroke_lies_under_the_pointer_at_every_zoom_of_the_browser(zoom
             await page.locator("#stage").press("Delete")
 
 
-async def test_what_is_painted_over_every_edge_and_out_of_the_window_is_kept(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        far = [(-900, 250), (384, -900), (2500, 250), (384, 2500)]
-        for away in far:
-            await drag(page, (384, 256), away, (384, 256), steps=8)
-        seen = await painted(page)
-        assert seen["past"] == 4
-        assert seen["bounds"] == [0, 0, 768, 512]
-        for x, y in ((2, 252), (384, 2), (765, 252), (384, 509)):
-            assert await page.evaluate(BIT, [x, y]) == 1, (x, y)
+async def test_what_is_painted_over_every_edge_and_out_of_the_window_is_kept(desk) -> None:
+    far = [(-900, 250), (384, -900), (2500, 250), (384, 2500)]
+    for away in far:
+        await drag(desk, (384, 256), away, (384, 256), steps=8)
+    seen = await painted(desk)
+    assert seen["past"] == 4
+    assert seen["bounds"] == [0, 0, 768, 512]
+    for x, y in ((2, 252), (384, 2), (765, 252), (384, 509)):
+        assert await desk.evaluate(BIT, [x, y]) == 1, (x, y)
 
 
-async def test_undo_and_redo_go_over_everything(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drag(page, (100, 100), (200, 150))
-        await page.get_by_role("button", name="Invert").click()
-        await page.get_by_role("button", name="Zoom out 2×").click()
-        await page.locator("#words").fill("a blue door")
-        before = await page.evaluate(DIGEST)
-        for _ in range(3):
-            await page.locator("#stage").press("Control+z")
-        assert (await painted(page))["width"] == 768
-        await page.locator("#stage").press("Control+z")
-        assert (await page.evaluate(READ))["count"] == 0
-        for _ in range(4):
-            await page.locator("#stage").press("Control+Shift+z")
-        seen = await page.evaluate(READ)
-        assert (seen["width"], seen["words"]) == (1536, "a blue door")
-        assert await page.evaluate(DIGEST) == before
+async def test_undo_and_redo_go_over_everything(desk) -> None:
+    await drag(desk, (100, 100), (200, 150))
+    await desk.get_by_role("button", name="Invert").click()
+    await desk.get_by_role("button", name="Zoom out 2×").click()
+    await desk.locator("#words").fill("a blue door")
+    before = await desk.evaluate(DIGEST)
+    for _ in range(3):
+        await desk.locator("#stage").press("Control+z")
+    assert (await painted(desk))["width"] == 768
+    await desk.locator("#stage").press("Control+z")
+    assert (await desk.evaluate(READ))["count"] == 0
+    for _ in range(4):
+        await desk.locator("#stage").press("Control+Shift+z")
+    seen = await desk.evaluate(READ)
+    assert (seen["width"], seen["words"]) == (1536, "a blue door")
+    assert await desk.evaluate(DIGEST) == before
 
 
-async def test_no_button_moves_when_it_is_said_what_will_be_drawn(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        button = page.get_by_role("button", name="Zoom out 2×")
-        before = await button.bounding_box()
-        await drag(page, (100, 100), (200, 150))
-        await page.locator(".words-form > [role=status]", has_text="painted").wait_for()
-        assert await button.bounding_box() == before
+async def test_no_button_moves_when_it_is_said_what_will_be_drawn(desk) -> None:
+    button = desk.get_by_role("button", name="Zoom out 2×")
+    before = await button.bounding_box()
+    await drag(desk, (100, 100), (200, 150))
+    await desk.locator(".words-form > [role=status]", has_text="painted").wait_for()
+    assert await button.bounding_box() == before
 
 
 AT_ONCE = """(values) => { for (const [label, value] of Object.entries(values)) {
@@ -100,103 +108,97 @@ AT_ONCE = """(values) => { for (const [label, value] of Object.entries(values)) 
   field.dispatchEvent(new Event('change')); } }"""
 
 
-async def test_fields_that_change_before_the_next_frame_all_count(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await page.evaluate(AT_ONCE, {"X": "100", "Scale, %": "50", "Width": "800", "Height": "600"})
-        seen = await page.evaluate(READ)
-        [layer] = seen["layers"]
-        assert (seen["width"], seen["height"]) == (800, 600)
-        assert (layer["x"], layer["y"], layer["scale"]) == (116, 44, 0.5), "the canvas grew around it"
+async def test_fields_that_change_before_the_next_frame_all_count(desk) -> None:
+    await desk.evaluate(AT_ONCE, {"X": "100", "Scale, %": "50", "Width": "800", "Height": "600"})
+    seen = await desk.evaluate(READ)
+    [layer] = seen["layers"]
+    assert (seen["width"], seen["height"]) == (800, 600)
+    assert (layer["x"], layer["y"], layer["scale"]) == (116, 44, 0.5), "the canvas grew around it"
 
 
-async def test_every_tool_paints_what_it_says(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        stage = page.locator("#stage")
-        await stage.press("r")
-        await drag(page, (10, 20), (110, 60))
-        assert (await painted(page))["bounds"] == [10, 20, 110, 60]
-        await stage.press("Delete")
-        for x, y in ((30, 40), (80, 90)):  # without a drag: two corners
-            await page.mouse.click(*await point(page, x, y))
-        assert (await page.evaluate(READ))["bounds"] == [30, 40, 80, 90]
-        await stage.press("Delete")
-        await stage.press("l")
-        for x, y in ((100, 100), (200, 100), (200, 200)):
-            await page.mouse.click(*await point(page, x, y))
-        await stage.press("Enter")
-        half = (await page.evaluate(READ))["count"]
-        assert 4700 < half < 5200
-        await stage.press("Delete")
-        await stage.press("w")
-        await page.mouse.click(*await point(page, 624, 96))  # the moon
-        await until(
-            page,
-            """async () => {
-            const { editor } = await import(document.querySelector('script[type=module]').src);
-            return editor.mask.bounds !== null; }""",
-        )
-        left, top, right, bottom = (await page.evaluate(READ))["bounds"]
-        assert (abs(left - 576) < 3, abs(top - 64) < 3, abs(right - 672) < 3, abs(bottom - 128) < 3) == (
-            True,
-        ) * 4
-        await stage.press("Delete")
-        await stage.press("v")
-        await drag(page, (300, 200), (340, 215))
-        [layer] = (await page.evaluate(READ))["layers"]
-        assert (layer["x"], layer["y"], layer["scale"]) == (40, 15, 1)
-        await stage.press("c")
-        await drag(page, (768, 250), (900, 250))
-        assert (await page.evaluate(READ))["width"] == 900
-        await drag(page, (100, 100), (400, 300))
-        seen = await page.evaluate(READ)
-        assert (seen["width"], seen["height"]) == (300, 200)
+async def test_every_tool_paints_what_it_says(desk) -> None:
+    stage = desk.locator("#stage")
+    await stage.press("r")
+    await drag(desk, (10, 20), (110, 60))
+    assert (await painted(desk))["bounds"] == [10, 20, 110, 60]
+    await stage.press("Delete")
+    for x, y in ((30, 40), (80, 90)):  # without a drag: two corners
+        await desk.mouse.click(*await point(desk, x, y))
+    assert (await desk.evaluate(READ))["bounds"] == [30, 40, 80, 90]
+    await stage.press("Delete")
+    await stage.press("l")
+    for x, y in ((100, 100), (200, 100), (200, 200)):
+        await desk.mouse.click(*await point(desk, x, y))
+    await stage.press("Enter")
+    half = (await desk.evaluate(READ))["count"]
+    assert 4700 < half < 5200
+    await stage.press("Delete")
+    await stage.press("w")
+    await desk.mouse.click(*await point(desk, 624, 96))  # the moon
+    await until(
+        desk,
+        script("return editor.mask.bounds !== null;"),
+    )
+    left, top, right, bottom = (await desk.evaluate(READ))["bounds"]
+    assert (abs(left - 576) < 3, abs(top - 64) < 3, abs(right - 672) < 3, abs(bottom - 128) < 3) == (
+        True,
+    ) * 4
+    await stage.press("Delete")
+    await stage.press("v")
+    await drag(desk, (300, 200), (340, 215))
+    [layer] = (await desk.evaluate(READ))["layers"]
+    assert (layer["x"], layer["y"], layer["scale"]) == (40, 15, 1)
+    await stage.press("c")
+    await drag(desk, (768, 250), (900, 250))
+    assert (await desk.evaluate(READ))["width"] == 900
+    await drag(desk, (100, 100), (400, 300))
+    seen = await desk.evaluate(READ)
+    assert (seen["width"], seen["height"]) == (300, 200)
 
 
-async def test_a_mask_is_painted_and_sent_by_keyboard_alone(browser, scenes) -> None:
+async def test_a_mask_is_painted_and_sent_by_keyboard_alone(desk, scenes) -> None:
     site, executor, _ = scenes
-    async with editing(browser, scenes) as page:
-        for _ in range(40):
-            await page.keyboard.press("Tab")
-            if await page.evaluate("() => document.activeElement.id") == "stage":
-                break
-        await page.keyboard.press("Space")
-        for key in ("Shift+ArrowRight",) * 6 + ("ArrowDown",) * 5:
-            await page.keyboard.press(key)
-        await page.keyboard.press("Space")
-        seen = await painted(page)
-        left, top, right, bottom = seen["bounds"]
-        assert (right - left, bottom - top) == (
-            101,
-            46,
-        )  # 60 px and 5 px of the cursor's way, 40 px of the brush, whose middle is a pixel's
-        asked = len(executor.started)
-        async with page.expect_request("**/api/edits") as sent:
-            await page.keyboard.press("Control+Enter")
-        body = json.loads((await sent.value).post_data)
-        assert body["painted"] == await page.evaluate(DIGEST)
-        await page.wait_for_selector(".candidate img")
-        assert len(executor.started) == asked + 1
-        await page.locator("#stage").press("2")
-        assert (await page.evaluate(READ))["shown"]
-        await page.locator("#stage").press("Escape")
-        assert not (await page.evaluate(READ))["shown"]
+    for _ in range(40):
+        await desk.keyboard.press("Tab")
+        if await desk.evaluate("() => document.activeElement.id") == "stage":
+            break
+    await desk.keyboard.press("Space")
+    for key in ("Shift+ArrowRight",) * 6 + ("ArrowDown",) * 5:
+        await desk.keyboard.press(key)
+    await desk.keyboard.press("Space")
+    seen = await painted(desk)
+    left, top, right, bottom = seen["bounds"]
+    assert (right - left, bottom - top) == (
+        101,
+        46,
+    )  # 60 px and 5 px of the cursor's way, 40 px of the brush, whose middle is a pixel's
+    asked = len(executor.started)
+    async with desk.expect_request("**/api/edits") as sent:
+        await desk.keyboard.press("Control+Enter")
+    body = json.loads((await sent.value).post_data)
+    assert body["painted"] == await desk.evaluate(DIGEST)
+    await desk.wait_for_selector(".candidate img")
+    assert len(executor.started) == asked + 1
+    await desk.locator("#stage").press("2")
+    assert (await desk.evaluate(READ))["shown"]
+    await desk.locator("#stage").press("Escape")
+    assert not (await desk.evaluate(READ))["shown"]
 
 
-async def test_results_are_compared_kept_and_taken_back(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drag(page, (300, 200), (400, 300))
-        await page.get_by_role("button", name="Draw").click()
-        await page.wait_for_selector(".candidate img")
-        assert await page.locator(".candidate").count() == 6  # with the original, and all of them
-        await page.get_by_role("button", name="Picture 2", exact=True).click()
-        await page.get_by_role("button", name="Difference").click()
-        await page.wait_for_selector(".results p >> text=outside of what was painted")
-        await page.get_by_role("button", name="Keep", exact=True).click()
-        seen = await page.evaluate(READ)
-        assert (seen["count"], seen["layers"][0]["source"]["n"], len(seen["layers"])) == (0, 2, 1)
-        await page.locator("#stage").press("Control+z")
-        seen = await painted(page)
-        assert seen["count"] > 0 and seen["layers"][0]["source"]["n"] == 1
+async def test_results_are_compared_kept_and_taken_back(desk) -> None:
+    await drag(desk, (300, 200), (400, 300))
+    await desk.get_by_role("button", name="Draw").click()
+    await desk.wait_for_selector(".candidate img")
+    assert await desk.locator(".candidate").count() == 6  # with the original, and all of them
+    await desk.get_by_role("button", name="Picture 2", exact=True).click()
+    await desk.get_by_role("button", name="Difference").click()
+    await desk.wait_for_selector(".results p >> text=outside of what was painted")
+    await desk.get_by_role("button", name="Keep", exact=True).click()
+    seen = await desk.evaluate(READ)
+    assert (seen["count"], seen["layers"][0]["source"]["n"], len(seen["layers"])) == (0, 2, 1)
+    await desk.locator("#stage").press("Control+z")
+    seen = await painted(desk)
+    assert seen["count"] > 0 and seen["layers"][0]["source"]["n"] == 1
 
 
 async def test_a_job_is_shown_while_it_is_drawn_and_can_be_stopped(browser, scenes) -> None:
@@ -216,38 +218,33 @@ async def test_a_job_is_shown_while_it_is_drawn_and_can_be_stopped(browser, scen
         executor.gate = None
 
 
-async def test_a_reload_brings_everything_back_before_and_after_it_was_sent(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drag(page, (300, 200), (400, 300))
-        digest = await page.evaluate(DIGEST)
-        await page.wait_for_timeout(1300)  # what is a second old is kept
-        await ready(page, page.url)
-        assert await page.evaluate(DIGEST) == digest
-        await page.locator("#words").fill("a blue door")
-        await page.locator("#stage").press("Control+s")
-        await page.wait_for_selector(".saved >> text='Saved'")
-        assert "/edit/d/" in page.url
-        await ready(page, page.url)
-        assert await page.evaluate(DIGEST) == digest
-        assert (await page.evaluate(READ))["words"] == "a blue door"
+async def test_a_reload_brings_everything_back_before_and_after_it_was_sent(desk) -> None:
+    await drag(desk, (300, 200), (400, 300))
+    digest = await desk.evaluate(DIGEST)
+    await desk.wait_for_timeout(1300)  # what is a second old is kept
+    await ready(desk, desk.url)
+    assert await desk.evaluate(DIGEST) == digest
+    await desk.locator("#words").fill("a blue door")
+    await save(desk)
+    assert "/edit/d/" in desk.url
+    await ready(desk, desk.url)
+    assert await desk.evaluate(DIGEST) == digest
+    assert (await desk.evaluate(READ))["words"] == "a blue door"
 
 
-async def test_what_was_edited_elsewhere_is_asked_about(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await page.locator("#words").fill("one")
-        await page.locator("#stage").press("Control+s")
-        await page.wait_for_selector(".saved >> text='Saved'")
-        other = await page.context.new_page()
-        for keep, wanted in ((True, "mine"), (False, "theirs")):
-            await ready(other, page.url)
-            await other.locator("#words").fill("theirs")
-            await other.locator("#stage").press("Control+s")
-            await other.wait_for_selector(".saved >> text='Saved'")
-            await page.locator("#words").fill("mine")
-            await page.locator("#stage").press("Control+s")
-            await page.locator("dialog button", has_text="Keep mine" if keep else "Take theirs").click()
-            await page.wait_for_selector(".saved >> text='Saved'")
-            assert (await page.evaluate(READ))["words"] == wanted
+async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:
+    await desk.locator("#words").fill("one")
+    await save(desk)
+    other = await desk.context.new_page()
+    for keep, wanted in ((True, "mine"), (False, "theirs")):
+        await ready(other, desk.url)
+        await other.locator("#words").fill("theirs")
+        await save(other)
+        await desk.locator("#words").fill("mine")
+        await desk.locator("#stage").press("Control+s")
+        await desk.locator("dialog button", has_text="Keep mine" if keep else "Take theirs").click()
+        await desk.wait_for_selector(".saved >> text='Saved'")
+        assert (await desk.evaluate(READ))["words"] == wanted
 
 
 async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes) -> None:
@@ -269,14 +266,13 @@ async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes)
         assert len(after) == len(before) + 1
 
 
-async def test_what_was_changed_a_moment_before_leaving_is_back_and_gets_saved(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        address = page.url
-        await page.locator("#words").fill("a door in a hurry")
-        await page.goto(f"{scenes[0].web.url}/keys")  # nothing has an address on the server yet
-        await ready(page, address)
-        assert (await page.evaluate(READ))["words"] == "a door in a hurry"
-        await page.wait_for_url("**/edit/d/*")
+async def test_what_was_changed_a_moment_before_leaving_is_back_and_gets_saved(desk, scenes) -> None:
+    address = desk.url
+    await desk.locator("#words").fill("a door in a hurry")
+    await desk.goto(f"{scenes[0].web.url}/keys")  # nothing has an address on the server yet
+    await ready(desk, address)
+    assert (await desk.evaluate(READ))["words"] == "a door in a hurry"
+    await desk.wait_for_url("**/edit/d/*")
 
 
 SHUT_OFF = """() => { IDBDatabase.prototype.transaction = () => { throw new Error('shut off'); }; }"""
@@ -295,8 +291,7 @@ async def test_leaving_is_asked_about_only_where_something_would_be_lost(browser
         await drag(page, (300, 100), (200, 150))
         await page.wait_for_timeout(1300)
         assert not await page.evaluate(LEAVES)
-        await page.locator("#stage").press("Control+s")
-        await page.wait_for_selector(".saved >> text='Saved'")
+        await save(page)
         assert await page.evaluate(LEAVES), "the server has it"
 
 
@@ -337,16 +332,15 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
         assert (await page.evaluate(READ))["layers"][0]["source"]["n"] == 2
 
 
-async def test_a_pen_paints_as_hard_as_it_is_pressed(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        wire = await page.context.new_cdp_session(page)
-        x, y = await point(page, 200, 200)
-        for kind, dx, force in (
-            ("mousePressed", 0, 0.2),
-            ("mouseMoved", 90, 1.0),
-            ("mouseReleased", 90, 0.0),
-        ):
-            event = {"type": kind, "x": x + dx, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
-            await wire.send("Input.dispatchMouseEvent", {**event, "pointerType": "pen", "force": force})
-        [stroke] = (await painted(page))["strokes"]
-        assert stroke["r"][0] == 32 and max(stroke["r"]) == 160
+async def test_a_pen_paints_as_hard_as_it_is_pressed(desk) -> None:
+    wire = await desk.context.new_cdp_session(desk)
+    x, y = await point(desk, 200, 200)
+    for kind, dx, force in (
+        ("mousePressed", 0, 0.2),
+        ("mouseMoved", 90, 1.0),
+        ("mouseReleased", 90, 0.0),
+    ):
+        event = {"type": kind, "x": x + dx, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+        await wire.send("Input.dispatchMouseEvent", {**event, "pointerType": "pen", "force": force})
+    [stroke] = (await painted(desk))["strokes"]
+    assert stroke["r"][0] == 32 and max(stroke["r"]) == 160

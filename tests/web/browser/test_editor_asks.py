@@ -16,7 +16,6 @@ from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
 from tests.studio.talker import Talker
 from tests.web.browser.desk import drag, editing
-from tests.web.browser.test_accessibility import axe  # noqa: F401
 from tests.web.browser.test_editor_axe import LOOKS, of, sound
 from tests.web.conftest import Site, open_site
 from tests.web.editor.scenery import Scenes, scene
@@ -68,8 +67,8 @@ async def _ask(page, question: str) -> None:
 
 
 def _differs(one: Image.Image, other: Image.Image) -> int:
-    pairs = zip(one.convert("RGB").get_flattened_data(), other.convert("RGB").getdata(), strict=True)
-    return max(abs(a - b) for pixel in pairs for a, b in zip(*pixel, strict=True))
+    pairs = zip(one.convert("RGB").tobytes(), other.convert("RGB").tobytes(), strict=True)
+    return max(abs(a - b) for a, b in pairs)
 
 
 async def test_what_is_painted_is_asked_about_and_gone_on_with(browser, answering) -> None:
@@ -82,7 +81,7 @@ async def test_what_is_painted_is_asked_about_and_gone_on_with(browser, answerin
         await page.get_by_text("about what is painted").wait_for()
         await _ask(page, "What is this?")
         await page.locator("#asking .said", has_text="1 turns").wait_for()
-        await page.get_by_text("goes on").wait_for()
+        await page.get_by_text("continues").wait_for()
         await _ask(page, "And its colour?")
         await page.locator("#asking .said", has_text="3 turns").wait_for()
         assert await page.locator("#asking .turn").count() == 2
@@ -172,7 +171,7 @@ async def test_nobody_is_offered_questions_where_nothing_answers(browser, tmp_pa
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_in_a_conversation(browser, answering, axe, scheme, width) -> None:  # noqa: F811
+async def test_axe_finds_nothing_in_a_conversation(browser, answering, axe, scheme, width) -> None:
     async with editing(browser, answering, status=400, **of(scheme, width)) as page:
         await page.evaluate(axe)
         await _ask(page, "What is this?")

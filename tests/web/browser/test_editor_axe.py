@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.browser.desk import READ, drag, editing, point, until
-from tests.web.browser.test_accessibility import RULES, RUN, axe  # noqa: F401
+from tests.web.browser.conftest import RULES, RUN, SIDEWAYS
+from tests.web.browser.desk import READ, drag, editing, point, script, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 768, 1440)]
-SIDEWAYS = "() => document.documentElement.scrollWidth > innerWidth"
-QUIET = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return !editor.picking.now; }"""
+QUIET = script("return !editor.picking.now;")
 
 
 def of(scheme: str, width: int) -> dict[str, object]:
@@ -20,12 +17,12 @@ def of(scheme: str, width: int) -> dict[str, object]:
 
 
 async def sound(page) -> None:
-    assert not await page.evaluate(SIDEWAYS)
+    assert await page.evaluate(SIDEWAYS) <= 0
     assert await page.evaluate(RUN, RULES) == []
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, axe, scheme, width) -> None:  # noqa: F811
+async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, axe, scheme, width) -> None:
     async with editing(browser, scenes, status=400, **of(scheme, width)) as page:
         await page.evaluate(axe)
         await sound(page)
@@ -53,7 +50,7 @@ async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, ax
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_where_things_fail(browser, scenes, things, axe, scheme, width) -> None:  # noqa: F811
+async def test_axe_finds_nothing_where_things_fail(browser, scenes, things, axe, scheme, width) -> None:
     _, executor, _ = scenes
     things.declines, executor.error = True, "There isn't enough memory. Try a smaller canvas."
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.browser.desk import READ, drag, editing, ready, until
+from tests.web.browser.desk import READ, drag, editing, ready, save, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ON_STAGE = "() => document.activeElement.id === 'stage'"
@@ -24,57 +24,53 @@ async def named(page, name: str) -> None:
     await until(page, ON_STAGE)
 
 
-async def test_a_name_is_kept_shown_on_the_page_of_documents_and_after_a_reload(browser, scenes) -> None:
+async def test_a_name_is_kept_shown_on_the_page_of_documents_and_after_a_reload(desk, scenes) -> None:
     site = scenes[0]
-    async with editing(browser, scenes) as page:
-        assert await page.locator("#name").input_value() == ""
-        await drag(page, (300, 200), (400, 300))
-        await named(page, "  The   harbour ")
-        assert await page.locator("#name").input_value() == "The harbour"
-        document = page.url.rsplit("/", 1)[1]
-        assert "/edit/d/" in page.url, "what wasn't kept yet is, when it gets a name"
-        assert {one["id"]: one["name"] for one in await kept(site)}[document] == "The harbour"
-        assert await page.title() == "Edit The harbour · Atelier"
-        await page.locator("#stage").press("Control+z")
-        assert (await page.evaluate(READ))["past"] == 0
-        assert await page.locator("#name").input_value() == "The harbour", "undo goes over what is drawn"
-        await page.locator("#stage").press("Control+s")
-        await page.wait_for_selector(".saved >> text='Saved'")
-        await ready(page, page.url)
-        assert await page.locator("#name").input_value() == "The harbour"
-        await page.goto(f"{site.web.url}/documents")
-        await page.wait_for_selector(f"a[href='/edit/d/{document}'] >> text=The harbour")
+    assert await desk.locator("#name").input_value() == ""
+    await drag(desk, (300, 200), (400, 300))
+    await named(desk, "  The   harbour ")
+    assert await desk.locator("#name").input_value() == "The harbour"
+    document = desk.url.rsplit("/", 1)[1]
+    assert "/edit/d/" in desk.url, "what wasn't kept yet is, when it gets a name"
+    assert {one["id"]: one["name"] for one in await kept(site)}[document] == "The harbour"
+    assert await desk.title() == "Edit The harbour · Atelier"
+    await desk.locator("#stage").press("Control+z")
+    assert (await desk.evaluate(READ))["past"] == 0
+    assert await desk.locator("#name").input_value() == "The harbour", "undo goes over what is drawn"
+    await save(desk)
+    await ready(desk, desk.url)
+    assert await desk.locator("#name").input_value() == "The harbour"
+    await desk.goto(f"{site.web.url}/documents")
+    await desk.wait_for_selector(f"a[href='/edit/d/{document}'] >> text=The harbour")
 
 
-async def test_a_name_is_given_and_left_by_keys_alone(browser, scenes) -> None:
+async def test_a_name_is_given_and_left_by_keys_alone(desk, scenes) -> None:
     site = scenes[0]
-    async with editing(browser, scenes) as page:
-        await page.locator("#stage").focus()
-        await page.keyboard.press("F2")
-        await page.keyboard.type("one")
-        await page.keyboard.press("Enter")
-        await until(page, ON_STAGE)
-        await page.keyboard.press("F2")
-        await page.keyboard.type("two")
-        await page.keyboard.press("Escape")
-        await until(page, ON_STAGE)
-        assert await page.locator("#name").input_value() == "one"
-        assert (await kept(site))[0]["name"] == "one"
-        await page.keyboard.press("F2")
-        await page.keyboard.press("Delete")  # all of it is selected
-        await page.keyboard.press("Enter")
-        await until(page, ON_STAGE)
-        assert (await kept(site))[0]["name"] == ""
+    await desk.locator("#stage").focus()
+    await desk.keyboard.press("F2")
+    await desk.keyboard.type("one")
+    await desk.keyboard.press("Enter")
+    await until(desk, ON_STAGE)
+    await desk.keyboard.press("F2")
+    await desk.keyboard.type("two")
+    await desk.keyboard.press("Escape")
+    await until(desk, ON_STAGE)
+    assert await desk.locator("#name").input_value() == "one"
+    assert (await kept(site))[0]["name"] == "one"
+    await desk.keyboard.press("F2")
+    await desk.keyboard.press("Delete")  # all of it is selected
+    await desk.keyboard.press("Enter")
+    await until(desk, ON_STAGE)
+    assert (await kept(site))[0]["name"] == ""
 
 
-async def test_a_name_is_kept_when_its_field_is_left(browser, scenes) -> None:
+async def test_a_name_is_kept_when_its_field_is_left(desk, scenes) -> None:
     site = scenes[0]
-    async with editing(browser, scenes) as page:
-        await page.locator("#name").fill("left")
-        async with page.expect_response("**/name"):
-            await page.locator("#words").click()
-        assert (await kept(site))[0]["name"] == "left"
-        assert await page.evaluate("() => document.activeElement.id") == "words"
+    await desk.locator("#name").fill("left")
+    async with desk.expect_response("**/name"):
+        await desk.locator("#words").click()
+    assert (await kept(site))[0]["name"] == "left"
+    assert await desk.evaluate("() => document.activeElement.id") == "words"
 
 
 async def test_a_bad_name_is_told_in_place_and_nothing_is_kept(browser, scenes) -> None:

@@ -11,7 +11,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.web.browser.desk import READ, SHOWN, drag, editing, point, until
+from tests.web.browser.desk import READ, SHOWN, drag, editing, point, script, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 GIVE = """async ([kind, selector, files, address, x, y]) => {
@@ -25,12 +25,10 @@ GIVE = """async ([kind, selector, files, address, x, y]) => {
     ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
     : new DragEvent(kind, { dataTransfer: data, clientX: x, clientY: y, bubbles: true, cancelable: true });
   place.dispatchEvent(event); }"""
-LAYERED = """async (count) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.state.layers.length === count && [...editor.pictures.loaded.values()].length >= count; }"""
-REFERENCES = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.state.references; }"""
+LAYERED = script(
+    "return editor.state.layers.length === count && editor.pictures.loaded.size >= count;", "count"
+)
+REFERENCES = script("return editor.state.references;")
 
 
 def picture(width: int, height: int, colour: str) -> bytes:
@@ -47,69 +45,65 @@ async def give(page, kind: str, selector: str, *files: list[str], address: str =
     await page.evaluate(GIVE, [kind, selector, list(files), address, *at])
 
 
-async def test_a_picture_that_is_dropped_lies_where_it_was_dropped(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        place = await point(page, 600, 400)
-        given = file("kite.png", picture(100, 60, "#00ff00"))
-        await give(page, "dragover", "#stage", given, at=place)
-        assert await page.locator("#stage.dropping").count() == 1
-        await give(page, "drop", "#stage", given, at=place)
-        await until(page, LAYERED, 2)
-        _, layer = (await page.evaluate(READ))["layers"]
-        assert (layer["name"], layer["scale"], list(layer["source"])) == ("kite.png", 1, ["upload"])
-        assert (layer["x"], layer["y"]) == (550, 370)
-        assert (await page.evaluate(SHOWN, [600, 400]))[:3] == [0, 255, 0]
-        assert await page.locator("#stage.dropping").count() == 0
+async def test_a_picture_that_is_dropped_lies_where_it_was_dropped(desk) -> None:
+    place = await point(desk, 600, 400)
+    given = file("kite.png", picture(100, 60, "#00ff00"))
+    await give(desk, "dragover", "#stage", given, at=place)
+    assert await desk.locator("#stage.dropping").count() == 1
+    await give(desk, "drop", "#stage", given, at=place)
+    await until(desk, LAYERED, 2)
+    _, layer = (await desk.evaluate(READ))["layers"]
+    assert (layer["name"], layer["scale"], list(layer["source"])) == ("kite.png", 1, ["upload"])
+    assert (layer["x"], layer["y"]) == (550, 370)
+    assert (await desk.evaluate(SHOWN, [600, 400]))[:3] == [0, 255, 0]
+    assert await desk.locator("#stage.dropping").count() == 0
 
 
-async def test_several_are_pasted_and_the_large_one_fits_the_canvas(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        large = file("wide.png", picture(1600, 400, "#0000ff"))
-        await give(page, "paste", "body", large, file("small.png", picture(64, 64, "#ff0000")))
-        await until(page, LAYERED, 3)
-        _, wide, small = (await page.evaluate(READ))["layers"]
-        assert (wide["x"], wide["y"], wide["scale"]) == (0, 160, 0.48)
-        assert (small["x"], small["y"]) == (352, 224)
-        assert (await page.evaluate(SHOWN, [384, 256]))[:3] == [255, 0, 0]
-        assert (await page.evaluate(SHOWN, [100, 256]))[:3] == [0, 0, 255]
-        await page.locator("#stage").press("Control+z")
-        await page.locator("#stage").press("Control+z")
-        assert len((await page.evaluate(READ))["layers"]) == 1
+async def test_several_are_pasted_and_the_large_one_fits_the_canvas(desk) -> None:
+    large = file("wide.png", picture(1600, 400, "#0000ff"))
+    await give(desk, "paste", "body", large, file("small.png", picture(64, 64, "#ff0000")))
+    await until(desk, LAYERED, 3)
+    _, wide, small = (await desk.evaluate(READ))["layers"]
+    assert (wide["x"], wide["y"], wide["scale"]) == (0, 160, 0.48)
+    assert (small["x"], small["y"]) == (352, 224)
+    assert (await desk.evaluate(SHOWN, [384, 256]))[:3] == [255, 0, 0]
+    assert (await desk.evaluate(SHOWN, [100, 256]))[:3] == [0, 0, 255]
+    await desk.locator("#stage").press("Control+z")
+    await desk.locator("#stage").press("Control+z")
+    assert len((await desk.evaluate(READ))["layers"]) == 1
 
 
-async def test_files_are_chosen_as_layers_and_as_references(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        for button in ("Add a picture", "Add a reference picture"):
-            async with page.expect_file_chooser() as chooser:
-                await page.get_by_role("button", name=button, exact=True).click()
-            chosen = {"name": "kite.png", "mimeType": "image/png", "buffer": picture(80, 80, "#00ff00")}
-            await (await chooser.value).set_files([chosen])
-            await until(page, LAYERED, 2)
-        await page.wait_for_selector(".references li img")
-        await page.locator(".references select").select_option(label="Character")
-        [one] = await page.evaluate(REFERENCES)
-        assert (one["as"], len(one["source"]["upload"])) == ("character", 64)
-        async with page.expect_request("**/api/edits") as sent:
-            await page.get_by_role("button", name="Draw").click()
-        assert json.loads((await sent.value).post_data)["document"]["references"] == [one]
-        await page.wait_for_selector(".candidate img")
-        await page.get_by_role("button", name="Remove this reference").click()
-        assert await page.evaluate(REFERENCES) == []
+async def test_files_are_chosen_as_layers_and_as_references(desk) -> None:
+    for button in ("Add a picture", "Add a reference picture"):
+        async with desk.expect_file_chooser() as chooser:
+            await desk.get_by_role("button", name=button, exact=True).click()
+        chosen = {"name": "kite.png", "mimeType": "image/png", "buffer": picture(80, 80, "#00ff00")}
+        await (await chooser.value).set_files([chosen])
+        await until(desk, LAYERED, 2)
+    await desk.wait_for_selector(".references li img")
+    await desk.locator(".references select").select_option(label="Character")
+    [one] = await desk.evaluate(REFERENCES)
+    assert (one["as"], len(one["source"]["upload"])) == ("character", 64)
+    async with desk.expect_request("**/api/edits") as sent:
+        await desk.get_by_role("button", name="Draw").click()
+    assert json.loads((await sent.value).post_data)["document"]["references"] == [one]
+    await desk.wait_for_selector(".candidate img")
+    await desk.get_by_role("button", name="Remove this reference").click()
+    assert await desk.evaluate(REFERENCES) == []
 
 
-async def test_the_studios_own_pictures_are_dropped_and_what_is_none_is_told(browser, scenes) -> None:
+async def test_the_studios_own_pictures_are_dropped_and_what_is_none_is_told(desk, scenes) -> None:
     site, _, address = scenes
     job = address.split("/")[-2]
-    async with editing(browser, scenes) as page:
-        own = f"{site.web.url}/pictures/{job}/2"
-        await give(page, "drop", "#words", address=own)
-        await page.wait_for_selector(".references li img")
-        assert await page.evaluate(REFERENCES) == [{"source": {"job": job, "n": 2}, "as": "style"}]
-        await give(page, "drop", "#stage", address=own, at=await point(page, 384, 256))
-        await until(page, LAYERED, 2)
-        assert (await page.evaluate(READ))["layers"][1]["source"] == {"job": job, "n": 2}
-        await give(page, "drop", "#stage", file("notes.txt", b"words", "text/plain"))
-        await page.wait_for_selector(".toast.bad >> text=notes.txt isn't a picture.")
+    own = f"{site.web.url}/pictures/{job}/2"
+    await give(desk, "drop", "#words", address=own)
+    await desk.wait_for_selector(".references li img")
+    assert await desk.evaluate(REFERENCES) == [{"source": {"job": job, "n": 2}, "as": "style"}]
+    await give(desk, "drop", "#stage", address=own, at=await point(desk, 384, 256))
+    await until(desk, LAYERED, 2)
+    assert (await desk.evaluate(READ))["layers"][1]["source"] == {"job": job, "n": 2}
+    await give(desk, "drop", "#stage", file("notes.txt", b"words", "text/plain"))
+    await desk.wait_for_selector(".toast.bad >> text=notes.txt isn't a picture.")
 
 
 async def test_a_file_that_no_picture_is_in_is_refused_in_place(browser, scenes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.browser.desk import DIGEST, READ, SHOWN, drag, editing, painted, point, until
+from tests.web.browser.desk import DIGEST, READ, SHOWN, drag, painted, point, script, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FIELDS = """async ([x, y]) => {
@@ -20,16 +20,11 @@ FIELDS = """async ([x, y]) => {
     const place = [u + left + (width - picture.width) / 2, v + top + (height - picture.height) / 2];
     return [...picture.getContext('2d').getImageData(...place.map(Math.floor), 1, 1).data].slice(0, 3);
   }); }"""
-LOADED = """async (count) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.pictures.loaded.size >= count; }"""
-HELD = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
+LOADED = script("return editor.pictures.loaded.size >= count;", "count")
+HELD = script("""
   const { x, y, zoom } = editor.view.middle;
-  return [x, y, zoom].map((one) => Number(one.toFixed(3))); }"""
-HOVER = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return [editor.hover.x, editor.hover.y]; }"""
+  return [x, y, zoom].map((one) => Number(one.toFixed(3)));""")
+HOVER = script("return [editor.hover.x, editor.hover.y];")
 TURNS = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   const seen = new Set();
@@ -52,120 +47,114 @@ async def drawn(page, images: int = 4) -> None:
     await page.wait_for_selector(".candidate img")
 
 
-async def test_the_original_and_a_result_take_turns(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drawn(page)
-        await page.get_by_role("button", name="Picture 2", exact=True).click()
-        blink = page.get_by_role("button", name="Blink")
-        await blink.click()
-        assert await blink.get_attribute("aria-pressed") == "true"
-        assert await page.evaluate(TURNS, WALL) == 2
-        steps = (await page.evaluate(READ))["past"]
-        await drag(page, (100, 100), (150, 150))
-        assert (await page.evaluate(READ))["past"] == steps, "what is looked at isn't painted on"
-        await blink.click()
-        await page.wait_for_selector(".candidate[aria-pressed=true][aria-label='Picture 2']")
-        assert await page.evaluate(TURNS, WALL) == 1
-        await page.get_by_role("button", name="Before", exact=True).click()
-        assert not (await page.evaluate(READ))["shown"]
+async def test_the_original_and_a_result_take_turns(desk) -> None:
+    await drawn(desk)
+    await desk.get_by_role("button", name="Picture 2", exact=True).click()
+    blink = desk.get_by_role("button", name="Blink")
+    await blink.click()
+    assert await blink.get_attribute("aria-pressed") == "true"
+    assert await desk.evaluate(TURNS, WALL) == 2
+    steps = (await desk.evaluate(READ))["past"]
+    await drag(desk, (100, 100), (150, 150))
+    assert (await desk.evaluate(READ))["past"] == steps, "what is looked at isn't painted on"
+    await blink.click()
+    await desk.wait_for_selector(".candidate[aria-pressed=true][aria-label='Picture 2']")
+    assert await desk.evaluate(TURNS, WALL) == 1
+    await desk.get_by_role("button", name="Before", exact=True).click()
+    assert not (await desk.evaluate(READ))["shown"]
 
 
-async def test_results_lie_beside_each_other_and_are_zoomed_together(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drawn(page)
-        await page.locator("#stage").press("0")
-        await page.locator("#stage").press("+")
-        before = await page.evaluate(HELD)
-        await page.get_by_role("button", name="All beside each other").click()
-        await until(page, LOADED, 5)
-        found = await page.evaluate(FIELDS, WALL)
-        single = []
-        for number in "1234":
-            await page.locator("#stage").press(number)
-            single.append((await page.evaluate(SHOWN, WALL))[:3])
-        assert found == single and len({tuple(one) for one in found}) == 4
-        assert await page.evaluate(HELD) == before, "one alone is looked at as before"
-        await page.locator("#stage").press("5")
-        seen = await page.evaluate(READ)
-        box = await page.locator("#stage").bounding_box()
-        x, y = box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7  # in the last of four fields
-        await page.mouse.move(x, y)
-        at = await page.evaluate(HOVER)
-        assert 0 < at[0] < 768 and 0 < at[1] < 512, "a field's place is a place of the picture in it"
-        await page.keyboard.down("Control")
-        await page.mouse.wheel(0, -300)
-        await page.keyboard.up("Control")
-        assert (await page.evaluate(READ))["scale"] > 2 * seen["scale"]
-        await page.mouse.move(x + 1, y)
-        near = await page.evaluate(HOVER)
-        assert all(abs(old - new) < 3 for old, new in zip(at, near, strict=True)), "zoomed at the pointer"
-        await page.locator("#stage").press("Escape")
-        assert not (await page.evaluate(READ))["shown"]
-        assert await page.evaluate(HELD) == before
+async def test_results_lie_beside_each_other_and_are_zoomed_together(desk) -> None:
+    await drawn(desk)
+    await desk.locator("#stage").press("0")
+    await desk.locator("#stage").press("+")
+    before = await desk.evaluate(HELD)
+    await desk.get_by_role("button", name="All beside each other").click()
+    await until(desk, LOADED, 5)
+    found = await desk.evaluate(FIELDS, WALL)
+    single = []
+    for number in "1234":
+        await desk.locator("#stage").press(number)
+        single.append((await desk.evaluate(SHOWN, WALL))[:3])
+    assert found == single and len({tuple(one) for one in found}) == 4
+    assert await desk.evaluate(HELD) == before, "one alone is looked at as before"
+    await desk.locator("#stage").press("5")
+    seen = await desk.evaluate(READ)
+    box = await desk.locator("#stage").bounding_box()
+    x, y = box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7  # in the last of four fields
+    await desk.mouse.move(x, y)
+    at = await desk.evaluate(HOVER)
+    assert 0 < at[0] < 768 and 0 < at[1] < 512, "a field's place is a place of the picture in it"
+    await desk.keyboard.down("Control")
+    await desk.mouse.wheel(0, -300)
+    await desk.keyboard.up("Control")
+    assert (await desk.evaluate(READ))["scale"] > 2 * seen["scale"]
+    await desk.mouse.move(x + 1, y)
+    near = await desk.evaluate(HOVER)
+    assert all(abs(old - new) < 3 for old, new in zip(at, near, strict=True)), "zoomed at the pointer"
+    await desk.locator("#stage").press("Escape")
+    assert not (await desk.evaluate(READ))["shown"]
+    assert await desk.evaluate(HELD) == before
 
 
-async def test_a_lone_result_lies_beside_the_original(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drawn(page, images=1)
-        await page.locator("#stage").press("0")
-        original = (await page.evaluate(SHOWN, WALL))[:3]
-        await page.locator("#stage").press("5")
-        await until(page, LOADED, 2)
-        found = await page.evaluate(FIELDS, WALL)
-        assert len(found) == 2 and found[0] == original
+async def test_a_lone_result_lies_beside_the_original(desk) -> None:
+    await drawn(desk, images=1)
+    await desk.locator("#stage").press("0")
+    original = (await desk.evaluate(SHOWN, WALL))[:3]
+    await desk.locator("#stage").press("5")
+    await until(desk, LOADED, 2)
+    found = await desk.evaluate(FIELDS, WALL)
+    assert len(found) == 2 and found[0] == original
 
 
-async def test_steps_are_listed_and_gone_to_at_once(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await drag(page, (100, 100), (200, 150))
-        first = await page.evaluate(DIGEST)
-        await page.get_by_role("button", name="Invert").click()
-        await page.get_by_role("button", name="Zoom out 2×").click()
-        await page.locator("#words").fill("a blue door")
-        last = await page.evaluate(DIGEST)
-        await page.locator("summary", has_text="History").click()
-        steps = page.locator(".steps button")
-        await until(page, "() => document.querySelectorAll('.steps button').length === 5")
-        assert await steps.all_text_contents() == [
-            "Words",
-            "Canvas, 1536 × 1024 px",
-            "Invert",
-            "Brush",
-            "As it was opened",
-        ]
-        await steps.nth(3).click()
-        seen = await painted(page)
-        assert (await page.evaluate(DIGEST), seen["width"], seen["past"]) == (first, 768, 1)
-        await until(page, "() => document.querySelector('.steps [aria-current]').textContent === 'Brush'")
-        await steps.nth(0).click()
-        seen = await page.evaluate(READ)
-        assert (await page.evaluate(DIGEST), seen["words"], seen["past"]) == (last, "a blue door", 4)
-        await steps.nth(4).click()
-        seen = await page.evaluate(READ)
-        assert (seen["count"], seen["width"], seen["words"], seen["past"]) == (0, 768, "", 0)
-        await page.locator("#stage").press("Control+Shift+z")
-        assert await page.evaluate(DIGEST) == first
+async def test_steps_are_listed_and_gone_to_at_once(desk) -> None:
+    await drag(desk, (100, 100), (200, 150))
+    first = await desk.evaluate(DIGEST)
+    await desk.get_by_role("button", name="Invert").click()
+    await desk.get_by_role("button", name="Zoom out 2×").click()
+    await desk.locator("#words").fill("a blue door")
+    last = await desk.evaluate(DIGEST)
+    await desk.locator("summary", has_text="History").click()
+    steps = desk.locator(".steps button")
+    await until(desk, "() => document.querySelectorAll('.steps button').length === 5")
+    assert await steps.all_text_contents() == [
+        "Words",
+        "Canvas, 1536 × 1024 px",
+        "Invert",
+        "Brush",
+        "As it was opened",
+    ]
+    await steps.nth(3).click()
+    seen = await painted(desk)
+    assert (await desk.evaluate(DIGEST), seen["width"], seen["past"]) == (first, 768, 1)
+    await until(desk, "() => document.querySelector('.steps [aria-current]').textContent === 'Brush'")
+    await steps.nth(0).click()
+    seen = await desk.evaluate(READ)
+    assert (await desk.evaluate(DIGEST), seen["words"], seen["past"]) == (last, "a blue door", 4)
+    await steps.nth(4).click()
+    seen = await desk.evaluate(READ)
+    assert (seen["count"], seen["width"], seen["words"], seen["past"]) == (0, 768, "", 0)
+    await desk.locator("#stage").press("Control+Shift+z")
+    assert await desk.evaluate(DIGEST) == first
 
 
-async def test_a_numbered_field_is_painted_and_taken_away(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await page.locator("summary", has_text="Numbered fields").click()
-        await page.get_by_role("button", name="Field 6", exact=True).press("Enter")
-        assert (await painted(page))["bounds"] == [192, 128, 384, 256], "row by row, as on Discord"
-        await page.get_by_role("button", name="Field 7", exact=True).press("Enter")
-        assert (await painted(page))["bounds"] == [192, 128, 576, 256]
-        await page.get_by_role("button", name="Field 6", exact=True).press("Enter")
-        assert (await painted(page))["bounds"] == [384, 128, 576, 256]
+async def test_a_numbered_field_is_painted_and_taken_away(desk) -> None:
+    await desk.locator("summary", has_text="Numbered fields").click()
+    await desk.get_by_role("button", name="Field 6", exact=True).press("Enter")
+    assert (await painted(desk))["bounds"] == [192, 128, 384, 256], "row by row, as on Discord"
+    await desk.get_by_role("button", name="Field 7", exact=True).press("Enter")
+    assert (await painted(desk))["bounds"] == [192, 128, 576, 256]
+    await desk.get_by_role("button", name="Field 6", exact=True).press("Enter")
+    assert (await painted(desk))["bounds"] == [384, 128, 576, 256]
 
 
-async def test_z_zooms_to_the_pointer(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        scale = (await page.evaluate(READ))["scale"]
-        place = await point(page, 624, 96)
-        await page.mouse.click(*place)
-        await page.mouse.move(*place)
-        for key, times in (("z", 2), ("Shift+Z", 1)):
-            await page.locator("#stage").press(key)
-            assert abs((await page.evaluate(READ))["scale"] - times * scale) < 1e-9
-            x, y = await point(page, 624, 96)
-            assert abs(x - place[0]) <= 2 and abs(y - place[1]) <= 2
+async def test_z_zooms_to_the_pointer(desk) -> None:
+    scale = (await desk.evaluate(READ))["scale"]
+    place = await point(desk, 624, 96)
+    await desk.mouse.click(*place)
+    await desk.mouse.move(*place)
+    for key, times in (("z", 2), ("Shift+Z", 1)):
+        await desk.locator("#stage").press(key)
+        assert abs((await desk.evaluate(READ))["scale"] - times * scale) < 1e-9
+        x, y = await point(desk, 624, 96)
+        assert abs(x - place[0]) <= 2 and abs(y - place[1]) <= 2

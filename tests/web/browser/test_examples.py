@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.studio.conftest import png
-from tests.web.browser.test_accessibility import RULES, RUN, axe
-from tests.web.browser.test_forms import SIDEWAYS, shot
+from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.conftest import Site
 from tests.web.test_examples import Trier, filled, sent
 from tests.web.test_talks import MODEL
 
-__all__ = ["axe"]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ALL_THERE = """async () => {
   const shown = [...document.querySelectorAll("main img, dialog img")];
@@ -26,20 +24,13 @@ EXECUTOR = Trier
 SETTINGS = MODEL
 
 
-async def sign_in(site: Site, page) -> None:
-    await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
-
-
 def file(number: int) -> dict[str, object]:
     return {"name": f"{number}.png", "mimeType": "image/png", "buffer": png(50 + number, 40)}
 
 
 async def test_a_set_is_made_filled_tried_and_deleted(site: Site, page) -> None:
     await site.drawn(site.you, "a dog")
-    await sign_in(site, page)
-    await page.goto(f"{site.web.url}/examples")
+    await sign_in(site, page, "/examples")
     await page.get_by_text("No sets yet").wait_for()
     await page.get_by_role("button", name="New set").click()
     await page.get_by_label("Name").fill("Pets")
@@ -84,18 +75,13 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     asked = {"set": "Bills", "label": "12.50", "question": "What is the sum?"}
     questions = await site.you.post("/api/examples", {**asked, "pictures": [await sent(site.you, 3)]})
     await sign_in(site, page)
-    await page.emulate_media(color_scheme=scheme)
-    await page.set_viewport_size({"width": width, "height": 800})
+    await look(page, scheme, width)
     for path in ("/examples", href, questions.data["href"]):
-        await page.goto(site.web.url + path)
-        await page.evaluate("() => document.fonts.ready")
-        await page.evaluate(axe)
-        assert await page.evaluate(RUN, RULES) == [], path
+        assert await faults(page, axe, site.web.url + path) == [], path
         assert await page.evaluate(SIDEWAYS) <= 0, path
         assert await page.evaluate(ALL_THERE), path
         await shot(page, f"examples{path.replace('/', '-')[:15]}-{width}-{scheme}")
     await page.goto(site.web.url + href)
     await page.get_by_role("button", name="Try one of your pictures").click()
     await page.get_by_role("radio").first.wait_for()
-    await page.evaluate(axe)
-    assert await page.evaluate(RUN, RULES) == []
+    assert await faults(page, axe) == []

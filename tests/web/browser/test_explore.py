@@ -9,7 +9,7 @@ import pytest
 
 from studio.authority import Actor
 from tests.studio.servers import Channel, Server, Servers
-from tests.web.browser.test_accessibility import axe, faults  # noqa: F401  a fixture
+from tests.web.browser.conftest import faults
 from tests.web.conftest import YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,7 +23,7 @@ def in_a_server(opened: Site) -> AbstractContextManager[None]:
     return opened.opened.services.directory.connected(Servers({HERE: server}))
 
 
-async def test_a_picture_of_others_is_kept_opened_and_left(opened: Site, you, axe) -> None:  # noqa: F811
+async def test_a_picture_of_others_is_kept_opened_and_left(opened: Site, you, axe) -> None:
     with in_a_server(opened):
         for words in ("a red house", "a blue boat"):
             job = (await opened.opened.drawn(Actor(OTHER, HERE, HALL, name="anna"), words)).job
@@ -48,7 +48,7 @@ async def test_a_picture_of_others_is_kept_opened_and_left(opened: Site, you, ax
         await you.wait_for_url("**/explore")
 
 
-async def test_a_manager_stops_what_waits_in_their_server(opened: Site, you, axe) -> None:  # noqa: F811
+async def test_a_manager_stops_what_waits_in_their_server(opened: Site, you, axe) -> None:
     studio = opened.opened.studio
     with in_a_server(opened):
         await opened.opened.services.queue.pause(1)

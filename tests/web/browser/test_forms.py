@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest_asyncio
 
 from tests.studio.talker import Talker
 from tests.vision.readers.drawn_charts import Drawn, draw
+from tests.web.browser.conftest import SIDEWAYS, shot, sign_in
 from tests.web.conftest import Site, open_site
 from tests.web.test_talks import MODEL
 from vision.chat.output_renderer import encoded
@@ -39,7 +39,6 @@ LOOK = {
     "font": 16,
     "grouped": True,
 }
-SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
 
 
 def chart() -> bytes:
@@ -60,18 +59,9 @@ async def asking(tmp_path: Path) -> AsyncIterator[tuple[Site, str]]:
         yield site, job
 
 
-async def shot(page, name: str) -> None:
-    """Keep a picture of the page where SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
-
-
 async def test_a_table_is_shown_with_its_chart_and_boxes_are_asked_for(asking, page) -> None:
     site, job = asking
-    await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
-    await page.goto(f"{site.web.url}/talk/{job}")
+    await sign_in(site, page, f"/talk/{job}")
     await page.get_by_role("columnheader", name="Shops").wait_for()
     assert await page.get_by_role("cell", name="870.5").count() == 1
     drawn = page.get_by_role("img", name="drawn again from its numbers")
@@ -85,7 +75,7 @@ async def test_a_table_is_shown_with_its_chart_and_boxes_are_asked_for(asking, p
     await page.get_by_label("Question", exact=True).fill("Where is the first bar?")
     await page.keyboard.press("Enter")
     await page.get_by_role("listitem").filter(has_text="legend").wait_for()
-    await page.get_by_role("img", name="a box around each thing").wait_for()
+    await page.get_by_role("img", name="a box around each object").wait_for()
     assert await page.get_by_label("Form of the answer").input_value() == "free"
     await shot(page, "boxes-1440-dark")
     await page.set_viewport_size({"width": 360, "height": 800})

@@ -12,8 +12,9 @@ MOST_TABS = 70
 HAS_FOCUS = "(one) => one === document.activeElement || one.contains(document.activeElement)"
 
 
-async def tab_to(page, selector: str, *, back: bool = False) -> None:
-    """Press Tab until something that ``selector`` means has the focus, and see that it is shown."""
+async def tab_to(page, selector: str, *, back: bool = False, press: str = "") -> None:
+    """Press Tab until something that ``selector`` means has the focus, see that it is shown, and press a key
+    on it."""
     for _ in range(MOST_TABS):
         if await page.evaluate("(selector) => document.activeElement?.matches(selector)", selector):
             break
@@ -26,13 +27,14 @@ async def tab_to(page, selector: str, *, back: bool = False) -> None:
         return !at || !(one.contains(at) || at.contains(one) || at.closest('label')?.contains(one));
     }""")
     assert not hidden, f"{selector} has the focus under something else"
+    if press:
+        await page.keyboard.press(press)
 
 
 async def test_signing_in(opened: Site, page) -> None:
     await page.goto(f"{opened.web.url}/in#a-capability")
     await page.wait_for_selector("#sign-in button")
-    await tab_to(page, "#sign-in button")
-    await page.keyboard.press("Enter")
+    await tab_to(page, "#sign-in button", press="Enter")
     await page.wait_for_selector("#bar-prompt")
 
 
@@ -43,15 +45,12 @@ async def test_asking_with_a_suggestion_and_a_parameter(opened: Site, you) -> No
     await you.keyboard.press("Tab")
     await you.keyboard.type("20")
     await you.keyboard.press("Escape")
-    await tab_to(you, "#bar-flags")
-    await you.keyboard.press("Enter")
-    await tab_to(you, ".flag-panel .shape:nth-child(6)")
-    await you.keyboard.press("Space")
+    await tab_to(you, "#bar-flags", press="Enter")
+    await tab_to(you, ".flag-panel .shape:nth-child(6)", press="Space")
     await you.keyboard.press("Escape")
     value = await you.locator("#bar-prompt").input_value()
     assert "--chaos 20" in value and "--ar 3:2" in value
-    await tab_to(you, "#bar-prompt", back=True)
-    await you.keyboard.press("Enter")
+    await tab_to(you, "#bar-prompt", back=True, press="Enter")
     await you.wait_for_selector(FOUR)
 
 
@@ -61,16 +60,14 @@ async def test_stopping_a_job_that_waits(opened: Site, you) -> None:
     await you.keyboard.type("a red house")
     await you.keyboard.press("Enter")
     await you.wait_for_selector(".job .status")
-    await tab_to(you, ".job .job-actions button")
-    await you.keyboard.press("Enter")
+    await tab_to(you, ".job .job-actions button", press="Enter")
     await you.wait_for_selector("text=Stopped before it was done")
 
 
 async def test_making_a_variation_from_a_menu(opened: Site, you) -> None:
     await opened.drawn(opened.you)
     await you.goto(opened.web.url)
-    await tab_to(you, "[aria-label='Actions for picture 2']")
-    await you.keyboard.press("Enter")
+    await tab_to(you, "[aria-label='Actions for picture 2']", press="Enter")
     await you.wait_for_selector(".menu:popover-open")
     for _ in range(12):
         if await you.evaluate("() => document.activeElement.textContent.trim()") == "Strong":
@@ -83,8 +80,7 @@ async def test_making_a_variation_from_a_menu(opened: Site, you) -> None:
 async def test_looking_through_pictures_and_keeping_one(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
     await you.goto(opened.web.url)
-    await tab_to(you, ".cell a")
-    await you.keyboard.press("Enter")
+    await tab_to(you, ".cell a", press="Enter")
     await you.wait_for_url("**/pictures/*/1")
     await you.wait_for_selector(".edge.after")
     await you.keyboard.press("ArrowRight")
@@ -101,8 +97,7 @@ async def test_comparing_two_pictures(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.wait_for_selector("#tools button")
-    await tab_to(you, "#tools button")
-    await you.keyboard.press("Enter")
+    await tab_to(you, "#tools button", press="Enter")
     await you.keyboard.press("ArrowLeft")
     await you.keyboard.press("ArrowLeft")
     assert await you.locator(".slider").input_value() == "49"
@@ -115,19 +110,11 @@ async def test_choosing_several_and_deleting_them(opened: Site, you) -> None:
     await you.keyboard.press("g")
     await you.keyboard.press("p")
     await you.wait_for_selector(".tile img")
-    await tab_to(you, ".tile a")
-    await you.keyboard.press("Space")
+    await tab_to(you, ".tile a", press="Space")
     await you.keyboard.press("End")
     await you.keyboard.press("Shift+Space")
     assert await you.locator(".chosen-bar p").inner_text() == "4 selected"
-    await tab_to(you, ".chosen-bar [aria-label^='Delete'], .chosen-bar [aria-label^='Move to the trash']")
-    await you.keyboard.press("Enter")
-    await you.wait_for_function(
-        "() => document.querySelector('dialog[open]') || !document.querySelector('.tile')"
-    )
-    if await you.locator("dialog[open]").count():
-        await tab_to(you, "dialog button[value=yes]")
-        await you.keyboard.press("Enter")
+    await tab_to(you, ".chosen-bar [aria-label^='Move to the trash']", press="Enter")
     await you.wait_for_selector(".empty")
 
 
@@ -140,8 +127,7 @@ async def test_searching_and_filtering(opened: Site, you) -> None:
     await you.keyboard.type("boat")
     await you.keyboard.press("Enter")
     await you.wait_for_function("() => document.querySelectorAll('.tile img').length === 4")
-    await tab_to(you, "input[name=favourite]")
-    await you.keyboard.press("Space")
+    await tab_to(you, "input[name=favourite]", press="Space")
     await you.wait_for_selector(".empty")
 
 
@@ -155,8 +141,7 @@ async def test_changing_a_setting_and_the_theme(opened: Site, you) -> None:
         await you.keyboard.press("Space")
     fields = (await opened.you.get("/api/settings")).data["fields"]
     assert next(field["value"] for field in fields if field["name"] == "remix") is True
-    await tab_to(you, "#theme")
-    await you.keyboard.press("Enter")
+    await tab_to(you, "#theme", press="Enter")
     assert await you.evaluate("() => document.documentElement.dataset.theme") == "light"
 
 

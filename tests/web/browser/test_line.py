@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from tests.web.browser.conftest import FOUR
 from tests.web.browser.line import Line, open_line
-from tests.web.conftest import COOKIE, GUEST, YOU, Site
-from tests.web.test_projects import part, project, send
+from tests.web.conftest import GUEST, YOU, Site
+from tests.web.test_projects import project
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 STILL = 41_000  # ms: the page asks itself each second whether it heard something within 40 s
@@ -30,8 +30,7 @@ async def line(opened: Site) -> AsyncIterator[Line]:
 async def context(opened: Site, browser) -> AsyncIterator:
     """Somebody who is signed in; calls that fail are no faults here."""
     found = await browser.new_context(locale="en-GB", timezone_id="UTC")
-    cookie = {"name": COOKIE, "value": opened.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    await found.add_cookies([cookie])
+    await found.add_cookies(opened.you.jar)
     yield found
     await found.close()
 
@@ -104,8 +103,7 @@ async def test_a_tab_of_somebody_who_has_left_the_browser_does_nothing_as_the_ne
     for one in (form, settings):
         await one.wait_for_function("() => document.body.dataset.started !== undefined")
     guest = await opened.person(GUEST)
-    cookie = {"name": COOKIE, "value": guest.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    await context.add_cookies([cookie])
+    await context.add_cookies(guest.jar)
     await form.get_by_label("I am sure").check()
     await form.get_by_role("button", name="Delete everything").click()
     await form.get_by_text("Somebody else has signed in here").wait_for()
@@ -131,9 +129,7 @@ async def test_a_link_works_on_the_page_that_signing_out_leads_to(opened: Site, 
     await you.get_by_role("button", name="Sign out").click()
     await you.wait_for_url(opened.web.url + "/in**")
     assert you.url == opened.web.url + "/in"
-    await you.goto(
-        opened.web.local_address("a-capability")
-    )  # the same page: the browser doesn't load it anew
+    await you.goto(opened.web.local_address("a-capability"))  # the same page, which isn't loaded again
     await you.get_by_role("button", name="Sign in as you").click()
     await you.wait_for_url(opened.web.url + "/")
 
@@ -154,8 +150,7 @@ async def test_a_studio_that_comes_back_tells_what_happened_meanwhile(
 async def test_labels_that_find_nobody_are_kept_shown_and_sent_once_the_studio_is_back(
     opened: Site, line: Line, context
 ) -> None:
-    project_id = await project(opened, good=0, bad=1)
-    await send(opened.you, f"/api/projects/{project_id}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
+    project_id = await project(opened, good=0, bad=1, new=5)
     loaded: list[str] = []
     context.on("requestfinished", lambda request: loaded.append(request.url.rpartition("/")[2]))
     page = await visit(context, line, f"/projects/{project_id}/label")
@@ -182,8 +177,7 @@ async def test_labels_that_find_nobody_are_kept_shown_and_sent_once_the_studio_i
 
 
 async def test_undo_gives_a_picture_the_label_back_that_it_had(opened: Site, line: Line, context) -> None:
-    project_id = await project(opened, good=0, bad=1)
-    await send(opened.you, f"/api/projects/{project_id}/pictures", [("a.png", part(1)), ("b.png", part(2))])
+    project_id = await project(opened, good=0, bad=1, new=2)
     [first, *_] = (await opened.you.get(f"/api/projects/{project_id}/pictures?state=new")).data["pictures"]
     box = ["good", 0.1, 0.1, 0.5, 0.5]
     marks = f"/api/projects/{project_id}/marks"
@@ -216,9 +210,7 @@ async def test_what_is_typed_while_a_prompt_is_sent_stays_and_outlives_the_sessi
     await context.clear_cookies()
     await bar.press("Enter")
     await open_page.wait_for_url(re.compile(r"/in\?next=%2F$"))
-    cookie = await opened.opened.services.web.sessions.begin(YOU, "you", "a test")
-    here = {"name": COOKIE, "value": cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    await context.add_cookies([here])
+    await context.add_cookies((await opened.person(YOU, "you")).jar)
     await open_page.goto(line.url)
     assert await open_page.locator("#bar-prompt").input_value() == "a blue boat"
 
@@ -233,7 +225,7 @@ async def test_a_prompt_that_found_nobody_is_brought_back_when_others_words_stan
     await bar.fill("a blue boat")
     back = open_page.get_by_role("button", name="Bring it back")
     while not await back.is_visible():
-        await open_page.clock.fast_forward(20_000)
+        await open_page.clock.fast_forward(1000)  # no further: what it is in goes by itself
     await back.click()
     assert await bar.input_value() == "a red house"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proofs.web.scripts import taught
+from tests.web.browser.conftest import sign_in
 from tests.web.browser.test_accessibility import filled
 from tests.web.conftest import Site
 from tests.web.test_examples import Trier
@@ -36,9 +37,7 @@ async def every_page(site: Site) -> list[str]:
 async def test_a_page_asks_for_twelve_scripts_at_most_and_waits_for_none_behind_another(
     site: Site, page
 ) -> None:
-    await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-flags", state="visible")
+    await sign_in(site, page)
     paths = await every_page(site)
     kinds = {route.path.split("{")[0] for route in site.web.routes if route.method == "GET" and route.is_page}
     left = {kind for kind in kinds if not any(path.startswith(kind) for path in paths)}

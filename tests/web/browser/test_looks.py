@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.browser.conftest import FOUR, pages_of
+from tests.web.browser.conftest import FOUR, SIDEWAYS, pages_of
 from tests.web.conftest import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PHONES = ("Pixel 7", "iPhone 15")
-SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
 SMALL = """() => [...document.querySelectorAll('a, button, input, select, textarea, summary')]
     .filter((one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
     .filter((one) => !one.closest('p, .skip, .sr, .veil, .meta') && !one.labels?.length)

@@ -9,7 +9,7 @@ import pytest
 from studio.authority import Place
 from tests.studio.conftest import png
 from tests.studio.servers import Channel, Server, Servers
-from tests.web.browser.conftest import FOUR, pages_of
+from tests.web.browser.conftest import FOUR, SIDEWAYS, pages_of
 from tests.web.conftest import YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,10 +21,6 @@ def job_page(job) -> str:
     return f"/pictures/{job['id']}/1"
 
 
-async def sideways(page) -> int:
-    return await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-
-
 async def test_every_page_fits_every_width(opened: Site, you) -> None:
     await opened.drawn(opened.you, "a red house --ar 3:2 --chaos 20")
     assert len(pages_of(opened)) >= 6
@@ -32,7 +28,7 @@ async def test_every_page_fits_every_width(opened: Site, you) -> None:
         for width in WIDTHS:
             await you.set_viewport_size({"width": width, "height": 800})
             await you.goto(opened.web.url + path)
-            assert await sideways(you) <= 0, (path, width)
+            assert await you.evaluate(SIDEWAYS) <= 0, (path, width)
 
 
 async def test_a_page_with_nothing_on_it_says_so(opened: Site, you) -> None:
@@ -47,7 +43,7 @@ async def test_a_picture_has_a_page_that_fits_too(opened: Site, you) -> None:
     for width in WIDTHS:
         await you.set_viewport_size({"width": width, "height": 800})
         await you.goto(opened.web.url + job["pictures"][1]["href"])
-        assert await sideways(you) <= 0, width
+        assert await you.evaluate(SIDEWAYS) <= 0, width
     assert await you.locator("#tools button").get_attribute("aria-pressed") == "false"
 
 
@@ -259,7 +255,7 @@ async def test_a_folder_is_made_filled_renamed_and_deleted_by_its_forms(opened: 
     here = you.url
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.get_by_role("button", name="Add to a folder").click()
-    async with you.expect_response(lambda answer: answer.url.endswith("/items")) as put:
+    async with you.expect_event("load"), you.expect_response("**/items") as put:
         await you.locator(":popover-open button").click()
     assert (await put.value).status == 200
     await you.goto(here)

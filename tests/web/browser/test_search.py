@@ -1,22 +1,15 @@
 """The search above the gallery: the likest first, fields that write into the box, more like a picture."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.studio.library.eyes import Seeing
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import Site
 from tests.web.test_search import drawn
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, executor=Seeing()) as found:
-        yield found
+EXECUTOR = Seeing
 
 
 async def test_what_is_typed_or_chosen_is_found_the_likest_first(opened: Site, you) -> None:

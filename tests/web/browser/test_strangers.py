@@ -7,6 +7,7 @@ from aiohttp import web
 
 from proofs.web.scripts import AT_ONCE, batches, hits, pages, plant, taught
 from tests.studio.conftest import png
+from tests.web.browser.conftest import served, sign_in
 from tests.web.conftest import Site
 from tests.web.payloads import payloads
 
@@ -35,17 +36,15 @@ MARKED = "() => [window.hit ?? 0, document.querySelectorAll('[onerror], [onload]
 
 async def test_another_sites_page_gets_nothing_and_changes_nothing(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
-    app = web.Application()
-    app.router.add_get("/", lambda request: web.Response(text="<!doctype html>", content_type="text/html"))
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     other = await you.context.new_page()  # the same browser, with the cookie; errors on its console are meant
-    await other.goto(f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/")
-    await other.evaluate("(id) => { window.name = id; }", job["id"])
-    assert await other.evaluate(TRY, opened.web.url) == ["refused"] * 5
-    await runner.cleanup()
+
+    async def empty(request: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html>", content_type="text/html")
+
+    async with served(web.get("/", empty)) as address:
+        await other.goto(address)
+        await other.evaluate("(id) => { window.name = id; }", job["id"])
+        assert await other.evaluate(TRY, opened.web.url) == ["refused"] * 5
     assert len((await opened.you.get("/api/jobs")).data["jobs"]) == 1
     await you.goto(opened.web.url)
     await you.wait_for_selector(".job")
@@ -57,9 +56,7 @@ async def test_words_of_strangers_run_nowhere(opened: Site, browser, bypass: boo
     project = await taught(opened)
     context = await browser.new_context(bypass_csp=bypass)
     page = await context.new_page()
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
+    await sign_in(opened, page)
     for batch in batches(payloads()[::EVERY][:AT_ONCE]):
         await plant(opened, ids, batch)
         assert await hits(page, opened, pages(ids, project)[:13]) == []

@@ -14,9 +14,10 @@ from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
-from tests.web.browser.test_accessibility import LOOKS, RULES, RUN, axe, look  # noqa: F401  a fixture of theirs
+from tests.web.browser.conftest import SIDEWAYS, faults, look, sign_in
+from tests.web.browser.test_accessibility import LOOKS
 from tests.web.browser.test_keyboard import tab_to
-from tests.web.browser.test_looks import SIDEWAYS, SMALL
+from tests.web.browser.test_looks import SMALL
 from tests.web.conftest import Site, open_site
 from vision.protocol import Done, Run, Step
 
@@ -85,10 +86,7 @@ async def talking(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def asker(talking: Site, page):
     """The page to ask, of somebody who is signed in."""
-    await page.goto(f"{talking.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
-    await page.goto(f"{talking.web.url}/ask")
+    await sign_in(talking, page, "/ask")
     return page
 
 
@@ -112,8 +110,7 @@ async def test_a_conversation_by_keyboard(asker, talking: Site, tmp_path: Path) 
     page = asker
     # 1. A picture and a question, from the navigation on
     await page.goto(f"{talking.web.url}/")
-    await tab_to(page, 'a[href="/ask"]')
-    await page.keyboard.press("Enter")
+    await tab_to(page, 'a[href="/ask"]', press="Enter")
     await page.wait_for_selector("#talk-bar:not([hidden])")
     await begin(page, tmp_path)
     await page.wait_for_selector(".said table")
@@ -126,14 +123,12 @@ async def test_a_conversation_by_keyboard(asker, talking: Site, tmp_path: Path) 
     await type_and_send(page, "Tell it slowly")
     await page.wait_for_selector(".said.growing strong")
     assert "wind" not in await page.locator(".said.growing").inner_text(), "its end is held back"
-    await tab_to(page, ".turn:last-child .job-actions button", back=True)
-    await page.keyboard.press("Enter")
+    await tab_to(page, ".turn:last-child .job-actions button", back=True, press="Enter")
     await page.wait_for_selector("text=Stopped here.")
     assert "in the wind" in await page.locator(".turn:last-child .said").inner_text()
     # 4. Another try, which is a branch
     stopped = page.url
-    await tab_to(page, ".turn:nth-child(2) .job-actions button", back=True)
-    await page.keyboard.press("Enter")
+    await tab_to(page, ".turn:nth-child(2) .job-actions button", back=True, press="Enter")
     await page.wait_for_url(lambda url: url != stopped)
     await page.wait_for_selector(".turn:nth-child(2) .said")
     assert await page.locator(".turn").count() == 2
@@ -144,8 +139,7 @@ async def test_a_conversation_by_keyboard(asker, talking: Site, tmp_path: Path) 
     await page.wait_for_selector(".turn:nth-child(2) .branches a")
     assert await page.locator(".branches a").all_inner_texts() == ["And what else?", "Tell it slowly"]
     # 5. What the model saw, and a prompt of what it said
-    await tab_to(page, ".turn:nth-child(2) .saw summary")
-    await page.keyboard.press("Enter")
+    await tab_to(page, ".turn:nth-child(2) .saw summary", press="Enter")
     await page.wait_for_selector(".saw[open]")
     assert "tokens in" in await page.locator(".saw[open]").inner_text()
     await page.get_by_role("link", name="Imagine this").last.focus()
@@ -171,25 +165,22 @@ async def test_what_the_model_writes_is_drawn_and_nothing_in_it_can_be_pressed(a
 async def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     asker,
     talking: Site,
-    axe: str,  # noqa: F811
+    axe: str,
     tmp_path: Path,
     scheme: str,
     width: int,
 ) -> None:
     await look(asker, scheme, width)
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     await begin(asker, tmp_path)
     await asker.wait_for_selector(".said table")
     await type_and_send(asker, "Tell it slowly")
     await asker.wait_for_selector(".said.growing")
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     assert await asker.evaluate(SIDEWAYS) <= 0
     await asker.goto(f"{talking.web.url}/ask")
     await asker.wait_for_selector(".talks a")
-    await asker.evaluate(axe)
-    assert await asker.evaluate(RUN, RULES) == []
+    assert await faults(asker, axe) == []
     assert await asker.evaluate(SIDEWAYS) <= 0
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from studio.media import provenance
 from tests.vision.video.test_writer import tone
+from tests.web.browser.conftest import served
 from vision.video.codecs import encoder_of
 from vision.video.writer import VideoWriter
 
@@ -72,17 +73,9 @@ async def slow() -> AsyncIterator[Slow]:
     async def page(request: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html")
 
-    app = web.Application()
-    app.add_routes([web.get("/", page), web.get("/video.mp4", source.send)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    source.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/"
-    yield source
-    source.rest.set()
-    await runner.cleanup()
+    async with served(web.get("/", page), web.get("/video.mp4", source.send)) as source.url:
+        yield source
+        source.rest.set()
 
 
 @pytest.mark.parametrize("encoder", ["auto", "openh264"])

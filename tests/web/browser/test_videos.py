@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
-from tests.web.conftest import Site, open_site
+from tests.web.browser.conftest import sign_in
+from tests.web.conftest import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 MODEL = {"VLM_URL": "http://chat.example:9/v1"}  # never called: the executor is the test's
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Talker(), **MODEL) as found:
-        yield found
+EXECUTOR = Talker
+SETTINGS = MODEL
 
 
 async def talk_page(site: Site) -> str:
@@ -58,9 +53,7 @@ async def test_a_video_is_added_asked_about_and_shown(opened: Site, you, width: 
 async def test_a_video_that_is_not_taken_says_why(opened: Site, browser) -> None:
     context = await browser.new_context()  # of its own: a refusal reaches the console
     page = await context.new_page()
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
+    await sign_in(opened, page)
     await page.goto(await talk_page(opened))
     old = {"name": "old.mp4", "mimeType": "video/mp4", "buffer": video(moving(2), "mpeg4")}
     await page.set_input_files("#more-file", [old])

@@ -25,7 +25,7 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 
 export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
-  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this goes on by itself");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
 }
 
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {

@@ -19,7 +19,7 @@ import { bandOf } from "./screen.js";
 const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
 const FIELDS_OF = Array.from({ length: FIELDS * FIELDS }, (_, at) => at + 1);
 const LARGEST = 9; // doublings of the brush from 1 px
-const ROLES = { style: "Style", character: "Character", thing: "Thing" };
+const ROLES = { style: "Style", character: "Character", thing: "Object" };
 
 /** @param {Event} event */
 const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
@@ -79,7 +79,7 @@ function pickingOptions({ picking }) {
     const field = /** @type {HTMLFormElement} */ (event.target).elements.namedItem("thing");
     picking.words(/** @type {HTMLInputElement} */ (field).value);
   };
-  return html`${can?.words ? html`<form class="thing" @submit=${find}><input class="field" name="thing" aria-label="The thing to pick, in words" placeholder="The red boat" maxlength="80" autocomplete="off"><button class="button quiet small">Find</button></form>` : nothing}
+  return html`${can?.words ? html`<form class="thing" @submit=${find}><input class="field" name="thing" aria-label="The object to pick, in words" placeholder="The red boat" maxlength="80" autocomplete="off"><button class="button quiet small">Find</button></form>` : nothing}
     ${can?.points ? html`<select class="field" aria-label="What is pressed next" .value=${way} ?disabled=${!isOpen} @change=${(/** @type {Event} */ event) => picking.set({ way: /** @type {keyof typeof WAYS} */ (typed(event)) })}>${choices(WAYS, way)}</select>` : nothing}
     ${can?.points || can?.words ? html`<select class="field" aria-label="What becomes of the mask" @change=${(/** @type {Event} */ event) => picking.set({ how: /** @type {keyof typeof HOW} */ (typed(event)) })}>${choices(HOW, how)}</select>` : nothing}
     <p class="muted small help">${said}</p>`;
@@ -471,7 +471,7 @@ class Intake {
 
 const SOON = 150; // ms until the mask's pixels are counted
 const LOOK_QUIET = 700; // ms without a change until the server is asked what would be drawn
-const NOTHING = "Paint what is to be drawn anew, make the canvas larger, or say what should be different.";
+const NOTHING = "Paint what to redraw, make the canvas larger, or say what should be different.";
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());
@@ -500,7 +500,7 @@ async function opened() {
   if (theirs === kept.text && stored) return { saving, state: stored.state };
   saving.tried = kept.tried;
   if (theirs && !saving.tried.includes(theirs)) saving.version = kept.version; // somebody else's, then
-  if (!stored) showToast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
+  if (!stored) showToast("Your last changes are back", { press: { label: "Start again", work: () => own && editor.open(own) } });
   return { saving, state: kept.state, isBack: true };
 }
 

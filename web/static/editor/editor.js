@@ -18,12 +18,12 @@ import { fieldOf, Overlay, Pictures, Thumbs, View } from "./screen.js";
 
 /** @type {{id: Tool, key: string, label: string, icon: string, help: string}[]} */
 export const TOOLS = [
-  { id: "brush", key: "b", label: "Brush", icon: "brush", help: "Paint over what is to be drawn anew" },
+  { id: "brush", key: "b", label: "Brush", icon: "brush", help: "Paint over what to redraw" },
   { id: "erase", key: "e", label: "Eraser", icon: "eraser", help: "Take paint away" },
   { id: "rect", key: "r", label: "Rectangle", icon: "rect", help: "Drag, or press two corners" },
   { id: "lasso", key: "l", label: "Lasso", icon: "lasso", help: "Draw around it, or press corners and Enter" },
   { id: "wand", key: "w", label: "Wand", icon: "wand", help: "Press a colour to paint all of it that hangs together" },
-  { id: "pick", key: "s", label: "Pick", icon: "point", help: "Press a thing, or drag a box around it, to paint it" },
+  { id: "pick", key: "s", label: "Pick", icon: "point", help: "Press an object, or drag a box around it, to paint it" },
   { id: "restore", key: "o", label: "Restore", icon: "restore-part", help: "Paint a layer's own picture back, or rub it out" },
   { id: "move", key: "v", label: "Move", icon: "move", help: "Drag a layer, or its corners to scale it" },
   { id: "canvas", key: "c", label: "Canvas", icon: "crop", help: "Drag the edges to extend, or a frame to crop" },

@@ -418,7 +418,7 @@ export class Asking {
     const { isMore, isSending, turns } = this;
     const last = turns.at(-1);
     const about = this.sight.isPart ? "what is painted" : this.editor.instead ? "what is shown" : "all of it";
-    return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "goes on" : `about ${about}`}</span></h2>
+    return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "continues" : `about ${about}`}</span></h2>
       ${isMore ? turns.map(turn) : nothing}
       <form class="asking" @submit=${(/** @type {SubmitEvent} */ event) => this.#send(event)}>
         <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>

@@ -1,7 +1,7 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
 import { readJob, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
-import { askBefore, elementOf, pageData, startPage, takeChosen } from "./core/page.js";
+import { askBefore, elementOf, goTo, pageData, startPage, takeChosen } from "./core/page.js";
 import { showError, showToast, timeAgo } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 
@@ -97,8 +97,7 @@ async function add(form, pictures) {
 async function tryOn(form, [picture]) {
   const asked = { picture, question: String(form.get("question") ?? "") };
   const { href } = /** @type {{href: string}} */ (await sendOnce([set.id, asked], (key) => sendJson("POST", `/api/examples/${set.id}/try`, { ...asked, key })));
-  location.assign(href);
-  if (href.startsWith(set.href)) location.reload(); // the address was this page's own
+  goTo(href);
 }
 
 const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");

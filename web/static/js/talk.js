@@ -74,7 +74,7 @@ class QuestionBar {
   }
 }
 
-const END = { stopped: "Stopped here.", length: "It ends here because an answer may not be longer; ask it to go on.", end: "" };
+const END = { stopped: "Stopped here.", length: "The answer reached the length limit; ask it to continue.", end: "" };
 
 /**
  * @param {string | null} thumb
@@ -88,7 +88,7 @@ const picture = (thumb, n) =>
 /** What is drawn of an answer, by its form. @type {Record<string, string>} */
 const DRAWN = {
   table: "The picture beside a chart drawn again from its numbers",
-  boxes: "The picture with a box around each thing",
+  boxes: "The picture with a box around each object",
   text: "The picture with a box around each line",
 };
 
@@ -97,7 +97,7 @@ function said(turn) {
   if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
   if (turn.table) return table(turn, turn.table);
-  if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "a thing"}</li>`)}</ol>`;
+  if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "an object"}</li>`)}</ol>`;
   if (turn.said.some(({ href }) => href)) {
     return html`<p class="said">${turn.said.map(({ text, href }) => (href ? html`<a href=${href}>${text}</a>` : text))}</p>`;
   }
@@ -133,7 +133,7 @@ function actions(turn, here) {
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
     ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
-    ${turn.id === here ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Go on from here</a>`}
+    ${turn.id === here ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Continue from here</a>`}
   </div>`;
 }
 

@@ -49,7 +49,7 @@
  * @property {string | null} question  of /ask
  * @property {string | null} answer  as far as it is there
  * @property {string | null} talk  address of the conversation
- * @property {string | null} [project]  address of the project of own models that it is about
+ * @property {string | null} [project]  address of the project of custom models that it is about
  * @property {string[]} captions
  * @property {[string, number][]} scores
  * @property {string} text  that was read in a picture

@@ -1,6 +1,6 @@
 // Pictures that come into a project: files, folders whose names are labels, zip files, pictures of the studio's.
 import { fetchJson, leaveNote, newKey, Problem } from "../js/core/api.js";
-import { elementOf, takeChosen, takeDrops } from "../js/core/page.js";
+import { elementOf, goTo, takeChosen, takeDrops } from "../js/core/page.js";
 import { countOf, showError, showToast } from "../js/core/text.js";
 
 // Files from folders that are dropped or chosen: the folder that holds a file is its label. Pure but for reading names.
@@ -192,11 +192,7 @@ export class Intake {
 
   /** @param {Told[]} told */
   #finish(told) {
-    const href = told[0]?.href;
-    if (href) {
-      location.assign(href);
-      return location.reload(); // the address was this page's own
-    }
+    if (told[0]?.href) return goTo(told[0].href);
     const all = told.flatMap((one) => one.new ?? []).length;
     const known = told.flatMap((one) => one.known ?? []).length;
     const refused = told.flatMap((one) => one.refused ?? []);

@@ -258,10 +258,10 @@ function before({ mark }) {
 
 const TONES = 8; // colours of labels, see projects.css
 const LONGEST = 80; // characters of a label
-const MARKED = "marked"; // what a picture is called whose things are marked
+const MARKED = "marked"; // what a picture is called whose objects are marked
 
 /** Boxes that have a label each. */
-class Things extends Boxes {
+class Objects extends Boxes {
   /** @param {() => void} onChange */
   constructor(onChange) {
     super(() => {
@@ -301,22 +301,22 @@ class Things extends Boxes {
   /** @param {HTMLElement} frame */
   draw(frame) {
     super.draw(frame);
-    let layer = /** @type {HTMLElement | null} */ (frame.querySelector(".things-layer"));
+    let layer = /** @type {HTMLElement | null} */ (frame.querySelector(".objects-layer"));
     if (!layer) {
-      layer = Object.assign(document.createElement("div"), { className: "things-layer", ariaHidden: "true" });
+      layer = Object.assign(document.createElement("div"), { className: "objects-layer", ariaHidden: "true" });
       frame.append(layer);
     }
     const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(3)}%`;
     render(
-      this.told().map(([label, left, top, right, bottom]) => html`<div class="thing" data-tone=${this.tone(label)}
+      this.told().map(([label, left, top, right, bottom]) => html`<div class="object" data-tone=${this.tone(label)}
         .style=${`left:${percent(left)};top:${percent(top)};width:${percent(right - left)};height:${percent(bottom - top)}`}><span>${label}</span></div>`),
       layer,
     );
   }
 }
 
-/** The desk of a project that finds things: boxes are drawn around them, each with its label, and the next picture comes. */
-class ThingDesk {
+/** The desk of a project that finds objects: boxes are drawn around them, each with its label, and the next picture comes. */
+class ObjectDesk {
   /**
    * @param {HTMLElement} place
    * @param {Project} project
@@ -331,21 +331,21 @@ class ThingDesk {
     /** @type {Set<string>} pictures that aren't asked for again */
     this.passed = new Set([picture.id]);
     this.busy = false;
-    this.things = new Things(() => this.#draw());
+    this.objects = new Objects(() => this.#draw());
     const drawn = /** @type {Box[] | null} */ (keptHere(`boxes ${picture.id}`)) ?? boxes; // when the page was left
-    this.things.known = [...new Set([...project.labels.map(({ name }) => name), ...drawn.map(([label]) => label)])];
-    this.things.label = this.things.known[0] ?? "";
-    this.things.set(drawn);
+    this.objects.known = [...new Set([...project.labels.map(({ name }) => name), ...drawn.map(([label]) => label)])];
+    this.objects.label = this.objects.known[0] ?? "";
+    this.objects.set(drawn);
     addShortcuts({
       Enter: (event) => !(event.target instanceof HTMLElement && event.target.closest("button, a")) && this.done(),
       ArrowRight: () => this.skip(),
       s: () => this.skip(),
       x: () => this.leaveOut(),
       z: () => this.undo(),
-      b: () => this.#named() && this.things.begin(),
+      b: () => this.#named() && this.objects.begin(),
     });
     for (let digit = 1; digit <= KEYS; digit++) {
-      addShortcuts({ [digit]: () => this.choose(this.things.known[digit - 1] ?? this.things.label) });
+      addShortcuts({ [digit]: () => this.choose(this.objects.known[digit - 1] ?? this.objects.label) });
     }
     addEventListener("beforeunload", (event) => this.busy && event.preventDefault());
     place.replaceChildren();
@@ -354,17 +354,17 @@ class ThingDesk {
 
   /** @param {string} label */
   choose(label) {
-    this.things.label = label;
+    this.objects.label = label;
     announce(label);
     this.#draw();
   }
 
   undo() {
-    if (this.things.all.length) this.things.drop(this.things.all.length - 1);
+    if (this.objects.all.length) this.objects.drop(this.objects.all.length - 1);
   }
 
   done() {
-    const boxes = this.things.told();
+    const boxes = this.objects.told();
     this.#go(boxes.length ? `${boxes.length} marked` : "Nothing there", (item) =>
       sendJson("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: MARKED, boxes }));
   }
@@ -394,7 +394,7 @@ class ThingDesk {
       const skipped = [...this.passed].slice(-400);
       const { picture } = /** @type {{picture: Item | null}} */ (await sendJson("POST", `/api/projects/${this.project.id}/next`, { skipped }));
       this.now = picture;
-      this.things.set([]);
+      this.objects.set([]);
       announce(words);
     } catch (error) {
       showError(error);
@@ -406,8 +406,8 @@ class ThingDesk {
 
   /** Whether the next box would have a label. */
   #named() {
-    if (!this.things.label) showToast("Name what you draw a box around first.", { bad: true });
-    return Boolean(this.things.label);
+    if (!this.objects.label) showToast("Name what you draw a box around first.", { bad: true });
+    return Boolean(this.objects.label);
   }
 
   #draw() {
@@ -421,8 +421,8 @@ class ThingDesk {
         if (!this.#named()) event.stopImmediatePropagation();
       });
     }
-    this.things.draw(frame);
-    if (this.now) keepHere(`boxes ${this.now.id}`, this.things.all.length ? this.things.told() : null);
+    this.objects.draw(frame);
+    if (this.now) keepHere(`boxes ${this.now.id}`, this.objects.all.length ? this.objects.told() : null);
   }
 
   #nothing() {
@@ -437,8 +437,8 @@ class ThingDesk {
     const field = /** @type {HTMLInputElement} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("label"));
     const label = field.value.trim().replace(/\s+/g, " ");
     if (!label) return;
-    const same = this.things.known.find((one) => one.toLowerCase() === label.toLowerCase());
-    if (!same) this.things.known.push(label);
+    const same = this.objects.known.find((one) => one.toLowerCase() === label.toLowerCase());
+    if (!same) this.objects.known.push(label);
     field.value = "";
     field.blur();
     this.choose(same ?? label);
@@ -446,24 +446,24 @@ class ThingDesk {
 
   /** @param {Item} item */
   #shown(item) {
-    const { all, known, label: chosen, current } = this.things;
-    const what = all.length ? `Done, ${all.length} ${all.length === 1 ? "thing" : "things"}` : "Nothing is there";
-    return html`<div class="desk things">
+    const { all, known, label: chosen, current } = this.objects;
+    const what = all.length ? `Done, ${all.length} ${all.length === 1 ? "object" : "objects"}` : "Nothing is there";
+    return html`<div class="desk objects">
       <div class="desk-picture"><div class="desk-frame"><img src=${item.whole} alt="The picture to draw boxes on" draggable="false"></div></div>
       <div class="desk-side">
         <p class="muted">Choose what it is, then drag a box around each.</p>
         <div class="desk-labels" role="group" aria-label="Label of the next box">${known.map((label, index) => html`<button class="button quiet" type="button" aria-pressed=${String(label === chosen)} @click=${() => this.choose(label)}>
-          ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span class="swatch" data-tone=${this.things.tone(label)}></span><span>${label}</span></button>`)}</div>
+          ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span class="swatch" data-tone=${this.objects.tone(label)}></span><span>${label}</span></button>`)}</div>
         ${this.project.may.includes("manage") || !known.length ? html`<form class="inline" @submit=${(/** @type {SubmitEvent} */ event) => this.#add(event)}><input type="text" name="label" maxlength=${LONGEST} autocomplete="off" placeholder="New label" aria-label="New label"><button class="button quiet small">Add</button></form>` : nothing}
         ${current ? html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc drops it.</p>` : nothing}
-        <ul class="thing-list" aria-label="Boxes on this picture">${this.things.told().map(([label], at) => html`<li><span class="swatch" data-tone=${this.things.tone(label)}></span><span>${label}</span><button class="icon-button" type="button" title="Remove this box" aria-label="Remove box ${at + 1}, ${label}" @click=${() => this.things.drop(at)}>${icon("close")}</button></li>`)}</ul>
+        <ul class="object-list" aria-label="Boxes on this picture">${this.objects.told().map(([label], at) => html`<li><span class="swatch" data-tone=${this.objects.tone(label)}></span><span>${label}</span><button class="icon-button" type="button" title="Remove this box" aria-label="Remove box ${at + 1}, ${label}" @click=${() => this.objects.drop(at)}>${icon("close")}</button></li>`)}</ul>
         <div class="job-actions">
           <button class="button" type="button" ?disabled=${this.busy} @click=${() => this.done()}>${what} <kbd>Enter</kbd></button>
         </div>
         <div class="job-actions">
           <button class="button quiet small" type="button" @click=${() => this.skip()}>Skip <kbd>→</kbd></button>
           <button class="button quiet small" type="button" ?disabled=${!all.length} @click=${() => this.undo()}>Undo a box <kbd>z</kbd></button>
-          <button class="button quiet small" type="button" @click=${() => this.#named() && this.things.begin()}>Box by keys <kbd>b</kbd></button>
+          <button class="button quiet small" type="button" @click=${() => this.#named() && this.objects.begin()}>Box by keys <kbd>b</kbd></button>
           <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Leave out <kbd>x</kbd></button>
         </div>
       </div>
@@ -475,7 +475,7 @@ const { project, picture, boxes } = /** @type {{project: Project, picture: Item 
 
 if (picture) {
   const place = elementOf("desk", HTMLElement);
-  if (project.task === "detect") new ThingDesk(place, project, picture, boxes);
+  if (project.task === "detect") new ObjectDesk(place, project, picture, boxes);
   else new Desk(place, project, picture);
 }
 startPage();

@@ -1,6 +1,6 @@
 // The pages of a project: its pictures, its reports, its model asked about others, its settings.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { sendJson, takeNote } from "../js/core/api.js";
+import { sendJson } from "../js/core/api.js";
 import { askBefore, elementOf, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
 import { announce, showError, showToast } from "../js/core/text.js";
 import { Intake } from "./intake.js";
@@ -31,6 +31,11 @@ function startGrid(project) {
     event.preventDefault();
   };
   list.addEventListener("keydown", onKey);
+  const form = elementOf("change", HTMLFormElement);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    change(project, form, ticked(), /** @type {HTMLButtonElement} */ (event.submitter).value);
+  });
   if (project.task !== "detect" && project.labels.length && project.may.includes("label")) hint(project, list);
 }
 
@@ -56,8 +61,7 @@ function move(all, at, key) {
  */
 async function mark(project, boxes, label) {
   for (const box of boxes) {
-    const picture = box.name.slice(2);
-    const item = /** @type {Item} */ (await sendJson("POST", `/api/projects/${project.id}/marks`, { picture, label }));
+    const item = /** @type {Item} */ (await sendJson("POST", `/api/projects/${project.id}/marks`, { picture: pictureOf(box), label }));
     const cell = box.closest("li");
     if (!cell) continue;
     cell.dataset.state = item.state;
@@ -68,6 +72,34 @@ async function mark(project, boxes, label) {
   }
   if (boxes.length) announce(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
 }
+
+/** What is done with pictures that are ticked. @type {Record<string, [string, Record<string, boolean>]>} */
+const CHANGES = { out: ["leave-out", { out: true }], in: ["leave-out", { out: false }], remove: ["remove", {}] };
+
+/**
+ * Label what is ticked, leave it out, take it in again or remove it.
+ * @param {Project} project
+ * @param {HTMLFormElement} form
+ * @param {HTMLInputElement[]} boxes
+ * @param {string} does  "label", or one of CHANGES
+ */
+async function change(project, form, boxes, does) {
+  if (!boxes.length) return showToast("Choose one or more pictures first.", { bad: true });
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  try {
+    const [path, more] = CHANGES[does] ?? [];
+    if (path) await sendJson("POST", `/api/projects/${project.id}/${path}`, { pictures: boxes.map(pictureOf), ...more });
+    else await mark(project, boxes, String(new FormData(form).get("label")));
+    location.reload();
+  } catch (error) {
+    showError(error);
+    form.ariaBusy = "false";
+  }
+}
+
+/** @param {HTMLInputElement} box */
+const pictureOf = (box) => box.name.slice(2);
 
 /**
  * Say which key is which label.
@@ -89,8 +121,6 @@ function startPictures() {
   }
   if (document.getElementById("items")) startGrid(project);
   startTraining(project);
-  const said = takeNote("said");
-  if (said) showToast(said);
 }
 
 function startReport() {

@@ -75,7 +75,7 @@ function state(job) {
  * @param {Job} job
  */
 async function finish(project, job) {
-  if (job.error) return showToast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
+  if (job.error) return showToast(job.error, { bad: true, press: { label: "Show the page again", work: () => location.reload() } });
   if (job.status === "cancelled") {
     leaveNote("said", "The training was stopped before it was done.");
     return location.reload();
@@ -85,7 +85,7 @@ async function finish(project, job) {
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }
 
-/** Show the page anew once a job that it waits for is over, unless somebody is about to send something. */
+/** Show the page again once a job that it waits for is over, unless somebody is about to send something. */
 export function startOpen() {
   const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");
   if (!open.length) return;

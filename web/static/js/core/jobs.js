@@ -17,7 +17,7 @@ const KEPT = 6; // connections that a browser keeps to one address
 const GIVEN = 1500; // ms for them to answer
 const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
 const SIGNED_OUT = 4401;
-const AWAY = "The studio doesn't answer. Your jobs go on; this page comes back by itself.";
+const AWAY = "The studio doesn't answer. Your jobs continue; this page comes back by itself.";
 const WHY = /** @type {Record<number, string>} by code of closing */ ({
   4429: "Too many tabs are open for this one to stay live. Close some; it comes back by itself.",
   1013: "Many people are here, so this page doesn't show what is new. It comes back by itself.",
@@ -266,7 +266,7 @@ export class Jobs {
 
 /** Where a job waits, in words. @param {LiveJob} job */
 export function waitingOf(job) {
-  if (job.paused) return "The studio restarts; this goes on by itself";
+  if (job.paused) return "The studio restarts; this continues by itself";
   if (job.held) return "On hold: the queue is paused";
   const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;

@@ -1,7 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { beforeSignOut, forgetKept, keepForGood, keptForGood, keptHere, outbox, personId, sendJson, signIn } from "./api.js";
-import { showError } from "./text.js";
+import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
+import { showError, showToast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -208,13 +208,6 @@ async function lastWords() {
   document.body.dataset.leaving = "";
 }
 
-/** Name whom the page was made for: another tab may have signed somebody else in. @param {SubmitEvent} event */
-function signForm({ target, defaultPrevented }) {
-  const form = /** @type {HTMLFormElement} */ (target);
-  if (defaultPrevented || form.method !== "post" || form.querySelector(":scope > [name=person]")) return;
-  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: personId() }));
-}
-
 /** @param {SubmitEvent} event */
 function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
@@ -223,9 +216,34 @@ function onSubmit(event) {
   sendForm(form);
 }
 
+/** Show another page, or this one again with what is new on it. @param {string} href */
+export function goTo(href) {
+  const { pathname, search, hash } = new URL(href, location.href);
+  const scrolls = hash !== "" && pathname === location.pathname && search === location.search;
+  location.assign(href);
+  if (scrolls) location.reload();
+}
+
+const LISTS = ["pictures", "rights"]; // fields with several values
+
+/**
+ * What a form says, in JSON: its fields, and what `data-says` adds.
+ * @param {HTMLFormElement} form
+ * @param {FormData} data
+ */
+function saidBy(form, data) {
+  const numbers = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("input[type=number]"))];
+  return {
+    ...JSON.parse(form.dataset.says ?? "{}"),
+    ...Object.fromEntries(data),
+    ...Object.fromEntries(LISTS.filter((name) => data.has(name)).map((name) => [name, data.getAll(name)])),
+    ...Object.fromEntries(numbers.map(({ name, valueAsNumber }) => [name, valueAsNumber])),
+  };
+}
+
 /**
  * Say what a form says to where `data-send` names, such as "PATCH /api/folders/abc"; a name in braces is that field's value.
- * Then the page `data-then` follows, or else the one that is answered, or this one anew.
+ * Then the page `data-then` follows, or else the one that is answered, or this one again.
  * Who leaves with it keeps nothing in this browser; what isn't sent goes first.
  * @param {HTMLFormElement} form
  */
@@ -233,16 +251,17 @@ export async function sendForm(form) {
   if (form.ariaBusy === "true") return;
   form.ariaBusy = "true";
   const data = new FormData(form);
-  const body = { ...Object.fromEntries(data), ...(data.has("pictures") && { pictures: data.getAll("pictures") }) };
   const [method = "", path = ""] = (form.dataset.send ?? "").replace(/\{(\w+)\}/, (_, name) => String(data.get(name))).split(" ");
   try {
     if ("leaves" in form.dataset) {
       await lastWords();
       await forgetKept();
     }
-    const told = /** @type {{href?: string} | null} */ (await sendJson(method, path, method === "DELETE" ? undefined : body));
+    const work = form.enctype === "multipart/form-data" ? fetchJson(path, { method, body: data }) : sendJson(method, path, method === "DELETE" ? undefined : saidBy(form, data));
+    const told = /** @type {{href?: string, sentence?: string} | null} */ (await work);
+    if (told?.sentence) leaveNote("said", told.sentence);
     const next = form.dataset.then ?? told?.href;
-    if (next) location.assign(next);
+    if (next) goTo(next);
     else location.reload();
   } catch (error) {
     delete document.body.dataset.leaving;
@@ -280,9 +299,7 @@ export function askBefore(form, title, text, label) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { askConfirmed } = await import("./dialog.js");
-    if (!(await askConfirmed(title, text, label, { bad: true }))) return;
-    if (form.dataset.send) sendForm(form);
-    else form.submit();
+    if (await askConfirmed(title, text, label, { bad: true })) sendForm(form);
   });
 }
 
@@ -293,9 +310,10 @@ export function askBefore(form, title, text, label) {
 export function startPage(pages = {}) {
   pages[document.body.dataset.page ?? ""]?.();
   if (keptHere("outbox")) outbox(); // what the page before couldn't send
+  const said = takeNote("said");
+  if (said) showToast(said);
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
-  document.addEventListener("submit", signForm);
   document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
