@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from studio.moderation import rules
+from studio.moderation.rules import LISTS, Sense
 from tests.studio.talker import Talker
 from tests.web.conftest import Site, open_site
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
-CHILD, EXPLICIT = rules.MINOR.listed[0], rules.EXPLICIT.listed[0]
-SUGGESTIVE, CLOTHES = rules.SUGGESTIVE.listed[0], rules.CLOTHES.listed[0]
+CHILD, EXPLICIT = LISTS[Sense.MINOR].listed[0], LISTS[Sense.EXPLICIT].listed[0]
+SUGGESTIVE, CLOTHES = LISTS[Sense.SUGGESTIVE].listed[0], LISTS[Sense.CLOTHES].listed[0]
 
 
 class Judge:

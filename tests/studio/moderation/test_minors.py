@@ -51,7 +51,7 @@ def ruled(request: Request, level: str = "off", *, of_minor: bool = False) -> Ve
     return judge(judged_words(request, of_minor=of_minor), level, (), True)
 
 
-MINORS = words(rules.MINOR)
+MINORS = words(rules.LISTS[Sense.MINOR])
 MEETING = {  # what meets a child, and what follows
     Sense.EXPLICIT: (Rule.MINORS, Deed.TELL),
     Sense.COARSE: (Rule.CHILDREN, Deed.REFUSE),
@@ -79,13 +79,13 @@ def test_each_word_is_refused_for_a_picture_of_a_minor(sense: Sense) -> None:
 
 
 def test_each_forbidden_word_is_refused_by_itself_and_told() -> None:
-    for word in words(rules.FORBIDDEN):
+    for word in words(rules.LISTS[Sense.FORBIDDEN]):
         verdict = judge(Words(f"a picture of {word}"), "off", (), True)
         assert verdict is not None and (verdict.rule, verdict.deed) == (Rule.MINORS, Deed.TELL)
 
 
 def test_two_mild_words_are_refused_beside_a_minor_and_one_is_not() -> None:
-    for one, other in pairwise(words(rules.MILD)):
+    for one, other in pairwise(words(rules.LISTS[Sense.MILD])):
         if one in other or other in one:
             continue
         assert judge(Words(f"{one} and {other}, kids"), "off", (), True).rule is Rule.CHILDREN
@@ -104,7 +104,7 @@ def test_what_a_minor_wears_is_not_left_out(sense: Sense) -> None:
 
 
 def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
-    for word in words(rules.CLOTHES):
+    for word in words(rules.LISTS[Sense.CLOTHES]):
         request = asked(f"a statue --no {word}")
         for level, adult, rule in (
             ("off", False, None),
@@ -119,12 +119,15 @@ def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
 
 
 def test_leaving_adults_out_of_sexual_words_is_asking_for_minors() -> None:
-    for word, adults in turned(words(rules.EXPLICIT) + words(rules.COARSE), words(rules.ADULTS)):
+    for word, adults in turned(
+        words(rules.LISTS[Sense.EXPLICIT]) + words(rules.LISTS[Sense.COARSE]),
+        words(rules.LISTS[Sense.ADULTS]),
+    ):
         assert ruled(asked(f"{word} --no {adults}")).rule is Rule.CHILDREN
 
 
 def test_children_and_sexual_words_that_are_left_out_accuse_nobody() -> None:
-    for minor, word in turned(MINORS, words(rules.EXPLICIT)):
+    for minor, word in turned(MINORS, words(rules.LISTS[Sense.EXPLICIT])):
         assert ruled(asked(f"a house --no {minor}, {word}")) is None
         assert ruled(asked(f"{word} --no {minor}")) is None
         assert ruled(asked(f"{minor} at a lake --no {word}"), "strict") is None
@@ -181,4 +184,6 @@ def test_what_met_is_told_by_list_and_never_shown_in_logs() -> None:
     "minor", ["12_year_old", "age_9", "_девочка_", "12-летняя", "a 7th grader", "5th grade", "schoolkids"]
 )
 def test_ways_to_write_an_age_or_a_word_for_a_child_are_read(minor: str) -> None:
-    assert judge(Words(f"{minor}, {words(rules.EXPLICIT)[0]}"), "off", (), True).rule is Rule.MINORS
+    assert (
+        judge(Words(f"{minor}, {words(rules.LISTS[Sense.EXPLICIT])[0]}"), "off", (), True).rule is Rule.MINORS
+    )

@@ -35,7 +35,15 @@ from storage import people, schema
 from storage.people import EVERYWHERE
 from studio.actor import Place
 from studio.moderation import rules
-from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
+from studio.moderation.rules import (
+    Blocked,
+    Deed,
+    ModerationSettings,
+    Rule,
+    Sense,
+    Visibility,
+    in_time_out,
+)
 from tests.storage.conftest import a_job
 from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
 
@@ -451,7 +459,7 @@ async def test_a_style_is_of_a_minor_by_its_words_and_by_the_pictures_it_was_lea
         (FINE, ("", FINE), None),
         (SEXY, (FINE, FINE), Rule.CHILDREN),  # the first picture is of a minor
         (FINE, (SEXY, FINE), Rule.CHILDREN),
-        (rules.EXPLICIT.listed[0], (FINE, FINE), Rule.MINORS),
+        (rules.LISTS[Sense.EXPLICIT].listed[0], (FINE, FINE), Rule.MINORS),
     ],
 )
 async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, captions, rule) -> None:

@@ -11,7 +11,7 @@ from core.requests import ImagineRequest
 from core.requests.base import Request
 from studio.moderation import rules
 from studio.moderation.confusables import Terms, check_pattern, read_text
-from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, rule_of, texts_of
+from studio.moderation.rules import ModerationSettings, Rule, Sense, Visibility, all_text, rule_of, texts_of
 from tests.cpu import at_most
 
 SPELLINGS = (
@@ -95,7 +95,7 @@ OVER_THE_LINE = (
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_word_is_found_however_it_is_spelt(spelling: str) -> None:
-    assert rules.EXPLICIT.found_in(read_text(f"a {spelling} on a hill"))
+    assert rules.LISTS[Sense.EXPLICIT].found_in(read_text(f"a {spelling} on a hill"))
     assert rule_of(f"a {spelling} on a hill", "standard", (), False) is Rule.EXPLICIT
 
 
