@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from core.errors import NotAllowedError
@@ -247,10 +247,23 @@ def judge(words: Words, level: str, own: tuple[str, ...], adult: bool) -> Verdic
 
     own: a server's own patterns. adult: the place is age-restricted.
     """
-    here, found = strictness(level, adult), _Found(words, own)
+    here, read = strictness(level, adult), cache(reading)
+
+    @cache
+    def terms(sense: Sense, avoided: bool = False) -> frozenset[str]:
+        text = read(words.avoided if avoided else words.asked)
+        return own_terms(own).all_in(text) if sense is Sense.OWN else found_terms(sense, text)
+
+    def has(sense: Sense, count: int) -> bool:  # what a line names twice, by two different terms
+        return len(terms(sense)) >= count or (sense is Sense.MINOR and words.of_minor)
+
     for line in TABLE:
-        if here >= line.since and found.has(line):
-            return Verdict(line.rule, line.deed, found.hits(line))
+        avoided = None if line.avoided is None else Hit(line.avoided, terms(line.avoided, True), avoided=True)
+        if here < line.since or (avoided is not None and not avoided.terms):
+            continue
+        if all(has(sense, line.asked.count(sense)) for sense in line.asked):
+            asked = [Hit(sense, terms(sense)) for sense in dict.fromkeys(line.asked)]
+            return Verdict(line.rule, line.deed, (*asked, *([avoided] if avoided else ())))
     return None
 
 
@@ -263,42 +276,6 @@ def rule_of(text: str, level: str, own: tuple[str, ...], adult: bool) -> Rule | 
 def strictness(level: str, adult: bool) -> Strictness:
     """Return how strict a place of this level is. adult: it is age-restricted."""
     return Strictness.ADULT if adult and level == "standard" else Strictness[level.upper()]
-
-
-class _Found:
-    """What of each list words have; it is looked up when it is first asked for."""
-
-    def __init__(self, words: Words, own: tuple[str, ...]) -> None:
-        self._words, self._own = words, own
-        self._readings = dict[str, Reading]()
-        self._terms = dict[tuple[Sense, bool], frozenset[str]]()
-
-    def has(self, line: Line) -> bool:
-        """Return whether all of a line is there; what it names twice, by two different terms."""
-        if line.avoided is not None and not self._of(line.avoided, True):
-            return False
-        return all(
-            len(self._of(sense)) >= line.asked.count(sense) or (sense is Sense.MINOR and self._words.of_minor)
-            for sense in line.asked
-        )
-
-    def hits(self, line: Line) -> tuple[Hit, ...]:
-        """Return what of a line is there."""
-        asked = tuple(Hit(sense, self._of(sense)) for sense in dict.fromkeys(line.asked))
-        avoided = line.avoided
-        return asked if avoided is None else (*asked, Hit(avoided, self._of(avoided, True), avoided=True))
-
-    def _of(self, sense: Sense, avoided: bool = False) -> frozenset[str]:
-        if (sense, avoided) not in self._terms:
-            text = self._words.avoided if avoided else self._words.asked
-            if text not in self._readings:
-                self._readings[text] = reading(text)
-            self._terms[sense, avoided] = (
-                own_terms(self._own).all_in(self._readings[text])
-                if sense is Sense.OWN
-                else found_terms(sense, self._readings[text])
-            )
-        return self._terms[sense, avoided]
 
 
 @lru_cache(maxsize=64)
