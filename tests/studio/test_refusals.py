@@ -134,7 +134,6 @@ KEPT_BY_THE_BANNED = {
     "Gallery.months",
     "Gallery.newest",
     "Gallery.sent",
-    "Gallery.allowed",  # which is nothing
     "Gallery.is_own",
     "Explore.servers",  # of none where they are barred
     "Explore.pictures",
@@ -143,6 +142,7 @@ KEPT_BY_THE_BANNED = {
     "Search.within",
     "Explore.channels",  # of none where they are barred
     "Gallery.visible",  # of tiles that they have
+    "Gallery.page",  # the same
     "Search.sheet",  # of what was found
     "Search.keep",
     "Search.kept",
@@ -182,7 +182,6 @@ OPEN_TO_STRANGERS = {
     "Feedback.withdraw",  # the same
     "Server.cancellable",
     "Server.queues",  # of none
-    "Gallery.allowed",  # nothing
     "Gallery.is_own",  # no
     "Folders.put",  # finds no such folder
     "Talking.index_of",  # none
