@@ -78,9 +78,7 @@ class Trying:
         too many pictures or a model that isn't there, ImageError for a picture that isn't taken,
         NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        version = await self._sound(found, number)
-        if found.task == STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        version = await self._judging(found, number)
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
         sources = await self._bringing.all_of(actor, pictures)
@@ -95,9 +93,7 @@ class Trying:
         there is no model or nothing for it to look at, NotAllowedError unless the actor may use and label."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
         await self._access.find(actor, found.id, Action.JUDGE)
-        version = await self._sound(found, None)
-        if found.task == STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        version = await self._judging(found, None)
         work = partial(dataset.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
         if not (images := await self._database.read(work)):
             raise UserError(f"Version {version.number} has looked at every picture without a label.")
@@ -107,10 +103,8 @@ class Trying:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        kind, limit = InspectRequest.kind, SHOWN_TRIES
-        work = partial(
-            job_queries.newest_about, user_id=actor.user_id, kind=kind, about=found.id, limit=limit
-        )
+        work = partial(job_queries.newest_about, user_id=actor.user_id, kind=InspectRequest.kind)
+        work = partial(work, about=found.id, limit=SHOWN_TRIES)
         return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
@@ -123,9 +117,7 @@ class Trying:
         """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
         or isn't one. Raises ImageError where there is no such job, NotAllowedError unless the actor may look
         at it."""
-        said = await self.judged(actor, job_id)
-        result = await self._queue.result(job_id)
-        told = result.parameters.get("verdicts", ()) if result else ()
+        said, told = await self._verdicts(actor, job_id)
         position = next((one.position for one in said if one.sha256 == sha256), len(told))
         regions = told[position].get("regions", ()) if position < len(told) else ()
         return [
@@ -193,17 +185,22 @@ class Trying:
         version = await self._database.read(partial(versions.read_version, project_id=found.id))
         if version is None:
             return "Noted."
-        work_ = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
-        new = await self._database.read(work_)
+        newer = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
+        new = await self._database.read(newer)
         return f"Noted; {new} new since version {version.number}."
 
     async def table(self, actor: Actor, job_id: str) -> bytes:
         """Return the verdicts of a job as CSV. Raises ImageError where there are none,
         NotAllowedError as ``judged`` does."""
-        if not (said := await self.judged(actor, job_id)):
+        said, told = await self._verdicts(actor, job_id)
+        if not said:
             raise ImageError(f"Job `{job_id}` has no verdicts.")
-        result = await self._queue.result(job_id)
-        return table_of(said, result.parameters.get("verdicts", ()) if result else ())
+        return table_of(said, told)
+
+    async def _verdicts(self, actor: Actor, job_id: str) -> tuple[list[Judged], Sequence[Mapping[str, Any]]]:
+        """Return the verdicts of a job, and the same as its result has them."""
+        said, result = await self.judged(actor, job_id), await self._queue.result(job_id)
+        return said, result.parameters.get("verdicts", ()) if result else ()
 
     # To take it elsewhere
 
@@ -211,10 +208,9 @@ class Trying:
         """Return the job that makes the zip file by which a version (None = the one that is used) runs
         elsewhere. Raises UserError for one that isn't there, NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.EXPORT)
-        version = await self._sound(found, number)
-        learned = await self._database.read(
-            partial(versions.learned_from, project_id=found.id, number=version.number)
-        )
+        version = await self._usable(found, number)
+        work = partial(versions.learned_from, project_id=found.id, number=version.number)
+        learned = await self._database.read(work)
         sentence = learned_sentence(version)
         request = BundleRequest(
             project=found.id,
@@ -243,7 +239,7 @@ class Trying:
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         if found.task != STYLE:
             raise UserError(f"{found.name} is no style.")
-        return found, await self._sound(found, None)
+        return found, await self._usable(found, None)
 
     async def styles(self, actor: Actor) -> list[Project]:
         """Return the styles with a version in use that the actor may draw with where they are. Raises
@@ -256,7 +252,14 @@ class Trying:
                 usable.append(one)
         return usable
 
-    async def _sound(self, found: Project, number: int | None) -> Version:
+    async def _judging(self, found: Project, number: int | None) -> Version:
+        """Return a version that can be asked about pictures. Raises UserError."""
+        version = await self._usable(found, number)
+        if found.task == STYLE:
+            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        return version
+
+    async def _usable(self, found: Project, number: int | None) -> Version:
         """Return a version whose file is there. Raises UserError."""
         version = await version_of(self._database, found, number)
         if version.artefact is None or version.state == versions.TAINTED:

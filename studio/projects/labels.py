@@ -4,8 +4,6 @@ programs."""
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +32,7 @@ from studio.services import Services
 AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
-EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
+EPOCH = datetime(1980, 1, 1)  # of every file: the same labels are the same zip
 OUTSIDE = "A box goes from left to right and from top to bottom, in 0 to 1 of the sides."
 GONE = "That picture isn't in this project any more."
 
@@ -78,11 +76,8 @@ class Labelling:
         behind the last one the first comes again. Raises UserError or NotAllowedError.
         """
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        passed = list(skipped)[-dataset.PAGE :]
-        work = partial(
-            dataset.next_item, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed
-        )
-        return await self._database.read(work)
+        work = partial(dataset.next_item, skipped=list(skipped)[-dataset.PAGE :], sha256=after)
+        return await self._database.read(partial(work, project_id=found.id, user_id=actor.user_id))
 
     async def doubted(
         self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
@@ -126,13 +121,7 @@ class Labelling:
         return (await self._database.read(work)).get(sha256, [])
 
     async def mark(
-        self,
-        actor: Actor,
-        name: str,
-        sha256: str,
-        label: str,
-        boxes: Sequence[Box] = (),
-        mask: str = "",
+        self, actor: Actor, name: str, sha256: str, label: str, boxes: Sequence[Box] = (), mask: str = ""
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
@@ -209,11 +198,9 @@ class Labelling:
         rows = await self._exported(actor, name, form)
 
         def packed() -> bytes:
-            held = io.BytesIO()
-            with zipfile.ZipFile(held, "w") as archive:
-                for path, data in sorted(label_formats.write_labels(form, rows).items()):
-                    archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
-            return held.getvalue()
+            archive, written = Archive(), sorted(label_formats.write_labels(form, rows).items())
+            parts = [archive.add(path, data, EPOCH, squeeze=True) for path, data in written]
+            return b"".join((*parts, archive.end()))
 
         return await asyncio.to_thread(packed)
 
@@ -236,10 +223,10 @@ class Labelling:
         archive = Archive()
         written = await asyncio.to_thread(label_formats.write_labels, form, rows)
         for path, data in sorted(written.items()):
-            yield archive.add(path, data, datetime(*EPOCH))
+            yield archive.add(path, data, EPOCH)
         for row, sha256 in zip(rows, names, strict=True):
             file = await self._files.local(sha256)
-            pieces = archive.add_file(f"images/{row.file}", file, datetime(*EPOCH))
+            pieces = archive.add_file(f"images/{row.file}", file, EPOCH)
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
         yield archive.end()
@@ -248,18 +235,13 @@ class Labelling:
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
-        there: list[Item] = []
-        after: str | None = None
-        while page := await self._database.read(
-            partial(dataset.read_items, project_id=found.id, after=after)
-        ):
+        there, items = list[Item](), partial(dataset.read_items, project_id=found.id)
+        while page := await self._database.read(partial(items, after=there[-1].sha256 if there else None)):
             there += page
-            after = page[-1].sha256
         marks = await self._database.read(partial(dataset.marks_of, project_id=found.id))
         jobs = {one.job_id for one in there if one.job_id}
-        away = await self._database.read(
-            partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
-        )
+        work = partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
+        away = await self._database.read(work)
         rows = []
         for one in there:
             if not one.label or (one.job_id, one.sha256) in away:

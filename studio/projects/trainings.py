@@ -20,7 +20,7 @@ from core.errors import ImageError, StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
-from core.results import TEST
+from core.results import TEST, LearnedFrom
 from jobs.queue import Queue
 from storage.database import Database
 from storage.projects import dataset, erasure, projects, versions
@@ -202,10 +202,7 @@ class Training:
             raise UserError(
                 "Only inspections and detectors have a threshold; this model says what is likeliest."
             )
-        learned = await self._database.read(
-            partial(versions.learned_from, project_id=found.id, number=version.number)
-        )
-        tested = [one.label for one in learned if one.part == TEST]
+        tested = [one.label for one in await self._tested(version)]
         value, promise = _moved(version.threshold, good, bad, move)
         stopped, caught = _would(version, tested, value)
         return Moved(value, promise, stopped, caught, _would(version, tested, version.threshold), keep)
@@ -217,20 +214,14 @@ class Training:
         two, right = list[Version](), list[dict[str, Any]]()
         for number in (first, second):
             version = await version_of(self._database, found, number)
-            learned = await self._database.read(
-                partial(versions.learned_from, project_id=found.id, number=number)
-            )
-            tested = [one for one in learned if one.part == TEST]
-            said = version.metrics.get("test", [])
+            tested, said = await self._tested(version), version.metrics.get("test", [])
             if len(tested) != len(said) or not said:
                 raise UserError(f"Version {number} was tested on nothing that can be compared.")
             two.append(version)
-            right.append(
-                {
-                    one.sha256: told if found.task == DETECT else _is_right(found, version, one.label, told)
-                    for one, told in zip(tested, said, strict=True)
-                }
-            )
+            right.append({})
+            for one, told in zip(tested, said, strict=True):
+                is_right = told if found.task == DETECT else _is_right(found, version, one.label, told)
+                right[-1][one.sha256] = is_right
         common = sorted(right[0].keys() & right[1].keys())
         if not common:
             raise UserError("These versions were tested on no picture in common.")
@@ -241,9 +232,13 @@ class Training:
                 raise UserError("These versions were tested on nothing that is marked as it was.")
             told = verdict(*found_by, first, second, "marked things")
             return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
-        return verdict(
-            [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
-        )
+        old, new = ([one[sha256] for sha256 in common] for one in right)
+        return verdict(old, new, first, second)
+
+    async def _tested(self, version: Version) -> list[LearnedFrom]:
+        """Return the pictures that a version was tested on."""
+        work = partial(versions.learned_from, project_id=version.project_id, number=version.number)
+        return [one for one in await self._database.read(work) if one.part == TEST]
 
 
 async def version_of(database: Any, found: Project, number: int | None) -> Version:
@@ -408,7 +403,7 @@ class Retraining:
             except (
                 UserError,
                 StorageError,
-            ) as error:  # a limit, or a full disk: the next look tries it again
+            ) as error:  # a limit, or a full disk: tried again at the next look
                 log.warning("project %s isn't trained again yet: %s", project.id, error)
         stale = await self._database.read(partial(versions.stale, keep=self._limits.versions))
         bundled = await self._database.read(erasure.tainted_bundles)
@@ -421,12 +416,9 @@ class Retraining:
             await self._privacy.delete_learned(retire)
 
     async def _ask_again(self, project: Project) -> None:
-        version = await self._database.read(
-            partial(versions.read_version, project_id=project.id, number=project.due)
-        )
-        request = None
-        if version is not None:
-            request = from_json(TrainRequest.kind, json.dumps(version.settings))
+        work = partial(versions.read_version, project_id=project.id, number=project.due)
+        version = await self._database.read(work)
+        request = version and from_json(TrainRequest.kind, json.dumps(version.settings))
         if not isinstance(request, TrainRequest):
             return await self._give_up(project)
         again = replace(request, settled=True, replaces=project.due)
