@@ -12,8 +12,7 @@ import PIL
 
 CONFINED = (  # read strangers' bytes; see tests.confined
     "studio.media.transcode",
-    "studio.media.video_process",
-    "studio.media.image_process",
+    "studio.media.media_process",
     "studio.projects.label_formats",
 )
 IMPORTED = (

@@ -23,7 +23,7 @@ from studio.actor import Place
 from studio.media import provenance
 from studio.media.child import Child, exchange
 from studio.media.provenance import Marker
-from studio.media.uploads import IMAGE_PROCESS, InMemory, Intake
+from studio.media.uploads import PROCESS, Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import GRID
@@ -37,7 +37,7 @@ class Thumbnails:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self.child = Child(sys.executable, "-m", IMAGE_PROCESS, "thumbnail")
+        self.child = Child(sys.executable, "-m", PROCESS, "thumbnail")
 
     async def get(self, sha256: str, side: int, *, veiled: bool = False) -> bytes:
         """Return a picture as WebP with its longer side of at most ``side`` px, one of ``SIZES``.
@@ -50,7 +50,7 @@ class Thumbnails:
         if kept is not None:
             return kept
         original = await self.files.get(sha256)
-        talk = partial(exchange, data=InMemory("", original), side=side, veiled=veiled)
+        talk = partial(exchange, data=original, side=side, veiled=veiled)
         async with self.child.turn:
             try:
                 _, made = await self.child.ask(talk, ANSWER, IDLE)

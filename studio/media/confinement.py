@@ -23,45 +23,17 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RE
 _NUMBER, _ARCH = 0, 4  # offsets in struct seccomp_data
 
 # What decoding in memory needs: reading and writing what is open, memory, time, signals of its own, the end.
-# No open, no socket, no new process. The numbers are those of the two architectures in _MACHINES.
-_CALLS = {
-    "read": (0, 63),
-    "write": (1, 64),
-    "close": (3, 57),
-    "fstat": (5, 80),
-    "lseek": (8, 62),
-    "mmap": (9, 222),
-    "mprotect": (10, 226),
-    "munmap": (11, 215),
-    "brk": (12, 214),
-    "rt_sigaction": (13, 134),
-    "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139),
-    "readv": (19, 65),
-    "writev": (20, 66),
-    "sched_yield": (24, 124),
-    "mremap": (25, 216),
-    "madvise": (28, 233),
-    "nanosleep": (35, 101),
-    "getpid": (39, 172),
-    "exit": (60, 93),
-    "gettimeofday": (96, 169),
-    "getrusage": (98, 165),
-    "ftruncate": (77, 46),
-    "times": (100, 153),
-    "sigaltstack": (131, 132),
-    "futex": (202, 98),
-    "gettid": (186, 178),
-    "restart_syscall": (219, 128),
-    "clock_gettime": (228, 113),
-    "clock_nanosleep": (230, 115),
-    "exit_group": (231, 94),
-    "tgkill": (234, 131),
-    "getrandom": (318, 278),
-    "rseq": (334, 293),
-    "membarrier": (324, 283),
-}
-_MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, place in _CALLS
+# No open, no socket, no new process. The numbers behind a name are those of the machines in _MACHINES.
+_CALLS = """
+    read 0 63, write 1 64, close 3 57, fstat 5 80, lseek 8 62, mmap 9 222, mprotect 10 226, munmap 11 215,
+    brk 12 214, rt_sigaction 13 134, rt_sigprocmask 14 135, rt_sigreturn 15 139, readv 19 65,
+    writev 20 66, sched_yield 24 124, mremap 25 216, madvise 28 233, nanosleep 35 101, getpid 39 172,
+    exit 60 93, gettimeofday 96 169, getrusage 98 165, ftruncate 77 46, times 100 153,
+    sigaltstack 131 132, futex 202 98, gettid 186 178, restart_syscall 219 128, clock_gettime 228 113,
+    clock_nanosleep 230 115, exit_group 231 94, tgkill 234 131, getrandom 318 278, rseq 334 293,
+    membarrier 324 283
+"""
+_MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, which number
 
 
 def serve_confined(
@@ -138,7 +110,7 @@ def shut_in() -> bool:
     if machine not in _MACHINES:
         return False
     arch, place = _MACHINES[machine]
-    calls = tuple(numbers[place] for numbers in _CALLS.values())
+    calls = tuple(int(call.split()[1 + place]) for call in _CALLS.split(","))
     program = _program(arch, calls)
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     head = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))  # struct sock_fprog

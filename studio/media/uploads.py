@@ -4,7 +4,6 @@ it wrote clean is stored by content hash; of a video only pictures, each with it
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ PNG_HEADER = 24  # bytes: signature, then width and height (https://www.w3.org/T
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = "takes too much time or memory to read; try a smaller one."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
-IMAGE_PROCESS = "studio.media.image_process"
+PROCESS = "studio.media.media_process"
 PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
 
 
@@ -246,24 +245,22 @@ class Intake:
     async def keep_mask(self, data: bytes, user_id: int) -> masks.Bits:
         """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
         mask = await asyncio.to_thread(masks.read_mask, data)
-        await self._note(user_id, await self._files.put(data, "image/png"))
+        await self._store(user_id, data)
         return mask
 
     async def keep_runs(self, counts: Sequence[int], size: tuple[int, int], user_id: int) -> str | None:
         """Store a mask that a label file of the user's has as runs, and return its SHA-256; None where it is
         no mask of ours: too small, too large, or empty."""
+
+        def written() -> bytes:
+            data = masks.write_mask(masks.mask_of(counts, *size))
+            return data if masks.read_mask(data).painted else b""
+
         try:
-            data = await asyncio.to_thread(lambda: masks.write_mask(masks.mask_of(counts, *size)))
-            return await self.kept(data, user_id)
+            data = await asyncio.to_thread(written)
         except (ImageError, ValueError):
             return None
-
-    async def kept(self, data: bytes, user_id: int) -> str:
-        """Store a mask that the user sends, as it is, and return its SHA-256. Raises ImageError for anything
-        else, an empty one too."""
-        if not (await self.keep_mask(data, user_id)).painted:
-            raise ImageError("That mask is empty: paint what you mean white.")
-        return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        return await self._store(user_id, data) if data else None
 
     async def paint(
         self, size: tuple[int, int], strokes: Sequence[Mapping[str, Any]], base: str | None, user_id: int
@@ -276,9 +273,7 @@ class Intake:
         below = b"" if base is None else await self._files.get(base)
         shape = {"width": size[0], "height": size[1], "length": len(sent)}
         header, png = await self._child("paint", sent + below, "", TOO_LONG, **shape)
-        sha256 = await self._files.put(png, "image/png")
-        await self._note(user_id, sha256)
-        return Painted(sha256, str(header["sha256"]), int(header["painted"]))
+        return Painted(await self._store(user_id, png), str(header["sha256"]), int(header["painted"]))
 
     async def numbered(self, data: bytes, side: int) -> bytes:
         """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP. Raises
@@ -293,9 +288,12 @@ class Intake:
         return answer[1]
 
     async def _keep(self, user_id: int, header: dict[str, Any], png: bytes) -> Taken:
+        return Taken(await self._store(user_id, png), int(header["width"]), int(header["height"]))
+
+    async def _store(self, user_id: int, png: bytes) -> str:
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
-        return Taken(sha256, int(header["width"]), int(header["height"]))
+        return sha256
 
     async def _fetched(self, picture: Readable) -> Sent:
         return await fetched_within(picture, self._max_bytes, PICTURE_LIMIT)
@@ -325,13 +323,10 @@ class Intake:
         self, command: str, data: bytes | Sent, called: str, too_much: str = TOO_MUCH, **given: Any
     ) -> tuple[dict[str, Any], bytes]:
         """Return what the image process answers. called: how a sentence on what is wrong begins."""
-        sent = InMemory("", data) if isinstance(data, bytes) else data
         async with self._slots:
-            answer = await ask_once(IMAGE_PROCESS, command, data=sent, patience=TIMEOUT, **given)
-        header, body = answer or ({"error": too_much}, b"")
-        if "error" in header:
-            raise ImageError(f"{called} {header['error']}".strip())
-        return header, body
+            return await ask_once(
+                PROCESS, command, data=data, called=called, too_much=too_much, patience=TIMEOUT, **given
+            )
 
 
 def short_name(name: str) -> str:
@@ -340,7 +335,6 @@ def short_name(name: str) -> str:
     return f"`{clean}`" if clean else "The picture"
 
 
-VIDEO_PROCESS = "studio.media.video_process"
 PATIENCE = 60.0  # seconds on the clock for one video, which has five of processor time
 AT_ONCE, VIDEOS_IN_MEMORY = 1, 2  # video processes, and videos of people from their first byte on
 CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a video for moderation, whose classifier takes 224×224
@@ -420,9 +414,10 @@ async def _frames(
     data: bytes | Sent, most: int, pixels: int, name: str
 ) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
     """Return what the process says of a video, and its pictures."""
-    header, body = await _ask("frames", data, PATIENCE, most=most, max_pixels=pixels)
-    if "error" in header:
-        raise ImageError(f"{name} {header['error']}")
+    given = {"most": most, "max_pixels": pixels}
+    header, body = await ask_once(
+        PROCESS, "frames", data=data, called=name, too_much=VIDEO_TOO_MUCH, patience=PATIENCE, **given
+    )
     found, start = list[tuple[float, bytes]](), 0
     for seconds, length in header["frames"]:
         found.append((float(seconds), body[start : start + length]))
@@ -434,15 +429,8 @@ async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequen
     """Return pictures of ours side by side, as WebP, each above its label; b"" is an empty place. marked:
     places that are set off. Raises ImageError when it can't be made."""
     shown = {"labels": list(labels), "lengths": list(map(len, pictures)), "marked": list(marked)}
-    header, body = await _ask("strip", b"".join(pictures), TIMEOUT, **shown)
-    if "error" in header:
-        raise ImageError(f"The strip {header['error']}")
-    return body
-
-
-async def _ask(
-    command: str, data: bytes | Sent, patience: float, **given: Any
-) -> tuple[dict[str, Any], bytes]:
-    sent = InMemory("", data) if isinstance(data, bytes) else data
-    answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
-    return answer or ({"error": VIDEO_TOO_MUCH}, b"")
+    whole, called = b"".join(pictures), "The strip"
+    answer = await ask_once(
+        PROCESS, "strip", data=whole, called=called, too_much=VIDEO_TOO_MUCH, patience=TIMEOUT, **shown
+    )
+    return answer[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from studio.media import image_process
+from studio.media import media_process
 
 
 def encode(picture: Image.Image) -> bytes:
@@ -17,7 +17,7 @@ def encode(picture: Image.Image) -> bytes:
 
 def taken(mask: Image.Image, original: Image.Image, command: str = "exact-mask"):
     data = encode(mask)
-    header, body = image_process.answer_request(data + encode(original), command, size=len(data))
+    header, body = media_process.answer_request(data + encode(original), command, size=len(data))
     return header, np.asarray(Image.open(io.BytesIO(body)).convert("L")) if body else None
 
 
