@@ -48,18 +48,18 @@ NOTHING = (
 SEEN = "No picture can be seen on the canvas: show a layer, or make one less transparent."
 REGION, OUTPAINT, VARIATION, RETEXTURE, COMPOSE = "region", "outpaint", "variation", "retexture", "compose"
 SAID = {
-    REGION: "The painted part is drawn anew; every other pixel stays.",
+    REGION: "The painted part is redrawn; every other pixel stays.",
     OUTPAINT: "What is added to the canvas is drawn; the picture fades into it along that edge.",
-    VARIATION: "The whole picture is drawn anew from itself (image-to-image).",
+    VARIATION: "The whole picture is redrawn from itself (image-to-image).",
     RETEXTURE: (
-        "Other looks for the same shapes, by image-to-image: this studio has no ControlNet, so shapes may"
+        "A new look for the same shapes, by image-to-image. This studio has no ControlNet, so shapes may"
         " move a little; a smaller amount keeps them better."
     ),
     COMPOSE: "The layers are put together; what is painted over, and what no layer covers, is drawn.",
 }
 CONTROLLED = (
-    "Other looks for the same shapes, which are kept by their edges (ControlNet); with a model that it"
-    " doesn't fit, by image-to-image, which the result tells."
+    "A new look for the same shapes: ControlNet keeps their edges. A model that it doesn't fit uses"
+    " image-to-image, and the result says so."
 )
 
 

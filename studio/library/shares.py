@@ -86,7 +86,7 @@ class Shares:
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
         if None in await self._moderator.captions([title], PUBLIC):
-            raise UserError("A rule doesn't allow this title for whoever has the link to read.")
+            raise UserError("A rule doesn't allow this title on a public link.")
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         expires = now + timedelta(days=wanted)

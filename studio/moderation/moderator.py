@@ -128,7 +128,7 @@ LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
 ADVICE = {
     Rule.EXPLICIT: " You may ask for it in an age-restricted channel.",
-    Rule.CHILDREN: " Most who write so mean no harm: it is no strike, and nobody is told. Try other words.",
+    Rule.CHILDREN: " Most who write this mean no harm: no strike, and nobody is notified. Try other words.",
 }
 _STRICTER = tuple(Visibility)  # each hides more than those before it
 
@@ -477,7 +477,7 @@ class AnswerBlocked(NotAllowedError):
     """A rule stopped an answer. The text names the rule, never what was said."""
 
     def __init__(self, rule: Rule) -> None:
-        super().__init__(f"A rule stopped this answer: {rule}. What it said is gone.")
+        super().__init__(f"A rule stopped this answer: {rule}. Its text was deleted.")
         self.rule = rule
 
 

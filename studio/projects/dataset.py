@@ -95,8 +95,8 @@ TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are tak
 WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
 BOXES_ONLY = (
-    "In this project things in pictures are labelled, not whole pictures: leave `label` out. Boxes are drawn"
-    " on the web, or come with a file of COCO, YOLO or CSV."
+    "This project labels objects in pictures, not whole pictures: leave `label` out. Draw boxes on the web,"
+    " or import a COCO, YOLO or CSV file."
 )
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."

@@ -157,7 +157,7 @@ class Trying:
         may_add = await self._access.may(actor, Action.ADD_TO, found)
         if not may_add or not await self._access.may(actor, Action.LABEL, found):
             await self._database.write(note)
-            return "Noted. Somebody who may add pictures and label them can teach it."
+            return "Noted. Someone who may add and label pictures can train it on this one."
         if job.origin.private and found.guild_id is not None:
             raise ImageError(f"The picture {KEPT_PRIVATE}")
         if finds:

@@ -217,8 +217,8 @@ class Labelling:
             size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
         if size > MOST_TAKEN:
             raise UserError(
-                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
-                " Take the labels alone: they name each picture by its SHA-256."
+                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are exported at once."
+                " Export the labels alone: they name each picture by its SHA-256."
             )
         archive = Archive()
         written = await asyncio.to_thread(label_formats.write_labels, form, rows)

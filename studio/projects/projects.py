@@ -405,7 +405,7 @@ def advice(card: Card) -> str:
     elif card.version is None:
         return "Train it: there are enough labelled pictures."
     if there.states.get(dataset.DISPUTED):
-        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Look at them again."
+        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Review them."
     if card.new and card.version is not None:
         return f"{card.since}. Train version {card.version.number + 1}."
     return ""

@@ -230,7 +230,7 @@ class Training:
             found_by, wrong = limits.found_by(right[0], right[1], limits_)
             if not found_by[0]:
                 raise UserError("These versions were tested on nothing that is marked as it was.")
-            told = verdict(*found_by, first, second, "marked things")
+            told = verdict(*found_by, first, second, "marked objects")
             return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
         old, new = ([one[sha256] for sha256 in common] for one in right)
         return verdict(old, new, first, second)
@@ -305,7 +305,7 @@ def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[
     above = sum(score > now * (1 + ROUNDED) for score in good)
     if move == "fewest":
         if len(bad) < 5:
-            raise UserError(f"{len(bad)} defects were learned from; the fewest errors are told from 5 on.")
+            raise UserError(f"It learned from {len(bad)} defects; the fewest errors can be found from 5 on.")
         found = limits.fewest_errors(good, bad)
     elif move == "usual":
         found = limits.from_good(good)
@@ -343,8 +343,8 @@ def drift(tally: Tally, promise: float | None) -> str:
     if 1 - few >= UNLIKELY:
         return ""
     return (
-        f"{tally.strange} of {tally.verdicts} pictures were strange, far more than good parts would be: there"
-        " are many defects, or camera or light have changed."
+        f"{tally.strange} of {tally.verdicts} pictures were unusual, far more than good parts would be: there"
+        " are many defects, or the camera or the light has changed."
     )
 
 
@@ -360,7 +360,7 @@ def _told(version: Version) -> list[str]:
     if version.promise is not None:
         found.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
     if version.metrics.get("weak"):
-        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+        found.append("It is weak on these pictures: check what it lets through before you rely on it.")
     if version.threshold is not None and version.settings.get("task") == DETECT:
         found.append(limits.threshold_effect(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):

@@ -167,7 +167,7 @@ async def test_versions_are_compared_by_the_things_that_each_finds(world: World,
     world.learner.scores = [[0.9, 0.9], [0.9, 0.9]]  # type: ignore[attr-defined]
     await world.trained(ALICE, "trays", seed=1)
     said = await world.training.compare(ALICE, "trays", 1, 2)
-    assert "that 4 marked things can show" in said and "Boxes around what is none: 2 of version 1, 2" in said
+    assert "that 4 marked objects can show" in said and "Boxes around what is none: 2 of version 1, 2" in said
 
 
 async def test_wrong_boxes_bring_their_picture_in_to_be_drawn_anew(world: World, trays: Project) -> None:

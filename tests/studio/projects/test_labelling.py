@@ -162,7 +162,7 @@ async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     counts = (await world.shelf.card(ALICE, "again")).counts
     assert counts.labels == {"good": 5, "scratch": 2}
     monkeypatch.setattr("studio.projects.labels.MOST_TAKEN", 1000)
-    with pytest.raises(UserError, match="Take the labels alone"):
+    with pytest.raises(UserError, match="Export the labels alone"):
         await anext(world.labelling.pack(ALICE, "boards", "csv"))
 
 

@@ -187,7 +187,7 @@ def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
         and drift(Tally(40, 3), 0.05) == ""
         and drift(Tally(40, 9), None) == ""
     )
-    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were strange")
+    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were unusual")
     assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
 
 

@@ -51,7 +51,7 @@ async def test_a_false_alarm_joins_the_good_ones_and_is_counted(world: World, bo
     await world.trained(ALICE, "boards")
     job_id = await _tried(world, 510)
     told = await world.trying.answer(BOB, job_id, 0, right=False)
-    assert told == "Noted. Somebody who may add pictures and label them can teach it."
+    assert told == "Noted. Someone who may add and label pictures can train it on this one."
     assert (await world.shelf.card(BOB, "boards")).tally.wrong == 1
     assert await world.trying.answer(ALICE, job_id, 0, right=False) == "Noted; 1 new since version 1."
     counts = (await world.shelf.card(BOB, "boards")).counts
