@@ -33,6 +33,7 @@ from studio.embeddings import Blind
 from studio.inputs import Sources
 from studio.media import masks
 from studio.media.masks import Bits
+from studio.media.uploads import MASK_GONE
 from studio.new_job import NewJob, PromptWithPictures
 from studio.new_job import Source as Found
 from studio.requests import actions
@@ -325,7 +326,6 @@ class Selection:
     words: bool
 
 
-NOT_YOURS = "That mask is gone; paint it again."
 NOT_THERE = "A picture of the document is gone, or it isn't yours to see. Take its layer away."
 DIFFERS = (
     "What arrived isn't what you painted, so nothing was queued. Reload the page and try again; if it comes"
@@ -361,17 +361,13 @@ class Editor:
 
     async def mask(self, actor: Actor, sha256: str) -> bytes:
         """Return a mask that the actor has sent. Raises ImageError for any other."""
+        return (await self._mask(actor, sha256))[0]
+
+    async def _mask(self, actor: Actor, sha256: str) -> tuple[bytes, Bits]:
         await self._rights.check(actor, Action.MINE)
         if not await self._queue.people.has_sent(actor.user_id, sha256):
-            raise ImageError(NOT_YOURS)
-        try:
-            data = await self._files.get(sha256)
-            await asyncio.to_thread(masks.read_mask, data)
-        except FilesAway:
-            raise
-        except StorageError as error:
-            raise ImageError(NOT_YOURS) from error
-        return data
+            raise ImageError(MASK_GONE)
+        return await self._intake.read_mask(sha256)
 
     async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
         """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
@@ -440,7 +436,7 @@ class Editor:
         for layer in document.shown:
             source = await self._find(actor, layer.source)
             if layer.clip is not None:
-                mask = await asyncio.to_thread(masks.read_mask, await self.mask(actor, layer.clip))
+                _, mask = await self._mask(actor, layer.clip)
                 if (mask.width, mask.height) != (source.width, source.height):
                     raise UserError(
                         f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"

@@ -111,7 +111,10 @@ def shut_in() -> bool:
         return False
     arch, place = _MACHINES[machine]
     calls = tuple(int(call.split()[1 + place]) for call in _CALLS.split(","))
-    program = _program(arch, calls)
+    # (code, jump if true, jump if false, value): refuse other machines' calls, allow ours, refuse the rest
+    program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _NUMBER)]
+    program += [(_EQUAL, len(calls) - i, 0, call) for i, call in enumerate(calls)]
+    program += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     head = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))  # struct sock_fprog
     libc = ctypes.CDLL(None, use_errno=True)
@@ -119,11 +122,3 @@ def shut_in() -> bool:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     return libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.c_void_p(ctypes.addressof(kept)), 0, 0) == 0
-
-
-def _program(arch: int, calls: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """(code, jump if true, jump if false, value): refuse other machines' calls, allow ``calls``, refuse the
-    rest."""
-    lines = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _NUMBER)]
-    lines += [(_EQUAL, len(calls) - i, 0, call) for i, call in enumerate(calls)]
-    return [*lines, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]

@@ -12,7 +12,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.errors import ImageError
+from core.errors import FilesAway, ImageError, StorageError
 from storage.blobs.base import Files
 from studio.media import masks
 from studio.media.child import ask_once
@@ -26,6 +26,7 @@ SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one 
 PNG_HEADER = 24  # bytes: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = "takes too much time or memory to read; try a smaller one."
+MASK_GONE = "That mask is gone; paint it again."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
 PROCESS = "studio.media.media_process"
 PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
@@ -247,6 +248,17 @@ class Intake:
         mask = await asyncio.to_thread(masks.read_mask, data)
         await self._store(user_id, data)
         return mask
+
+    async def read_mask(self, sha256: str) -> tuple[bytes, masks.Bits]:
+        """Return a stored mask, as the file that it is and read. Raises ImageError for one that is gone, or
+        another file."""
+        try:
+            data = await self._files.get(sha256)
+            return data, await asyncio.to_thread(masks.read_mask, data)
+        except FilesAway:
+            raise
+        except StorageError as error:
+            raise ImageError(MASK_GONE) from error
 
     async def keep_runs(self, counts: Sequence[int], size: tuple[int, int], user_id: int) -> str | None:
         """Store a mask that a label file of the user's has as runs, and return its SHA-256; None where it is

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import sqlalchemy as sa
 
-from core.errors import FilesAway, ImageError, StorageError, UserError
+from core.errors import ImageError, StorageError, UserError
 from core.requests.custom_models import DETECT, MARKED
 from core.results import TRAIN
 from storage import collections
@@ -21,7 +21,7 @@ from storage.projects.dataset import Box, Item, Mark
 from studio.actor import Actor
 from studio.authority import Action
 from studio.media import masks
-from studio.media.uploads import Readable
+from studio.media.uploads import MASK_GONE, Readable
 from studio.media.zip_stream import Archive
 from studio.projects import label_formats
 from studio.projects.dataset import WRITTEN, read_confined
@@ -144,12 +144,12 @@ class Labelling:
         known = await self._access.read_labels(one, found, wanted)
         stored = await self._mask(actor, mask, sha256) if mask and label else None
         called = tuple((known.get(box[0], box[0]), *box[1:]) for box in boxes)
-        voice = Mark(actor.user_id, known.get(label, label), called, stored)
+        vote = Mark(actor.user_id, known.get(label, label), called, stored)
 
         def work(connection: sa.Connection) -> Item | None:
             if dataset.read_item(connection, found.id, sha256) is None:
                 return None
-            dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
+            dataset.mark_item(connection, found.id, sha256, vote, now=datetime.now(UTC))
             return dataset.read_item(connection, found.id, sha256)
 
         marked = await self._database.write(work)
@@ -160,13 +160,8 @@ class Labelling:
     async def _mask(self, actor: Actor, mask: str, sha256: str) -> str:
         """Return a mask that the actor has sent. Raises ImageError for any other, or of another size."""
         if not await self._people.has_sent(actor.user_id, mask):
-            raise ImageError("That mask is gone; paint it again.")
-        try:
-            painted = await asyncio.to_thread(masks.read_mask, await self._files.get(mask))
-        except FilesAway:
-            raise
-        except StorageError as error:
-            raise ImageError("That mask is gone; paint it again.") from error
+            raise ImageError(MASK_GONE)
+        _, painted = await self._intake.read_mask(mask)
         width, height = await self._intake.size(sha256)
         if (painted.width, painted.height) != (width, height):
             raise ImageError(
@@ -261,8 +256,8 @@ class Labelling:
         if mask is None:
             return ()
         try:
-            data = await self._files.get(mask)
-            return await asyncio.to_thread(lambda: masks.runs_of(masks.read_mask(data), width, height))
+            _, drawn = await self._intake.read_mask(mask)
+            return await asyncio.to_thread(masks.runs_of, drawn, width, height)
         except (StorageError, ImageError):
             return ()
 
@@ -293,8 +288,8 @@ class Labelling:
                 mask = masks.get(row.file)
                 drawn = row.boxes if mask or not row.mask else (*row.boxes, *row.outlined)
                 called = tuple((known.get(box[0], box[0]), *box[1:]) for box in drawn[:MAX_BOXES])
-                voice = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
-                dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
+                vote = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
+                dataset.mark_item(connection, found.id, sha256, vote, now=datetime.now(UTC))
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
 

@@ -27,7 +27,7 @@ from studio.actor import Actor, Place
 from studio.admin import Server
 from studio.authority import Action
 from studio.editor import document as documents
-from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
+from studio.editor.editor import Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets
 from studio.inputs import Sources
 from studio.library.collections import NOTHING, Folders, Trash
@@ -35,6 +35,7 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
 from studio.media import masks
+from studio.media.uploads import MASK_GONE
 from studio.message_check import Checks
 from studio.new_job import NewJob, source_of
 from studio.projects.dataset import Pictures
@@ -350,7 +351,7 @@ async def _granted(world: World, actor: Actor, methods: list[tuple[type, str]]) 
             continue
         except ImageError as error:
             assert actor == STRANGER, (name, error)
-            assert "picture is gone" in str(error) or str(error) in (NOTHING, NOT_YOURS), (name, error)
+            assert "picture is gone" in str(error) or str(error) in (NOTHING, MASK_GONE), (name, error)
             continue
         except UserError as error:
             assert (actor, str(error)) == (STRANGER, NO_PROJECT), (name, error)
