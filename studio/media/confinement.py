@@ -75,9 +75,8 @@ def limit(memory: int, seconds: int, file: int = 0) -> None:
     except ImportError:  # Windows
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    signal.setitimer(
-        signal.ITIMER_PROF, max(TICK, seconds - TICK - used.ru_utime - used.ru_stime)
-    )  # SIGPROF, which nobody handles
+    left = max(TICK, seconds - TICK - used.ru_utime - used.ru_stime)
+    signal.setitimer(signal.ITIMER_PROF, left)  # SIGPROF, which nobody handles
     for name, value in (
         (resource.RLIMIT_AS, _address_space() + memory),
         (resource.RLIMIT_CPU, seconds + 1),

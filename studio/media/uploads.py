@@ -396,13 +396,13 @@ class Videos:
 
     async def _looked_at(self, sent: Sent, user_id: int) -> Video:
         async with self._slots:
-            header, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
+            whole, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
         kept = list[tuple[float, str]]()
         for seconds, png in pictures:
             sha256 = await self._files.put(png, "image/png")
             await self._note(user_id, sha256)
             kept.append((seconds, sha256))
-        return Video(tuple(kept), float(header["whole"]))
+        return Video(tuple(kept), whole)
 
     def _limit(self, as_video: bool) -> tuple[int, str]:
         """Return how many bytes are read, and the sentence that says so."""
@@ -424,8 +424,8 @@ async def checked_frames(video: bytes) -> list[bytes]:
 
 async def _frames(
     data: bytes | Sent, most: int, pixels: int, name: str
-) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
-    """Return what the process says of a video, and its pictures."""
+) -> tuple[float, list[tuple[float, bytes]]]:
+    """Return how many seconds a video lasts, and its pictures."""
     given = {"most": most, "max_pixels": pixels}
     header, body = await ask_once(
         PROCESS, "frames", data=data, called=name, too_much=VIDEO_TOO_MUCH, patience=PATIENCE, **given
@@ -434,7 +434,7 @@ async def _frames(
     for seconds, length in header["frames"]:
         found.append((float(seconds), body[start : start + length]))
         start += length
-    return header, found
+    return float(header["whole"]), found
 
 
 async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequence[int]) -> bytes:
