@@ -34,24 +34,8 @@ from studio.actor import Actor, Directory, Unanswered
 from studio.authority import TABLE, Action, Authority, Place
 from studio.media.child import Child
 from studio.media.uploads import checked_frames
-from studio.moderation.rules import (
-    THRESHOLDS,
-    Blocked,
-    Deed,
-    Minors,
-    ModerationSettings,
-    Rule,
-    Verdict,
-    Visibility,
-    Words,
-    all_text,
-    by_score,
-    in_time_out,
-    judge,
-    judged_words,
-    names_a_minor,
-    shows_all,
-)
+from studio.moderation import rules
+from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Verdict, Visibility, Words
 
 log = logging.getLogger(__name__)
 ANSWER = 60.0  # seconds for one picture, the start included
@@ -152,7 +136,7 @@ class Moderator:
     ) -> None:
         self._database, self._files, self.check, self._host = database, files, check, host
         self._directory = directory
-        self._frames, self._minors = frames, Minors(database)
+        self._frames, self._minors = frames, rules.Minors(database)
 
     # Words
 
@@ -169,7 +153,7 @@ class Moderator:
         adult = self._directory.age_restricted(place) if adult is None else adult
         pictures, lessons = job.request.pictures, await self._lessons(job)
         minors = await self._minors.among((*pictures, *lessons), job.request.files)
-        asked = judged_words(job.request, of_minor=bool(minors))
+        asked = rules.judged_words(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None and running:
@@ -181,14 +165,14 @@ class Moderator:
         picture = None
         if verdict is None and not running:
             # who or what is put beside a minor is judged as one is
-            minors = set(pictures) if minors or names_a_minor(job.request) else minors
+            minors = set(pictures) if minors or rules.names_a_minor(job.request) else minors
             picture = await self._unfit(pictures, minors, settings, bool(adult))
             if picture is not None:
                 is_judged = None not in await self._scores([picture])
                 verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
         if verdict is None:
             drawn = (Answer.PICTURES, Answer.VIDEOS)
-            if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
+            if running and job.request.answer in drawn and not rules.shows_all(settings, bool(adult)):
                 self.check.get_ready()
             return
         rule, kind, user_id, guild_id = verdict.rule, job.request.kind, origin.user_id, origin.guild_id
@@ -223,8 +207,8 @@ class Moderator:
         """Return the first rule that words break. own: of the server. adult: the channel is
         age-restricted."""
         if len(words.asked) + len(words.avoided) > LONG:
-            return await asyncio.to_thread(judge, words, settings.level, own, adult)
-        return judge(words, settings.level, own, adult)
+            return await asyncio.to_thread(rules.judge, words, settings.level, own, adult)
+        return rules.judge(words, settings.level, own, adult)
 
     async def _standing(self, job: Job, running: bool) -> rows.Standing:
         """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
@@ -234,19 +218,18 @@ class Moderator:
         work = partial(rows.standing, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC))
         standing = await self._database.read(work, once=True)
         if standing.timed_out_until is not None:
-            raise NotAllowedError(in_time_out(standing.timed_out_until))
+            raise NotAllowedError(rules.in_time_out(standing.timed_out_until))
         if not running:
             return standing
-        rules = await self._database.read(
-            partial(people.read_rules, user_id=origin.user_id, guild_id=origin.guild_id), once=True
-        )
-        if rules.banned:
+        read = partial(people.read_rules, user_id=origin.user_id, guild_id=origin.guild_id)
+        held = await self._database.read(read, once=True)
+        if held.banned:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
-        if origin.guild_id is not None and rules.roles:
+        if origin.guild_id is not None and held.roles:
             roles = await self._directory.roles(origin.user_id, origin.guild_id)
             if roles is None:  # those of long ago tell nothing
                 raise NotYet(f"the roles of user {origin.user_id} can't be told")
-            if not rules.roles & roles:
+            if not held.roles & roles:
                 raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
 
@@ -319,13 +302,13 @@ class Moderator:
         self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
     ) -> dict[str, Visibility]:
         """Return how each picture may be shown. Where every one is, only those of minors are judged."""
-        free, shown = shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
+        free, shown = rules.shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
         judged = [name for name in shown if not free or name in minors]
         for name, score in zip(judged, await self._scores(judged), strict=True):
             if name in minors and (score is None or score >= WITH_MINORS):
                 shown[name] = Visibility.BLOCK
             elif not free:
-                shown[name] = by_score(settings, score)
+                shown[name] = rules.by_score(settings, score)
         return shown
 
     async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
@@ -365,14 +348,14 @@ class Moderator:
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
         settings, adult = await self.settings(place.guild_id), self._is_adult(place)
-        if settings.level == "strict" or names_a_minor(job.request):
+        if settings.level == "strict" or rules.names_a_minor(job.request):
             return False
         if await self._minors.among(job.request.pictures, job.request.files):
             return False
         if settings.level == "off" or adult:
             return True
         try:
-            return await self.check.score(preview) < THRESHOLDS["standard"]
+            return await self.check.score(preview) < rules.THRESHOLDS["standard"]
         except Unchecked:
             return False
 
@@ -384,7 +367,7 @@ class Moderator:
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""
-        judged = partial(self.judge_words, judged_words(job.request), *await self._rules(place))
+        judged = partial(self.judge_words, rules.judged_words(job.request), *await self._rules(place))
         adult = self._directory.age_restricted(place)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None:  # nobody has told this process of that place yet
@@ -396,7 +379,7 @@ class Moderator:
         place = Place(job.origin.guild_id, job.origin.channel_id)
         settings, own = await self._rules(place)
         of_minor = await self.of_minors((*job.request.pictures, *pictures))
-        words, adult = all_text(job.request), self._is_adult(place)
+        words, adult = rules.all_text(job.request), self._is_adult(place)
         return Listener(words, settings.level, own, adult=adult, of_minor=of_minor)
 
     async def _rules(self, place: Place) -> tuple[ModerationSettings, tuple[str, ...]]:
@@ -507,7 +490,7 @@ class Listener:
     ) -> None:
         self._question = question
         self._words = partial(Words, of_minor=of_minor)
-        self._judge = partial(judge, level=level, own=words, adult=adult)
+        self._judge = partial(rules.judge, level=level, own=words, adult=adult)
         self._level = level
         self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
 
@@ -588,9 +571,8 @@ class Starting:
                 roles_now = tuple(sorted(roles))
                 asker = replace(asker, guild_id=guild_id, manages=member.manages, roles=roles_now)
         # 2. Whether they may
-        rules = await self._database.read(
-            partial(people.read_rules, user_id=user_id, guild_id=guild_id), once=True
-        )
-        barred = rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
+        work = partial(people.read_rules, user_id=user_id, guild_id=guild_id)
+        held = await self._database.read(work, once=True)
+        barred = held.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
         if not self._authority.allows_in(replace(asker, barred=barred), action, project):
             raise NotAllowedError(BARRED if barred else TAKEN.format(reason=TABLE[action].reason))

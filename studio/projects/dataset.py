@@ -24,18 +24,9 @@ from studio.actor import Actor, Pace
 from studio.authority import Action
 from studio.inputs import Sources
 from studio.library.rendition import SIZES
+from studio.media import uploads
 from studio.media.child import ask_once
-from studio.media.uploads import (
-    CHILDREN,
-    PICTURE_LIMIT,
-    SEVERAL,
-    SEVERAL_BYTES,
-    InMemory,
-    Readable,
-    Taken,
-    fetched_within,
-    short_name,
-)
+from studio.media.uploads import InMemory, Readable, Taken, short_name
 from studio.new_job import Source
 from studio.projects.projects import MAX_ZIP, RULE, Access, ProjectLimits
 from studio.services import Services
@@ -212,8 +203,8 @@ class Pictures:
         processes."""
         taken: list[Taken | ImageError] = []
         pages, pixels = _pages(listed), 0
-        for first in range(0, len(pages), CHILDREN):
-            some = pages[first : first + CHILDREN]
+        for first in range(0, len(pages), uploads.CHILDREN):
+            some = pages[first : first + uploads.CHILDREN]
             if pixels > MOST_PIXELS:
                 taken += [ImageError(TOO_MANY_PIXELS)] * sum(map(len, some))
                 continue
@@ -324,7 +315,7 @@ async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], b
     return await ask_once(
         "studio.projects.label_formats",
         command,
-        data=await fetched_within(file, MAX_ZIP, PICTURE_LIMIT),
+        data=await uploads.fetched_within(file, MAX_ZIP, uploads.PICTURE_LIMIT),
         patience=PATIENCE,
         called=short_name(file.name),
         too_much="takes too much time or memory to read.",
@@ -340,7 +331,7 @@ def _pages(listed: Sequence[dict[str, Any]]) -> list[list[tuple[str, int, int]]]
     pages, start = list[list[tuple[str, int, int]]](), 0
     for row in listed:
         end = start + row["size"]
-        if not pages or len(pages[-1]) >= SEVERAL or end - pages[-1][0][1] > SEVERAL_BYTES:
+        if not pages or len(pages[-1]) >= uploads.SEVERAL or end - pages[-1][0][1] > uploads.SEVERAL_BYTES:
             pages.append([])
         pages[-1].append((row["name"], start, end))
         start = end

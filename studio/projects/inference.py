@@ -19,13 +19,9 @@ from core.errors import ImageError, ModelError, PromptError, UserError
 from core.job import Job, Lane
 from core.prompt.parser import Prompt
 from core.prompt.values import StoredLora, hint, lora_name, stored_lora
-from core.requests import GenerateRequest, Request
+from core.requests import GenerateRequest, Request, custom_models
 from core.requests.custom_models import (
-    ANOMALY,
-    DETECT,
     MOST_ASKED,
-    MOST_GOLDEN,
-    STYLE,
     BundleRequest,
     InspectRequest,
     ProjectRequest,
@@ -148,9 +144,9 @@ class Trying:
         note = partial(
             versions.answer_verdict, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
         )
-        false_alarm = not right and found.task == ANOMALY and judged.strange
+        false_alarm = not right and found.task == custom_models.ANOMALY and judged.strange
         called = label or (GOOD if false_alarm else "")
-        finds = not right and found.task == DETECT
+        finds = not right and found.task == custom_models.DETECT
         if not called and not finds:
             await self._database.write(note)
             return "Noted." if right else "Noted. Say what it is, and the next version learns it."
@@ -237,14 +233,14 @@ class Trying:
         """Return a style and its version that is used. Raises UserError where there is none,
         NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        if found.task != STYLE:
+        if found.task != custom_models.STYLE:
             raise UserError(f"{found.name} is no style.")
         return found, await self._usable(found, None)
 
     async def styles(self, actor: Actor) -> list[Project]:
         """Return the styles with a version in use that the actor may draw with where they are. Raises
         NotAllowedError."""
-        found = [one for one in await self._access.all(actor) if one.task == STYLE]
+        found = [one for one in await self._access.all(actor) if one.task == custom_models.STYLE]
         usable = []
         for one in found:
             version = await self._database.read(partial(versions.read_version, project_id=one.id))
@@ -255,7 +251,7 @@ class Trying:
     async def _judging(self, found: Project, number: int | None) -> Version:
         """Return a version that can be asked about pictures. Raises UserError."""
         version = await self._usable(found, number)
-        if found.task == STYLE:
+        if found.task == custom_models.STYLE:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
         return version
 
@@ -293,7 +289,7 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
         by_label.setdefault(one.label, []).append(one.sha256)
     turns = range(max(map(len, by_label.values()), default=0))
     found = [names[turn] for turn in turns for _, names in sorted(by_label.items()) if turn < len(names)]
-    return tuple(found[:MOST_GOLDEN])
+    return tuple(found[: custom_models.MOST_GOLDEN])
 
 
 def table_of(said: Sequence[Judged], told: Sequence[Mapping[str, Any]] = ()) -> bytes:
@@ -348,7 +344,7 @@ class Styles:
         """Raise NotAllowedError unless the actor may use every style of a request, whoever asked for it
         first, UserError for one that can't be used any more, and for a training of a style that no device
         here has the memory for."""
-        if isinstance(request, TrainRequest) and request.task == STYLE:
+        if isinstance(request, TrainRequest) and request.task == custom_models.STYLE:
             ready = [device for device in self._executor.devices if device.memory]
             await asyncio.to_thread(self._check_memory, request, ready)
         for style in request.styles if isinstance(request, GenerateRequest) else ():
