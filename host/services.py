@@ -181,7 +181,7 @@ async def services(
             _limits(settings),
             gate=Starting(database, moderator, authority, directory).gate,
             on_rendered=rendered.put_nowait,
-            converse=Conversations(database, sight, moderator, directory, settings).begin,
+            converse=Conversations(database, sight, moderator, settings).begin,
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         if bus is not None:

@@ -16,7 +16,7 @@ async def test_one_whose_asker_is_cancelled_is_not_left_behind(turns: int) -> No
     """What is left behind is told when it is collected, which fails the run."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     asked = create_subprocess_exec(
-        sys.executable, "-m", "studio.media.image_process", "thumbnail", env={}, **pipes
+        sys.executable, "-m", "studio.media.media_process", "thumbnail", env={}, **pipes
     )
     starting = asyncio.create_task(asked)
     for _ in range(turns):

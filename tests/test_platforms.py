@@ -144,7 +144,7 @@ def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
     picture = ROOT / "docs" / "demo-contact-sheet.png"
     code = (
         "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
-        "from studio.media import confinement as confine; from studio.media import image_process as gate\n"
+        "from studio.media import confinement as confine; from studio.media import media_process as gate\n"
         "confine.limit(2**30, 10)\n"
         f"header, data = gate.answer_request(open({str(picture)!r}, 'rb').read(), 'clean')\n"
         "print(confine.shut_in(), data[:4] == bytes([137]) + b'PNG')"

@@ -273,7 +273,7 @@ def weaknesses(version: Version) -> list[str]:
     """Return what a version says itself that it can't do."""
     found = []
     if version.metrics.get("weak"):
-        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+        found.append("It is weak on these pictures: check what it lets through before you rely on it.")
     if unsure := version.metrics.get("unsure"):
         found.append(f"It may miss {', '.join(map(str, unsure))}.")
     return found

@@ -11,16 +11,16 @@ import sys
 import time
 
 from proofs.security.gate_loop import peak_of
-from studio.media import confinement, transcode, video_process
+from studio.media import confinement, media_process, transcode
 
 LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 1088}
 
 
 def main() -> None:
-    video_process.prepare("take", "auto", os.devnull)
+    media_process.prepare("take", "auto", os.devnull)
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
     confinement.limit(
-        video_process.MAX_MEMORY, 100_000
+        media_process.VIDEO_MEMORY, 100_000
     )  # seconds of all; each one's are looked at on the other side
     shut = confinement.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer

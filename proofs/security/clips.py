@@ -32,7 +32,7 @@ from proofs.security.clip_loop import LIMITS
 from proofs.security.pictures import Loop, Tally, clean_png, tell
 from proofs.security.videos import spent
 from studio.library.clips import Clips
-from studio.media import provenance, transcode, video_process
+from studio.media import media_process, provenance, transcode
 from studio.media.uploads import InMemory
 from tests.security import hostile_videos
 from tests.support.videos import ENCODED, animation, moving, video
@@ -40,7 +40,7 @@ from vision.video import codecs
 from vision.video.reader import VideoReader
 
 LIMIT = 800 * 2**20  # bytes: 600 MiB above what imports need
-SECONDS = video_process.SECONDS["take"] + 0.05  # of processor time for one video
+SECONDS = media_process.TRANSCODES["take"] + 0.05  # of processor time for one video
 CANARY = b"canary-55b1"
 ALLOWED = {b"ftyp", b"moov", b"mdat"}
 

@@ -13,20 +13,20 @@ import sys
 import time
 from typing import TextIO
 
-from studio.media import confinement, image_process
+from studio.media import confinement, media_process
 
 
 def main() -> None:
-    image_process.prepare()
+    media_process.prepare()
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
     confinement.limit(
-        image_process.MAX_MEMORY, 100_000
+        media_process.MAX_MEMORY, 100_000
     )  # seconds of all pictures together; each one's are looked at on the other side
     shut = confinement.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
-        header, body = image_process.answer_request(data, "clean")
+        header, body = media_process.answer_request(data, "clean")
         took, peak = time.process_time() - began, peak_of(status)
         line = json.dumps({**header, "seconds": took, "peak": peak, "shut": shut}).encode()
         sink.write(struct.pack(">II", len(line), len(body)) + line + body)

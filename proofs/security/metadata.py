@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from PIL import Image, PngImagePlugin
 
-from studio.media import image_process, provenance
+from studio.media import media_process, provenance
 from tests.security import hostile
 from vision.images import encode
 
@@ -95,7 +95,7 @@ def inputs(count: int) -> tuple[int, int]:
     """(canaries left in re-encoded inputs, canaries left by a plain re-save, the negative control)."""
     left = plain = 0
     for (form, data), _ in zip(hidden(), range(count), strict=False):
-        header, body = image_process.answer_request(data, "clean")
+        header, body = media_process.answer_request(data, "clean")
         assert "error" not in header, header
         left += found_in(body) or set(kind for kind, _ in provenance.png_chunks(body)) != {
             b"IHDR",
@@ -123,7 +123,7 @@ def outputs(count: int) -> tuple[int, int, int]:
         made = [encode.png(image, {"prompt": "a boat"}, 5), encode.grid([image, image])][index % 2]
         kind, body = made.media_type, made.data
         if index % 4 == 2:
-            header, body = image_process.answer_request(body, "shrink", limit=4000)
+            header, body = media_process.answer_request(body, "shrink", limit=4000)
             kind = str(header["media_type"])
         dirty = _with_canary(body, kind)
         control += found_in(dirty)

@@ -178,7 +178,7 @@ def slow_ones() -> list[tuple[str, bytes]]:
 def peak_of(data: bytes, *, confined: bool = True) -> int:
     """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps
     (the negative control)."""
-    code = "import sys; from studio.media import image_process as g; g.prepare();"
+    code = "import sys; from studio.media import media_process as g; g.prepare();"
     code += (
         "g.confine.limit(g.MAX_MEMORY, g.COMMANDS['clean'][1]); g.confine.shut_in();"
         if confined

@@ -143,10 +143,8 @@ class Grow(_Strict, frozen=True, tag_field="tool", tag="grow"):
     px: Reach
 
 
-class Shrink(_Strict, frozen=True, tag_field="tool", tag="shrink"):
+class Shrink(Grow, frozen=True, tag_field="tool", tag="shrink"):
     """What was painted shrinks by ``px``."""
-
-    px: Reach
 
 
 Stroke = Brush | Lasso | Rect | Invert | Grow | Shrink

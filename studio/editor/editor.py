@@ -23,18 +23,16 @@ import msgspec
 
 from core.errors import FilesAway, ImageError, LimitError, StorageError, UserError
 from core.limits import KEPT, MAX_SIDE, name_of
-from jobs.queue import Queue
 from storage import documents as rows
-from storage.blobs.base import Files
 from storage.database import Database
 from storage.documents import Content, Kept
 from studio.authority import Action, Actor
 from studio.editor.document import Document, Layer, Source, read_document
-from studio.embeddings import Blind, Eyes
+from studio.embeddings import Blind
 from studio.inputs import Sources
 from studio.media import masks
 from studio.media.masks import Bits
-from studio.media.uploads import Intake
+from studio.media.uploads import MASK_GONE
 from studio.new_job import NewJob, PromptWithPictures
 from studio.new_job import Source as Found
 from studio.requests import actions
@@ -50,18 +48,18 @@ NOTHING = (
 SEEN = "No picture can be seen on the canvas: show a layer, or make one less transparent."
 REGION, OUTPAINT, VARIATION, RETEXTURE, COMPOSE = "region", "outpaint", "variation", "retexture", "compose"
 SAID = {
-    REGION: "The painted part is drawn anew; every other pixel stays.",
+    REGION: "The painted part is redrawn; every other pixel stays.",
     OUTPAINT: "What is added to the canvas is drawn; the picture fades into it along that edge.",
-    VARIATION: "The whole picture is drawn anew from itself (image-to-image).",
+    VARIATION: "The whole picture is redrawn from itself (image-to-image).",
     RETEXTURE: (
-        "Other looks for the same shapes, by image-to-image: this studio has no ControlNet, so shapes may"
+        "A new look for the same shapes, by image-to-image. This studio has no ControlNet, so shapes may"
         " move a little; a smaller amount keeps them better."
     ),
     COMPOSE: "The layers are put together; what is painted over, and what no layer covers, is drawn.",
 }
 CONTROLLED = (
-    "Other looks for the same shapes, which are kept by their edges (ControlNet); with a model that it"
-    " doesn't fit, by image-to-image, which the result tells."
+    "A new look for the same shapes: ControlNet keeps their edges. A model that it doesn't fit uses"
+    " image-to-image, and the result says so."
 )
 
 
@@ -88,17 +86,16 @@ def plan_document(
 ) -> Plan:
     """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
     controlnet: the host has set one up. Raises UserError when nothing is seen, or nothing is left to draw."""
-    if not laid:
-        raise UserError(SEEN)
     kind = _kind(document, laid, painted)
-    if kind == COMPOSE:
-        request = _compose(document, laid, None, None).request
-        return Plan(kind, SAID[kind], getattr(request, "seam", 0))
     said = CONTROLLED if kind == RETEXTURE and controlnet else SAID[kind]
+    if kind == COMPOSE:
+        return Plan(kind, said, getattr(_compose(document, laid, None, None).request, "seam", 0))
     return Plan(kind, said, None if kind == OUTPAINT else 0)
 
 
 def _kind(document: Document, laid: Sequence[Laid], painted: bool) -> str:
+    if not laid:
+        raise UserError(SEEN)
     first = laid[0]
     if len(laid) > 1 or not first.layer.is_plain:
         return COMPOSE
@@ -132,7 +129,7 @@ def job_of(
     words: None = the picture's own. mask: SHA-256 of what is painted, None for nothing. references: role →
     SHA-256 of pictures beside the words. Raises UserError as ``plan`` does, and for numbers out of range.
     """
-    kind = plan_document(document, laid, mask is not None).kind
+    kind = _kind(document, laid, mask is not None)
     source = laid[0].source
     if kind == REGION:
         new = actions.redraw_region(source, words, mask=mask)
@@ -146,9 +143,8 @@ def job_of(
         new = _compose(document, laid, words, mask)
     private = new.private or any(one.source.private for one in laid)
     request: Any = new.request
-    given: dict[str, Any] = {"num_images": document.images}
-    given |= {} if document.amount is None else {"strength": document.amount}
-    given |= {} if document.seed is None else {"seed": document.seed}
+    named = {"num_images": document.images, "strength": document.amount, "seed": document.seed}
+    given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     for role, pictures in (references or {}).items():
         before = getattr(request, ROLES[role])
         given[ROLES[role]] = (*before, *((sha256, 1.0) for sha256 in pictures))
@@ -204,9 +200,8 @@ class Documents:
     async def one(self, actor: Actor, document_id: str) -> Kept | None:
         """Return a document of the actor's."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(
-            partial(rows.find_document, user_id=actor.user_id, document_id=document_id)
-        )
+        work = partial(rows.find_document, user_id=actor.user_id, document_id=document_id)
+        return await self._database.read(work)
 
     async def create(self, actor: Actor, data: Any, name: str = "") -> Kept:
         """Keep a new document. Raises UserError for one that isn't a document, and after too many."""
@@ -260,12 +255,9 @@ class Documents:
         work = partial(rows.save_document, user_id=actor.user_id, document_id=document_id, version=version)
         called, now = None if name is None else _name(name), datetime.now(UTC)
         saved = await self._database.write(partial(work, content=content, now=now, name=called))
-        if saved is not None:
-            return saved
-        there = await self.one(actor, document_id)
-        if there is None:
-            return None
-        raise EditedElsewhere(there.version)
+        if saved is None and (there := await self.one(actor, document_id)) is not None:
+            raise EditedElsewhere(there.version)
+        return saved
 
     async def rename(self, actor: Actor, document_id: str, name: str) -> bool:
         """Give a document another name, which tabs that have it open needn't know. Raises UserError for one
@@ -277,9 +269,8 @@ class Documents:
     async def delete(self, actor: Actor, document_id: str) -> bool:
         """Delete a document; pictures made from it stay."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.write(
-            partial(rows.delete_document, user_id=actor.user_id, document_id=document_id)
-        )
+        work = partial(rows.delete_document, user_id=actor.user_id, document_id=document_id)
+        return await self._database.write(work)
 
 
 async def _content(given: Callable[[], Any]) -> Content:
@@ -334,7 +325,6 @@ class Selection:
     words: bool
 
 
-NOT_YOURS = "That mask is gone; paint it again."
 NOT_THERE = "A picture of the document is gone, or it isn't yours to see. Take its layer away."
 DIFFERS = (
     "What arrived isn't what you painted, so nothing was queued. Reload the page and try again; if it comes"
@@ -355,11 +345,9 @@ class Editor:
 
     def __init__(self, rights: Rights, services: Services, sources: Sources, requests: Requests) -> None:
         self._rights, self._sources, self._requests = rights, sources, requests
-        self._queue: Queue = services.queue
-        self._intake: Intake = services.intake
-        self._files: Files = services.files
+        self._queue, self._intake = services.queue, services.intake
+        self._files, self._eyes = services.files, services.eyes
         self.documents = Documents(rights, services.database)
-        self._eyes: Eyes = services.eyes
         self._asking: set[int] = set()  # people whose last question about a picture isn't answered yet
         self._controlnet = bool(services.settings.controlnet_model)
 
@@ -372,17 +360,13 @@ class Editor:
 
     async def mask(self, actor: Actor, sha256: str) -> bytes:
         """Return a mask that the actor has sent. Raises ImageError for any other."""
+        return (await self._mask(actor, sha256))[0]
+
+    async def _mask(self, actor: Actor, sha256: str) -> tuple[bytes, Bits]:
         await self._rights.check(actor, Action.MINE)
         if not await self._queue.people.has_sent(actor.user_id, sha256):
-            raise ImageError(NOT_YOURS)
-        try:
-            data = await self._files.get(sha256)
-            await asyncio.to_thread(masks.read_mask, data)
-        except FilesAway:
-            raise
-        except StorageError as error:
-            raise ImageError(NOT_YOURS) from error
-        return data
+            raise ImageError(MASK_GONE)
+        return await self._intake.read_mask(sha256)
 
     async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
         """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
@@ -451,7 +435,7 @@ class Editor:
         for layer in document.shown:
             source = await self._find(actor, layer.source)
             if layer.clip is not None:
-                mask = await asyncio.to_thread(masks.read_mask, await self.mask(actor, layer.clip))
+                _, mask = await self._mask(actor, layer.clip)
                 if (mask.width, mask.height) != (source.width, source.height):
                     raise UserError(
                         f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"

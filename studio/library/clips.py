@@ -32,7 +32,7 @@ from studio.library.rendition import Shown
 from studio.media import provenance, uploads
 from studio.media.child import ask_once
 from studio.media.provenance import Marker
-from studio.media.uploads import VIDEO_PROCESS, Readable, fetched_within, short_name
+from studio.media.uploads import PROCESS, Readable, fetched_within, short_name
 from studio.media.video_decode import READ, kind_of
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
@@ -116,11 +116,9 @@ class Clips:
         """Return a video of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
         was done. Raises ImageError when it doesn't fit, however it is made."""
         clip, told = await self._made("fit", [video], "The video", encoder=self._encoder, limit=limit)
-        done = [f"{clip.width}×{clip.height} px, {float(clip.fps):g} frames a second"]
-        done += ["without its sound"] if told["lost"] else []
-        note = (
-            f"Sent with {', '.join(done)}: the original is larger than the {limit / 2**20:.3g} MB that fit."
-        )
+        done = f"{clip.width}×{clip.height} px, {float(clip.fps):g} frames a second"
+        done += ", without its sound" if told["lost"] else ""
+        note = f"Sent with {done}: the original is larger than the {limit / 2**20:.3g} MB that fit."
         return replace(clip, notes=(note,))
 
     async def cut(self, video: Path, begin: float, end: float) -> Clip:
@@ -170,13 +168,9 @@ class Clips:
         try:
             await _to_its_end(partial(folder.mkdir, parents=True))
             videos = self._encoder, str(target), *map(str, sources)
+            asked = partial(ask_once, PROCESS, command, *videos, called=name, too_much=TOO_MUCH)
             async with self._slots:
-                answer = await ask_once(VIDEO_PROCESS, command, *videos, patience=PATIENCE[command], **given)
-            if answer is None:
-                raise ImageError(f"{name} {TOO_MUCH}")
-            told, picture = answer
-            if "error" in told:
-                raise ImageError(f"{name} {told['error']}")
+                told, picture = await asked(patience=PATIENCE[command], **given)
             yield target, told, picture
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

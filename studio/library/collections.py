@@ -3,10 +3,11 @@ anew, and the trash, which nothing shows until its author takes it back or its t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +21,7 @@ from studio.authority import Action, Actor
 from studio.privacy import Privacy
 from studio.rights import Rights
 
+Written = TypeVar("Written")
 AT_ONCE = 200  # pictures that are deleted in one transaction: every other write waits for it
 NOTHING = "None of these pictures is there any more, or is yours."
 
@@ -116,21 +118,15 @@ class Folders:
     async def one(self, actor: Actor, folder_id: str) -> Folder | None:
         """Return a folder of the actor's."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(
-            partial(rows.read_folder, user_id=actor.user_id, folder_id=folder_id)
-        )
+        work = partial(rows.read_folder, user_id=actor.user_id, folder_id=folder_id)
+        return await self._database.read(work)
 
     async def create(self, actor: Actor, name: str, query: str | None = None) -> Folder:
         """Make a folder, a smart one of a ``query``. Raises UserError for a name that isn't taken, and after
         too many folders."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(
-            rows.add_folder, user_id=actor.user_id, name=_name(name), query=query, now=datetime.now(UTC)
-        )
-        try:
-            made = await self._database.write(partial(work, most=MOST_FOLDERS))
-        except IntegrityError as error:
-            raise _taken(name) from error
+        work = partial(rows.add_folder, user_id=actor.user_id, query=query, most=MOST_FOLDERS)
+        made = await self._write_named(partial(work, now=datetime.now(UTC)), name)
         if made is None:
             raise UserError(f"You have {MOST_FOLDERS} folders, which is the limit. Delete one first.")
         return made
@@ -138,18 +134,21 @@ class Folders:
     async def rename(self, actor: Actor, folder_id: str, name: str) -> bool:
         """Give a folder another name. Raises UserError for one that isn't taken."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.rename_folder, user_id=actor.user_id, folder_id=folder_id, name=_name(name))
+        work = partial(rows.rename_folder, user_id=actor.user_id, folder_id=folder_id)
+        return await self._write_named(work, name)
+
+    async def _write_named(self, work: Callable[..., Written], name: str) -> Written:
+        """Write a folder with a name as it is kept. Raises UserError for one that isn't taken."""
         try:
-            return await self._database.write(work)
+            return await self._database.write(partial(work, name=name_of(name, "A folder", needed=True)))
         except IntegrityError as error:
-            raise _taken(name) from error
+            raise UserError(f"You have a folder called “{' '.join(name.split())}” already.") from error
 
     async def delete(self, actor: Actor, folder_id: str) -> bool:
         """Delete a folder; its pictures stay where they are."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.write(
-            partial(rows.delete_folder, user_id=actor.user_id, folder_id=folder_id)
-        )
+        work = partial(rows.delete_folder, user_id=actor.user_id, folder_id=folder_id)
+        return await self._database.write(work)
 
     async def put(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
         """Put pictures of the actor's own into a folder; return how many are new there. Raises ImageError
@@ -157,10 +156,8 @@ class Folders:
         if await self._plain(actor, folder_id) is None:
             return None
         own = await _pick_own(self._rights, self._database, actor, names)
-        work = partial(
-            rows.put_in_folder, folder_id=folder_id, names=own, now=datetime.now(UTC), most=MOST_ITEMS
-        )
-        if (count := await self._database.write(work)) is None:
+        work = partial(rows.put_in_folder, folder_id=folder_id, names=own, most=MOST_ITEMS)
+        if (count := await self._database.write(partial(work, now=datetime.now(UTC)))) is None:
             raise UserError(f"A folder holds up to {MOST_ITEMS:,} pictures. Nothing was added.")
         _note_changed(self._queue, actor, own)
         return count
@@ -178,12 +175,3 @@ class Folders:
         if found is not None and found.query is not None:
             raise UserError("A smart folder finds its pictures by itself. Choose another folder.")
         return found
-
-
-def _name(text: str) -> str:
-    """Return a folder's name as it is kept. Raises UserError."""
-    return name_of(text, "A folder", needed=True)
-
-
-def _taken(name: str) -> UserError:
-    return UserError(f"You have a folder called “{' '.join(name.split())}” already.")

@@ -4,14 +4,14 @@ each and their newest jobs, and the public pictures of the channels that they re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from time import monotonic
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from core.errors import ImageError
 from core.events import Progress
@@ -83,7 +83,7 @@ class Gallery:
     ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
-        self._judged = LRUCache[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
+        self._judged = TTLCache[tuple[str, str, Place], Visibility](KEPT, KEPT_FOR, monotonic)
         self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
 
     async def pictures(
@@ -93,9 +93,13 @@ class Gallery:
         await self._rights.check(actor, Action.MINE)
         work = partial(rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip)
         found = await self._database.read(partial(work, limit=limit + 1), once=True)
-        page = found[:limit]
-        visible = await self.visible(actor, page)
-        return Page(tuple(page), tuple(visible), page[-1].cursor if len(found) > limit else None)
+        return await self.page(actor, found, limit)
+
+    async def page(self, actor: Actor, tiles: Sequence[Tile], limit: int) -> Page:
+        """Return the first ``limit`` of some pictures that the actor may see as a page."""
+        shown = tiles[:limit]
+        visible = await self.visible(actor, shown)
+        return Page(tuple(shown), tuple(visible), shown[-1].cursor if len(tiles) > limit else None)
 
     async def visible(self, actor: Actor, tiles: Sequence[Tile]) -> list[Visibility]:
         """Return how each picture that the actor may see may be shown where they are."""
@@ -150,10 +154,6 @@ class Gallery:
             for one, result, some in zip(made, told, shown, strict=True)
         ]
 
-    async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
-        """Return those of ``actions`` that the actor may do to a job now."""
-        return await self._rights.allowed(actor, actions, job)
-
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
         """Return where picture ``index`` (from 0) of a job comes from and what was made from it. Raises
         ImageError or NotAllowedError."""
@@ -176,19 +176,13 @@ class Gallery:
 
     async def _visible(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> list[Visibility]:
         """Return what moderation says of each picture, as it was within the last minute."""
-        now = monotonic()
         keys = [(picture.sha256, job.id, place) for picture, job in pictures]
-        said = {
-            key: known[1]
-            for key in keys
-            if (known := self._judged.get(key)) is not None and now - known[0] < KEPT_FOR
-        }
+        said = {key: known for key in keys if (known := self._judged.get(key)) is not None}
         asked = {key: pair for key, pair in zip(keys, pictures, strict=True) if key not in said}
         found = await self._showing.visibilities(place, list(asked.values())) if asked else []
-        for key, visibility in zip(asked, found, strict=True):
-            said[key] = visibility
-            self._judged[key] = now, visibility
-        return [said[key] for key in keys]
+        new = dict(zip(asked, found, strict=True))
+        self._judged.update(new)
+        return [(said | new)[key] for key in keys]
 
     async def thumbnail(
         self, actor: Actor, job_id: str, index: int, side: int, *, veiled: bool = True
@@ -324,20 +318,14 @@ class Explore:
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
-        found = await asyncio.gather(
-            *(
-                self._database.read(partial(work, guild_id=guild_id, channel_ids=channels), once=True)
-                for guild_id, channels in places.items()
-                if channels
-            )
+        asked = (
+            self._database.read(partial(work, guild_id=guild_id, channel_ids=channels), once=True)
+            for guild_id, channels in places.items()
+            if channels
         )
-        newest = sorted(
-            (tile for tiles in found for tile in tiles),
-            key=lambda tile: (-tile.cursor.seq, tile.cursor.position),
-        )
-        page = newest[:limit]
-        visible = await self._gallery.visible(actor, page)
-        return Page(tuple(page), tuple(visible), page[-1].cursor if len(newest) > limit else None)
+        found = await asyncio.gather(*asked)
+        newest = sorted(chain(*found), key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+        return await self._gallery.page(actor, newest, limit)
 
     async def asker(self, actor: Actor, job: Job) -> str:
         """Return the name of whoever asked for a job, "" where it isn't known. Raises NotAllowedError unless

@@ -23,7 +23,7 @@ from studio.authority import Place
 from studio.media import provenance
 from studio.media.child import Child, exchange
 from studio.media.provenance import Marker
-from studio.media.uploads import IMAGE_PROCESS, InMemory, Intake
+from studio.media.uploads import PROCESS, Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import GRID
@@ -37,7 +37,7 @@ class Thumbnails:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self.child = Child(sys.executable, "-m", IMAGE_PROCESS, "thumbnail")
+        self.child = Child(sys.executable, "-m", PROCESS, "thumbnail")
 
     async def get(self, sha256: str, side: int, *, veiled: bool = False) -> bytes:
         """Return a picture as WebP with its longer side of at most ``side`` px, one of ``SIZES``.
@@ -50,7 +50,7 @@ class Thumbnails:
         if kept is not None:
             return kept
         original = await self.files.get(sha256)
-        talk = partial(exchange, data=InMemory("", original), side=side, veiled=veiled)
+        talk = partial(exchange, data=original, side=side, veiled=veiled)
         async with self.child.turn:
             try:
                 _, made = await self.child.ask(talk, ANSWER, IDLE)
@@ -139,22 +139,12 @@ class Showing:
         found = iter(await self._moderator.visibilities([one for each in seen for one in each], place))
         return [max((next(found) for _ in each), key=_STRICTER.index) for each in seen]
 
-    async def thumbnail_in(
-        self, place: Place, stored: StoredPicture, job: Job, side: int, *, veiled: bool
-    ) -> Shown:
-        """Return a picture of ``job`` as WebP with a longer side of at most ``side`` px, as it may be shown
-        in ``place``: without data where that is forbidden.
-
-        veiled: blur what ``place`` wants hidden until somebody asks for it. Raises ImageError when it can't
-        be read, StorageError when its file is gone.
-        """
-        visibility = await self._moderator.visibility(_seen_in(stored, job), place)
-        return await self.thumbnail(stored, job, side, visibility, veiled=veiled)
-
     async def thumbnail(
         self, stored: StoredPicture, job: Job, side: int, visibility: Visibility, *, veiled: bool
     ) -> Shown:
-        """Return the same for a place of which it is known how the picture may be shown there."""
+        """Return a picture of ``job`` as WebP with a longer side of at most ``side`` px: without data where
+        it may not be shown. veiled: blur a spoiler. Raises ImageError when it can't be read, StorageError
+        when its file is gone."""
         if visibility is Visibility.BLOCK:
             return Shown(None, "image/webp", visibility=visibility)
         hidden = veiled and visibility is Visibility.SPOILER
@@ -168,7 +158,8 @@ class Showing:
         cells = []
         for stored, job in pictures:
             try:
-                shown = await self.thumbnail_in(place, stored, job, SIZES[0], veiled=True)
+                [visibility] = await self.visibilities(place, [(stored, job)])
+                shown = await self.thumbnail(stored, job, SIZES[0], visibility, veiled=True)
                 cells.append(shown.data or b"")
             except (ImageError, StorageError):
                 cells.append(b"")

@@ -74,7 +74,7 @@ class Shares:
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
         if None in await self._moderator.captions([title], PUBLIC):
-            raise UserError("A rule doesn't allow this title for whoever has the link to read.")
+            raise UserError("A rule doesn't allow this title on a public link.")
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         expires = now + timedelta(days=wanted)
@@ -93,10 +93,8 @@ class Shares:
     async def revoke(self, actor: Actor, share_id: str) -> bool:
         """End a share of the actor's; False when there is no such one."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(
-            collections.revoke_share, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC)
-        )
-        return await self._database.write(work)
+        work = partial(collections.revoke_share, user_id=actor.user_id, share_id=share_id)
+        return await self._database.write(partial(work, now=datetime.now(UTC)))
 
     # For whoever has a link
 
@@ -124,11 +122,10 @@ class Shares:
     async def picture(self, token: str, name: Named, side: int | None = None) -> Shown | None:
         """Return a picture that a link shows, whole or as WebP of at most ``side`` px; None where ``look``
         wouldn't show it. Prompts leave its metadata unless the share shows them."""
-        share = await self._find(token)
-        found = await self._one(share, name) if share is not None else ()
-        if share is None or not found:
+        share, found = await self._one(token, name)
+        if share is None or found is None:
             return None
-        [(job, stored)] = await self._told(share, found)
+        [(job, stored)] = await self._told(share, [found])
         try:
             return await self._showing.shared(stored, job, side)
         except FilesAway:
@@ -139,14 +136,13 @@ class Shares:
     async def video(self, token: str, name: Named) -> Path | None:
         """Return where a video that a link shows lies; None where ``look`` wouldn't show it, or it is no
         video."""
-        share = await self._find(token)
-        found = await self._one(share, name) if share is not None else ()
+        _, found = await self._one(token, name)
         result = await self._queue.result(name[0]) if found else None
         video = next((video for video in result.videos if video.index == name[1]), None) if result else None
-        if video is None:
+        if found is None or video is None:
             return None
         try:
-            return await self._videos.whole(video, found[0][0])
+            return await self._videos.whole(video, found[0])
         except FilesAway:
             raise
         except StorageError:
@@ -168,17 +164,21 @@ class Shares:
         work = partial(collections.find_share, token=token, now=datetime.now(UTC))
         return await self._database.read(work, once=True)
 
-    async def _one(self, share: Share, name: Named) -> tuple[Visible, ...]:
-        """Return the named picture where a share shows it, else nothing."""
-        what = share.what
-        if what.folder_id is None:
-            holds = what.job_id == name[0] and what.position in (None, name[1])
-            return await self._allowed(share.user_id, await self._picked([name])) if holds else ()
-        work = partial(collections.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
-        if not await self._database.read(work, once=True):
-            return ()
-        meant = await self._meant(what.folder_id, share.created_at, await self._picked([name]))
-        return await self._allowed(share.user_id, meant)
+    async def _one(self, token: str, name: Named) -> tuple[Share | None, Visible | None]:
+        """Return what a link stands for, and the named picture where it shows that."""
+        if (share := await self._find(token)) is None:
+            return None, None
+        what, user_id = share.what, share.user_id
+        holds = what.job_id == name[0] and what.position in (None, name[1])
+        if what.folder_id is not None:
+            work = partial(collections.holds, user_id=user_id, folder_id=what.folder_id, name=name)
+            holds = await self._database.read(work, once=True)
+        if not holds:
+            return share, None
+        pictures = await self._picked([name])
+        if what.folder_id is not None:
+            pictures = await self._meant(what.folder_id, share.created_at, pictures)
+        return share, next(iter(await self._allowed(user_id, pictures)), None)
 
     async def _visible(
         self, user_id: int, what: Shared, made: datetime, before: Cursor | None = None
@@ -196,16 +196,13 @@ class Shares:
         return _Found(await self._allowed(user_id, await self._picked(names)))
 
     async def _in_folder(self, user_id: int, folder_id: str, made: datetime, before: Cursor | None) -> _Found:
-        own = await self._database.read(
-            partial(collections.read_folder, user_id=user_id, folder_id=folder_id)
-        )
-        if own is None:
+        work = partial(collections.read_folder, user_id=user_id, folder_id=folder_id)
+        if (own := await self._database.read(work)) is None:
             return _Found()
         if own.query is not None:
             raise UserError("A smart folder changes by itself, so it can't be shared. Share a plain one.")
-        wanted = Filter(folder=folder_id)
-        work = partial(gallery.tiles, user_id=user_id, wanted=wanted, before=before, limit=PAGE + 1)
-        tiles = await self._database.read(work, once=True)
+        tiles_of = partial(gallery.tiles, user_id=user_id, wanted=Filter(folder=folder_id), before=before)
+        tiles = await self._database.read(partial(tiles_of, limit=PAGE + 1), once=True)
         page = [(tile.job, tile.picture) for tile in tiles[:PAGE]]
         pictures = await self._meant(folder_id, made, page)
         older = tiles[PAGE - 1].cursor if len(tiles) > PAGE else None

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from core.errors import ImageError
 from core.settings import ROOT
 from studio.media.confinement import LENGTHS
 
@@ -51,20 +52,26 @@ async def start_child(*command: str) -> asyncio.subprocess.Process:
 
 
 async def ask_once(
-    module: str, *arguments: str, data: Content | None = None, patience: float, **given: Any
-) -> tuple[dict[str, Any], bytes] | None:
-    """Return what a confined process of ``module`` answers that is started for this one request; None when it
-    ended without an answer.
+    module: str,
+    *arguments: str,
+    called: str,
+    too_much: str,
+    patience: float,
+    data: Content | bytes = b"",
+    **given: Any,
+) -> tuple[dict[str, Any], bytes]:
+    """Return what a confined process of ``module`` answers that is started for this one request.
 
     arguments: the command, and what else ``module`` takes. data, given: of the request. patience: seconds
-    until it is ended.
+    until it is ended. Raises ImageError, a sentence that begins with ``called`` and goes on as the process
+    says, or with ``too_much`` where it ended without an answer.
     """
-    child = await start_child(sys.executable, "-m", module, *arguments)
+    child, header, body = await start_child(sys.executable, "-m", module, *arguments), None, b""
     assert child.stdin is not None and child.stdout is not None
     try:
         async with asyncio.timeout(patience):
             try:
-                return await exchange(child.stdin, child.stdout, data, **given)
+                header, body = await exchange(child.stdin, child.stdout, data, **given)
             except (BrokenPipeError, ConnectionResetError, asyncio.IncompleteReadError):
                 await child.wait()
     except TimeoutError:
@@ -73,18 +80,25 @@ async def ask_once(
         if child.returncode is None:
             child.kill()
             await child.wait()
-    log.warning("%s %s ended with %s", module, arguments[0], child.returncode)
-    return None
+    if header is None:
+        log.warning("%s %s ended with %s", module, arguments[0], child.returncode)
+        header = {"error": too_much}
+    if "error" in header:
+        raise ImageError(f"{called} {header['error']}".strip())
+    return header, body
 
 
 async def exchange(
-    asked: asyncio.StreamWriter, answers: asyncio.StreamReader, data: Content | None, **given: Any
+    asked: asyncio.StreamWriter, answers: asyncio.StreamReader, data: Content | bytes, **given: Any
 ) -> tuple[dict[str, Any], bytes]:
     """Send a confined process one request, see ``confinement.serve_confined``, and return its answer.
     Raises OSError and IncompleteReadError when it ends."""
     line = json.dumps(given).encode()
-    asked.write(LENGTHS.pack(len(line), 0 if data is None else data.size) + line)
-    if data is not None:
+    asked.write(LENGTHS.pack(len(line), len(data) if isinstance(data, bytes) else data.size) + line)
+    if isinstance(data, bytes):
+        asked.write(data)
+        await asked.drain()
+    else:
         async for block in data.blocks():
             asked.write(block)
             await asked.drain()

@@ -23,45 +23,17 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RE
 _NUMBER, _ARCH = 0, 4  # offsets in struct seccomp_data
 
 # What decoding in memory needs: reading and writing what is open, memory, time, signals of its own, the end.
-# No open, no socket, no new process. The numbers are those of the two architectures in _MACHINES.
-_CALLS = {
-    "read": (0, 63),
-    "write": (1, 64),
-    "close": (3, 57),
-    "fstat": (5, 80),
-    "lseek": (8, 62),
-    "mmap": (9, 222),
-    "mprotect": (10, 226),
-    "munmap": (11, 215),
-    "brk": (12, 214),
-    "rt_sigaction": (13, 134),
-    "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139),
-    "readv": (19, 65),
-    "writev": (20, 66),
-    "sched_yield": (24, 124),
-    "mremap": (25, 216),
-    "madvise": (28, 233),
-    "nanosleep": (35, 101),
-    "getpid": (39, 172),
-    "exit": (60, 93),
-    "gettimeofday": (96, 169),
-    "getrusage": (98, 165),
-    "ftruncate": (77, 46),
-    "times": (100, 153),
-    "sigaltstack": (131, 132),
-    "futex": (202, 98),
-    "gettid": (186, 178),
-    "restart_syscall": (219, 128),
-    "clock_gettime": (228, 113),
-    "clock_nanosleep": (230, 115),
-    "exit_group": (231, 94),
-    "tgkill": (234, 131),
-    "getrandom": (318, 278),
-    "rseq": (334, 293),
-    "membarrier": (324, 283),
-}
-_MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, place in _CALLS
+# No open, no socket, no new process. The numbers behind a name are those of the machines in _MACHINES.
+_CALLS = """
+    read 0 63, write 1 64, close 3 57, fstat 5 80, lseek 8 62, mmap 9 222, mprotect 10 226, munmap 11 215,
+    brk 12 214, rt_sigaction 13 134, rt_sigprocmask 14 135, rt_sigreturn 15 139, readv 19 65,
+    writev 20 66, sched_yield 24 124, mremap 25 216, madvise 28 233, nanosleep 35 101, getpid 39 172,
+    exit 60 93, gettimeofday 96 169, getrusage 98 165, ftruncate 77 46, times 100 153,
+    sigaltstack 131 132, futex 202 98, gettid 186 178, restart_syscall 219 128, clock_gettime 228 113,
+    clock_nanosleep 230 115, exit_group 231 94, tgkill 234 131, getrandom 318 278, rseq 334 293,
+    membarrier 324 283
+"""
+_MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, which number
 
 
 def serve_confined(
@@ -103,9 +75,8 @@ def limit(memory: int, seconds: int, file: int = 0) -> None:
     except ImportError:  # Windows
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    signal.setitimer(
-        signal.ITIMER_PROF, max(TICK, seconds - TICK - used.ru_utime - used.ru_stime)
-    )  # SIGPROF, which nobody handles
+    left = max(TICK, seconds - TICK - used.ru_utime - used.ru_stime)
+    signal.setitimer(signal.ITIMER_PROF, left)  # SIGPROF, which nobody handles
     for name, value in (
         (resource.RLIMIT_AS, _address_space() + memory),
         (resource.RLIMIT_CPU, seconds + 1),
@@ -138,8 +109,11 @@ def shut_in() -> bool:
     if machine not in _MACHINES:
         return False
     arch, place = _MACHINES[machine]
-    calls = tuple(numbers[place] for numbers in _CALLS.values())
-    program = _program(arch, calls)
+    calls = tuple(int(call.split()[1 + place]) for call in _CALLS.split(","))
+    # (code, jump if true, jump if false, value): refuse other machines' calls, allow ours, refuse the rest
+    program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _NUMBER)]
+    program += [(_EQUAL, len(calls) - i, 0, call) for i, call in enumerate(calls)]
+    program += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     head = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))  # struct sock_fprog
     libc = ctypes.CDLL(None, use_errno=True)
@@ -147,11 +121,3 @@ def shut_in() -> bool:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     return libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.c_void_p(ctypes.addressof(kept)), 0, 0) == 0
-
-
-def _program(arch: int, calls: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """(code, jump if true, jump if false, value): refuse other machines' calls, allow ``calls``, refuse the
-    rest."""
-    lines = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _NUMBER)]
-    lines += [(_EQUAL, len(calls) - i, 0, call) for i, call in enumerate(calls)]
-    return [*lines, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]

@@ -117,7 +117,11 @@ _DIGITS = bytes([ord("0"), ord("1"), *range(2, 256)])
 
 def runs_of(mask: Bits, width: int, height: int) -> tuple[int, ...]:
     """Return the runs of a mask that is stretched over ``width`` × ``height`` px."""
-    columns = _columns(mask)
+    # A byte a pixel, column by column
+    length = stride(mask.width)
+    rows = (mask.rows[at : at + length] for at in range(0, len(mask.rows), length))
+    whole = b"".join(b"".join(_PIXELS[byte] for byte in row)[: mask.width] for row in rows)
+    columns = [whole[x :: mask.width] for x in range(mask.width)]
     if (mask.width, mask.height) != (width, height):
         wanted = itemgetter(*(y * mask.height // height for y in range(height)))
         columns = [bytes(wanted(columns[x * mask.width // width])) for x in range(width)]
@@ -128,14 +132,6 @@ def runs_of(mask: Bits, width: int, height: int) -> tuple[int, ...]:
         found.append(end - at)
         at, value = end, 1 - value
     return tuple(found)
-
-
-def _columns(mask: Bits) -> list[bytes]:
-    """Return a byte a pixel, column by column."""
-    length = stride(mask.width)
-    rows = (mask.rows[at : at + length] for at in range(0, len(mask.rows), length))
-    pixels = b"".join(b"".join(_PIXELS[byte] for byte in row)[: mask.width] for row in rows)
-    return [pixels[x :: mask.width] for x in range(mask.width)]
 
 
 def mask_of(counts: Sequence[int], width: int, height: int) -> Bits:

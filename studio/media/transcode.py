@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from studio.media import video_decode
+from studio.media.media_process import RUN_LENGTHS, encoded
 from studio.media.video_decode import READ, kind_of
 from vision.video import writer as colours
 from vision.video.codecs import Encoder, encoder_of
@@ -36,7 +37,6 @@ Made = tuple[dict[str, Any], bytes]  # what is told of what was made, and a PNG
 LEAST_FPS, MOST_FPS = 8.0, 30.0
 LATE = 0.4  # of a frame, by which times may be late: WebM's are in whole milliseconds
 SLACK = 0.5  # seconds that a clip may be longer than is allowed
-RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.media.image_process
 LEAST_SECONDS = 0.25  # seconds of a part
 SIDES = (1080, 720, 480, 360, 240, 144)  # px of the shorter side
 SLOW = 15.0  # frames a second, above which every other one can be left out
@@ -74,10 +74,7 @@ def make_video(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **gi
     except MemoryError:
         told = {"error": "needs too much memory."}
     except Exception as error:  # libraries raise whatever they like
-        told = {
-            "error": str(video_decode.Damaged("is damaged or incomplete.")),
-            "kind": type(error).__name__,
-        }
+        told = {"error": "is damaged or incomplete.", "kind": type(error).__name__}
     return told, b""
 
 
@@ -108,9 +105,7 @@ def take(
     kind = kind_of(data)
     if kind is None:
         raise ValueError(f"can't be read as a video; {READ} are.")
-    video: video_decode.Video = (
-        video_decode.Animation(data) if kind == "webp" else video_decode.opened(data, kind)
-    )
+    video = video_decode.video_of(data, kind)
     if video.whole > seconds + SLACK:
         raise ValueError(f"lasts {video.whole:.0f} s; clips of up to {seconds:.0f} s are taken.")
     fps = rate(video.times)
@@ -137,15 +132,14 @@ def take(
 def video_header(writer: VideoWriter) -> dict[str, Any]:
     """Return what is told of a video that was written."""
     width, height = writer.size
-    rate = [writer.fps.numerator, writer.fps.denominator]
+    rate = list(writer.fps.as_integer_ratio())
     return {"width": width, "height": height, "fps": rate, "frames": writer.frames}
 
 
 def png(frame: av.VideoFrame) -> bytes:
     """Return a frame as PNG in RGB."""
-    out = io.BytesIO()
-    Image.fromarray(colours.rgb(frame)).save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
-    return out.getvalue()
+    picture = Image.fromarray(colours.rgb(frame))
+    return encoded(picture, "PNG", compress_level=1, compress_type=RUN_LENGTHS)[1]
 
 
 def rate(times: list[float]) -> Fraction:
@@ -350,26 +344,19 @@ class Fitting:
         self._target.seek(0)
         video, count = self._video, -(-self._video.frames // shape.every)
         careful = shape.width * shape.height * count <= CAREFUL
-        writer = VideoWriter(
-            self._target,
-            (shape.width, shape.height),
-            video.fps / shape.every,
-            self._encoder,
-            number=number,
-            careful=careful,
-            sound=self._sound,
-            sound_bits=self._sound_bits,
-        )
+        size, fps = (shape.width, shape.height), video.fps / shape.every
+        sound: dict[str, Any] = {"sound": self._sound, "sound_bits": self._sound_bits}
+        writer = VideoWriter(self._target, size, fps, self._encoder, number=number, careful=careful, **sound)
         for place, frame in enumerate(video.decoded()):
             if place % shape.every == 0:
                 writer.add(frame)
                 if self._target.tell() > self._limit:
-                    size = self._target.tell() * max(1.0, count / max(1, writer.written))
+                    whole = self._target.tell() * max(1.0, count / max(1, writer.written))
                     writer.abandon()
-                    return Try(number, size, None)
+                    return Try(number, whole, None)
         writer.finish()
-        size = self._target.seek(0, 2)
-        return Try(number, size, video_header(writer) if size <= self._limit else None)
+        written = self._target.seek(0, 2)
+        return Try(number, written, video_header(writer) if written <= self._limit else None)
 
 
 def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: float) -> float | None:
@@ -421,7 +408,7 @@ def gif(source: BinaryIO, target: BinaryIO, *, limit: int) -> Made:
             target.seek(0)
             count = _write_gif(video, target, palette, size, fps, limit)
             if count:
-                rate = [fps.numerator, fps.denominator]
+                rate = list(fps.as_integer_ratio())
                 return {"width": size[0], "height": size[1], "fps": rate, "frames": count}, b""
     raise ValueError(f"doesn't fit into {limit:,} bytes as a GIF.")
 

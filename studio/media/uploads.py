@@ -4,7 +4,6 @@ it wrote clean is stored by content hash; of a video only pictures, each with it
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.errors import ImageError
+from core.errors import FilesAway, ImageError, StorageError
 from storage.blobs.base import Files
 from studio.media import masks
 from studio.media.child import ask_once
@@ -27,8 +26,9 @@ SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one 
 PNG_HEADER = 24  # bytes: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = "takes too much time or memory to read; try a smaller one."
+MASK_GONE = "That mask is gone; paint it again."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
-IMAGE_PROCESS = "studio.media.image_process"
+PROCESS = "studio.media.media_process"
 PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
 
 
@@ -246,24 +246,33 @@ class Intake:
     async def keep_mask(self, data: bytes, user_id: int) -> masks.Bits:
         """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
         mask = await asyncio.to_thread(masks.read_mask, data)
-        await self._note(user_id, await self._files.put(data, "image/png"))
+        await self._store(user_id, data)
         return mask
+
+    async def read_mask(self, sha256: str) -> tuple[bytes, masks.Bits]:
+        """Return a stored mask, as the file that it is and read. Raises ImageError for one that is gone, or
+        another file."""
+        try:
+            data = await self._files.get(sha256)
+            return data, await asyncio.to_thread(masks.read_mask, data)
+        except FilesAway:
+            raise
+        except StorageError as error:
+            raise ImageError(MASK_GONE) from error
 
     async def keep_runs(self, counts: Sequence[int], size: tuple[int, int], user_id: int) -> str | None:
         """Store a mask that a label file of the user's has as runs, and return its SHA-256; None where it is
         no mask of ours: too small, too large, or empty."""
+
+        def written() -> bytes:
+            data = masks.write_mask(masks.mask_of(counts, *size))
+            return data if masks.read_mask(data).painted else b""
+
         try:
-            data = await asyncio.to_thread(lambda: masks.write_mask(masks.mask_of(counts, *size)))
-            return await self.kept(data, user_id)
+            data = await asyncio.to_thread(written)
         except (ImageError, ValueError):
             return None
-
-    async def kept(self, data: bytes, user_id: int) -> str:
-        """Store a mask that the user sends, as it is, and return its SHA-256. Raises ImageError for anything
-        else, an empty one too."""
-        if not (await self.keep_mask(data, user_id)).painted:
-            raise ImageError("That mask is empty: paint what you mean white.")
-        return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        return await self._store(user_id, data) if data else None
 
     async def paint(
         self, size: tuple[int, int], strokes: Sequence[Mapping[str, Any]], base: str | None, user_id: int
@@ -276,9 +285,7 @@ class Intake:
         below = b"" if base is None else await self._files.get(base)
         shape = {"width": size[0], "height": size[1], "length": len(sent)}
         header, png = await self._child("paint", sent + below, "", TOO_LONG, **shape)
-        sha256 = await self._files.put(png, "image/png")
-        await self._note(user_id, sha256)
-        return Painted(sha256, str(header["sha256"]), int(header["painted"]))
+        return Painted(await self._store(user_id, png), str(header["sha256"]), int(header["painted"]))
 
     async def numbered(self, data: bytes, side: int) -> bytes:
         """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP. Raises
@@ -293,9 +300,12 @@ class Intake:
         return answer[1]
 
     async def _keep(self, user_id: int, header: dict[str, Any], png: bytes) -> Taken:
+        return Taken(await self._store(user_id, png), int(header["width"]), int(header["height"]))
+
+    async def _store(self, user_id: int, png: bytes) -> str:
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
-        return Taken(sha256, int(header["width"]), int(header["height"]))
+        return sha256
 
     async def _fetched(self, picture: Readable) -> Sent:
         return await fetched_within(picture, self._max_bytes, PICTURE_LIMIT)
@@ -325,13 +335,10 @@ class Intake:
         self, command: str, data: bytes | Sent, called: str, too_much: str = TOO_MUCH, **given: Any
     ) -> tuple[dict[str, Any], bytes]:
         """Return what the image process answers. called: how a sentence on what is wrong begins."""
-        sent = InMemory("", data) if isinstance(data, bytes) else data
         async with self._slots:
-            answer = await ask_once(IMAGE_PROCESS, command, data=sent, patience=TIMEOUT, **given)
-        header, body = answer or ({"error": too_much}, b"")
-        if "error" in header:
-            raise ImageError(f"{called} {header['error']}".strip())
-        return header, body
+            return await ask_once(
+                PROCESS, command, data=data, called=called, too_much=too_much, patience=TIMEOUT, **given
+            )
 
 
 def short_name(name: str) -> str:
@@ -340,7 +347,6 @@ def short_name(name: str) -> str:
     return f"`{clean}`" if clean else "The picture"
 
 
-VIDEO_PROCESS = "studio.media.video_process"
 PATIENCE = 60.0  # seconds on the clock for one video, which has five of processor time
 AT_ONCE, VIDEOS_IN_MEMORY = 1, 2  # video processes, and videos of people from their first byte on
 CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a video for moderation, whose classifier takes 224×224
@@ -390,13 +396,13 @@ class Videos:
 
     async def _looked_at(self, sent: Sent, user_id: int) -> Video:
         async with self._slots:
-            header, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
+            whole, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
         kept = list[tuple[float, str]]()
         for seconds, png in pictures:
             sha256 = await self._files.put(png, "image/png")
             await self._note(user_id, sha256)
             kept.append((seconds, sha256))
-        return Video(tuple(kept), float(header["whole"]))
+        return Video(tuple(kept), whole)
 
     def _limit(self, as_video: bool) -> tuple[int, str]:
         """Return how many bytes are read, and the sentence that says so."""
@@ -418,31 +424,25 @@ async def checked_frames(video: bytes) -> list[bytes]:
 
 async def _frames(
     data: bytes | Sent, most: int, pixels: int, name: str
-) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
-    """Return what the process says of a video, and its pictures."""
-    header, body = await _ask("frames", data, PATIENCE, most=most, max_pixels=pixels)
-    if "error" in header:
-        raise ImageError(f"{name} {header['error']}")
+) -> tuple[float, list[tuple[float, bytes]]]:
+    """Return how many seconds a video lasts, and its pictures."""
+    given = {"most": most, "max_pixels": pixels}
+    header, body = await ask_once(
+        PROCESS, "frames", data=data, called=name, too_much=VIDEO_TOO_MUCH, patience=PATIENCE, **given
+    )
     found, start = list[tuple[float, bytes]](), 0
     for seconds, length in header["frames"]:
         found.append((float(seconds), body[start : start + length]))
         start += length
-    return header, found
+    return float(header["whole"]), found
 
 
 async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequence[int]) -> bytes:
     """Return pictures of ours side by side, as WebP, each above its label; b"" is an empty place. marked:
     places that are set off. Raises ImageError when it can't be made."""
     shown = {"labels": list(labels), "lengths": list(map(len, pictures)), "marked": list(marked)}
-    header, body = await _ask("strip", b"".join(pictures), TIMEOUT, **shown)
-    if "error" in header:
-        raise ImageError(f"The strip {header['error']}")
-    return body
-
-
-async def _ask(
-    command: str, data: bytes | Sent, patience: float, **given: Any
-) -> tuple[dict[str, Any], bytes]:
-    sent = InMemory("", data) if isinstance(data, bytes) else data
-    answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
-    return answer or ({"error": VIDEO_TOO_MUCH}, b"")
+    whole, called = b"".join(pictures), "The strip"
+    answer = await ask_once(
+        PROCESS, "strip", data=whole, called=called, too_much=VIDEO_TOO_MUCH, patience=TIMEOUT, **shown
+    )
+    return answer[1]

@@ -313,7 +313,7 @@ END = 4.4  # processor seconds of the process after which no further frame is de
 CLOSE = 1e-6  # seconds between two ways of counting the same time
 SIDE = 64  # px of the small grey pictures that are compared
 MAX_FRAMES = 2000  # of an animated WebP
-RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.media.image_process
+RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.media.media_process
 
 
 @dataclass(frozen=True)
@@ -375,10 +375,15 @@ class Animation:
             yield seconds, self._picture
 
 
+def video_of(data: bytes, kind: Kind) -> Video:
+    """Return the video in ``data``. Raises ValueError as ``opened``."""
+    return Animation(data) if kind == "webp" else opened(data, kind)
+
+
 def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
     """Return at most ``most`` frames of a video, each of at most ``max_pixels``. Raises ValueError, which
     says why it can't be read; Damaged where not one frame can."""
-    video: Video = Animation(data) if kind == "webp" else opened(data, kind)
+    video = video_of(data, kind)
     share = min(1.0, (max_pixels / (video.size[0] * video.size[1])) ** 0.5)
     size = max(1, round(video.size[0] * share)), max(1, round(video.size[1] * share))
     wanted = evenly_seen(video.times, video.seconds, most)

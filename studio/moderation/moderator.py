@@ -33,24 +33,8 @@ from storage.videos import videos_of_posters
 from studio.authority import TABLE, Action, Actor, Authority, Directory, Place, Unanswered
 from studio.media.child import Child
 from studio.media.uploads import checked_frames
-from studio.moderation.rules import (
-    THRESHOLDS,
-    Blocked,
-    Deed,
-    Minors,
-    ModerationSettings,
-    Rule,
-    Verdict,
-    Visibility,
-    Words,
-    all_text,
-    by_score,
-    in_time_out,
-    judge,
-    judged_words,
-    names_a_minor,
-    shows_all,
-)
+from studio.moderation import rules
+from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Verdict, Visibility, Words
 
 log = logging.getLogger(__name__)
 ANSWER = 60.0  # seconds for one picture, the start included
@@ -104,9 +88,8 @@ class PictureCheck:
                 answer = await self.child.ask(talk, ANSWER, IDLE)
             except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
                 self._failed_at = asyncio.get_running_loop().time()
-                log.error(
-                    "pictures can't be checked: the classifier process ended (%s)", type(error).__name__
-                )
+                kind = type(error).__name__
+                log.error("pictures can't be checked: the classifier process ended (%s)", kind)
                 raise Unchecked("the classifier process ended") from error
         if "nsfw" not in answer:
             raise Unchecked(f"the classifier can't read it ({answer.get('error')})")
@@ -128,7 +111,7 @@ LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
 ADVICE = {
     Rule.EXPLICIT: " You may ask for it in an age-restricted channel.",
-    Rule.CHILDREN: " Most who write so mean no harm: it is no strike, and nobody is told. Try other words.",
+    Rule.CHILDREN: " Most who write this mean no harm: no strike, and nobody is notified. Try other words.",
 }
 _STRICTER = tuple(Visibility)  # each hides more than those before it
 
@@ -152,7 +135,7 @@ class Moderator:
     ) -> None:
         self._database, self._files, self.check, self._host = database, files, check, host
         self._directory = directory
-        self._frames, self._minors = frames, Minors(database)
+        self._frames, self._minors = frames, rules.Minors(database)
 
     # Words
 
@@ -164,13 +147,12 @@ class Moderator:
         place = Place(origin.guild_id, origin.channel_id)
         standing = await self._standing(job, running)
         settings, words = self._host.under(standing.row), standing.words
-        adult = self._directory.age_restricted(
-            Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
-        )
+        parent = replace(place, channel_id=origin.parent_channel_id or origin.channel_id)
+        adult = self._directory.age_restricted(parent)
         adult = self._directory.age_restricted(place) if adult is None else adult
         pictures, lessons = job.request.pictures, await self._lessons(job)
         minors = await self._minors.among((*pictures, *lessons), job.request.files)
-        asked = judged_words(job.request, of_minor=bool(minors))
+        asked = rules.judged_words(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None and running:
@@ -182,23 +164,21 @@ class Moderator:
         picture = None
         if verdict is None and not running:
             # who or what is put beside a minor is judged as one is
-            minors = set(pictures) if minors or names_a_minor(job.request) else minors
+            minors = set(pictures) if minors or rules.names_a_minor(job.request) else minors
             picture = await self._unfit(pictures, minors, settings, bool(adult))
             if picture is not None:
                 is_judged = None not in await self._scores([picture])
                 verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
         if verdict is None:
             drawn = (Answer.PICTURES, Answer.VIDEOS)
-            if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
+            if running and job.request.answer in drawn and not rules.shows_all(settings, bool(adult)):
                 self.check.get_ready()
             return
-        name, kind, guild_id = verdict.rule.name, job.request.kind, origin.guild_id
-        told = "moderation: rule %s stopped a /%s of user %d in guild %s"
-        log.warning(told, name, kind, origin.user_id, guild_id)
-        advice = ADVICE.get(verdict.rule, "")
-        if verdict.rule is Rule.EXPLICIT and settings.level != "standard":
-            advice = ""
-        raise Blocked(verdict.rule, verdict.deed, advice, picture)
+        rule, kind, user_id, guild_id = verdict.rule, job.request.kind, origin.user_id, origin.guild_id
+        said = "moderation: rule %s stopped a /%s of user %d in guild %s"
+        log.warning(said, rule.name, kind, user_id, guild_id)
+        helps = rule is not Rule.EXPLICIT or settings.level == "standard"
+        raise Blocked(rule, verdict.deed, ADVICE.get(rule, "") if helps else "", picture)
 
     async def _lessons(self, job: Job) -> Mapping[str, str]:
         """Return the pictures that a job learns a style from, and what each is called."""
@@ -226,8 +206,8 @@ class Moderator:
         """Return the first rule that words break. own: of the server. adult: the channel is
         age-restricted."""
         if len(words.asked) + len(words.avoided) > LONG:
-            return await asyncio.to_thread(judge, words, settings.level, own, adult)
-        return judge(words, settings.level, own, adult)
+            return await asyncio.to_thread(rules.judge, words, settings.level, own, adult)
+        return rules.judge(words, settings.level, own, adult)
 
     async def _standing(self, job: Job, running: bool) -> rows.Standing:
         """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
@@ -236,21 +216,19 @@ class Moderator:
         origin = job.origin
         work = partial(rows.standing, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC))
         standing = await self._database.read(work, once=True)
-        until = standing.timed_out_until
-        if until is not None:
-            raise NotAllowedError(in_time_out(until))
+        if standing.timed_out_until is not None:
+            raise NotAllowedError(rules.in_time_out(standing.timed_out_until))
         if not running:
             return standing
-        rules = await self._database.read(
-            partial(people.read_rules, user_id=origin.user_id, guild_id=origin.guild_id), once=True
-        )
-        if rules.banned:
+        read = partial(people.read_rules, user_id=origin.user_id, guild_id=origin.guild_id)
+        held = await self._database.read(read, once=True)
+        if held.banned:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
-        if origin.guild_id is not None and rules.roles:
+        if origin.guild_id is not None and held.roles:
             roles = await self._directory.roles(origin.user_id, origin.guild_id)
             if roles is None:  # those of long ago tell nothing
                 raise NotYet(f"the roles of user {origin.user_id} can't be told")
-            if not rules.roles & roles:
+            if not held.roles & roles:
                 raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
 
@@ -296,7 +274,7 @@ class Moderator:
     async def unfit(self, sha256s: Sequence[str], place: Place) -> str | None:
         """Return the first of these pictures that isn't fit for ``place``, None when all are."""
         settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
-        return await self._unfit(sha256s, minors, settings, bool(self._directory.age_restricted(place)))
+        return await self._unfit(sha256s, minors, settings, self._is_adult(place))
 
     async def _unfit(
         self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
@@ -314,7 +292,7 @@ class Moderator:
     async def visibilities(self, sha256s: Sequence[str], place: Place) -> list[Visibility]:
         """Return how each of many pictures may be shown in ``place``."""
         settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
-        shown = await self._shown(sha256s, minors, settings, bool(self._directory.age_restricted(place)))
+        shown = await self._shown(sha256s, minors, settings, self._is_adult(place))
         if any(shown[sha256] is Visibility.BLOCK for sha256 in minors):
             log.error("moderation: a picture of a minor was held back")
         return [shown[sha256] for sha256 in sha256s]
@@ -323,13 +301,13 @@ class Moderator:
         self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
     ) -> dict[str, Visibility]:
         """Return how each picture may be shown. Where every one is, only those of minors are judged."""
-        free, shown = shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
+        free, shown = rules.shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
         judged = [name for name in shown if not free or name in minors]
         for name, score in zip(judged, await self._scores(judged), strict=True):
             if name in minors and (score is None or score >= WITH_MINORS):
                 shown[name] = Visibility.BLOCK
             elif not free:
-                shown[name] = by_score(settings, score)
+                shown[name] = rules.by_score(settings, score)
         return shown
 
     async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
@@ -368,35 +346,47 @@ class Moderator:
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
-        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
-        if settings.level == "strict" or names_a_minor(job.request):
+        settings, adult = await self.settings(place.guild_id), self._is_adult(place)
+        if settings.level == "strict" or rules.names_a_minor(job.request):
             return False
         if await self._minors.among(job.request.pictures, job.request.files):
             return False
         if settings.level == "off" or adult:
             return True
         try:
-            return await self.check.score(preview) < THRESHOLDS["standard"]
+            return await self.check.score(preview) < rules.THRESHOLDS["standard"]
         except Unchecked:
             return False
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str | None]:
         """Return ``captions`` with None in place of those that break a rule of ``place``."""
-        settings, own = await self.settings(place.guild_id), tuple(await self.words(place.guild_id))
-        judged = partial(self.judge_words, settings=settings, own=own)
-        adult = bool(self._directory.age_restricted(place))
-        return [one if await judged(Words(one), adult=adult) is None else None for one in captions]
+        settings, own = await self._rules(place)
+        judged = partial(self.judge_words, settings=settings, own=own, adult=self._is_adult(place))
+        return [one if await judged(Words(one)) is None else None for one in captions]
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""
-        words, settings = judged_words(job.request), await self.settings(place.guild_id)
-        own = tuple(await self.words(place.guild_id))
+        judged = partial(self.judge_words, rules.judged_words(job.request), *await self._rules(place))
         adult = self._directory.age_restricted(place)
-        verdict = await self.judge_words(words, settings, own, adult=bool(adult))
+        verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None:  # nobody has told this process of that place yet
-            adult = await self._directory.adult(place)
-            verdict = await self.judge_words(words, settings, own, adult=bool(adult))
+            verdict = await judged(adult=bool(await self._directory.adult(place)))
         return replace(job, worded=verdict is None)
+
+    async def listener(self, job: Job, pictures: Iterable[str] = ()) -> Listener:
+        """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
+        place = Place(job.origin.guild_id, job.origin.channel_id)
+        settings, own = await self._rules(place)
+        of_minor = await self.of_minors((*job.request.pictures, *pictures))
+        words, adult = rules.all_text(job.request), self._is_adult(place)
+        return Listener(words, settings.level, own, adult=adult, of_minor=of_minor)
+
+    async def _rules(self, place: Place) -> tuple[ModerationSettings, tuple[str, ...]]:
+        """Return what holds in a place, and the words of its server."""
+        return await self.settings(place.guild_id), tuple(await self.words(place.guild_id))
+
+    def _is_adult(self, place: Place) -> bool:
+        return bool(self._directory.age_restricted(place))
 
     async def look(self, data: bytes) -> tuple[str, float | None]:
         """Return the classifier's name and how it judges a picture that isn't kept, None when it can't."""
@@ -413,7 +403,7 @@ class Moderator:
     async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
         """Change those of ModerationRow's fields that are named; None = as the host has it."""
         work = partial(rows.set_policy, guild_id=guild_id, **values)
-        await self._audited(actor_id, guild_id, "set moderation", None, values, work)
+        await self._audited(actor_id, guild_id, "set moderation", work, **values)
 
     async def words(self, guild_id: int | None) -> list[str]:
         """Return the server's own list of words and patterns, none in direct messages."""
@@ -421,15 +411,14 @@ class Moderator:
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
         """Put a word or pattern on the server's list."""
-        work = partial(
-            rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id, now=datetime.now(UTC)
-        )
-        await self._audited(actor_id, guild_id, "add filter word", None, {"pattern": pattern}, work)
+        work = partial(rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id)
+        work = partial(work, now=datetime.now(UTC))
+        await self._audited(actor_id, guild_id, "add filter word", work, pattern=pattern)
 
     async def remove_word(self, actor_id: int, guild_id: int, pattern: str) -> bool:
         """Take a word or pattern off the list; return whether it was there."""
         work = partial(rows.remove_word, guild_id=guild_id, pattern=pattern)
-        return await self._audited(actor_id, guild_id, "remove filter word", None, {"pattern": pattern}, work)
+        return await self._audited(actor_id, guild_id, "remove filter word", work, pattern=pattern)
 
     async def strikes(self, user_id: int, guild_id: int) -> tuple[list[Strike], datetime | None]:
         """Return a member's strikes of the last 90 days, newest first, and when their time-out ends."""
@@ -440,13 +429,13 @@ class Moderator:
     async def pardon(self, actor_id: int, user_id: int, guild_id: int) -> int:
         """Forget a member's strikes and end their time-out; return how many there were."""
         work = partial(rows.pardon, user_id=user_id, guild_id=guild_id)
-        return await self._audited(actor_id, guild_id, "pardon", str(user_id), {}, work)
+        return await self._audited(actor_id, guild_id, "pardon", work, str(user_id))
 
     async def time_out(self, actor_id: int, user_id: int, guild_id: int, minutes: int) -> datetime:
         """Take nothing from a member there for so long; return when that ends."""
         until = datetime.now(UTC) + timedelta(minutes=minutes)
         work = partial(rows.set_timeout, user_id=user_id, guild_id=guild_id, until=until)
-        await self._audited(actor_id, guild_id, "time out", str(user_id), {"minutes": minutes}, work)
+        await self._audited(actor_id, guild_id, "time out", work, str(user_id), minutes=minutes)
         return until
 
     async def time_out_ends(self, user_id: int, guild_id: int | None) -> datetime | None:
@@ -455,15 +444,9 @@ class Moderator:
         return await self._database.read(work, once=True)
 
     async def _audited(
-        self,
-        actor_id: int,
-        guild_id: int,
-        action: str,
-        target: str | None,
-        detail: Mapping[str, object],
-        work,
+        self, actor_id: int, guild_id: int, action: str, work, target: str | None = None, **detail: object
     ):
-        row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
+        row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail)
         return await self._database.write(people.audited(row, work))
 
 
@@ -476,7 +459,7 @@ class AnswerBlocked(NotAllowedError):
     """A rule stopped an answer. The text names the rule, never what was said."""
 
     def __init__(self, rule: Rule) -> None:
-        super().__init__(f"A rule stopped this answer: {rule}. What it said is gone.")
+        super().__init__(f"A rule stopped this answer: {rule}. Its text was deleted.")
         self.rule = rule
 
 
@@ -506,7 +489,7 @@ class Listener:
     ) -> None:
         self._question = question
         self._words = partial(Words, of_minor=of_minor)
-        self._judge = partial(judge, level=level, own=words, adult=adult)
+        self._judge = partial(rules.judge, level=level, own=words, adult=adult)
         self._level = level
         self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
 
@@ -540,18 +523,6 @@ class Listener:
         spelled = _SPELLED.match(kept[::-1])
         self._shown = kept[: -spelled.end()] if spelled else kept
         return self._shown
-
-
-async def listener(
-    job: Job, moderator: Moderator, directory: Directory, pictures: Iterable[str] = ()
-) -> Listener:
-    """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
-    place = Place(job.origin.guild_id, job.origin.channel_id)
-    settings = await moderator.settings(place.guild_id)
-    words = tuple(await moderator.words(place.guild_id))
-    adult = bool(directory.age_restricted(place))
-    of_minor = await moderator.of_minors((*job.request.pictures, *pictures))
-    return Listener(all_text(job.request), settings.level, words, adult=adult, of_minor=of_minor)
 
 
 ACTIONS = {TrainRequest.kind: Action.TRAIN, BundleRequest.kind: Action.EXPORT}
@@ -599,9 +570,8 @@ class Starting:
                 roles_now = tuple(sorted(roles))
                 asker = replace(asker, guild_id=guild_id, manages=member.manages, roles=roles_now)
         # 2. Whether they may
-        rules = await self._database.read(
-            partial(people.read_rules, user_id=user_id, guild_id=guild_id), once=True
-        )
-        barred = rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
+        work = partial(people.read_rules, user_id=user_id, guild_id=guild_id)
+        held = await self._database.read(work, once=True)
+        barred = held.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
         if not self._authority.allows_in(replace(asker, barred=barred), action, project):
             raise NotAllowedError(BARRED if barred else TAKEN.format(reason=TABLE[action].reason))

@@ -22,18 +22,9 @@ from storage.projects.projects import Gone, Project
 from studio.authority import Action, Actor, Pace
 from studio.inputs import Sources
 from studio.library.rendition import SIZES
+from studio.media import uploads
 from studio.media.child import ask_once
-from studio.media.uploads import (
-    CHILDREN,
-    PICTURE_LIMIT,
-    SEVERAL,
-    SEVERAL_BYTES,
-    InMemory,
-    Readable,
-    Taken,
-    fetched_within,
-    short_name,
-)
+from studio.media.uploads import InMemory, Readable, Taken, short_name
 from studio.new_job import Source
 from studio.projects.projects import MAX_ZIP, RULE, Access, ProjectLimits
 from studio.services import Services
@@ -93,8 +84,8 @@ TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are tak
 WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
 BOXES_ONLY = (
-    "In this project things in pictures are labelled, not whole pictures: leave `label` out. Boxes are drawn"
-    " on the web, or come with a file of COCO, YOLO or CSV."
+    "This project labels objects in pictures, not whole pictures: leave `label` out. Draw boxes on the web,"
+    " or import a COCO, YOLO or CSV file."
 )
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
@@ -194,13 +185,9 @@ class Pictures:
                 refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
                 continue
             called = labels.get(row["label"] or label, "")
-            mask = None
-            if (
-                row.get("mask")
-                and found.task != DETECT
-                and tuple(row["shape"]) == (taken.width, taken.height)
-            ):
-                mask = await self._intake.keep_runs(row["mask"], (taken.width, taken.height), actor.user_id)
+            mask, size = None, (taken.width, taken.height)
+            if row.get("mask") and found.task != DETECT and tuple(row["shape"]) == size:
+                mask = await self._intake.keep_runs(row["mask"], size, actor.user_id)
             drawn = row["beside"] if mask else row["boxes"]
             boxes = tuple((labels[box[0]], *box[1:]) for box in drawn if labels.get(box[0]))
             coming.append(Incoming(taken.sha256, called, boxes=boxes, mask=mask))
@@ -212,25 +199,19 @@ class Pictures:
     ) -> list[tuple[dict[str, Any], Taken | ImageError]]:
         """Return each picture of a zip file with what became of it, as many pages at a time as there are
         processes."""
-        found: list[tuple[dict[str, Any], Taken | ImageError]] = []
-        pages, pixels, start = _pages(listed), 0, 0
-        for first in range(0, len(pages), CHILDREN):
-            some = pages[first : first + CHILDREN]
-            files: list[list[InMemory]] = []
-            for page in some:
-                files.append([])
-                for row in page:
-                    files[-1].append(InMemory(row["name"], body[start : start + row["size"]]))
-                    start += row["size"]
-            rows = [row for page in some for row in page]
+        taken: list[Taken | ImageError] = []
+        pages, pixels = _pages(listed), 0
+        for first in range(0, len(pages), uploads.CHILDREN):
+            some = pages[first : first + uploads.CHILDREN]
             if pixels > MOST_PIXELS:
-                found += [(row, ImageError(TOO_MANY_PIXELS)) for row in rows]
+                taken += [ImageError(TOO_MANY_PIXELS)] * sum(map(len, some))
                 continue
+            files = ([InMemory(name, body[start:end]) for name, start, end in page] for page in some)
             reading = (self._intake.take_several(page, actor.user_id) for page in files)
-            taken = [one for page in await asyncio.gather(*reading) for one in page]
-            pixels += sum(one.width * one.height for one in taken if isinstance(one, Taken))
-            found += zip(rows, taken, strict=True)
-        return found
+            new = [one for page in await asyncio.gather(*reading) for one in page]
+            pixels += sum(one.width * one.height for one in new if isinstance(one, Taken))
+            taken += new
+        return list(zip(listed, taken, strict=True))
 
     async def _labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as the project has it; one that is new enters its book. None for somebody
@@ -292,9 +273,8 @@ class Pictures:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
         item = await self._database.read(partial(dataset.read_item, project_id=found.id, sha256=sha256))
         jobs = [item.job_id] if item is not None and item.job_id else []
-        away = await self._database.read(
-            partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
-        )
+        trashed = partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
+        away = await self._database.read(trashed)
         if item is None or (item.job_id, sha256) in away:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
@@ -330,27 +310,27 @@ class Pictures:
 
 async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], bytes]:
     """Return what a confined process reads in a zip or label file. Raises ImageError."""
-    called = short_name(file.name)
-    sent = await fetched_within(file, MAX_ZIP, PICTURE_LIMIT)
-    answer = await ask_once("studio.projects.label_formats", command, data=sent, patience=PATIENCE)
-    header, body = answer or ({"error": "takes too much time or memory to read."}, b"")
-    if "error" in header:
-        raise ImageError(f"{called} {header['error']}")
-    return header, body
+    return await ask_once(
+        "studio.projects.label_formats",
+        command,
+        data=await uploads.fetched_within(file, MAX_ZIP, uploads.PICTURE_LIMIT),
+        patience=PATIENCE,
+        called=short_name(file.name),
+        too_much="takes too much time or memory to read.",
+    )
 
 
 def _why(called: str, error: ImageError) -> str:
     return str(error).removeprefix(called).strip()
 
 
-def _pages(listed: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return pictures in pages that one process reads."""
-    pages: list[list[dict[str, Any]]] = []
-    size = 0
+def _pages(listed: Sequence[dict[str, Any]]) -> list[list[tuple[str, int, int]]]:
+    """Return pictures in pages that one process reads: name, and from where to where its bytes are."""
+    pages, start = list[list[tuple[str, int, int]]](), 0
     for row in listed:
-        if not pages or len(pages[-1]) >= SEVERAL or size + row["size"] > SEVERAL_BYTES:
+        end = start + row["size"]
+        if not pages or len(pages[-1]) >= uploads.SEVERAL or end - pages[-1][0][1] > uploads.SEVERAL_BYTES:
             pages.append([])
-            size = 0
-        pages[-1].append(row)
-        size += row["size"]
+        pages[-1].append((row["name"], start, end))
+        start = end
     return pages

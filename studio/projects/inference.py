@@ -19,13 +19,9 @@ from core.errors import ImageError, ModelError, PromptError, UserError
 from core.job import Job, Lane
 from core.prompt.parser import Prompt
 from core.prompt.values import StoredLora, hint, lora_name, stored_lora
-from core.requests import GenerateRequest, Request
+from core.requests import GenerateRequest, Request, custom_models
 from core.requests.custom_models import (
-    ANOMALY,
-    DETECT,
     MOST_ASKED,
-    MOST_GOLDEN,
-    STYLE,
     BundleRequest,
     InspectRequest,
     ProjectRequest,
@@ -77,9 +73,7 @@ class Trying:
         too many pictures or a model that isn't there, ImageError for a picture that isn't taken,
         NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        version = await self._sound(found, number)
-        if found.task == STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        version = await self._judging(found, number)
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
         sources = await self._bringing.all_of(actor, pictures)
@@ -94,9 +88,7 @@ class Trying:
         there is no model or nothing for it to look at, NotAllowedError unless the actor may use and label."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
         await self._access.find(actor, found.id, Action.JUDGE)
-        version = await self._sound(found, None)
-        if found.task == STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        version = await self._judging(found, None)
         work = partial(dataset.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
         if not (images := await self._database.read(work)):
             raise UserError(f"Version {version.number} has looked at every picture without a label.")
@@ -106,10 +98,8 @@ class Trying:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        kind, limit = InspectRequest.kind, SHOWN_TRIES
-        work = partial(
-            job_queries.newest_about, user_id=actor.user_id, kind=kind, about=found.id, limit=limit
-        )
+        work = partial(job_queries.newest_about, user_id=actor.user_id, kind=InspectRequest.kind)
+        work = partial(work, about=found.id, limit=SHOWN_TRIES)
         return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
@@ -122,9 +112,7 @@ class Trying:
         """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
         or isn't one. Raises ImageError where there is no such job, NotAllowedError unless the actor may look
         at it."""
-        said = await self.judged(actor, job_id)
-        result = await self._queue.result(job_id)
-        told = result.parameters.get("verdicts", ()) if result else ()
+        said, told = await self._verdicts(actor, job_id)
         position = next((one.position for one in said if one.sha256 == sha256), len(told))
         regions = told[position].get("regions", ()) if position < len(told) else ()
         return [
@@ -155,16 +143,16 @@ class Trying:
         note = partial(
             versions.answer_verdict, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
         )
-        false_alarm = not right and found.task == ANOMALY and judged.strange
+        false_alarm = not right and found.task == custom_models.ANOMALY and judged.strange
         called = label or (GOOD if false_alarm else "")
-        finds = not right and found.task == DETECT
+        finds = not right and found.task == custom_models.DETECT
         if not called and not finds:
             await self._database.write(note)
             return "Noted." if right else "Noted. Say what it is, and the next version learns it."
         may_add = await self._access.may(actor, Action.ADD_TO, found)
         if not may_add or not await self._access.may(actor, Action.LABEL, found):
             await self._database.write(note)
-            return "Noted. Somebody who may add pictures and label them can teach it."
+            return "Noted. Someone who may add and label pictures can train it on this one."
         if job.origin.private and found.guild_id is not None:
             raise ImageError(f"The picture {KEPT_PRIVATE}")
         if finds:
@@ -192,17 +180,22 @@ class Trying:
         version = await self._database.read(partial(versions.read_version, project_id=found.id))
         if version is None:
             return "Noted."
-        work_ = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
-        new = await self._database.read(work_)
+        newer = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
+        new = await self._database.read(newer)
         return f"Noted; {new} new since version {version.number}."
 
     async def table(self, actor: Actor, job_id: str) -> bytes:
         """Return the verdicts of a job as CSV. Raises ImageError where there are none,
         NotAllowedError as ``judged`` does."""
-        if not (said := await self.judged(actor, job_id)):
+        said, told = await self._verdicts(actor, job_id)
+        if not said:
             raise ImageError(f"Job `{job_id}` has no verdicts.")
-        result = await self._queue.result(job_id)
-        return table_of(said, result.parameters.get("verdicts", ()) if result else ())
+        return table_of(said, told)
+
+    async def _verdicts(self, actor: Actor, job_id: str) -> tuple[list[Judged], Sequence[Mapping[str, Any]]]:
+        """Return the verdicts of a job, and the same as its result has them."""
+        said, result = await self.judged(actor, job_id), await self._queue.result(job_id)
+        return said, result.parameters.get("verdicts", ()) if result else ()
 
     # To take it elsewhere
 
@@ -210,10 +203,9 @@ class Trying:
         """Return the job that makes the zip file by which a version (None = the one that is used) runs
         elsewhere. Raises UserError for one that isn't there, NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.EXPORT)
-        version = await self._sound(found, number)
-        learned = await self._database.read(
-            partial(versions.learned_from, project_id=found.id, number=version.number)
-        )
+        version = await self._usable(found, number)
+        work = partial(versions.learned_from, project_id=found.id, number=version.number)
+        learned = await self._database.read(work)
         sentence = learned_sentence(version)
         request = BundleRequest(
             project=found.id,
@@ -240,14 +232,14 @@ class Trying:
         """Return a style and its version that is used. Raises UserError where there is none,
         NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        if found.task != STYLE:
+        if found.task != custom_models.STYLE:
             raise UserError(f"{found.name} is no style.")
-        return found, await self._sound(found, None)
+        return found, await self._usable(found, None)
 
     async def styles(self, actor: Actor) -> list[Project]:
         """Return the styles with a version in use that the actor may draw with where they are. Raises
         NotAllowedError."""
-        found = [one for one in await self._access.all(actor) if one.task == STYLE]
+        found = [one for one in await self._access.all(actor) if one.task == custom_models.STYLE]
         usable = []
         for one in found:
             version = await self._database.read(partial(versions.read_version, project_id=one.id))
@@ -255,7 +247,14 @@ class Trying:
                 usable.append(one)
         return usable
 
-    async def _sound(self, found: Project, number: int | None) -> Version:
+    async def _judging(self, found: Project, number: int | None) -> Version:
+        """Return a version that can be asked about pictures. Raises UserError."""
+        version = await self._usable(found, number)
+        if found.task == custom_models.STYLE:
+            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        return version
+
+    async def _usable(self, found: Project, number: int | None) -> Version:
         """Return a version whose file is there. Raises UserError."""
         version = await version_of(self._database, found, number)
         if version.artefact is None or version.state == versions.TAINTED:
@@ -289,7 +288,7 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
         by_label.setdefault(one.label, []).append(one.sha256)
     turns = range(max(map(len, by_label.values()), default=0))
     found = [names[turn] for turn in turns for _, names in sorted(by_label.items()) if turn < len(names)]
-    return tuple(found[:MOST_GOLDEN])
+    return tuple(found[: custom_models.MOST_GOLDEN])
 
 
 def table_of(said: Sequence[Judged], told: Sequence[Mapping[str, Any]] = ()) -> bytes:
@@ -344,7 +343,7 @@ class Styles:
         """Raise NotAllowedError unless the actor may use every style of a request, whoever asked for it
         first, UserError for one that can't be used any more, and for a training of a style that no device
         here has the memory for."""
-        if isinstance(request, TrainRequest) and request.task == STYLE:
+        if isinstance(request, TrainRequest) and request.task == custom_models.STYLE:
             ready = [device for device in self._executor.devices if device.memory]
             await asyncio.to_thread(self._check_memory, request, ready)
         for style in request.styles if isinstance(request, GenerateRequest) else ():

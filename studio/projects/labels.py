@@ -4,8 +4,6 @@ programs."""
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +12,7 @@ from pathlib import PurePosixPath
 
 import sqlalchemy as sa
 
-from core.errors import FilesAway, ImageError, StorageError, UserError
+from core.errors import ImageError, StorageError, UserError
 from core.requests.custom_models import DETECT, MARKED
 from core.results import TRAIN
 from storage import collections
@@ -22,7 +20,7 @@ from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Item, Mark
 from studio.authority import Action, Actor
 from studio.media import masks
-from studio.media.uploads import Readable
+from studio.media.uploads import MASK_GONE, Readable
 from studio.media.zip_stream import Archive
 from studio.projects import label_formats
 from studio.projects.dataset import WRITTEN, read_confined
@@ -33,7 +31,7 @@ from studio.services import Services
 AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
-EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
+EPOCH = datetime(1980, 1, 1)  # of every file: the same labels are the same zip
 OUTSIDE = "A box goes from left to right and from top to bottom, in 0 to 1 of the sides."
 GONE = "That picture isn't in this project any more."
 
@@ -77,11 +75,8 @@ class Labelling:
         behind the last one the first comes again. Raises UserError or NotAllowedError.
         """
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        passed = list(skipped)[-dataset.PAGE :]
-        work = partial(
-            dataset.next_item, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed
-        )
-        return await self._database.read(work)
+        work = partial(dataset.next_item, skipped=list(skipped)[-dataset.PAGE :], sha256=after)
+        return await self._database.read(partial(work, project_id=found.id, user_id=actor.user_id))
 
     async def doubted(
         self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
@@ -125,13 +120,7 @@ class Labelling:
         return (await self._database.read(work)).get(sha256, [])
 
     async def mark(
-        self,
-        actor: Actor,
-        name: str,
-        sha256: str,
-        label: str,
-        boxes: Sequence[Box] = (),
-        mask: str = "",
+        self, actor: Actor, name: str, sha256: str, label: str, boxes: Sequence[Box] = (), mask: str = ""
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
@@ -154,12 +143,12 @@ class Labelling:
         known = await self._access.read_labels(one, found, wanted)
         stored = await self._mask(actor, mask, sha256) if mask and label else None
         called = tuple((known.get(box[0], box[0]), *box[1:]) for box in boxes)
-        voice = Mark(actor.user_id, known.get(label, label), called, stored)
+        vote = Mark(actor.user_id, known.get(label, label), called, stored)
 
         def work(connection: sa.Connection) -> Item | None:
             if dataset.read_item(connection, found.id, sha256) is None:
                 return None
-            dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
+            dataset.mark_item(connection, found.id, sha256, vote, now=datetime.now(UTC))
             return dataset.read_item(connection, found.id, sha256)
 
         marked = await self._database.write(work)
@@ -170,13 +159,8 @@ class Labelling:
     async def _mask(self, actor: Actor, mask: str, sha256: str) -> str:
         """Return a mask that the actor has sent. Raises ImageError for any other, or of another size."""
         if not await self._people.has_sent(actor.user_id, mask):
-            raise ImageError("That mask is gone; paint it again.")
-        try:
-            painted = await asyncio.to_thread(masks.read_mask, await self._files.get(mask))
-        except FilesAway:
-            raise
-        except StorageError as error:
-            raise ImageError("That mask is gone; paint it again.") from error
+            raise ImageError(MASK_GONE)
+        _, painted = await self._intake.read_mask(mask)
         width, height = await self._intake.size(sha256)
         if (painted.width, painted.height) != (width, height):
             raise ImageError(
@@ -208,11 +192,9 @@ class Labelling:
         rows = await self._exported(actor, name, form)
 
         def packed() -> bytes:
-            held = io.BytesIO()
-            with zipfile.ZipFile(held, "w") as archive:
-                for path, data in sorted(label_formats.write_labels(form, rows).items()):
-                    archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
-            return held.getvalue()
+            archive, written = Archive(), sorted(label_formats.write_labels(form, rows).items())
+            parts = [archive.add(path, data, EPOCH, squeeze=True) for path, data in written]
+            return b"".join((*parts, archive.end()))
 
         return await asyncio.to_thread(packed)
 
@@ -229,16 +211,16 @@ class Labelling:
             size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
         if size > MOST_TAKEN:
             raise UserError(
-                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
-                " Take the labels alone: they name each picture by its SHA-256."
+                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are exported at once."
+                " Export the labels alone: they name each picture by its SHA-256."
             )
         archive = Archive()
         written = await asyncio.to_thread(label_formats.write_labels, form, rows)
         for path, data in sorted(written.items()):
-            yield archive.add(path, data, datetime(*EPOCH))
+            yield archive.add(path, data, EPOCH)
         for row, sha256 in zip(rows, names, strict=True):
             file = await self._files.local(sha256)
-            pieces = archive.add_file(f"images/{row.file}", file, datetime(*EPOCH))
+            pieces = archive.add_file(f"images/{row.file}", file, EPOCH)
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
         yield archive.end()
@@ -247,18 +229,13 @@ class Labelling:
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
-        there: list[Item] = []
-        after: str | None = None
-        while page := await self._database.read(
-            partial(dataset.read_items, project_id=found.id, after=after)
-        ):
+        there, items = list[Item](), partial(dataset.read_items, project_id=found.id)
+        while page := await self._database.read(partial(items, after=there[-1].sha256 if there else None)):
             there += page
-            after = page[-1].sha256
         marks = await self._database.read(partial(dataset.marks_of, project_id=found.id))
         jobs = {one.job_id for one in there if one.job_id}
-        away = await self._database.read(
-            partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
-        )
+        work = partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
+        away = await self._database.read(work)
         rows = []
         for one in there:
             if not one.label or (one.job_id, one.sha256) in away:
@@ -278,8 +255,8 @@ class Labelling:
         if mask is None:
             return ()
         try:
-            data = await self._files.get(mask)
-            return await asyncio.to_thread(lambda: masks.runs_of(masks.read_mask(data), width, height))
+            _, drawn = await self._intake.read_mask(mask)
+            return await asyncio.to_thread(masks.runs_of, drawn, width, height)
         except (StorageError, ImageError):
             return ()
 
@@ -310,8 +287,8 @@ class Labelling:
                 mask = masks.get(row.file)
                 drawn = row.boxes if mask or not row.mask else (*row.boxes, *row.outlined)
                 called = tuple((known.get(box[0], box[0]), *box[1:]) for box in drawn[:MAX_BOXES])
-                voice = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
-                dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
+                vote = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
+                dataset.mark_item(connection, found.id, sha256, vote, now=datetime.now(UTC))
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
 

@@ -29,8 +29,6 @@ from studio.texts import counted
 
 NO_PROJECT = "There is no such project here. `/inspect new` makes one, and the list offers yours."
 RULE = "A rule of this place doesn't allow {what}, so nothing was {done}."
-
-
 FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
 MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
 MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
@@ -74,21 +72,17 @@ class Access:
         self, rights: Rights, database: Database, moderator: Moderator, limits: ProjectLimits
     ) -> None:
         self._rights, self._database, self._moderator = rights, database, moderator
-        self._limits, self.may = (
-            limits,
-            rights.may_in,
-        )  # may: an actor do an action to a project, here and now
+        self._limits = limits
+        self.may = rights.may_in  # an actor do an action to a project, here and now
 
     async def all(self, actor: Actor) -> list[Project]:
         """Return the actor's own projects, then those that they may look at where they are (on the web, in
         any server that they share with the studio), by name."""
         await self._rights.check(actor, Action.MINE)
-        guilds = {actor.guild_id} - {None}
-        if actor.surface is Surface.WEB and actor.guild_id is None:
-            guilds = {member.guild_id for member, _ in await self._rights.in_servers(actor)}
-        work = partial(
-            projects.list_projects, user_id=actor.user_id, guilds=[one for one in guilds if one is not None]
-        )
+        guilds = [] if actor.guild_id is None else [actor.guild_id]
+        if actor.surface is Surface.WEB and not guilds:
+            guilds = [member.guild_id for member, _ in await self._rights.in_servers(actor)]
+        work = partial(projects.list_projects, user_id=actor.user_id, guilds=guilds)
         found = await self._database.read(work)
         return [one for one in found if await self._is_known(actor, one)]
 
@@ -125,14 +119,17 @@ class Access:
         if None in await self._moderator.captions([text for text in words if text], actor.place):
             raise UserError(RULE.format(what="these words", done=done))
 
+    async def read_book(self, found: Project) -> list[Label]:
+        """Return the labels that a project has."""
+        return await self._database.read(partial(projects.read_labels, project_id=found.id))
+
     async def read_labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
         Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many."""
         if found.task == STYLE:
             return {}
         known, new = {MARKED: MARKED} if found.task == DETECT else {}, dict[str, str]()
-        there = await self._database.read(partial(projects.read_labels, project_id=found.id))
-        book = {one.name.casefold(): one.name for one in there}
+        book = {one.name.casefold(): one.name for one in await self.read_book(found)}
         for text in dict.fromkeys(one for one in wanted if one and one not in known):
             label = clean_label(text)
             if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
@@ -227,21 +224,14 @@ class Shelf:
                 f"The words of a style take up to {MAX_WORDS} characters; these have {len(words)}."
             )
         await self._access.check_words(actor, [wanted, words], "made")
-        granted = frozenset({(EVERYBODY, "use")}) if shared else frozenset()
-        made = Project(
-            new_job_id(),
-            actor.user_id,
-            actor.guild_id if shared else None,
-            wanted,
-            task,
-            datetime.now(UTC),
-            words=words or (wanted if task == STYLE else ""),
-            granted=granted,
-        )
+        guild_id, granted = (actor.guild_id, {(EVERYBODY, "use")}) if shared else (None, set())
+        made = Project(new_job_id(), actor.user_id, guild_id, wanted, task, datetime.now(UTC))
+        words = words or (wanted if task == STYLE else "")
+        made = replace(made, words=words, granted=frozenset(granted))
         names = [GOOD] if task == ANOMALY else []
         most = self._limits.per_server if shared else self._limits.per_person
+        work = partial(projects.add_project, made=made, names=names, most=most)
         try:
-            work = partial(projects.add_project, made=made, names=names, most=most)
             written = await self._database.write(work)
         except IntegrityError as error:
             raise UserError(f"There is a project called {wanted} already.") from error
@@ -258,10 +248,9 @@ class Shelf:
         """Return a project with what there is of it. name: its name or id. Raises UserError where there is
         none, NotAllowedError unless the actor may look at it."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        book = await self._database.read(partial(projects.read_labels, project_id=found.id))
-        counts = await self._database.read(
-            partial(dataset.count_items, project_id=found.id, user_id=actor.user_id)
-        )
+        book = tuple(await self._access.read_book(found))
+        work = partial(dataset.count_items, project_id=found.id, user_id=actor.user_id)
+        counts = await self._database.read(work)
         version = await self._database.read(partial(versions.read_version, project_id=found.id))
         waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
         tally, new = Tally(), 0
@@ -270,11 +259,10 @@ class Shelf:
             tally = await self._database.read(partial(versions.tally, project_id=found.id, number=number))
             new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
         may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
-        card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
+        card = Card(found, book, counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
         if found.task == DETECT:
-            card = replace(
-                card, boxes=await self._database.read(partial(dataset.count_boxes, project_id=found.id))
-            )
+            boxes = await self._database.read(partial(dataset.count_boxes, project_id=found.id))
+            card = replace(card, boxes=boxes)
         return replace(card, advice=advice(card))
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
@@ -350,18 +338,15 @@ class Shelf:
         if (size := len(made.meaning)) > MAX_MEANING:
             raise UserError(f"What a label means takes up to {MAX_MEANING} characters; this has {size}.")
         await self._access.check_words(actor, [made.name, made.meaning], "changed")
-        book = await self._database.read(partial(projects.read_labels, project_id=found.id))
-        self._limits.check_labels({made.name, *(one.name for one in book)})
+        self._limits.check_labels({made.name, *(one.name for one in await self._access.read_book(found))})
         await self._database.write(partial(projects.put_label, project_id=found.id, label=made))
-        return tuple(await self._database.read(partial(projects.read_labels, project_id=found.id)))
+        return tuple(await self._access.read_book(found))
 
     async def drop_label(self, actor: Actor, name: str, label: str, instead: str = "") -> tuple[Label, ...]:
         """Take a label out of the book; its pictures get the label ``instead``, "" = none. Raises UserError
         where there is no such label, or it is "good" of an inspection, NotAllowedError as ``put_label``."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        book = {
-            one.name for one in await self._database.read(partial(projects.read_labels, project_id=found.id))
-        }
+        book = {one.name for one in await self._access.read_book(found)}
         if label not in book or (instead and instead not in book):
             raise UserError(f"There is no label {(label if label not in book else instead)[:40]!r}.")
         if label == GOOD and found.task == ANOMALY:
@@ -372,7 +357,7 @@ class Shelf:
             projects.drop_label(connection, found.id, label)
 
         await self._database.write(work)
-        return tuple(await self._database.read(partial(projects.read_labels, project_id=found.id)))
+        return tuple(await self._access.read_book(found))
 
 
 def clean_name(text: str) -> str:
@@ -432,7 +417,7 @@ def advice(card: Card) -> str:
     elif card.version is None:
         return "Train it: there are enough labelled pictures."
     if there.states.get(dataset.DISPUTED):
-        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Look at them again."
+        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Review them."
     if card.new and card.version is not None:
         return f"{card.since}. Train version {card.version.number + 1}."
     return ""

@@ -20,7 +20,7 @@ from core.errors import ImageError, StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
-from core.results import TEST
+from core.results import TEST, LearnedFrom
 from jobs.queue import Queue
 from storage.database import Database
 from storage.projects import dataset, projects, versions
@@ -200,10 +200,7 @@ class Training:
             raise UserError(
                 "Only inspections and detectors have a threshold; this model says what is likeliest."
             )
-        learned = await self._database.read(
-            partial(versions.learned_from, project_id=found.id, number=version.number)
-        )
-        tested = [one.label for one in learned if one.part == TEST]
+        tested = [one.label for one in await self._tested(version)]
         value, promise = _moved(version.threshold, good, bad, move)
         stopped, caught = _would(version, tested, value)
         return Moved(value, promise, stopped, caught, _would(version, tested, version.threshold), keep)
@@ -215,20 +212,14 @@ class Training:
         two, right = list[Version](), list[dict[str, Any]]()
         for number in (first, second):
             version = await version_of(self._database, found, number)
-            learned = await self._database.read(
-                partial(versions.learned_from, project_id=found.id, number=number)
-            )
-            tested = [one for one in learned if one.part == TEST]
-            said = version.metrics.get("test", [])
+            tested, said = await self._tested(version), version.metrics.get("test", [])
             if len(tested) != len(said) or not said:
                 raise UserError(f"Version {number} was tested on nothing that can be compared.")
             two.append(version)
-            right.append(
-                {
-                    one.sha256: told if found.task == DETECT else _is_right(found, version, one.label, told)
-                    for one, told in zip(tested, said, strict=True)
-                }
-            )
+            right.append({})
+            for one, told in zip(tested, said, strict=True):
+                is_right = told if found.task == DETECT else _is_right(found, version, one.label, told)
+                right[-1][one.sha256] = is_right
         common = sorted(right[0].keys() & right[1].keys())
         if not common:
             raise UserError("These versions were tested on no picture in common.")
@@ -237,11 +228,15 @@ class Training:
             found_by, wrong = limits.found_by(right[0], right[1], limits_)
             if not found_by[0]:
                 raise UserError("These versions were tested on nothing that is marked as it was.")
-            told = verdict(*found_by, first, second, "marked things")
+            told = verdict(*found_by, first, second, "marked objects")
             return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
-        return verdict(
-            [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
-        )
+        old, new = ([one[sha256] for sha256 in common] for one in right)
+        return verdict(old, new, first, second)
+
+    async def _tested(self, version: Version) -> list[LearnedFrom]:
+        """Return the pictures that a version was tested on."""
+        work = partial(versions.learned_from, project_id=version.project_id, number=version.number)
+        return [one for one in await self._database.read(work) if one.part == TEST]
 
 
 async def version_of(database: Any, found: Project, number: int | None) -> Version:
@@ -308,7 +303,7 @@ def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[
     above = sum(score > now * (1 + ROUNDED) for score in good)
     if move == "fewest":
         if len(bad) < 5:
-            raise UserError(f"{len(bad)} defects were learned from; the fewest errors are told from 5 on.")
+            raise UserError(f"It learned from {len(bad)} defects; the fewest errors can be found from 5 on.")
         found = limits.fewest_errors(good, bad)
     elif move == "usual":
         found = limits.from_good(good)
@@ -346,8 +341,8 @@ def drift(tally: Tally, promise: float | None) -> str:
     if 1 - few >= UNLIKELY:
         return ""
     return (
-        f"{tally.strange} of {tally.verdicts} pictures were strange, far more than good parts would be: there"
-        " are many defects, or camera or light have changed."
+        f"{tally.strange} of {tally.verdicts} pictures were unusual, far more than good parts would be: there"
+        " are many defects, or the camera or the light has changed."
     )
 
 
@@ -363,7 +358,7 @@ def _told(version: Version) -> list[str]:
     if version.promise is not None:
         found.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
     if version.metrics.get("weak"):
-        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+        found.append("It is weak on these pictures: check what it lets through before you rely on it.")
     if version.threshold is not None and version.settings.get("task") == DETECT:
         found.append(limits.threshold_effect(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):
@@ -406,7 +401,7 @@ class Retraining:
             except (
                 UserError,
                 StorageError,
-            ) as error:  # a limit, or a full disk: the next look tries it again
+            ) as error:  # a limit, or a full disk: tried again at the next look
                 log.warning("project %s isn't trained again yet: %s", project.id, error)
         stale = await self._database.read(partial(versions.stale, keep=self._limits.versions))
         bundled = await self._database.read(projects.tainted_bundles)
@@ -419,12 +414,9 @@ class Retraining:
             await self._privacy.delete_learned(retire)
 
     async def _ask_again(self, project: Project) -> None:
-        version = await self._database.read(
-            partial(versions.read_version, project_id=project.id, number=project.due)
-        )
-        request = None
-        if version is not None:
-            request = from_json(TrainRequest.kind, json.dumps(version.settings))
+        work = partial(versions.read_version, project_id=project.id, number=project.due)
+        version = await self._database.read(work)
+        request = version and from_json(TrainRequest.kind, json.dumps(version.settings))
         if not isinstance(request, TrainRequest):
             return await self._give_up(project)
         again = replace(request, settled=True, replaces=project.due)

@@ -27,12 +27,12 @@ from storage import conversations, people
 from storage.conversations import Asked
 from storage.database import Database
 from storage.members import Members
-from studio.authority import Action, Actor, Directory
+from studio.authority import Action, Actor
 from studio.example_sets import Lessons, asker
 from studio.inputs import Given, Sources
 from studio.library.clips import asked_video
 from studio.media.uploads import Readable, Video, Videos
-from studio.moderation.moderator import Moderator, listener
+from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import Source
 from studio.rights import Rights, Sight
@@ -361,16 +361,9 @@ NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 class Conversations:
     """Reads the rows whenever a question is handed out: nothing of a conversation is kept anywhere else."""
 
-    def __init__(
-        self,
-        database: Database,
-        sight: Sight,
-        moderator: Moderator,
-        directory: Directory,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, database: Database, sight: Sight, moderator: Moderator, settings: Settings) -> None:
         self._database, self._sight = database, sight
-        self._moderator, self._directory, self._settings = moderator, directory, settings
+        self._moderator, self._settings = moderator, settings
         self._lessons = Lessons(database, sight, moderator)
 
     async def begin(self, job: Job) -> Conversation:
@@ -393,7 +386,7 @@ class Conversations:
             read=settings.ask_ocr == "auto",
         )
         seen = [sha256 for turn in turns for sha256 in turn.pictures]
-        heard = await listener(job, self._moderator, self._directory, seen)
+        heard = await self._moderator.listener(job, seen)
         if request.film_seconds > MAX_VIDEO_SECONDS:
             notes.append(LONG.format(request.film_seconds))
         video = next((turn.job_id for turn in reversed(turns) if turn.has_video), "")

@@ -213,7 +213,7 @@ async def test_the_limit_is_moved_after_it_was_shown_what_changes(studio: Studio
     assert "Kept: version 1 judges by the new limit" in told(kept)
     assert "Looser:" in await said(studio, "threshold", name="boards", move="looser")
     fewest = await said(studio, "threshold", name="boards", move="fewest errors")
-    assert "0 defects were learned from" in fewest
+    assert "It learned from 0 defects" in fewest
     refused = await press(studio, message, "stricter", studio.bob)
     assert "Only the project's owner" in told(refused)
 
@@ -295,7 +295,7 @@ async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: 
     shown = await press(studio, message, "try", studio.bob)
     await studio.bob.submit_modal(shown, {"pictures": [bad(1)]})
     assert "Not like the good ones" in studio.last().content
-    assert "Somebody who may add pictures and label them" in told(
+    assert "Someone who may add and label pictures" in told(
         await studio.bob.submit_modal(await press(studio, studio.last(), "iswrong", studio.bob), {})
     )
     answer = await said(studio, "share", studio.mira, name="boards", add=True, label=True)

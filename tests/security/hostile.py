@@ -12,11 +12,8 @@ from functools import cache
 
 from PIL import Image
 
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+from core.png import PNG_SIGNATURE as PNG
+from core.png import png_chunk as chunk
 
 
 def png_bomb(width: int, height: int, colour: int = 6, rows: int | None = None) -> bytes:
@@ -32,11 +29,9 @@ def png_bomb(width: int, height: int, colour: int = 6, rows: int | None = None) 
 def text_bomb(kind: bytes, size: int) -> bytes:
     """A small PNG whose compressed text or profile unpacks to ``size`` bytes."""
     packed = zlib.compress(b"\0" * size, 9)
-    data = {b"zTXt": b"key\0\0" + packed, b"iCCP": b"name\0\0" + packed, b"iTXt": b"key\0\1\0\0\0" + packed}[
-        kind
-    ]
+    before = {b"zTXt": b"key\0\0", b"iCCP": b"name\0\0", b"iTXt": b"key\0\1\0\0\0"}[kind]
     plain = encode(Image.new("RGB", (64, 64)), "PNG")
-    return plain[:33] + chunk(kind, data) + plain[33:]
+    return plain[:33] + chunk(kind, before + packed) + plain[33:]
 
 
 def scan_bomb(scans: int, side: int = 4096) -> bytes:
@@ -76,34 +71,16 @@ def seeds() -> tuple[bytes, ...]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "x" * 40
     made = [encode(soft, "PNG"), encode(noise.convert("P"), "PNG", transparency=3)]
-    made += [encode(noise.convert("RGBA"), "PNG"), encode(noise.convert("LA"), "PNG")]
-    made += [
-        encode(noise.convert("1"), "PNG"),
-        encode(noise.convert("I;16"), "PNG"),
-        encode(noise, "PNG", exif=exif, icc_profile=b"p" * 300),
-    ]
-    made += [
-        encode(noise, "JPEG"),
-        encode(soft, "JPEG", progressive=True),
-        encode(noise.convert("CMYK"), "JPEG"),
-        encode(noise.convert("L"), "JPEG"),
-    ]
-    made += [
-        encode(soft, "JPEG", exif=exif, comment=b"hello", icc_profile=b"p" * 300, subsampling=0),
-        encode(noise, "JPEG", restart_marker_blocks=1),
-    ]
-    made += [
-        encode(soft, "WEBP"),
-        encode(noise, "WEBP", lossless=True),
-        encode(noise.convert("RGBA"), "WEBP"),
-        encode(soft, "WEBP", exif=exif),
-    ]
-    frames = [soft, soft.rotate(90, expand=False)]
-    made += [
-        encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
-        encode(frames[0], "PNG", save_all=True, append_images=frames[1:]),
-    ]
-    made += [encode(frames[0], "MPO", save_all=True, append_images=frames[1:])]
+    made += [encode(noise.convert(mode), "PNG") for mode in ("RGBA", "LA", "1", "I;16")]
+    made += [encode(noise, "PNG", exif=exif, icc_profile=b"p" * 300)]
+    made += [encode(noise, "JPEG"), encode(soft, "JPEG", progressive=True)]
+    made += [encode(noise.convert(mode), "JPEG") for mode in ("CMYK", "L")]
+    made += [encode(soft, "JPEG", exif=exif, comment=b"hello", icc_profile=b"p" * 300, subsampling=0)]
+    made += [encode(noise, "JPEG", restart_marker_blocks=1)]
+    made += [encode(soft, "WEBP"), encode(noise, "WEBP", lossless=True)]
+    made += [encode(noise.convert("RGBA"), "WEBP"), encode(soft, "WEBP", exif=exif)]
+    turned = [soft.rotate(90, expand=False)]
+    made += [encode(soft, form, save_all=True, append_images=turned) for form in ("WEBP", "PNG", "MPO")]
     return tuple(made)
 
 
@@ -117,25 +94,15 @@ def known() -> Iterator[tuple[str, bytes]]:
     yield "one line", png_bomb(2_000_000, 1)
     for kind in (b"zTXt", b"iCCP", b"iTXt"):
         yield f"{kind.decode()} bomb", text_bomb(kind, 200 * 2**20)
-    picture, jpeg = (
-        encode(Image.effect_noise((64, 64), 60), "PNG"),
-        encode(Image.effect_noise((64, 64), 60), "JPEG"),
-    )
+    picture, jpeg = (encode(Image.effect_noise((64, 64), 60), form) for form in ("PNG", "JPEG"))
     archive = b"PK\x03\x04" + b"\0" * 26 + b"a.txt" + b"PK\x05\x06" + b"\0" * 18
     page = b"<html><script>alert(1)</script></html>"
     yield from (("png and zip", picture + archive), ("png and page", picture + page))
     yield from (("page and png", page + picture), ("jpeg and zip", jpeg + archive))
-    yield from (
-        ("gif head, png", b"GIF89a" + picture),
-        ("pdf head, jpeg", b"%PDF-1.7\n" + jpeg),
-        ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-    )
-    yield from (
-        ("empty", b""),
-        ("one byte", b"\x89"),
-        ("head only", PNG),
-        ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n"),
-    )
+    yield from (("gif head, png", b"GIF89a" + picture), ("pdf head, jpeg", b"%PDF-1.7\n" + jpeg))
+    yield from (("empty", b""), ("one byte", b"\x89"), ("head only", PNG))
+    yield "svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    yield "eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n"
 
 
 def mutated(count: int, seed: int) -> Iterator[bytes]:

@@ -38,13 +38,18 @@ def _with_sound() -> bytes:
         for frame in moving(6):
             for packet in pictures.encode(av.VideoFrame.from_image(frame)):
                 writer.mux(packet)
-        silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-        silence.rate = 16_000
-        for plane in silence.planes:
-            plane.update(bytes(plane.buffer_size))
-        for packet in [*sound.encode(silence), *sound.encode(None), *pictures.encode(None)]:
+        for packet in [*_silence(sound), *pictures.encode(None)]:
             writer.mux(packet)
     return out.getvalue()
+
+
+def _silence(sound: av.AudioStream) -> list[av.Packet]:
+    """A stream's packets of a moment in which nothing is heard."""
+    silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+    silence.rate = 16_000
+    for plane in silence.planes:
+        plane.update(bytes(plane.buffer_size))
+    return [*sound.encode(silence), *sound.encode(None)]
 
 
 def known() -> Iterator[tuple[str, bytes]]:
@@ -67,12 +72,7 @@ def known() -> Iterator[tuple[str, bytes]]:
 def _sound() -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as writer:
-        sound = writer.add_stream("aac", rate=16_000)
-        silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-        silence.rate = 16_000
-        for plane in silence.planes:
-            plane.update(bytes(plane.buffer_size))
-        for packet in [*sound.encode(silence), *sound.encode(None)]:
+        for packet in _silence(writer.add_stream("aac", rate=16_000)):
             writer.mux(packet)
     return out.getvalue()
 

@@ -27,7 +27,7 @@ from studio.account import Own
 from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Place
 from studio.editor import document as documents
-from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
+from studio.editor.editor import Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets
 from studio.inputs import Sources
 from studio.library.collections import NOTHING, Folders, Trash
@@ -35,6 +35,7 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
 from studio.media import masks
+from studio.media.uploads import MASK_GONE
 from studio.new_job import NewJob, source_of
 from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
@@ -145,7 +146,6 @@ KEPT_BY_THE_BANNED = {
     "Gallery.months",
     "Gallery.newest",
     "Gallery.sent",
-    "Gallery.allowed",  # which is nothing
     "Gallery.is_own",
     "Explore.servers",  # of none where they are barred
     "Explore.pictures",
@@ -154,6 +154,7 @@ KEPT_BY_THE_BANNED = {
     "Search.within",
     "Explore.channels",  # of none where they are barred
     "Gallery.visible",  # of tiles that they have
+    "Gallery.page",  # the same
     "Search.sheet",  # of what was found
     "Search.keep",
     "Search.kept",
@@ -193,7 +194,6 @@ OPEN_TO_STRANGERS = {
     "Feedback.withdraw",  # the same
     "Server.cancellable",
     "Server.queues",  # of none
-    "Gallery.allowed",  # nothing
     "Gallery.is_own",  # no
     "Folders.put",  # finds no such folder
     "Talking.index_of",  # none
@@ -361,7 +361,7 @@ async def _granted(world: World, actor: Actor, methods: list[tuple[type, str]]) 
             continue
         except ImageError as error:
             assert actor == STRANGER, (name, error)
-            assert "picture is gone" in str(error) or str(error) in (NOTHING, NOT_YOURS), (name, error)
+            assert "picture is gone" in str(error) or str(error) in (NOTHING, MASK_GONE), (name, error)
             continue
         except UserError as error:
             assert (actor, str(error)) == (STRANGER, NO_PROJECT), (name, error)

@@ -14,8 +14,7 @@ from tests.support import REAL
 
 CONFINED = (  # read strangers' bytes; see tests.support.confined
     "studio.media.transcode",
-    "studio.media.video_process",
-    "studio.media.image_process",
+    "studio.media.media_process",
     "studio.projects.label_formats",
 )
 IMPORTED = (

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from studio.moderation import rules
+from studio.moderation.rules import LISTS, Sense
 from tests.studio.conftest import AllFit
 from tests.studio.talker import Talker
 from tests.web.conftest import Site
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
-CHILD, EXPLICIT = rules.MINOR.listed[0], rules.EXPLICIT.listed[0]
-SUGGESTIVE, CLOTHES = rules.SUGGESTIVE.listed[0], rules.CLOTHES.listed[0]
+CHILD, EXPLICIT = LISTS[Sense.MINOR].listed[0], LISTS[Sense.EXPLICIT].listed[0]
+SUGGESTIVE, CLOTHES = LISTS[Sense.SUGGESTIVE].listed[0], LISTS[Sense.CLOTHES].listed[0]
 
 
 class Judge(AllFit):

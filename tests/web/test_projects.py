@@ -210,7 +210,7 @@ async def test_a_threshold_shows_what_would_change_before_it_is_kept(site: Site)
     after = (await site.you.get(f"/api{here}/versions")).data["versions"][0]
     assert after["threshold"] < before["threshold"]
     told = await site.you.page(f"{here}/report?version=1&move=fewest")
-    assert "4 defects were learned from" in told and "Keep it" not in told
+    assert "It learned from 4 defects" in told and "Keep it" not in told
     wrong = await site.you.post(f"/api{here}/versions/1/threshold", {"move": "sideways"})
     assert wrong.status == 400
 

@@ -149,7 +149,7 @@ def made_here(call: Call) -> dict[str, Any]:
 
 async def allowed_actions(call: Call, job: Job) -> frozenset[str]:
     """Return the actions of ``RIGHTS`` that the person may do to a job."""
-    may = await call.studio.gallery.allowed(call.actor, frozenset(RIGHTS.values()), job)
+    may = await call.studio.rights.allowed(call.actor, frozenset(RIGHTS.values()), job)
     return frozenset(name for name, action in RIGHTS.items() if action in may)
 
 

@@ -114,7 +114,7 @@ def test_keeping_the_structure_is_left_to_the_worker_and_said() -> None:
     whole = document(one, keep_structure=True, words="in clay")
     found = plan_document(whole, [one], False)
     assert found.kind == "retexture" and "no ControlNet" in found.said
-    assert "by their edges (ControlNet)" in plan_document(whole, [one], False, controlnet=True).said
+    assert "ControlNet keeps their edges" in plan_document(whole, [one], False, controlnet=True).said
     request = made(whole, one, text="in clay")
     assert isinstance(request, VariationRequest) and request.keep_structure and request.strength is None
     assert made(document(one, keep_structure=True, amount=0.2), one).strength == 0.2

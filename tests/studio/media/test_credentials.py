@@ -18,6 +18,7 @@ from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
 from host.doctor_services import check_certificate
 from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
+from tests.security.hostile import encode
 from tests.support.videos import moving
 from vision.video.codecs import encoder_of
 from vision.video.reader import VideoReader
@@ -47,17 +48,9 @@ def certified(folder: Path, key=None) -> tuple[Path, Path]:
 
 def _certificate(name: str, key, above, *, mine: bool) -> bytes:
     now = datetime.datetime.now(datetime.UTC)
-    signs = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
-    )
-    usage = x509.KeyUsage(
-        digital_signature=not mine,
-        key_cert_sign=mine,
-        crl_sign=mine,
-        encipher_only=False,
-        decipher_only=False,
-        **signs,
-    )
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    no = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+    usage = x509.KeyUsage(digital_signature=not mine, key_cert_sign=mine, crl_sign=mine, **no)
     made = (
         x509.CertificateBuilder()
         .subject_name(_named(name))
@@ -78,19 +71,12 @@ def _certificate(name: str, key, above, *, mine: bool) -> bytes:
 
 
 def _named(name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Studio"),
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
-        ]
-    )
+    known = {NameOID.COMMON_NAME: name, NameOID.ORGANIZATION_NAME: "Studio", NameOID.COUNTRY_NAME: "DE"}
+    return x509.Name([x509.NameAttribute(kind, text) for kind, text in known.items()])
 
 
 def picture(kind: str) -> bytes:
-    out = io.BytesIO()
-    Image.effect_noise((64, 48), 80).convert("RGB").save(out, kind)
-    return out.getvalue()
+    return encode(Image.effect_noise((64, 48), 80).convert("RGB"), kind)
 
 
 def clip() -> bytes:
@@ -116,10 +102,7 @@ def said(data: bytes, media_type: str) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("media_type", "data"),
     [
-        ("image/png", picture("PNG")),
-        ("image/webp", picture("WEBP")),
-        ("image/jpeg", picture("JPEG")),
-        ("image/gif", picture("GIF")),
+        *((f"image/{form.lower()}", picture(form)) for form in ("PNG", "WEBP", "JPEG", "GIF")),
         ("video/mp4", clip()),
     ],
 )

@@ -11,13 +11,13 @@ from PIL import Image
 
 from core.settings import ROOT
 from proofs.security import pictures
-from studio.media import image_process as gate
+from studio.media import media_process as gate
 from studio.media.child import child_environment
 from studio.media.confinement import LENGTHS
 from tests.security import hostile
 
 SHUT = (
-    "from studio.media import confinement as confine, image_process as g; g.prepare();"
+    "from studio.media import confinement as confine, media_process as g; g.prepare();"
     " confine.limit(g.MAX_MEMORY, 5);"
     " shut = confine.shut_in();"
 )
@@ -31,29 +31,28 @@ DEEDS = {
 }
 
 
-def _run(code: str) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run Python as a confined process is run."""
+    command, env = [sys.executable, *arguments], child_environment()
     return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+        command, cwd=ROOT, env=env, input=data, capture_output=True, timeout=60, check=False
     )
+
+
+def tried(deed: str, begin: str = "") -> bytes:
+    """Return what a process prints that tries to do something."""
+    tries = (
+        f"\ntry:\n  {deed}\nexcept (OSError, MemoryError, RuntimeError) as error: print('stopped',"
+        " type(error).__name__)\nelse: print('done')"
+    )
+    return python("-c", f"import os, _socket, threading; {begin}{tries}").stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 @pytest.mark.parametrize("deed", DEEDS)
 def test_a_picture_process_can_only_compute(deed: str) -> None:
-    tries = (
-        f"\ntry:\n  {DEEDS[deed]}\nexcept (OSError, MemoryError) as error: print('stopped',"
-        " type(error).__name__)\nelse: print('done')"
-    )
-    assert _run(f"import os, _socket; {SHUT}{tries}").stdout.startswith("stopped")
-    assert "done" in _run(f"import os, _socket; {tries}").stdout, (
-        "the deed must work elsewhere, or the test shows nothing"
-    )
+    assert tried(DEEDS[deed], SHUT).startswith(b"stopped")
+    assert b"done" in tried(DEEDS[deed]), "the deed must work elsewhere, or the test shows nothing"
 
 
 OPENS = """
@@ -70,15 +69,7 @@ confine.serve_confined(lambda: answer, 2**28, 5)
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 def test_a_process_is_shut_in_before_it_reads_and_answers_until_nothing_more_comes() -> None:
     request = LENGTHS.pack(2, 3) + b"{}abc"
-    run = subprocess.run(
-        [sys.executable, "-c", OPENS],
-        cwd=ROOT,
-        env=child_environment(),
-        input=2 * request,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
+    run = python("-c", OPENS, data=2 * request)
     answer = b'{"stopped": "1"}'
     assert run.stdout == 2 * (LENGTHS.pack(len(answer), 3) + answer + b"abc") and run.returncode == 0
 
@@ -86,7 +77,7 @@ def test_a_process_is_shut_in_before_it_reads_and_answers_until_nothing_more_com
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_time_is_up_before_the_limit_is_passed() -> None:
     before = os.times()
-    assert _run(f"{SHUT.replace('5)', '1)')}\nwhile True: pass").returncode == -signal.SIGPROF
+    assert python("-c", f"{SHUT.replace('5)', '1)')}\nwhile True: pass").returncode == -signal.SIGPROF
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert 0.6 < spent < 1.0  # counted by ticks of the clock, some of which fall to others on a busy machine
@@ -95,7 +86,7 @@ def test_time_is_up_before_the_limit_is_passed() -> None:
 def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "canary")
     assert "canary" not in str(child_environment())
-    assert "canary" not in _run("import os; print(dict(os.environ))").stdout
+    assert b"canary" not in python("-c", "import os; print(dict(os.environ))").stdout
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -158,8 +149,8 @@ def setrlimit(name, value):
     plain(name, value)
 resource.setrlimit = setrlimit
 import runpy
-sys.argv = ["image_process", "clean"]
-runpy.run_module("studio.media.image_process", run_name="__main__")
+sys.argv = ["media_process", "clean"]
+runpy.run_module("studio.media.media_process", run_name="__main__")
 """
 
 
@@ -167,15 +158,8 @@ runpy.run_module("studio.media.image_process", run_name="__main__")
 def test_a_system_without_a_limit_on_memory_still_takes_pictures() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (64, 64)).save(picture, "PNG")
-    run = subprocess.run(
-        [sys.executable, "-c", MACOS],
-        cwd=ROOT,
-        env=child_environment(),
-        input=LENGTHS.pack(2, len(picture.getvalue())) + b"{}" + picture.getvalue(),
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
+    sent = LENGTHS.pack(2, len(picture.getvalue())) + b"{}" + picture.getvalue()
+    run = python("-c", MACOS, data=sent)
     assert run.returncode == 0, run.stderr.decode()[-300:]
     assert b'"width": 64' in run.stdout
 

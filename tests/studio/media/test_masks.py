@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from studio.media import image_process
-
-
-def encode(picture: Image.Image) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
+from studio.media import media_process
+from tests.security.hostile import encode
 
 
 def taken(mask: Image.Image, original: Image.Image, command: str = "exact-mask"):
-    data = encode(mask)
-    header, body = image_process.answer_request(data + encode(original), command, size=len(data))
+    data = encode(mask, "PNG")
+    header, body = media_process.answer_request(data + encode(original, "PNG"), command, size=len(data))
     return header, np.asarray(Image.open(io.BytesIO(body)).convert("L")) if body else None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ImageError
 from storage.blobs.local import Folder
-from studio.media import image_process, masks, strokes
+from studio.media import masks, media_process, strokes
 from studio.media.uploads import Intake
 from tests.studio.editor import reference
 from tests.studio.editor.test_reference import MASKS, base_of
@@ -70,7 +70,7 @@ def test_the_process_answers_what_the_definition_says(tmp_path) -> None:
     vector = next(one for one in MASKS if one["base"])
     sent = json.dumps(vector["strokes"]).encode()
     shape = {"width": vector["width"], "height": vector["height"], "length": len(sent)}
-    header, png = image_process.answer_request(sent + base64.b64decode(vector["base"]), "paint", **shape)
+    header, png = media_process.answer_request(sent + base64.b64decode(vector["base"]), "paint", **shape)
     assert header == {"painted": vector["painted"], "sha256": vector["sha256"]}
     mask = masks.read_mask(png)
     assert (mask.width, mask.height, mask.painted) == (vector["width"], vector["height"], vector["painted"])

@@ -5,26 +5,23 @@ import io
 import json
 import signal
 import struct
-import subprocess
 import sys
 
 import pytest
 from PIL import Image
 
-from core.settings import ROOT
 from proofs.security import videos
 from proofs.security.pictures import clean_png
-from studio.media import video_decode, video_process
-from studio.media.child import child_environment
+from studio.media import media_process, video_decode
 from studio.media.confinement import LENGTHS
 from studio.media.video_decode import kind_of, may_be_video, webp_durations
 from tests.security import hostile_videos
-from tests.studio.media.test_image_process import DEEDS
+from tests.studio.media.test_image_process import DEEDS, python, tried
 from tests.support.videos import BLUE, ENCODED, GREEN, RED, WHITE, animation, moving, plain, video
 
 SHUT = (
-    "from studio.media import confinement as confine, video_process as g; g.prepare('frames');"
-    " confine.limit(g.MAX_MEMORY, 5); confine.shut_in();"
+    "from studio.media import confinement as confine, media_process as g; g.prepare('frames');"
+    " confine.limit(g.VIDEO_MEMORY, 5); confine.shut_in();"
 )
 MORE_DEEDS = {
     "opens an address": "import av; av.open('http://127.0.0.1:9/')",
@@ -34,29 +31,11 @@ MORE_DEEDS = {
 }
 
 
-def shut(code: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=child_environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def read(data: bytes, most: int = 16, pixels: int = 10**6) -> tuple[dict, list[tuple[float, Image.Image]]]:
     """What the process answers, as it runs for a stranger's video."""
     asked = json.dumps({"most": most, "max_pixels": pixels}).encode()
-    run = subprocess.run(
-        [sys.executable, "-m", "studio.media.video_process", "frames"],
-        cwd=ROOT,
-        input=LENGTHS.pack(len(asked), len(data)) + asked + data,
-        env=child_environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    sent = LENGTHS.pack(len(asked), len(data)) + asked + data
+    run = python("-m", "studio.media.media_process", "frames", data=sent)
     assert run.returncode == 0, run.stderr.decode()[-500:]
     told, size = LENGTHS.unpack_from(run.stdout)
     body = run.stdout[LENGTHS.size + told :]
@@ -82,19 +61,14 @@ def is_near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 @pytest.mark.parametrize("deed", {**DEEDS, **MORE_DEEDS})
 def test_a_video_process_can_only_compute(deed: str) -> None:
-    work = {**DEEDS, **MORE_DEEDS}[deed]
-    tries = (
-        f"\ntry:\n  {work}\nexcept (OSError, MemoryError, RuntimeError) as error: print('stopped',"
-        " type(error).__name__)\nelse: print('done')"
-    )
-    assert shut(f"import os, _socket, threading; {SHUT}{tries}").stdout.startswith(b"stopped")
+    assert tried({**DEEDS, **MORE_DEEDS}[deed], SHUT).startswith(b"stopped")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_its_time_is_up_after_five_seconds() -> None:
     short = SHUT.replace("5)", "1)")
-    assert shut(f"{short}\nwhile True: pass").returncode == -signal.SIGPROF
-    assert video_process.SECONDS["frames"] == 5
+    assert python("-c", f"{short}\nwhile True: pass").returncode == -signal.SIGPROF
+    assert media_process.COMMANDS["frames"][1] == 5
 
 
 @pytest.mark.parametrize("kind", ENCODED)

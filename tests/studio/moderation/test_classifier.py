@@ -12,6 +12,13 @@ from studio.moderation.moderator import PictureCheck, Unchecked
 from tests.studio.conftest import png
 
 
+def running(code: str) -> PictureCheck:
+    """A classifier whose process runs this code."""
+    check = PictureCheck()
+    check.child.command = (sys.executable, "-c", code)
+    return check
+
+
 async def test_the_classifier_that_is_installed_judges_pictures() -> None:
     check = PictureCheck()
     try:
@@ -25,8 +32,7 @@ async def test_the_classifier_that_is_installed_judges_pictures() -> None:
 
 
 async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each_picture() -> None:
-    check = PictureCheck()
-    check.child.command = (sys.executable, "-c", "raise SystemExit(1)")
+    check = running("raise SystemExit(1)")
     for words in ("process ended", "has failed a moment ago", "has failed a moment ago"):
         with pytest.raises(Unchecked, match=f"^the classifier {words}$"):
             await check.score(png())
@@ -74,8 +80,7 @@ async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
 
 
 async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = PictureCheck()
-    check.child.command = (sys.executable, "-c", "raise SystemExit(1)")
+    check = running("raise SystemExit(1)")
     with pytest.raises(Unchecked, match="process ended"):
         await check.score(png())
     check.child.command = (sys.executable, "-c", ECHO)
@@ -92,8 +97,7 @@ async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_classifier_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moderator, "ANSWER", 0.3)
-    check = PictureCheck()
-    check.child.command = (sys.executable, "-c", "import time; time.sleep(60)")
+    check = running("import time; time.sleep(60)")
     check.get_ready()
     await check.starting
     process = check.child.process
@@ -161,8 +165,7 @@ while len(head := sys.stdin.buffer.read(4)) == 4:
 @pytest.fixture
 async def echo():
     """A classifier that takes 0.1 s and answers with the number that it was sent."""
-    check = PictureCheck()
-    check.child.command = (sys.executable, "-c", ECHO)
+    check = running(ECHO)
     yield check
     await check.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,13 @@ from core.requests.video import VideoRequest
 from studio.moderation import rules
 from studio.moderation.confusables import Terms
 from studio.moderation.rules import Deed, Rule, Sense, Verdict, Words, judge, judged_words
-from tests.studio.moderation.innocent import DOUBTFUL, INNOCENT, sentences
 
 LEVELS = ("off", "standard", "strict")
 PICTURE = "a" * 64
+HARMLESS, DOUBTFUL = (  # each below a line of its own
+    part.splitlines()[1:]
+    for part in Path(__file__).with_name("innocent.txt").read_text(encoding="utf-8").split("# ")[1:]
+)
 
 
 def words(listed: Terms) -> list[str]:
@@ -51,7 +55,7 @@ def ruled(request: Request, level: str = "off", *, of_minor: bool = False) -> Ve
     return judge(judged_words(request, of_minor=of_minor), level, (), True)
 
 
-MINORS = words(rules.MINOR)
+MINORS = words(rules.LISTS[Sense.MINOR])
 MEETING = {  # what meets a child, and what follows
     Sense.EXPLICIT: (Rule.MINORS, Deed.TELL),
     Sense.COARSE: (Rule.CHILDREN, Deed.REFUSE),
@@ -79,13 +83,13 @@ def test_each_word_is_refused_for_a_picture_of_a_minor(sense: Sense) -> None:
 
 
 def test_each_forbidden_word_is_refused_by_itself_and_told() -> None:
-    for word in words(rules.FORBIDDEN):
+    for word in words(rules.LISTS[Sense.FORBIDDEN]):
         verdict = judge(Words(f"a picture of {word}"), "off", (), True)
         assert verdict is not None and (verdict.rule, verdict.deed) == (Rule.MINORS, Deed.TELL)
 
 
 def test_two_mild_words_are_refused_beside_a_minor_and_one_is_not() -> None:
-    for one, other in pairwise(words(rules.MILD)):
+    for one, other in pairwise(words(rules.LISTS[Sense.MILD])):
         if one in other or other in one:
             continue
         assert judge(Words(f"{one} and {other}, kids"), "off", (), True).rule is Rule.CHILDREN
@@ -104,7 +108,7 @@ def test_what_a_minor_wears_is_not_left_out(sense: Sense) -> None:
 
 
 def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
-    for word in words(rules.CLOTHES):
+    for word in words(rules.LISTS[Sense.CLOTHES]):
         request = asked(f"a statue --no {word}")
         for level, adult, rule in (
             ("off", False, None),
@@ -119,12 +123,15 @@ def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
 
 
 def test_leaving_adults_out_of_sexual_words_is_asking_for_minors() -> None:
-    for word, adults in turned(words(rules.EXPLICIT) + words(rules.COARSE), words(rules.ADULTS)):
+    for word, adults in turned(
+        words(rules.LISTS[Sense.EXPLICIT]) + words(rules.LISTS[Sense.COARSE]),
+        words(rules.LISTS[Sense.ADULTS]),
+    ):
         assert ruled(asked(f"{word} --no {adults}")).rule is Rule.CHILDREN
 
 
 def test_children_and_sexual_words_that_are_left_out_accuse_nobody() -> None:
-    for minor, word in turned(MINORS, words(rules.EXPLICIT)):
+    for minor, word in turned(MINORS, words(rules.LISTS[Sense.EXPLICIT])):
         assert ruled(asked(f"a house --no {minor}, {word}")) is None
         assert ruled(asked(f"{word} --no {minor}")) is None
         assert ruled(asked(f"{minor} at a lake --no {word}"), "strict") is None
@@ -157,15 +164,15 @@ def test_guilty_words_are_refused_in_every_field(sense: Sense, level: str) -> No
 
 
 def test_innocent_words_are_let_through_and_never_bring_a_strike() -> None:
-    refused = []
-    for text in INNOCENT:
+    refused, innocent = [], HARMLESS + DOUBTFUL
+    for text in innocent:
         for level in ("standard", "strict"):
             verdict = judge(judged_words(asked(text)), level, (), False)
             assert verdict is None or verdict.deed is Deed.REFUSE, text
         if judge(judged_words(asked(text)), "standard", (), False) is not None:
             refused.append(text)
-    assert len(INNOCENT) >= 300 and len(set(INNOCENT)) == len(INNOCENT)
-    assert refused == sentences(DOUBTFUL) and len(refused) <= 0.01 * len(INNOCENT)
+    assert len(innocent) >= 300 and len(set(innocent)) == len(innocent)
+    assert refused == DOUBTFUL and len(refused) <= 0.01 * len(innocent)
 
 
 def test_what_met_is_told_by_list_and_never_shown_in_logs() -> None:
@@ -181,4 +188,6 @@ def test_what_met_is_told_by_list_and_never_shown_in_logs() -> None:
     "minor", ["12_year_old", "age_9", "_девочка_", "12-летняя", "a 7th grader", "5th grade", "schoolkids"]
 )
 def test_ways_to_write_an_age_or_a_word_for_a_child_are_read(minor: str) -> None:
-    assert judge(Words(f"{minor}, {words(rules.EXPLICIT)[0]}"), "off", (), True).rule is Rule.MINORS
+    assert (
+        judge(Words(f"{minor}, {words(rules.LISTS[Sense.EXPLICIT])[0]}"), "off", (), True).rule is Rule.MINORS
+    )

@@ -35,7 +35,7 @@ from storage import people, schema
 from storage.people import EVERYWHERE
 from studio.authority import Place
 from studio.moderation import rules
-from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
+from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Sense, Visibility, in_time_out
 from tests.storage.conftest import a_job
 from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
 
@@ -451,15 +451,12 @@ async def test_a_style_is_of_a_minor_by_its_words_and_by_the_pictures_it_was_lea
         (FINE, ("", FINE), None),
         (SEXY, (FINE, FINE), Rule.CHILDREN),  # the first picture is of a minor
         (FINE, (SEXY, FINE), Rule.CHILDREN),
-        (rules.EXPLICIT.listed[0], (FINE, FINE), Rule.MINORS),
+        (rules.LISTS[Sense.EXPLICIT].listed[0], (FINE, FINE), Rule.MINORS),
     ],
 )
 async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, captions, rule) -> None:
     at, project = datetime.now(UTC), "a" * 12
-    pictures = [
-        await world.drawn(ImagineRequest(prompt=CHILD), b"child"),
-        await world.picture(b"sent", 0.0),
-    ]
+    pictures = [await world.drawn(ImagineRequest(prompt=CHILD), b"child"), await world.picture(b"sent", 0.0)]
     row = {"id": project, "user_id": 1, "guild_id": None, "name": "ink", "task": STYLE, "created_at": at}
     shared = {"project_id": project, "user_id": 1, "added_at": at, "changed_at": at}
 

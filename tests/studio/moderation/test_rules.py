@@ -11,91 +11,35 @@ from core.requests import ImagineRequest
 from core.requests.base import Request
 from studio.moderation import rules
 from studio.moderation.confusables import Terms, check_pattern, read_text
-from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, rule_of, texts_of
+from studio.moderation.rules import ModerationSettings, Rule, Sense, Visibility, all_text, rule_of, texts_of
 from tests.support.cpu import at_most
 
 SPELLINGS = (
-    "nude",
-    "NUDE",
-    "n u d e",
-    "n.u.d.e",
-    "n-u-d-e",
-    "nu_de",
-    "nuuuude",
-    "nnuuddee",
-    "nuudde",
-    "nüdé",
-    "пude",
-    "ｎｕｄｅ",
-    "𝓃𝓊𝒹ℯ",
-    "ⓝⓤⓓⓔ",
-    "🅝🅤🅓🅔",
-    "nud3",
-    "nu\u200bde",
-    "n\u202eude",
-    "ɴᴜᴅᴇ",
-    "n\u0336u\u0336d\u0336e\u0336",
-    "🇳🇺🇩🇪",
-)
+    "nude; NUDE; n u d e; n.u.d.e; n-u-d-e; nu_de; nuuuude; nnuuddee; nuudde; nüdé; пude; ｎｕｄｅ; 𝓃𝓊𝒹ℯ; "
+    "ⓝⓤⓓⓔ; 🅝🅤🅓🅔; nud3; nu\u200bde; n\u202eude; ɴᴜᴅᴇ; n\u0336u\u0336d\u0336e\u0336; 🇳🇺🇩🇪"
+).split("; ")
 HARMLESS = (
-    "cocktail party",
-    "a cockatoo",
-    "a rapped verse",
-    "chicken breast on a plate",
-    "Sussex",
-    "an assassin",
-    "a grape vineyard",
-    "Scunthorpe steelworks",
-    "class photo",
-    "a document",
-    "cumulus clouds",
-    "an analysis",
-    "peacock",
-    "therapist",
-    "Essex church",
-    "a shitake mushroom",
-    "titanium",
-    "a kind old man",
-    "dickens street",
-    "a canal in Amsterdam",
-    "denuded hills",
-    "the seventh seal",
-    "bass guitar, a minor key",
-)
+    "cocktail party; a cockatoo; a rapped verse; chicken breast on a plate; Sussex; an assassin; "
+    "a grape vineyard; Scunthorpe steelworks; class photo; a document; cumulus clouds; an analysis; "
+    "peacock; therapist; Essex church; a shitake mushroom; titanium; a kind old man; dickens street; "
+    "a canal in Amsterdam; denuded hills; the seventh seal; bass guitar, a minor key"
+).split("; ")
 CHILDREN_AT_PLAY = (
-    "a child in the snow",
-    "kids building a sandcastle in swimsuits",
-    "portrait of a 12 year old boy with his dog",
-    "a teen at a skate park",
-    "a baby in a cradle",
-    "Mädchen im Schnee",
-    "une fillette et son chat",
-    "мальчик и собака",
-    "a newborn elephant",
-)
+    "a child in the snow; kids building a sandcastle in swimsuits; "
+    "portrait of a 12 year old boy with his dog; a teen at a skate park; a baby in a cradle; "
+    "Mädchen im Schnee; une fillette et son chat; мальчик и собака; a newborn elephant"
+).split("; ")
 # Markers that the rule is made of; no text of the kind that it is there for
 OVER_THE_LINE = (
-    "child nude",
-    "nude 12 year old",
-    "12yo nsfw",
-    "n u d e little girl",
-    "aged 9, naked",
-    "loli",
-    "l0li",
-    "a naked chìld",
-    "ロリ",
-    "nude\nteen",
-    "twelve-year-old topless",
-    "nackt, ein Kind",
-    "голая девочка",
-    "nude, 15 y/o",
-    "childporn",
-)
+    "child nude; nude 12 year old; 12yo nsfw; n u d e little girl; aged 9, naked; loli; l0li; "
+    "a naked chìld; ロリ; nude\nteen; twelve-year-old topless; nackt, ein Kind; голая девочка; "
+    "nude, 15 y/o; childporn"
+).split("; ")
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_word_is_found_however_it_is_spelt(spelling: str) -> None:
-    assert rules.EXPLICIT.found_in(read_text(f"a {spelling} on a hill"))
+    assert rules.LISTS[Sense.EXPLICIT].found_in(read_text(f"a {spelling} on a hill"))
     assert rule_of(f"a {spelling} on a hill", "standard", (), False) is Rule.EXPLICIT
 
 
@@ -153,16 +97,7 @@ def test_the_levels() -> None:
     )
 
 
-def test_a_pattern_matches_words_only_and_stays_linear() -> None:
-    assert Terms(["knif*"]).found_in(read_text("two kn1fes")) and not Terms(["knif*"]).found_in(
-        read_text("pen")
-    )
-    assert Terms(["*craft*"]).found_in(read_text("witchcrafts")) and Terms(["bad idea"]).found_in(
-        read_text("a b4d  1dea")
-    )
-    for wrong in ("***", "a", "x" * 61, "a*b*c*d*e", "123", ""):
-        with pytest.raises(ValueError):
-            check_pattern(wrong)
+def test_a_pattern_stays_linear() -> None:
     Terms([check_pattern("a*a*a*b")]).found_in(read_text("a" * 4000))
 
 
@@ -186,7 +121,9 @@ def test_a_pattern_matches_words_only_and_stays_linear() -> None:
         ("sex", "s e x t a n t", False),  # but short ones would be found in everything
         ("cat", "concatenate", False),
         ("g-string", "a g-string", True),
-        ("bad idea", "a bad idea", True),
+        ("knif*", "two kn1fes", True),
+        ("knif*", "pen", False),
+        ("bad idea", "a b4d  1dea", True),
         ("bad idea", "a badidea", False),
         ("*craft*", "witchcrafts", True),
         ("a*e", "abcdfghijklmnopqrstuve", True),  # a star stands for up to 20 letters
@@ -202,21 +139,17 @@ def test_the_lists_are_words_and_phrases_between_commas() -> None:
     listed = rules.listed_terms("""
         red, dick   pic,
         blue""")
-    assert [
-        listed.found_in(read_text(text)) for text in ("red", "a dick pic", "blue", "dick", "red dick")
-    ] == [
-        True,
-        True,
-        True,
-        False,
-        True,
-    ]
+    texts = ("red", "a dick pic", "blue", "red dick", "dick")
+    assert [listed.found_in(read_text(text)) for text in texts] == [True] * 4 + [False]
 
 
 @pytest.mark.parametrize(
     ("pattern", "problem"),
     [
         ("123", "has no letters"),
+        ("***", "has no letters"),
+        ("", "has no letters"),
+        ("a", "would fit nearly everything"),
         ("x" * 61, "is longer than 60 characters"),
         ("ab*c*d*e*", "has more than 3 stars"),
         ("a*", "would fit nearly everything"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import zipfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,18 +23,20 @@ from core.requests import from_json
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.results import TEST, Learned, LearnedFrom, Verdict
 from jobs.executors.base import Outcome, Report
-from storage.projects import dataset
+from storage.projects import dataset, versions
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
 from studio.authority import Actor
 from studio.media.masks import Bits, stride, write_mask
 from studio.new_job import NewJob
+from tests.jobs.conftest import eventually
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers
 from vision.custom_models.snapshot import Snapshot
 from vision.protocol import Done, Run
 
+ALONE = Actor(ALICE.user_id, None, 50)  # she, in a direct message
 LIMIT = 1.5
 GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
 
@@ -120,6 +123,14 @@ class World(Opened):
 
     servers: Servers = field(default_factory=Servers)
 
+    def __post_init__(self) -> None:
+        self.projects, self.dataset, self.labelling = (
+            self.studio.projects,
+            self.studio.dataset,
+            self.studio.labelling,
+        )
+        self.training, self.inference = self.studio.training, self.studio.inference
+
     @property
     def learner(self) -> Learner:
         found = self.services.queue.executor
@@ -148,7 +159,19 @@ class World(Opened):
         return names
 
     async def trained(self, actor: Actor, name: str, **more: int) -> Job:
-        return await self.ended(actor, await self.studio.training.train(actor, name, **more))
+        return await self.ended(actor, await self.training.train(actor, name, **more))
+
+    async def trained_again(self, project: Project) -> versions.Version:
+        """Wait until a project has another version that is used than its first, and return it."""
+        found: list[versions.Version] = []
+
+        async def used() -> bool:
+            version = await self.services.database.read(lambda c: versions.read_version(c, project.id))
+            found.extend([version] if version is not None and version.number > 1 else [])
+            return bool(found)
+
+        await eventually(used)
+        return found[0]
 
 
 def noise(seed: int, side: int = 32) -> bytes:
@@ -162,6 +185,15 @@ def noise(seed: int, side: int = 32) -> bytes:
 def sent(seed: int, side: int = 32) -> Sent:
     """The same as a file that somebody gives."""
     return Sent(noise(seed, side), f"{seed}.png")
+
+
+def zipped(files: dict[str, bytes]) -> Sent:
+    """A zip file with these files in it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return Sent(out.getvalue(), "set.zip")
 
 
 def painted(width: int = 32, height: int = 32) -> bytes:
@@ -199,7 +231,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def boards(world: World) -> Project:
     """Alice's project in her server, with five good pictures of hers and two with scratches."""
-    made = await world.studio.projects.new(ALICE, "boards")
-    await world.studio.projects.put_label(ALICE, "boards", "scratch", "a line that goes across")
+    made = await world.projects.new(ALICE, "boards")
+    await world.projects.put_label(ALICE, "boards", "scratch", "a line that goes across")
     await world.put(made, ALICE, ["good"] * 5 + ["scratch"] * 2)
     return made

@@ -19,7 +19,7 @@ from core.results import Region, Verdict
 from storage.projects.projects import Project
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent
-from tests.studio.projects.conftest import Learner, World, noise, open_world, sent
+from tests.studio.projects.conftest import Learner, World, noise, open_world, sent, zipped
 from vision.protocol import Run
 
 BOXES = [("nut", 0.1, 0.2, 0.3, 0.4), ("screw", 0.5, 0.5, 0.9, 0.8)]
@@ -64,20 +64,20 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def trays(world: World) -> Project:
     """Alice's project in her server, with four pictures in which two things are marked, and one without."""
-    made = await world.studio.projects.new(ALICE, "trays", DETECT)
+    made = await world.projects.new(ALICE, "trays", DETECT)
     names = await world.put(made, ALICE, [""] * 5)
     for name in names[:4]:
-        await world.studio.labelling.mark(ALICE, "trays", name, "anything", BOXES)
+        await world.labelling.mark(ALICE, "trays", name, "anything", BOXES)
     return made
 
 
 async def _items(world: World, **which: str) -> list[str]:
-    return [one.sha256 for one in await world.studio.dataset.page(ALICE, "trays", **which)]
+    return [one.sha256 for one in await world.dataset.page(ALICE, "trays", **which)]
 
 
 async def test_a_training_is_told_each_box_with_what_it_is_called(world: World, trays: Project) -> None:
     [empty] = await _items(world, state="new")
-    await world.studio.labelling.mark(ALICE, "trays", empty, MARKED)
+    await world.labelling.mark(ALICE, "trays", empty, MARKED)
     await world.trained(ALICE, "trays")
     told = {item.sha256: item for item in world.learner.snapshots[0].items}
     assert len(told) == 5 and told[empty].boxes == () and told[empty].label == MARKED
@@ -88,11 +88,11 @@ async def test_a_training_is_told_each_box_with_what_it_is_called(world: World, 
 
 async def test_the_latest_word_on_boxes_counts_and_is_something_new(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
-    await world.studio.projects.share(ALICE, "trays", 0, ["label"])
+    await world.projects.share(ALICE, "trays", 0, ["label"])
     first = (await _items(world, state="labelled"))[0]
-    marked = await world.studio.labelling.mark(BOB, "trays", first, MARKED, BOXES[:1])
+    marked = await world.labelling.mark(BOB, "trays", first, MARKED, BOXES[:1])
     assert (marked.state, marked.label) == ("labelled", MARKED), "two who draw otherwise don't dispute"
-    card = await world.studio.projects.card(ALICE, "trays")
+    card = await world.projects.card(ALICE, "trays")
     assert card.since == "1 new since version 1" and dict(card.boxes) == {"nut": 4, "screw": 3}
     await world.trained(ALICE, "trays")
     told = {item.sha256: item.names for item in world.learner.snapshots[-1].items}
@@ -100,66 +100,65 @@ async def test_the_latest_word_on_boxes_counts_and_is_something_new(world: World
 
 
 async def test_boxes_have_labels_of_the_book_and_marked_is_none_of_them(world: World, trays: Project) -> None:
-    card = await world.studio.projects.card(ALICE, "trays")
+    card = await world.projects.card(ALICE, "trays")
     assert [one.name for one in card.book] == ["nut", "screw"] and dict(card.boxes) == {"nut": 4, "screw": 4}
-    await world.studio.projects.drop_label(ALICE, "trays", "screw", "nut")
-    assert dict((await world.studio.projects.card(ALICE, "trays")).boxes) == {"nut": 8}
-    await world.studio.projects.put_label(ALICE, "trays", "bolt")
-    await world.studio.projects.drop_label(ALICE, "trays", "nut")
-    assert not (await world.studio.projects.card(ALICE, "trays")).boxes
+    await world.projects.drop_label(ALICE, "trays", "screw", "nut")
+    assert dict((await world.projects.card(ALICE, "trays")).boxes) == {"nut": 8}
+    await world.projects.put_label(ALICE, "trays", "bolt")
+    await world.projects.drop_label(ALICE, "trays", "nut")
+    assert not (await world.projects.card(ALICE, "trays")).boxes
     with pytest.raises(UserError, match="has boxes|left out|leave `label` out"):
-        await world.studio.dataset.add(ALICE, "trays", [sent(900)], "nut")
+        await world.dataset.add(ALICE, "trays", [sent(900)], "nut")
 
 
 async def test_too_few_marked_pictures_are_told_before_anything_is_queued(world: World) -> None:
-    made = await world.studio.projects.new(ALICE, "few", DETECT)
+    made = await world.projects.new(ALICE, "few", DETECT)
     [one, _] = await world.put(made, ALICE, ["", ""])
-    await world.studio.labelling.mark(ALICE, "few", one, MARKED, BOXES)
+    await world.labelling.mark(ALICE, "few", one, MARKED, BOXES)
     with pytest.raises(UserError, match="1 picture with boxes; at least 4 are needed, and 10 are better"):
-        await world.studio.training.train(ALICE, "few")
-    assert (await world.studio.projects.card(ALICE, "few")).advice.startswith("1 picture with boxes")
+        await world.training.train(ALICE, "few")
+    assert (await world.projects.card(ALICE, "few")).advice.startswith("1 picture with boxes")
 
 
 @pytest.mark.parametrize("form", ["coco", "yolo", "csv"])
 async def test_boxes_go_out_and_come_back_with_pictures_that_show_nothing(
     world: World, trays: Project, form: str
 ) -> None:
-    labelling = world.studio.labelling
     [empty] = await _items(world, state="new")
-    await labelling.mark(ALICE, "trays", empty, MARKED)
-    data = await labelling.export(ALICE, "trays", form)
+    await world.labelling.mark(ALICE, "trays", empty, MARKED)
+    data = await world.labelling.export(ALICE, "trays", form)
     names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     marked = await _items(world, state="labelled")
     for name in marked:
-        await labelling.mark(ALICE, "trays", name, "")
-    done = await labelling.import_(ALICE, "trays", Sent(data, "labels.zip"))
+        await world.labelling.mark(ALICE, "trays", name, "")
+    done = await world.labelling.import_(ALICE, "trays", Sent(data, "labels.zip"))
     assert (done.labelled, done.boxes, done.unknown) == (4, 8, 0), names
-    card = await world.studio.projects.card(ALICE, "trays")
+    card = await world.projects.card(ALICE, "trays")
     assert dict(card.boxes) == {"nut": 4, "screw": 4} and card.counts.labels == {MARKED: 4}
     assert {one.name for one in card.book} == {"nut", "screw"}, "marked is no label of the book"
 
 
 async def test_a_zip_file_with_boxes_in_it_marks_its_pictures(world: World, trays: Project) -> None:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr("folder/a.png", noise(700))
-        archive.writestr("folder/b.png", noise(701))
-        archive.writestr("data.yaml", "names: [nut, washer]\n")
-        archive.writestr("labels/a.txt", "1 0.5 0.5 0.2 0.2\n0 0.2 0.2 0.1 0.1\n")
-    brought = await world.studio.dataset.add_zip(ALICE, "trays", Sent(held.getvalue(), "new.zip"))
+    files = {
+        "folder/a.png": noise(700),
+        "folder/b.png": noise(701),
+        "data.yaml": b"names: [nut, washer]\n",
+        "labels/a.txt": b"1 0.5 0.5 0.2 0.2\n0 0.2 0.2 0.1 0.1\n",
+    }
+    brought = await world.dataset.add_zip(ALICE, "trays", zipped(files))
     assert len(brought.new) == 2
-    card = await world.studio.projects.card(ALICE, "trays")
+    card = await world.projects.card(ALICE, "trays")
     assert dict(card.boxes) == {"nut": 5, "screw": 4, "washer": 1}
     assert card.counts.states == {"labelled": 5, "new": 2}, "a folder says nothing of things"
 
 
 async def test_another_threshold_is_told_kept_and_asked_with(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
-    moved = await world.studio.training.threshold(ALICE, "trays", "stricter", keep=True)
+    moved = await world.training.threshold(ALICE, "trays", "stricter", keep=True)
     assert moved.threshold == 0.4 and "1 of 4 things in test pictures are found (3 now)" in moved.sentence
-    await world.ended(ALICE, await world.studio.inference.try_(ALICE, "trays", [sent(800)]))
+    await world.ended(ALICE, await world.inference.try_(ALICE, "trays", [sent(800)]))
     assert world.learner.limits == [0.4]  # type: ignore[attr-defined]
-    report = await world.studio.training.report(ALICE, "trays")
+    report = await world.training.report(ALICE, "trays")
     assert any("from a score of 0.4 on" in sentence for sentence in report.sentences)
 
 
@@ -167,31 +166,31 @@ async def test_versions_are_compared_by_the_things_that_each_finds(world: World,
     await world.trained(ALICE, "trays")
     world.learner.scores = [[0.9, 0.9], [0.9, 0.9]]  # type: ignore[attr-defined]
     await world.trained(ALICE, "trays", seed=1)
-    said = await world.studio.training.compare(ALICE, "trays", 1, 2)
-    assert "that 4 marked things can show" in said and "Boxes around what is none: 2 of version 1, 2" in said
+    said = await world.training.compare(ALICE, "trays", 1, 2)
+    assert "that 4 marked objects can show" in said and "Boxes around what is none: 2 of version 1, 2" in said
 
 
 async def test_wrong_boxes_bring_their_picture_in_to_be_drawn_anew(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
-    job = await world.ended(ALICE, await world.studio.inference.try_(ALICE, "trays", [sent(810)]))
-    noted = await world.studio.inference.answer(ALICE, job.id, 0, right=False)
+    job = await world.ended(ALICE, await world.inference.try_(ALICE, "trays", [sent(810)]))
+    noted = await world.inference.answer(ALICE, job.id, 0, right=False)
     assert "draw its boxes" in noted
-    [judged] = await world.studio.inference.judged(ALICE, job.id)
+    [judged] = await world.inference.judged(ALICE, job.id)
     assert judged.is_right is False and judged.sha256 in await _items(world, state="new")
     with pytest.raises(ImageError):
-        await world.studio.inference.answer(ALICE, job.id, 7, right=False)
+        await world.inference.answer(ALICE, job.id, 7, right=False)
 
 
 async def test_a_deleted_member_s_pictures_are_learned_from_no_more(world: World, trays: Project) -> None:
     """The next training sees what it would have seen without them, to the byte."""
     bobs = await world.put(trays, BOB, [""] * 2, first=840)
     for name in bobs:
-        await world.studio.labelling.mark(ALICE, "trays", name, MARKED, BOXES[:1])
+        await world.labelling.mark(ALICE, "trays", name, MARKED, BOXES[:1])
     await world.trained(ALICE, "trays")
     await world.services.privacy.delete(BOB.user_id)
 
     async def learned_again() -> bool:
-        card = await world.studio.projects.card(ALICE, "trays")
+        card = await world.projects.card(ALICE, "trays")
         return len(world.learner.snapshots) == 2 and not card.project.due
 
     await eventually(learned_again)
@@ -203,15 +202,11 @@ async def test_a_deleted_member_s_pictures_are_learned_from_no_more(world: World
 
 async def test_a_table_has_a_line_for_each_thing(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
-    asked = await world.studio.inference.try_(ALICE, "trays", [sent(820), sent(821)])
+    asked = await world.inference.try_(ALICE, "trays", [sent(820), sent(821)])
     job = await world.ended(ALICE, asked)
-    rows = list(csv.DictReader(io.StringIO((await world.studio.inference.table(ALICE, job.id)).decode())))
+    rows = list(csv.DictReader(io.StringIO((await world.inference.table(ALICE, job.id)).decode())))
     assert [row["picture"] for row in rows] == ["1", "1", "2", "2"]
-    assert (rows[0]["label"], rows[0]["score"], rows[0]["left"], rows[0]["bottom"]) == (
-        "nut",
-        "0.9",
-        "0.1",
-        "0.4",
-    )
+    said = [rows[0][name] for name in ("label", "score", "left", "bottom")]
+    assert said == ["nut", "0.9", "0.1", "0.4"]
     assert rows[1]["label"] == "'=screw", "no spreadsheet takes it for a formula"
     assert json.dumps(rows)

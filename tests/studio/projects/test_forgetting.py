@@ -19,7 +19,6 @@ from core.job import Status
 from core.requests import ImagineRequest
 from jobs.executors.base import Outcome, Report
 from storage import privacy as rows
-from storage.projects import versions
 from storage.projects.projects import Project
 from studio.authority import Actor
 from studio.new_job import NewJob
@@ -28,19 +27,6 @@ from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import Learner, World, noise, open_world, sent
 from vision.custom_models.snapshot import Snapshot
 from vision.protocol import Run, Stopped
-
-
-async def _again(world: World, project: Project) -> versions.Version:
-    """Wait until a project has a version that is used, and return it."""
-    found: list[versions.Version] = []
-
-    async def used() -> bool:
-        work = partial(versions.read_version, project_id=project.id)
-        found.extend(one for one in [await world.services.database.read(work)] if one)
-        return bool(found)
-
-    await eventually(used)
-    return found[0]
 
 
 def _holds(folder: Path, canary: str) -> list[str]:
@@ -54,24 +40,23 @@ async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learn
     tmp_path: Path,
 ) -> None:
     async with open_world(tmp_path) as world:
-        world.studio._kinds = world.studio._kinds | {"train", "inspect", "bundle"}
-        boards = await world.studio.projects.new(ALICE, "boards")
+        boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         bobs = await world.put(boards, BOB, ["good"] * 2, first=600)
         world.learner.tested = 3
         job = await world.trained(ALICE, "boards")
-        bundle = await world.ended(ALICE, await world.studio.inference.bundle(ALICE, "boards"))
-        first = await world.studio.training.trained(ALICE, job.id)
+        bundle = await world.ended(ALICE, await world.inference.bundle(ALICE, "boards"))
+        first = await world.training.trained(ALICE, job.id)
         assert first is not None and all(_holds(tmp_path, name) for name in bobs)
 
         await world.services.privacy.delete(BOB.user_id)
-        second = await _again(world, boards)
+        second = await world.trained_again(boards)
         assert (second.number, second.settings["replaces"], second.settings["settled"]) == (2, 1, True)
-        states = {one.number: one.state for one in await world.studio.training.versions(ALICE, "boards")}
+        states = {one.number: one.state for one in await world.training.versions(ALICE, "boards")}
         assert states == {1: "tainted", 2: "active"}
         assert await world.services.queue.job(job.id) is None, "its charts showed his pictures"
         assert await world.services.queue.job(bundle.id) is None, "and so did the bundle"
-        assert (await world.studio.projects.card(ALICE, "boards")).project.due == 0
+        assert (await world.projects.card(ALICE, "boards")).project.due == 0
         artefact = await world.services.files.get(str(second.artefact))
     for name in bobs:
         assert _holds(tmp_path, name) == []
@@ -82,41 +67,41 @@ async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learn
 
 
 async def test_labels_that_somebody_gave_stay_without_their_name(world: World, boards: Project) -> None:
-    await world.studio.projects.share(ALICE, "boards", 0, ["label"])
+    await world.projects.share(ALICE, "boards", 0, ["label"])
     [fresh] = await world.put(boards, ALICE, [""], first=610)
-    await world.studio.labelling.mark(BOB, "boards", fresh, "scratch")
+    await world.labelling.mark(BOB, "boards", fresh, "scratch")
     await world.services.privacy.delete(BOB.user_id)
-    [mark] = await world.studio.labelling.marks(ALICE, "boards", fresh)
+    [mark] = await world.labelling.marks(ALICE, "boards", fresh)
     assert (mark.user_id, mark.label) == (0, "scratch")
-    await world.studio.labelling.mark(ALICE, "boards", fresh, "scratch")
-    assert (await world.studio.projects.card(ALICE, "boards")).counts.labels["scratch"] == 3
+    await world.labelling.mark(ALICE, "boards", fresh, "scratch")
+    assert (await world.projects.card(ALICE, "boards")).counts.labels["scratch"] == 3
 
 
 async def test_a_server_s_project_goes_to_its_managers_and_one_s_own_goes(world: World) -> None:
-    ours = await world.studio.projects.new(BOB, "ours")
-    mine = await world.studio.projects.new(Actor(BOB.user_id, None, 60), "mine")
+    ours = await world.projects.new(BOB, "ours")
+    mine = await world.projects.new(Actor(BOB.user_id, None, 60), "mine")
     names = await world.put(mine, BOB, ["good"] * 4, first=620)
     await world.trained(BOB, mine.id)
     await world.services.privacy.delete(BOB.user_id)
     manager = Actor(3, 10, 100, manages=True)
-    assert [one.user_id for one in await world.studio.projects.all(manager)] == [0]
-    assert (await world.studio.projects.card(manager, ours.id)).may > {"manage"}
+    assert [one.user_id for one in await world.projects.all(manager)] == [0]
+    assert (await world.projects.card(manager, ours.id)).may > {"manage"}
     assert not any(world.services.files.exists(name) for name in names)
     nobody = Actor(0, 10, 100)
-    assert (await world.studio.projects.card(nobody, ours.id)).may == {"use"}, "0 is nobody's id"
+    assert (await world.projects.card(nobody, ours.id)).may == {"use"}, "0 is nobody's id"
 
 
 async def test_a_picture_that_is_taken_out_taints_what_learned_from_it(world: World, boards: Project) -> None:
     await world.trained(ALICE, "boards")
     first = world.learner.snapshots[0].items[0].sha256
-    await world.studio.dataset.remove(ALICE, "boards", [first])
-    assert (await _again(world, boards)).number == 2
+    await world.dataset.remove(ALICE, "boards", [first])
+    assert (await world.trained_again(boards)).number == 2
     assert first not in {item.sha256 for item in world.learner.snapshots[1].items}
     assert not world.services.files.exists(first) or await world.services.queue.people.has_sent(1, first)
 
 
 async def test_too_little_is_left_and_nothing_is_trained(world: World) -> None:
-    parts = await world.studio.projects.new(ALICE, "parts")
+    parts = await world.projects.new(ALICE, "parts")
     await world.put(parts, BOB, ["good"] * 4, first=630)
     await world.trained(ALICE, "parts")
 
@@ -126,8 +111,8 @@ async def test_too_little_is_left_and_nothing_is_trained(world: World) -> None:
     world.learner.learned = refuse  # type: ignore[assignment,method-assign]
     await world.services.privacy.delete(BOB.user_id)
     with pytest.raises(UserError, match="no model|being trained again"):
-        await world.studio.inference.try_(ALICE, "parts", [sent(1)])
-    assert (await world.studio.training.versions(ALICE, "parts"))[0].artefact is None
+        await world.inference.try_(ALICE, "parts", [sent(1)])
+    assert (await world.training.versions(ALICE, "parts"))[0].artefact is None
 
 
 class Slow(Learner):
@@ -168,11 +153,10 @@ def _left(folder: Path) -> set[str]:
 async def test_a_training_under_way_begins_anew_without_what_is_deleted(tmp_path: Path) -> None:
     slow = Slow()
     async with open_world(tmp_path, slow) as world:
-        world.studio._kinds = world.studio._kinds | {"train"}
-        boards = await world.studio.projects.new(ALICE, "boards")
+        boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         [bobs] = await world.put(boards, BOB, ["good"], first=640)
-        new = await world.studio.training.train(ALICE, "boards")
+        new = await world.training.train(ALICE, "boards")
         job = (await world.studio.submit(ALICE, new)).job
         async with asyncio.timeout(20):
             await slow.began.wait()
@@ -184,7 +168,7 @@ async def test_a_training_under_way_begins_anew_without_what_is_deleted(tmp_path
                 pass
         assert [bobs in told for told in slow.told] == [True, False]
         assert slow.folders == [{"snapshot.json"}, {"snapshot.json"}], "what the first try had seen is gone"
-        version = await world.studio.training.trained(ALICE, job.id)
+        version = await world.training.trained(ALICE, job.id)
         assert version is not None and version.state == "active"
 
 
@@ -198,11 +182,10 @@ class Deaf(Slow):
 async def test_a_worker_that_is_done_in_the_moment_of_the_deletion_has_worked_in_vain(tmp_path: Path) -> None:
     deaf = Deaf()
     async with open_world(tmp_path, deaf) as world:
-        world.studio._kinds = world.studio._kinds | {"train"}
-        boards = await world.studio.projects.new(ALICE, "boards")
+        boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         [bobs] = await world.put(boards, BOB, ["good"], first=640)
-        job = (await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))).job
+        job = (await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))).job
         async with asyncio.timeout(20):
             await deaf.began.wait()
             deaf.snapshots.append(Snapshot.read(await asyncio.to_thread(_snapshot, world)))
@@ -212,8 +195,8 @@ async def test_a_worker_that_is_done_in_the_moment_of_the_deletion_has_worked_in
                 pass
         world.services.privacy.cleared.set()  # else it is looked for in a while
         assert bobs in {item.sha256 for item in deaf.snapshots[0].items}
-        version = await _again(world, boards)
-        states = {one.number: one.state for one in await world.studio.training.versions(ALICE, "boards")}
+        version = await world.trained_again(boards)
+        states = {one.number: one.state for one in await world.training.versions(ALICE, "boards")}
         assert states == {1: "tainted", 2: "active"} and version.number == 2
         await eventually(lambda: _has_no_file(world, 1))
     assert await asyncio.to_thread(_holds, tmp_path, bobs) == []
@@ -222,7 +205,7 @@ async def test_a_worker_that_is_done_in_the_moment_of_the_deletion_has_worked_in
 async def _has_no_file(world: World, number: int) -> bool:
     """Whether a version has given up its file, a moment after somebody was asked to look."""
     world.services.privacy.cleared.set()
-    there = await world.studio.training.versions(ALICE, "boards")
+    there = await world.training.versions(ALICE, "boards")
     return next(one for one in there if one.number == number).artefact is None
 
 
@@ -236,19 +219,19 @@ async def test_a_picture_of_a_job_goes_with_its_job_unless_that_only_expires(
 ) -> None:
     drawn = await world.ended(ALICE, NewJob(ImagineRequest(prompt="a", seed=3, num_images=1)))
     kept = await world.ended(ALICE, NewJob(ImagineRequest(prompt="a", seed=5, num_images=1)))
-    brought = await world.studio.dataset.add(ALICE, "boards", [f"{drawn.id} 1", f"{kept.id} 1"], "good")
+    brought = await world.dataset.add(ALICE, "boards", [f"{drawn.id} 1", f"{kept.id} 1"], "good")
     await world.studio.delete(ALICE, drawn.id)
     now = datetime.now(UTC) + timedelta(days=1)
     expire = partial(rows.delete_jobs, ids=[kept.id], now=now, unpost=False)
     await world.services.database.write(expire)
-    there = {one.sha256 for one in await world.studio.dataset.page(ALICE, "boards")}
+    there = {one.sha256 for one in await world.dataset.page(ALICE, "boards")}
     assert set(brought.new) & there == {brought.new[1]}
 
 
 async def test_a_project_s_pictures_stay_after_what_was_only_sent_expires(
     world: World, boards: Project
 ) -> None:
-    before = {one.sha256 for one in await world.studio.dataset.page(ALICE, "boards")}
+    before = {one.sha256 for one in await world.dataset.page(ALICE, "boards")}
     later = datetime.now(UTC) + timedelta(days=60)
     _, gone = await world.services.database.write(partial(rows.drop_uploads, before=later))
     assert gone & before == set()
@@ -275,23 +258,22 @@ async def _files(world: World) -> AsyncIterator[bytes]:
 
 async def test_old_versions_give_up_their_files_and_the_one_in_use_keeps_its_own(tmp_path: Path) -> None:
     async with open_world(tmp_path, PROJECT_VERSIONS="2") as world:
-        world.studio._kinds = world.studio._kinds | {"train"}
-        boards = await world.studio.projects.new(ALICE, "boards")
+        boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 4)
         for number in range(4):
             await world.put(boards, ALICE, ["good"], first=650 + number)  # so that each has other bytes
             await world.trained(ALICE, "boards")
         await eventually(lambda: _has_no_file(world, 2))
-        kept = [one.number for one in await world.studio.training.versions(ALICE, "boards") if one.artefact]
+        kept = [one.number for one in await world.training.versions(ALICE, "boards") if one.artefact]
         assert kept == [4, 3, 1]
         with pytest.raises(UserError, match="no version 2 that can be used"):
-            await world.studio.training.use(ALICE, "boards", 2)
+            await world.training.use(ALICE, "boards", 2)
 
 
 async def test_forgetting_a_project_stops_its_trainings(world: World, boards: Project) -> None:
     await world.services.queue.pause(1)
-    job = (await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))).job
-    await world.studio.projects.forget(ALICE, "boards")
+    job = (await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))).job
+    await world.projects.forget(ALICE, "boards")
     found = await world.services.queue.job(job.id)
     assert found is not None and found.status is Status.CANCELLED
-    assert await world.studio.projects.all(ALICE) == []
+    assert await world.projects.all(ALICE) == []

@@ -21,11 +21,10 @@ from studio.authority import Actor
 from studio.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, MIRA
-from tests.studio.projects.conftest import World
+from tests.studio.projects.conftest import ALONE, World
 
 WELDER = 77
 WORKER = replace(BOB, roles=(WELDER,))
-ALONE = Actor(ALICE.user_id, None, 60)
 
 
 async def _after(world: World, asker: Actor, new: NewJob, change: Callable[[], Awaitable[object]]) -> Job:
@@ -48,12 +47,12 @@ async def _after(world: World, asker: Actor, new: NewJob, change: Callable[[], A
 
 async def _shared(world: World, *rights: str) -> None:
     world.servers.servers[10].given = {BOB.user_id: {WELDER}}
-    await world.studio.projects.share(ALICE, "boards", WELDER, rights)
+    await world.projects.share(ALICE, "boards", WELDER, rights)
 
 
 async def test_a_training_runs_while_its_asker_still_may(world: World, boards: Project) -> None:
     await _shared(world, "train")
-    job = await _after(world, WORKER, await world.studio.training.train(WORKER, "boards"), _nothing)
+    job = await _after(world, WORKER, await world.training.train(WORKER, "boards"), _nothing)
     assert job.status is Status.RENDERED, job.error
 
 
@@ -72,36 +71,31 @@ async def test_nothing_is_trained_for_somebody_who_may_no_longer(
         if how == "role":
             server.given.clear()
         elif how == "right":
-            await world.studio.projects.share(ALICE, "boards", WELDER, ["use"])
+            await world.projects.share(ALICE, "boards", WELDER, ["use"])
         elif how == "left":
             del server.members[BOB.user_id]
         elif how == "banned":
-            row = partial(_ban, user_id=BOB.user_id)
-            await world.services.database.write(row)
+            ban = partial(people.ban, user_id=BOB.user_id, guild_id=10, actor_id=1, now=datetime.now(UTC))
+            await world.services.database.write(ban)  # without the cancelling that goes with it on Discord
         else:
             await world.services.moderator.time_out(MIRA.user_id, BOB.user_id, 10, 30)
 
-    job = await _after(world, WORKER, await world.studio.training.train(WORKER, "boards"), change)
+    job = await _after(world, WORKER, await world.training.train(WORKER, "boards"), change)
     assert job.status is Status.FAILED and job.error is not None
     why = {"banned": "An admin blocked you", "timed out": "time-out"}.get(how, "may no longer ask for it")
     assert why in job.error
     assert world.learner.snapshots == [], "its worker was told of no picture"
-    assert await world.studio.training.versions(ALICE, "boards") == []
-
-
-def _ban(connection, user_id: int) -> None:
-    """What a ban writes, without the cancelling that goes with it on Discord."""
-    people.ban(connection, user_id, 10, actor_id=1, now=datetime.now(UTC))
+    assert await world.training.versions(ALICE, "boards") == []
 
 
 async def test_who_manages_the_server_may_until_they_no_longer_do(world: World, boards: Project) -> None:
-    new = await world.studio.training.train(MIRA, "boards")
+    new = await world.training.train(MIRA, "boards")
     assert (await _after(world, MIRA, new, _nothing)).status is Status.RENDERED
 
     async def change() -> None:
         world.servers.servers[10].members[MIRA.user_id] = False
 
-    again = await world.studio.training.train(MIRA, "boards")
+    again = await world.training.train(MIRA, "boards")
     job = await _after(world, MIRA, again, change)
     assert job.status is Status.FAILED and "Its owner and the server's managers" in str(job.error)
 
@@ -113,7 +107,7 @@ async def test_a_bundle_is_packed_for_nobody_who_may_no_longer_export(world: Wor
     async def change() -> None:
         world.servers.servers[10].given.clear()
 
-    job = await _after(world, WORKER, await world.studio.inference.bundle(WORKER, "boards"), change)
+    job = await _after(world, WORKER, await world.inference.bundle(WORKER, "boards"), change)
     assert job.status is Status.FAILED and "take away what is in this project" in str(job.error)
 
 
@@ -134,21 +128,21 @@ async def test_a_training_waits_for_the_chat_service_to_answer(
         tasks.append(asyncio.create_task(later()))
 
     tasks: list[asyncio.Task[None]] = []
-    job = await _after(world, asker, await world.studio.training.train(asker, "boards"), change)
+    job = await _after(world, asker, await world.training.train(asker, "boards"), change)
     await asyncio.gather(*tasks)
     assert job.status is Status.RENDERED, job.error
 
 
 async def test_trainings_that_are_asked_for_at_once_keep_the_limit(world: World, boards: Project) -> None:
     await world.services.queue.pause(1)
-    new = [await world.studio.training.train(ALICE, "boards", seed=seed) for seed in range(6)]
+    new = [await world.training.train(ALICE, "boards", seed=seed) for seed in range(6)]
     asked = (world.studio.submit(ALICE, one) for one in new)
     ends = await asyncio.gather(*asked, return_exceptions=True)
     refused = [end for end in ends if isinstance(end, BaseException)]
     assert len(refused) == 4 and all(isinstance(end, LimitError) for end in refused), refused
-    await world.studio.projects.new(ALONE, "mine", shared=False)
-    await world.put((await world.studio.projects.card(ALONE, "mine")).project, ALICE, ["good"] * 4, first=50)
-    mine = await world.studio.training.train(ALONE, "mine")
+    await world.projects.new(ALONE, "mine", shared=False)
+    await world.put((await world.projects.card(ALONE, "mine")).project, ALICE, ["good"] * 4, first=50)
+    mine = await world.training.train(ALONE, "mine")
     assert (await world.studio.submit(ALONE, mine)).job, "one's own are counted apart"
 
 
@@ -156,8 +150,8 @@ async def test_trainings_that_are_asked_for_at_once_keep_the_limit(world: World,
 
 
 async def _deleted(world: World, project: Project) -> None:
-    [first, *_] = await world.studio.dataset.page(ALICE, project.id, label="good")
-    await world.studio.dataset.remove(ALICE, project.id, [first.sha256])
+    [first, *_] = await world.dataset.page(ALICE, project.id, label="good")
+    await world.dataset.remove(ALICE, project.id, [first.sha256])
 
 
 async def test_a_server_s_lists_and_limits_don_t_keep_a_project_from_being_trained_again(
@@ -167,20 +161,8 @@ async def test_a_server_s_lists_and_limits_don_t_keep_a_project_from_being_train
     await world.services.queue.admin.allow(MIRA.user_id, 10, "role", WELDER)
     await world.services.queue.admin.allow(MIRA.user_id, 10, "channel", 100)
     await _deleted(world, boards)
-    again = await _again(world, boards)
+    again = await world.trained_again(boards)
     assert (again.number, again.user_id, again.state) == (2, NOBODY, versions.ACTIVE)
-
-
-async def _again(world: World, project: Project) -> versions.Version:
-    found: list[versions.Version] = []
-
-    async def used() -> bool:
-        version = await world.services.database.read(partial(versions.read_version, project_id=project.id))
-        found.extend([version] if version is not None and version.number > 1 else [])
-        return bool(found)
-
-    await eventually(used)
-    return found[0]
 
 
 async def test_a_training_by_the_studio_itself_is_told_as_such(world: World, boards: Project) -> None:
@@ -192,25 +174,25 @@ async def test_a_training_by_the_studio_itself_is_told_as_such(world: World, boa
         return bool((await world.services.queue.mine(NOBODY)).waiting)
 
     await eventually(waits)
-    card = await world.studio.projects.card(BOB, "boards")
+    card = await world.projects.card(BOB, "boards")
     assert card.advice == "It is being trained again, without pictures that were deleted."
     [view] = (await world.studio.server.queue(MIRA)).waiting
     assert (view.job.origin.user_id, view.job.origin.surface) == (NOBODY, Surface.WEB)
     assert (await world.studio.own.info(BOB)).jobs.total_waiting == 0
     await world.services.queue.resume(1)
-    await _again(world, boards)
+    await world.trained_again(boards)
 
 
 async def test_an_owner_takes_away_what_the_studio_trained_again_for_them(world: World) -> None:
-    mine = await world.studio.projects.new(ALONE, "mine", shared=False)
+    mine = await world.projects.new(ALONE, "mine", shared=False)
     await world.put(mine, ALICE, ["good"] * 5)
     await world.trained(ALONE, mine.id)
-    [first, *_] = await world.studio.dataset.page(ALONE, mine.id)
-    await world.studio.dataset.remove(ALONE, mine.id, [first.sha256])
-    await _again(world, mine)
+    [first, *_] = await world.dataset.page(ALONE, mine.id)
+    await world.dataset.remove(ALONE, mine.id, [first.sha256])
+    await world.trained_again(mine)
     work = partial(privacy.export, user_id=ALICE.user_id, table="project_versions")
     told, _ = await world.services.database.read(work)
     assert {row["number"] for row in told} == {1, 2}
-    await world.studio.projects.forget(ALONE, mine.id)
+    await world.projects.forget(ALONE, mine.id)
     told, _ = await world.services.database.read(partial(privacy.export, user_id=NOBODY, table="jobs"))
     assert told == [], "with the project's words"

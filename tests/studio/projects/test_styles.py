@@ -25,7 +25,7 @@ async def _asked(world: World, actor: Actor, text: str) -> ImagineRequest:
 @pytest.fixture
 async def ink(world: World) -> str:
     """The id of a trained style."""
-    made = await world.studio.projects.new(ALICE, "Ink wash", "style", words="in ink wash")
+    made = await world.projects.new(ALICE, "Ink wash", "style", words="in ink wash")
     await world.put(made, ALICE, [""] * 5)
     await world.trained(ALICE, "Ink wash")
     return made.id
@@ -45,12 +45,12 @@ async def test_a_style_is_named_by_one_word_and_brings_its_words(world: World, i
 
 
 async def test_a_style_is_offered_to_those_who_may_draw_with_it(world: World, ink: str) -> None:
-    untrained = await world.studio.projects.new(ALICE, "Ink blots", "style")
+    untrained = await world.projects.new(ALICE, "Ink blots", "style")
     assert untrained
     typed = "a boat --lora in"
     assert await world.studio.own.suggestions(BOB, typed) == ["a boat --lora Ink-wash"]
     assert await world.studio.own.suggestions(BOB, "a boat --lora x") == []
-    await world.studio.projects.share(ALICE, "Ink wash", 0, ["add"])
+    await world.projects.share(ALICE, "Ink wash", 0, ["add"])
     assert await world.studio.own.suggestions(BOB, typed) == []
     assert await world.studio.own.suggestions(ALICE, typed) == ["a boat --lora Ink-wash"]
 
@@ -64,7 +64,7 @@ async def test_who_may_not_use_it_can_neither_name_it_nor_press_a_button_for_it(
     world: World, ink: str
 ) -> None:
     request = await _asked(world, BOB, "a red boat --lora ink-wash")
-    await world.studio.projects.share(ALICE, "Ink wash", 0, ["add"])
+    await world.projects.share(ALICE, "Ink wash", 0, ["add"])
     with pytest.raises((PromptError, NotAllowedError)):
         await _asked(world, BOB, "a red boat --lora ink-wash")
     [new] = await (await world.studio.requests.imagine(BOB, "a red boat", None)).jobs()
@@ -76,7 +76,7 @@ async def test_who_may_not_use_it_can_neither_name_it_nor_press_a_button_for_it(
 async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> None:
     request = await _asked(world, BOB, "a red boat --lora ink-wash")
     [new] = await (await world.studio.requests.imagine(BOB, "a red boat", None)).jobs()
-    await world.studio.projects.forget(ALICE, "Ink wash")
+    await world.projects.forget(ALICE, "Ink wash")
     with pytest.raises(UserError):
         await world.studio.submit(BOB, replace(new, request=request))
 
@@ -85,14 +85,14 @@ async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> N
 async def test_what_no_device_can_hold_is_refused_before_the_queue(
     memory: int, refused: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await world.studio.projects.new(ALICE, "pen", "style")
+    made = await world.projects.new(ALICE, "pen", "style")
     await world.put(made, ALICE, [""] * 5)
     devices = (Device("cpu", "ready", memory=memory),)
     monkeypatch.setattr(type(world.learner), "devices", property(lambda self: devices))
-    new = await world.studio.training.train(ALICE, "pen")
+    new = await world.training.train(ALICE, "pen")
     if not refused:
         assert (await world.studio.submit(ALICE, new)).job
         return
     with pytest.raises(UserError, match=r"needs about 1[67]\d MB of memory; this device has 100 MB"):
         await world.studio.submit(ALICE, new)
-    assert (await world.studio.projects.card(ALICE, "pen")).training == ""
+    assert (await world.projects.card(ALICE, "pen")).training == ""

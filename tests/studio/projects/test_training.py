@@ -13,20 +13,20 @@ from storage.gallery import Filter
 from storage.projects import versions
 from storage.projects.projects import Project
 from storage.projects.versions import Tally
-from studio.authority import Action, Actor
+from studio.authority import Action
 from studio.projects.trainings import drift, verdict
 from tests.studio.conftest import ALICE, BOB
-from tests.studio.projects.conftest import LIMIT, World, painted, sent_mask
+from tests.studio.projects.conftest import ALONE, LIMIT, World, painted, sent_mask
 
 WORKER = replace(BOB, roles=(77,))
 
 
 async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: World, boards: Project) -> None:
     [unlabelled] = await world.put(boards, ALICE, [""], first=400)
-    new = await world.studio.training.train(ALICE, "boards")
+    new = await world.training.train(ALICE, "boards")
     assert new.lane is Lane.RELAX and not new.private
     job = await world.ended(ALICE, new)
-    version = await world.studio.training.trained(BOB, job.id)
+    version = await world.training.trained(BOB, job.id)
     assert version is not None and (version.number, version.state, version.threshold) == (1, "active", LIMIT)
     [told] = world.learner.snapshots
     assert len(told.items) == 7 and unlabelled not in {item.sha256 for item in told.items}
@@ -35,8 +35,8 @@ async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: Wo
 
 
 async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:
-    scratched = [one.sha256 for one in await world.studio.dataset.page(ALICE, "boards", label="scratch")]
-    mark = world.studio.labelling.mark
+    scratched = [one.sha256 for one in await world.dataset.page(ALICE, "boards", label="scratch")]
+    mark = world.labelling.mark
     await mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
     await world.trained(ALICE, "boards")
     told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
@@ -45,10 +45,10 @@ async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World
 
 async def test_a_training_is_told_what_was_painted_on_a_picture(world: World, boards: Project) -> None:
     """Its worker is given the mask's file, which the learner looks for."""
-    scratched = [one.sha256 for one in await world.studio.dataset.page(ALICE, "boards", label="scratch")]
+    scratched = [one.sha256 for one in await world.dataset.page(ALICE, "boards", label="scratch")]
     mask = await sent_mask(world, ALICE, painted())
-    await world.studio.labelling.mark(ALICE, "boards", scratched[0], "scratch", (), mask)
-    [mark] = await world.studio.labelling.marks(ALICE, "boards", scratched[0])
+    await world.labelling.mark(ALICE, "boards", scratched[0], "scratch", (), mask)
+    [mark] = await world.labelling.marks(ALICE, "boards", scratched[0])
     await world.trained(ALICE, "boards")
     told = {item.sha256: item.mask for item in world.learner.snapshots[0].items}
     assert told[scratched[0]] == mark.mask and told[scratched[1]] == ""
@@ -57,25 +57,24 @@ async def test_a_training_is_told_what_was_painted_on_a_picture(world: World, bo
 async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
     world: World, boards: Project
 ) -> None:
-    training = world.studio.training
     await world.trained(ALICE, "boards")
     await world.put(boards, ALICE, ["good"] * 3, first=410)
-    card = await world.studio.projects.card(ALICE, "boards")
+    card = await world.projects.card(ALICE, "boards")
     assert card.since == "3 new since version 1"
     await world.trained(ALICE, "boards")
-    states = {one.number: one.state for one in await training.versions(BOB, "boards")}
+    states = {one.number: one.state for one in await world.training.versions(BOB, "boards")}
     assert states == {1: "active", 2: "candidate"}
-    assert (await training.use(ALICE, "boards", 2)).state == "active"
-    assert (await world.studio.projects.card(ALICE, "boards")).since == ""
-    assert (await training.use(ALICE, "boards", 1)).state == "active"
-    assert {one.number: one.state for one in await training.versions(BOB, "boards")} == {
+    assert (await world.training.use(ALICE, "boards", 2)).state == "active"
+    assert (await world.projects.card(ALICE, "boards")).since == ""
+    assert (await world.training.use(ALICE, "boards", 1)).state == "active"
+    assert {one.number: one.state for one in await world.training.versions(BOB, "boards")} == {
         1: "active",
         2: "retired",
     }
     with pytest.raises(UserError, match="no version 9"):
-        await training.use(ALICE, "boards", 9)
+        await world.training.use(ALICE, "boards", 9)
     with pytest.raises(NotAllowedError, match="train the model"):
-        await training.use(BOB, "boards", 2)
+        await world.training.use(BOB, "boards", 2)
 
 
 async def test_what_was_tested_on_is_tested_on_for_good(world: World, boards: Project) -> None:
@@ -91,7 +90,7 @@ async def test_what_was_tested_on_is_tested_on_for_good(world: World, boards: Pr
 
 
 async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> None:
-    shelf, training = world.studio.projects, world.studio.training
+    shelf, training = world.projects, world.training
     parts = await shelf.new(ALICE, "parts")
     await world.put(parts, ALICE, ["scratch"])
     with pytest.raises(UserError, match="No good picture yet: one is enough to begin with"):
@@ -113,7 +112,7 @@ async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> N
     new = await training.train(ALICE, "ink")
     assert (new.request.task, new.request.words, new.request.count) == ("style", "ink", 5)  # type: ignore[attr-defined]
     job = await world.ended(ALICE, new)
-    found, version = await world.studio.inference.style(BOB, "ink")
+    found, version = await world.inference.style(BOB, "ink")
     assert found.id == ink.id and version.job_id == job.id
     assert len(world.learner.snapshots[-1].items) == 5
 
@@ -121,59 +120,57 @@ async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> N
 async def test_a_server_has_two_trainings_waiting_at_most(world: World, boards: Project) -> None:
     await world.services.queue.pause(1)
     for _ in range(2):
-        await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))
+        await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))
     with pytest.raises(LimitError, match="2 trainings wait or run already; the limit is 2"):
-        await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))
-    waiting = (await world.studio.projects.card(ALICE, "boards")).training
+        await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))
+    waiting = (await world.projects.card(ALICE, "boards")).training
     await world.studio.cancel(ALICE, waiting)
-    await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))
+    await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))
 
 
 async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_told(
     world: World, boards: Project
 ) -> None:
-    training = world.studio.training
     world.learner.tested = 3
     await world.trained(ALICE, "boards")
-    tried = await training.threshold(ALICE, "boards", "stricter")
+    tried = await world.training.threshold(ALICE, "boards", "stricter")
     assert (tried.threshold, tried.promise) == (1.2, pytest.approx(2 / 5)) and not tried.kept
     assert tried.stopped[1] + tried.found[1] == 3 and tried.sentence.startswith(
         "Of 100 good parts at most about 40"
     )
-    assert (await training.versions(ALICE, "boards"))[0].threshold == LIMIT
-    await training.threshold(ALICE, "boards", "stricter", keep=True)
-    assert (await training.versions(ALICE, "boards"))[0].threshold == 1.2
-    assert (await training.threshold(ALICE, "boards", "looser")).threshold == 1.5
-    assert (await training.threshold(ALICE, "boards", "usual", keep=True)).threshold == 1.5
-    assert (await training.threshold(ALICE, "boards", "looser")).threshold == pytest.approx(1.65)
-    assert (await training.threshold(ALICE, "boards", "fewest")).threshold == pytest.approx(1.5)
+    assert (await world.training.versions(ALICE, "boards"))[0].threshold == LIMIT
+    await world.training.threshold(ALICE, "boards", "stricter", keep=True)
+    assert (await world.training.versions(ALICE, "boards"))[0].threshold == 1.2
+    assert (await world.training.threshold(ALICE, "boards", "looser")).threshold == 1.5
+    assert (await world.training.threshold(ALICE, "boards", "usual", keep=True)).threshold == 1.5
+    assert (await world.training.threshold(ALICE, "boards", "looser")).threshold == pytest.approx(1.65)
+    assert (await world.training.threshold(ALICE, "boards", "fewest")).threshold == pytest.approx(1.5)
     with pytest.raises(UserError, match="usual, stricter, looser, fewest"):
-        await training.threshold(ALICE, "boards", "sideways")
+        await world.training.threshold(ALICE, "boards", "sideways")
     with pytest.raises(NotAllowedError, match="owner, or somebody with Manage Server"):
-        await training.threshold(BOB, "boards", "stricter")
+        await world.training.threshold(BOB, "boards", "stricter")
 
 
 async def test_several_shots_of_one_part_promise_no_more_than_one(world: World, boards: Project) -> None:
     world.learner.groups = [0, 0, 1, 1]  # of the scores 1.0, 1.2, 0.8 and 1.5
     await world.trained(ALICE, "boards")
-    usual = await world.studio.training.threshold(ALICE, "boards", "usual")
-    stricter = await world.studio.training.threshold(ALICE, "boards", "stricter")
+    usual = await world.training.threshold(ALICE, "boards", "usual")
+    stricter = await world.training.threshold(ALICE, "boards", "stricter")
     assert (usual.threshold, usual.promise) == (1.5, pytest.approx(1 / 3))
     assert (stricter.threshold, stricter.promise) == (1.2, pytest.approx(2 / 3))
 
 
 async def test_versions_are_compared_on_what_both_were_tested_on(world: World, boards: Project) -> None:
-    training = world.studio.training
-    everything = [one.sha256 for one in await world.studio.dataset.page(ALICE, "boards")]
-    good = [one.sha256 for one in await world.studio.dataset.page(ALICE, "boards", label="good")]
+    everything = [one.sha256 for one in await world.dataset.page(ALICE, "boards")]
+    good = [one.sha256 for one in await world.dataset.page(ALICE, "boards", label="good")]
     world.learner.tested, world.learner.score = 7, 9.0  # calls everything strange
     await world.trained(ALICE, "boards")
     world.learner.said = {name: 0.1 if name in good else 9.0 for name in everything}
     await world.trained(ALICE, "boards")
-    told = await training.compare(BOB, "boards", 1, 2)
+    told = await world.training.compare(BOB, "boards", 1, 2)
     assert "No difference" in told and "right on 5" in told, "five against none is what chance does too"
     with pytest.raises(UserError, match="no version 3"):
-        await training.compare(BOB, "boards", 1, 3)
+        await world.training.compare(BOB, "boards", 1, 3)
 
 
 def test_a_difference_is_told_from_six_against_none_on() -> None:
@@ -190,7 +187,7 @@ def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
         and drift(Tally(40, 3), 0.05) == ""
         and drift(Tally(40, 9), None) == ""
     )
-    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were strange")
+    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were unusual")
     assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
 
 
@@ -204,14 +201,14 @@ async def test_a_training_s_charts_are_no_pictures_of_its_asker(world: World, bo
 async def test_a_report_has_its_charts_and_says_when_it_is_weak(world: World, boards: Project) -> None:
     world.learner.tested = 2
     await world.trained(ALICE, "boards")
-    report = await world.studio.training.report(BOB, "boards")
+    report = await world.training.report(BOB, "boards")
     assert sum(report.parts["train"].values()) == 5 and sum(report.parts["test"].values()) == 2
     assert report.charts == ("scores", "report")
     assert report.sentences[0] == "It has learned." and any("weak" in one for one in report.sentences)
-    data, media_type = await world.studio.training.chart(BOB, "boards", 1, "report")
+    data, media_type = await world.training.chart(BOB, "boards", 1, "report")
     assert data and media_type.startswith("image/")
     with pytest.raises(ImageError, match="no chart 'secret'"):
-        await world.studio.training.chart(BOB, "boards", 1, "secret")
+        await world.training.chart(BOB, "boards", 1, "secret")
 
 
 async def test_a_training_that_fails_leaves_no_version(world: World, boards: Project) -> None:
@@ -219,23 +216,22 @@ async def test_a_training_that_fails_leaves_no_version(world: World, boards: Pro
         raise OSError("the disk is gone")
 
     world.learner.learned = broken  # type: ignore[assignment,method-assign]
-    submitted = await world.studio.submit(ALICE, await world.studio.training.train(ALICE, "boards"))
+    submitted = await world.studio.submit(ALICE, await world.training.train(ALICE, "boards"))
     async for _ in await world.studio.watch(ALICE, submitted.job.id):
         pass
     job = await world.services.queue.job(submitted.job.id)
     assert job is not None and job.status is Status.FAILED
-    assert await world.studio.training.versions(ALICE, "boards") == []
-    assert (await world.studio.projects.card(ALICE, "boards")).training == ""
+    assert await world.training.versions(ALICE, "boards") == []
+    assert (await world.projects.card(ALICE, "boards")).training == ""
 
 
 async def test_a_project_of_one_s_own_is_trained_out_of_sight(world: World) -> None:
-    alone = Actor(ALICE.user_id, None, 50)
-    mine = await world.studio.projects.new(alone, "mine")
+    mine = await world.projects.new(ALONE, "mine")
     await world.put(mine, ALICE, ["good"] * 4)
     job = await world.trained(ALICE, "mine")
     assert job.origin.private
     with pytest.raises(NotAllowedError):
-        await world.studio.training.trained(BOB, job.id)
+        await world.training.trained(BOB, job.id)
 
 
 async def test_one_version_is_used_whatever_happens_at_once(world: World, boards: Project) -> None:
@@ -244,5 +240,5 @@ async def test_one_version_is_used_whatever_happens_at_once(world: World, boards
     database = world.services.database
     for number in (2, 3, 1, 3):
         assert await database.write(lambda c, n=number: versions.use_version(c, boards.id, n))
-        used = [one for one in await world.studio.training.versions(ALICE, "boards") if one.state == "active"]
+        used = [one for one in await world.training.versions(ALICE, "boards") if one.state == "active"]
         assert [one.number for one in used] == [number]

@@ -7,7 +7,7 @@ import pytest
 
 from proofs.security import zips
 from studio.projects import label_formats
-from tests.studio.projects.test_pictures import zipped
+from tests.studio.projects.conftest import zipped
 
 
 async def test_one_of_each_kind_does_nothing_but_be_refused(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
-"""A child process that touches strangers' pictures, and draws small pictures of ours. Runs as ``python -m
-studio.media.image_process COMMAND``, see ``COMMANDS``.
+"""A child process that touches strangers' pictures and videos, and makes pictures and videos of ours. Runs as
+``python -m studio.media.media_process COMMAND``, see ``COMMANDS`` and ``TRANSCODES``.
 
 Before it reads anything it gives up memory, time, files and network (``studio.media.confinement``), so a bomb
-or a parser bug ends this process and nothing else.
+or a parser bug ends this process and nothing else. What makes a video of videos (``TRANSCODES``) is given an
+encoder, the file to write and the videos as further arguments, and opens these before: no video passes
+through a pipe.
 """
 
 from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +22,8 @@ from studio.media import confinement
 Answer = tuple[dict[str, Any], bytes]
 MAX_PIXELS = 16_777_216  # 4096 × 4096
 MIN_SIDE = 16  # px
-MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
+MAX_MEMORY, VIDEO_MEMORY = 440 * 2**20, 600 * 2**20  # bytes above what the interpreter and its imports need
+MAX_FILE = 2**30  # bytes of a video that is written
 RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
 ENCODINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # to make a picture smaller, best first
     ("lossless WebP", "image/webp", {"form": "WEBP", "lossless": True, "quality": 0, "method": 0}),
@@ -38,30 +42,33 @@ TWO_TONES = 0.97  # share of a mask's pixels that are nearly black or nearly whi
 LEAST = 0.0005  # share of a picture that a mask must cover
 ACROSS, CELL, GAP = 3, 256, 6  # pictures in a row; px of a cell, and between two
 BACK, BADGE, INK = (24, 23, 22), (24, 23, 22, 210), (255, 255, 255, 255)
+STRIP, WIDTH, SPACE, LINE = 4, 240, 8, 30  # frames in a row; px of a frame, between two, and of its time
+SAID, MARK = (225, 222, 218), (242, 169, 59)
 QUALITY, BLURRED_SIDE = 75, 24  # of a thumbnail's WebP; px to which a veiled one is reduced first
 OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px."
 
 
 def main() -> None:
     """Answer requests for one command, in a process that can do nothing else."""
-    confinement.serve_confined(prepare, MAX_MEMORY, COMMANDS[sys.argv[1]][1])
+    command = sys.argv[1]
+    memory = VIDEO_MEMORY if command in (*TRANSCODES, "frames", "strip") else MAX_MEMORY
+    seconds, file = (TRANSCODES[command], MAX_FILE) if command in TRANSCODES else (COMMANDS[command][1], 0)
+    confinement.serve_confined(prepare, memory, seconds, file)
 
 
-def prepare(command: str = "") -> Callable[..., Answer]:
-    """Import all that a command will need: afterwards no file can be opened. Return what answers it."""
+def prepare(command: str = "", encoder: str = "", *paths: str) -> Callable[..., Answer]:
+    """Import all that a command will need, and use it once: afterwards no file can be opened. Return what
+    answers it. paths: the video to write, and those to read."""
     import warnings
 
     if command == "paint":
-        import os
-
         os.environ["OPENBLAS_NUM_THREADS"] = "1"  # nothing here multiplies matrices
         importlib.import_module("studio.media.strokes")
         importlib.import_module("studio.media.masks")
-
         return partial(answer_request, command=command)
     from PIL import Image
 
-    for name in ("Chops", "Draw", "File", "Filter", "Font", "Ops"):
+    for name in ("Chops", "Draw", "File", "Filter", "Font", "Ops", "Stat"):
         importlib.import_module(f"PIL.Image{name}")
     importlib.import_module("PIL.JpegPresets")
     for name in ("Jpeg", "Mpo", "Png", "Tiff", "WebP"):
@@ -74,6 +81,22 @@ def prepare(command: str = "") -> Callable[..., Answer]:
         probe = io.BytesIO()
         Image.new("RGB", (8, 8)).save(probe, "PNG")
         thumbnail(probe.getvalue(), 256, veiled=True)  # loads all that the encoder needs
+    if command not in (*TRANSCODES, "frames", "strip"):
+        return partial(answer_request, command=command)
+    tiny = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    moving = [io.BytesIO() for _ in range(2)]
+    for form, out in zip(("GIF", "WEBP"), moving, strict=True):
+        tiny[0].save(out, form, save_all=True, append_images=tiny[1:], duration=100)
+    if command in TRANSCODES:
+        from core import process
+        from studio.media import transcode
+
+        process.step_back()
+        transcode.warm_up(moving, encoder)
+        target, sources = open(paths[0], "w+b"), [open(path, "rb") for path in paths[1:]]
+        return lambda data, **given: transcode.make_video(command, sources, target, **given)
+    for out in moving:
+        answer_request(out.getvalue(), "frames", most=4, max_pixels=256)
     return partial(answer_request, command=command)
 
 
@@ -377,6 +400,54 @@ def thumbnail(original: bytes, side: int, veiled: bool) -> Answer:
     return {}, kept.getvalue()
 
 
+def read_frames(data: bytes, most: int, max_pixels: int) -> Answer:
+    """Return some frames of a video as PNGs, one after the other, with their times and lengths. Raises
+    ValueError, which says why it can't be read."""
+    from studio.media import video_decode
+
+    kind = video_decode.kind_of(data)
+    if kind is None:
+        raise ValueError(f"can't be read as a video; {video_decode.READ} are.")
+    try:
+        found = video_decode.looked_at(data, kind, most, max_pixels)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise whatever they like
+        raise video_decode.Damaged("is damaged or incomplete.") from error
+    # None of them a millisecond apart
+    pictures = sorted({round(at, 3): png for at, png in reversed(found.pictures)}.items())
+    frames = [[seconds, len(png)] for seconds, png in pictures]
+    header = {"frames": frames, "seconds": round(found.seconds, 3), "whole": round(found.whole, 3)}
+    return header, b"".join(png for _, png in pictures)
+
+
+def draw_strip(data: bytes, labels: Sequence[str], lengths: Sequence[int], marked: Sequence[int]) -> Answer:
+    """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
+    empty place. labels: what stands below each. marked: places of those that are set off."""
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+    shown, start = list[Any](), 0
+    for length in lengths:
+        one = Image.open(io.BytesIO(data[start : start + length])) if length else None
+        start += length
+        shown.append(None if one is None else ImageOps.contain(one.convert("RGB"), (WIDTH, WIDTH)))
+    tall = max((one.height for one in shown if one is not None), default=WIDTH)
+    columns, rows = min(STRIP, len(shown)), -(-len(shown) // STRIP)
+    across, down = WIDTH + SPACE, tall + LINE + SPACE
+    whole = Image.new("RGB", (columns * across + SPACE, rows * down + SPACE), BACK)
+    canvas, font = ImageDraw.Draw(whole), ImageFont.load_default(size=18)
+    for number, one in enumerate(shown):
+        left, top = SPACE + number % STRIP * across, SPACE + number // STRIP * down
+        is_marked = number in marked
+        if is_marked:
+            canvas.rectangle((left - 4, top - 4, left + WIDTH + 3, top + tall + LINE + 1), fill=MARK)
+        if one is not None:
+            whole.paste(one, (left + (WIDTH - one.width) // 2, top + (tall - one.height) // 2))
+        at = (left + WIDTH // 2, top + tall + LINE // 2 - 1)
+        canvas.text(at, labels[number], fill=BACK if is_marked else SAID, font=font, anchor="mm")
+    return encoded(whole, "WEBP", quality=85, method=0)
+
+
 COMMANDS: dict[str, tuple[Callable[..., Answer], int]] = {  # … and seconds of processor time
     "clean": (clean, 2),  # 16.7 megapixels of noise need 1.8 on a slow, shared core
     "several": (several, 15),
@@ -387,7 +458,11 @@ COMMANDS: dict[str, tuple[Callable[..., Answer], int]] = {  # … and seconds of
     "sheet": (draw_sheet, 5),
     "paint": (paint, 10),
     "thumbnail": (thumbnail, 3600),  # of very many pictures
+    "frames": (read_frames, 5),
+    "strip": (draw_strip, 5),
 }
+# What makes videos of videos, see studio.media.transcode, and seconds of processor time
+TRANSCODES = {"take": 60, "fit": 300, "cut": 120, "last": 20, "gif": 60, "mosaic": 120}
 
 if __name__ == "__main__":
     main()
