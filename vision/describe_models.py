@@ -2,8 +2,6 @@
 another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
 torch otherwise."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

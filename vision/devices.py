@@ -1,8 +1,6 @@
 """What a device can do: its name and memory, the dtype that fits it, and which exceptions mean
 what."""
 
-from __future__ import annotations
-
 import gc
 import logging
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Finds the files of configured models, fetches those that are missing, checks them, and loads them into
 memory."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import time

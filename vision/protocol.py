@@ -9,8 +9,6 @@ sent before a model is loaded, gives it more time. It may let one run wait while
 hour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -85,7 +83,7 @@ class Turn:
         """Whether any of its pictures is a frame."""
         return any(seconds is not None for seconds in self.times)
 
-    def with_pictures(self, timed: Iterable[tuple[str, float | None]]) -> Turn:
+    def with_pictures(self, timed: Iterable[tuple[str, float | None]]) -> "Turn":
         """Return the turn with other pictures and their times."""
         pairs = list(timed)
         times = tuple(seconds for _, seconds in pairs)

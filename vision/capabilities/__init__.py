@@ -4,8 +4,6 @@ Importing the package loads no torch.
 A new capability is one file here, one in core.requests with a line in its ``REQUESTS``, and a command.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,6 @@
 """/ask: an answer in words to a question about pictures, as the next turn of a conversation. Text that was
 read in its pictures is told to the chat model in the turn that brought them, and never as anybody's words."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """/blend: four pictures between two to five given ones, without words: drawing begins at the mean of the
 pictures, and the captioner's words describe them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

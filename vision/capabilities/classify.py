@@ -1,8 +1,6 @@
 """/classify: how well labels fit a picture: given ones by CLIP or SigLIP, otherwise a classifier's own. Where
 these are the demo models, photographs are read by a classifier of photographs."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ Every pixel that is neither marked nor uncovered, nor within the seam along an u
 picture's. The model gets a crop around what is to be drawn, so a canvas may be larger than it can draw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

@@ -1,8 +1,6 @@
 """/cutout: the thing that stands out of a picture, on nothing. Of drawings of the demo world the demo's
 segmenter knows the outlines; everything else is cut by a network for what stands out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

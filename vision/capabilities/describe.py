@@ -1,8 +1,6 @@
 """/describe: several different prompts that could have made a picture. Where the captioner is the demo's, a
 photograph is described by what readers of photographs find in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

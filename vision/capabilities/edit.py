@@ -1,7 +1,5 @@
 """/edit: a picture changed as words say, by a model that was trained for it; what they don't name stays."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

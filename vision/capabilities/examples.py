@@ -1,8 +1,6 @@
 """/examples try: which of a set's labels fits a picture, by a head on CLIP's features and by a chat model
 that is shown similar examples; the way that is right more often on the set's own examples answers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """/imagine: one to four pictures from words, or from words and a picture to start from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from PIL import Image

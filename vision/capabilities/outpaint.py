@@ -5,8 +5,6 @@ old picture, and the model paints there. Near the seam its colours are drawn to 
 old pixels are pasted over it, fading only within the band and only at edges that were extended.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """/read: the text in a picture, line by line, and the picture with a box around each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from PIL import Image

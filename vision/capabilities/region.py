@@ -1,8 +1,6 @@
 """/region: draws a part of a picture again, named by a mask, by boxes or by words; every pixel outside stays
 as it was."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """/shorten: how much each word of a prompt counts, by the text side of CLIP or SigLIP."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,8 +1,6 @@
 """A version of somebody's own model, or of a style, learned from the pictures of a project: in slices beside
 the drawings, going on where a killed one was."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Generator, Mapping, Sequence

@@ -1,8 +1,6 @@
 """/upscale: a picture two or four times as large. "subtle" keeps it and sharpens, "creative" draws new
 detail. The demo's image model knows drawings only, so photographs are enlarged by a network for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

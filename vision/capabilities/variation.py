@@ -1,8 +1,6 @@
 """/variation: other pictures like a given one, by image-to-image at the strength that the model's card has
 for "subtle" or "strong"; with its shapes kept, by a ControlNet if one fits the model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """/video: videos from words, from pictures, or from other videos; by a video model where the host has one,
 else they are sketched."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path

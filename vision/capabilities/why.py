@@ -1,7 +1,5 @@
 """The button *Why?* under /classify: where in the picture its reader sees a label, laid over the picture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from PIL import Image

@@ -3,8 +3,6 @@ becomes one module with the UNet, so that steps of jobs with edges are shared li
 (arXiv:2308.06721); and attention by which all frames of a video look at its first one (Text2Video-Zero,
 arXiv:2303.13439, 3.3.2). The last two are put into a copy of the UNet over the same tensors."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Callable

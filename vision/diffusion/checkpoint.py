@@ -4,8 +4,6 @@ schedules that end early (``--stop``), at the noise-free picture that is predict
 One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. Knows
 diffusers' schedulers and no pipeline."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -314,7 +312,7 @@ class Resume:
         # offloading hooks put one on the instance
         self._own = [vars(part).get(place) for part, place in self._places]
 
-    def __enter__(self) -> Resume:
+    def __enter__(self) -> "Resume":
         for part, place in self._places:
             setattr(part, place, self._zeros)
         return self

@@ -5,8 +5,6 @@ After "Watch Your Steps" (Mirzaei et al., 2023, arXiv:2308.08947), which tells f
 where an edit belongs. Knows diffusers' schedulers and the order of that pipeline's rows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

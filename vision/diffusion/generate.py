@@ -5,8 +5,6 @@ A drawing is one or several whole calls of a diffusers pipeline (``pipeline``), 
 once or, for a job with a fiber in the engine, together with the other jobs' steps.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ pixel outside stays.
 The mask is "L" at the picture's size, 255 = paint, nothing in between.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

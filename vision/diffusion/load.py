@@ -1,8 +1,6 @@
 """Loads an image model from a folder or a single file, quantised where the plan says so: by diffusers' own
 configurations, one for each part of a pipeline."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from pathlib import Path

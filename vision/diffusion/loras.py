@@ -6,8 +6,6 @@ peft takes one adapter a row and one weight for all (``adapter_names``), while a
 with its weight. A file may say how its LoRA counts in drawings that a prompt guides (``GuidedUse``). The LoRA
 that a model's card names (``merged_lora``) is added to the weights once, when they are loaded."""
 
-from __future__ import annotations
-
 import json
 import logging
 import warnings
@@ -110,7 +108,7 @@ class Loras:
                 self._guided[name] = use
             self._adapters.move_to_end(name)
 
-    def __deepcopy__(self, memo: Any) -> Loras:
+    def __deepcopy__(self, memo: Any) -> "Loras":
         """Return this object: copies of the model's layers over the same tensors (``--tile``) have hooks of
         this one, and get the same LoRAs."""
         return self

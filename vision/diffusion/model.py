@@ -2,8 +2,6 @@
 its place on the device, a compiled copy of its denoiser, the texts that it encoded lately, and what decodes
 its latents, also where memory is short or half precision overflows."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import hashlib

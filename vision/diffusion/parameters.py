@@ -5,8 +5,6 @@ no torch.
 Each parameter either has an effect or leaves a note for the person who asked. docs/meaning.md has the
 table."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass, field
 

@@ -2,8 +2,6 @@
 
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +63,7 @@ class StepCallback:
         self.done: tuple[int, int] | None = None  # (step, of)
         reporter.check()
 
-    def __enter__(self) -> StepCallback:
+    def __enter__(self) -> "StepCallback":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -214,7 +212,7 @@ class JobPipeline:
             )
             self._replace(unet=unet)
 
-    def __enter__(self) -> JobPipeline:
+    def __enter__(self) -> "JobPipeline":
         if self.fiber is not None and self._starts_from_picture:
             with self._lock.reserve():
                 self.fiber.wait_until(self._lock.try_acquire)

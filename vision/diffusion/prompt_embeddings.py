@@ -5,8 +5,6 @@ in any batch. Pictures: image prompts, style, character and omni references.
 A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the pictures. Any other begins to
 draw at their mean, the nearest thing to it."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,19 +34,19 @@ class Encoded:
     tokens: torch.Tensor
     pooled: torch.Tensor | None = None
 
-    def towards(self, other: Encoded, share: float) -> Encoded:
+    def towards(self, other: "Encoded", share: float) -> "Encoded":
         """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
         length, and beyond."""
         both = self.pooled is not None and other.pooled is not None
         pooled = torch.lerp(self.pooled, other.pooled, share) if both else None  # type: ignore[arg-type]
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
 
-    def zeroed(self) -> Encoded:
+    def zeroed(self) -> "Encoded":
         """Return zeros of the same shapes."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
         return Encoded(torch.zeros_like(self.tokens), pooled)
 
-    def filled(self, length: int, filler: Encoded) -> Encoded:
+    def filled(self, length: int, filler: "Encoded") -> "Encoded":
         """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
         missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
         if missing <= 0:

@@ -1,8 +1,6 @@
 """Seamless pictures (``--tile``), whose opposite edges meet. What a job changes for it is its own; other jobs
 with the same weights aren't affected."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -2,8 +2,6 @@
 shared by the capabilities that draw. An enlarged picture is drawn again in tiles (``refine``), at a strength
 that keeps it, so that it gets sharp detail."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

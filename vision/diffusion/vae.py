@@ -2,8 +2,6 @@
 TAESD, TAESDXL, TAEF1, …), which the host sets up by family and which decodes drafts alone; and, for cheap
 previews of unfinished latents, a linear map to RGB."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from dataclasses import dataclass, field
@@ -125,7 +123,7 @@ class LatentMap:
 
     @classmethod
     @torch.no_grad()
-    def fit(cls, vae: Any, device: str) -> LatentMap:
+    def fit(cls, vae: Any, device: str) -> "LatentMap":
         """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
         patches: 128 px, or 512 px where a latent stands for many px and has as many channels. A decoder of
         videos takes each as its only frame."""

@@ -8,8 +8,6 @@ first. Others join the batch while that is worth it. No job ends later than PATI
 first served would have given, where a delay of UNNOTICED counts as nothing: a pass after which that couldn't
 be kept any more gives way to the jobs that are due first, in as wide a pass as their due dates allow."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json

@@ -1,8 +1,6 @@
 """Joins the arguments of several denoiser calls along the batch, and takes the outputs apart again. Knows
 diffusers' argument names, those of pictures and of videos."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

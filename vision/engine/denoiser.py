@@ -7,8 +7,6 @@ diffusers expects one request at a time: its pipelines reset all states at their
 would be compared with each other. With a context for each request a batched step skips exactly the blocks
 that it would have skipped unbatched."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import itertools

@@ -7,8 +7,6 @@ passes take; ``Passes`` evaluates them, cut where memory or exactness asks for i
 their arguments; ``denoiser`` is what a pipeline has in place of its UNet or transformer. How:
 docs/engine.md."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

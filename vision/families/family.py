@@ -1,8 +1,6 @@
 """What a family of image models is: its diffusers classes, its defaults, and how its latents lie; and the
 family of every other diffusers pipeline, which decodes itself. Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

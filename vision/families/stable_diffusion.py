@@ -1,8 +1,6 @@
 """Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text, also of over 77 tokens; and
 InstructPix2Pix, whose UNet sees the picture's latents beside the noisy ones (arXiv:2211.09800)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

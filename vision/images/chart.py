@@ -1,7 +1,5 @@
 """Draws a bar chart of labels and percentages with PIL, for a dark background."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ and numpy only.
 Writes PNG files at a twentieth of the usual time: one filter for all rows, then ISA-L's deflate. numpy and
 bytes only."""
 
-from __future__ import annotations
-
 import io
 import json
 import math

@@ -7,8 +7,6 @@ Says in words where in a picture something is.
 Edges of a picture as thin white lines, by Canny's method (IEEE TPAMI 8(6), 1986): what a ControlNet for
 edges was trained on."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

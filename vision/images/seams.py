@@ -2,8 +2,6 @@
 gaps before they are painted, the drift of colours that is taken back at their edge, and how a large picture
 is cut into overlapping tiles of a model's own size and joined again. Pictures and numbers only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -8,8 +8,6 @@ edges' strength alone tells (Arad and Gotsman, *Enhancement by image-dependent w
 Where pictures are softer than what it learned from, what it leaves is narrow enough for that warp to do the
 rest (``narrowed``)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -5,8 +5,6 @@ The activations are those of gradient checkpointing (arXiv:1604.06174): what goe
 and one block at a time is computed again; without it, all that every block computes. The constants are upper
 bounds of what was counted on the real models' layers (tests/vision/lora_training/test_memory.py)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,7 +215,7 @@ class UNet:
     out_channels: int
 
     @classmethod
-    def read(cls, config: Mapping[str, Any]) -> UNet:
+    def read(cls, config: Mapping[str, Any]) -> "UNet":
         """Return it from its ``config.json``."""
         channels = list(config["block_out_channels"])
         layers, count = config.get("layers_per_block", 2), len(channels)

@@ -1,8 +1,6 @@
 """What a style is learned from, cut to squares and kept as the denoiser takes it, so that no step encodes
 anything; and the samples that are drawn at each checkpoint, on one sheet."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Sequence

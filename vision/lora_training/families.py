@@ -4,8 +4,6 @@ After diffusers' examples: train_dreambooth_lora.py (Stable Diffusion), train_dr
 train_dreambooth_lora_flux.py; ours draw their random numbers from a generator of each step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -5,8 +5,6 @@ All random numbers of a step come from a generator that is seeded by the step's 
 generators has to be kept. Of a few strengths the weakest counts at which nearly everything comes nearer to
 the style's pictures, by the host's CLIP, and still shows what was asked for."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -71,7 +69,7 @@ class State:
         )
 
     @classmethod
-    def decode(cls, data: bytes, fingerprint: str) -> State | None:
+    def decode(cls, data: bytes, fingerprint: str) -> "State | None":
         """Return what ``encode`` wrote; None for a damaged file or another training's."""
         try:
             tensors = load(data)

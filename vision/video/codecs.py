@@ -7,8 +7,6 @@ in one thread, as a shut-in process can't start another, and all go into an MP4.
 order in which it plays while it still comes in, with XMP if wanted, and with nothing else than pictures and
 sound (ISO/IEC 14496-12; XMP specification part 3, 1.1.5), in the file itself, in pieces."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from contextlib import suppress

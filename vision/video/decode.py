@@ -15,8 +15,6 @@ while it is little, in a file where it is much.
 
 Names are diffusers 0.42's, those that begin with an underscore too; tests compare with ``decode``."""
 
-from __future__ import annotations
-
 import copy
 import errno
 import math

@@ -4,8 +4,6 @@ draws them one after the other, and decodes them a piece at a time as somebody a
 Encoding frames again shifts their colours a little at every join; where one window goes on from the pixels of
 another, ``Colours`` brings them back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -339,7 +337,7 @@ class Colours:
     shift: np.ndarray  # (3,)
 
     @classmethod
-    def between(cls, were: np.ndarray, are: np.ndarray) -> Colours | None:
+    def between(cls, were: np.ndarray, are: np.ndarray) -> "Colours | None":
         """Return what makes mean and deviation of each channel of ``are`` those of ``were``, the same frames
         (f, H, W, 3) uint8; None if they show different things."""
         mean_were, mean_are = (frames.mean((0, 1, 2), dtype=np.float64) for frames in (were, are))

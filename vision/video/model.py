@@ -1,8 +1,6 @@
 """Holds one video model in memory, a pipeline for each of its classes over the same weights, and loads it as
 image models are loaded: checked files, quantised and moved about as the plan says."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import inspect

@@ -1,8 +1,6 @@
 """One call of a video pipeline: a pipeline of the job's own over the model's weights, and what happens after
 each of its steps."""
 
-from __future__ import annotations
-
 import copy
 import io
 from collections.abc import Callable, Sequence
@@ -134,7 +132,7 @@ class JobPipeline:
             self._denoisers.append(stand_in)
             vars(self.pipe)[attribute] = stand_in
 
-    def __enter__(self) -> JobPipeline:
+    def __enter__(self) -> "JobPipeline":
         if self.fiber is not None:
             with self._lock.reserve():
                 self.fiber.wait_until(self._lock.try_acquire)
@@ -173,7 +171,7 @@ class StepCallback:
         self.done: tuple[int, int] | None = None
         reporter.check()
 
-    def __enter__(self) -> StepCallback:
+    def __enter__(self) -> "StepCallback":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

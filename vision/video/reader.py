@@ -5,8 +5,6 @@ Beside each video lie its first and its last frame as they were before they were
 goes on from another one loses nothing at the join. ``Sources`` are what a video is made from, ``Drawing`` is
 what comes of it, on its way to a file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Videos by a video model: prepares a request for it, and puts what it draws between the frames of the videos
 that it goes on from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -9,8 +9,6 @@ Colours are BT.709 in its narrow range, said in the file, as players take it for
 than a stamp. swscale's default is BT.601, and PyAV tells it otherwise only where the two ends are named and
 differ."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,7 +115,7 @@ class Sound:
         """How long it is."""
         return self.samples.shape[1] / self.rate
 
-    def part(self, begin: float, end: float) -> Sound:
+    def part(self, begin: float, end: float) -> "Sound":
         """Return the sound between two times, in seconds."""
         return Sound(self.samples[:, round(begin * self.rate) : round(end * self.rate)], self.rate)
 

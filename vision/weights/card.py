@@ -2,8 +2,6 @@
 configuration files say, then its own ``atelier.json``; and which words of a text it doesn't know, where it
 has a small vocabulary. Loads no torch."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping

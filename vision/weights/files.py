@@ -7,8 +7,6 @@ Contents are pinned in three ways: a hub model by its commit, and by the SHA-256
 states it, remembered in the lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its
 path, as ``atelier models`` prints it."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

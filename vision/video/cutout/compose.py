@@ -15,8 +15,6 @@ noise and look at the first one. What it changes is laid over the sketch, in bet
 changes nothing a frame stays as sharp as it was, however small the model draws, and a video of any length
 costs the same."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,6 @@
 """Videos by the image model: prepares a request for it, draws the pictures that they begin with, and sketches
 each video: every operation as its frames, in order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

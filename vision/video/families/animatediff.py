@@ -1,8 +1,6 @@
 """AnimateDiff: motion modules in Stable Diffusion's UNet. A latent a frame, so that known frames go between
 the others' latents."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

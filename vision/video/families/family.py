@@ -3,8 +3,6 @@ models is best used (``VideoCard``), what it can be shown, and how its latents b
 
 Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum

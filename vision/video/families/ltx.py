@@ -1,8 +1,6 @@
 """LTX-Video, a flow transformer on packed latents whose one pipeline takes known frames at any place; and
 LTX-2, which draws video and sound in one."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any

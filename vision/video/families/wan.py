@@ -1,8 +1,6 @@
 """Wan 2.1 and 2.2: flow transformers behind a causal decoder. What a video can start from is a matter of the
 weights, so each kind of them is a family of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
