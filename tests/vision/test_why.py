@@ -116,10 +116,7 @@ def tensor_of(image: Image.Image) -> torch.Tensor:
     ("processor", "wanted"),
     [
         ({"do_center_crop": False}, (0, 0, 400, 200)),
-        (
-            {"do_center_crop": True, "do_resize": True, "size": {"shortest_edge": 100}},
-            (100, 0, 300, 200),
-        ),
+        ({"do_center_crop": True, "do_resize": True, "size": {"shortest_edge": 100}}, (100, 0, 300, 200)),
         ({"do_center_crop": True, "do_resize": False, "size": {}}, (150, 50, 250, 150)),
         (
             {"do_center_crop": True, "do_resize": True, "size": {"width": 200, "height": 200}},

@@ -41,8 +41,7 @@ def run(
     if len(captions) < request.num_captions:
         notes.append(f"{captioner.name} found only {len(captions)} different descriptions.")
     return Output(
-        captions=tuple(captions),
-        parameters=_parameters(request, captioner.name, looked.knows, notes),
+        captions=tuple(captions), parameters=_parameters(request, captioner.name, looked.knows, notes)
     )
 
 

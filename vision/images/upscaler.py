@@ -55,11 +55,7 @@ class Upscaler(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self,
-        scale: int = 4,
-        widths: tuple[int, int, int] = (32, 48, 64),
-        reach: float = 8.0,
-        passes: int = 0,
+        self, scale: int = 4, widths: tuple[int, int, int] = (32, 48, 64), reach: float = 8.0, passes: int = 0
     ) -> None:
         super().__init__()
         full, half, quarter = widths

@@ -136,13 +136,7 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, VideoCard]:
 
 
 def load_video_model(
-    folder: Path,
-    name: str,
-    *,
-    device: str,
-    dtype: torch.dtype,
-    plan: Plan,
-    report: Callable[[float], None],
+    folder: Path, name: str, *, device: str, dtype: torch.dtype, plan: Plan, report: Callable[[float], None]
 ) -> VideoModel:
     """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
     to be trusted.

@@ -246,8 +246,7 @@ def _found(
         if not points:
             raise UserError(NO_POINTS)
         picked = reporter.in_thread(
-            lambda: segmenter.pick(image, question.points, question.box, key=question.path),
-            thread="fetching",
+            lambda: segmenter.pick(image, question.points, question.box, key=question.path), thread="fetching"
         )
         kind = "sam" if isinstance(segmenter, PointSegmenter) else "segment"
         by = "cutout" if isinstance(segmenter, Cutter) else kind

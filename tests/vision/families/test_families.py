@@ -212,8 +212,5 @@ def test_the_samplers_are_the_grammars() -> None:
 
 
 def test_the_family_files_are_the_families() -> None:
-    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {
-        "__init__",
-        "family",
-    }
+    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__", "family"}
     assert files == {family.name.replace("-", "_") for family in FAMILIES} - {"other"}

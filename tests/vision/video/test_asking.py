@@ -87,11 +87,7 @@ def test_a_video_goes_on_from_the_latents_that_were_kept_of_it(ask) -> None:
     before = ask("ltx").videos[0]
     assert set(load_ends(Path(before.ends), "ltx")) == {"head", "tail"}
     after = ask(
-        "ltx",
-        {CLIP: before.path, CLIP_ENDS: before.ends},
-        operation="extend",
-        clip=CLIP,
-        clip_ends=CLIP_ENDS,
+        "ltx", {CLIP: before.path, CLIP_ENDS: before.ends}, operation="extend", clip=CLIP, clip_ends=CLIP_ENDS
     ).videos[0]
     assert length(after) > before.frames
     assert (after.width, after.height, after.fps) == (before.width, before.height, before.fps)

@@ -79,11 +79,7 @@ class WanFirst(Wan):
     pipelines = ("WanImageToVideoPipeline",)
     natively = {Operation.FIRST: "WanImageToVideoPipeline"}
     by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
-    refusals = {
-        Operation.WORDS: NEEDS_PICTURE,
-        Operation.REMIX: NO_REMIX,
-        **dict.fromkeys(ENDINGS, NO_END),
-    }
+    refusals = {Operation.WORDS: NEEDS_PICTURE, Operation.REMIX: NO_REMIX, **dict.fromkeys(ENDINGS, NO_END)}
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
         """Return whether the folder holds these weights."""
