@@ -31,11 +31,8 @@ ENDED_EARLY = "the process that tried it ended early; the log above may say why.
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One line of ``atelier models``.
-
-    path: where the model lies, "" when it isn't on this machine. bytes: of its weights. problem: "" when none
-    is seen.
-    """
+    """One line of ``atelier models``. path: where the model lies, "" when it isn't on this machine. bytes: of
+    its weights. problem: "" when none is seen."""
 
     role: str
     spec: str
@@ -49,11 +46,8 @@ class ModelInfo:
 
 
 def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
-    """Describe the configured models without loading or fetching anything.
-
-    models: role → spec; the role "image v6" is one of IMAGE_MODELS, "tiny flux" the decoder for that family's
-    drafts.
-    """
+    """Describe the configured models without loading or fetching anything. models: role → spec; the role
+    "image v6" is one of IMAGE_MODELS, "tiny flux" the decoder for that family's drafts."""
     return [_describe(role, spec, cache_dir) for role, spec in models.items()]
 
 
@@ -118,10 +112,8 @@ def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
 def try_models(
     models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any
 ) -> dict[str, str]:
-    """Load each model in another process and return role → "" when it loaded, else why it didn't.
-
-    timeout: seconds for all of them. config: further fields of ``WorkerConfig``.
-    """
+    """Load each model in another process and return role → "" when it loaded, else why it didn't. timeout:
+    seconds for all of them. config: further fields of ``WorkerConfig``."""
     call = {"models": dict(models), "cache_dir": str(cache_dir), "device": "cpu", **config}
     lines = _probe(["load", json.dumps(call)], timeout)
     found = {line["role"]: line["problem"] for line in lines if "role" in line}
@@ -166,9 +158,7 @@ def devices() -> list[dict]:
 
 def load(call: dict) -> None:
     """Load each configured model, and print a line {"role", "problem", "seconds"} as soon as it is known.
-
-    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``.
-    """
+    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``."""
     import time
     from dataclasses import replace
 

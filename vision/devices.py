@@ -58,11 +58,9 @@ def choose_dtype(device: str, setting: str) -> torch.dtype:
 
 
 def choose_threads(setting: int, weights: int) -> int:
-    """Return the CPU threads for a model of ``weights`` bytes. setting: 0 = choose.
-
-    A small model gets one: OpenMP waits at barriers, and beside another busy process two threads were 4 to 40
-    times slower than one. A larger one gets every physical core.
-    """
+    """Return the CPU threads for a model of ``weights`` bytes. setting: 0 = choose. A small model gets one:
+    OpenMP waits at barriers, and beside another busy process two threads were 4 to 40 times slower than one.
+    A larger one gets every physical core."""
     if setting:
         return setting
     return 1 if weights < SMALL_MODEL else max(1, psutil.cpu_count(logical=False) or 1)

@@ -44,11 +44,8 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model whose files are on this machine and have been checked.
-
-    bytes: of its weights in memory, if it has the device to itself. sizes: of an image model, by kind of
-    quantising.
-    """
+    """A model whose files are on this machine and have been checked. bytes: of its weights in memory, if it
+    has the device to itself. sizes: of an image model, by kind of quantising."""
 
     name: str
     path: Path
@@ -57,11 +54,8 @@ class FoundModel:
 
 
 class ModelLoader:
-    """Loads models as one worker's configuration says. Keeps none of them.
-
-    tiny_problems: family → what was wrong with its decoder for drafts, "" = nothing; of those that were
-    tried.
-    """
+    """Loads models as one worker's configuration says. Keeps none of them. tiny_problems: family → what was
+    wrong with its decoder for drafts, "" = nothing; of those that were tried."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
@@ -74,10 +68,8 @@ class ModelLoader:
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
     def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
-        """Return where the files of a model for ``role`` lie, fetched if need be.
-
-        Raises ModelError when it can't be had, or its files aren't what they should be.
-        """
+        """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
+        can't be had, or its files aren't what they should be."""
         path = self._path(source, report)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
@@ -112,11 +104,8 @@ class ModelLoader:
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
     ) -> Any:
         """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier,
-        Segmenter or Talker.
-
-        check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
-        the model will run on. Raises ModelError for a model that doesn't load.
-        """
+        Segmenter or Talker. check: called between pieces of the work; what it raises ends the loading.
+        threads: of the CPU, that the model will run on. Raises ModelError for a model that doesn't load."""
         begun = time.monotonic()
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(files.weight_files(found.path), report, check)
@@ -200,10 +189,8 @@ class ModelLoader:
         self._stored.update(files)
 
     def lora(self, name: str, reporter: Reporter) -> Path:
-        """Return the file of the LoRA that the host calls ``name``, or that members have made.
-
-        Raises UserError for one that is neither, ModelError when it can't be had.
-        """
+        """Return the file of the LoRA that the host calls ``name``, or that members have made. Raises
+        UserError for one that is neither, ModelError when it can't be had."""
         if (stored := stored_lora(name)) is not None:
             if stored.sha256 not in self._stored:
                 raise UserError(f"The style `{stored.shown}` isn't there any more.")
@@ -261,10 +248,8 @@ class ModelLoader:
 
 class Progress:
     """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
-    of a quarter, to the log.
-
-    waiting: reporters of those jobs. A job that gives no sign for long counts as forgotten.
-    """
+    of a quarter, to the log. waiting: reporters of those jobs. A job that gives no sign for long counts as
+    forgotten."""
 
     def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
         self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
@@ -285,10 +270,8 @@ def _ignore(fraction: float) -> None:
 
 def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:
     """Read the files once, so that loading finds them in memory: the slow part, in pieces that can be counted
-    and stopped.
-
-    Skipped when they don't fit into half of the free memory: reading them twice would cost more.
-    """
+    and stopped. Skipped when they don't fit into half of the free memory: reading them twice would cost
+    more."""
     total, done = sum(file.stat().st_size for file in files), 0
     if not PRELOADED < total < devices.memory("cpu")[0] // 2:
         return

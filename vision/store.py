@@ -98,11 +98,8 @@ class _Held:
 
 class Models:
     """The models of one worker by role: image, edit, clip, caption, vit, segment, ask, and those of
-    photographs.
-
-    For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
-    the next, it is done with the last.
-    """
+    photographs. For one thread; one model at a time is loaded in another. A job uses one model at a time:
+    when it asks for the next, it is done with the last."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
@@ -118,10 +115,7 @@ class Models:
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """Return the image model ``spec``: its name for ``--model``, or as it is configured; None = the usual
-        one.
-
-        Waits while it is loaded. Raises UserError for one that the host hasn't configured.
-        """
+        one. Waits while it is loaded. Raises UserError for one that the host hasn't configured."""
         return self._chosen("image", self.config.image_models, spec, reporter or Reporter())
 
     def editor(self, spec: str | None, reporter: Reporter) -> ImageModel:
@@ -149,10 +143,7 @@ class Models:
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
         """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter
-        or Talker.
-
-        Waits while it is loaded. Raises ModelError when it can't be had.
-        """
+        or Talker. Waits while it is loaded. Raises ModelError when it can't be had."""
         if not self.config.models.get(role):
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())

@@ -73,10 +73,8 @@ def run(
     talk: Talk | None = None,
 ) -> Output:
     """Answer by the better way. paths: SHA-256 → file of every picture. talk: the examples as turns, and the
-    question. ``Output.scores`` has every label, ``Output.grid`` is a chart of both ways.
-
-    Raises UserError for a set with fewer than two labels.
-    """
+    question. ``Output.scores`` has every label, ``Output.grid`` is a chart of both ways. Raises UserError for
+    a set with fewer than two labels."""
     talk = talk or Talk((Turn("user", "", (request.image,)),))
     lesson, asks = Lesson.of(talk), bool(models.config.models.get("ask"))
     first = Stage(reporter, 0, 0.5) if asks else reporter

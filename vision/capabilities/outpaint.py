@@ -30,12 +30,9 @@ NOISE = 40  # standard deviation of the noise under the new area, of 255
 
 @dataclass(frozen=True)
 class CanvasLayout:
-    """Where the old picture lies on the canvas.
-
-    width, height: of the old picture; left, top, right, bottom: what is added on each side; all in px of the
-    finished picture. size: (w, h) of the canvas at the model's scale. band: px of the old picture, at the
-    model's scale, that are painted again along extended edges.
-    """
+    """Where the old picture lies on the canvas. width, height: of the old picture; left, top, right, bottom:
+    what is added on each side; all in px of the finished picture. size: (w, h) of the canvas at the model's
+    scale. band: px of the old picture, at the model's scale, that are painted again along extended edges."""
 
     width: int
     height: int
@@ -94,10 +91,7 @@ def prepare(request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, 
 
 def plan_canvas(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
     """Return the layout of the canvas: about the native area, up to the card's ``outpaint.max_area`` times
-    that.
-
-    size: (w, h) of the old picture, px. Raises UserError for over MAX_SIDE px a side or 8:1.
-    """
+    that. size: (w, h) of the old picture, px. Raises UserError for over MAX_SIDE px a side or 8:1."""
     width, height = size
     total = width + request.left + request.right, height + request.top + request.bottom
     if max(total) > MAX_SIDE:

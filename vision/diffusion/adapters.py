@@ -179,10 +179,8 @@ class IPAdapter:
 
     def parts(self, scale: float, *, circular: bool) -> dict[str, Any]:
         """Return what a job's pipeline gets in place of its own: the UNet with the adapter, and what reads
-        pictures.
-
-        scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
-        """
+        pictures. scale: how much the pictures count against the text, 0..1. circular: see
+        seamless.circular_copy."""
         pipe = copy.copy(self._pipe)
         copied = seamless.circular_copy if circular else seamless.shared_weights_copy
         unet = vars(pipe)["unet"] = copied(self._pipe.unet)

@@ -31,12 +31,9 @@ from vision.engine.denoiser import ATTRIBUTES, Call, Denoiser
 
 def stopped_at(scheduler: Any, stop: float, strength: float | None = None) -> Any:
     """Return ``scheduler`` wrapped so that it runs only the share ``stop`` (0..1) of its steps, at least one;
-    with 1 the scheduler itself.
-
-    The last step goes all the way to the noise-free picture, which is soft where details would have come
-    later. strength: of the image-to-image call that will use it; the steps that such a call leaves out at the
-    beginning don't count.
-    """
+    with 1 the scheduler itself. The last step goes all the way to the noise-free picture, which is soft where
+    details would have come later. strength: of the image-to-image call that will use it; the steps that such
+    a call leaves out at the beginning don't count."""
     if stop >= 1:
         return scheduler
     if "final_sigmas_type" in scheduler.config:
@@ -141,11 +138,8 @@ class Unkeepable(ValueError):
 @dataclass(frozen=True)
 class Pace:
     """When to write: never for jobs expected to take less than ``shortest_job`` seconds; else each time
-    ``share`` of the job has passed.
-
-    min_pause, max_pause: seconds between two writes. max_cost: how much of a job's time writing may take; it
-    overrules the others.
-    """
+    ``share`` of the job has passed. min_pause, max_pause: seconds between two writes. max_cost: how much of a
+    job's time writing may take; it overrules the others."""
 
     shortest_job: float = 5.0
     share: float = 0.05
@@ -229,11 +223,9 @@ class Checkpoint:
         )
 
     def write(self, make: Callable[[], State]) -> None:
-        """Replace the file as a whole. What can't be kept or written costs the checkpoint, never the job.
-
-        The file isn't synced to disk: it is meant to survive this process, not the machine, and one cut off
-        by a power cut is recognised as damaged.
-        """
+        """Replace the file as a whole. What can't be kept or written costs the checkpoint, never the job. The
+        file isn't synced to disk: it is meant to survive this process, not the machine, and one cut off by a
+        power cut is recognised as damaged."""
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
             state, tensors = make(), dict[str, torch.Tensor]()
@@ -292,12 +284,9 @@ def scheduler_state(scheduler: Any) -> dict[str, Any]:
 
 class Resume:
     """Lets a pipeline call continue from a checkpoint: a context manager around the call, which the step
-    callback asks after each step.
-
-    The call prepares everything as always (its noise, masks and embeddings come out the same), then runs
-    through the steps that were done with a denoiser that returns zeros at once; after the last of those,
-    latents, scheduler and generators get their saved values.
-    """
+    callback asks after each step. The call prepares everything as always (its noise, masks and embeddings
+    come out the same), then runs through the steps that were done with a denoiser that returns zeros at once;
+    after the last of those, latents, scheduler and generators get their saved values."""
 
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False

@@ -30,11 +30,8 @@ log = logging.getLogger(__name__)
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     """Draw all pictures in one batch; when memory runs out, once more one by one. Continues from the job's
-    checkpoint, if another process left one.
-
-    Raises OutOfMemory when that isn't enough either, and JobCancelled from ``reporter.check`` between two
-    steps.
-    """
+    checkpoint, if another process left one. Raises OutOfMemory when that isn't enough either, and
+    JobCancelled from ``reporter.check`` between two steps."""
     with model.loras.in_use(generation.loras):  # also while the second of several is still being read
         model.loras.ensure_loaded(generation.loras, reporter)
         return _draw_or_draw_small(model, generation, reporter)

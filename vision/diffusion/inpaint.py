@@ -65,11 +65,9 @@ def find_mask_by_words(
     image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
 ) -> Named:
     """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
-    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
-
-    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
-    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
-    """
+    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured. key: of the
+    picture, under which the segmenter keeps what it sees. rim: take a little of what lies around a thing
+    whose outline is known, too. Raises UserError when nothing fits, or no model can tell."""
     segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
     if segmenter is not None and segmenter.takes_words:
         return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")

@@ -25,9 +25,7 @@ from vision.weights.memory import Plan, quantizable_parts
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made.
-    """
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
@@ -60,11 +58,9 @@ def load_image_model(
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
 ) -> ImageModel:
-    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
-
-    plan: whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras.
-    """
+    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
+    whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
     family, card = identify.family_and_card(path)
     try:
         pipe = _pipeline(family, path, dtype, plan.quantize, offline)

@@ -82,11 +82,8 @@ Plan = list[tuple[str, torch.Tensor | None, Any]]
 
 
 class Loras:
-    """The LoRAs of one model, for one thread.
-
-    pipe: whose denoiser and text encoders get them. find: a name that the host has set up → file; it raises
-    UserError for any other.
-    """
+    """The LoRAs of one model, for one thread. pipe: whose denoiser and text encoders get them. find: a name
+    that the host has set up → file; it raises UserError for any other."""
 
     def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
         self._pipe, self._name, self._find = pipe, name, find
@@ -138,10 +135,7 @@ class Loras:
     ) -> Iterator[dict[str, torch.nn.Parameter]]:
         """Insert a new LoRA into ``part`` of the pipeline, in float32, which can be applied, and drawn with,
         as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has. use: in
-        drawings with guidance.
-
-        What jobs draw doesn't change by it. Nothing else of the model is trained.
-        """
+        drawings with guidance. What jobs draw doesn't change by it. Nothing else of the model is trained."""
         module = self._pipe.components[part]
         module.requires_grad_(False)
         self._make_room()
@@ -174,8 +168,7 @@ class Loras:
     ) -> list[WeightedLoras]:
         """Return what ``applied`` takes for a call with ``count`` rows of a job with so many ``pictures``:
         with guidance twice as many, of which the first half is without the prompt. timestep: of the call, 0
-        to 1000.
-        """
+        to 1000."""
         if count != 2 * pictures or not self.is_guided(wanted):
             return [wanted] * count
         noise = float(torch.as_tensor(timestep).reshape(-1)[0]) / NOISE_LEVELS
@@ -344,12 +337,9 @@ METADATA = "lora_adapter_metadata"
 
 def merge(pipe: Any, folder: Path, name: str) -> None:
     """Add alpha / rank · up · down (Hu et al., arXiv:2106.09685, eq. 3) to each weight of ``pipe`` that the
-    LoRA ``name`` of the model in ``folder`` changes.
-
-    Its file is one that diffusers' save_lora_weights wrote for a denoiser. Its dtype may be any: float8 takes
-    half of float16's bytes. Raises ModelError when the file can't be read or doesn't fit, and when the
-    weights are quantised.
-    """
+    LoRA ``name`` of the model in ``folder`` changes. Its file is one that diffusers' save_lora_weights wrote
+    for a denoiser. Its dtype may be any: float8 takes half of float16's bytes. Raises ModelError when the
+    file can't be read or doesn't fit, and when the weights are quantised."""
     file = folder / FOLDER / name
     try:
         with safe_open(file, framework="pt") as opened:

@@ -47,10 +47,8 @@ def wants_compiling(setting: str, device: str) -> bool:
 
 def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> torch.nn.Module:
     """Return a copy of ``module`` over the same tensors, compiled at its first passes. If a pass fails to
-    compile, the copy evaluates ``module`` from then on, logs why, and calls ``on_failure``.
-
-    Raises ValueError where diffusers names no blocks that repeat.
-    """
+    compile, the copy evaluates ``module`` from then on, logs why, and calls ``on_failure``. Raises ValueError
+    where diffusers names no blocks that repeat."""
     torch._dynamo.config.recompile_limit = VARIANTS
     # sizes that are equal by chance are no rule (diffusers' docs, optimization/fp16)
     torch.fx.experimental._config.use_duck_shape = False
@@ -92,10 +90,7 @@ class TextCache:
 
     def cached(self, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
         """Return a function like ``encode`` that computes each result once. Calls with tensors aren't cached:
-        those are embeddings already.
-
-        name: keeps apart what different encoders make of the same arguments.
-        """
+        those are embeddings already. name: keeps apart what different encoders make of the same arguments."""
 
         def key(*args: Any, **kwargs: Any) -> tuple[str, str]:
             return name, repr((args, sorted(kwargs.items())))
@@ -151,11 +146,8 @@ CALM = {"EulerAncestralDiscreteScheduler": "euler", "DDPMScheduler": "ddim"}  # 
 
 
 class ImageModel:
-    """One set of weights, and a pipeline for each mode over it.
-
-    decoder_lock: held by whoever uses the VAE. text_cache: texts encoded lately. Not thread-safe, except the
-    decoder.
-    """
+    """One set of weights, and a pipeline for each mode over it. decoder_lock: held by whoever uses the VAE.
+    text_cache: texts encoded lately. Not thread-safe, except the decoder."""
 
     def __init__(
         self,
@@ -238,9 +230,7 @@ class ImageModel:
 
     def enlarged(self, image: Image.Image, seamless: bool = False) -> Image.Image:
         """Return a decoded picture at the card's output scale: by the model's own upscaler if it brings one.
-
-        seamless: opposite edges meet.
-        """
+        seamless: opposite edges meet."""
         if self._upscaler is not None:
             return self._upscaler.enlarge(image, seamless)
         return encode.enlarge(image, self.card.output_scale, seamless)
@@ -317,10 +307,7 @@ class ImageModel:
     @torch.no_grad()
     def compile(self) -> None:
         """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
-        that no job's steps wait for compiling.
-
-        Where that fails, a line in the log says so.
-        """
+        that no job's steps wait for compiling. Where that fails, a line in the log says so."""
         if not self.shares_steps or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
@@ -421,11 +408,8 @@ def decode(
     model: ImageModel, pipe: Any, latents: torch.Tensor, is_seamless: bool = False
 ) -> tuple[Image.Image, bool]:
     """Decode (1, C, h, w) with the VAE of ``pipe``: the picture, and whether the model's safety checker
-    objects.
-
-    One picture at a time: less memory, and the same bits in any batch. is_seamless: opposite edges meet.
-    Raises BlankPicture when no picture comes out.
-    """
+    objects. One picture at a time: less memory, and the same bits in any batch. is_seamless: opposite edges
+    meet. Raises BlankPicture when no picture comes out."""
     vae, padded = pipe.vae, seamless.wrapped(latents) if is_seamless else latents
     if not latents.isfinite().all():
         raise BlankPicture(

@@ -28,11 +28,9 @@ from vision.reporter import Leaving, Reporter
 
 @dataclass(frozen=True)
 class Position:
-    """Where in a drawing a pipeline call stands.
-
-    batch: pictures in one call at most. chunk: the number of this call, of ``chunks``. generators: one for
-    each picture of it. images, veiled: finished by the calls before it, see checkpoint.State.
-    """
+    """Where in a drawing a pipeline call stands. batch: pictures in one call at most. chunk: the number of
+    this call, of ``chunks``. generators: one for each picture of it. images, veiled: finished by the calls
+    before it, see checkpoint.State."""
 
     batch: int
     chunk: int
@@ -73,10 +71,8 @@ class StepCallback:
             self.checkpoint.write(lambda: self._state(step, total, latents))
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
-        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it.
-
-        An exception from here ends the call at once and leaves the pipeline usable.
-        """
+        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
+        from here ends the call at once and leaves the pipeline usable."""
         if self.resume is not None and not self.resume.over:
             return self._skip(self.resume, i + 1, values)
         latents: Any = values.get("latents")
@@ -141,13 +137,9 @@ class StepCallback:
 
 class JobPipeline:
     """A job's own pipeline: its own noise scheduler and, in an engine, a denoiser that waits for shared
-    passes.
-
-    pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared.
-
-    As a context manager it holds the decoder, which otherwise works in a thread beside the steps, until the
-    first step: pictures to start from are encoded before.
-    """
+    passes. pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared. As a context
+    manager it holds the decoder, which otherwise works in a thread beside the steps, until the first step:
+    pictures to start from are encoded before."""
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
         self.fiber = reporter.fiber if model.shares_steps else None

@@ -68,11 +68,8 @@ class Conditioning:
 
     def at(self, progress: float) -> torch.Tensor:
         """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
-        first mostly noise, then more and more the text alone.
-
-        CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the text's mean and deviation is in the noise
-        already.
-        """
+        first mostly noise, then more and more the text alone. CADS (arXiv:2310.17347, algorithm 1), whose
+        rescaling to the text's mean and deviation is in the noise already."""
         if self.noise is None:
             return self.prompt
         share = 1 - progress / (OPENING * self.chaos**CHAOS_EXPONENT)
@@ -91,10 +88,7 @@ class Conditioning:
         self, on_step: Callable[..., dict[str, Any]], begin: float, end: float
     ) -> Callable[..., dict[str, Any]]:
         """Return a pipeline's callback that calls ``on_step`` and sets the next step's embeddings; it needs
-        the tensor ``prompt_embeds``.
-
-        begin, end: 0..1 of the schedule that the call runs through.
-        """
+        the tensor ``prompt_embeds``. begin, end: 0..1 of the schedule that the call runs through."""
 
         def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
             values = on_step(pipe, i, t, values)
@@ -116,11 +110,9 @@ def encode_prompt(
     guided: bool,
     zeros: bool = False,
 ) -> Conditioning:
-    """Return the embeddings of one picture for each of ``seeds``.
-
-    read: encodes one text with the model's encoders. guided: the negative prompt has a pass of its own.
-    zeros: an empty one is all zeros there (SDXL's ``force_zeros_for_empty_prompt``).
-    """
+    """Return the embeddings of one picture for each of ``seeds``. read: encodes one text with the model's
+    encoders. guided: the negative prompt has a pass of its own. zeros: an empty one is all zeros there
+    (SDXL's ``force_zeros_for_empty_prompt``)."""
     empty = read("")
     positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
     if not guided:

@@ -31,11 +31,8 @@ def circular_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 class Rolling:
     """Stands for a denoiser and rolls its input by another distance at each step, so that the borders it sees
-    lie elsewhere in the picture each time.
-
-    For transformers, whose position codes can't be made circular. aspect: width / height of the picture.
-    Everything but the evaluation is the denoiser's own.
-    """
+    lie elsewhere in the picture each time. For transformers, whose position codes can't be made circular.
+    aspect: width / height of the picture. Everything but the evaluation is the denoiser's own."""
 
     def __init__(self, denoiser: Any, aspect: float) -> None:
         self.denoiser, self.aspect, self.calls = denoiser, aspect, 0

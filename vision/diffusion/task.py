@@ -44,13 +44,10 @@ def seeds(request: GenerateRequest) -> tuple[int, ...]:
 def choose_size(
     request: GenerateRequest, card: Card, default: tuple[int, int] = (1, 1)
 ) -> tuple[tuple[int, int], tuple[int, int] | None, list[str]]:
-    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes.
-
-    A size in the request is in px of the finished picture, and one side alone means a square. Without a size
-    the shape is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it.
-
-    Raises UserError when it is over what the model can draw.
-    """
+    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes. A size in
+    the request is in px of the finished picture, and one side alone means a square. Without a size the shape
+    is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it. Raises
+    UserError when it is over what the model can draw."""
     scale, step = card.output_scale, card.multiple
     if request.width is None and request.height is None:
         shape = request.aspect_ratio or default
@@ -133,10 +130,8 @@ def prepare_inpainting(
     notes: tuple[str, ...] = (),
 ) -> Task:
     """Return the task that paints into ``mask`` of ``start``; of a model that can't, the one that draws all
-    of it again.
-
-    strength: where the request has none. otherwise: what is then said. notes: in front of the task's own.
-    """
+    of it again. strength: where the request has none. otherwise: what is then said. notes: in front of the
+    task's own."""
     given = {"image": start, "strength": strength if request.strength is None else request.strength}
     if model.has(Mode.INPAINT):
         task = prepare(request, model, Mode.INPAINT, size, mask_image=mask, **given)
@@ -307,11 +302,8 @@ def refine(
     reporter: Reporter,
 ) -> list[Image.Image]:
     """Return ``images`` (of one size, at the model's scale, already enlarged and so still soft) with detail
-    drawn by the model.
-
-    generation: its texts, steps and guidance are used; its seeds are those of ``images``. Colours stay: the
-    low frequencies are the old picture's.
-    """
+    drawn by the model. generation: its texts, steps and guidance are used; its seeds are those of ``images``.
+    Colours stay: the low frequencies are the old picture's."""
     side, multiple = model.card.native_size, model.card.multiple
     margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
     canvases = [

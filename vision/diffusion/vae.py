@@ -19,11 +19,8 @@ from vision.weights import files
 
 def pixels_of(decoded: torch.Tensor) -> np.ndarray:
     """Return (B, 3, H, W) of -1..1 as (B, H, W, 3) uint8 in host memory: the same bits as diffusers'
-    ``VaeImageProcessor.postprocess`` in float32.
-
-    Works in place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the
-    arithmetic.
-    """
+    ``VaeImageProcessor.postprocess`` in float32. Works in place after the first copy: fresh temporaries of 12
+    MB a megapixel cost four times the arithmetic."""
     levels = decoded.float().mul(0.5).add_(0.5).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
@@ -164,12 +161,9 @@ def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tens
 
 def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
     """Return the noise-free latents x₀ that the last step predicted, from the latents before and after it;
-    ``after``, scaled, when they can't be known.
-
-    Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε,
-    so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for
-    Euler's deterministic step.
-    """
+    ``after``, scaled, when they can't be known. Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε
+    holds before and after with the same x₀ and ε, so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1
+    (variance exploding), 1 - σ (flow); exact for Euler's deterministic step."""
     outputs = [o for o in getattr(scheduler, "model_outputs", ()) or () if o is not None]
     if outputs and (
         getattr(scheduler.config, "predict_x0", False)

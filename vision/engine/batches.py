@@ -58,10 +58,8 @@ class DueDates:
         self._end = 0.0
 
     def due_at(self, now: float, work: float, *, idle: bool = False) -> float:
-        """Return when a job that comes ``now`` with ``work`` seconds to do is due.
-
-        idle: nothing else was waiting, so accumulated estimation errors are reset.
-        """
+        """Return when a job that comes ``now`` with ``work`` seconds to do is due. idle: nothing else was
+        waiting, so accumulated estimation errors are reset."""
         self._end = (now if idle else max(self._end, now)) + work
         in_turn = self._end - now
         return now + max(PATIENCE * MARGIN * in_turn, in_turn + UNNOTICED)
@@ -75,12 +73,9 @@ def budget(pass_seconds: float, side_work_seconds: float) -> float:
 
 class SideWorkBudget:
     """Decides when side work (captions, labels) may run beside jobs with passes: SIDE_WORK_SHARE of the
-    passes' time in all.
-
-    A slice runs at once while it delays no job by more than SIDE_WORK_SHARE of the job's own length; else
-    when side work has waited so long that the slice is SIDE_WORK_SHARE of the passes since. So short jobs are
-    spared, and where there are only short jobs side work doesn't starve.
-    """
+    passes' time in all. A slice runs at once while it delays no job by more than SIDE_WORK_SHARE of the job's
+    own length; else when side work has waited so long that the slice is SIDE_WORK_SHARE of the passes since.
+    So short jobs are spared, and where there are only short jobs side work doesn't starve."""
 
     def __init__(self) -> None:
         self._credit = 0.0
@@ -109,11 +104,9 @@ class SideWorkBudget:
 
 class StreamBudget:
     """Decides when a slice of an answer that somebody reads while it is written (a token, or a piece of the
-    question) may run beside drawings: STREAM_SHARE of the time in all.
-
-    A slice goes as soon as the slices before it are paid for by the time of others, so that the first token
-    comes right after the pass that was running when it was asked for.
-    """
+    question) may run beside drawings: STREAM_SHARE of the time in all. A slice goes as soon as the slices
+    before it are paid for by the time of others, so that the first token comes right after the pass that was
+    running when it was asked for."""
 
     def __init__(self) -> None:
         self._credit = 0.0
@@ -139,11 +132,8 @@ def choose(
     max_rows: Callable[[Hashable], int],
     now: float,
 ) -> list[int]:
-    """Return the indices into ``candidates`` of the jobs in the next pass, at least one.
-
-    candidates: in the order of their coming. seconds: (key, rows) → of a pass. max_rows: key → rows that fit
-    into one pass.
-    """
+    """Return the indices into ``candidates`` of the jobs in the next pass, at least one. candidates: in the
+    order of their coming. seconds: (key, rows) → of a pass. max_rows: key → rows that fit into one pass."""
     plan = _Plan(candidates, seconds, max_rows, now)
     # 1. The quickest job and those that may join it, if that makes nobody late.
     quickest = plan.batch(plan.quickest_first())
@@ -179,11 +169,9 @@ class _Plan:
 
     def quickest_first(self) -> list[int]:
         """All jobs: a newcomer, else the one with the least work, of jobs alike the earliest; then the one
-        due first, because run alone later it would delay all others; then the rest by their work.
-
-        What is left after the passes is estimated for each job from what it did before them. Taken as it is,
-        a job that was quick there would go behind all those alike that come later.
-        """
+        due first, because run alone later it would delay all others; then the rest by their work. What is
+        left after the passes is estimated for each job from what it did before them. Taken as it is, a job
+        that was quick there would go behind all those alike that come later."""
         jobs, least = self.candidates, dict[Hashable, float]()
         for job in jobs:
             least[job.alike] = min(job.after, least.get(job.alike, float("inf")))
@@ -240,11 +228,9 @@ class _Plan:
 
 
 def _monotone_due_dates(candidates: Sequence[Candidate]) -> list[float]:
-    """Return the due dates, of jobs alike none later than that of one that came after it.
-
-    A date is a multiple of a job's own time in the line, so a later job can be due first. First come, first
-    served keeps the earlier dates, too: there the job ends before the one whose date it takes.
-    """
+    """Return the due dates, of jobs alike none later than that of one that came after it. A date is a
+    multiple of a job's own time in the line, so a later job can be due first. First come, first served keeps
+    the earlier dates, too: there the job ends before the one whose date it takes."""
     least: dict[Hashable, float] = {}
     due_dates = [job.due_at for job in candidates]
     for i, job in reversed(list(enumerate(candidates))):
@@ -311,11 +297,8 @@ class Curve:
 
     def seconds(self, rows: int) -> float:
         """Return the seconds of a pass of ``rows``, on straight lines between and beyond the points; 0 while
-        nothing is known.
-
-        With one point half of a pass is taken to be the same for any number of rows, so that jobs are joined
-        once, and then it is known.
-        """
+        nothing is known. With one point half of a pass is taken to be the same for any number of rows, so
+        that jobs are joined once, and then it is known."""
         points = self.points
         if not points:
             return 0.0

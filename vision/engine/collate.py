@@ -70,9 +70,7 @@ def size(arguments: Arguments) -> str:
 
 def tokens(arguments: Arguments, patch: Any = None) -> int:
     """Return how many tokens a transformer sees of one row; 0 for a UNet, which attends within a frame.
-
-    patch: the module's patch size, in latents: one number for both sides, or (frames, h, w).
-    """
+    patch: the module's patch size, in latents: one number for both sides, or (frames, h, w)."""
     first = arguments[next(name for name in SAMPLES if name in arguments)][0]
     if first.ndim == 2:  # (N, C): packed
         return len(first)
@@ -85,10 +83,8 @@ def tokens(arguments: Arguments, patch: Any = None) -> int:
 
 def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes]) -> tuple[Any, ...]:
     """Return a key that two calls share if they can be joined: rows of the same shapes, and the same values
-    of what has no rows.
-
-    Arguments that aren't known here get a key of their own, so such a call is never joined.
-    """
+    of what has no rows. Arguments that aren't known here get a key of their own, so such a call is never
+    joined."""
     parts: list[tuple[Any, ...]] = []
     for name, value in sorted(arguments.items()):
         if _empty(value):
@@ -169,11 +165,8 @@ def _cat(values: list[Any]) -> Any:
 
 def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
     """Return the arguments for the rows ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the
-    last row is repeated.
-
-    Tensors are made contiguous, whatever the call's own strides: a channels-last picture takes other kernels
-    and so other last bits.
-    """
+    last row is repeated. Tensors are made contiguous, whatever the call's own strides: a channels-last
+    picture takes other kernels and so other last bits."""
     rows = [min(i, total - 1) for i in range(begin, end)]
     return {name: _take(name, value, rows, total) for name, value in arguments.items()}
 

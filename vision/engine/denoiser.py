@@ -82,11 +82,9 @@ class Call:
 
 class GuidancePairs:
     """Joins the two calls a step that some pipelines make for guidance (with ``true_cfg_scale``: FluxPipeline
-    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only.
-
-    From the second step on both are evaluated with the first. What was evaluated ahead is returned for a call
-    with the very same tensors only; any other call is evaluated as it comes.
-    """
+    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only. From the
+    second step on both are evaluated with the first. What was evaluated ahead is returned for a call with the
+    very same tensors only; any other call is evaluated as it comes."""
 
     def __init__(
         self, evaluate: Callable[[dict[str, Any]], Any], digest: Callable[[torch.Tensor], bytes]

@@ -51,11 +51,8 @@ AHEAD = 2
 
 
 class Passes:
-    """Evaluates calls, and learns from it how long that takes and how many rows fit.
-
-    exact: every pass has BUCKET rows, so that a row comes out the same bit for bit, whatever rows are beside
-    it.
-    """
+    """Evaluates calls, and learns from it how long that takes and how many rows fit. exact: every pass has
+    BUCKET rows, so that a row comes out the same bit for bit, whatever rows are beside it."""
 
     def __init__(self, durations: DurationModel, clock: Callable[[], float], *, exact: bool = False) -> None:
         self.durations, self.exact, self._stopwatch = durations, exact, Stopwatch(clock)
@@ -215,11 +212,9 @@ FETCHING_THREADS = 4  # so many files come at once; models are read into memory 
 
 class Engine:
     """The jobs of one device. All methods are called on one thread; ``wake`` is set, from any thread, when
-    there is something to do again.
-
-    exact: see Passes. clock: seconds, for planning and for measuring passes. durations: what is known of the
-    device. has_spare_core: whether a thread can work beside the passes without taking their cores.
-    """
+    there is something to do again. exact: see Passes. clock: seconds, for planning and for measuring passes.
+    durations: what is known of the device. has_spare_core: whether a thread can work beside the passes
+    without taking their cores."""
 
     def __init__(
         self,
@@ -417,10 +412,8 @@ class Engine:
 
     def _do_streams(self, others_moved: bool) -> bool:
         """Write on at the answers as far as their share of the time reaches, a slice at least when nothing
-        else can go on; return whether anything was written.
-
-        others_moved: whether anything else went on in this tick.
-        """
+        else can go on; return whether anything was written. others_moved: whether anything else went on in
+        this tick."""
         drawing, written = self._is_drawing, False
         while paused := self._paused(StreamPause):
             if drawing and others_moved and not self._streams.allows():

@@ -89,9 +89,7 @@ class BuildGuard:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Keep the default dtype as it is inside the ``with`` block, but for changes by this thread itself.
-
-        Several threads may be inside at once, and one thread several times.
-        """
+        Several threads may be inside at once, and one thread several times."""
         me = threading.get_ident()
         with self._changed:
             self._changed.wait_for(
@@ -207,9 +205,7 @@ class Runner(Protocol):
 @dataclass(frozen=True)
 class Pause:
     """What side work waits for before its next slice: a moment when it delays the drawings little enough.
-
-    kind, count: of the slice, and how many items are in it. number: in the order of coming.
-    """
+    kind, count: of the slice, and how many items are in it. number: in the order of coming."""
 
     kind: str
     count: Callable[[], int]
@@ -226,11 +222,8 @@ class StreamPause:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a fiber waits for that only others can bring about.
-
-    holds: called at every tick; the fiber goes on once it returns True. ignores_exclusive: it may go on while
-    another fiber has the engine for itself.
-    """
+    """What a fiber waits for that only others can bring about. holds: called at every tick; the fiber goes on
+    once it returns True. ignores_exclusive: it may go on while another fiber has the engine for itself."""
 
     holds: Callable[[], bool]
     ignores_exclusive: bool = False
@@ -318,11 +311,8 @@ class Fiber:
         self, work: Callable[[], T], *, thread: Thread = "decoding", lock: PriorityLock | None = None
     ) -> T:
         """Return what ``work`` returns, run in a thread of that name while other jobs go on: one decodes and
-        encodes, one loads models, several fetch files.
-
-        Without a spare core, and for an exclusive fiber, decoding runs inline. lock: held while ``work``
-        runs.
-        """
+        encodes, one loads models, several fetch files. Without a spare core, and for an exclusive fiber,
+        decoding runs inline. lock: held while ``work`` runs."""
         spare = self.engine.has_spare_core() and self.engine.exclusive_fiber is not self
         if spare or thread != "decoding":
             return self._wait(self.engine.submit(self, work, thread=thread, lock=lock))
@@ -330,10 +320,8 @@ class Fiber:
 
     def give_way(self) -> None:
         """Let the steps of others that are waiting go first, one pass of them, between two pieces of a long
-        work. With a spare core they go on beside each piece anyway.
-
-        torch's own random numbers go on afterwards as if nothing had been in between.
-        """
+        work. With a spare core they go on beside each piece anyway. torch's own random numbers go on
+        afterwards as if nothing had been in between."""
         if self.engine.has_spare_core() or self.engine.exclusive_fiber is self:
             return
         state = torch.get_rng_state()
@@ -341,10 +329,8 @@ class Fiber:
         torch.set_rng_state(state)
 
     def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
-        """Return what ``work`` returns, run on the engine's thread while holding ``lock``.
-
-        A thread would have to wait for the fibers that want the lock first, and they may wait for this one.
-        """
+        """Return what ``work`` returns, run on the engine's thread while holding ``lock``. A thread would
+        have to wait for the fibers that want the lock first, and they may wait for this one."""
         if lock is None:
             return work()
         with lock.reserve():
@@ -355,11 +341,8 @@ class Fiber:
             lock.release()
 
     def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
-        """Return what ``work`` returns, which makes modules; no two of its kind run at once.
-
-        It runs in the loading thread, with other threads kept from the default dtype that it sets, or
-        ``inline``.
-        """
+        """Return what ``work`` returns, which makes modules; no two of its kind run at once. It runs in the
+        loading thread, with other threads kept from the default dtype that it sets, or ``inline``."""
         guard = self.engine.building
         if inline:
             return self.inline(work, guard.lock)
@@ -372,21 +355,15 @@ class Fiber:
 
     def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
         """Return what ``work`` makes of ``item``; jobs that wait for the same work with the same ``key``
-        share the call.
-
-        It gets little time beside the passes of other jobs. For an exclusive fiber it is done at once. kind:
-        of its slices, which all take about as long.
-        """
+        share the call. It gets little time beside the passes of other jobs. For an exclusive fiber it is done
+        at once. kind: of its slices, which all take about as long."""
         if self.engine.exclusive_fiber is self:
             return unbatched(work, item, key)
         return self._wait(self.engine.submit_batched(self, kind, work, item, key))
 
     def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
         """Let others go first, before a slice of side work of ``kind`` with ``count()`` items. No pause for
-        an exclusive fiber.
-
-        torch's own random numbers go on afterwards as if nothing had been in between.
-        """
+        an exclusive fiber. torch's own random numbers go on afterwards as if nothing had been in between."""
         self._pause(Pause(kind, count))
 
     def stream_pause(self) -> None:
@@ -409,10 +386,8 @@ class Fiber:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other jobs' steps out inside the ``with`` block, so that all free memory is this job's.
-
-        Locks are still passed on: the thread may wait for one that another fiber holds.
-        """
+        """Keep other jobs' steps out inside the ``with`` block, so that all free memory is this job's. Locks
+        are still passed on: the thread may wait for one that another fiber holds."""
         self.wait_until(lambda: self.engine.exclusive_fiber is None)
         self.engine.exclusive_fiber = self
         try:
@@ -462,10 +437,8 @@ class _Request:
 
 
 class SharedCalls:
-    """The requests that wait, in a queue for each (work, key).
-
-    begin: starts a fiber, see Engine.begin. max_items: in one call.
-    """
+    """The requests that wait, in a queue for each (work, key). begin: starts a fiber, see Engine.begin.
+    max_items: in one call."""
 
     def __init__(self, begin: Callable[..., Fiber], max_items: int = MAX_ITEMS) -> None:
         self._begin, self._max_items = begin, max_items
@@ -473,10 +446,7 @@ class SharedCalls:
 
     def submit(self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable) -> SideWorkFuture:
         """Queue ``item`` for a call of ``work`` with others of the same ``work`` and ``key``, and return its
-        future.
-
-        kind: of the work's slices, which all take about as long.
-        """
+        future. kind: of the work's slices, which all take about as long."""
         request, queue = _Request(item, fiber), self._queues.setdefault((work, key), [])
         queue.append(request)
         if len(queue) == 1:

@@ -16,10 +16,8 @@ def _adjust(configs):
 
 def unpack_latents(pipe, latents, height, width):
     """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
-    has returned.
-
-    This is the pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to pixels.
-    """
+    has returned. This is the pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to
+    pixels."""
     if latents.ndim == 4:
         return latents
     vae, factor = pipe.vae, pipe.vae_scale_factor * 2

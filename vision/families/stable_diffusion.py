@@ -16,11 +16,9 @@ def adjust(configs):
 
 
 def clip_tokens(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = False) -> Any:
-    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL).
-
-    Longer texts are cut into pieces of up to 75 tokens, between sentences, else between phrases or words;
-    each is encoded alone. Up to 77 tokens the result has the very bits of diffusers' own encoding.
-    """
+    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL). Longer texts are
+    cut into pieces of up to 75 tokens, between sentences, else between phrases or words; each is encoded
+    alone. Up to 77 tokens the result has the very bits of diffusers' own encoding."""
     from compel import EmbeddingsProvider, ReturnedEmbeddingsType
 
     kind = (

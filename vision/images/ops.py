@@ -38,10 +38,8 @@ class Composed:
 def compose(
     canvas: tuple[int, int], layers: tuple[Layer, ...], images: Mapping[str, Image.Image]
 ) -> Composed:
-    """Return ``layers``, the lowest first, on a canvas of (w, h) px. images: SHA-256 → picture.
-
-    What is not opaque is mixed with what lies below it; over nothing it is as if it were opaque.
-    """
+    """Return ``layers``, the lowest first, on a canvas of (w, h) px. images: SHA-256 → picture. What is not
+    opaque is mixed with what lies below it; over nothing it is as if it were opaque."""
     width, height = canvas
     colour, covered = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
     for sha256, x, y, scale, opacity, clip in layers:

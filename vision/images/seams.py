@@ -33,11 +33,9 @@ def distance(flags: Flags, most: int) -> NDArray[np.int16]:
 
 
 def alpha(marked: Flags, uncovered: Flags, seam: int, edge: int) -> Real:
-    """Return (h, w): how much of a pixel is new, 0..1, and 0 exactly where nothing may change.
-
-    1 where nothing lay. Into what is ``marked`` it rises over about ``edge`` px, inside of it only. From
-    uncovered parts it falls to 0 within ``seam`` px of the old picture.
-    """
+    """Return (h, w): how much of a pixel is new, 0..1, and 0 exactly where nothing may change. 1 where
+    nothing lay. Into what is ``marked`` it rises over about ``edge`` px, inside of it only. From uncovered
+    parts it falls to 0 within ``seam`` px of the old picture."""
     new = marked | uncovered
     core = eroded(new, edge)
     blurred = Image.fromarray(core.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(edge))
@@ -74,9 +72,7 @@ def eroded(flags: Flags, reach: int) -> Flags:
 
 def filled(colour: Image.Image, known: Image.Image) -> Image.Image:
     """Return the picture with its gaps filled from around them, and noise there that is always the same.
-
-    known: "L", how much of each pixel is known, 0 to 255; ``colour`` is as dark as it is unknown.
-    """
+    known: "L", how much of each pixel is known, 0 to 255; ``colour`` is as dark as it is unknown."""
     share = np.asarray(known, np.float32)[..., None] / 255
     around = _spread(np.asarray(colour, np.float32), share)
     noise = np.random.default_rng(0).normal(0, NOISE, around.shape)
@@ -107,11 +103,8 @@ def _halved(values: Any) -> Any:
 
 def drift(old: Image.Image, painted: Image.Image, known: Flags, blur: float) -> Image.Image:
     """Return what has to be added to ``painted``, 128 = nothing: the soft difference of known pixels, fading
-    to nothing away from them.
-
-    All of one size. Models and decoders shift flat colours by a few levels, and a flat sky shows the edge of
-    any shift.
-    """
+    to nothing away from them. All of one size. Models and decoders shift flat colours by a few levels, and a
+    flat sky shows the edge of any shift."""
     apart = np.asarray(old, np.int16) - np.asarray(painted, np.int16)
     kept = np.where(known[..., None], apart.clip(-MAX_CORRECTION, MAX_CORRECTION), 0) + 128
     filter_ = ImageFilter.GaussianBlur(blur)

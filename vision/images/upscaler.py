@@ -45,11 +45,9 @@ class Residual(nn.Module):
 
 class Upscaler(ModelMixin, ConfigMixin):
     """(B, 3, H, W) in 0..1 to (B, 3, scale·H, scale·W), not clamped; H and W are whole multiples of
-    ``MULTIPLE``. Untrained it enlarges by bicubic interpolation.
-
-    widths: channels at the picture's resolution, its half and its quarter. reach: px of the finished picture
-    that an output of one moves a place by. passes: of ``narrowed`` over what is enlarged.
-    """
+    ``MULTIPLE``. Untrained it enlarges by bicubic interpolation. widths: channels at the picture's
+    resolution, its half and its quarter. reach: px of the finished picture that an output of one moves a
+    place by. passes: of ``narrowed`` over what is enlarged."""
 
     MULTIPLE = 4
 
@@ -94,9 +92,7 @@ class Upscaler(ModelMixin, ConfigMixin):
     @torch.no_grad()
     def enlarge(self, image: Image.Image, seamless: bool = False) -> Image.Image:
         """Return the picture ``scale`` times larger. One at a time: the same bits whoever shares the device.
-
-        seamless: opposite edges meet, so beyond an edge lies the other side.
-        """
+        seamless: opposite edges meet, so beyond an edge lies the other side."""
         margin = min(MARGIN, *image.size) if seamless else 0
         padded = seams.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
         tensor = torch.from_numpy(np.array(padded)).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
@@ -149,11 +145,8 @@ def _slopes(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | None:
-    """Return the upscaler that a model's folder brings, on ``device``; None when it brings none.
-
-    scale: the factor that the model's card asks for. Raises ModelError when it can't be loaded or has
-    another factor.
-    """
+    """Return the upscaler that a model's folder brings, on ``device``; None when it brings none. scale: the
+    factor that the model's card asks for. Raises ModelError when it can't be loaded or has another factor."""
     folder = model_folder / FOLDER
     if not (folder / "config.json").is_file():
         return None

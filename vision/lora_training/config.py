@@ -78,12 +78,10 @@ class Settings:
 
 
 def usual_settings(trigger: str, pictures: int, denoiser_weights: int, seed: int = 0) -> Settings:
-    """Return the settings where nobody says otherwise.
-
-    A large denoiser is trained as diffusers' examples do: its attention, a picture a step, 20 steps a picture
-    (200 to 600 in all). A small one, whose few layers hold less, in the fine ones, where lines and patterns
-    are decided, faster, by four pictures a step, and at a strength that is chosen at the end (docs/train.md).
-    """
+    """Return the settings where nobody says otherwise. A large denoiser is trained as diffusers' examples do:
+    its attention, a picture a step, 20 steps a picture (200 to 600 in all). A small one, whose few layers
+    hold less, in the fine ones, where lines and patterns are decided, faster, by four pictures a step, and at
+    a strength that is chosen at the end (docs/train.md)."""
     if denoiser_weights >= LARGE:
         return Settings(trigger, min(600, max(200, 20 * pictures)), seed=seed)
     steps = min(300, max(150, 10 * pictures))
@@ -147,10 +145,8 @@ def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
 
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
-
     name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
-    configuration isn't beside it is left to the worker.
-    """
+    configuration isn't beside it is left to the worker."""
     found = needed_memory(path, settings, itemsize)
     if found is not None and found.total > memory:
         raise UserError(

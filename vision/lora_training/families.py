@@ -40,11 +40,8 @@ class Crop:
 
 @dataclass(frozen=True)
 class Row:
-    """A picture and its caption as the denoiser takes them, on the CPU.
-
-    mean, std: of its latents (1, C, h, w), scaled. texts: of its caption. is_prior: the model has drawn it
-    itself, to be kept from the style.
-    """
+    """A picture and its caption as the denoiser takes them, on the CPU. mean, std: of its latents (1, C, h,
+    w), scaled. texts: of its caption. is_prior: the model has drawn it itself, to be kept from the style."""
 
     mean: torch.Tensor
     std: torch.Tensor

@@ -224,10 +224,8 @@ def choose_strength(
     models: Models,
     reporter: Reporter,
 ) -> float:
-    """Return the strength to keep: ``usual`` where no CLIP can be had.
-
-    pictures: of the style. tries: drawings of ``prompts``, by strength; 0 = without it.
-    """
+    """Return the strength to keep: ``usual`` where no CLIP can be had. pictures: of the style. tries:
+    drawings of ``prompts``, by strength; 0 = without it."""
     try:
         matcher = models.get("clip", reporter)
     except (ModelError, OutOfMemory) as error:
@@ -309,11 +307,8 @@ class Plan:
 
 def learn_style(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
     """Train and return the style. store: where the training finds what an earlier process left, and leaves
-    what a later one needs.
-
-    Raises UserError for a model that can't be trained, OutOfMemory where the device is too small after all,
-    and what ``reporter.check`` raises, between two steps.
-    """
+    what a later one needs. Raises UserError for a model that can't be trained, OutOfMemory where the device
+    is too small after all, and what ``reporter.check`` raises, between two steps."""
     check_count(len(plan.examples))
     state: State | None = None
     while True:

@@ -437,10 +437,8 @@ class _Seen:
 
 
 class WanDecoder:
-    """Wan's decoder, for one video. It isn't split before the last stage that makes two frames of one.
-
-    shelf: where what the last stages keep of the frames before lies.
-    """
+    """Wan's decoder, for one video. It isn't split before the last stage that makes two frames of one. shelf:
+    where what the last stages keep of the frames before lies."""
 
     def __init__(self, vae: Any, shelf: Shelf) -> None:
         self._vae, self._shelf, decoder = vae, shelf, vae.decoder
@@ -563,11 +561,9 @@ def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
 
 def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with Wan's decoder: a latent at a time, 1 frame and then 4 each, to the
-    very bits of ``vae.decode``.
-
-    The decoder looks back only, at what its convolutions keep of the latents before. That is kept here
-    instead of in the module, so that another video may be decoded or encoded in between.
-    """
+    very bits of ``vae.decode``. The decoder looks back only, at what its convolutions keep of the latents
+    before. That is kept here instead of in the module, so that another video may be decoded or encoded in
+    between."""
     size = _size(vae, latents)
     with closing(Shelf()) as shelf:
         decoder = WanDecoder(vae, shelf)
@@ -622,10 +618,8 @@ def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
 
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with LTX's decoder, which looks ahead, too: in pieces that overlap and
-    are blended from one to the next, as its own decoding by frames does (``use_framewise_decoding``).
-
-    temb: the decoder's time, for weights that take one (0.9.1 and later).
-    """
+    are blended from one to the next, as its own decoding by frames does (``use_framewise_decoding``). temb:
+    the decoder's time, for weights that take one (0.9.1 and later)."""
     ratio = vae.temporal_compression_ratio
     size, stride = vae.tile_sample_min_num_frames // ratio, vae.tile_sample_stride_num_frames // ratio
     blend = vae.tile_sample_min_num_frames - vae.tile_sample_stride_num_frames

@@ -44,13 +44,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Shot:
-    """One video to draw, with everything that its model's card leaves open filled in.
-
-    operation: one of core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's.
-    frames: to be drawn, at ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new",
-    the end leads to the start. clip, clip_2: of the other operations, frames of that size. strength: of a
-    remix, 0..1.
-    """
+    """One video to draw, with everything that its model's card leaves open filled in. operation: one of
+    core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's. frames: to be drawn, at
+    ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new", the end leads to the
+    start. clip, clip_2: of the other operations, frames of that size. strength: of a remix, 0..1."""
 
     operation: str
     prompt: str

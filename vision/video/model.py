@@ -29,10 +29,8 @@ log = logging.getLogger(__name__)
 
 
 class VideoModel:
-    """One set of weights, and a pipeline for each class of its family over it.
-
-    decoder_lock: held by whoever uses the decoder. text_cache: texts encoded lately.
-    """
+    """One set of weights, and a pipeline for each class of its family over it. decoder_lock: held by whoever
+    uses the decoder. text_cache: texts encoded lately."""
 
     def __init__(
         self,
@@ -139,10 +137,8 @@ def load_video_model(
     folder: Path, name: str, *, device: str, dtype: torch.dtype, plan: Plan, report: Callable[[float], None]
 ) -> VideoModel:
     """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
-    to be trusted.
-
-    plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights are read.
-    """
+    to be trusted. plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights
+    are read."""
     files.check_folder(folder)
     family, card = family_and_card(folder)
     config = quantize.configuration(folder, plan.quantize, dtype)

@@ -100,10 +100,8 @@ class Watched(EarlyStop):
 
 class JobPipeline:
     """A job's own pipeline: its own noise scheduler and, in an engine, denoisers that wait for shared passes.
-
     As a context manager it holds the decoder, which otherwise works beside the steps, until the first step:
-    known frames are encoded before.
-    """
+    known frames are encoded before."""
 
     def __init__(self, model: VideoModel, take: Take, reporter: Reporter, windows: int) -> None:
         self.fiber: Fiber | None = reporter.fiber if model.shares_steps else None

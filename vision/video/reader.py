@@ -35,10 +35,8 @@ OPTIONS = {
 
 
 class VideoReader:
-    """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long.
-
-    Raises ValueError for anything else.
-    """
+    """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long. Raises
+    ValueError for anything else."""
 
     def __init__(self, file: BinaryIO, *, threads: int = 1) -> None:
         try:
@@ -67,9 +65,7 @@ class VideoReader:
 
     def decoded(self, first: int = 0, end: int | None = None) -> Iterator[av.VideoFrame]:
         """Yield frames number ``first`` to ``end`` (not that one itself; None = all the rest), in order.
-
-        Begins at the key frame before the first. Raises ValueError where the file is damaged.
-        """
+        Begins at the key frame before the first. Raises ValueError where the file is damaged."""
         base = self._stream.time_base
         begin = int(first / self.fps / base)
         try:
@@ -218,12 +214,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A video that is drawn while its frames are taken.
-
-    chunks: uint8 (f, H, W, 3). size: width and height, px, both even. frames: how many there will be, about;
-    0 = drawing reports its own progress. keep_ends: called with a path, the first and the last frame once all
-    are out: writes what a later video goes on from. sound: called then, too: what is heard, None = nothing.
-    """
+    """A video that is drawn while its frames are taken. chunks: uint8 (f, H, W, 3). size: width and height,
+    px, both even. frames: how many there will be, about; 0 = drawing reports its own progress. keep_ends:
+    called with a path, the first and the last frame once all are out: writes what a later video goes on from.
+    sound: called then, too: what is heard, None = nothing."""
 
     chunks: Iterator[np.ndarray[Any, Any]]
     size: tuple[int, int]

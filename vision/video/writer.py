@@ -121,13 +121,10 @@ class Sound:
 
 
 class VideoWriter:
-    """One video that is being written.
-
-    file: open for reading and writing, empty. size: width and height, px, both even. number: how much is
-    thrown away, as ``Encoder`` has it; None = as for a video that is kept. careful: take more time for the
-    same size. xmp: what the file says of itself. alive: called with the number of frames so far after every
-    chunk, and while the last ones come out of the encoder.
-    """
+    """One video that is being written. file: open for reading and writing, empty. size: width and height, px,
+    both even. number: how much is thrown away, as ``Encoder`` has it; None = as for a video that is kept.
+    careful: take more time for the same size. xmp: what the file says of itself. alive: called with the
+    number of frames so far after every chunk, and while the last ones come out of the encoder."""
 
     def __init__(
         self,

@@ -19,11 +19,8 @@ FILE = "atelier.json"
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model.
-
-    lora: the name of one for few steps, as the host has set it up; "" = none. weight: of that LoRA. sampler:
-    the one it wants, None = the model's.
-    """
+    """What ``--draft`` means for this model. lora: the name of one for few steps, as the host has set it up;
+    "" = none. weight: of that LoRA. sampler: the one it wants, None = the model's."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -34,11 +31,9 @@ class Draft:
 
 @dataclass(frozen=True)
 class OutpaintCard:
-    """How this model extends a picture.
-
-    strength: of the inpainting, 0..1. max_area: of the canvas, in native areas. band: how much of the old
-    picture is painted again along extended edges, px at the model's scale; 0 = native / 24, at least 16.
-    """
+    """How this model extends a picture. strength: of the inpainting, 0..1. max_area: of the canvas, in native
+    areas. band: how much of the old picture is painted again along extended edges, px at the model's scale; 0
+    = native / 24, at least 16."""
 
     strength: float = 0.92
     max_area: float = 1.5
@@ -47,11 +42,9 @@ class OutpaintCard:
 
 @dataclass(frozen=True)
 class StyleCard:
-    """The house style, which ``--stylize`` scales and ``--raw`` leaves out.
-
-    words: as they would stand in a prompt. lora: the name of one that the host has set up, "" = none. weight:
-    of that LoRA at the usual ``--stylize 100``.
-    """
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a
+    prompt. lora: the name of one that the host has set up, "" = none. weight: of that LoRA at the usual
+    ``--stylize 100``."""
 
     words: str = ""
     lora: str = ""
@@ -123,11 +116,8 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
     """Return the card of an image model: its family's defaults, then what its configuration says, then
-    ``own``.
-
-    configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``; unknown ones
-    are ignored. Raises ModelError for an entry of the wrong type or range.
-    """
+    ``own``. configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``;
+    unknown ones are ignored. Raises ModelError for an entry of the wrong type or range."""
     draft = {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale}
     plain = "native_size", "multiple", "num_inference_steps", "guidance_scale", "negative", "samplers"
     entries: dict[str, Any] = {name: getattr(family, name) for name in plain} | {"draft": draft}
@@ -149,9 +139,7 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
 
 def family_of_folder(folder: Path) -> Family:
     """Return the family that ``_class_name`` in model_index.json belongs to, or the last one of ``FAMILIES``.
-
-    Raises ModelError when the folder holds no diffusers pipeline.
-    """
+    Raises ModelError when the folder holds no diffusers pipeline."""
     name = read_json(folder / "model_index.json").get("_class_name")
     if not isinstance(name, str):
         raise ModelError(
@@ -162,9 +150,7 @@ def family_of_folder(folder: Path) -> Family:
 
 def family_of_file(path: Path) -> Family:
     """Return the family that the names of the file's tensors belong to. Raises ModelError when none does.
-
-    Later families are tried first: FLUX.2 has FLUX.1's tensors and more.
-    """
+    Later families are tried first: FLUX.2 has FLUX.1's tensors and more."""
     names = header(path)
     for family in reversed(FAMILIES):
         if any(part in name for part in family.file_keys for name in names):

@@ -25,10 +25,8 @@ from core.profiles import PACKAGE, PROGRAM
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in ``path``, or {} when there is no such file.
-
-    Raises ModelError when the file can't be read or holds anything but a JSON object.
-    """
+    """Return the JSON object in ``path``, or {} when there is no such file. Raises ModelError when the file
+    can't be read or holds anything but a JSON object."""
     try:
         data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, RecursionError) as error:
@@ -50,10 +48,8 @@ _PIN = "@sha256:"
 
 
 def split_pin(spec: str) -> tuple[str, str | None]:
-    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin.
-
-    Raises ModelError for a pin that isn't 64 hex digits.
-    """
+    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin. Raises
+    ModelError for a pin that isn't 64 hex digits."""
     path, found, digest = spec.partition(_PIN)
     if not found:
         return spec, None
@@ -64,10 +60,8 @@ def split_pin(spec: str) -> tuple[str, str | None]:
 
 def shared_parts(folder: Path) -> dict[str, Path]:
     """Return the parts that a pipeline's folder takes from a folder beside it, and where they lie: what its
-    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}.
-
-    Raises ModelError when it names anything but a folder beside it.
-    """
+    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}. Raises ModelError when it names anything
+    but a folder beside it."""
     shared = read_json(folder / "atelier.json").get("shared", {})
     names = [name for pair in shared.items() for name in pair] if isinstance(shared, dict) else [None]
     if any(not isinstance(n, str) or n != os.path.basename(n) or not n.strip(".") for n in names):
@@ -154,11 +148,8 @@ def check_digest(path: Path, wanted: str) -> None:
 
 
 def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iterable[int]]) -> None:
-    """Raise ModelError when a file isn't the one that was fetched.
-
-    wanted: name → SHA-256. seen: name → (size, mtime in ns) when it was last found right; only files that
-    have changed since are read again.
-    """
+    """Raise ModelError when a file isn't the one that was fetched. wanted: name → SHA-256. seen: name →
+    (size, mtime in ns) when it was last found right; only files that have changed since are read again."""
     for name, sha256 in wanted.items():
         path = folder / name
         if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
@@ -181,13 +172,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One configured model.
-
-    spec: the text in the settings. kind: "hub", "folder", "file", "package" or "program". id: the name
-    that the hub, the package or the program has for it, "" for others.
-    revision: as written in the settings, None when none is. path: the folder or file, None = fetched ones.
-    digest: the SHA-256 its contents must have, None when they aren't pinned.
-    """
+    """One configured model. spec: the text in the settings. kind: "hub", "folder", "file", "package" or
+    "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
+    written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
+    SHA-256 its contents must have, None when they aren't pinned."""
 
     spec: str
     kind: str
@@ -210,10 +198,8 @@ class ModelSource:
 
 
 def parse(spec: str) -> ModelSource:
-    """Read the spec of a model.
-
-    Raises ModelError when it has none of the three forms, or names a file that can run code.
-    """
+    """Read the spec of a model. Raises ModelError when it has none of the three forms, or names a file that
+    can run code."""
     if spec.startswith(PACKAGE):
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
@@ -321,11 +307,9 @@ def lora_file(path: Path) -> Path:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """Return a safetensors file's header: tensor name → {dtype, shape, data_offsets (bytes)}.
-
-    Raises ModelError when the file is cut off or the header damaged.
-    https://github.com/huggingface/safetensors#format
-    """
+    """Return a safetensors file's header: tensor name → {dtype, shape, data_offsets (bytes)}. Raises
+    ModelError when the file is cut off or the header damaged.
+    https://github.com/huggingface/safetensors#format"""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)

@@ -171,10 +171,8 @@ def _download(
 
 
 def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]:
-    """Return a progress bar that draws nothing and reports at most once a second.
-
-    Without a sign for ten minutes a worker counts as hung; one large file on a slow line takes longer.
-    """
+    """Return a progress bar that draws nothing and reports at most once a second. Without a sign for ten
+    minutes a worker counts as hung; one large file on a slow line takes longer."""
     from tqdm import tqdm
 
     class Meter(tqdm):
@@ -195,11 +193,8 @@ def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]
 
 def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder.
-
-    half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file checkpoints
-    at its top, which aren't needed.
-    """
+    folder. half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file
+    checkpoints at its top, which aren't needed."""
     pipeline = "model_index.json" in names
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []
@@ -247,10 +242,8 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
 
 
 def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """Raise ModelError if ``path`` isn't what was pinned or fetched.
-
-    Enough for a LoRA or an adapter, whose contents have checks of their own.
-    """
+    """Raise ModelError if ``path`` isn't what was pinned or fetched. Enough for a LoRA or an adapter, whose
+    contents have checks of their own."""
     if source.digest is not None:
         contents.check_digest(path, source.digest)
     if source.kind == "hub":

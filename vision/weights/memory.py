@@ -38,11 +38,9 @@ class Tensor:
 
 def quantizable_parts(path: Path) -> tuple[str, ...]:
     """Return the parts of an image model that quantising makes smaller: the denoiser and large text encoders.
-
     CLIP's encoders are small, and what is quantised in its files stays so. One safetensors file with
     everything in it has no such parts, nor has a model whose card names a LoRA to be added to its weights; of
-    a GGUF file, it is the text encoders beside it.
-    """
+    a GGUF file, it is the text encoders beside it."""
     folder = path if path.is_dir() else files.gguf_folder(path)
     if folder is None or read_json(folder / "atelier.json").get("merged_lora"):
         return ()
@@ -168,12 +166,9 @@ def choose(
     installed: Collection[str] = (),
 ) -> Plan:
     """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes; if none
-    does, the last that they allow.
-
-    sizes: see ``sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
-    the settings, "auto" = free choice. installed: kinds of quantising whose library is there. Raises
-    ModelError when what QUANTIZE names can't be had.
-    """
+    does, the last that they allow. sizes: see ``sizes``; a model whose weights can't be quantised has "off"
+    only. quantize, offload: the settings, "auto" = free choice. installed: kinds of quantising whose library
+    is there. Raises ModelError when what QUANTIZE names can't be had."""
     if quantize in QUANTIZED and quantize not in installed:
         raise ModelError(
             f"QUANTIZE={quantize} can't be had here: it needs `make setup EXTRAS=quantize`"

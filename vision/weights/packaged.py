@@ -45,12 +45,9 @@ CONFIG = "config.json"  # written last; a folder without it isn't complete
 
 @dataclass(frozen=True)
 class Packaged:
-    """A model inside a package.
-
-    wheel, member: SHA-256 of the package's wheel and of the file in it. path: of that file in the wheel.
-    model: the name of the converted file. made: how it was converted. notice: whose work it is and under
-    which licence.
-    """
+    """A model inside a package. wheel, member: SHA-256 of the package's wheel and of the file in it. path: of
+    that file in the wheel. model: the name of the converted file. made: how it was converted. notice: whose
+    work it is and under which licence."""
 
     name: str
     package: str

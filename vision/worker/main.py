@@ -178,9 +178,7 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
 @dataclass
 class WorkerLoop:
     """Takes runs from the inbox, lets the engine work on all of them, and sends one answer for each.
-
-    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself.
-    """
+    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself."""
 
     inbox: Inbox
     send: Callable[[Any], None]

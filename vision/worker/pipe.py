@@ -40,12 +40,10 @@ LOADING_EVERY = 0.25  # seconds
 
 
 class Inbox:
-    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
-
-    On Quit, when the parent is gone, or when it says what can't be read, ``closing`` is set and running jobs
-    end at their next step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each
-    message. at_once: is given, in that thread, each question that doesn't wait for the jobs.
-    """
+    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs. On Quit, when the
+    parent is gone, or when it says what can't be read, ``closing`` is set and running jobs end at their next
+    step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each message. at_once:
+    is given, in that thread, each question that doesn't wait for the jobs."""
 
     def __init__(
         self,

@@ -562,9 +562,8 @@ def after_start(clip: OpenClip, fps: float | None = None) -> float:
 
 
 def paced(shot: Shot, count: int, begin: float, end: float | None = None) -> list[float]:
-    """Return how much of the way is done in each of ``count`` frames, from 0 to 1: the first step changes
-    the picture by about ``begin``, the last one by ``end`` (None = as is needed), and those between lead
-    over."""
+    """Return how much of the way is done in each of ``count`` frames, from 0 to 1: the first step changes the
+    picture by about ``begin``, the last one by ``end`` (None = as is needed), and those between lead over."""
     steps = count - 1
     if steps < 2:
         return [number / max(1, steps) for number in range(count)]
@@ -623,8 +622,7 @@ AROUND = 0.06  # of a side, around what the sketch has touched: the model may ch
 @dataclass(frozen=True, eq=False)
 class Changes:
     """What the model changes in a video. places: numbers of the frames that it has drawn over, rising.
-    values:
-    (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
+    values: (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
 
     places: Sequence[int]
     values: Sequence[NDArray[np.int16]]
@@ -672,11 +670,9 @@ def changes(
     reporter: Reporter,
 ) -> Changes:
     """Return what drawing over ``sketch`` changes: frames ``numbers`` of a video, at most AT_ONCE.
-
     generation: its words, size, steps and guidance are used, and the first of its seeds. shown: how much of
     its change each frame shows, 0 = it stays exactly as it is. touched: what of each may change ("L"); None =
-    all of it.
-    """
+    all of it."""
     new = drawn_over(model, generation, sketch, strength, reporter)
     values = []
     for number, frame in enumerate(sketch):
@@ -777,10 +773,8 @@ def cut_off(layers: Layers) -> tuple[bool, bool, bool, bool]:
 
 def whole(end: Layers, other: Layers) -> tuple[Layers, Pose] | None:
     """Return the thing of ``other`` over the ground of ``end``, and where it is there; None where ``end``
-    shows all of it, ``other`` doesn't either, or what both show isn't the same.
-
-    Where it is follows from those of its sides that can be seen.
-    """
+    shows all of it, ``other`` doesn't either, or what both show isn't the same. Where it is follows from
+    those of its sides that can be seen."""
     hidden = cut_off(end)
     if not any(hidden) or any(cut_off(other)) or end.size != other.size:
         return None

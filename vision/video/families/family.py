@@ -68,11 +68,8 @@ def make_video_card(
     defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
 ) -> VideoCard:
     """Return the card of a video model: its family's defaults, then what its configuration says, then
-    ``own``.
-
-    own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of the
-    wrong type or range.
-    """
+    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of
+    the wrong type or range."""
     known, entries = {f.name for f in fields(VideoCard)}, dict(defaults)
     for layer in (adjusted, own):
         for name, value in layer.items():
@@ -124,11 +121,9 @@ class Support:
 
 @dataclass(frozen=True)
 class Known:
-    """Frames of a video that are there already: those from frame ``at`` on.
-
-    frames: RGB pictures of the video's size. latents: of the same frames, as the decoder takes them, (1, C,
-    f, h, w), kept since they were drawn; None = the frames are encoded.
-    """
+    """Frames of a video that are there already: those from frame ``at`` on. frames: RGB pictures of the
+    video's size. latents: of the same frames, as the decoder takes them, (1, C, f, h, w), kept since they
+    were drawn; None = the frames are encoded."""
 
     frames: tuple[Image.Image, ...]
     at: int
