@@ -125,8 +125,8 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         for name, part in files.shared_parts(folder).items()
         if name != upscaler.FOLDER
     }
-    named = index.get("_class_name")  # of one that only edits, too: Qwen-Image-Edit has two
-    edits = named if named in family.pipelines else family.edit
+    named = index.get("_class_name", "")  # of one that only edits, too: Qwen-Image-Edit has two
+    edits = named if family.has_pipeline(named) else family.edit
     return _class(family, family.inpaint if masks else family.text or edits).from_pretrained(
         folder,
         dtype=dtype,

@@ -145,7 +145,7 @@ def family_of_folder(folder: Path) -> Family:
         raise ModelError(
             f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline."
         )
-    return next((family for family in (*FAMILIES, *EDITORS) if name in family.pipelines), FAMILIES[-1])
+    return next((family for family in (*FAMILIES, *EDITORS) if family.has_pipeline(name)), FAMILIES[-1])
 
 
 def family_of_file(path: Path) -> Family:
