@@ -18,48 +18,17 @@ from vision.weights.card import Card
 
 MAX_STEPS = 100
 USUAL_STYLIZE = 100
-STYLES = (  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
-    (
-        "watercolor",
-        "oil painting",
-        "ink drawing",
-        "pixel art",
-        "line art",
-        "woodcut print",
-        "pastel drawing",
-        "flat illustration",
-        "risograph print",
-        "gouache painting",
-        "charcoal sketch",
-        "stained glass",
-        "paper collage",
-        "low poly 3d render",
-        "film photograph",
-        "comic book art",
-    ),
-    (
-        "muted colours",
-        "bright colours",
-        "earthy colours",
-        "black and white",
-        "pastel colours",
-        "neon colours",
-        "blue and orange colours",
-        "sepia colours",
-        "deep green and gold colours",
-        "red and cream colours",
-    ),
-    (
-        "soft light",
-        "hard shadows",
-        "golden light",
-        "moonlight",
-        "mist",
-        "high contrast",
-        "flat light",
-        "glowing edges",
-    ),
-)
+STYLES = [  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
+    tuple(words.split(", "))
+    for words in (
+        "watercolor, oil painting, ink drawing, pixel art, line art, woodcut print, pastel drawing, "
+        "flat illustration, risograph print, gouache painting, charcoal sketch, stained glass, "
+        "paper collage, low poly 3d render, film photograph, comic book art",
+        "muted colours, bright colours, earthy colours, black and white, pastel colours, neon colours, "
+        "blue and orange colours, sepia colours, deep green and gold colours, red and cream colours",
+        "soft light, hard shadows, golden light, moonlight, mist, high contrast, flat light, glowing edges",
+    )
+]
 
 
 @dataclass(frozen=True)

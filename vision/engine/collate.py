@@ -7,37 +7,15 @@ from typing import Any
 import torch
 
 SAMPLES = ("sample", "hidden_states", "x")  # the first of these that a call has says how many rows there are
-ROWS = frozenset(  # one entry for each row
+ROWS = frozenset(  # one entry for each row; behind the first four lines those of videos
     (
         *SAMPLES,
-        "timestep",
-        "t",
-        "encoder_hidden_states",
-        "pooled_projections",
-        "guidance",
-        "class_labels",
-        "timestep_cond",
-        "attention_mask",
-        "encoder_attention_mask",
-        "encoder_hidden_states_mask",
-        # of videos
-        "encoder_hidden_states_image",
-        "encoder_hidden_states_2",
-        "encoder_attention_mask_2",
-        "image_embeds",
-        "control_hidden_states",
-        "video_coords",
-        "audio_hidden_states",
-        "audio_encoder_hidden_states",
-        "audio_encoder_attention_mask",
-        "audio_timestep",
-        "audio_coords",
-        "sigma",
-        "audio_sigma",
-        "added_cond_kwargs",
-        "cap_feats",
-        "adapters",
-        "control",
+        *"timestep t encoder_hidden_states pooled_projections guidance class_labels timestep_cond".split(),
+        *"attention_mask encoder_attention_mask encoder_hidden_states_mask".split(),
+        *"added_cond_kwargs cap_feats adapters control".split(),
+        *"encoder_hidden_states_image encoder_hidden_states_2 encoder_attention_mask_2 image_embeds".split(),
+        *"control_hidden_states video_coords sigma audio_sigma audio_hidden_states audio_timestep".split(),
+        *"audio_encoder_hidden_states audio_encoder_attention_mask audio_coords".split(),
     )
 )
 # may come as one number for all rows; videos have one for each token of a row, too: (B, N)

@@ -120,9 +120,8 @@ class GuidancePairs:
             for name, value in arguments.items()
             if not _same(name, value, before.get(name))
         }
-        plain = not any(
-            isinstance(value, (dict, list)) and value for value in arguments.values()
-        )  # what is in those may change
+        # what is in dictionaries and lists may change
+        plain = not any(isinstance(value, (dict, list)) and value for value in arguments.values())
         if texts.keys() <= TEXT_ARGUMENTS and plain and self._key(before) == self._key(arguments):
             self._texts = texts
         return None
@@ -239,14 +238,8 @@ class Denoiser:
         tensor, since a pipeline passes the same ones at every step."""
         known = self._digests.get(id(tensor))
         if known is None or known[0] is not tensor:
-            data = (
-                (tensor[0] if tensor.ndim == 3 else tensor)
-                .contiguous()
-                .cpu()
-                .view(torch.uint8)
-                .numpy()
-                .tobytes()
-            )
+            own = tensor[0] if tensor.ndim == 3 else tensor
+            data = own.contiguous().cpu().view(torch.uint8).numpy().tobytes()
             known = self._digests[id(tensor)] = (tensor, hashlib.sha256(data).digest())
         return known[1]
 
@@ -257,20 +250,15 @@ class Denoiser:
 def _folded(arguments: dict[str, Any], count: int) -> tuple[str, ...]:
     """The names of arguments with several entries for each of ``count`` rows: AnimateDiff's words, one for
     each frame, and the two pictures of Wan's first-and-last-frame weights."""
-    found = []
+    found, sample = [], arguments.get("sample")
+    frames = sample.shape[2] if sample is not None and sample.ndim == 5 else None  # of (B, C, F, h, w)
     for name in ("encoder_hidden_states", "encoder_hidden_states_image"):
         value = arguments.get(name)
         if not isinstance(value, torch.Tensor) or len(value) == count or len(value) % count:
             continue
-        if name.endswith("_image") or _frames(arguments) == len(value) // count:
+        if name.endswith("_image") or frames == len(value) // count:
             found.append(name)
     return tuple(found)
-
-
-def _frames(arguments: dict[str, Any]) -> int | None:
-    """The frames of a UNet's videos (B, C, F, h, w); None for anything else."""
-    sample = arguments.get("sample")
-    return sample.shape[2] if sample is not None and sample.ndim == 5 else None
 
 
 def evaluate_now(call: Call) -> Any:

@@ -320,29 +320,26 @@ class Engine:
         """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait
         for threads."""
         with torch.no_grad(), self.building.working():
-            return self._tick()
-
-    def _tick(self) -> bool:
-        begun, drew = self.clock(), self._is_drawing
-        self._stop_those_that_should()
-        moved = [self._begin_next() for _ in range(len(self._ready))]
-        calling = self._waiting_for(Call)
-        conditions, paused = self._waiting_for(Condition), self._paused()
-        if calling:
-            begin = self.clock()
-            self._evaluate(self._choose(calling))
-            self._side_work.credit(self.clock() - begin, waiting=bool(paused))
-        for fiber in conditions:
-            condition = fiber.waits_for
-            holds = isinstance(condition, Condition) and condition.holds()
-            moved.append(holds)
-            if holds:
-                self._resume(fiber, None)
-        moved.append(self._do_side_work(paused))
-        if drew or self._is_drawing:  # its last decoding counts, too
-            self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
-        moved.append(self._do_streams(bool(calling) or any(moved)))
-        return bool(calling) or any(moved)
+            begun, drew = self.clock(), self._is_drawing
+            self._stop_those_that_should()
+            moved = [self._begin_next() for _ in range(len(self._ready))]
+            calling = self._waiting_for(Call)
+            conditions, paused = self._waiting_for(Condition), self._paused()
+            if calling:
+                begin = self.clock()
+                self._evaluate(self._choose(calling))
+                self._side_work.credit(self.clock() - begin, waiting=bool(paused))
+            for fiber in conditions:
+                condition = fiber.waits_for
+                holds = isinstance(condition, Condition) and condition.holds()
+                moved.append(holds)
+                if holds:
+                    self._resume(fiber, None)
+            moved.append(self._do_side_work(paused))
+            if drew or self._is_drawing:  # its last decoding counts, too
+                self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
+            moved.append(self._do_streams(bool(calling) or any(moved)))
+            return bool(calling) or any(moved)
 
     def _waiting_for(self, kind: type) -> list[Fiber]:
         """The fibers that wait for something of ``kind``, and may go on."""
@@ -452,7 +449,7 @@ class Engine:
             fiber.steps_left,
             float("inf") if fiber.due_at is None else fiber.due_at,
             is_new=not fiber.passes,
-            between=self.durations.between(fiber.pass_kind),
+            between=self.durations.between.of(fiber.pass_kind),
             after=self._seconds_after_passes(fiber),
             alike=(fiber.pass_kind, fiber.total),
         )
@@ -462,15 +459,15 @@ class Engine:
         call = fiber.call
         fiber.pass_seconds = fiber.steps_left * self.passes.seconds(call.kind, call.count)
         idle = all(other is fiber or other.due_at is None for other in self.fibers)
-        between = fiber.steps_left * self.durations.between(fiber.pass_kind)
+        between = fiber.steps_left * self.durations.between.of(fiber.pass_kind)
         work = fiber.pass_seconds + between + self._seconds_after_passes(fiber)
         fiber.due_at = self._due_dates.due_at(now, work, idle=idle) if fiber.pass_seconds else float("inf")
 
     def _seconds_after_passes(self, fiber: Fiber) -> float:
         """Seconds of its own work that are left when its passes are over. What follows on the last pass
         counts as between."""
-        kind = fiber.pass_kind
-        return max(0.0, self.durations.outside(kind) - fiber.own_seconds - self.durations.between(kind))
+        kind, durations = fiber.pass_kind, self.durations
+        return max(0.0, durations.outside.of(kind) - fiber.own_seconds - durations.between.of(kind))
 
     # Going on
 
@@ -509,14 +506,14 @@ class Engine:
             error = problem
         seconds = self.clock() - begin
         if after_pass and isinstance(fiber.waits_for, Call) and fiber.pass_kind is not None:
-            self.durations.note_between(fiber.pass_kind, seconds)
+            self.durations.between.note(fiber.pass_kind, seconds)
         else:
             fiber.own_seconds += seconds
         if not fiber.ended:
             return
         self.fibers.remove(fiber)
         if error is None and fiber.pass_kind is not None and fiber.steps_left == 1:  # not stopped half-way
-            self.durations.note_outside(fiber.pass_kind, fiber.own_seconds)
+            self.durations.outside.note(fiber.pass_kind, fiber.own_seconds)
         fiber.done(result, error)
 
     def _evaluate(self, fibers: list[Fiber]) -> None:

@@ -322,11 +322,8 @@ class Fiber:
         """Let the steps of others that are waiting go first, one pass of them, between two pieces of a long
         work. With a spare core they go on beside each piece anyway. torch's own random numbers go on
         afterwards as if nothing had been in between."""
-        if self.engine.has_spare_core() or self.engine.exclusive_fiber is self:
-            return
-        state = torch.get_rng_state()
-        self._wait(Turn())
-        torch.set_rng_state(state)
+        if not self.engine.has_spare_core():
+            self._pause(Turn())
 
     def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
         """Return what ``work`` returns, run on the engine's thread while holding ``lock``. A thread would
@@ -371,7 +368,7 @@ class Fiber:
         ``pause``, but for the share of time: see batching.StreamBudget."""
         self._pause(StreamPause())
 
-    def _pause(self, pause: Pause | StreamPause) -> None:
+    def _pause(self, pause: Pause | StreamPause | Turn) -> None:
         if self.engine.exclusive_fiber is self:
             return
         state = torch.get_rng_state()

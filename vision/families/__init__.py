@@ -1,8 +1,8 @@
 """The families of image models that Atelier knows, and those that only change pictures, as words say.
 Importing the package loads no torch.
 
-A new family is one file here, or stands with its kin, and one line in ``FAMILIES`` or ``EDITORS``; the last of ``FAMILIES`` takes
-whatever is left."""
+A new family is one file here, or stands with its kin, and one line in ``FAMILIES`` or ``EDITORS``; the last
+of ``FAMILIES`` takes whatever is left."""
 
 from vision.families import family, flux, qwen_image, stable_diffusion, z_image
 from vision.families.family import Family as Family

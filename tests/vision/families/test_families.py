@@ -3,6 +3,7 @@ code."""
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from core.settings import ROOT
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision import describe_models
-from vision.families import FAMILIES, Mode
+from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.weights import card as identify
@@ -211,6 +212,8 @@ def test_the_samplers_are_the_grammars() -> None:
     assert set(SAMPLERS) == set(SCHEDULERS)
 
 
-def test_the_family_files_are_the_families() -> None:
-    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__", "family"}
-    assert files == {family.name.replace("-", "_") for family in FAMILIES} - {"other"}
+def test_every_family_of_the_folder_is_one_that_models_are_looked_for_in() -> None:
+    stems = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__"}
+    modules = [vars(importlib.import_module(f"vision.families.{stem}")) for stem in stems]
+    found = {one.name for module in modules for one in module.values() if isinstance(one, Family)}
+    assert found == {family.name for family in (*FAMILIES, *EDITORS)}
