@@ -1,7 +1,5 @@
 """Tiny models once a session, and small ways to run a capability on them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

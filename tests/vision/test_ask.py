@@ -1,7 +1,5 @@
 """/ask in a worker: a conversation in, words while they are written, an answer with what it took."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """/blend: between the pictures, in words and in pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

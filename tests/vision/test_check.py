@@ -1,7 +1,5 @@
 """A check in the worker: text in pictures, the chance of yes in both orders, and why something is missing."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """/classify: probabilities, fallbacks, the chart."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable

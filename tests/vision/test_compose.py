@@ -1,8 +1,6 @@
 """The editor's pictures: what may change and what may not, to the bit; where previews belong; what the gaps
 are before they are painted."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """/describe: different captions, each from the model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """/edit in the worker, by every family that edits, loaded from a saved folder by the real code."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """Flags as typed, all the way to a picture of a tiny model: what each changes in it, or in the steps that
 were run."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

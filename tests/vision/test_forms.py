@@ -1,7 +1,5 @@
 """Forms of answer in a worker: asked once more, drawn, and measured without a chat model."""
 
-from __future__ import annotations
-
 import importlib.util
 import random
 from pathlib import Path

@@ -1,7 +1,5 @@
 """/imagine: sizes, parameters, files."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Several models in little memory: who is given up, who waits for whom."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """/outpaint: what stays, what fades, what is painted."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The worker's end of the pipe when what comes can't be read, and the environment that it sets."""
 
-from __future__ import annotations
-
 import multiprocessing
 import threading
 

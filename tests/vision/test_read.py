@@ -1,8 +1,6 @@
 """/read in the worker: lines in the order of reading, the picture with boxes, and what is said without a
 reader or text."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

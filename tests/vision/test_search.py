@@ -1,7 +1,5 @@
 """Vectors made beside the jobs and compared by a worker."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from pathlib import Path

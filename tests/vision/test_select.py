@@ -1,7 +1,5 @@
 """A thing in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
 
-from __future__ import annotations
-
 import random
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """/shorten: words in order, weights that tell what counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

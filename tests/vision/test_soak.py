@@ -1,7 +1,5 @@
 """A few of the mixes of ``make soak``, and that they see what is wrong."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A worker's part of a run is a span of its own."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from typing import Any

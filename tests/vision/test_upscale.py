@@ -1,7 +1,5 @@
 """/upscale: sizes, limits, what each mode is told; on the demo models, sharper than bicubic."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

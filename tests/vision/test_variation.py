@@ -1,7 +1,5 @@
 """/variation: shapes and strengths."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """/video on tiny models, by sketching: every operation, what is told, and what is kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

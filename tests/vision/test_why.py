@@ -1,7 +1,5 @@
 """Why?: the map of what speaks for a label, by every kind of reader, while others use its weights."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from types import SimpleNamespace

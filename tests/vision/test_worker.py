@@ -1,7 +1,5 @@
 """A real worker process on tiny models: runs, progress, cancel, broken models, a parent that dies."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

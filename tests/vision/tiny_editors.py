@@ -1,7 +1,5 @@
 """Tiny, seeded, randomly initialised models that edit pictures by words, of the parts of ``tests.tiny``."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,8 +1,6 @@
 """A job that lost its worker goes on from its checkpoint: the same bytes, no step twice, nothing foreign
 trusted."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """Compiled denoisers: the same pictures as plain ones, and plain ones wherever compiling can't go."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,8 +1,6 @@
 """Weights, long texts, styles, chaos and weird as embeddings: the sums, and that a picture stays its seed's
 own in any company."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """ControlNet: a real folder is loaded, edges act as in diffusers' own pipelines, other jobs don't notice. The
 ControlNet is tiny and random."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``--stop``: fewer steps, and no noise left at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What goes wrong while drawing, and what is done about it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

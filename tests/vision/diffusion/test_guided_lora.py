@@ -1,7 +1,5 @@
 """LoRAs whose files say that they count for the prompt alone: drawn as by hand, in any company."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import replace

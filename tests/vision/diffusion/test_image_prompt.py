@@ -1,7 +1,5 @@
 """Pictures in a prompt: shown to models with references, begun at by the others; and ``--hd``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """IP-Adapter: a real folder is loaded, pictures act by their scale, other jobs don't notice. The adapter is
 tiny and random."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path

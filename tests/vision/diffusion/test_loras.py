@@ -1,7 +1,5 @@
 """LoRAs: each job's own, several in one pass, and none where none was asked for."""
 
-from __future__ import annotations
-
 import random
 import warnings
 from dataclasses import replace

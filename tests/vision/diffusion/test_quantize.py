@@ -1,8 +1,6 @@
 """Quantised loading: how near its pictures are, that a saved one comes back the same, LoRAs on it, and GGUF
 files. All families: ``python -m proofs.vision.quantized``."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """An edit changes what its words mean; everything else stays the picture's own, to the pixel."""
 
-from __future__ import annotations
-
 import io
 import json
 from dataclasses import replace

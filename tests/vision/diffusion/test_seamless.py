@@ -1,7 +1,5 @@
 """``--tile``: opposite edges meet, and nobody else notices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """Tiny decoders: drafts are decoded by them, nothing else is, and one that doesn't fit costs nothing but
 itself. They are tiny and random."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

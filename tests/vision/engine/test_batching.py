@@ -1,8 +1,6 @@
 """Who is in the next pass, on traces of jobs against first come, first served; and what is known of how long
 passes take."""
 
-from __future__ import annotations
-
 import functools
 import random
 import statistics

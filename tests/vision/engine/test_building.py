@@ -1,7 +1,5 @@
 """What libraries change for the whole process while they build models, and jobs that go on meanwhile."""
 
-from __future__ import annotations
-
 import threading
 import time
 from pathlib import Path

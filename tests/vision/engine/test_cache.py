@@ -1,8 +1,6 @@
 """First-Block-Cache beside other requests: the same steps are skipped as alone, to the same bits, and nothing
 is left behind."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager

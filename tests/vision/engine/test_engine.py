@@ -1,8 +1,6 @@
 """Jobs that share passes get the pictures that diffusers alone would have drawn, whoever joins, leaves, fails
 or is stopped beside them."""
 
-from __future__ import annotations
-
 import gc
 import random
 import threading

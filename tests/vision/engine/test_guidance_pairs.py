@@ -1,8 +1,6 @@
 """Guidance by two calls a step: one pass for both, the same pictures, and nothing is handed out that was made
 for something else."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Random jobs that wait for everything there is to wait for, are cancelled and fail: all of them end, and
 nothing stays taken."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

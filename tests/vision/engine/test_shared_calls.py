@@ -1,7 +1,5 @@
 """Captions and labels of several users in one call, beside the passes of those who draw."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 """Steps of videos in the engine: their arguments are joined and cut like those of pictures, and every job
 gets what its pipeline alone would have drawn."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,6 @@
 """Every family through text-to-image, image-to-image and inpainting, loaded from a saved folder by the real
 code."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import json

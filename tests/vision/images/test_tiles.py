@@ -1,7 +1,5 @@
 """Tiles: all of a picture, no seams, colours kept."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

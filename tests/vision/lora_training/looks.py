@@ -1,8 +1,6 @@
 """Looks that the demo world doesn't know, made of drawn scenes by plain filters: what a style is learned
 from in tests. Their patterns are 12 to 16 px wide, as fine as the demo's decoder can draw."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

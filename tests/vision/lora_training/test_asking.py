@@ -1,7 +1,5 @@
 """A style as a job: from a project's pictures to a file that ``--lora`` names."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import replace

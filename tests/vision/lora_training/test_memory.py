@@ -1,7 +1,5 @@
 """What a training takes: counted by the planner as torch counts it, and refused with the number."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """How strong a style is kept: by what the host's CLIP sees in drawings at several strengths."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Styles on tiny models of every family that can be taught: the same bits each time, also when killed."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import replace

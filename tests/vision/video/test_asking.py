@@ -1,7 +1,5 @@
 """/video by video models: what their own card leaves open is filled in, and videos come out whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Videos are decoded a piece at a time, to the bits of decoding them as a whole."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 

@@ -1,7 +1,5 @@
 """Every family of video models does what it says of itself, and none of the traps of its pipelines."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

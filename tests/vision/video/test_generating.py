@@ -1,8 +1,6 @@
 """A video comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
 the same bits, and stands beside pictures in the engine."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A video model is had by its role like any other, through the same checks of its files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

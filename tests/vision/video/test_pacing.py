@@ -1,7 +1,5 @@
 """How far each frame goes, so that what is drawn beside a video has no seam."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames are drawn over without noise that differs from frame to frame."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace

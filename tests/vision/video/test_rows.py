@@ -1,7 +1,5 @@
 """Bands of whole frames come back as they were put, from memory or from a file."""
 
-from __future__ import annotations
-
 import errno
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """Convolutions a stripe of rows at a time give what they give at once."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,8 +1,6 @@
 """Tiny, seeded, randomly initialised models of every family of videos, saved as real Hugging Face folders.
 Their videos are noise; their code paths are real."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

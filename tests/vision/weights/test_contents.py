@@ -1,7 +1,5 @@
 """Folders and files that could run code, are broken or lack something are refused before they are loaded."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import shutil

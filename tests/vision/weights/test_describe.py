@@ -1,7 +1,5 @@
 """Models and devices as the host is told of them, and what is tried in another process."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is fetched from the hub, which commit is remembered, and what is used without a network."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor

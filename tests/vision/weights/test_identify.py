@@ -1,7 +1,5 @@
 """Family and card of an image model, known without torch."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
