@@ -2,7 +2,6 @@
 these are the demo models, photographs are read by a classifier of photographs."""
 
 import logging
-from collections.abc import Mapping
 
 from PIL import Image
 
@@ -18,9 +17,7 @@ from vision.store import Models
 log = logging.getLogger(__name__)
 
 
-def run(
-    request: ClassifyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ClassifyRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
     ``Output.grid`` is the chart."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))

@@ -4,7 +4,6 @@ Every pixel that is neither marked nor uncovered, nor within the seam along an u
 picture's. The model gets a crop around what is to be drawn, so a canvas may be larger than it can draw.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +17,6 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.inpaint import RegionLayout
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.images import encode, seams
 from vision.images.ops import Composed, Flags, compose
 from vision.reporter import Reporter
@@ -50,9 +48,7 @@ class Plan:
         return self.composed.covered[top:bottom, left:right]
 
 
-def run(
-    request: ComposeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ComposeRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     plan = reporter.in_thread(lambda: plan_canvas(request, images, model.card))
@@ -65,7 +61,7 @@ def run(
     )
 
 
-def plan_canvas(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
+def plan_canvas(request: ComposeRequest, images: encode.Pictures, card: Card) -> Plan:
     """Return what is to be drawn. Raises UserError when the canvas is covered and nothing is marked."""
     composed = compose(request.canvas, request.layers, images)
     marked = np.zeros(composed.covered.shape, bool)
@@ -85,7 +81,7 @@ def plan_canvas(request: ComposeRequest, images: Mapping[str, Image.Image], card
     return Plan(composed, layout, seams.alpha(marked[inside], uncovered[inside], request.seam, edge))
 
 
-def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
+def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> drawing.Task:
     """Return the task: the crop at the model's scale with its gaps filled, and what to paint of it."""
     card, size = model.card, plan.layout.size
     known = encode.resize(_marks(plan.covered), size)

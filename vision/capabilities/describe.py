@@ -1,7 +1,6 @@
 """/describe: several different prompts that could have made a picture. Where the captioner is the demo's, a
 photograph is described by what readers of photographs find in it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
+from vision.images.encode import Pictures
 from vision.readers.photo import describe
 from vision.readers.photo.describe import PHOTOGRAPH
 from vision.reporter import Reporter
@@ -18,9 +18,7 @@ from vision.store import Models
 LONGEST_SIDE = 1024  # px; captioners look at far fewer
 
 
-def run(
-    request: DescribeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: DescribeRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. A step is a caption."""
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

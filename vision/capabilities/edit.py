@@ -1,7 +1,5 @@
 """/edit: a picture changed as words say, by a model that was trained for it; what they don't name stays."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from PIL import Image
 
@@ -11,7 +9,6 @@ from vision.capabilities.variation import within_aspect
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode, seams
 from vision.reporter import Reporter
@@ -20,9 +17,7 @@ from vision.store import Models
 EDGES = 16  # how many of the soft edges between old and new make the native side
 
 
-def run(
-    request: EditRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: EditRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. Raises ModelError for a model that can't edit."""
     model = models.editor(request.model, reporter)
     model.pipeline(Mode.EDIT)
@@ -37,7 +32,7 @@ def run(
     return reporter.in_thread(finish)
 
 
-def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+def prepare(request: EditRequest, images: encode.Pictures, model: ImageModel) -> drawing.Task:
     """Return the task: the picture in its own shape, at about the model's native area."""
     assert request.image is not None  # its constructor has checked that
     start, notes = within_aspect(images[request.image])
@@ -46,7 +41,7 @@ def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: Imag
     task = drawing.prepare(request, model, Mode.EDIT, size, image=image, shape=shape)
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
     notes += [f"`--{name}` had no effect on an edit." for name in ignored]
-    return Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
+    return drawing.Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
 
 
 def _over(

@@ -6,7 +6,6 @@ old pixels are pasted over it, fading only within the band and only at edges tha
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +18,6 @@ from core.requests import OutpaintRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.images import encode, seams
 from vision.reporter import Reporter
 from vision.store import Models
@@ -60,9 +58,7 @@ class CanvasLayout:
         return min(across, self.width // 3), min(down, self.height // 3)
 
 
-def run(
-    request: OutpaintRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: OutpaintRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     assert request.image is not None  # its constructor has checked that
@@ -77,7 +73,9 @@ def run(
     )
 
 
-def prepare(request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, model: ImageModel) -> Task:
+def prepare(
+    request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, model: ImageModel
+) -> drawing.Task:
     """Return the task: canvas and mask at the model's scale, with its parameters and notes."""
     strength, start = model.card.outpaint.strength, canvas(image, layout)
     otherwise = "the whole canvas was redrawn and the old picture laid over it"

@@ -1,9 +1,5 @@
 """/read: the text in a picture, line by line, and the picture with a box around each."""
 
-from collections.abc import Mapping
-
-from PIL import Image
-
 from core.errors import UserError
 from core.events import Output
 from core.requests import ReadRequest
@@ -19,9 +15,7 @@ NOTHING = "There is no text in this picture that could be read."
 FULL = f"Only the first {MOST_LINES:,} lines were read."
 
 
-def run(
-    request: ReadRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ReadRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. A step is a line."""
     if not models.config.models.get("ocr"):
         raise UserError(MISSING)

@@ -1,7 +1,5 @@
 """The button *Why?* under /classify: where in the picture its reader sees a label, laid over the picture."""
 
-from collections.abc import Mapping
-
 from PIL import Image
 
 from core.errors import ModelError, UserError
@@ -21,7 +19,7 @@ HOW = {
 }
 
 
-def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. ``Output.scores`` has the label alone; ``Output.grid`` is the map."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     reason, name = _reason(image, request.label, labels, models, reporter)

@@ -6,7 +6,7 @@ A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the
 draw at their mean, the nearest thing to it."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.limits import IMAGE_WEIGHT_CAP
 from core.requests import GenerateRequest
 from vision.diffusion import parameters
 from vision.diffusion.parameters import TextSpec
+from vision.images.encode import Pictures
 
 OPENING = 0.65  # of the schedule: how long full chaos hides the text
 # makes small values count: with 1, --chaos 25 changed nothing on the demo models (2 of 12 steps)
@@ -196,12 +197,12 @@ class ReferencePicture:
     influence: float
 
 
-def reference_pictures(request: GenerateRequest, images: Mapping[str, Image.Image]) -> list[ReferencePicture]:
+def reference_pictures(request: GenerateRequest, images: Pictures) -> list[ReferencePicture]:
     """Return the request's pictures that count, strongest first. images: SHA-256 → picture."""
     return sorted(_each(request, images), key=lambda one: -one.weight * one.influence)
 
 
-def _each(request: GenerateRequest, images: Mapping[str, Image.Image]) -> Iterator[ReferencePicture]:
+def _each(request: GenerateRequest, images: Pictures) -> Iterator[ReferencePicture]:
     character = 1.0 if request.character_weight is None else request.character_weight / 100
     kinds = (
         ("an image prompt", request.image_prompts, influence(request.image_weight)),

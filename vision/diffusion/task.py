@@ -2,7 +2,7 @@
 shared by the capabilities that draw. An enlarged picture is drawn again in tiles (``refine``), at a strength
 that keeps it, so that it gets sharp detail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -144,7 +144,7 @@ def prepare_inpainting(
 def with_references(
     task: Task,
     request: GenerateRequest,
-    images: Mapping[str, Image.Image],
+    images: encode.Pictures,
     model: ImageModel,
     models: Models,
     reporter: Reporter,
@@ -225,7 +225,7 @@ def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
     return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
 
 
-def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: ImageModel) -> Task:
     """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin = images[request.image] if request.image else None

@@ -19,6 +19,7 @@ from core.errors import ImageError
 from core.events import Picture
 from core.png import PNG_SIGNATURE, png_chunk
 
+Pictures = Mapping[str, Image.Image]  # by SHA-256
 LEVEL = 1  # of 0..3; 2 and 3 were slower and no smaller on drawings and on photos
 
 

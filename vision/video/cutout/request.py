@@ -16,7 +16,6 @@ from core.requests.video import VideoRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode
 from vision.reporter import Reporter, Stage
@@ -148,7 +147,7 @@ class Plan:
     """How all videos of a job are made. task: with the values for the image model. size: px. motion: what
     happens. words: about what is to be seen. count: of the frames that are drawn, 0 = all of the clip's."""
 
-    task: Task
+    task: drawing.Task
     size: tuple[int, int]
     fps: float
     motion: Motion
@@ -278,7 +277,7 @@ def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: lis
 
 def _at_clip(
     request: VideoRequest, clip: OpenClip, model: ImageModel, notes: list[str]
-) -> tuple[Task, tuple[int, int]]:
+) -> tuple[drawing.Task, tuple[int, int]]:
     """The task at about the model's native area in the clip's shape; the video keeps the clip's size."""
     if request.width or request.height or request.aspect_ratio or request.resolution:
         notes.append(f"The video keeps its size, {clip.size[0]}x{clip.size[1]}.")
@@ -288,7 +287,9 @@ def _at_clip(
     return replace(task, notes=(*more, *task.notes)), clip.size
 
 
-def _video_size(request: VideoRequest, task: Task, model: ImageModel, notes: list[str]) -> tuple[int, int]:
+def _video_size(
+    request: VideoRequest, task: drawing.Task, model: ImageModel, notes: list[str]
+) -> tuple[int, int]:
     """Return the size of the video, px, both sides even: the model's, or what ``--res`` asks for."""
     width, height = task.generation.finished_size(model.card.output_scale)
     scale = (request.resolution or min(width, height)) / min(width, height)
