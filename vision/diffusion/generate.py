@@ -21,7 +21,7 @@ from vision.diffusion import checkpoint
 from vision.diffusion.edit_mask import keeping_of
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Drawn, Generation
-from vision.diffusion.pipeline import JobPipeline, Position, StepCallback, denoise
+from vision.diffusion.pipeline import PicturePipeline, PictureSteps, Position, denoise
 from vision.images import encode
 from vision.reporter import Reporter
 
@@ -137,11 +137,11 @@ def _draw_chunk(
 ) -> list[tuple[Image.Image, bool]]:
     """Draw ``generation`` in one pipeline call: each picture, and whether the safety checker objects."""
     nothing = contextlib.nullcontext()
-    job = JobPipeline(model, generation, reporter, position.chunks)
+    job = PicturePipeline(model, generation, reporter, position.chunks)
     resume = checkpoint.Resume(job.pipe, saved, position.generators) if saved else None
     # in an engine each pass applies the LoRAs of its rows
     loras = model.loras.applied([generation.loras]) if job.fiber is None else nothing
-    with StepCallback(model, job.pipe, generation, reporter, position, resume) as on_step:
+    with PictureSteps(model, job.pipe, generation, reporter, position, resume) as on_step:
         with job, resume or nothing, loras:
             result = denoise(model, job.pipe, generation, position.generators, on_step)
         reporter.check()

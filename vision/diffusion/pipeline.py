@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from vision.diffusion.parameters import Generation, TextSpec
 from vision.diffusion.prompt_embeddings import Encoded
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
-from vision.engine.fiber import Fiber
+from vision.engine.fiber import Fiber, PriorityLock
 from vision.families import Mode, stable_diffusion
 from vision.images import encode
 from vision.reporter import Leaving, Reporter
@@ -41,8 +41,46 @@ class Position:
 
 
 class StepCallback:
-    """A pipeline's ``callback_on_step_end``. As a context manager around the call and the decoding it writes
-    a checkpoint when the worker is to exit."""
+    """A pipeline's ``callback_on_step_end``. As a context manager around the call it writes a checkpoint when
+    the worker is to exit. keeps: whether its steps can be saved. resume: of a call that continues."""
+
+    def __init__(
+        self, pipe: Any, reporter: Reporter, resume: checkpoint.Resume | None, *, keeps: bool
+    ) -> None:
+        self.pipe, self.reporter, self.resume = pipe, reporter, resume
+        self.checkpoint = reporter.checkpoint if keeps else None
+        self.before: torch.Tensor | None = None
+        self.done: tuple[int, int] | None = None  # (step, of)
+        reporter.check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        leaving = kind is not None and issubclass(kind, Leaving)
+        if leaving and self.done is not None and self.checkpoint is not None:
+            (step, total), latents = self.done, self.before
+            self.checkpoint.write(lambda: self._state(step, total, latents))
+
+    def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle a step that was done before the checkpoint."""
+        self.reporter.check()
+        if (latents := resume.after_step(step)) is not None:
+            values = {**values, "latents": latents}
+            self.before, self.done = latents, (step, resume.state.total)
+            self._set_progress(step, resume.state.total)
+        return values
+
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
+        """Convert ``step`` of ``total`` of this call to those of all calls, and tell the fiber."""
+        raise NotImplementedError
+
+    def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:
+        raise NotImplementedError
+
+
+class PictureSteps(StepCallback):
+    """The steps of pictures, and of their decoding."""
 
     def __init__(
         self,
@@ -53,22 +91,9 @@ class StepCallback:
         position: Position,
         resume: checkpoint.Resume | None,
     ) -> None:
-        self.model, self.pipe, self.generation = model, pipe, generation
-        self.reporter, self.position, self.resume = reporter, position, resume
-        self.before: torch.Tensor | None = None
-        keeps = model.family.unpack and not model.has_step_memory
-        self.checkpoint = reporter.checkpoint if keeps else None
-        self.done: tuple[int, int] | None = None  # (step, of)
-        reporter.check()
-
-    def __enter__(self) -> "StepCallback":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        leaving = kind is not None and issubclass(kind, Leaving)
-        if leaving and self.done is not None and self.checkpoint is not None:
-            (step, total), latents = self.done, self.before
-            self.checkpoint.write(lambda: self._state(step, total, latents))
+        keeps = model.family.unpack is not None and not model.has_step_memory
+        super().__init__(pipe, reporter, resume, keeps=keeps)
+        self.model, self.generation, self.position = model, generation, position
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
         """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
@@ -88,13 +113,9 @@ class StepCallback:
         return values
 
     def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
-        """Handle a step that was done before the checkpoint."""
-        self.reporter.check()
-        if (latents := resume.after_step(step)) is not None:
-            values["latents"] = self.before = latents
-            if (keeping := keeping_of(self.pipe)) is not None:
-                keeping.relevance = resume.state.relevance
-            self._set_progress(step, resume.state.total)
+        values = super()._skip(resume, step, values)
+        if resume.over and (keeping := keeping_of(self.pipe)) is not None:
+            keeping.relevance = resume.state.relevance
         return values
 
     def _set_progress(self, step: int, total: int) -> tuple[int, int]:
@@ -136,18 +157,55 @@ class StepCallback:
 
 
 class JobPipeline:
-    """A job's own pipeline: its own noise scheduler and, in an engine, a denoiser that waits for shared
-    passes. pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared. As a context
-    manager it holds the decoder, which otherwise works in a thread beside the steps, until the first step:
-    pictures to start from are encoded before."""
+    """A job's own pipeline, ``pipe``, over a model's weights. fiber: of the job; None = its steps aren't
+    shared. lock: of the decoder. calls: like this one, in the whole job. As a context manager it holds the
+    decoder, which otherwise works in a thread beside the steps, until the first step, if it ``encodes``
+    before: pictures to start from, or frames that are known."""
+
+    def __init__(
+        self, pipe: Any, fiber: Fiber | None, lock: PriorityLock, calls: float, *, encodes: bool
+    ) -> None:
+        self.pipe, self.fiber = copy.copy(pipe), fiber
+        self._lock, self._calls, self._encodes = lock, calls, encodes
+        self._has_decoder, self._denoisers = False, list[Denoiser]()
+
+    def _replace(self, **parts: Any) -> None:
+        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
+
+    def __enter__(self) -> Self:
+        if self.fiber is not None and self._encodes:
+            with self._lock.reserve():
+                self.fiber.wait_until(self._lock.try_acquire)
+            self._has_decoder = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release_decoder()
+        for denoiser in self._denoisers:
+            denoiser.forget()
+
+    def _release_decoder(self) -> None:
+        if self._has_decoder:
+            self._lock.release()
+        self._has_decoder = False
+
+    def _evaluate(self, call: Call) -> Any:
+        if self.fiber is None:
+            return evaluate_now(call)
+        self._release_decoder()
+        steps = getattr(self.pipe, "num_timesteps", None) or 0
+        self.fiber.total = self.fiber.total or round(steps * self._calls)
+        return self.fiber.evaluate(call)
+
+
+class PicturePipeline(JobPipeline):
+    """A job's own pipeline of pictures: its own noise scheduler and, in an engine, a denoiser that waits for
+    shared passes."""
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
-        self.fiber = reporter.fiber if model.shares_steps else None
-        self._calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one, in the whole job
-        self._lock = model.decoder_lock
-        self._starts_from_picture, self._has_decoder = generation.mode is not Mode.TEXT, False
-        self._denoiser: Denoiser | None = None
-        self.pipe = copy.copy(model.pipeline(generation.mode))
+        fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
+        pipe, encodes = model.pipeline(generation.mode), generation.mode is not Mode.TEXT
+        super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
         scheduler = model.scheduler(generation.sampler)
         self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
         if hasattr(self.pipe, "encode_prompt"):
@@ -155,9 +213,6 @@ class JobPipeline:
                 encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
             )
         self._replace_denoiser(model, generation)
-
-    def _replace(self, **parts: Any) -> None:
-        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
 
     def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
         name = denoiser_attribute(self.pipe)
@@ -177,15 +232,15 @@ class JobPipeline:
         loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, wanted)
-            evaluate = partial(self._evaluate, self.fiber)
-            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, loras, control=control)
-            self._replace(**{name: self._denoiser})
+            shared = Denoiser(module, self._evaluate, label, model.loras.applied, loras, control=control)
+            self._denoisers.append(shared)
+            self._replace(**{name: shared})
         elif name and model.loras.is_guided(wanted):
             own = getattr(self.pipe, name)
-            unet = Denoiser(own, evaluate_now, "", model.loras.applied, loras, control=control)
+            unet = Denoiser(own, self._evaluate, "", model.loras.applied, loras, control=control)
             self._replace(**{name: unet})
         elif control is not None:
-            self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
+            self._replace(unet=Denoiser(self.pipe.unet, self._evaluate, control=control))
         if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
             self._keep_to_picture(model, generation)
         if generation.seamless and name and not copies:
@@ -203,29 +258,6 @@ class JobPipeline:
                 count=len(generation.seeds),
             )
             self._replace(unet=unet)
-
-    def __enter__(self) -> "JobPipeline":
-        if self.fiber is not None and self._starts_from_picture:
-            with self._lock.reserve():
-                self.fiber.wait_until(self._lock.try_acquire)
-            self._has_decoder = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._release_decoder()
-        if self._denoiser is not None:
-            self._denoiser.forget()
-
-    def _release_decoder(self) -> None:
-        if self._has_decoder:
-            self._lock.release()
-        self._has_decoder = False
-
-    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
-        self._release_decoder()
-        steps = getattr(self.pipe, "num_timesteps", None) or 0
-        fiber.total = fiber.total or round(steps * self._calls)
-        return fiber.evaluate(call)
 
 
 def cached_encoder(
@@ -247,7 +279,7 @@ def denoise(
     pipe: Any,
     generation: Generation,
     generators: list[torch.Generator],
-    on_step: StepCallback,
+    on_step: PictureSteps,
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
@@ -291,7 +323,7 @@ def _picture_arguments(model: ImageModel, generation: Generation, count: int) ->
 
 
 def _text_arguments(
-    model: ImageModel, pipe: Any, generation: Generation, on_step: StepCallback
+    model: ImageModel, pipe: Any, generation: Generation, on_step: PictureSteps
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where the pipeline can't do what the texts ask for;
     else none."""
