@@ -267,7 +267,8 @@ class Measured(NamedTuple):
     lines: tuple[TextLine, ...] = ()
 
 
-Question = Embed | Select | Check | Nearest | Measure
+EngineQuestion = Embed | Select | Check | Measure  # answered between the steps of the jobs
+Question = EngineQuestion | Nearest
 
 # From the worker
 

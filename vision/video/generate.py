@@ -82,11 +82,6 @@ class Video:
     ends: Mapping[str, torch.Tensor] = field(default_factory=dict)
     sound: tuple[np.ndarray, int] | None = None
 
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return self.count / self.fps
-
 
 def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
     """Write ``ends`` of a video that a model of ``family`` has drawn, for Clip.ends later."""
@@ -105,15 +100,6 @@ def load_ends(path: Path, family: str) -> dict[str, Any]:
             return {name: file.get_tensor(name).float() for name in ("head", "tail")}
     except (OSError, SafetensorError, KeyError) as error:
         raise ModelError(f"The ends that were kept of a video can't be read: {error}.") from error
-
-
-OPERATIONS = {
-    "extend": Operation.EXTEND,
-    "extend_back": Operation.EXTEND_BACK,
-    "remix": Operation.REMIX,
-    "blend": Operation.BLEND,
-    "loop": Operation.LOOP,
-}
 
 
 @dataclass(frozen=True)
@@ -157,7 +143,7 @@ class Plan:
 def operation_of(shot: Shot) -> Operation:
     """Return what a shot asks of the family."""
     if shot.operation != "new":
-        return OPERATIONS[shot.operation]
+        return Operation[shot.operation.upper()]
     if shot.loop:
         return Operation.LOOP
     if shot.last is not None:
@@ -168,12 +154,10 @@ def operation_of(shot: Shot) -> Operation:
 def plan_windows(family: VideoFamily, card: VideoCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a video. model: its name, for that."""
-    operation = operation_of(shot)
-    family.require(operation, model)
+    family.require(operation_of(shot), model)
     planner = _Planner(family, card, model, shot)
-    if shot.operation == "new":
-        return planner.new()
     return {
+        "new": planner.new,
         "extend": planner.extend,
         "extend_back": planner.extend_back,
         "remix": planner.remix,

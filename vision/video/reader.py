@@ -5,7 +5,7 @@ Beside each video lie its first and its last frame as they were before they were
 goes on from another one loses nothing at the join. ``Sources`` are what a video is made from, ``Drawing`` is
 what comes of it, on its way to a file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -155,11 +155,6 @@ def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
     save_file(frames, path, metadata=FORM)
 
 
-def fitted(frames: Iterator[Image.Image], size: tuple[int, int]) -> Iterator[Image.Image]:
-    """Yield frames at another size, px: cut to its shape, in the middle."""
-    return (placed(frame, size) for frame in frames)
-
-
 def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Return a picture at ``size``, px: cut to its shape, in the middle."""
     if frame.size == size:
@@ -172,15 +167,13 @@ def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     return encode.resize(cut, size)
 
 
-def at_rate(
-    frames: Sequence[Image.Image] | Iterator[Image.Image], old: float, new: float
-) -> Iterator[Image.Image]:
-    """Yield what is shown at ``new`` frames a second of a video that had ``old``: for each moment the frame
-    that was shown then."""
+def at_rate(clip: OpenClip, size: tuple[int, int], fps: float) -> Iterator[Image.Image]:
+    """Yield a video's frames at another size, px, as ``placed`` has them, and at ``fps``: for each moment the
+    frame that was shown then."""
     number = 0
-    for shown, frame in enumerate(frames):
-        while round(number * old / new) <= shown:
-            yield frame
+    for shown, frame in enumerate(clip.frames()):
+        while round(number * clip.fps / fps) <= shown:
+            yield placed(frame, size)
             number += 1
 
 

@@ -105,7 +105,7 @@ class DrawnVideos:
         if operation == "extend_back":
             return chain(drawn, own)
         if operation == "blend" and two is not None:
-            behind = reader.at_rate(reader.fitted(two.frames(), self.size), two.fps, self.shot.fps)
+            behind = reader.at_rate(two, self.size, self.shot.fps)
             return chain(own, drawn, self._read(behind))
         return chain(own, drawn)
 

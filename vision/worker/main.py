@@ -29,7 +29,7 @@ from core.prompt.values import Words
 from core.redact import RedactingFormatter, Redactor
 from core.requests.base import Answer
 from core.traces import UNTRACED, Tracing, open_tracing
-from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
+from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub
 from vision.worker.nearest import Finder
@@ -197,12 +197,15 @@ class WorkerLoop:
 
         while not self.inbox.closing:
             self.engine.wake.clear()
-            if forgotten := self.inbox.take_forgotten():
-                self.models.forget(forgotten)
-            for run in self.inbox.take():
-                self._begin(run)
-            for question in self.inbox.take_questions():
-                queries.begin_question(question, self.models, self.engine, self.inbox, self.send, self.redact)
+            for message in self.inbox.take():
+                if isinstance(message, Run):
+                    self._begin(message)
+                elif isinstance(message, Forget):
+                    self.models.forget(message.names)
+                else:
+                    queries.begin_question(
+                        message, self.models, self.engine, self.inbox, self.send, self.redact
+                    )
             if not self.engine.tick() and not self.engine.measure():
                 self.engine.rest()
         self.engine.stop()

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -402,19 +402,21 @@ FADING = 0.3  # of the way: until then a frame shows some of what its picture ha
 CAMERA = 0.3  # of a thing's motion: how far the camera goes where nothing can be moved
 
 
-class Shot(Protocol):
+class Shot:
     """Frames by how much of the way is done, 0..1."""
 
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
+        raise NotImplementedError
 
     def touched(self, share: float) -> Image.Image | None:
         """Return what of that frame isn't as the pictures have it ("L", 255 = not at all); None: any of it
         may be."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class Moved(Shot):
     """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
     the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
     out."""
@@ -458,7 +460,7 @@ class Moved:
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
+class Camera(Shot):
     """A picture before a camera that goes nearer, aside or away: nothing in it can be moved by itself."""
 
     picture: Image.Image
@@ -481,12 +483,9 @@ class Camera:
             shown = shown.resize(shown.size, Image.Resampling.BICUBIC, box)
         return lit_picture(shown, self.motion.dusk * share)
 
-    def touched(self, share: float) -> Image.Image | None:
-        """Return None: all of the frame is new."""
-
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class Between(Shot):
     """The way from one picture to another: the thing of the first goes to the place of the second's and
     becomes it. Without a thing on either side the one picture fades into the other."""
 
@@ -508,12 +507,9 @@ class Between:
         coming = between(Pose(start.x, start.y, here / there), end, share)
         return Image.blend(draw_pose(self.first, going), draw_pose(self.last, coming), weight)
 
-    def touched(self, share: float) -> Image.Image | None:
-        """Return None: all of the frame is of both pictures."""
-
 
 @dataclass(frozen=True, eq=False)
-class ThereAndBack:
+class ThereAndBack(Shot):
     """Another shot forwards and, just so, backwards, without a stop: its end leads to its start."""
 
     shot: Shot

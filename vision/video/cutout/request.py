@@ -93,7 +93,7 @@ def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     end = partial(compose.after_start, two, one.fps)
     pace = sketcher.pace(way, asked.count + 2, partial(compose.before_end, one), end)
     join = islice(sketcher.frames(way, pace, first=True, last=True), 1, asked.count + 1)
-    rest = reader.at_rate(reader.fitted(two.frames(), one.size), two.fps, one.fps)
+    rest = reader.at_rate(two, one.size, one.fps)
     return chain(sketcher.aside(one.frames()), join, sketcher.aside(rest))
 
 
