@@ -17,8 +17,6 @@ from core.settings import ROOT
 from vision.families import FAMILIES, Family
 from vision.weights import card as identify
 from vision.weights import files, hub, packaged
-from vision.weights.card import Card
-from vision.weights.files import read_json
 
 MISSING = {
     "hub": "isn't downloaded yet",
@@ -86,12 +84,12 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
         channels = files.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",)
     if kind not in ("image", "edit"):
-        return str(read_json(path / "config.json").get("model_type", "?")), ()
+        return str(files.read_json(path / "config.json").get("model_type", "?")), ()
     family, card = identify.family_and_card(path)
     return family.title, tuple(_notes(path, family, card))
 
 
-def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
+def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
     yield f"{card.native_size} px, {card.num_inference_steps} steps, guidance {card.guidance_scale:g}"
     if card.output_scale > 1:
         yield f"enlarged {card.output_scale}×"
@@ -102,7 +100,7 @@ def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
     else:
         yield "jobs run one after another: nobody knows whether these could share steps"
     if family is FAMILIES[-1]:
-        name = read_json(path / "model_index.json").get("_class_name")
+        name = files.read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"
 
 

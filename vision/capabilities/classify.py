@@ -10,7 +10,6 @@ from core.events import Output
 from core.requests import ClassifyRequest
 from vision.images import chart, encode
 from vision.readers.photo import describe
-from vision.readers.photo.describe import Look
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -59,7 +58,7 @@ def run(request: ClassifyRequest, images: encode.Pictures, models: Models, repor
 def _photograph(
     image: Image.Image,
     labels: tuple[str, ...],
-    looked: Look,
+    looked: describe.Look,
     top_k: int,
     models: Models,
     reporter: Reporter,

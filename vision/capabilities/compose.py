@@ -15,7 +15,6 @@ from core.requests import ComposeRequest
 from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
-from vision.diffusion.inpaint import RegionLayout
 from vision.diffusion.model import ImageModel
 from vision.images import encode, seams
 from vision.images.ops import Composed, Flags, compose
@@ -32,7 +31,7 @@ class Plan:
     new."""
 
     composed: Composed = field(repr=False)
-    layout: RegionLayout
+    layout: inpaint.RegionLayout
     alpha: seams.Real = field(repr=False)
 
     @property

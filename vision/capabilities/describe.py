@@ -11,7 +11,6 @@ from core.events import Output
 from core.requests import DescribeRequest
 from vision.images.encode import Pictures
 from vision.readers.photo import describe
-from vision.readers.photo.describe import PHOTOGRAPH
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -52,7 +51,7 @@ def _photograph(
     captions = tuple(describe.captions(image, likely, len(found), request.num_captions, request.seed))
     reporter.step(request.num_captions, request.num_captions)
     notes = ["Made of the things, faces, colours and light that were found in it."]
-    return Output(captions=captions, parameters=_parameters(request, name, PHOTOGRAPH, notes))
+    return Output(captions=captions, parameters=_parameters(request, name, describe.PHOTOGRAPH, notes))
 
 
 def _parameters(request: DescribeRequest, model: str, knows: str, notes: list[str]) -> dict[str, Any]:

@@ -18,8 +18,6 @@ from vision.video import request as from_model
 from vision.video import writer
 from vision.video.codecs import Encoder, encoder_of
 from vision.video.cutout import request as sketch
-from vision.video.reader import Drawing
-from vision.video.writer import video_at
 
 
 class Videos(Protocol):
@@ -35,7 +33,7 @@ class Videos(Protocol):
     def count(self) -> int:
         """How many there are."""
 
-    def draw(self, number: int) -> Drawing:
+    def draw(self, number: int) -> video_sources.Drawing:
         """Draw video ``number``."""
 
     def writing(self, number: int) -> Reporter:
@@ -62,7 +60,7 @@ def _video(videos: Videos, number: int, encoder: Encoder, folder: Path, reporter
     path, ends = folder / f"{number}.mp4", folder / f"{number}.ends"
     drawing = videos.draw(number)
     writing, first, last, count = videos.writing(number), None, None, 0
-    with video_at(path, drawing.size, drawing.fps, encoder) as video:
+    with writer.video_at(path, drawing.size, drawing.fps, encoder) as video:
         for chunk in drawing.chunks:
             writing.give_way()
             writing.in_thread(partial(video.write, chunk))

@@ -7,7 +7,6 @@ from core.events import Output
 from core.requests import WhyRequest
 from vision.images import encode
 from vision.readers import attribution
-from vision.readers.attribution import Reason
 from vision.readers.photo import describe
 from vision.reporter import Reporter
 from vision.store import Models
@@ -40,7 +39,7 @@ def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: 
 
 def _reason(
     image: Image.Image, label: str, labels: tuple[str, ...], models: Models, reporter: Reporter
-) -> tuple[Reason, str]:
+) -> tuple[attribution.Reason, str]:
     """Return why the reader that /classify would ask says a label, and that reader's name. Raises
     UserError when it doesn't know the label."""
     looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")

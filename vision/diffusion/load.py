@@ -14,12 +14,10 @@ from core.errors import ModelError, first_line
 from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
-from vision.engine.denoiser import denoiser_of
 from vision.families import Family
 from vision.images import upscaler
 from vision.weights import card as identify
 from vision.weights import files
-from vision.weights.files import read_json
 from vision.weights.memory import Plan, quantizable_parts
 
 
@@ -29,7 +27,7 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
 
     def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
@@ -76,7 +74,7 @@ def load_image_model(
         pipe.enable_sequential_cpu_offload(device=device)
     elif plan.offload == "none":
         pipe.to(device)
-    if card.cache_threshold and not denoiser.enable(denoiser_of(pipe), card.cache_threshold):
+    if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
     shared = files.shared_parts(path).get(upscaler.FOLDER)

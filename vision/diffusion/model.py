@@ -24,7 +24,6 @@ from vision.diffusion import seamless
 from vision.diffusion import vae as tiny_vae
 from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach_folder
 from vision.diffusion.loras import Loras
-from vision.diffusion.vae import LatentMap, TinyDecoder
 from vision.engine import denoiser
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.fiber import PriorityLock
@@ -168,11 +167,11 @@ class ImageModel:
         self._active: Mode | None = None
         self._own_scheduler = base.scheduler
         self._schedulers: dict[str | None, Any] = {}  # by sampler, None = its own; never used themselves
-        self._latent_map: LatentMap | None = None
+        self._latent_map: tiny_vae.LatentMap | None = None
         self._circular_unet: Any = None
         self.adapter: IPAdapter | None = None
         self.controlnet: ControlNet | None = None
-        self.tiny_decoder: TinyDecoder | None = None
+        self.tiny_decoder: tiny_vae.TinyDecoder | None = None
         self.compiled: Any = None
         self._adapted: tuple[Path, int] | None = None
         self._controlled: Path | None = None
@@ -368,12 +367,12 @@ class ImageModel:
         return limit if count > limit else None
 
     @property
-    def latent_map(self) -> LatentMap | None:
+    def latent_map(self) -> tiny_vae.LatentMap | None:
         """The map from latents to RGB for previews, fitted to this model's decoder at first use; None while
         the decoder is in use."""
         if self._latent_map is None and self.decoder_lock.try_acquire():
             try:
-                self._latent_map = LatentMap.fit(self._base.vae, self.device)
+                self._latent_map = tiny_vae.LatentMap.fit(self._base.vae, self.device)
             finally:
                 self.decoder_lock.release()
         return self._latent_map

@@ -17,7 +17,6 @@ from vision.diffusion.adapters import looking_at_first
 from vision.diffusion.edit_mask import Keeping, keeping_of
 from vision.diffusion.model import ImageModel, arguments
 from vision.diffusion.parameters import Generation, TextSpec
-from vision.diffusion.prompt_embeddings import Encoded
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber, PriorityLock
@@ -335,7 +334,7 @@ def _text_arguments(
     end = begin + (1 - begin) * g.stop
     encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
     encoded = prompt_embeddings.encode_prompt(
-        lambda text: Encoded(*encoder(text)),
+        lambda text: prompt_embeddings.Encoded(*encoder(text)),
         g.prompt,
         g.negative_prompt,
         g.text_spec,

@@ -17,7 +17,6 @@ from PIL import Image, ImageOps
 from core.limits import IMAGE_WEIGHT_CAP
 from core.requests import GenerateRequest
 from vision.diffusion import parameters
-from vision.diffusion.parameters import TextSpec
 from vision.images.encode import Pictures
 
 OPENING = 0.65  # of the schedule: how long full chaos hides the text
@@ -105,7 +104,7 @@ def encode_prompt(
     read: Callable[[str], Encoded],
     prompt: str,
     negative_prompt: str,
-    spec: TextSpec,
+    spec: parameters.TextSpec,
     seeds: Sequence[int],
     *,
     guided: bool,
@@ -127,7 +126,7 @@ def encode_prompt(
     return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds)
 
 
-def _positive_parts(prompt: str, spec: TextSpec) -> list[tuple[str, float]]:
+def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:
     """The texts that are mixed, with their shares: a style moves each part towards the part with the style
     behind it."""
     parts = spec.wanted or ((prompt, 1.0),)
@@ -151,7 +150,7 @@ def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
 
 
 def _for_each(
-    positive: Encoded, negative: Encoded | None, spec: TextSpec, seeds: Sequence[int]
+    positive: Encoded, negative: Encoded | None, spec: parameters.TextSpec, seeds: Sequence[int]
 ) -> Conditioning:
     def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])

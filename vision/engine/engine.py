@@ -22,7 +22,6 @@ import torch
 
 from vision import devices
 from vision.engine import batches, collate, denoiser
-from vision.engine.batches import DurationModel
 from vision.engine.denoiser import ALONE, evaluate_now
 from vision.engine.denoiser import Call as Call
 from vision.engine.denoiser import Denoiser as Denoiser
@@ -54,7 +53,9 @@ class Passes:
     """Evaluates calls, and learns from it how long that takes and how many rows fit. exact: every pass has
     BUCKET rows, so that a row comes out the same bit for bit, whatever rows are beside it."""
 
-    def __init__(self, durations: DurationModel, clock: Callable[[], float], *, exact: bool = False) -> None:
+    def __init__(
+        self, durations: batches.DurationModel, clock: Callable[[], float], *, exact: bool = False
+    ) -> None:
         self.durations, self.exact, self._stopwatch = durations, exact, Stopwatch(clock)
         self._found: dict[str, int] = {}  # kind → rows that fit, found by an error
         self._estimated: dict[str, int] = {}  # … estimated from the memory free at the last pass
@@ -222,11 +223,11 @@ class Engine:
         exact: bool = False,
         wake: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
-        durations: DurationModel | None = None,
+        durations: batches.DurationModel | None = None,
         has_spare_core: Callable[[], bool] = lambda: True,
     ) -> None:
         self.wake, self.clock, self.has_spare_core = wake or threading.Event(), clock, has_spare_core
-        self.durations = durations or DurationModel()
+        self.durations = durations or batches.DurationModel()
         self.passes = Passes(self.durations, clock, exact=exact)
         self.building = BuildGuard()
         self.fibers: list[Fiber] = []

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from core.errors import UserError
 from vision.weights import files, memory
-from vision.weights.files import read_json
 
 FEWEST, MOST = 5, 40  # pictures
 STEPS, RANKS = (1, 4000), (1, 128)
@@ -166,10 +165,10 @@ def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | Non
     if folder is None:
         return None
     weights = memory.sizes(path, itemsize)["off"].total
-    if unet := read_json(folder / "unet" / "config.json"):
+    if unet := files.read_json(folder / "unet" / "config.json"):
         shape = UNet.read(unet)
         side = settings.resolution // LATENT_PIXELS or shape.sample_size
-    elif transformer := read_json(folder / "transformer" / "config.json"):
+    elif transformer := files.read_json(folder / "transformer" / "config.json"):
         return _flux(transformer, settings, itemsize, weights)
     else:
         return None

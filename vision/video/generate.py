@@ -18,12 +18,10 @@ from safetensors.torch import save_file
 from core.errors import ModelError, OutOfMemory, UserError
 from vision import devices
 from vision.diffusion import checkpoint
-from vision.diffusion.checkpoint import State
 from vision.reporter import Reporter, Stage
 from vision.video import decode, pipeline
 from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
-from vision.video.pipeline import Place
 
 FORMAT = "atelier.film-ends"
 
@@ -403,7 +401,7 @@ class _Drawing:
         """Whether the windows' latents are one video, which is decoded as a whole: without a seam."""
         return self.model.family.keeps_latents and not self.plan.backwards
 
-    def _drawn_first(self, saved: State | None) -> Iterator[np.ndarray]:
+    def _drawn_first(self, saved: checkpoint.State | None) -> Iterator[np.ndarray]:
         """Draw all windows, then decode them in the video's order."""
         count = len(self.plan.windows)
         for number in range(count):
@@ -419,7 +417,7 @@ class _Drawing:
             part = STEPS_SHARE + place * length, STEPS_SHARE + (place + 1) * length
             yield from self._decode(self.drawn[number], window.begin, window.count, part)
 
-    def _in_turn(self, saved: State | None) -> Iterator[np.ndarray]:
+    def _in_turn(self, saved: checkpoint.State | None) -> Iterator[np.ndarray]:
         """Draw a window and decode it, which the next one goes on from."""
         count = len(self.plan.windows)
         for number, window in enumerate(self.plan.windows):
@@ -436,14 +434,14 @@ class _Drawing:
 
     # Windows
 
-    def _draw(self, number: int, saved: State | None, part: tuple[float, float]) -> None:
+    def _draw(self, number: int, saved: checkpoint.State | None, part: tuple[float, float]) -> None:
         """Draw a window, unless that is done."""
         if number < len(self.drawn):
             return
         window, count = self.plan.windows[number], len(self.plan.windows)
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE, keeps=True)
         state = saved if saved is not None and saved.chunk == number else None
-        place = Place(number, count, tuple(self.drawn))
+        place = pipeline.Place(number, count, tuple(self.drawn))
         made = pipeline.call(self.model, self._take(window), stage, place, state, sound=self.wants_sound)
         self.drawn.append(made.latents)
         if made.sound is not None:

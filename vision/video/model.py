@@ -19,10 +19,8 @@ from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
 from vision.video.families import FAMILIES, VideoFamily
 from vision.video.families import family as cards
-from vision.video.families.family import VideoCard
 from vision.weights import card as image_cards
 from vision.weights import files
-from vision.weights.files import read_json
 from vision.weights.memory import Plan
 
 log = logging.getLogger(__name__)
@@ -36,7 +34,7 @@ class VideoModel:
         self,
         name: str,
         family: VideoFamily,
-        card: VideoCard,
+        card: cards.VideoCard,
         base: Any,
         device: str,
         offload: str,
@@ -115,12 +113,12 @@ class VideoModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
-def family_and_card(folder: Path) -> tuple[VideoFamily, VideoCard]:
+def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
     """Return family and card of the video model in ``folder``. Raises ModelError when it isn't one that
     Atelier knows, or when ``atelier.json`` can't be used."""
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
-        path.parent.name: read_json(path) for path in folder.glob("*/config.json")
+        path.parent.name: files.read_json(path) for path in folder.glob("*/config.json")
     }
     family = next((one for one in FAMILIES if one.belongs(index, configs)), None)
     if family is None:
@@ -142,7 +140,7 @@ def load_video_model(
     files.check_folder(folder)
     family, card = family_and_card(folder)
     config = quantize.configuration(folder, plan.quantize, dtype)
-    cls = getattr(diffusers, read_json(folder / "model_index.json")["_class_name"])
+    cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
     try:
         pipe = cls.from_pretrained(
             folder,

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from vision.diffusion import checkpoint, vae
-from vision.diffusion.checkpoint import EarlyStop, State
 from vision.diffusion.model import arguments
 from vision.diffusion.pipeline import JobPipeline, StepCallback
 from vision.engine.denoiser import Denoiser, denoiser_attributes
@@ -44,7 +43,13 @@ class Drawn:
 
 @torch.no_grad()
 def call(
-    model: VideoModel, take: Take, reporter: Reporter, place: Place, saved: State | None, *, sound: bool
+    model: VideoModel,
+    take: Take,
+    reporter: Reporter,
+    place: Place,
+    saved: checkpoint.State | None,
+    *,
+    sound: bool,
 ) -> Drawn:
     """Draw ``take``, from ``saved`` on if that is a step of it. sound: whether the model's is wanted."""
     own = VideoPipeline(model, take, reporter, place.windows)
@@ -79,7 +84,7 @@ def call(
         model.free_hooks()
 
 
-class Watched(EarlyStop):
+class Watched(checkpoint.EarlyStop):
     """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
     ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
 
@@ -151,8 +156,8 @@ class VideoSteps(StepCallback):
             self.reporter.fiber.set_progress(step, steps)
         return step, steps
 
-    def _state(self, step: int, total: int, latents: torch.Tensor) -> State:
-        return State(
+    def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
+        return checkpoint.State(
             batch=1,
             chunk=self.place.window,
             step=step,

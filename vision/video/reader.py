@@ -23,7 +23,6 @@ from core.errors import UserError
 from core.requests.video import VideoRequest
 from vision.images import encode
 from vision.video import writer
-from vision.video.writer import Sound
 
 DECODERS = ("h264", "vp9", "libdav1d", "aac")
 OPTIONS = {
@@ -87,7 +86,7 @@ class VideoReader:
         while chunk := [writer.rgb(frame) for frame in islice(frames, size)]:
             yield np.stack(chunk)
 
-    def sound(self) -> Sound | None:
+    def sound(self) -> writer.Sound | None:
         """Return all that is heard; None where there is nothing."""
         if not self.has_sound:
             return None
@@ -100,7 +99,7 @@ class VideoReader:
         if not parts:
             return None
         samples = np.concatenate(parts, axis=1).astype(np.float32)
-        return Sound(samples[:, : round(self.seconds * stream.rate)], stream.rate)
+        return writer.Sound(samples[:, : round(self.seconds * stream.rate)], stream.rate)
 
 
 FORM = {"form": "frames"}  # of the file with a video's ends; other makers keep latents
@@ -218,7 +217,7 @@ class Drawing:
     seed: int
     frames: int
     keep_ends: Callable[[Path, Image.Image, Image.Image], None]
-    sound: Callable[[], Sound | None] = lambda: None
+    sound: Callable[[], writer.Sound | None] = lambda: None
 
 
 def open_sources(request: VideoRequest, paths: Mapping[str, str]) -> Sources:

@@ -22,7 +22,6 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from vision.video import codecs
-from vision.video.codecs import Encoder
 
 BT709 = 1  # AVCOL_SPC_BT709, and its primaries and transfer
 NARROW, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
@@ -131,7 +130,7 @@ class VideoWriter:
         file: BinaryIO,
         size: tuple[int, int],
         fps: float | Fraction,
-        encoder: Encoder,
+        encoder: codecs.Encoder,
         *,
         number: float | None = None,
         careful: bool = False,
@@ -155,7 +154,7 @@ class VideoWriter:
         self._pictures = self._picture_stream(encoder, options, threads)
         self._sounds = None if sound is None else _sound_stream(self._container, sound, sound_bits)
 
-    def _picture_stream(self, encoder: Encoder, options: dict[str, str], threads: int) -> Any:
+    def _picture_stream(self, encoder: codecs.Encoder, options: dict[str, str], threads: int) -> Any:
         stream: Any = self._container.add_stream(encoder.name, rate=self.fps, options=options)
         stream.width, stream.height = self.size
         context = stream.codec_context

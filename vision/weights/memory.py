@@ -10,7 +10,6 @@ from pathlib import Path
 
 from core.errors import ModelError
 from vision.weights import files
-from vision.weights.files import read_json
 
 DENOISERS = ("transformer", "transformer_2", "unet")  # folders of a pipeline's denoiser, or its two
 # kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
@@ -42,16 +41,16 @@ def quantizable_parts(path: Path) -> tuple[str, ...]:
     everything in it has no such parts, nor has a model whose card names a LoRA to be added to its weights; of
     a GGUF file, it is the text encoders beside it."""
     folder = path if path.is_dir() else files.gguf_folder(path)
-    if folder is None or read_json(folder / "atelier.json").get("merged_lora"):
+    if folder is None or files.read_json(folder / "atelier.json").get("merged_lora"):
         return ()
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     return tuple(
         name
         for name, entry in sorted(index.items())
         if isinstance(entry, list)
         and (name.startswith("text_encoder") or (name in DENOISERS and folder == path))
         and not str(entry[1]).startswith("CLIP")
-        and "quantization_config" not in read_json(folder / name / "config.json")
+        and "quantization_config" not in files.read_json(folder / name / "config.json")
         and any((folder / name).glob("*.safetensors"))
     )
 
@@ -88,7 +87,7 @@ def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
             yield Tensor(DENOISERS[0], file.stat().st_size)
             continue
         # float8 is cast as other floats are, unless the model says that it computes with it as it is
-        is_quantized = "quantization_config" in read_json(file.parent / "config.json")
+        is_quantized = "quantization_config" in files.read_json(file.parent / "config.json")
         for name, entry in files.header(file).items():
             if name != "__metadata__":
                 part = name.partition(".")[0] if file == path else file.parent.name

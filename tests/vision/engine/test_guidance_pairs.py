@@ -13,8 +13,7 @@ from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
 from vision.diffusion import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Generation
-from vision.diffusion.prompt_embeddings import TextSpec
+from vision.diffusion.parameters import Generation, TextSpec
 from vision.engine.denoiser import Denoiser
 from vision.families import Mode
 
