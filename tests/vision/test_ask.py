@@ -176,5 +176,5 @@ def test_what_is_kept_for_later_goes_first_when_another_model_needs_room(
     assert "a" not in kept
     run(AskRequest(question="What?", images=(SHA,)), picture, models, Reporter(), talk)
     monkeypatch.setattr(models, "_fits", lambda weights: len(kept) == 0)
-    assert models._make_room(1)
-    assert len(models._held) == 1
+    assert models.make_room(1)
+    assert len(models.held) == 1

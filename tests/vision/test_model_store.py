@@ -38,7 +38,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     room = 1.3 * max(size.values())
 
     def memory(device: str) -> tuple[int, int]:
-        return round(room - sum(held.bytes for held in made._held.values())), round(room)
+        return round(room - sum(held.bytes for held in made.held.values())), round(room)
 
     monkeypatch.setattr(store.devices, "memory", memory)
     return made
@@ -69,7 +69,7 @@ def turn(engine: Engine, until: Callable[[], bool], most: int = 2000) -> None:
 
 
 def loaded(models: Models) -> list[str]:
-    return [Path(key.partition(":")[2]).name for key in models._held]
+    return [Path(key.partition(":")[2]).name for key in models.held]
 
 
 def test_without_jobs_the_least_recently_used_goes(models: Models) -> None:
@@ -83,7 +83,7 @@ def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) ->
     engine.begin("first", first)
     turn(engine, lambda: bool(first.got))
     engine.begin("second", second)
-    turn(engine, lambda: models._waits_for_room)
+    turn(engine, lambda: models.room_is_wanted)
     engine.begin(
         "third", third
     )  # of the model that is there: it must not keep the second one waiting for ever
@@ -150,7 +150,7 @@ def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> No
             raise RuntimeError("stopped")
 
     engine.begin("second", second, check=check)
-    turn(engine, lambda: models._waits_for_room)
+    turn(engine, lambda: models.room_is_wanted)
     engine.begin("third", third)
     stop.append(True)
     turn(engine, lambda: bool(third.got))
@@ -224,7 +224,7 @@ def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "twin")
     engine.begin("first", first)
-    turn(engine, lambda: bool(models._coming))
+    turn(engine, lambda: bool(models.coming))
     engine.begin("second", second)
     turn(engine, lambda: bool(second.got))
     assert not first.got
@@ -242,14 +242,14 @@ def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(
     signs: list[float | None] = []
     second.loading = lambda model, fraction: signs.append(fraction)  # type: ignore[method-assign]
     engine.begin("first", first)
-    turn(engine, lambda: bool(models._coming))
+    turn(engine, lambda: bool(models.coming))
     engine.begin("second", second)
     turn(engine, lambda: len(signs) > 3)
     assert set(signs) == {0.5}
     first.over = second.over = True
     gate.set()
     engine.run()
-    assert first.ended and second.ended and not models._waiting
+    assert first.ended and second.ended and not models.waiting
 
 
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:

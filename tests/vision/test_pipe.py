@@ -22,7 +22,7 @@ async def test_a_message_that_cannot_be_read_ends_the_worker(
     wake = threading.Event()
     inbox = Inbox(theirs, wake)
     ours.send(Stop("one"))
-    await until(lambda: "one" in inbox._stopped)
+    await until(lambda: "one" in inbox.stopped)
     wake.clear()
     ours.send_bytes(b"\x80\x04\x8c\x07nothing\x8c\x04here\x93.")  # a class of a module that isn't there
     await until(ended.is_set)

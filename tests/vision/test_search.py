@@ -136,7 +136,7 @@ def test_nothing_is_given_up_for_a_guest(folders, tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(store.devices, "memory", lambda device: (0, 2**30))
     answer = answered(models, Embed("q", specs["clip"], ("a red boat",)))
     assert isinstance(answer, Declined) and "no room" in answer.reason
-    assert list(models._held) == [f"image:{specs['image']}"]
+    assert list(models.held) == [f"image:{specs['image']}"]
 
 
 def test_a_model_that_there_is_not_is_declined(folders, tmp_path: Path) -> None:

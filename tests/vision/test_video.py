@@ -81,7 +81,7 @@ def test_words_become_a_video_with_its_poster_and_its_ends(ask) -> None:
     assert shown[0].shape == (video.height, video.width, 3)
     assert video.width > video.height  # 16:9 where nothing else is known
     assert video.width % 2 == video.height % 2 == 0
-    first, last = reader._kept(video.ends, (video.width, video.height)) or (None, None)
+    first, last = reader.read_ends(video.ends, (video.width, video.height)) or (None, None)
     assert near(shown[0], first)
     assert near(shown[-1], last)
     assert (video.poster.width, video.poster.height) == (video.width, video.height)

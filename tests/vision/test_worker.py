@@ -275,12 +275,12 @@ def test_only_what_a_member_wrote_is_kept_out_of_the_log() -> None:
         loras=(("inkwash", 1.0),),
         unsupported=("--video of a secret",),
     )
-    assert worker._words(Run("a", "imagine", to_json(request), {})) == {
+    assert worker.words_of_run(Run("a", "imagine", to_json(request), {})) == {
         "a secret boat",
         "deep sea",
         "grey ships",
         "--video of a secret",
     }
-    assert "a red boat" in worker._words(
+    assert "a red boat" in worker.words_of_run(
         Run("b", "region", to_json(RegionRequest(prompt="", image=SHA, region="a red boat")), {})
     )

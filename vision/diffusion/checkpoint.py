@@ -182,7 +182,7 @@ class Checkpoint:
     def __init__(self, folder: Path, job_id: str, pace: Pace | None = None) -> None:
         self.job_id, self.pace = job_id, pace or Pace()
         self.path = folder / f"{quote(job_id, safe='')}.safetensors"
-        self._fingerprint, self._off = "", False
+        self.fingerprint, self._off = "", False
         self._began = self._written = time.monotonic()
         self._first: tuple[int, float] | None = None  # (step, when) of the first step seen
         self._cost = 0.0  # seconds, of the last write
@@ -190,7 +190,7 @@ class Checkpoint:
     def open(self, fingerprint: str) -> State | None:
         """Return the state that an earlier process left of the same drawing. A damaged file, or another
         drawing's, is removed, with a line in the log."""
-        self._fingerprint, self._began = fingerprint, time.monotonic()
+        self.fingerprint, self._began = fingerprint, time.monotonic()
         self._written = self._began
         if not self.path.exists():
             return None
@@ -230,7 +230,7 @@ class Checkpoint:
         try:
             state, tensors = make(), dict[str, torch.Tensor]()
             fields = {one.name: _pack(getattr(state, one.name), tensors) for one in dataclasses.fields(state)}
-            entry = {"fingerprint": self._fingerprint, "state": fields}
+            entry = {"fingerprint": self.fingerprint, "state": fields}
             data = save(tensors, {ENTRY: json.dumps(entry)})
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)

@@ -56,7 +56,7 @@ class Passes:
     def __init__(
         self, durations: batches.DurationModel, clock: Callable[[], float], *, exact: bool = False
     ) -> None:
-        self.durations, self.exact, self._stopwatch = durations, exact, Stopwatch(clock)
+        self.durations, self.exact, self.stopwatch = durations, exact, Stopwatch(clock)
         self._found: dict[str, int] = {}  # kind → rows that fit, found by an error
         self._estimated: dict[str, int] = {}  # … estimated from the memory free at the last pass
         self._bytes: dict[str, float] = {}  # kind → of a row, as far as the device tells
@@ -170,7 +170,7 @@ class Passes:
         if free is not None:
             torch.cuda.reset_peak_memory_stats(device)
             before = torch.cuda.memory_allocated(device)
-        output = self._stopwatch.time(device, lambda: evaluate_now(call), note)
+        output = self.stopwatch.time(device, lambda: evaluate_now(call), note)
         if free is not None:
             took = (torch.cuda.max_memory_allocated(device) - before) / call.count
             self._bytes[call.kind] = max(took, self._bytes.get(call.kind, 0.0))
@@ -183,7 +183,7 @@ class Stopwatch:
     calls ``note(seconds)`` once a pass has ended there."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self.clock = clock
         self._under_way: deque[tuple[Any, Any, Callable[[float], None]]] = deque()
 
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
@@ -191,9 +191,9 @@ class Stopwatch:
         others."""
         under_way = self._under_way
         if device.type != "cuda":
-            begin = self._clock()
+            begin = self.clock()
             result = work()
-            note(self._clock() - begin)
+            note(self.clock() - begin)
             return result
         # wait until at most so many are under way, and note how long those that have ended took
         while under_way and (len(under_way) >= AHEAD or under_way[0][1].query()):
@@ -234,7 +234,7 @@ class Engine:
         self.exclusive_fiber: Fiber | None = None
         self._due_dates, self._side_work = batches.DueDates(), batches.SideWorkBudget()
         self._streams = batches.StreamBudget()
-        self._shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
+        self.shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
         self._threads = {
             "decoding": ThreadPoolExecutor(1, "decoding"),
@@ -285,7 +285,7 @@ class Engine:
     ) -> SideWorkFuture:
         """Queue side work, see Fiber.batched; the fiber that waits for it goes on at the tick after its
         end."""
-        future = self._shared_calls.submit(fiber, kind, work, item, key)
+        future = self.shared_calls.submit(fiber, kind, work, item, key)
         future.add_done_callback(lambda _: self._hand_over_soon(fiber, future))
         return future
 

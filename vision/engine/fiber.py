@@ -439,12 +439,12 @@ class SharedCalls:
 
     def __init__(self, begin: Callable[..., Fiber], max_items: int = MAX_ITEMS) -> None:
         self._begin, self._max_items = begin, max_items
-        self._queues: dict[Hashable, list[_Request]] = {}
+        self.queues: dict[Hashable, list[_Request]] = {}
 
     def submit(self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable) -> SideWorkFuture:
         """Queue ``item`` for a call of ``work`` with others of the same ``work`` and ``key``, and return its
         future. kind: of the work's slices, which all take about as long."""
-        request, queue = _Request(item, fiber), self._queues.setdefault((work, key), [])
+        request, queue = _Request(item, fiber), self.queues.setdefault((work, key), [])
         queue.append(request)
         if len(queue) == 1:
             self._begin_call((work, key), kind, work)
@@ -452,7 +452,7 @@ class SharedCalls:
 
     def _begin_call(self, key: Hashable, kind: str, work: SideWork) -> None:
         """Begin a fiber that calls ``work`` with what is in the queue once its turn has come."""
-        queue, taken = self._queues[key], list[_Request]()
+        queue, taken = self.queues[key], list[_Request]()
 
         def check() -> None:
             if not any(request.is_wanted for request in taken or queue):
@@ -465,12 +465,12 @@ class SharedCalls:
             if queue:
                 self._begin_call(key, kind, work)
             else:
-                del self._queues[key]
+                del self.queues[key]
             _call(work, taken, lambda count=1: fiber.pause(f"{kind}, on", lambda: count))
 
         def done(_: Any, error: BaseException | None) -> None:
             if not taken:  # every job was stopped before the call's turn
-                del self._queues[key]
+                del self.queues[key]
             for request in taken:
                 if error is not None and not request.future.done():
                     request.future.set_exception(error)

@@ -169,14 +169,15 @@ def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | Non
         shape = UNet.read(unet)
         side = settings.resolution // LATENT_PIXELS or shape.sample_size
     elif transformer := files.read_json(folder / "transformer" / "config.json"):
-        return _flux(transformer, settings, itemsize, weights)
+        return flux_memory(transformer, settings, itemsize, weights)
     else:
         return None
     activations = settings.batch * itemsize * shape.elements(side, settings.recompute)
     return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
 
 
-def _flux(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
+def flux_memory(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
+    """Return what a training of a FLUX.1 transformer takes; None for another. weights: bytes of the model."""
     if config.get("_class_name") != "FluxTransformer2DModel":
         return None
     width = config["num_attention_heads"] * config["attention_head_dim"]

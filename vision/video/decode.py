@@ -257,7 +257,7 @@ class Shelf:
     device."""
 
     def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+        self.file: BinaryIO | None = None
         self._room, self._end = IN_MEMORY, 0
 
     def frames(self, like: torch.Tensor, shape: tuple[int, ...]) -> Frames:
@@ -270,18 +270,18 @@ class Shelf:
         return Frames(like.new_empty(shape))
 
     def _in_file(self, like: torch.Tensor, shape: tuple[int, ...], size: int) -> Frames:
-        self._file = self._file or tempfile.TemporaryFile(buffering=0)
-        disk = os.fstatvfs(self._file.fileno())
+        self.file = self.file or tempfile.TemporaryFile(buffering=0)
+        disk = os.fstatvfs(self.file.fileno())
         if disk.f_bavail * disk.f_frsize < size + FREE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.posix_fallocate(self._file.fileno(), self._end, size)
+        os.posix_fallocate(self.file.fileno(), self._end, size)
         self._end += size
-        return _FramesInFile(self._file, self._end - size, like, shape)
+        return _FramesInFile(self.file, self._end - size, like, shape)
 
     def close(self) -> None:
         """Forget what lies in the file."""
-        if self._file is not None:
-            self._file.close()
+        if self.file is not None:
+            self.file.close()
 
 
 MOST = {"cpu": 6 * 2**20}  # bytes of a band in its widest layer, by device

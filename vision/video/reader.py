@@ -138,7 +138,7 @@ def opened(path: str, ends: str) -> OpenClip:
     try:
         with Path(path).open("rb") as file, VideoReader(file) as video:
             size, fps, count = (video.width, video.height), float(video.fps), video.frames
-            kept = _kept(ends, size) if ends else None
+            kept = read_ends(ends, size) if ends else None
             if kept is None:
                 [first] = next(video.chunks(1, 0, 1))
                 *_, last = video.chunks(1, count - 1, count)
@@ -176,7 +176,7 @@ def at_rate(clip: OpenClip, size: tuple[int, int], fps: float) -> Iterator[Image
             number += 1
 
 
-def _kept(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] | None:
+def read_ends(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] | None:
     """Return the two ends in a file, if they are frames of ``size``."""
     try:
         with safe_open(path, "numpy") as file:

@@ -80,7 +80,8 @@ def _locked(cache_dir: Path) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _lock(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
+def lock_source(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
+    """Write what the lock file is to remember of ``source``."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir / f"{LOCK_FILE}.lock"):  # other models, and other workers, come at the same time
         temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
@@ -116,7 +117,7 @@ def fetch(
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
         wanted = _wanted(source, files, half=half)
         entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
-        _lock(source, cache_dir, entry)
+        lock_source(source, cache_dir, entry)
         hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
         _download(source, commit, wanted, hashes, cache_dir, token=token, report=report)
     except transport_errors as error:
@@ -126,7 +127,7 @@ def fetch(
         ) from error
     folder = _snapshot(source, commit, cache_dir)
     seen = {name: contents.signature(folder / name) for name in hashes if (folder / name).is_file()}
-    _lock(source, cache_dir, {**entry, "files": hashes, "seen": seen})
+    lock_source(source, cache_dir, {**entry, "files": hashes, "seen": seen})
     complete = complete_snapshot(source, cache_dir)
     if complete is None:
         raise ModelError(

@@ -199,7 +199,7 @@ class WorkerLoop:
             self.engine.wake.clear()
             for message in self.inbox.take():
                 if isinstance(message, Run):
-                    self._begin(message)
+                    self.begin(message)
                 elif isinstance(message, Forget):
                     self.models.forget(message.names)
                 else:
@@ -210,16 +210,17 @@ class WorkerLoop:
                 self.engine.rest()
         self.engine.stop()
 
-    def _begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> None:
+        """Let the engine begin a run, whose answer is sent when it ends."""
         from vision.diffusion.checkpoint import Checkpoint
 
         checkpoint = Checkpoint(self.checkpoints, run.job_id, self.pace)
-        self.redact.add(words := _words(run))
+        self.redact.add(words := words_of_run(run))
 
         def work(fiber: Fiber) -> Done | Stopped | Broke:
             reporter = PipeReporter(run.job_id, self.send, self.inbox, checkpoint, fiber)
             with self.tracing.part(run.traceparent, "work", kind=run.kind, device=self.ready.device):
-                return _answer(run, self.models, reporter)
+                return answer_run(run, self.models, reporter)
 
         self.engine.begin(
             run.job_id,
@@ -259,7 +260,7 @@ class WorkerLoop:
             self.send(self.ready)
 
 
-def _words(run: Run) -> set[str]:
+def words_of_run(run: Run) -> set[str]:
     """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
     among them."""
     known = next((parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {})  # else all
@@ -276,7 +277,7 @@ def _words(run: Run) -> set[str]:
     return found
 
 
-def _answer(run: Run, models: Models, reporter: Reporter) -> Done | Stopped | Broke:
+def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped | Broke:
     """Do the run and turn whatever happens into one message."""
     start = time.monotonic()
     try:

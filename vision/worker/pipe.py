@@ -40,7 +40,7 @@ class Inbox:
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
         self._come = deque[Run | Forget | EngineQuestion]()
-        self._stopped: set[str] = set()
+        self.stopped: set[str] = set()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
@@ -48,7 +48,7 @@ class Inbox:
         try:
             while not isinstance(message := self._conn.recv(), Quit):
                 if isinstance(message, Stop):
-                    self._stopped.add(message.job_id)
+                    self.stopped.add(message.job_id)
                 elif isinstance(message, Nearest):
                     self._at_once(message)
                 else:
@@ -76,12 +76,12 @@ class Inbox:
         """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped this job."""
         if self.closing:
             raise Leaving(job_id)
-        if job_id in self._stopped:
+        if job_id in self.stopped:
             raise JobCancelled(job_id)
 
     def forget(self, job_id: str) -> None:
         """Drop a Stop for a job that is answered."""
-        self._stopped.discard(job_id)
+        self.stopped.discard(job_id)
 
 
 def sender(conn: Connection) -> Callable[[Any], None]:

@@ -168,7 +168,7 @@ def test_without_any_part_of_its_state_the_picture_would_be_another(
     wanted = pictures(ask(models, request))
     with pytest.raises(Died):
         ask(models, request, reporter=(run := Kept(tmp_path, die_after=3)))
-    state = run.checkpoint.open(run.checkpoint._fingerprint)
+    state = run.checkpoint.open(run.checkpoint.fingerprint)
     run.checkpoint.write(lambda: PARTS[sampler](state))
     assert pictures(ask(models, request, reporter=(again := Kept(tmp_path)))) != wanted
     assert again.steps[0] == (4, 6)

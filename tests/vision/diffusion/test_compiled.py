@@ -37,10 +37,10 @@ G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 3, 7.5)
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    torch._dynamo.reset()
+    torch.compiler.reset()
     counters.clear()
     yield
-    torch._dynamo.reset()
+    torch.compiler.reset()
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_compiled_by_inductor_a_picture_is_the_plain_one_in_any_company_and_for_
         together(model, [job], [0])
         assert job.error is None and apart(job.latents, plain(model, job.generation)) < CLOSE
     assert graphs() == 1
-    torch._dynamo.reset()
+    torch.compiler.reset()
     counters.clear()
     load("stable-diffusion").get("image")
     assert (
@@ -198,7 +198,7 @@ def test_where_it_fails_later_jobs_that_have_begun_go_on_too(
     for block in copied.modules():
         if type(block).__name__ == "BasicTransformerBlock":
             block.compile(dynamic=True, backend=late)
-    torch._dynamo.reset()
+    torch.compiler.reset()
     got = drawn(model, G, replace(G, seeds=(2,)))
     assert calls and model.compiled is None and caplog.text.count("goes on uncompiled") == 1
     assert (

@@ -190,7 +190,7 @@ def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: 
     model.loras.ensure_loaded((("a", 1.0), ("b", 1.0)), reporter)
     with model.loras.in_use((("a", 1.0),)):
         model.loras.ensure_loaded((("words", 1.0),), reporter)
-        assert set(model.loras._adapters) == {"a", "words"}
+        assert set(model.loras.adapters) == {"a", "words"}
 
 
 def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
@@ -198,14 +198,14 @@ def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
 ) -> None:
     monkeypatch.setattr(loras, "MAX_LOADED", 1)
     model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
-    read = model.loras._read
+    read = model.loras.read_file
 
     def beside_another_job(name: str, reporter: Reporter) -> tuple:
         if name == "b":
             model.loras.ensure_loaded((("words", 1.0),), Reporter())
         return read(name, reporter)
 
-    monkeypatch.setattr(model.loras, "_read", beside_another_job)
+    monkeypatch.setattr(model.loras, "read_file", beside_another_job)
     assert generate.generate(model, replace(g, loras=(("a", 1.0), ("b", 1.0))), Reporter()).images
 
 

@@ -593,10 +593,10 @@ def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() ->
 
     engine.begin("stopped", stopped)
     engine.run()
-    assert ("step", 1) not in engine.durations._outside.known
+    assert ("step", 1) not in engine.durations.outside.known
     engine.begin("done", timed.job("step", 5))
     engine.run()
-    assert ("step", 1) in engine.durations._outside.known
+    assert ("step", 1) in engine.durations.outside.known
 
 
 def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
@@ -606,7 +606,7 @@ def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
 
     model = Model()
     engine, gone = model.engine("step"), weakref.ref(model)
-    engine.clock = engine.passes._stopwatch._clock = lambda: 0.0
+    engine.clock = engine.passes.stopwatch.clock = lambda: 0.0
     engine.begin("job", model.job("step", 2, model.on))
     engine.run()
     del model

@@ -99,7 +99,7 @@ def test_who_is_stopped_leaves_and_the_last_one_ends_the_call() -> None:
     engine.run()
     begin(engine, ends, adder, 6)
     engine.run()
-    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine._shared_calls._queues
+    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine.shared_calls.queues
 
 
 class Clock:

@@ -98,9 +98,9 @@ def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_p
     own.loader.note_stored({sha256: file})
     assert apart(ask(own, plain).pictures[0], ask(own, styled).pictures[0]) > 0.5
     image = own.get("image")
-    assert name in image.loras._adapters
+    assert name in image.loras.adapters
     own.forget([sha256])
-    assert name not in image.loras._adapters
+    assert name not in image.loras.adapters
 
 
 def test_a_stored_style_is_shown_as_it_is_typed() -> None:

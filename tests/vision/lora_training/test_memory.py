@@ -164,7 +164,7 @@ def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: i
 def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted("flux", settings, 1024)
-    found = config._flux(FLUX, settings, 2, 0)
+    found = config.flux_memory(FLUX, settings, 2, 0)
     assert found is not None
     assert found.lora == weights * config.BYTES_A_WEIGHT
     assert peak - 4 * weights <= found.activations <= 1.3 * (peak - 4 * weights)

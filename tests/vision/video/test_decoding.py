@@ -28,7 +28,7 @@ def shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(decode, "IN_MEMORY", 0 if request.param else 2**40)
     with closing(Shelf()) as shelf:
         yield shelf
-        assert (shelf._file is not None) == request.param
+        assert (shelf.file is not None) == request.param
 
 
 def whole(decoded: torch.Tensor) -> np.ndarray:

@@ -17,7 +17,7 @@ from vision.weights import files, hub
 def test_models_that_are_fetched_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
     def remember(number: int) -> None:
         for name in (f"owner/a{number}", f"owner/b{number}"):
-            hub._lock(files.parse(name), tmp_path, {"commit": "0" * 40})
+            hub.lock_source(files.parse(name), tmp_path, {"commit": "0" * 40})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remember, range(16)))

@@ -161,7 +161,7 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(
     source = files.parse("owner/name")
     folder = hub.fetch(source, tmp_path)
     assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
-    weights._changed(folder, tmp_path)
+    weights.changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
         Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
 

@@ -681,7 +681,7 @@ def changes(
         change = np.asarray(new[number], np.float32) - np.asarray(old, np.float32)
         mask = touched[number]
         if mask is not None:
-            change = reporter.in_thread(partial(_kept_around, change, mask))
+            change = reporter.in_thread(partial(kept_around, change, mask))
         values.append((change * shown[number]).round().astype(np.int16))
     return Changes(tuple(numbers), tuple(values))
 
@@ -698,7 +698,7 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
     return [min(1.0, frames / RAMP) ** 2 for frames in away]  # the first step is the smallest
 
 
-def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
+def kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
     """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
     size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
     Videos that go on from videos would take it up each time."""
