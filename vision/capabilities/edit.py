@@ -10,7 +10,7 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -54,7 +54,7 @@ def _over(
     edge = model.card.native_size * model.card.output_scale // EDGES
     changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
     old = encode.placed(start, new.size, shape)
-    drift = np.asarray(seams.drift(old, new, ~changed, edge), np.float32) - 128
-    share = seams.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
+    drift = np.asarray(ops.drift(old, new, ~changed, edge), np.float32) - 128
+    share = ops.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
     pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))

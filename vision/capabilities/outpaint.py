@@ -18,7 +18,7 @@ from core.requests import OutpaintRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights.card import Card
@@ -164,7 +164,7 @@ def correction(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -
     old, known = painted.copy(), np.zeros((layout.size[1], layout.size[0]), bool)
     old.paste(encode.resize(image, (right - left, bottom - top)), (left, top))
     known[top:bottom, left:right] = True
-    small = seams.drift(old, painted, known, 1.5 * layout.band)
+    small = ops.drift(old, painted, known, 1.5 * layout.band)
     return np.asarray(small.resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from core.errors import ModelError, UserError
 from vision.images import encode
-from vision.images.seams import eroded
+from vision.images.ops import eroded
 from vision.readers import attribution
 from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant
 from vision.readers.segmentation import widened as with_rim

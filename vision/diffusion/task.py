@@ -18,7 +18,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter, Stage
 from vision.store import Models
 from vision.weights import card
@@ -306,10 +306,8 @@ def refine(
     Colours stay: the low frequencies are the old picture's."""
     side, multiple = model.card.native_size, model.card.multiple
     margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
-    canvases = [
-        seams.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
-    ]
-    plan = seams.plan_tiles(canvases[0].size, side, multiple)
+    canvases = [ops.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images]
+    plan = ops.plan_tiles(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
     tiled = replace(
         generation,
@@ -333,4 +331,4 @@ def refine(
         new.crop((margin, margin, margin + old.width, margin + old.height))
         for new, old in zip(joined, images, strict=True)
     ]
-    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+    return [ops.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]

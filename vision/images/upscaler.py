@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 
 from core.errors import ModelError, first_line
-from vision.images import encode, seams
+from vision.images import encode, ops
 
 FOLDER = "upscaler"  # of a model
 MARGIN = 16  # px of the other side, around a picture whose opposite edges meet
@@ -94,7 +94,7 @@ class Upscaler(ModelMixin, ConfigMixin):
         """Return the picture ``scale`` times larger. One at a time: the same bits whoever shares the device.
         seamless: opposite edges meet, so beyond an edge lies the other side."""
         margin = min(MARGIN, *image.size) if seamless else 0
-        padded = seams.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
+        padded = ops.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
         tensor = torch.from_numpy(np.array(padded)).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
         made = self(tensor.contiguous(memory_format=torch.channels_last)).float()
         for _ in range(self.passes):

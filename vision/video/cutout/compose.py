@@ -36,8 +36,7 @@ from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.images import encode
-from vision.images.ops import connected
-from vision.images.seams import dilated, eroded
+from vision.images.ops import connected, dilated, eroded
 from vision.readers.photo import describe
 from vision.readers.segmentation import Thing, ThingSegmenter, meant, outlined
 from vision.reporter import Reporter
