@@ -1,6 +1,7 @@
 """/blend: between the pictures, in words and in pixels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,8 +39,6 @@ def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(
 ) -> None:
     models = models_of(image="stable-diffusion")
     dark, bright = Image.new("RGB", (64, 64), (10, 10, 10)), Image.new("RGB", (64, 64), (245, 245, 245))
-    from dataclasses import replace
-
     request = replace(REQUEST, strength=0.3)
     low, high = (
         capability("blend")(request, {ONE: picture, TWO: picture}, models, Recorder())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from core.errors import UserError
 from core.requests import ComposeRequest
@@ -136,8 +136,6 @@ def test_a_gap_is_filled_from_around_it_with_some_noise() -> None:
 
 
 def test_a_reach_is_what_a_rank_filter_finds() -> None:
-    from PIL import ImageFilter
-
     flags = np.random.default_rng(4).random((40, 57)) > 0.9
     picture = Image.fromarray(flags.astype(np.uint8) * 255)
     for reach in (1, 3, 9):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import UserError
 from core.events import ChatAnswer
@@ -119,8 +120,6 @@ def test_text_is_read_by_ocr_with_its_boxes_and_without_any_model(tmp_path: Path
 
 
 def sign(path: Path) -> None:
-    from PIL import Image, ImageDraw, ImageFont
-
     image = Image.new("RGB", (320, 120), "white")
     ImageDraw.Draw(image).text((30, 40), "EXIT NORTH", "black", ImageFont.load_default(36))
     image.save(path)

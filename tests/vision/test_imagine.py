@@ -16,8 +16,12 @@ from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
+from vision.diffusion import task
+from vision.families import FAMILIES
+from vision.images import encode
 from vision.protocol import WorkerConfig
 from vision.store import Models
+from vision.weights import card as cards
 
 REQUEST = ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)
 
@@ -95,10 +99,6 @@ def test_draft_takes_the_cards_draft_unless_steps_are_given(models_of: Callable[
 
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
 def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
-    from vision.diffusion import task
-    from vision.families import FAMILIES
-    from vision.weights import card as cards
-
     for family in FAMILIES:
         card = cards.make_card(family, {}, {})
         (width, height), shape, notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
@@ -110,11 +110,6 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("aspect", [(3, 2), (2, 3), (21, 9), (9, 16), (4, 5), (14, 1), (97, 61)])
 def test_a_picture_has_exactly_the_shape_that_was_asked_for(aspect: tuple[int, int]) -> None:
-    from vision.diffusion import task
-    from vision.families import FAMILIES
-    from vision.images import encode
-    from vision.weights import card as cards
-
     for family in FAMILIES:
         card = cards.make_card(family, {}, {})
         size, shape, _ = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
@@ -232,8 +227,6 @@ def test_a_model_without_a_vocabulary_says_nothing_of_words(models_of: Callable[
 
 
 def test_what_is_beyond_the_text_encoder_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())

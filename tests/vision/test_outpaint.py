@@ -14,6 +14,8 @@ from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
 from vision.capabilities import outpaint
+from vision.diffusion.model import ImageModel
+from vision.families import Mode
 from vision.store import Models
 
 SIDES = {
@@ -124,9 +126,6 @@ def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
 def test_a_model_that_cannot_paint_into_a_mask_says_so(
     models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vision.diffusion.model import ImageModel
-    from vision.families import Mode
-
     has = ImageModel.has
     monkeypatch.setattr(ImageModel, "has", lambda self, mode: mode is not Mode.INPAINT and has(self, mode))
     output = ask(

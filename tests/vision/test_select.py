@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core.errors import ModelError
@@ -18,6 +19,7 @@ from vision.diffusion import inpaint
 from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
 from vision.readers import attribution, segmentation
+from vision.readers.segmentation import SEEN
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import queries
@@ -94,8 +96,6 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
         input_labels=[[[label for *_, label in points]]],
         return_tensors="pt",
     )
-    import torch
-
     with torch.no_grad():
         right = model.model(
             pixel_values=given["pixel_values"],
@@ -111,8 +111,6 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
 
 
 def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
-    from vision.readers.segmentation import SEEN
-
     model = models_of(tmp_path, segment=folders["sam"]).get("segment", Reporter())
     for number in range(SEEN + 3):
         model.see(tiny.picture(32, 32, seed=number), f"picture {number}")
@@ -199,7 +197,5 @@ def test_a_picture_that_is_gone_is_declined(folders, tmp_path) -> None:
 
 
 def test_other_models_than_these_two_are_refused(folders, tmp_path) -> None:
-    import torch
-
     with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer"):
         segmentation.load_segmenter(folders["vit"], "vit", {}, "cpu", torch.float32)

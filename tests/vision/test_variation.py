@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_imagine import with_card
+from vision.capabilities import variation
 from vision.images import encode
 from vision.store import Models
 
@@ -58,8 +60,6 @@ def test_a_variation_keeps_the_whole_picture_and_its_shape(models_of: Callable[.
     output = ask(model, request, source)
     assert output.parameters["width"] * 2 == output.parameters["height"] * 3
 
-    from vision.capabilities import variation
-
     start = variation.prepare(request, {SHA: source}, model.image(None, Recorder())).generation.image
     begun = encode.cut_to_shape(start, source.size)
     assert begun.size[0] * 2 == begun.size[1] * 3
@@ -90,10 +90,6 @@ def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """Enlarged and averaged again, a picture is nearly what the model drew."""
-    import numpy as np
-
-    from vision.images import encode
-
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))
     assert output.pictures[0].width == 256

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -338,8 +339,6 @@ def test_a_scheduler_that_cannot_be_kept_has_no_checkpoints(tmp_path: Path, capl
 
 
 def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> None:
-    import numpy as np
-
     kept, turned = Checkpoint(tmp_path, "a/b", EAGER), torch.arange(24.0).view(2, 3, 4).permute(0, 2, 1)
     scheduler = {
         "outputs": [None, turned],

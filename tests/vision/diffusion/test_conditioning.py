@@ -14,6 +14,7 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
+from tests.vision.test_imagine import with_card
 from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
@@ -191,8 +192,6 @@ def test_words_that_mean_nothing_more_go_the_pipelines_own_way(
 def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    from tests.vision.test_imagine import with_card
-
     models = with_card(folders["stable-diffusion"], tmp_path, style={"words": "watercolor"})
     request = ImagineRequest(prompt="a red house", num_images=1, num_inference_steps=3)
     written = replace(request, raw=True, prompt="a red house, watercolor")

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from core.errors import OutOfMemory
 from core.requests import ImagineRequest
+from tests import tiny
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import SAME, apart
 from vision.diffusion.model import BlankPicture
+from vision.diffusion.vae import LatentMap, predicted
 from vision.protocol import WorkerConfig
 from vision.store import Models
 
@@ -118,8 +121,6 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
 
-    from tests import tiny
-
     clear, pipe = ask(models, REQUEST), models.get("image").pipeline("text-to-image")
     config = CLIPConfig(
         vision_config={**tiny.VISION, "projection_dim": 16}, text_config=tiny.CLIP_TEXT, projection_dim=16
@@ -136,9 +137,6 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
 
 def test_a_preview_shows_what_the_decoder_will_draw() -> None:
     """On an autoencoder that is only a change of scale, the fitted map must be that change of scale."""
-    from types import SimpleNamespace
-
-    from vision.diffusion.vae import LatentMap
 
     class Pooling(torch.nn.Module):
         dtype = torch.float32
@@ -156,8 +154,6 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
 @pytest.mark.parametrize("kind", ["flow", "exploding"])
 def test_the_predicted_picture_of_an_exact_step_is_the_exact_picture(kind: str) -> None:
     from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
-
-    from vision.diffusion.vae import predicted
 
     torch.manual_seed(0)
     x0, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)

@@ -184,8 +184,6 @@ def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
 def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loras, "MAX_LOADED", 2)
     model = Models(models["stable-diffusion"].config).get("image")
-    from vision.reporter import Reporter
-
     reporter = Reporter()
     model.loras.ensure_loaded((("a", 1.0), ("b", 1.0)), reporter)
     with model.loras.in_use((("a", 1.0),)):
@@ -210,8 +208,6 @@ def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
 
 
 def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
-    from core.errors import ModelError
-
     file = folders["stable-diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
     own = Models(
         WorkerConfig(

@@ -2,6 +2,7 @@
 is left behind."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,8 +13,10 @@ import torch
 from diffusers import FluxTransformer2DModel
 
 from tests import tiny
+from tests.vision.diffusion.test_checkpoint import Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
+from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import denoiser
@@ -98,8 +101,6 @@ def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(
     folder: Path, keep_latents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: without a context of its own, a request compares itself with others."""
-    from vision.engine import denoiser
-
     model = load(folder, 0.3)
     alone = [Job(g) for g in JOBS]
     one_by_one = sum(drawn(model, [job], [0]) for job in alone)
@@ -132,9 +133,6 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
-    from tests.vision.diffusion.test_checkpoint import Kept
-    from vision.diffusion.generate import generate
-
     run = Kept(tmp_path)
     generate(load(folder, 0.3), G, run)
     assert not list(run.copies.iterdir())
@@ -143,8 +141,6 @@ def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> N
 def test_a_model_whose_denoiser_takes_no_cache_draws_without(
     folders: dict[str, Path], tmp_path: Path, caplog
 ) -> None:
-    import shutil
-
     shutil.copytree(folders["stable-diffusion"], tmp_path / "sd")
     (tmp_path / "sd" / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": 0.2}))
     Models(WorkerConfig("cpu", {"image": str(tmp_path / "sd")}, str(tmp_path), cpu_threads=1)).get("image")

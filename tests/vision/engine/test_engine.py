@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core.errors import JobCancelled
+from core.errors import JobCancelled, OutOfMemory
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
@@ -23,6 +23,7 @@ from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
+from vision.engine import collate
 from vision.engine.batches import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
@@ -274,8 +275,6 @@ def test_the_comparison_would_notice_a_neighbours_timestep(
     models_of, keep_latents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: one wrong row order between two jobs, and the traces fail."""
-    from vision.engine import collate
-
     right = collate.join
     monkeypatch.setattr(
         collate,
@@ -354,8 +353,6 @@ def test_too_little_memory_makes_smaller_passes_and_costs_no_step(model: ImageMo
 def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(
     model: ImageModel, keep_latents
 ) -> None:
-    from core.errors import OutOfMemory
-
     tamper(model.pipeline(Mode.TEXT).unet, "forward", full_above(0))
     jobs = three()
     together(model, jobs, [0, 1, 2])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.vision.engine.test_engine import CLOSE, Crowd
 from tests.vision.video import tiny_videos
@@ -42,7 +43,6 @@ SOUND = {  # LTX-2 with guidance in one call a step
 def conditioned(pipe: Any) -> dict[str, Any]:
     """Arguments of LTX with a known first picture: a time for each token."""
     from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
-    from PIL import Image
 
     picture = Image.new("RGB", (32, 32), (200, 30, 30))
     return {"conditions": [LTXVideoCondition(image=picture, frame_index=0)], **SHORT}

@@ -4,7 +4,9 @@ code."""
 import importlib
 import io
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,13 @@ from PIL import Image
 
 from core.errors import JobCancelled, ModelError
 from core.events import Picture
+from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from core.settings import ROOT
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision import describe_models
+from vision.diffusion.model import SCHEDULERS
 from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.protocol import WorkerConfig
 from vision.store import Models
@@ -62,8 +66,6 @@ REQUESTS = {
 def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
     name: str, request_, models_of: Callable[..., Models]
 ) -> None:
-    from dataclasses import replace
-
     models, source = models_of(image=name), tiny.picture(96, 64)
     recorder = Recorder()
     four = ask(models, request_, source, recorder)
@@ -120,8 +122,6 @@ def test_low_strength_stays_nearer_to_the_picture(models_of: Callable[..., Model
 
 
 def _with(request, **changes):
-    from dataclasses import replace
-
     return replace(request, **changes)
 
 
@@ -164,8 +164,6 @@ def test_a_single_file_without_configuration_says_what_is_missing(
 
 
 def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Path], tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())
@@ -204,9 +202,6 @@ def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[...
 
 
 def test_the_samplers_are_the_grammars() -> None:
-    from core.prompt.parameters import SAMPLERS
-    from vision.diffusion.model import SCHEDULERS
-
     assert set(SAMPLERS) == set(SCHEDULERS)
 
 

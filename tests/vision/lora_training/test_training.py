@@ -15,6 +15,7 @@ from core.errors import JobCancelled, UserError
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart as pictures_apart
+from vision.capabilities import capability
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.engine.engine import Engine
 from vision.lora_training import train
@@ -173,8 +174,6 @@ def in_engine(work: dict[str, Callable], ticks: int | None = None) -> dict[str, 
 
 
 def test_beside_drawings_both_come_out_as_alone(learned, folders, tmp_path: Path) -> None:
-    from vision.capabilities import capability
-
     own = models(folders, "stable-diffusion", tmp_path)
     request = ImagineRequest(prompt="a lake", seed=5, num_images=1, num_inference_steps=4)
     alone = ask(models(folders, "stable-diffusion", tmp_path), request)

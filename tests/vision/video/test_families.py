@@ -17,10 +17,12 @@ from tests import tiny
 from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import decode, pipeline
+from vision.video import model as models
 from vision.video.families import FAMILIES, Operation, Take, Way
 from vision.video.generate import Clip, generate
 from vision.video.model import VideoModel, family_and_card
 from vision.video.pipeline import Place
+from vision.weights.memory import Plan
 
 Models = Callable[[str], VideoModel]
 PAGE = ROOT / "docs" / "video.md"
@@ -57,7 +59,7 @@ def test_every_tiny_model_is_of_a_family_of_its_own_kind(video_model: Models) ->
         "wan-5b": "wan-5b",
         "wan-vace": "wan-vace",
         "cogvideox": "cogvideox",
-        "cogvideox-1.5": "cogvideox",
+        "cogvideox-second": "cogvideox",
         "cogvideox-image": "cogvideox-pictures",
         "hunyuan": "hunyuan",
         "hunyuan-image": "hunyuan-pictures",
@@ -208,9 +210,6 @@ def test_a_video_with_sound_has_as_much_of_it_as_of_frames(video_model: Models) 
 
 
 def test_half_precision_is_kept_out_of_wans_decoder(tmp_path: Path) -> None:
-    from vision.video import model as models
-    from vision.weights.memory import Plan
-
     folder = tiny_videos.save("wan", tmp_path / "wan")
     loaded = models.load_video_model(
         folder, "wan", device="cpu", dtype=torch.bfloat16, plan=Plan(), report=lambda share: None

@@ -1,6 +1,7 @@
 """A video comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
 the same bits, and stands beside pictures in the engine."""
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core.errors import JobCancelled, OutOfMemory
 from proofs.vision.video.operations import clip, drawn, shots
 from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import Crowd
+from vision.diffusion import generate as drawing
 from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.reporter import Reporter
+from vision.video import generate as windows
 from vision.video import pipeline
 from vision.video.families import Operation
 from vision.video.generate import Colours, Shot, generate, load_ends, save_ends
@@ -72,8 +76,6 @@ def test_a_loop_of_words_is_a_video_and_the_way_back_to_its_start(video_model: M
 
 
 def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
-    from vision.video import generate as windows
-
     model = short("ltx", 25)
     shot = replace(shots(model)[Operation.FIRST_LAST], frames=57)
     plan = windows.plan_windows(model.family, model.card, shot, "ltx")
@@ -183,10 +185,6 @@ def test_the_ends_of_a_video_are_kept_for_its_own_family_only(video_model: Model
     ["animatediff", "ltx", "wan", "wan-image", "hunyuan-image", pytest.param("ltx2", marks=pytest.mark.long)],
 )
 def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str) -> None:
-    import io
-
-    from PIL import Image
-
     model, watcher = video_model(name), Recorder()
     operation = Operation.FIRST if name != "wan" else Operation.WORDS
     drawn(generate(model, shots(model)[operation], watcher))
@@ -196,8 +194,6 @@ def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str)
 
 
 def test_videos_and_pictures_go_on_beside_each_other(video_model: Models, models_of) -> None:
-    from vision.diffusion import generate as drawing
-
     picture_model = models_of(image="stable-diffusion").get("image")
     engine, log = Crowd(), []
     video_shot = shots(video_model("animatediff"))[Operation.FIRST]

@@ -14,6 +14,7 @@ from vision.reporter import Reporter
 from vision.store import Models
 from vision.video.families import Operation
 from vision.video.generate import generate
+from vision.weights import memory
 
 
 def models_of(folder: Path, tmp_path: Path) -> Models:
@@ -55,8 +56,6 @@ def test_a_video_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> No
 
 
 def test_both_transformers_are_counted_and_may_be_quantised(tmp_path: Path) -> None:
-    from vision.weights import memory
-
     folder = tiny_videos.save("wan-a14b", tmp_path / "wan")
     assert memory.quantizable_parts(folder) == ("text_encoder", "transformer", "transformer_2")
     assert {"off", "int8", "fp8", "nf4"} == set(memory.sizes(folder, 4))

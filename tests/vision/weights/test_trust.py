@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from core.errors import ModelError
+from core.settings import PROFILES
 from proofs.security import weights
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
@@ -167,8 +168,6 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(
 
 
 def test_every_profile_is_pinned() -> None:
-    from core.settings import PROFILES
-
     for name, models in PROFILES.items():
         for spec in models.values():
             source = files.parse(spec)
