@@ -34,9 +34,7 @@ def test_every_family_blends(name: str, models_of: Callable[..., Models]) -> Non
     assert output.parameters["prompt"] == "" and "were read as" in " ".join(output.parameters["notes"])
 
 
-def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(
-    models_of: Callable[..., Models],
-) -> None:
+def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(models_of) -> None:
     models = models_of(image="stable-diffusion")
     dark, bright = Image.new("RGB", (64, 64), (10, 10, 10)), Image.new("RGB", (64, 64), (245, 245, 245))
     request = replace(REQUEST, strength=0.3)

@@ -45,9 +45,7 @@ def request_of(canvas: tuple[int, int], *layers, **more) -> ComposeRequest:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_outside_of_mask_gap_and_seam_nothing_changes_in_any_family(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_outside_of_mask_gap_and_seam_nothing_changes_in_any_family(name: str, models_of) -> None:
     images = {BASE: tiny.picture(131, 97), MASK: marks(200, 120, (30, 20, 60, 50))}
     request = request_of((200, 120), (BASE, 0, 0, 1, 1, None), mask_image=MASK, num_images=2)
     recorder = Recorder()

@@ -51,9 +51,7 @@ def test_one_picture_has_no_grid(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), replace(REQUEST, num_images=1)).grid is None
 
 
-def test_the_parameters_really_used_are_reported_and_written_into_every_png(
-    models_of: Callable[..., Models],
-) -> None:
+def test_the_parameters_really_used_are_reported_and_written_into_every_png(models_of) -> None:
     output = ask(models_of(image="stable-diffusion"), replace(REQUEST, sampler="dpm++", guidance_scale=6.5))
     told = {
         "num_inference_steps": 4,
@@ -188,9 +186,7 @@ def test_strength_zero_still_takes_one_step(models_of: Callable[..., Models]) ->
     assert recorder.steps == [(1, 1)]
 
 
-def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
-    models_of: Callable[..., Models],
-) -> None:
+def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(models_of) -> None:
     for name, counts in (
         ("stable-diffusion", True),
         ("flux", True),
@@ -203,9 +199,7 @@ def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
         assert ("`--no` had no effect" in " ".join(with_it.parameters["notes"])) is not counts, name
 
 
-def test_a_model_with_a_vocabulary_names_the_words_that_it_does_not_know(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_model_with_a_vocabulary_names_the_words_that_it_does_not_know(folders, tmp_path) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, vocabulary="a red house in 3d")
     for prompt, unknown in (
         ("A red HOUSE's house, in 3d", ""),

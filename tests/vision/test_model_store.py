@@ -112,9 +112,7 @@ def test_a_job_that_wants_two_models_does_not_wait_for_itself(models: Models) ->
 @pytest.mark.parametrize(
     "orders", [("xl twin", "xl twin"), ("xl twin", "twin xl"), ("twin xl", "xl twin", "xl twin", "twin xl")]
 )
-def test_jobs_that_want_two_models_do_not_wait_for_each_other(
-    models: Models, orders: tuple[str, ...]
-) -> None:
+def test_jobs_that_want_two_models_do_not_wait_for_each_other(models, orders: tuple[str, ...]) -> None:
     """As those do that find a region by words, or read pictures to blend: each kept the model that the other
     waited to see go."""
     engine, jobs = Engine(), [Job(models, *order.split()) for order in orders]
@@ -218,9 +216,7 @@ def slow_to_come(models: Models, monkeypatch: pytest.MonkeyPatch, name: str) -> 
     return gate
 
 
-def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(models, monkeypatch) -> None:
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "twin")
     engine.begin("first", first)
@@ -234,9 +230,7 @@ def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
     assert first.ended and loaded(models) == ["stable-diffusion-xl"]
 
 
-def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(models, monkeypatch) -> None:
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "xl")
     signs: list[float | None] = []
@@ -258,9 +252,7 @@ def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path]
         ask(models, ImagineRequest(prompt="a", model="someone/elses"))
 
 
-def test_the_least_recently_used_model_makes_room(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_least_recently_used_model_makes_room(folders, tmp_path, monkeypatch) -> None:
     specs = {role: str(folders[role]) for role in ("clip", "vit")} | {"caption": str(folders["blip"])}
     models = Models(WorkerConfig("cpu", specs, str(tmp_path)))
     clip, vit = models.get("clip"), models.get("vit")

@@ -11,9 +11,7 @@ from vision.worker import main, pipe
 from vision.worker.pipe import Inbox
 
 
-async def test_a_message_that_cannot_be_read_ends_the_worker(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_message_that_cannot_be_read_ends_the_worker(monkeypatch, caplog) -> None:
     """Without a reader no job could be stopped any more, and nobody would know."""
     ended = threading.Event()
     monkeypatch.setattr(pipe, "LAST_STEP", 0.0)

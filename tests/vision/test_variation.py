@@ -18,9 +18,7 @@ from vision.store import Models
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
-def test_any_size_is_brought_to_the_native_area_in_its_shape(
-    size: tuple[int, int], models_of: Callable[..., Models]
-) -> None:
+def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, int], models_of) -> None:
     output = ask(
         models_of(image="stable-diffusion"),
         VariationRequest(prompt="", image=SHA, num_images=1),
@@ -86,9 +84,7 @@ def test_a_given_strength_comes_first(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), request, tiny.picture()).parameters["strength"] == 0.5
 
 
-def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(folders, tmp_path) -> None:
     """Enlarged and averaged again, a picture is nearly what the model drew."""
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))

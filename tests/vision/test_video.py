@@ -221,9 +221,7 @@ def test_models_without_self_attention_draw_over_frames_too(models_of, tmp_path)
         assert run_video(request, {}, models, Recorder(), folder).videos[0].frames == 4
 
 
-def test_a_video_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
-    models: Models, ask, tmp_path: Path
-) -> None:
+def test_a_video_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(models, ask, tmp_path) -> None:
     alone, engine, order = ask(), Engine(), list[str]()
     ends: dict[str, Output] = {}
 

@@ -40,9 +40,7 @@ def counts_of(output, image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(("name", "how"), [("clip", "attention"), ("siglip", "covering")])
-def test_a_given_label_has_the_chance_that_classify_gave_it_and_a_map(
-    name: str, how: str, models_of: Callable[..., Models]
-) -> None:
+def test_a_given_label_has_the_chance_that_classify_gave_it_and_a_map(name: str, how: str, models_of) -> None:
     models, image = models_of(clip=name), tiny.picture()
     wanted = dict(ask(models, ClassifyRequest(image=SHA, labels=LABELS), image).scores)
     output = ask(models, WhyRequest(image=SHA, label="a dog", labels=LABELS), image)

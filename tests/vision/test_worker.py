@@ -137,9 +137,7 @@ def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running,
     assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
 
 
-def test_the_first_job_says_which_model_is_loaded(
-    folders: dict[str, Path], running: Running, tmp_path: Path
-) -> None:
+def test_the_first_job_says_which_model_is_loaded(folders, running: Running, tmp_path) -> None:
     made = start({"image": str(folders["flux"])}, tmp_path)
     made.receive()
     made.ask("first", ImagineRequest(prompt="a"))

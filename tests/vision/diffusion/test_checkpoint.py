@@ -122,25 +122,19 @@ def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
-def test_a_run_with_chaos_that_stops_early_resumes_too(
-    name: str, mode: str, models_of, tmp_path: Path
-) -> None:
+def test_a_run_with_chaos_that_stops_early_resumes_too(name: str, mode: str, models_of, tmp_path) -> None:
     request = replace(MODES[mode], chaos=100, stop=80, prompt_parts=(("a red house", 2.0), ("a cat", 1.0)))
     resumes_everywhere(models_of(image=name), request, tmp_path, (0.3, 0.5))
 
 
-def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(folders, tmp_path) -> None:
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
     )
     resumes_everywhere(models, replace(MODES["words"], sampler="unipc"), tmp_path, (0.5,))
 
 
-def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(folders, tmp_path) -> None:
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
     )
@@ -274,9 +268,7 @@ def test_a_checkpoint_from_another_start_picture_is_not_used(models_of, tmp_path
     assert again.steps[0][0] == 1
 
 
-def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(folders, tmp_path) -> None:
     folder, request = tmp_path / "model", MODES["words"]
     shutil.copytree(folders["stable-diffusion"], folder)
     config = WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path), cpu_threads=1)

@@ -60,9 +60,7 @@ def graphs() -> int:
 
 
 @pytest.mark.slow
-def test_one_picture_or_several_are_drawn_without_compiling_again(
-    load, keep_latents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_picture_or_several_are_drawn_without_compiling_again(load, keep_latents, monkeypatch) -> None:
     monkeypatch.setattr(compiled, "ROWS", EVERY)
     model = load("stable-diffusion").get("image")
     made = graphs()
@@ -184,9 +182,7 @@ def test_where_compiling_fails_the_plain_denoiser_draws_and_one_line_says_so(
     )
 
 
-def test_where_it_fails_later_jobs_that_have_begun_go_on_too(
-    load, keep_latents, caplog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents, caplog, monkeypatch) -> None:
     monkeypatch.setattr(compiled, "ROWS", COLD)
     model = load("stable-diffusion").get("image")
     copied, calls = model.compiled, []
@@ -240,9 +236,7 @@ def test_auto_means_cuda_cards() -> None:
     assert asked == [("auto", "cuda:0"), ("on", "cpu"), ("on", "cuda:0"), ("on", "mps")]
 
 
-def test_a_worker_keeps_what_it_compiles_with_the_other_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_keeps_what_it_compiles_with_the_other_caches(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(os, "environ", {})
     main.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")

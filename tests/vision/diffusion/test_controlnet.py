@@ -222,9 +222,7 @@ def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(
     assert "can't be had" in notes[0] and "by image-to-image" in notes[1]
 
 
-def test_anything_else_is_refused(
-    folders: dict[str, Path], controlnets: dict[str, Path], models: Models, tmp_path: Path
-) -> None:
+def test_anything_else_is_refused(folders, controlnets: dict[str, Path], models, tmp_path) -> None:
     pipe = models.get("image").pipeline(Mode.IMAGE)
     with pytest.raises(ModelError, match="isn't a ControlNet"):
         controlnet.ControlNet(pipe, folders["clip"])

@@ -83,9 +83,7 @@ def broken_below_float32(original: Callable, latents: torch.Tensor, *args, **kwa
     return (torch.full_like(decoded[0], torch.nan),) if latents.dtype != torch.float32 else decoded
 
 
-def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(folders, tmp_path) -> None:
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
     )

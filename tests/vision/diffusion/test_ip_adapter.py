@@ -84,9 +84,7 @@ def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: I
 
 
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
-def test_the_picture_is_seen_and_said(
-    name: str, folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_picture_is_seen_and_said(name: str, folders, adapters: dict[str, Path], tmp_path) -> None:
     models = with_adapter(folders[name], adapters[name], tmp_path)
     dark, bright, plain = (
         run(models, REQUEST),

@@ -170,9 +170,7 @@ def test_an_unknown_lora_is_the_users_to_mend_and_the_known_ones_are_told(models
         ask(models["stable-diffusion"], ImagineRequest(prompt="a", loras=(("ink", 1.0),)))
 
 
-def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
-    models, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(models, folders, tmp_path) -> None:
     config = replace(models["stable-diffusion"].config, loras={"xl": models["flux"].config.loras["a"]})
     own, request = Models(config), ImagineRequest(prompt="a", seed=1, num_images=1)
     before = ask(own, request)
@@ -191,9 +189,7 @@ def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: 
         assert set(model.loras.adapters) == {"a", "words"}
 
 
-def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
-    models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(models, monkeypatch) -> None:
     monkeypatch.setattr(loras, "MAX_LOADED", 1)
     model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
     read = model.loras.read_file

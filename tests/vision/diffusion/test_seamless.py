@@ -81,9 +81,7 @@ def test_pictures_to_look_at_that_came_along_are_not_rolled() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_draws_tiles_and_the_next_job_is_as_before(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_family_draws_tiles_and_the_next_job_is_as_before(name: str, models_of) -> None:
     models, plain = models_of(image=name), replace(REQUEST, tile=False)
     before = ask(models, plain)
     tiled = ask(models, REQUEST)

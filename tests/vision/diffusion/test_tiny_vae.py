@@ -67,9 +67,7 @@ def make(folders: dict[str, Path], tmp_path: Path) -> Callable[..., Models]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(
-    family: str, make, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(family: str, make, folders, tmp_path) -> None:
     own = json.loads((folders[family] / "vae" / "config.json").read_text())
     folder = save(tmp_path / "tiny", own["latent_channels"], levels=len(own["block_out_channels"]))
     models = make(family, folder)

@@ -445,9 +445,7 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
         '{"curves": {}}',
     ],
 )
-def test_damaged_curves_are_measured_anew(
-    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_curves_are_measured_anew(text: str, tmp_path, caplog) -> None:
     path = tmp_path / "cpu.json"
     path.write_text(text)
     assert DurationModel(path).curve("model").widest == 0

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -74,9 +73,7 @@ def test_who_builds_within_his_own_work_does_not_wait_for_himself() -> None:
             torch.set_default_dtype(torch.float32)
 
 
-def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders, tmp_path) -> None:
     """accelerate has every new parameter of anybody made on the meta device meanwhile."""
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))
     specs, loras = {"image": str(folders["stable-diffusion"])}, {"a": str(tmp_path / "a.safetensors")}
@@ -104,9 +101,7 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
     ]
 
 
-def test_a_model_is_built_in_its_turn(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_built_in_its_turn(folders, tmp_path, monkeypatch) -> None:
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
     )

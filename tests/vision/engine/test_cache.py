@@ -138,9 +138,7 @@ def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> N
     assert not list(run.copies.iterdir())
 
 
-def test_a_model_whose_denoiser_takes_no_cache_draws_without(
-    folders: dict[str, Path], tmp_path: Path, caplog
-) -> None:
+def test_a_model_whose_denoiser_takes_no_cache_draws_without(folders, tmp_path, caplog) -> None:
     shutil.copytree(folders["stable-diffusion"], tmp_path / "sd")
     (tmp_path / "sd" / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": 0.2}))
     Models(WorkerConfig("cpu", {"image": str(tmp_path / "sd")}, str(tmp_path), cpu_threads=1)).get("image")

@@ -271,9 +271,7 @@ def test_no_picture_depends_on_its_neighbours_in_random_traces(
     assert max(random_trace(model, rng, wanted, pool) for _ in range(traces)) < CLOSE
 
 
-def test_the_comparison_would_notice_a_neighbours_timestep(
-    models_of, keep_latents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_latents, monkeypatch) -> None:
     """The control: one wrong row order between two jobs, and the traces fail."""
     right = collate.join
     monkeypatch.setattr(
@@ -350,18 +348,14 @@ def test_too_little_memory_makes_smaller_passes_and_costs_no_step(model: ImageMo
     assert sizes[:3] == [12, 6, 3] and max(sizes[3:]) == 3, "remembered"
 
 
-def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(
-    model: ImageModel, keep_latents
-) -> None:
+def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model, keep_latents) -> None:
     tamper(model.pipeline(Mode.TEXT).unet, "forward", full_above(0))
     jobs = three()
     together(model, jobs, [0, 1, 2])
     assert all(isinstance(job.error, OutOfMemory) for job in jobs)
 
 
-def test_a_job_whose_decoding_waits_lets_the_others_step_on(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_whose_decoding_waits_lets_the_others_step_on(model, monkeypatch) -> None:
     first, second = three(1)[:2]
     second = Job(
         Generation(
@@ -387,9 +381,7 @@ def test_a_job_whose_decoding_waits_lets_the_others_step_on(
     assert first.ended and second.ended and not first.error and not second.error
 
 
-def test_a_stopped_job_leaves_at_once_wherever_it_waits(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_job_leaves_at_once_wherever_it_waits(model, monkeypatch) -> None:
     job, gate = three(1)[0], threading.Event()
     monkeypatch.setattr(generate, "decode", lambda *args: gate.wait(60))
     engine = Engine()
@@ -440,9 +432,7 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
         assert numbers == [torch.rand(()).item() for _ in range(4)]
 
 
-def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model, monkeypatch) -> None:
     decode, threads = generate.decode, set()
 
     def noted(*args):
@@ -486,9 +476,7 @@ def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -
     assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
 
 
-def test_what_a_job_in_two_stages_has_left_is_told_in_steps(
-    models_of, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_job_in_two_stages_has_left_is_told_in_steps(models_of, monkeypatch) -> None:
     """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came
     later."""
     models, left = models_of(image="stable-diffusion"), []
@@ -628,9 +616,7 @@ def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
     assert seen[1] is not None and model.decoder_lock.try_acquire(), "it is given back"
 
 
-def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(model, monkeypatch) -> None:
     first, starved = (
         Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False)
     )

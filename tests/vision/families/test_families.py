@@ -63,9 +63,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
-    name: str, request_, models_of: Callable[..., Models]
-) -> None:
+def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_, models_of) -> None:
     models, source = models_of(image=name), tiny.picture(96, 64)
     recorder = Recorder()
     four = ask(models, request_, source, recorder)
@@ -77,9 +75,7 @@ def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
     assert apart(four.pictures[2], four.pictures[1]) > 20, "another seed must be another picture"
 
 
-def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(
-    models_of: Callable[..., Models], folders: dict[str, Path]
-) -> None:
+def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(models_of, folders) -> None:
     from diffusers import QwenImagePipeline
 
     drawn = ask(models_of(image="qwen-image"), ImagineRequest(prompt="a red house", seed=7, num_images=1))
@@ -92,9 +88,7 @@ def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_weights_are_shared_between_the_pipelines_of_a_model(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_weights_are_shared_between_the_pipelines_of_a_model(name: str, models_of) -> None:
     model = models_of(image=name).get("image")
     pipes = [model.pipeline(mode) for mode in Mode if model.family.pipeline(mode)]
     for component in ("vae", "text_encoder", "transformer" if hasattr(pipes[0], "transformer") else "unet"):
@@ -125,9 +119,7 @@ def _with(request, **changes):
     return replace(request, **changes)
 
 
-def test_a_single_safetensors_file_draws_what_its_folder_draws(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_single_safetensors_file_draws_what_its_folder_draws(folders, tmp_path) -> None:
     from diffusers import StableDiffusionPipeline
 
     folder, request = folders["stable-diffusion"], ImagineRequest(prompt="a cat", seed=5, num_images=1)
@@ -143,9 +135,7 @@ def test_a_single_safetensors_file_draws_what_its_folder_draws(
     assert apart(ask(models, request).pictures[0], ask(from_folder, request).pictures[0]) == 0
 
 
-def test_a_single_file_without_configuration_says_what_is_missing(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_single_file_without_configuration_says_what_is_missing(folders, tmp_path) -> None:
     from diffusers import StableDiffusionPipeline
 
     tiny.save_single_file(
@@ -183,9 +173,7 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     "sampler",
     ["ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc"],
 )
-def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(
-    sampler: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(sampler: str, models_of) -> None:
     request = ImagineRequest(prompt="a", seed=1, num_images=2, sampler=sampler, num_inference_steps=3)
     recorder = Recorder()
     first = ask(models_of(image="stable-diffusion"), request, reporter=recorder)

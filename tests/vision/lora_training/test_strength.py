@@ -126,9 +126,7 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
 
 
 @pytest.mark.long
-def test_a_family_without_guidance_has_the_strength_in_its_weights(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_family_without_guidance_has_the_strength_in_its_weights(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path, "flux")
@@ -141,9 +139,7 @@ def test_a_family_without_guidance_has_the_strength_in_its_weights(
         assert torch.allclose(value.float(), factor * theirs[name].float(), rtol=2e-3, atol=1e-6), name
 
 
-def test_without_a_clip_that_can_be_had_it_stays_as_learned(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_clip_that_can_be_had_it_stays_as_learned(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(dataset, "TRIED", 2)
     plan = replace(PLAN, settings=replace(SETTINGS, steps=1, checkpoints=1, strengths=(1.0, 1.5)))
     none = learn_style(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())

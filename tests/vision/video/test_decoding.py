@@ -37,9 +37,7 @@ def whole(decoded: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
-def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(
-    more: dict, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(more: dict, monkeypatch) -> None:
     vae = tiny_videos.wan_vae(**more)
     monkeypatch.setattr(decode, "MOST", {"cpu": 1})  # as large frames are: in bands, and kept in a file
     monkeypatch.setattr(decode, "IN_MEMORY", 0)
@@ -65,9 +63,7 @@ def test_two_videos_are_decoded_and_a_third_encoded_in_between() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
 @torch.no_grad()
-def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int, monkeypatch) -> None:
     monkeypatch.setattr(decode, "IN_MEMORY", 0 if count % 2 else 2**40)
     vae = tiny_videos.ltx_vae()
     latents = torch.randn(1, 8, count, 2, 3, generator=torch.Generator().manual_seed(1))

@@ -135,9 +135,7 @@ class Kept(Recorder):
         pytest.param("animatediff", 2, marks=pytest.mark.long),
     ],
 )
-def test_a_video_whose_worker_died_ends_in_the_same_bits(
-    short, name: str, die_after: int, tmp_path: Path
-) -> None:
+def test_a_video_whose_worker_died_ends_in_the_same_bits(short, name: str, die_after: int, tmp_path) -> None:
     longest, frames, _ = LONG.get(name, (9, 9, 1))
     model = short(name, longest)
     operation = Operation.WORDS if name in ("wan-a14b", "hunyuan") else Operation.FIRST
@@ -246,9 +244,7 @@ def test_videos_of_hunyuan_that_share_passes_come_out_as_alone(video_model: Mode
     assert np.abs(alone["a cat"] - alone['a sign that says "open"']).max() > 1
 
 
-def test_a_video_too_large_for_the_device_is_told_in_its_own_terms(
-    video_model: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_video_too_large_for_the_device_is_told_in_its_own_terms(video_model: Models, monkeypatch) -> None:
     model = video_model("wan")
 
     def full(*args: object, **kwargs: object) -> None:
@@ -268,9 +264,7 @@ def test_colours_that_shifted_are_brought_back_and_another_scene_is_left_alone()
     assert Colours.between(were, (were // 3).astype(np.uint8)) is None
 
 
-def test_a_window_that_goes_on_from_pixels_keeps_their_colours(
-    short, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_that_goes_on_from_pixels_keeps_their_colours(short, monkeypatch) -> None:
     model, seen = short("wan-vace", 13), []
     between = Colours.between.__func__
     monkeypatch.setattr(

@@ -47,9 +47,7 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
 
 
 @pytest.mark.parametrize("name, role", [("stable-diffusion", "image"), ("clip", "clip")])
-def test_a_folder_with_pickled_weights_only_is_refused(
-    name: str, role: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_folder_with_pickled_weights_only_is_refused(name: str, role: str, folders, tmp_path) -> None:
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders[name], folder)
     poison(folder, target)
@@ -71,9 +69,7 @@ def test_a_component_with_a_pickle_only_is_refused(folders: dict[str, Path], tmp
     assert not target.exists()
 
 
-def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(folders, tmp_path) -> None:
     folder, target = tmp_path / "custom", tmp_path / "boom"
     shutil.copytree(folders["vit"], folder)
     (folder / "modeling.py").write_text(f"open({str(target)!r}, 'w')\nclass Model: pass\n")
@@ -99,9 +95,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "huge header", "no JSON", "empty"])
-def test_a_damaged_file_is_told_before_it_is_loaded(
-    how: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_told_before_it_is_loaded(how: str, folders, tmp_path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(folders["vit"], folder)
     damage(folder / "model.safetensors", how)

@@ -29,9 +29,7 @@ def snapshot(cache: Path, source: Path, commit: str = COMMIT) -> None:
     shutil.copytree(source, cache / "hub" / "models--owner--name" / "snapshots" / commit)
 
 
-def test_a_hub_model_in_the_cache_loads_with_no_network(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_model_in_the_cache_loads_with_no_network(folders, tmp_path, monkeypatch) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     snapshot(tmp_path, folders["vit"])
@@ -39,9 +37,7 @@ def test_a_hub_model_in_the_cache_loads_with_no_network(
     assert models.get("vit").name == "owner/name"
 
 
-def test_a_revision_is_resolved_once_and_remembered(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_revision_is_resolved_once_and_remembered(folders, tmp_path, monkeypatch) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     source = files.parse("owner/name")

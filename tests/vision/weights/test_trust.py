@@ -23,9 +23,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> weights.Watch:
     return weights.Watch(tmp_path_factory.mktemp("poisoned"))
 
 
-def test_poisoned_folders_run_nothing(
-    folders: dict[str, Path], watch: weights.Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_poisoned_folders_run_nothing(folders, watch: weights.Watch, monkeypatch) -> None:
     some = [
         case for case in weights.cases(folders) if case[0] == "vit" or case[2] in weights.PIPELINE_POISONS
     ]
@@ -147,17 +145,13 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
 
 
-def test_what_the_hub_hands_over_must_be_what_it_states(
-    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path, monkeypatch) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
         hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
-def test_a_fetched_model_that_is_changed_later_is_not_loaded(
-    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, monkeypatch) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
     source = files.parse("owner/name")
     folder = hub.fetch(source, tmp_path)
