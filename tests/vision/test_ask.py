@@ -11,7 +11,7 @@ from core.events import ChatAnswer
 from core.requests import AskRequest, to_json
 from tests import tiny
 from tests.vision.chat import shapes
-from tests.vision.conftest import SHA
+from tests.vision.conftest import SHA, cpu_models
 from tests.vision.test_worker import PATIENCE, Running, start
 from vision.capabilities.ask import SMALLER, run
 from vision.chat.decoder import Decoder
@@ -27,7 +27,6 @@ from vision.protocol import (
     Stopped,
     Talk,
     Turn,
-    WorkerConfig,
 )
 from vision.reporter import Reporter
 from vision.store import Models
@@ -51,7 +50,7 @@ def picture(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def models(folder: Path, tmp_path: Path) -> Models:
     torch.set_num_threads(1)
-    return Models(WorkerConfig("cpu", {"ask": str(folder)}, str(tmp_path), cpu_threads=1))
+    return cpu_models({"ask": folder}, tmp_path, cpu_threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from PIL import Image, ImageFont
 
 from core.requests import ClassifyRequest
 from tests import tiny
-from tests.vision.conftest import SHA, ask
+from tests.vision.conftest import SHA, ask, cpu_models
 from vision.images import chart
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 LABELS = ("a cat", "a dog", "a very red boat", "кот")
@@ -84,9 +83,7 @@ def test_without_labels_the_classifiers_best_five_come(models_of: Callable[..., 
 
 
 def test_without_a_classifier_clip_answers_with_default_labels_and_says_so(folders, tmp_path) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"clip": str(folders["clip"]), "vit": str(tmp_path / "gone")}, str(tmp_path))
-    )
+    models = cpu_models({"clip": folders["clip"], "vit": tmp_path / "gone"}, tmp_path)
     output = ask(models, ClassifyRequest(image=SHA), tiny.picture())
     assert len(output.scores) == 5 and "no classifier" in output.parameters["notes"][0]
 

@@ -14,8 +14,7 @@ from core.events import Output
 from core.prompt.parser import parse_prompt
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import SHA, Recorder, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision.store import Models
 
 SOURCE = tiny.picture(64, 64)
@@ -135,7 +134,7 @@ def test_hd_as_typed_is_twice_as_wide_and_sd_takes_it_back(models: Models) -> No
 
 def test_a_model_as_typed_draws(folders: dict[str, Path], tmp_path: Path) -> None:
     usual, more = {"image": str(folders["stable-diffusion"])}, {"other": str(folders["stable-diffusion-xl"])}
-    models = Models(WorkerConfig("cpu", usual, str(tmp_path), cpu_threads=1, image_models=more))
+    models = cpu_models(usual, tmp_path, cpu_threads=1, image_models=more)
     before, drawn = draw(models, "a house"), draw(models, "a house --model other")
     assert (before.parameters["model"], drawn.parameters["model"]) == (
         "stable-diffusion",

@@ -14,11 +14,11 @@ from core.requests import AskRequest
 from proofs.vision.readers.chart_rows import compared
 from tests import tiny
 from tests.vision.chat import shapes
-from tests.vision.conftest import SHA
+from tests.vision.conftest import SHA, cpu_models
 from tests.vision.readers.drawn_charts import draw, some_chart
 from vision.capabilities.ask import run
 from vision.chat.output_parser import TABLE
-from vision.protocol import Measure, Talk, Turn, WorkerConfig
+from vision.protocol import Measure, Talk, Turn
 from vision.readers.charts import NO_BARS, measure
 from vision.readers.ocr import BY_AXIS, BY_OCR
 from vision.reporter import Reporter
@@ -46,7 +46,7 @@ def picture(tmp_path: Path) -> dict[str, str]:
 
 def models_of(tmp_path: Path, **roles: str) -> Models:
     torch.set_num_threads(1)
-    return Models(WorkerConfig("cpu", roles, str(tmp_path), cpu_threads=1))
+    return cpu_models(roles, tmp_path, cpu_threads=1)
 
 
 def saying(models: Models, monkeypatch, *texts: str) -> list[Talk]:

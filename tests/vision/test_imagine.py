@@ -15,11 +15,10 @@ from core.errors import UserError
 from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision.diffusion import task
 from vision.families import FAMILIES
 from vision.images import encode
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.weights import card as cards
 
@@ -35,7 +34,7 @@ def with_card(folder: Path, tmp_path: Path, **card) -> Models:
     copy = tmp_path / "carded"
     shutil.copytree(folder, copy)
     (copy / "atelier.json").write_text(json.dumps({**tiny.CARD, **card}))
-    return Models(WorkerConfig("cpu", {"image": str(copy)}, str(tmp_path / "cache")))
+    return cpu_models({"image": copy}, tmp_path / "cache")
 
 
 def test_a_grid_is_the_four_pictures_without_loss(models_of: Callable[..., Models]) -> None:
@@ -227,7 +226,7 @@ def test_what_is_beyond_the_text_encoder_is_said(folders: dict[str, Path], tmp_p
     (folder / "model_index.json").write_text(
         json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
     )
-    models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": folder}, tmp_path / "cache")
     long = replace(REQUEST, prompt="red house " * 40, num_images=1, num_inference_steps=1)
     assert "77 tokens" in ask(models, long).parameters["notes"][0], (
         "of a family that nobody knows, only the pipeline's own encoding is used"

@@ -9,11 +9,10 @@ import pytest
 
 from core.errors import UserError
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from vision import devices, loader, store
 from vision.engine.engine import Engine, Fiber
 from vision.loader import FoundModel
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import memory as sizes
@@ -30,7 +29,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     }
     shutil.copytree(folders["stable-diffusion-xl"], tmp_path / "twin")
     more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
-    made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
+    made = cpu_models(specs, tmp_path, cpu_threads=1, image_models=more)
     size = {
         held: sizes.bytes_in_memory(Path(held), made.dtype.itemsize)
         for held in (*specs.values(), *more.values())
@@ -247,14 +246,14 @@ def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(models,
 
 
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["flux"])}, str(tmp_path)))
+    models = cpu_models({"image": folders["flux"]}, tmp_path)
     with pytest.raises(UserError, match="hasn't set that one up"):
         ask(models, ImagineRequest(prompt="a", model="someone/elses"))
 
 
 def test_the_least_recently_used_model_makes_room(folders, tmp_path, monkeypatch) -> None:
     specs = {role: str(folders[role]) for role in ("clip", "vit")} | {"caption": str(folders["blip"])}
-    models = Models(WorkerConfig("cpu", specs, str(tmp_path)))
+    models = cpu_models(specs, tmp_path)
     clip, vit = models.get("clip"), models.get("vit")
     assert models.get("clip") is clip
     free = iter([0, 2**40])

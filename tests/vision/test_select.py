@@ -15,9 +15,10 @@ from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests import tiny
+from tests.vision.conftest import cpu_models
 from vision.diffusion import inpaint
 from vision.engine.engine import Engine
-from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
+from vision.protocol import Answered, Declined, Select, Selected
 from vision.readers import attribution, segmentation
 from vision.readers.segmentation import SEEN
 from vision.reporter import Reporter
@@ -47,7 +48,7 @@ def path(tmp_path: Path) -> str:
 
 
 def models_of(tmp_path: Path, **specs: object) -> Models:
-    return Models(WorkerConfig("cpu", {role: str(spec) for role, spec in specs.items()}, str(tmp_path)))
+    return cpu_models({role: str(spec) for role, spec in specs.items()}, tmp_path)
 
 
 def pixels(found: Selected) -> np.ndarray:

@@ -17,8 +17,7 @@ from demo.drawing import draw_apart, layout
 from demo.evaluate.images import two_objects
 from demo.world import OBJECTS
 from tests import tiny
-from tests.vision.conftest import SHA, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import SHA, ask, cpu_models
 from vision.readers import attribution
 from vision.readers.classifier import Classifier, odds
 from vision.reporter import Reporter
@@ -30,7 +29,7 @@ DEMO = {role: PROFILES["demo"][f"{role.upper()}_MODEL"] for role in ("vit", "cli
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    return Models(WorkerConfig("cpu", DEMO, str(tmp_path_factory.mktemp("cache")), cpu_threads=1))
+    return cpu_models(DEMO, tmp_path_factory.mktemp("cache"), cpu_threads=1)
 
 
 def counts_of(output, image: Image.Image) -> Image.Image:

@@ -18,7 +18,7 @@ import torch
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
 from tests import tiny
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
 from tests.vision.test_worker import start as start_worker
@@ -128,16 +128,12 @@ def test_a_run_with_chaos_that_stops_early_resumes_too(name: str, mode: str, mod
 
 
 def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(folders, tmp_path) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, dtype="bfloat16")
     resumes_everywhere(models, replace(MODES["words"], sampler="unipc"), tmp_path, (0.5,))
 
 
 def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(folders, tmp_path) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1)
     request = replace(MODES["words"], num_images=4, num_inference_steps=3)
     tamper(models.get("image").pipeline("text-to-image").unet, "forward", full_above(2))
     wanted = pictures(ask(models, request))

@@ -10,11 +10,10 @@ import torch
 from core.errors import OutOfMemory
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import Recorder, ask
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.families.test_families import SAME, apart
 from vision.diffusion.model import BlankPicture
 from vision.diffusion.vae import LatentMap, predicted
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a", seed=4, num_inference_steps=3)
@@ -23,7 +22,7 @@ REQUEST = ImagineRequest(prompt="a", seed=4, num_inference_steps=3)
 @pytest.fixture
 def models(folders: dict[str, Path], tmp_path: Path) -> Models:
     """A Stable Diffusion of this test's own, to be tampered with."""
-    return Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path)))
+    return cpu_models({"image": folders["stable-diffusion"]}, tmp_path)
 
 
 def tamper(module: torch.nn.Module, name: str, change: Callable) -> None:
@@ -84,9 +83,7 @@ def broken_below_float32(original: Callable, latents: torch.Tensor, *args, **kwa
 
 
 def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(folders, tmp_path) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, dtype="bfloat16")
     wanted, vae = ask(models, REQUEST), models.get("image").pipeline("text-to-image").vae
     assert vae.dtype == torch.bfloat16
     tamper(vae, "decode", broken_below_float32)

@@ -14,14 +14,13 @@ from safetensors.torch import load_file
 from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.families.test_families import apart as pictures_apart
 from vision.diffusion import generate, loras, task
 from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import files
@@ -67,9 +66,7 @@ def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         ):
             save_lora(family, folder / f"{name}.safetensors", i, parts)
         named = {name: str(folder / f"{name}.safetensors") for name in ("a", "b", "words")}
-        made[family] = Models(
-            WorkerConfig("cpu", {"image": str(folders[family])}, str(folder), cpu_threads=1, loras=named)
-        )
+        made[family] = cpu_models({"image": folders[family]}, folder, cpu_threads=1, loras=named)
     return made
 
 
@@ -205,11 +202,7 @@ def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(models, monkey
 
 def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
     file = folders["stable-diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
-    own = Models(
-        WorkerConfig(
-            "cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), loras={"x": str(file)}
-        )
-    )
+    own = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, loras={"x": str(file)})
     with pytest.raises(ModelError, match="isn't a LoRA"):
         ask(own, ImagineRequest(prompt="a", loras=(("x", 1.0),)))
 

@@ -14,11 +14,10 @@ from PIL import Image
 from core.requests import EditRequest
 from tests import tiny
 from tests.vision import tiny_editors
-from tests.vision.conftest import SHA, ask
+from tests.vision.conftest import SHA, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
 from vision.diffusion import edit_mask
 from vision.diffusion.edit_mask import Keeping, reached
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2, num_inference_steps=8)
@@ -126,7 +125,7 @@ def editor(root: Path, threshold: float) -> Models:
     card = {**tiny.CARD, "relevance_threshold": threshold}
     (folder / "atelier.json").write_text(json.dumps(card))
     specs = {"image": str(folder), "edit": str(folder)}
-    return Models(WorkerConfig("cpu", specs, str(root / "cache"), cpu_threads=1))
+    return cpu_models(specs, root / "cache", cpu_threads=1)
 
 
 def pixels(picture) -> np.ndarray:

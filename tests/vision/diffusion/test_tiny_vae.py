@@ -18,7 +18,7 @@ from core.requests import ImagineRequest
 from core.settings import load_settings as load_settings
 from host import doctor
 from tests import tiny
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.diffusion.test_generate import tamper
 from tests.vision.families.test_families import pixels
@@ -52,15 +52,8 @@ def save(folder: Path, channels: int = 4, seed: int = 0, levels: int = 4) -> Pat
 def make(folders: dict[str, Path], tmp_path: Path) -> Callable[..., Models]:
     def models(family: str, decoder: Path | str | None, **more) -> Models:
         tiny_vaes = {family: str(decoder)} if decoder else {}
-        return Models(
-            WorkerConfig(
-                "cpu",
-                {"image": str(folders[family])},
-                str(tmp_path / "cache"),
-                cpu_threads=1,
-                tiny_vaes=tiny_vaes,
-                **more,
-            )
+        return cpu_models(
+            {"image": folders[family]}, tmp_path / "cache", cpu_threads=1, tiny_vaes=tiny_vaes, **more
         )
 
     return models

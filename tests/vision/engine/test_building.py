@@ -8,14 +8,12 @@ import torch
 from accelerate import init_empty_weights
 
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.diffusion.test_loras import save_lora
 from vision import loader
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import BuildGuard
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.store import Models
 
 
 @pytest.mark.parametrize("has_spare_core", [True, False])
@@ -78,9 +76,7 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders, tmp_path
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))
     specs, loras = {"image": str(folders["stable-diffusion"])}, {"a": str(tmp_path / "a.safetensors")}
     request = ImagineRequest(prompt="a cat", seed=1, num_images=1, num_inference_steps=3, loras=(("a", 1.0),))
-    wanted, models = (
-        Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, loras=loras)) for _ in range(2)
-    )
+    wanted, models = (cpu_models(specs, tmp_path, cpu_threads=1, loras=loras) for _ in range(2))
     models.image(None)  # is there
     engine, ends = Engine(), []
 
@@ -102,9 +98,7 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders, tmp_path
 
 
 def test_a_model_is_built_in_its_turn(folders, tmp_path, monkeypatch) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1)
     engine, load, free = Engine(), loader.load_image_model, []
 
     def noted(*args, **kwargs):

@@ -13,6 +13,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 
 from tests import tiny
+from tests.vision.conftest import cpu_models
 from tests.vision.diffusion.test_checkpoint import Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
@@ -21,8 +22,6 @@ from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import denoiser
 from vision.families import Mode
-from vision.protocol import WorkerConfig
-from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 12, 3.5)
@@ -49,9 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, threshold: float) -> ImageModel:
     (folder / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": threshold}))
-    return Models(WorkerConfig("cpu", {"image": str(folder)}, str(folder / "cache"), cpu_threads=1)).get(
-        "image"
-    )
+    return cpu_models({"image": folder}, folder / "cache", cpu_threads=1).get("image")
 
 
 @contextmanager
@@ -141,5 +138,5 @@ def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> N
 def test_a_model_whose_denoiser_takes_no_cache_draws_without(folders, tmp_path, caplog) -> None:
     shutil.copytree(folders["stable-diffusion"], tmp_path / "sd")
     (tmp_path / "sd" / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": 0.2}))
-    Models(WorkerConfig("cpu", {"image": str(tmp_path / "sd")}, str(tmp_path), cpu_threads=1)).get("image")
+    cpu_models({"image": tmp_path / "sd"}, tmp_path, cpu_threads=1).get("image")
     assert "takes no cache" in caplog.text

@@ -18,7 +18,7 @@ from core.errors import JobCancelled, OutOfMemory
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import Recorder, ask
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
 from vision.diffusion.model import BlankPicture, ImageModel
@@ -28,9 +28,7 @@ from vision.engine.batches import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 from vision.families import Mode
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.store import Models
 from vision.worker.pipe import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
@@ -290,9 +288,7 @@ def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_laten
 @pytest.fixture
 def model(folders: dict[str, Path], tmp_path: Path) -> ImageModel:
     """A Stable Diffusion of this test's own, to be tampered with."""
-    return Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    ).get("image")
+    return cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1).get("image")
 
 
 def three(count: int = 2) -> list[Job]:

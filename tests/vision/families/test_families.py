@@ -20,11 +20,10 @@ from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from core.settings import ROOT
 from tests import tiny
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision import describe_models
 from vision.diffusion.model import SCHEDULERS
 from vision.families import EDITORS, FAMILIES, Family, Mode
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.weights import card as identify
 
@@ -125,12 +124,8 @@ def test_a_single_safetensors_file_draws_what_its_folder_draws(folders, tmp_path
     folder, request = folders["stable-diffusion"], ImagineRequest(prompt="a cat", seed=5, num_images=1)
     tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folder), tmp_path / "one.safetensors")
     (tmp_path / "one").symlink_to(folder)  # configuration and tokenizer beside it, of the same name
-    models = Models(
-        WorkerConfig(
-            "cpu", {"image": str(tmp_path / "one.safetensors")}, str(tmp_path / "cache"), allow_download=False
-        )
-    )
-    from_folder = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": tmp_path / "one.safetensors"}, tmp_path / "cache", allow_download=False)
+    from_folder = cpu_models({"image": folder}, tmp_path / "cache")
     assert ask(models, request).parameters["model"] == "one"
     assert apart(ask(models, request).pictures[0], ask(from_folder, request).pictures[0]) == 0
 
@@ -141,14 +136,7 @@ def test_a_single_file_without_configuration_says_what_is_missing(folders, tmp_p
     tiny.save_single_file(
         StableDiffusionPipeline.from_pretrained(folders["stable-diffusion"]), tmp_path / "bare.safetensors"
     )
-    models = Models(
-        WorkerConfig(
-            "cpu",
-            {"image": str(tmp_path / "bare.safetensors")},
-            str(tmp_path / "cache"),
-            allow_download=False,
-        )
-    )
+    models = cpu_models({"image": tmp_path / "bare.safetensors"}, tmp_path / "cache", allow_download=False)
     with pytest.raises(ModelError, match="bare"):
         models.get("image")
 
@@ -160,7 +148,7 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     (folder / "model_index.json").write_text(
         json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
     )
-    models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": folder}, tmp_path / "cache")
     output = ask(models, ImagineRequest(prompt="a", num_images=2, num_inference_steps=2))
     assert models.get("image").family.name == "other"
     assert len(output.pictures) == 2 and output.pictures[0].width == 64

@@ -13,13 +13,12 @@ from core.prompt.parser import format_prompt, parse_prompt
 from core.prompt.values import StoredLora, lora_name, shown_lora, stored_lora
 from core.requests import ImagineRequest, from_json, to_json
 from core.requests.custom_models import STYLE, TrainRequest
-from tests.vision.conftest import Recorder, ask
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.families.test_families import apart
 from tests.vision.lora_training import looks
 from vision.capabilities import train
 from vision.custom_models.snapshot import Item, Snapshot
 from vision.lora_training.config import Settings
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -49,7 +48,7 @@ def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
 
 def models(folders: dict[str, Path], folder: Path, **roles: str) -> Models:
     specs = {role: str(folders[name]) for role, name in {"image": "stable-diffusion", **roles}.items()}
-    return Models(WorkerConfig("cpu", specs, str(folder / "cache"), cpu_threads=1))
+    return cpu_models(specs, folder / "cache", cpu_threads=1)
 
 
 @pytest.mark.slow

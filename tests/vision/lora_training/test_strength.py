@@ -10,11 +10,11 @@ from PIL import Image
 from safetensors.torch import load
 
 from core.errors import ModelError
+from tests.vision.conftest import cpu_models
 from tests.vision.lora_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.lora_training import dataset, train
 from vision.lora_training.train import Learned, Seen, learn_style
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -73,7 +73,7 @@ def test_what_clip_sees_of_the_drawings_decides(folders, tmp_path: Path, monkeyp
 
 def with_clip(folders: dict[str, Path], folder: Path, family: str = "stable-diffusion") -> Models:
     config = {"image": str(folders[family]), "clip": str(folders["clip"])}
-    return Models(WorkerConfig("cpu", config, str(folder), cpu_threads=1))
+    return cpu_models(config, folder, cpu_threads=1)
 
 
 @pytest.mark.slow

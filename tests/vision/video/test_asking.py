@@ -11,10 +11,9 @@ from core.errors import UserError
 from core.events import Output, Video
 from core.requests.video import VideoRequest
 from tests import tiny
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, cpu_models
 from tests.vision.video import tiny_videos
 from vision.capabilities.video import run as run_video
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.video.generate import load_ends
 from vision.video.reader import VideoReader
@@ -29,7 +28,7 @@ def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     made = {}
     for name in ("ltx", "ltx2", "wan", "animatediff"):
         specs = {"image": str(folders["stable-diffusion"]), "video": str(tiny_videos.save(name, root / name))}
-        made[name] = Models(WorkerConfig("cpu", specs, str(root / "cache"), cpu_threads=1))
+        made[name] = cpu_models(specs, root / "cache", cpu_threads=1)
     return made
 
 

@@ -7,7 +7,7 @@ import pytest
 from core.errors import ModelError, UserError
 from core.settings import load_settings as load_settings
 from proofs.vision.video.operations import drawn, shots
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, cpu_models
 from tests.vision.video import tiny_videos
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
@@ -18,7 +18,7 @@ from vision.weights import memory
 
 
 def models_of(folder: Path, tmp_path: Path) -> Models:
-    return Models(WorkerConfig("cpu", {"video": str(folder)}, str(tmp_path / "cache"), cpu_threads=1))
+    return cpu_models({"video": folder}, tmp_path / "cache", cpu_threads=1)
 
 
 def test_the_role_video_gives_the_video_model_and_reports_its_loading(tmp_path: Path) -> None:

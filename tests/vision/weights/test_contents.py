@@ -10,9 +10,7 @@ import pytest
 
 from core.errors import ModelError
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
-from vision.protocol import WorkerConfig
-from vision.store import Models
+from tests.vision.conftest import ask, cpu_models
 
 
 class Bomb:
@@ -37,7 +35,7 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
     shutil.copytree(folders["stable-diffusion"], folder)
     poison(folder, target)
     output = ask(
-        Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))),
+        cpu_models({"image": folder}, tmp_path),
         ImagineRequest(prompt="a", num_images=1),
     )
     assert len(output.pictures) == 1
@@ -54,7 +52,7 @@ def test_a_folder_with_pickled_weights_only_is_refused(name: str, role: str, fol
     for path in folder.rglob("*.safetensors"):
         path.unlink()
     with pytest.raises(ModelError, match="pickled"):
-        Models(WorkerConfig("cpu", {role: str(folder)}, str(tmp_path))).get(role)
+        cpu_models({role: folder}, tmp_path).get(role)
     assert not target.exists()
 
 
@@ -65,7 +63,7 @@ def test_a_component_with_a_pickle_only_is_refused(folders: dict[str, Path], tmp
     for path in (folder / "unet").glob("*.safetensors"):
         path.unlink()
     with pytest.raises(ModelError, match="poisoned"):
-        Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))).get("image")
+        cpu_models({"image": folder}, tmp_path).get("image")
     assert not target.exists()
 
 
@@ -78,7 +76,7 @@ def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(folders, tmp_
         json.dumps({**config, "auto_map": {"AutoModelForImageClassification": "modeling.Model"}})
     )
     with pytest.raises(ModelError, match="its own code"):
-        Models(WorkerConfig("cpu", {"vit": str(folder)}, str(tmp_path))).get("vit")
+        cpu_models({"vit": folder}, tmp_path).get("vit")
     assert not target.exists()
 
 
@@ -100,4 +98,4 @@ def test_a_damaged_file_is_told_before_it_is_loaded(how: str, folders, tmp_path)
     shutil.copytree(folders["vit"], folder)
     damage(folder / "model.safetensors", how)
     with pytest.raises(ModelError, match="model.safetensors"):
-        Models(WorkerConfig("cpu", {"vit": str(folder)}, str(tmp_path))).get("vit")
+        cpu_models({"vit": folder}, tmp_path).get("vit")

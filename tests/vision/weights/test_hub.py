@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
+from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
-from vision.protocol import WorkerConfig
-from vision.store import Models
 from vision.weights import files, hub
 
 
@@ -33,7 +32,7 @@ def test_a_hub_model_in_the_cache_loads_with_no_network(folders, tmp_path, monke
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     snapshot(tmp_path, folders["vit"])
-    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    models = cpu_models({"vit": f"owner/name@{COMMIT}"}, tmp_path, allow_download=False)
     assert models.get("vit").name == "owner/name"
 
 
@@ -75,7 +74,7 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, cache: Path) -> list
 
 
 def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    models = cpu_models({"vit": f"owner/name@{COMMIT}"}, tmp_path, allow_download=False)
     with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
         models.get("vit")
 

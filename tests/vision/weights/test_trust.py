@@ -11,10 +11,9 @@ import torch
 from core.errors import ModelError
 from core.settings import PROFILES
 from proofs.security import weights
+from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
-from vision.protocol import WorkerConfig
-from vision.store import Models
 from vision.weights import files, hub
 
 
@@ -74,9 +73,7 @@ def _shares(folder: Path, shared: object) -> None:
 
 def test_a_folder_takes_a_part_from_the_one_beside_it(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = _sharing(folders, tmp_path)
-    models = {
-        name: Models(WorkerConfig("cpu", {"image": str(tmp_path / name)}, "")) for name in ("whole", "part")
-    }
+    models = {name: cpu_models({"image": tmp_path / name}, "") for name in ("whole", "part")}
     whole, part = (made.get("image").pipeline(Mode.TEXT) for made in models.values())
     assert all(
         torch.equal(one, other)
@@ -155,10 +152,10 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, 
     _hub(monkeypatch, folders["vit"], tmp_path)
     source = files.parse("owner/name")
     folder = hub.fetch(source, tmp_path)
-    assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
+    assert cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
     weights.changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
-        Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
+        cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
 
 
 def test_every_profile_is_pinned() -> None:
