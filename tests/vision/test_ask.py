@@ -15,19 +15,7 @@ from tests.vision.conftest import SHA, cpu_models
 from tests.vision.test_worker import PATIENCE, Running, start
 from vision.capabilities.ask import SMALLER, run
 from vision.chat.decoder import Decoder
-from vision.protocol import (
-    Broke,
-    Done,
-    Fault,
-    Forget,
-    Quit,
-    Run,
-    Step,
-    Stop,
-    Stopped,
-    Talk,
-    Turn,
-)
+from vision.protocol import Broke, Done, Fault, Forget, Quit, Run, Step, Stop, Stopped, Talk, Turn
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -138,9 +126,7 @@ def test_a_question_alone_is_a_conversation_of_one_turn(models: Models, picture:
     }  # fmt: skip
 
 
-def test_pictures_too_large_for_the_memory_are_seen_smaller(
-    models: Models, picture: dict[str, str], monkeypatch
-) -> None:
+def test_pictures_too_large_for_the_memory_are_seen_smaller(models, picture, monkeypatch) -> None:
     talker = models.get("ask")
     talker.model.max_tokens = 4
     plain, sizes = talker.model.read, []

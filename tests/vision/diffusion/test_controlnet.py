@@ -73,9 +73,7 @@ def run(models: Models, request: VariationRequest = REQUEST, image: Image.Image 
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_edges_act_as_in_the_pipelines_of_diffusers(
-    name: str, folders: dict[str, Path], controlnets: dict[str, Path], tmp_path: Path
-) -> None:
+def test_edges_act_as_in_the_pipelines_of_diffusers(name: str, folders, controlnets, tmp_path) -> None:
     models = with_controlnet(folders[name], controlnets[name], tmp_path)
     model = models.get("image")
     models.attach_controlnet(model, Recorder())
@@ -212,9 +210,7 @@ def test_other_jobs_do_not_notice(models: Models) -> None:
     assert run(models).pictures[0].data == first.pictures[0].data != tiled.pictures[0].data
 
 
-def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(
-    folders: dict[str, Path], controlnets: dict[str, Path], tmp_path: Path
-) -> None:
+def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(folders, controlnets, tmp_path) -> None:
     other = with_controlnet(folders["stable-diffusion"], controlnets["stable-diffusion-xl"], tmp_path)
     assert run(other).parameters["keep_structure"] == "image-to-image"
     gone = with_controlnet(folders["stable-diffusion"], tmp_path / "gone", tmp_path)

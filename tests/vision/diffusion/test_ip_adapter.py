@@ -151,9 +151,7 @@ def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: P
     code.unlink()
 
 
-def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(
-    folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
-) -> None:
+def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(folders, adapters, tmp_path) -> None:
     folder = tmp_path / "adapter"
     shutil.copytree(adapters["stable-diffusion"], folder)
     spec = f"{folder}@sha256:{files.digest(folder)}"

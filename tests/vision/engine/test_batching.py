@@ -127,13 +127,8 @@ def fared(
     rest: float = 0.0,
     known: bool = True,
 ) -> Fared:
-    arrivals = trace(
-        random.Random(seed),
-        count,
-        load / (1 + rest / (cost(1) * sum(n * weight for n, weight in mix))),
-        cost,
-        mix,
-    )
+    share = 1 + rest / (cost(1) * sum(n * weight for n, weight in mix))
+    arrivals = trace(random.Random(seed), count, load / share, cost, mix)
     jobs, ends = serve(arrivals, cost, rest, known), fifo(arrivals, cost, rest)
     plain = [end - at for end, (at, _) in zip(ends, arrivals, strict=True)]
     ours = [job.ended - job.arrived for job in jobs]

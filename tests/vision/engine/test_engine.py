@@ -98,13 +98,7 @@ class Crowd(Engine):
         return self.rng.sample(same, self.rng.randint(1, len(same))) if self.rng else same
 
 
-def together(
-    model: ImageModel,
-    jobs: list[Job],
-    arrivals: list[int],
-    exact: bool = False,
-    rng: random.Random | None = None,
-) -> Engine:
+def together(model, jobs: list[Job], arrivals: list[int], exact: bool = False, rng=None) -> Engine:
     """Run all; job i begins before tick ``arrivals[i]``."""
     engine, tick = Crowd(rng, exact=exact), 0
     coming = sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
@@ -125,11 +119,8 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     given[model.family.guidance_argument] = g.guidance_scale
     negative = g.negative_prompt or model.family.usual_negative
     given |= {"negative_prompt": negative} if negative and model.card.negative == "prompt" else {}
-    given |= (
-        {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
-        if g.negative_prompt and model.card.negative == "true_cfg"
-        else {}
-    )
+    if g.negative_prompt and model.card.negative == "true_cfg":
+        given |= {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
     image, mask = g.image, g.mask_image
     if model.family.whole_mask and g.mode is Mode.IMAGE:
         from PIL import Image
@@ -156,18 +147,13 @@ def generation(
     rng: random.Random, mode: Mode, sampler: str | None = None, seed: int | None = None
 ) -> Generation:
     """Any prompt, number of pictures, steps and guidance; one size, so that jobs can share."""
-    starts = (
-        {}
-        if mode is Mode.TEXT
-        else {
-            "image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5)),
-            "strength": rng.choice((0.5, 0.8, 1.0)),
-        }
-    )
+    starts = {}
+    if mode is not Mode.TEXT:
+        starts = {"image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5))}
+        starts["strength"] = rng.choice((0.5, 0.8, 1.0))
     if mode is Mode.INPAINT:
-        starts["mask_image"] = (
-            tiny.picture(SIDE, SIDE, seed=9).convert("L").point(lambda v: 255 if v > 120 else 0)
-        )
+        mask = tiny.picture(SIDE, SIDE, seed=9).convert("L")
+        starts["mask_image"] = mask.point(lambda v: 255 if v > 120 else 0)
     return Generation(
         mode,
         rng.choice(("a red house", "b", "two blue dogs at night")),
@@ -182,10 +168,8 @@ def generation(
     )
 
 
-PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)] + [
-    ("dpm++sde", "stable-diffusion-xl"),
-    ("unipc", "stable-diffusion-xl"),
-]
+PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)]
+PAIRS += [("dpm++sde", "stable-diffusion-xl"), ("unipc", "stable-diffusion-xl")]
 PAIRS += [(None, name) for name in sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"})]
 
 
@@ -218,7 +202,7 @@ def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_late
         alone = Job(g)
         together(model, [alone], [0], exact=True)
         assert all(torch.equal(a, b) for a, b in zip(alone.latents, job.latents, strict=True))
-        single = Job(Generation(**{**vars(g), "seeds": g.seeds[-1:]}))
+        single = Job(replace(g, seeds=g.seeds[-1:]))
         together(model, [single], [0], exact=True)
         assert torch.equal(single.latents[0], job.latents[-1]), (
             "nor does a picture depend on the others of its own job"
@@ -293,23 +277,13 @@ def model(folders: dict[str, Path], tmp_path: Path) -> ImageModel:
 
 def three(count: int = 2) -> list[Job]:
     rng = random.Random(1)
-    return [
-        Job(
-            Generation(
-                **{
-                    **vars(generation(rng, Mode.TEXT)),
-                    "seeds": tuple(range(i, i + count)),
-                    "guidance_scale": 5.0,
-                }
-            )
-        )
-        for i in range(3)
-    ]
+    each = [generation(rng, Mode.TEXT) for _ in range(3)]
+    return [Job(replace(g, seeds=tuple(range(i, i + count)), guidance_scale=5.0)) for i, g in enumerate(each)]
 
 
 def test_one_jobs_numbers_that_are_none_are_its_own(model: ImageModel) -> None:
     jobs = three(1)
-    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "guidance_scale": 1e39}))
+    jobs[1] = Job(replace(jobs[1].generation, guidance_scale=1e39))
     together(model, jobs, [0, 0, 0])
     assert [type(job.error) for job in jobs] == [type(None), BlankPicture, type(None)]
 
@@ -321,7 +295,7 @@ def test_when_a_shared_pass_fails_only_the_guilty_job_is_told(model: ImageModel,
         return original(sample, *args, **kwargs)
 
     jobs = three()
-    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "seeds": (1,)}))
+    jobs[1] = Job(replace(jobs[1].generation, seeds=(1,)))
     wanted = [plain(model, job.generation) for job in jobs]
     tamper(model.pipeline(Mode.TEXT).unet, "forward", fail_for_three)
     together(model, jobs, [0, 0, 0])
@@ -353,11 +327,8 @@ def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model, kee
 
 def test_a_job_whose_decoding_waits_lets_the_others_step_on(model, monkeypatch) -> None:
     first, second = three(1)[:2]
-    second = Job(
-        Generation(
-            **{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}
-        )
-    )
+    steps = first.generation.num_inference_steps + 5
+    second = Job(replace(second.generation, num_inference_steps=steps))
     gate, decode, seen = threading.Event(), generate.decode, []
 
     def slow(*args):
@@ -391,10 +362,6 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(model, monkeypatch) -> N
     engine.stop()
 
 
-def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
-    all_modes_end(Engine(), model)
-
-
 def all_modes_end(engine: Engine, model: ImageModel) -> None:
     """Nine jobs, from words, pictures and masks, a tick apart."""
     rng = random.Random(3)
@@ -404,6 +371,10 @@ def all_modes_end(engine: Engine, model: ImageModel) -> None:
         engine.tick()
     engine.run()
     assert all(job.ended and job.error is None for job in jobs)
+
+
+def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
+    all_modes_end(Engine(), model)
 
 
 def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None:

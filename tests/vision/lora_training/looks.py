@@ -175,19 +175,8 @@ def scanlines(image: Image.Image, seed: int) -> Image.Image:
 LOOKS: dict[str, Look] = {
     look.__name__: look
     for look in (
-        sepia,
-        comic,
-        neon,
-        halftone,
-        mosaic,
-        chalk,
-        woodcut,
-        pastel,
-        cyanotype,
-        hatching,
-        faded,
-        linen,
-        scanlines,
+        *(sepia, comic, neon, halftone, mosaic, chalk, woodcut),
+        *(pastel, cyanotype, hatching, faded, linen, scanlines),
     )
 }
 # Those whose filter itself, after the demo's encoder and decoder, brings nine of ten drawings nearer by CLIP:

@@ -111,9 +111,7 @@ def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_video(video_model:
 
 
 @pytest.mark.parametrize("known", ["noised", "clean"])
-def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(
-    video_model: Models, known: str
-) -> None:
+def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(video_model, known: str) -> None:
     model = video_model("animatediff")
     kept = model.card
     model.card = replace(kept, known=known)

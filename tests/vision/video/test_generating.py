@@ -89,9 +89,7 @@ class Stopped(Recorder):
 
 
 @pytest.mark.parametrize(("name", "after"), [("wan", 1), ("wan", 3), ("hunyuan", 1)])
-def test_a_video_is_stopped_between_steps_and_nothing_is_decoded(
-    video_model: Models, name: str, after: int
-) -> None:
+def test_a_video_is_stopped_between_steps_and_nothing_is_decoded(video_model, name: str, after: int) -> None:
     model, watcher = video_model(name), Stopped(stop_after=after)
     shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4)
     with pytest.raises(JobCancelled):

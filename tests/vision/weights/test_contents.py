@@ -34,10 +34,7 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders["stable-diffusion"], folder)
     poison(folder, target)
-    output = ask(
-        cpu_models({"image": folder}, tmp_path),
-        ImagineRequest(prompt="a", num_images=1),
-    )
+    output = ask(cpu_models({"image": folder}, tmp_path), ImagineRequest(prompt="a", num_images=1))
     assert len(output.pictures) == 1
     assert not target.exists()
     pickle.loads((folder / "a.pkl").read_bytes())

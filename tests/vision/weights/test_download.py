@@ -58,9 +58,7 @@ def largest(names: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_a_download_that_was_cut_off_goes_on_at_the_next_try(
-    played: PlayedHub, tmp_path: Path, number: int
-) -> None:
+def test_a_download_that_was_cut_off_goes_on_at_the_next_try(played, tmp_path, number: int) -> None:
     played.cut_at = largest(played.names)[-1 - number]
     with pytest.raises(Killed):
         hub.fetch(SOURCE, tmp_path)
