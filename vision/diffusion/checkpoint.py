@@ -203,7 +203,7 @@ class Checkpoint:
             if state is None:
                 log.warning("job %s: its checkpoint belongs to another drawing and is not used", self.job_id)
             else:
-                log.info("job %s goes on after step %d of %d", self.job_id, state.step, state.total)
+                log.info("job %s continues after step %d of %d", self.job_id, state.step, state.total)
         if state is None:
             self.remove()
         return state

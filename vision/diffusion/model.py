@@ -68,7 +68,7 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
                 raise
             problem = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         output = module(**kwargs)  # raises again where compiling isn't at fault
-        log.warning("%s goes on uncompiled: %s", type(module).__name__, problem)
+        log.warning("%s continues uncompiled: %s", type(module).__name__, problem)
         made.forward = module.forward
         on_failure()
         return output

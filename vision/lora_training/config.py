@@ -149,7 +149,7 @@ def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memo
     found = needed_memory(path, settings, itemsize)
     if found is not None and found.total > memory:
         raise UserError(
-            f"Teaching {name} a style needs about {_told(found.total)} of memory; this device has"
+            f"Training a style on {name} needs about {_told(found.total)} of memory; this device has"
             f" {_told(memory)}."
         )
 

@@ -78,9 +78,9 @@ def recipe_of(model: ImageModel) -> Recipe:
     name, pipe = model.family.name, model.pipeline(Mode.TEXT)
     if name not in RECIPES:
         known = "Stable Diffusion, SDXL and FLUX.1"
-        raise UserError(f"{model.name} ({model.family.title}) can't be taught styles; {known} can.")
+        raise UserError(f"{model.name} ({model.family.title}) can't learn styles; {known} can.")
     if model.offload != "none":
-        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't be taught styles.")
+        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't learn styles.")
     recipe = RECIPES[name]
     module = pipe.components[recipe.part]
     if module.dtype not in (torch.float32, torch.bfloat16):
@@ -89,7 +89,7 @@ def recipe_of(model: ImageModel) -> Recipe:
             " float32 or bfloat16."
         )
     if getattr(module, "is_quantized", False) or getattr(module, "hf_quantizer", None) is not None:
-        raise UserError(f"{model.name} is held quantised here (QUANTIZE), so it can't be taught styles.")
+        raise UserError(f"{model.name} is held quantised here (QUANTIZE), so it can't learn styles.")
     return recipe
 
 

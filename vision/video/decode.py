@@ -383,7 +383,7 @@ def _reach(stages: Sequence[tuple[int, int]]) -> int:
 
 class _Kept:
     """What the convolutions of Wan's last stages keep of the frames before, (1, C, frames, H, W) each, by
-    their numbers. A band sees its rows as they were and puts its own anew, in the same place."""
+    their numbers. A band sees its rows as they were and puts its own back, in the same place."""
 
     def __init__(self, rows: int, reach: int, shelf: Shelf) -> None:
         self._rows, self._reach, self._shelf = rows, reach, shelf

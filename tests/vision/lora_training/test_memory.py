@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_refused_with_the_number(folders) -> None:
     assert found is not None
     refuse_memory(path, "tiny", settings, 4, found.total)
     with pytest.raises(
-        UserError, match=r"Teaching tiny a style needs about \d+ MB of memory; this device has \d+ MB"
+        UserError, match=r"Training a style on tiny needs about \d+ MB of memory; this device has \d+ MB"
     ):
         refuse_memory(path, "tiny", settings, 4, found.total - 1)
 

@@ -1,4 +1,4 @@
-"""Styles on tiny models of every family that can be taught: the same bits each time, also when killed."""
+"""Styles on tiny models of every family that can be trained: the same bits each time, also when killed."""
 
 import random
 from collections.abc import Callable
@@ -242,7 +242,7 @@ def test_pictures_of_the_model_itself_are_learned_beside_the_style(folders, tmp_
 
 @pytest.mark.parametrize("family", ["stable-diffusion-3", "z-image", "qwen-image"])
 def test_families_without_a_recipe_are_refused(family: str, folders, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="can't be taught styles; Stable Diffusion, SDXL and FLUX.1 can"):
+    with pytest.raises(UserError, match="can't learn styles; Stable Diffusion, SDXL and FLUX.1 can"):
         learn_style(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
 
 

@@ -108,7 +108,7 @@ def loop(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 
 def remix(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return the video drawn anew: frame by frame from its own frames, all looking at the first."""
+    """Return the video drawn again: frame by frame from its own frames, all looking at the first."""
     video = asked.video
     model = sketcher.models.image(sketcher.spec, sketcher.reporter)
     each, first = sketcher.aside(video.frames()), video.first
