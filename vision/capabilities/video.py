@@ -4,7 +4,6 @@ else they are sketched."""
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 from PIL import Image
 
@@ -19,25 +18,7 @@ from vision.video import writer
 from vision.video.codecs import Encoder, encoder_of
 from vision.video.cutout import request as sketch
 
-
-class Videos(Protocol):
-    """The videos of one request, by whatever draws them. notes: complete once all are drawn."""
-
-    notes: list[str]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """To report with the videos."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-
-    def draw(self, number: int) -> video_sources.Drawing:
-        """Draw video ``number``."""
-
-    def writing(self, number: int) -> Reporter:
-        """Return what the writing of video ``number`` is reported to."""
+Videos = from_model.DrawnVideos | sketch.Sketches  # of one request; ``notes`` are complete once all are drawn
 
 
 def run(

@@ -15,6 +15,19 @@ from vision.families.family import Family
 from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
 
 FILE = "atelier.json"
+RANGES = {
+    "native_size": (16, 4096),
+    "multiple": (1, 256),
+    "num_inference_steps": (1, 200),
+    "output_scale": (1, 8),
+}
+
+
+def check_ranges(card: object, **more: tuple[int, int]) -> None:
+    """Raise ModelError for a number of ``card`` that isn't in its range: one of RANGES, or of ``more``."""
+    for name, (low, high) in {**RANGES, **more}.items():
+        if not low <= getattr(card, name) <= high:
+            raise ModelError(f"{FILE}: {name} is {getattr(card, name)!r}; it takes {low} to {high}.")
 
 
 @dataclass(frozen=True)
@@ -94,14 +107,7 @@ class Card:
     vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("native_size", 16, 4096),
-            ("multiple", 1, 256),
-            ("num_inference_steps", 1, 200),
-            ("output_scale", 1, 8),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
+        check_ranges(self)
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):

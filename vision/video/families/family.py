@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from core.errors import ModelError, UserError
-from vision.weights.card import FILE
+from vision.weights.card import FILE, check_ranges
 
 KNOWN = ("noised", "clean")
 
@@ -49,17 +49,7 @@ class VideoCard:
     decode_noise_scale: float = 0.025
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("native_size", 16, 4096),
-            ("multiple", 1, 256),
-            ("num_inference_steps", 1, 200),
-            ("draft_steps", 1, 200),
-            ("fps", 1, 60),
-            ("longest", 2, 2000),
-            ("output_scale", 1, 8),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
+        check_ranges(self, draft_steps=(1, 200), fps=(1, 60), longest=(2, 2000))
         if self.known not in KNOWN:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
 
