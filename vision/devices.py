@@ -67,8 +67,7 @@ def choose_threads(setting: int, weights: int) -> int:
 
 
 def has_spare_core(device: str) -> bool:
-    """Return whether a thread can work beside the passes of a model: on a GPU, or where the passes leave a
-    core idle."""
+    """Return whether a thread can work beside the passes of a model: on a GPU, or where a core is idle."""
     return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)
 
 
@@ -101,8 +100,7 @@ def settle() -> None:
 
 
 def release() -> None:
-    """Give cached memory back to the device. Call it outside an ``except`` block: the traceback holds
-    tensors."""
+    """Give cached memory back to the device. Not in an ``except`` block: it holds tensors."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

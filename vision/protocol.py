@@ -146,8 +146,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Forget:
-    """Asks the worker to give up what it keeps of these jobs and pictures (SHA-256) in memory; there is no
-    answer."""
+    """Asks the worker to forget these jobs and pictures (SHA-256); there is no answer."""
 
     names: tuple[str, ...]
 

@@ -92,8 +92,7 @@ class Reporter:
             return work()
 
     def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
-        """Return what ``work`` returns, which makes modules; in an engine, while no other such work runs. See
-        Fiber.build."""
+        """Return what ``work`` returns, which makes modules; in an engine one at a time. See Fiber.build."""
         return work() if self.fiber is None else self.fiber.build(work, inline=inline)
 
 

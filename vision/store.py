@@ -154,8 +154,7 @@ class Models:
         return self._get("clip", spec, reporter)
 
     def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
-        """Attach the configured IP-Adapter to ``model``, beside the steps of other jobs; without one do
-        nothing."""
+        """Attach the configured IP-Adapter to ``model``, beside other jobs' steps, if there is one."""
         if self.config.ip_adapter:
             reporter.build(lambda: model.attach_adapter(self.loader.adapter()))
 
@@ -182,8 +181,7 @@ class Models:
         return all(getattr(held.model, "shares_steps", True) for held in self.held.values())
 
     def forget(self, names: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations, and of these pictures and own models
-        (SHA-256)."""
+        """Give up what is kept of these jobs' conversations, pictures and custom models (SHA-256)."""
         self.own.forget(names)
         for held in self.held.values():
             if hasattr(held.model, "forget"):
@@ -231,8 +229,7 @@ class Models:
             self.waiting.remove(reporter)
 
     def _fetch_and_load(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
-        """Find a model's files, fetched if need be, while others are fetched, too; then load it, one model
-        after the other."""
+        """Find a model's files, fetched beside others if need be; then load it, one model after the other."""
         self.coming.add(key)
         try:
             source = files.parse(spec)

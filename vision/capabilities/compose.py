@@ -28,8 +28,7 @@ ROWS = 256  # pasted at a time: sums take four bytes a colour
 
 @dataclass(frozen=True)
 class Composed:
-    """Pictures on a canvas. colour: (h, w, 3), black where no layer lies. covered:
-    where one does."""
+    """Pictures on a canvas. colour: (h, w, 3), black where none lies. covered: where one does."""
 
     colour: np.ndarray
     covered: ops.Flags
@@ -92,8 +91,7 @@ def _part(picture: Image.Image, box: ops.Box, x: float, y: float, scale: float) 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is drawn. layout: the crop and the model's size of it. alpha: of the crop, how much of a pixel is
-    new."""
+    """What is drawn. layout: the crop and the model's size of it. alpha: how much of its pixels is new."""
 
     composed: Composed = field(repr=False)
     layout: inpaint.RegionLayout

@@ -46,8 +46,7 @@ def find_mask(
     models: Models,
     reporter: Reporter,
 ) -> Image.Image:
-    """Return the mask of ``image`` at its size, 255 = paint. Raises UserError when it is empty, or nothing
-    fits the words."""
+    """Return the mask of ``image`` at its size, 255 = paint. Raises UserError for an empty one."""
     if request.mask_image is not None:
         return inpaint.from_picture(images[request.mask_image], image.size)
     if request.boxes:

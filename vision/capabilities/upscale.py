@@ -62,8 +62,7 @@ def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> refine.Task:
-    """Return the task of one tile. "subtle" leaves the words out: read for every tile, they would draw their
-    object into each."""
+    """Return the task of one tile. "subtle" leaves the words out: every tile would get their object."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = encode.round_to(model.card.native_size, model.card.multiple)
     task = refine.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)

@@ -47,8 +47,7 @@ def run(request: VariationRequest, images: encode.Pictures, models: Models, repo
 
 
 def prepare(request: VariationRequest, images: encode.Pictures, model: ImageModel) -> drawing.Task:
-    """Return the task: the picture at about the model's native area in its own shape, then as /imagine with a
-    picture."""
+    """Return the task: the picture at about the model's native area, then as /imagine with a picture."""
     assert request.image is not None  # its constructor has checked that
     start, notes = within_aspect(images[request.image])
     size, shape, more = drawing.choose_size(request, model.card, start.size)

@@ -93,8 +93,7 @@ class ControlledUNet(torch.nn.Module):
 
 
 class ControlNet:
-    """One ControlNet for one model. identity: where its weights came from, and their files' sizes and
-    times."""
+    """One ControlNet for one model. identity: its weights' place, sizes and times."""
 
     def __init__(self, pipe: Any, folder: Path) -> None:
         """Load the ControlNet in ``folder``. Raises ModelError when it doesn't fit the model of ``pipe``."""
@@ -208,8 +207,7 @@ def check_ip_adapter(folder: Path) -> Path:
 
 
 def ip_adapter_scale(influence: float) -> float:
-    """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
-    1 at ``--iw 3``."""
+    """Convert a picture's influence (0..0.6) to the adapter's scale: 0.5 at ``--iw 1``, 1 at ``--iw 3``."""
     return min(1.0, 0.25 + 1.25 * influence)
 
 

@@ -48,8 +48,7 @@ def unwrapped(scheduler: Any) -> Any:
 
 
 class EarlyStop:
-    """Stands for the scheduler ``wrapped``: everything but ``set_timesteps`` and ``step`` is the scheduler's
-    own."""
+    """Stands for the scheduler ``wrapped``: all but ``set_timesteps`` and ``step`` is its own."""
 
     def __init__(self, wrapped: Any, stop: float, strength: float | None) -> None:
         self.wrapped, self.stop, self.strength = wrapped, stop, strength
@@ -84,8 +83,7 @@ def _with_signature(method: Callable[..., Any], of: Callable[..., Any]) -> Calla
 
 
 class _BySigma(EarlyStop):
-    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends, 0 or
-    next to it."""
+    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends."""
 
     def _cut(self, entries: int) -> None:
         super()._cut(entries)
@@ -93,8 +91,7 @@ class _BySigma(EarlyStop):
 
 
 class _ByTimestep(EarlyStop):
-    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their own estimate of the
-    noise-free picture."""
+    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their noise-free picture."""
 
     def _step(
         self,
@@ -209,8 +206,7 @@ class Checkpoint:
         return state
 
     def due(self, step: int, total: int, *, ends: bool = False) -> bool:
-        """Return whether to write now that ``step`` of ``total`` steps of the whole job are done. ends: see
-        Pace."""
+        """Return whether to write after ``step`` of ``total`` steps of the whole job. ends: see Pace."""
         now = time.monotonic()
         if self._first is None:
             self._first, each = (step, now), now - self._began
@@ -276,8 +272,7 @@ def fingerprint(generation: Any, *rest: Any) -> str:
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:
-    """Return all its attributes but the configuration. Some are constants, which cost a few kB; so none is
-    forgotten."""
+    """Return all its attributes but the configuration. Constants among them cost a few kB."""
     attributes = vars(unwrapped(scheduler))
     return {name: value for name, value in attributes.items() if name != "_internal_dict"}
 
@@ -357,8 +352,7 @@ def _read(path: Path, fingerprint: str) -> State | None:
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Convert ``value`` to JSON, and put its tensors and arrays into ``tensors``. Strides are kept: sums may
-    depend on them."""
+    """Convert ``value`` to JSON, its tensors into ``tensors``. Strides are kept: sums may depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
         name = _put(copy.contiguous(), tensors)

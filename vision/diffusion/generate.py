@@ -157,8 +157,7 @@ def _draw_chunk(
 def _finish(
     model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, result: Any
 ) -> Iterator[tuple[Image.Image, bool]]:
-    """What ``denoise`` returned → pictures of the generation's size, and whether the safety checker
-    objects."""
+    """What ``denoise`` returned → pictures of its size, and whether the checker objects."""
     size = (generation.width, generation.height)  # FLUX.2 klein shrinks inputs over 1 megapixel
     if model.family.unpack is None:
         yield from ((encode.resize(image, size), False) for image in result)

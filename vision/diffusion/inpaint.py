@@ -28,8 +28,7 @@ MAX_ASPECT = 2.0  # of a crop
 
 @dataclass(frozen=True)
 class RegionLayout:
-    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) it is resized
-    to."""
+    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) of it there."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
@@ -90,8 +89,7 @@ def find_mask_by_words(
 def _among_things(
     segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
 ) -> Image.Image | None:
-    """Return the mask of the things that the words name; None when they fit the ground better, or there are
-    none."""
+    """Return the mask of the things that the words name; None when they fit the ground better."""
     matcher = _matcher(models, reporter)
 
     def find() -> Image.Image | None:
@@ -157,8 +155,7 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
 def crop_region(
     image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
-    """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is
-    painted."""
+    """Return (picture, mask) for the model, the mask a little wider than what is pasted."""
     crop = encode.resize(image.crop(layout.box), layout.size)
     return crop, widened(mask.crop(layout.box), layout.size, card)
 

@@ -63,8 +63,7 @@ class GuidedUse:
 
 
 def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
-    """Return what a file's metadata say; None where they say nothing. name: of the LoRA. Raises ModelError
-    for what can't be."""
+    """Return what a file's metadata say; None for nothing. name: of the LoRA. Raises ModelError."""
     try:
         told: Any = json.loads(metadata.get(ABOUT, "{}")).get(ENTRY)
         return None if told is None else GuidedUse(float(told["strength"]), float(told["whole"]))

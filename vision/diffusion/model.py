@@ -235,8 +235,7 @@ class ImageModel:
         return encode.enlarge(image, self.card.output_scale, seamless)
 
     def takes_sampler(self, sampler: str) -> bool:
-        """Return whether ``sampler`` can be used. Flow models keep the scheduler they came with, an Euler
-        one."""
+        """Return whether ``sampler`` can be used. Flow models keep their own, Euler."""
         return self.card.samplers == "any" or sampler == "euler"
 
     def scheduler(self, sampler: str | None) -> Any:

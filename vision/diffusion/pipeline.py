@@ -262,8 +262,7 @@ class PicturePipeline(JobPipeline):
 def cached_encoder(
     model: ImageModel, generation: Generation, encode: Callable[..., Any], name: str
 ) -> Callable[..., Any]:
-    """Return ``encode`` with the generation's LoRAs in the text encoders, and cached. name: of the encoder,
-    for the cache."""
+    """Return ``encode``, cached, with the generation's LoRAs in the text encoders. name: of the encoder."""
 
     def with_loras(*args: Any, **kwargs: Any) -> Any:
         with model.loras.applied([generation.loras]):
@@ -324,8 +323,7 @@ def _picture_arguments(model: ImageModel, generation: Generation, count: int) ->
 def _text_arguments(
     model: ImageModel, pipe: Any, generation: Generation, on_step: PictureSteps
 ) -> dict[str, Any]:
-    """Arguments that replace the prompt with embeddings, where the pipeline can't do what the texts ask for;
-    else none."""
+    """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
     if family.encode is None or (g.text_spec == TextSpec() and not is_long):

@@ -35,8 +35,7 @@ class Encoded:
     pooled: torch.Tensor | None = None
 
     def towards(self, other: "Encoded", share: float) -> "Encoded":
-        """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
-        length, and beyond."""
+        """Return the point ``share`` on the line from this (0) through ``other`` (1), of the same length."""
         both = self.pooled is not None and other.pooled is not None
         pooled = torch.lerp(self.pooled, other.pooled, share) if both else None  # type: ignore[arg-type]
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
@@ -127,8 +126,7 @@ def encode_prompt(
 
 
 def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:
-    """The texts that are mixed, with their shares: a style moves each part towards the part with the style
-    behind it."""
+    """The texts that are mixed, with their shares: a style moves each part towards itself with the style."""
     parts = spec.wanted or ((prompt, 1.0),)
     plain = 1 - sum(amount for _, amount in spec.styles)
     styled = [

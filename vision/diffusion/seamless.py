@@ -20,8 +20,7 @@ def shared_weights_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def circular_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of a UNet over the same tensors whose convolutions read past an edge on the opposite
-    side."""
+    """Return a copy of a UNet over the same tensors whose convolutions go on at the opposite side."""
     copied = shared_weights_copy(module)
     for part in copied.modules():
         if isinstance(part, torch.nn.Conv2d):

@@ -284,8 +284,7 @@ def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 
 
 def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
-    """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
-    encoded."""
+    """Return the output: the pictures enlarged by the card's scale, cut to their shape, and encoded."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
     return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])

@@ -70,8 +70,7 @@ class TinyDecoder:
 
 
 def check_tiny_decoder(folder: Path, pipe: Any) -> None:
-    """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
-    ``pipe``."""
+    """Raise ModelError when ``folder`` holds no tiny decoder for the latents of ``pipe``."""
     config = files.tiny_config(folder)
     if hasattr(pipe.vae, "bn") or is_video(pipe.vae):
         raise ModelError(

@@ -98,8 +98,7 @@ class SideWorkBudget(TimeBudget):
         self._usual: dict[str, float] = {}  # kind of slice → seconds for an item
 
     def allows(self, kind: str, count: int, budget: float) -> bool:
-        """Return whether there is time for a slice of ``count`` items; ``budget``: of the job that has
-        least."""
+        """Return whether there is time for a slice of ``count`` items; ``budget``: of the poorest job."""
         return self._usual.get(kind, 0.0) * count <= max(budget, self._credit)
 
     def note(self, kind: str, count: int, seconds: float) -> None:
@@ -213,8 +212,7 @@ class _Plan:
         return least
 
     def widened(self, in_turn: Sequence[int], count: int) -> int:
-        """``count``, and as many more of ``in_turn`` as keep the pass within 1 / MARGIN of the first one's
-        own."""
+        """``count``, and as many more of ``in_turn`` as keep the pass within 1 / MARGIN of the first's."""
         rows, key = [self.candidates[i].rows for i in in_turn], self.candidates[in_turn[0]].key
         most = self.seconds(key, rows[0])
         while count < len(in_turn) and MARGIN * self.seconds(key, sum(rows[: count + 1])) <= most:
@@ -265,8 +263,7 @@ Entry = tuple[str, int, float, float]  # both of PassKind, then the seconds ``be
 
 
 class Curve:
-    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, from an earlier
-    process."""
+    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, as known."""
 
     def __init__(self, before: Mapping[int, float] | None = None) -> None:
         self._before = dict(before or {})

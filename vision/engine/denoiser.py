@@ -131,8 +131,7 @@ class GuidancePairs:
 
 
 def _same(name: str, value: Any, other: Any) -> bool:
-    """Whether an argument is the one of another call: the same object, but for timesteps, which pipelines
-    make for each call."""
+    """Whether an argument is the one of another call: the same object, but for timesteps."""
     tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
     return value is other or (name in collate.TIMES and tensors and torch.equal(value, other))
 
@@ -275,8 +274,7 @@ def evaluate_now(call: Call) -> Any:
 
 
 def denoiser_attributes(pipe: Any) -> tuple[str, ...]:
-    """Return the names of the attributes that hold ``pipe``'s denoisers; none for pipelines that are built
-    otherwise."""
+    """Return the names of the attributes that hold ``pipe``'s denoisers; none for other pipelines."""
     return tuple(name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module))
 
 

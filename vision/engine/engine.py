@@ -187,8 +187,7 @@ class Stopwatch:
         self._under_way: deque[tuple[Any, Any, Callable[[float], None]]] = deque()
 
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
-        """Return what ``work`` returns; on CUDA it has only begun by then, behind at most AHEAD - 1
-        others."""
+        """Return what ``work`` returns; on CUDA it has only begun, behind at most AHEAD - 1 others."""
         under_way = self._under_way
         if device.type != "cuda":
             begin = self.clock()
@@ -283,8 +282,7 @@ class Engine:
     def submit_batched(
         self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable
     ) -> SideWorkFuture:
-        """Queue side work, see Fiber.batched; the fiber that waits for it goes on at the tick after its
-        end."""
+        """Queue side work, see Fiber.batched; its fiber goes on at the tick after its end."""
         future = self.shared_calls.submit(fiber, kind, work, item, key)
         future.add_done_callback(lambda _: self._hand_over_soon(fiber, future))
         return future
@@ -318,8 +316,7 @@ class Engine:
             return not self.fibers and self.passes.measure()
 
     def tick(self) -> bool:
-        """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait
-        for threads."""
+        """Let each job go on to its next wait, then evaluate one pass. False when all wait for threads."""
         with torch.no_grad(), self.building.working():
             begun, drew = self.clock(), self._is_drawing
             self._stop_those_that_should()
@@ -377,8 +374,7 @@ class Engine:
     # Side work
 
     def _do_side_work(self, paused: Sequence[Fiber]) -> bool:
-        """Do one slice of each of ``paused`` that the budget allows, in order; return whether any was
-        done."""
+        """Do one slice of each of ``paused`` that the budget allows; return whether any was."""
         for place, fiber in enumerate(paused):
             pause = fiber.waits_for
             if not isinstance(pause, Pause):  # it was stopped meanwhile
@@ -465,8 +461,7 @@ class Engine:
         fiber.due_at = self._due_dates.due_at(now, work, idle=idle) if fiber.pass_seconds else float("inf")
 
     def _seconds_after_passes(self, fiber: Fiber) -> float:
-        """Seconds of its own work that are left when its passes are over. What follows on the last pass
-        counts as between."""
+        """Seconds of its own work after its passes. What follows on the last pass counts as between."""
         kind, durations = fiber.pass_kind, self.durations
         return max(0.0, durations.outside.of(kind) - fiber.own_seconds - durations.between.of(kind))
 

@@ -52,8 +52,7 @@ class PriorityLock:
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """Keep ``hold`` from taking the lock inside the ``with`` block, so that ``try_acquire`` gets it
-        next."""
+        """Keep ``hold`` from the lock inside the ``with`` block, so that ``try_acquire`` gets it next."""
         with self._changed:
             self._reservations += 1
         try:
@@ -77,8 +76,7 @@ class PriorityLock:
 
 
 class BuildGuard:
-    """One for each engine. lock: held while modules are made, of a model that is loaded or the layers
-    of a LoRA."""
+    """One for each engine. lock: held while modules of a model or a LoRA are made."""
 
     def __init__(self) -> None:
         self.lock = PriorityLock()
@@ -136,8 +134,7 @@ class BuildGuard:
 
 
 class _GuardedDtype:
-    """Stands for ``torch.set_default_dtype`` while one thread builds a model; calls of others pass
-    through."""
+    """Stands for ``torch.set_default_dtype`` while one thread builds a model."""
 
     def __init__(self, guard: BuildGuard, plain: Callable[[torch.dtype], None], usual: torch.dtype) -> None:
         self._guard, self._plain, self._usual = guard, plain, usual
@@ -161,8 +158,7 @@ Batched = Callable[..., Any]  # (work, item, key=()) → the item's result, see 
 
 
 class SideWorkFuture(Future):
-    """The result of side work for one item; a class of its own because side work can't delay the job that
-    waits for it."""
+    """The result of side work for one item; its own class, as side work can't delay the job that waits."""
 
 
 def unbatched(work: SideWork, item: Any, key: Hashable = ()) -> Any:
@@ -290,8 +286,7 @@ class Fiber:
 
     @property
     def is_drawing(self) -> bool:
-        """Whether side work can delay this job: it waits for a pass, for its turn or for decoding, not for
-        side work itself."""
+        """Whether side work can delay this job: it waits for a pass, its turn or decoding."""
         if isinstance(self.waits_for, Future):
             return self.due_at is not None and not isinstance(self.waits_for, SideWorkFuture)
         return isinstance(self.waits_for, Call | Turn)
@@ -376,8 +371,7 @@ class Fiber:
         torch.set_rng_state(state)
 
     def wait_until(self, holds: Callable[[], bool], *, ignores_exclusive: bool = False) -> None:
-        """Go on once ``holds()`` is true; it is called now, and whenever anything has happened. See
-        Condition."""
+        """Go on once ``holds()`` is true; called now, and whenever anything happens."""
         if not holds():
             self._wait(Condition(holds, ignores_exclusive))
 

@@ -6,8 +6,7 @@ from vision.families.family import Family, unscale
 
 
 def adjust_schnell(configs):
-    """Return schnell's settings for a model without guidance input: it was distilled to four steps (its model
-    card)."""
+    """Return schnell's settings for a model without guidance input: four steps (its model card)."""
     if configs.get("transformer", {}).get("guidance_embeds") is False:
         return {
             "num_inference_steps": 4,

@@ -10,8 +10,7 @@ from vision.families.family import Family
 
 
 def adjust(configs):
-    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px, and whatever a
-    small model has."""
+    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px."""
     unet, vae = configs.get("unet", {}), configs.get("vae", {})
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}

@@ -183,8 +183,7 @@ def round_to(value: float, multiple: int) -> int:
 
 
 def draw_sheet(images: Sequence[Image.Image]) -> Image.Image:
-    """Return the pictures on one sheet: up to two side by side, from three on 2×2 (an empty place stays
-    dark)."""
+    """Return the pictures on one sheet: up to two side by side, from three on 2×2."""
     if len(images) == 1:
         return images[0]
     width, height = images[0].size
@@ -253,8 +252,7 @@ def _middle(image: Image.Image, shape: tuple[int, int] | None) -> Image.Image:
 
 
 def parameters_line(parameters: Mapping[str, Any]) -> str:
-    """Return the prompt, the negative prompt, and "Steps: 12, Sampler: …": the text that other programs
-    read."""
+    """Return the prompt, the negative prompt, and "Steps: 12, Sampler: …", as other programs read it."""
     values = dict(parameters)
     if "width" in values:
         values["size"] = f"{values['width']}x{values['height']}"

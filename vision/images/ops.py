@@ -44,8 +44,7 @@ def connected(start: Flags, inside: Flags) -> Flags:
 
 
 def _along(part: Flags, inside: Flags, axis: int) -> Flags:
-    """Return ``part`` with all that is next to it in its rows (axis 1) or columns (0), as far as ``inside``
-    goes."""
+    """Return ``part`` with all of ``inside`` that is next to it in its rows (axis 1) or columns (0)."""
     if axis == 0:
         return _along(part.T, inside.T, 1).T
     edges = np.diff(inside, axis=1, prepend=False)
@@ -65,8 +64,7 @@ def place(x: float, y: float) -> str:
 
 
 def place_of(mask: Image.Image) -> str:
-    """Return where the middle of a mask (255 = the thing) is, and how much of the picture it takes. The mask
-    isn't empty."""
+    """Return where the middle of a mask (255 = the thing) is, and how much it takes. It isn't empty."""
     inside = np.asarray(mask) > 127
     rows, columns = np.nonzero(inside)
     x, y = (columns.mean() + 0.5) / mask.width, (rows.mean() + 0.5) / mask.height
@@ -254,8 +252,7 @@ class Tiles:
 
 
 def plan_tiles(size: tuple[int, int], side: int, multiple: int) -> Tiles:
-    """Return the tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
-    ``multiple``."""
+    """Return tiles of about ``side`` px for a picture of ``size``; sides are multiples of ``multiple``."""
     most = max(multiple, side // multiple * multiple)
     tile = min(size[0], most), min(size[1], most)
 
@@ -270,8 +267,7 @@ def plan_tiles(size: tuple[int, int], side: int, multiple: int) -> Tiles:
 
 
 def padded(image: Image.Image, multiple: int) -> Image.Image:
-    """Return ``image`` with its last rows and columns repeated until both sides are whole multiples of
-    ``multiple``."""
+    """Return ``image`` with its last rows and columns repeated up to multiples of ``multiple``."""
     right, below = (-image.width % multiple, -image.height % multiple)
     if not right and not below:
         return image
@@ -279,8 +275,7 @@ def padded(image: Image.Image, multiple: int) -> Image.Image:
 
 
 def recoloured(image: Image.Image, like: Image.Image, radius: float) -> Image.Image:
-    """Return ``image`` with the soft colours of ``like``: models and decoders shift flat colours by a few
-    levels."""
+    """Return ``image`` with the soft colours of ``like``: models shift flat ones by a few levels."""
     soft = ImageFilter.GaussianBlur(radius)
     small = encode.resize(like, image.size)
     difference = np.asarray(small.filter(soft), np.float32) - np.asarray(image.filter(soft), np.float32)

@@ -121,8 +121,7 @@ GB, MB = 10**9, 10**6
 
 @dataclass(frozen=True)
 class Needed:
-    """Bytes. weights: of the whole model, as it draws. lora: with gradients and moments. activations: of a
-    step."""
+    """Bytes. weights: of the whole model, as it draws. lora: with its gradients. activations: of a step."""
 
     weights: int
     lora: int

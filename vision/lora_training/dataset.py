@@ -128,8 +128,7 @@ def draw_samples(
     reporter: Reporter,
     strength: float = 1.0,
 ) -> list[Image.Image]:
-    """Return a picture for each prompt, from ``store`` where it was kept as ``name``. lora: "" = without.
-    strength: of it."""
+    """Return a picture for each prompt, kept in ``store`` as ``name``. lora: "" = without."""
     found = []
     for number, prompt in enumerate(prompts):
         kept = store.get(f"{name}-{number}.png")

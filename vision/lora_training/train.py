@@ -487,8 +487,7 @@ class _Run:
 
 
 def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:
-    """Return a LoRA as safetensors, in half precision, by the names that diffusers' ``save_lora_weights``
-    gives."""
+    """Return a LoRA as safetensors, in half precision, named as by ``save_lora_weights``."""
     tensors = {
         f"{part}.{name}": value.detach().to("cpu", torch.float16).contiguous()
         for name, value in sorted(weights.items())

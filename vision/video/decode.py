@@ -292,8 +292,7 @@ LEAST = 2  # times the rows that the stages look at on each side: bands see twic
 
 @dataclass(frozen=True)
 class Band:
-    """Rows ``begin`` to ``end`` of what the last stages are given; they see those from ``first`` to
-    ``last``."""
+    """Rows ``begin`` to ``end`` of what the last stages are given; they see ``first`` to ``last``."""
 
     begin: int
     end: int
@@ -512,8 +511,7 @@ class LtxDecoder:
         self._longer, self._enlarged = stride[0], stride[1]
 
     def decode(self, latents: torch.Tensor, temb: Any) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and what is in them (1, 3, F, rows,
-        W)."""
+        """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and (1, 3, F, rows, W)."""
         middle = self._before(latents, temb)
         process.give_back()
         for band in self._bands(middle):

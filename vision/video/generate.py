@@ -471,8 +471,7 @@ class _Drawing:
         )
 
     def _handed_on(self, at: int, end: str) -> Known:
-        """What a window is shown of those before it: the "tail" of the last one, or the "head" of the video
-        so far."""
+        """What a window is shown of those before it: the "tail" of the last, or the "head" of the video."""
         family = self.model.family
         overlap = family.overlap
         if not family.keeps_latents:

@@ -114,8 +114,7 @@ class DrawnVideos:
             yield np.asarray(frame.convert("RGB"))[None]
 
     def _sound(self, video: Video) -> Sound | None:
-        """Return what is heard of the whole video: silence where frames of others stand, whose sound isn't
-        kept."""
+        """Return what is heard of the whole video: silence where frames of others stand."""
         if video.sound is None:
             return None
         samples, rate = video.sound

@@ -188,8 +188,7 @@ class VideoWriter:
         self._hear(self.seconds + _AHEAD)
 
     def finish(self) -> None:
-        """Write what is still held back, and put the file in order. Raises ValueError for a video without a
-        frame."""
+        """Write what is still held back, and order the file. Raises ValueError without a frame."""
         if not self.frames:
             raise ValueError("a video without a frame")
         self._mux(self._pictures.encode(None))
@@ -240,8 +239,7 @@ def _sound_stream(container: Any, sound: Sound, bits: int) -> Any:
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that will be at ``path`` once all of it is written; nothing is left when something is
-    raised."""
+    """Open a file that will be at ``path`` once all is written; nothing is left when something is raised."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w+b") as file:
@@ -268,8 +266,7 @@ def video_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[VideoWriter]:
 
 
 def add_sound(path: Path, sound: Sound) -> None:
-    """Give the video at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
-    all of the sound."""
+    """Give the video at ``path`` a sound, cut to its length. The file has none or all of it."""
     with _whole_file(path) as file, av.open(str(path), format="mov") as old:
         source: Any = old.streams.video[0]
         new: Any = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})

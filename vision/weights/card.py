@@ -115,8 +115,7 @@ class Card:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the folder's ``atelier.json``, {} when there is none. Raises ModelError when it isn't a JSON
-    object."""
+    """Return the folder's ``atelier.json``, {} without one. Raises ModelError when it isn't a JSON object."""
     return read_json(folder / FILE)
 
 

@@ -198,8 +198,7 @@ class ModelSource:
 
 
 def parse(spec: str) -> ModelSource:
-    """Read the spec of a model. Raises ModelError when it has none of the three forms, or names a file that
-    can run code."""
+    """Read the spec of a model. Raises ModelError for no such form, or a file that can run code."""
     if spec.startswith(PACKAGE):
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
@@ -294,8 +293,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
 
 
 def lora_file(path: Path) -> Path:
-    """Return the file of the LoRA in folder or file ``path``. Raises ModelError when there isn't exactly
-    one."""
+    """Return the file of the LoRA in folder or file ``path``. Raises ModelError unless there is one."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
     chosen = next(iter(usual or (files if len(files) == 1 else [])), None)
@@ -338,14 +336,12 @@ def config_folder(path: Path) -> Path | None:
 
 
 def gguf_folder(path: Path) -> Path | None:
-    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``; None for any
-    other file."""
+    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``, else None."""
     return config_folder(path) if path.suffix == GGUF else None
 
 
 def variant(folder: Path) -> str | None:
-    """Return "fp16" if some component has only files of that variant, else None. Takes diffusers'
-    ``variant``."""
+    """Return "fp16" if some component has only files of that variant, else None."""
     for part in (folder, *(p for p in folder.iterdir() if p.is_dir())):
         names = [p.name for p in part.glob("*.safetensors")]
         if any(".fp16" in n for n in names) and all(".fp16" in n for n in names):
@@ -370,8 +366,7 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def identity(path: Path) -> str:
-    """Return a text of where weights lie and their files' sizes and times: another one when they have
-    changed."""
+    """Return a text of where weights lie and their files' sizes and times, which tells changes."""
     files = [(file, file.stat()) for file in weight_files(path)]
     return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
 

@@ -31,8 +31,7 @@ _VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema)[.-]|non_ema")  # in names of f
 
 
 def cache_folder(cache_dir: Path) -> Path:
-    """Return the folder of Hugging Face's cache: the host's own if the environment names one, else ours in
-    ``cache_dir``."""
+    """Return the folder of Hugging Face's cache: the environment's, else ours in ``cache_dir``."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if os.environ.get(name):
             return Path(os.environ[name])
@@ -228,8 +227,7 @@ def find_downloaded(source: ModelSource, cache_dir: Path) -> Path | None:
 
 
 def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was
-    pinned or fetched."""
+    """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or is another."""
     if source.kind == "package":
         packaged.verify(path)
         return

@@ -74,8 +74,7 @@ def of_tensors(tensors: Iterable[Tensor], quantizable: Collection[str]) -> dict[
 
 
 def bytes_in_memory(path: Path, itemsize: int) -> int:
-    """Return the bytes that the weights of ``path`` take once their floats are cast to ``itemsize`` bytes
-    each."""
+    """Return the bytes that the weights of ``path`` take with floats of ``itemsize`` bytes each."""
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 

@@ -148,8 +148,7 @@ def verify(found: Path) -> None:
 
 
 def installed(model: Packaged) -> Path | None:
-    """Return the model's file in the package, where that is installed; None when it isn't. Imports
-    nothing."""
+    """Return the model's file in the package, if that is installed, else None. Imports nothing."""
     top, _, rest = model.path.partition("/")
     spec = importlib.util.find_spec(top)
     for place in (spec.submodule_search_locations if spec else None) or ():

@@ -109,8 +109,7 @@ def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
 
 
 def quiet_libraries() -> None:
-    """Turn off the progress bars and the advice of diffusers and transformers: loading has its own log
-    lines."""
+    """Turn off progress bars and advice of diffusers and transformers: loading has its own log lines."""
     import diffusers
     import transformers
     from tqdm import tqdm
@@ -143,8 +142,7 @@ TOO_LARGE = "This needs more memory than the device has. Try a smaller size."
 
 
 def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> None:
-    """Serve ``conn`` until Quit comes or its other end is gone. pace: of checkpoints, None = the usual
-    one."""
+    """Serve ``conn`` until Quit comes or its other end is gone. pace: of checkpoints, None = usual."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     # what is imported stays; looking through it for garbage is a fifth of the time of the imports
     gc.disable()
@@ -191,8 +189,7 @@ class WorkerLoop:
     tracing: Tracing = UNTRACED
 
     def serve(self) -> None:
-        """Serve until Quit comes or the parent is gone; jobs that are unfinished then keep their
-        checkpoints."""
+        """Serve until Quit comes or the parent is gone; unfinished jobs keep their checkpoints."""
         from vision.worker import queries  # loads torch
 
         while not self.inbox.closing:
@@ -261,8 +258,7 @@ class WorkerLoop:
 
 
 def words_of_run(run: Run) -> set[str]:
-    """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
-    among them."""
+    """Return the texts that a member wrote in a run's request; not names of models, samplers and the like."""
     known = next((parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {})  # else all
     found: set[str] = set()
     rest: list[Any] = [

@@ -100,8 +100,7 @@ def sender(conn: Connection) -> Callable[[Any], None]:
 
 
 class PipeReporter(Reporter):
-    """Sends every step, a preview at most every PREVIEW_EVERY seconds, and loading at most every
-    LOADING_EVERY."""
+    """Sends every step, a preview at most every PREVIEW_EVERY seconds, loading every LOADING_EVERY."""
 
     def __init__(
         self,

@@ -648,8 +648,7 @@ class Changes:
 
 
 def places(count: int) -> list[int]:
-    """Return which of ``count`` frames are drawn over: at most AT_ONCE, evenly spread, both ends among
-    them."""
+    """Return which of ``count`` frames are drawn over: at most AT_ONCE, evenly spread, with both ends."""
     keys = min(count, AT_ONCE)
     return sorted({round(i * (count - 1) / max(1, keys - 1)) for i in range(keys)})
 

@@ -157,8 +157,7 @@ class Plan:
 
 @dataclass
 class Sketches:
-    """The videos of one request. notes: sentences for the person who asked; more come while videos are
-    drawn."""
+    """The videos of one request. notes: for the person who asked; more come while they are drawn."""
 
     request: VideoRequest
     sources: Sources

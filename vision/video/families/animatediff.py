@@ -40,8 +40,7 @@ class AnimateDiff(VideoFamily):
     }
 
     def adjust(self, configs: Any) -> dict[str, Any]:
-        """Return the longest video that the adapter's positions allow, and the size that the UNet was trained
-        on."""
+        """Return the longest video that the adapter's positions allow, and the UNet's native size."""
         adapter = configs.get("motion_adapter") or configs.get("unet", {})
         found: dict[str, Any] = {}
         positions = adapter.get("motion_max_seq_length")
@@ -83,8 +82,7 @@ class AnimateDiff(VideoFamily):
         return given
 
     def _with_known(self, pipe: Any, take: Take, latents: Any, noised: Callable[[Any], Any]) -> Any:
-        """``latents`` of the denoiser with what ``noised`` makes of those of the known frames in their
-        places."""
+        """``latents`` of the denoiser with what ``noised`` makes of the known frames' in their places."""
         latents = latents.clone()
         for known in take.known:
             clean = (known.latents * pipe.vae.config.scaling_factor).to(latents)

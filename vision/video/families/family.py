@@ -188,8 +188,7 @@ class VideoFamily:
     by_windows: Mapping[Operation, str] = {}
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether a folder with this model_index.json, and these configurations by part, is of this
-        family."""
+        """Return whether a folder with this model_index.json, and configurations by part, is of it."""
         return index.get("_class_name") in self.pipelines
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -266,8 +265,7 @@ class VideoFamily:
         return self.pipelines[1 if take.source and len(self.pipelines) > 1 else 0]
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
-        """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the one that was
-        loaded."""
+        """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the loaded one."""
         return parts
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
@@ -290,8 +288,7 @@ class VideoFamily:
         return self.running_latents(pipe, result.frames, take)
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents, as a step's callback has them, as the decoder takes them, for a
-        preview."""
+        """Return unfinished latents, as a step has them, as the decoder takes them."""
         return latents / pipe.vae.config.scaling_factor
 
     def frame_latents(self, frames: int) -> int:
@@ -320,15 +317,13 @@ class VideoFamily:
 
 
 class KnownVae:
-    """Stands for ``vae`` in one call of a pipeline, which encodes ``known`` one after the other, in this
-    order."""
+    """Stands for ``vae`` in one call of a pipeline, which encodes ``known`` in this order."""
 
     def __init__(self, vae: Any, known: Sequence[Known]) -> None:
         self._vae, self._kept = vae, [one.latents for one in known]
 
     def encode(self, pixels: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the latents of the next known frames as the encoder would: those that are kept, else of
-        ``pixels``."""
+        """Return the latents of the next known frames as the encoder would: kept ones, else of ``pixels``."""
         kept = self._kept.pop(0) if self._kept else None
         if kept is None:
             return self._vae.encode(pixels, *args, **kwargs)

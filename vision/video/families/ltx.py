@@ -176,8 +176,7 @@ class Ltx2(Ltx):
         return LTX2VideoCondition(frames=frames, index=index)
 
     def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
-        """The video's latents, and the last steps alone with as much noise as the first of those begins
-        with."""
+        """The video's latents, and the last steps alone with as much noise as the first begins with."""
         import numpy as np
         from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift
 

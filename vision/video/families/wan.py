@@ -54,8 +54,7 @@ class Wan(VideoFamily):
         return super().belongs(index, configs) and expands == self.expands and self.trained in ("", trained)
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
-        """Give a remix, which takes one transformer, that for the low noise: it begins where that one
-        does."""
+        """Give a remix, which takes one transformer, that for the low noise."""
         if name == "WanVideoToVideoPipeline" and parts.get("transformer_2") is not None:
             return {**parts, "transformer": parts["transformer_2"]}
         return parts
@@ -129,8 +128,7 @@ class WanPictures(WanFirst):
 
 
 class Wan5B(Wan):
-    """Wan 2.2 TI2V-5B: from words or a first picture. Its pipeline takes a last picture without a word and
-    leaves it out."""
+    """Wan 2.2 TI2V-5B: from words or a first picture. Its pipeline ignores a last picture."""
 
     name = "wan-5b"
     title = "Wan 2.2 TI2V-5B"
