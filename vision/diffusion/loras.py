@@ -63,7 +63,7 @@ class GuidedUse:
 
 
 def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
-    """Return what a file's metadata say; None for nothing. name: of the LoRA. Raises ModelError."""
+    """Return what a LoRA's metadata say, None if nothing. Raises ModelError for what can't be."""
     try:
         told: Any = json.loads(metadata.get(ABOUT, "{}")).get(ENTRY)
         return None if told is None else GuidedUse(float(told["strength"]), float(told["whole"]))

@@ -198,7 +198,7 @@ class ModelSource:
 
 
 def parse(spec: str) -> ModelSource:
-    """Read the spec of a model. Raises ModelError for no such form, or a file that can run code."""
+    """Read the spec of a model. Raises ModelError for any other text, or a file that can run code."""
     if spec.startswith(PACKAGE):
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
@@ -293,7 +293,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
 
 
 def lora_file(path: Path) -> Path:
-    """Return the file of the LoRA in folder or file ``path``. Raises ModelError unless there is one."""
+    """Return the file of the LoRA in folder or file ``path``. Raises ModelError unless there is exactly one."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
     chosen = next(iter(usual or (files if len(files) == 1 else [])), None)

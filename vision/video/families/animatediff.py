@@ -82,7 +82,7 @@ class AnimateDiff(VideoFamily):
         return given
 
     def _with_known(self, pipe: Any, take: Take, latents: Any, noised: Callable[[Any], Any]) -> Any:
-        """``latents`` of the denoiser with what ``noised`` makes of the known frames' in their places."""
+        """``latents`` with those of the known frames in their places, as ``noised`` makes them."""
         latents = latents.clone()
         for known in take.known:
             clean = (known.latents * pipe.vae.config.scaling_factor).to(latents)

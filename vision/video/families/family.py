@@ -188,7 +188,7 @@ class VideoFamily:
     by_windows: Mapping[Operation, str] = {}
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether a folder with this model_index.json, and configurations by part, is of it."""
+        """Return whether a folder with this model_index.json and these configurations is of this family."""
         return index.get("_class_name") in self.pipelines
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
