@@ -293,7 +293,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
 
 
 def lora_file(path: Path) -> Path:
-    """Return the file of the LoRA in folder or file ``path``. Raises ModelError unless there is exactly one."""
+    """Return the LoRA file in folder or file ``path``. Raises ModelError unless there is exactly one."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
     chosen = next(iter(usual or (files if len(files) == 1 else [])), None)
