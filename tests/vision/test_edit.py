@@ -1,6 +1,5 @@
 """/edit in the worker, by every family that edits, loaded from a saved folder by the real code."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import EditRequest, ImagineRequest
@@ -18,6 +16,7 @@ from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
+from tests.vision.families.test_families import SAME, pixels
 from vision.diffusion.parameters import Generation
 from vision.families import EDITORS, FAMILIES, Mode, editing
 from vision.store import Models
@@ -25,7 +24,6 @@ from vision.weights import card as identify
 
 NAMES = sorted(tiny_editors.MODELS)
 keep_latents = test_engine.keep_latents
-SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2)
 
 
@@ -55,10 +53,6 @@ def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
     for name in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
         monkeypatch.setattr(edit_plus, name, 64 * 64)
-
-
-def pixels(picture) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
 
 
 def test_every_family_that_edits_is_tried_here() -> None:

@@ -12,7 +12,7 @@ from core.redact import Redactor
 from tests.vision.conftest import cpu_models
 from vision import store
 from vision.engine.engine import Engine
-from vision.protocol import Answered, Declined, Embed, Nearest
+from vision.protocol import Answered, Declined, Embed, Nearest, Select
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import nearest, queries
@@ -104,7 +104,7 @@ class Open:
         pass
 
 
-def answered(models: Models, question: Embed) -> Answered | Declined:
+def answered(models: Models, question: Embed | Select) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
     queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()

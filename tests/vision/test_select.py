@@ -1,7 +1,6 @@
 """A thing in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
 
 import random
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,34 +10,17 @@ from PIL import Image
 
 from core.errors import ModelError
 from core.profiles import DEMO
-from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests import tiny
 from tests.vision.conftest import cpu_models
+from tests.vision.test_search import answered
 from vision.diffusion import inpaint
-from vision.engine.engine import Engine
-from vision.protocol import Answered, Declined, Select, Selected
+from vision.protocol import Declined, Select, Selected
 from vision.readers import attribution, segmentation
 from vision.readers.segmentation import SEEN
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.worker import queries
-
-
-class Open:
-    """The inbox of a worker that goes on."""
-
-    def check_open(self) -> None:
-        pass
-
-
-def answered(models: Models, question: Select) -> Answered | Declined:
-    engine, said = Engine(wake=threading.Event()), []
-    queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
-    engine.run()
-    [answer] = said
-    return answer
 
 
 @pytest.fixture
@@ -48,7 +30,7 @@ def path(tmp_path: Path) -> str:
 
 
 def models_of(tmp_path: Path, **specs: object) -> Models:
-    return cpu_models({role: str(spec) for role, spec in specs.items()}, tmp_path)
+    return cpu_models(specs, tmp_path)
 
 
 def pixels(found: Selected) -> np.ndarray:

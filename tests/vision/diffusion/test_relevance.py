@@ -1,6 +1,5 @@
 """An edit changes what its words mean; everything else stays the picture's own, to the pixel."""
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,13 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.requests import EditRequest
 from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
+from tests.vision.families.test_families import pixels
 from vision.diffusion import edit_mask
 from vision.diffusion.edit_mask import Keeping, reached
 from vision.store import Models
@@ -126,10 +125,6 @@ def editor(root: Path, threshold: float) -> Models:
     (folder / "atelier.json").write_text(json.dumps(card))
     specs = {"image": str(folder), "edit": str(folder)}
     return cpu_models(specs, root / "cache", cpu_threads=1)
-
-
-def pixels(picture) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
 
 
 def test_an_edit_that_means_nothing_gives_the_picture_back(tmp_path: Path) -> None:
