@@ -47,27 +47,11 @@ def models(models_of: Callable[..., Models]) -> Models:
 
 
 CHANGE = (
-    "a house --seed 8",
-    "a house --no fog",
-    "a house --exp 100",
-    "a house --s 0",
-    "a house --s 1000",
-    "a house --weird 3000",
-    "a house --chaos 100",
-    "a house --sref 12",
-    "a house --cfg 9",
-    "a house --sampler lcm",
-    "a house --stop 50",
-    "a house --tile",
-    "a house --q 4",
-    "a house --draft",
-    "house:: a::3",
-    "<1> a house --iw 3",
-    "a house --sref <1>",
-    "a house --cref <1>",
-    "a house --oref <1>",
-    "<1> a house --strength 0.3",
-    "a house --steps 3",
+    *("a house --seed 8", "a house --no fog", "a house --exp 100", "a house --s 0", "a house --s 1000"),
+    *("a house --weird 3000", "a house --chaos 100", "a house --sref 12", "a house --cfg 9"),
+    *("a house --sampler lcm", "a house --stop 50", "a house --tile", "a house --q 4", "a house --draft"),
+    *("house:: a::3", "<1> a house --iw 3", "a house --sref <1>", "a house --cref <1>"),
+    *("a house --oref <1>", "<1> a house --strength 0.3", "a house --steps 3"),
 )
 
 

@@ -15,18 +15,7 @@ from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 
 STUCK = 10.0  # seconds without anything happening
-STEPS = (
-    "give way",
-    "pass",
-    "decode",
-    "thread",
-    "encode",
-    "load",
-    "side work",
-    "side work batched",
-    "alone",
-    "fail",
-)
+STEPS = "give way, pass, decode, thread, encode, load, side work, side work batched, alone, fail".split(", ")
 
 
 class Broken(Exception):

@@ -81,26 +81,14 @@ def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
 
 def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
     names = (
-        "model_index.json",
-        "README.md",
-        "v1-5-pruned.safetensors",
-        "v1-5-pruned.ckpt",
-        "unet/config.json",
-        "unet/modeling.py",
-        "unet/diffusion_pytorch_model.safetensors",
-        "unet/diffusion_pytorch_model.fp16.safetensors",
-        "unet/diffusion_pytorch_model.bin",
-        "unet/diffusion_pytorch_model.non_ema.safetensors",
-        "vae/config.json",
-        "vae/diffusion_pytorch_model.fp16.safetensors",
-        "tokenizer/vocab.json",
-        "tokenizer/merges.txt",
+        *("model_index.json", "README.md", "v1-5-pruned.safetensors", "v1-5-pruned.ckpt"),
+        *("unet/config.json", "unet/modeling.py", "unet/diffusion_pytorch_model.safetensors"),
+        *("unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.bin"),
+        *("unet/diffusion_pytorch_model.non_ema.safetensors", "vae/config.json"),
+        *("vae/diffusion_pytorch_model.fp16.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt"),
     )
     texts = {
-        "model_index.json",
-        "unet/config.json",
-        "vae/config.json",
-        "tokenizer/vocab.json",
+        *("model_index.json", "unet/config.json", "vae/config.json", "tokenizer/vocab.json"),
         "tokenizer/merges.txt",
     }
     vae = {"vae/diffusion_pytorch_model.fp16.safetensors"}
@@ -114,12 +102,8 @@ def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
 
 def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
     names = (
-        "config.json",
-        "model.safetensors",
-        "open_clip_model.safetensors",
-        "pytorch_model.bin",
-        "onnx/model.onnx",
-        "onnx/config.json",
+        *("config.json", "model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"),
+        *("onnx/model.onnx", "onnx/config.json"),
     )
     assert set(hub.choose_files(names, half=False)) == {
         "config.json",
