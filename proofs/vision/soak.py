@@ -231,7 +231,7 @@ def _memory(models: Models, largest: float):
     ]
     room = round(largest * max(known))
     with mock.patch.object(
-        devices, "memory", lambda device: (room - sum(held.bytes for held in models._held.values()), room)
+        devices, "memory", lambda device: (room - sum(held.bytes for held in models.held.values()), room)
     ):
         yield
 

@@ -1,10 +1,9 @@
 """Tiny models once a session, and small ways to run a capability on them."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,12 +77,17 @@ def models_of(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
         key = tuple(sorted(names.items()))
         if key not in made:
             specs = {role: str(folders[name]) for role, name in names.items()}
-            made[key] = Models(
-                WorkerConfig("cpu", specs, str(tmp_path_factory.mktemp("cache")), cpu_threads=1)
-            )
+            made[key] = cpu_models(specs, tmp_path_factory.mktemp("cache"), cpu_threads=1)
         return made[key]
 
     return make
+
+
+def cpu_models(specs: Mapping[str, object], cache: Path, **options: Any) -> Models:
+    """Models on the processor. specs: role → model. options: further fields of ``WorkerConfig``."""
+    return Models(
+        WorkerConfig("cpu", {role: str(spec) for role, spec in specs.items()}, str(cache), **options)
+    )
 
 
 def ask(

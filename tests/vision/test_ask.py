@@ -1,7 +1,5 @@
 """/ask in a worker: a conversation in, words while they are written, an answer with what it took."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,24 +11,11 @@ from core.events import ChatAnswer
 from core.requests import AskRequest, to_json
 from tests.support import tiny
 from tests.vision.chat import shapes
-from tests.vision.conftest import SHA
+from tests.vision.conftest import SHA, cpu_models
 from tests.vision.test_worker import PATIENCE, Running, start
 from vision.capabilities.ask import SMALLER, run
 from vision.chat.decoder import Decoder
-from vision.protocol import (
-    Broke,
-    Done,
-    Fault,
-    Forget,
-    Quit,
-    Run,
-    Step,
-    Stop,
-    Stopped,
-    Talk,
-    Turn,
-    WorkerConfig,
-)
+from vision.protocol import Broke, Done, Fault, Forget, Quit, Run, Step, Stop, Stopped, Talk, Turn
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -53,7 +38,7 @@ def picture(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def models(folder: Path, tmp_path: Path) -> Models:
     torch.set_num_threads(1)
-    return Models(WorkerConfig("cpu", {"ask": str(folder)}, str(tmp_path), cpu_threads=1))
+    return cpu_models({"ask": folder}, tmp_path, cpu_threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +126,7 @@ def test_a_question_alone_is_a_conversation_of_one_turn(models: Models, picture:
     }  # fmt: skip
 
 
-def test_pictures_too_large_for_the_memory_are_seen_smaller(
-    models: Models, picture: dict[str, str], monkeypatch
-) -> None:
+def test_pictures_too_large_for_the_memory_are_seen_smaller(models, picture, monkeypatch) -> None:
     talker = models.get("ask")
     talker.model.max_tokens = 4
     plain, sizes = talker.model.read, []
@@ -178,5 +161,5 @@ def test_what_is_kept_for_later_goes_first_when_another_model_needs_room(
     assert "a" not in kept
     run(AskRequest(question="What?", images=(SHA,)), picture, models, Reporter(), talk)
     monkeypatch.setattr(models, "_fits", lambda weights: len(kept) == 0)
-    assert models._make_room(1)
-    assert len(models._held) == 1
+    assert models.make_room(1)
+    assert len(models.held) == 1

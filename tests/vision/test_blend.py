@@ -1,8 +1,7 @@
 """/blend: between the pictures, in words and in pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,13 +34,9 @@ def test_every_family_blends(name: str, models_of: Callable[..., Models]) -> Non
     assert output.parameters["prompt"] == "" and "were read as" in " ".join(output.parameters["notes"])
 
 
-def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(
-    models_of: Callable[..., Models],
-) -> None:
+def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(models_of) -> None:
     models = models_of(image="stable-diffusion")
     dark, bright = Image.new("RGB", (64, 64), (10, 10, 10)), Image.new("RGB", (64, 64), (245, 245, 245))
-    from dataclasses import replace
-
     request = replace(REQUEST, strength=0.3)
     low, high = (
         capability("blend")(request, {ONE: picture, TWO: picture}, models, Recorder())

@@ -1,7 +1,5 @@
 """A check in the worker: text in pictures, the chance of yes in both orders, and why something is missing."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from core.errors import ModelError
 from tests.support import tiny
 from tests.vision.chat import shapes
+from tests.vision.conftest import cpu_models
 from tests.vision.readers.test_hints import (
     BILL,
     SAID,
@@ -21,7 +20,7 @@ from tests.vision.readers.test_hints import (
 )
 from vision.chat import talker
 from vision.chat.prompt import stored_picture
-from vision.protocol import Check, Talk, Turn, WorkerConfig
+from vision.protocol import Check, Talk, Turn
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import queries
@@ -34,7 +33,7 @@ def real(tmp_path_factory) -> Models:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("qwen3-vl")
     shapes.save("qwen3-vl", folder)
-    return Models(WorkerConfig("cpu", {"ask": str(folder)}, str(folder / "cache"), cpu_threads=1))
+    return cpu_models({"ask": folder}, folder / "cache", cpu_threads=1)
 
 
 @pytest.fixture

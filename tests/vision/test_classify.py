@@ -1,11 +1,8 @@
 """/classify: probabilities, fallbacks, the chart."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,18 +10,15 @@ from PIL import Image, ImageFont
 
 from core.requests import ClassifyRequest
 from tests.support import tiny
-from tests.vision.conftest import SHA, ask
+from tests.vision.conftest import SHA, ask, cpu_models
 from vision.images import chart
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 LABELS = ("a cat", "a dog", "a very red boat", "кот")
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])
-def test_given_labels_get_probabilities_that_sum_to_one_best_first(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_given_labels_get_probabilities_that_sum_to_one_best_first(name: str, models_of) -> None:
     output = ask(models_of(clip=name), ClassifyRequest(image=SHA, labels=LABELS), tiny.picture())
     values = [value for _, value in output.scores]
     assert {label for label, _ in output.scores} == set(LABELS)
@@ -37,9 +31,7 @@ def test_given_labels_get_probabilities_that_sum_to_one_best_first(
     assert output.grid.media_type == "image/png" and chart_.width == chart.WIDTH
 
 
-def test_clip_agrees_with_transformers_own_zero_shot_logits(
-    folders: dict[str, Path], models_of: Callable[..., Models]
-) -> None:
+def test_clip_agrees_with_transformers_own_zero_shot_logits(folders, models_of) -> None:
     from transformers import CLIPModel, CLIPProcessor
 
     matcher, image = models_of(clip="clip").get("clip"), tiny.picture()
@@ -57,9 +49,7 @@ def test_clip_agrees_with_transformers_own_zero_shot_logits(
     assert torch.allclose(got, wanted, atol=1e-5)
 
 
-def test_siglip_agrees_with_transformers_own_sigmoids(
-    folders: dict[str, Path], models_of: Callable[..., Models]
-) -> None:
+def test_siglip_agrees_with_transformers_own_sigmoids(folders, models_of) -> None:
     from transformers import SiglipModel, SiglipProcessor
 
     matcher, image, labels = models_of(clip="siglip").get("clip"), tiny.picture(), ("a cat", "a dog")
@@ -92,12 +82,8 @@ def test_without_labels_the_classifiers_best_five_come(models_of: Callable[..., 
     assert not any("," in label for label, _ in output.scores), "the first of ImageNet's synonyms is enough"
 
 
-def test_without_a_classifier_clip_answers_with_default_labels_and_says_so(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"clip": str(folders["clip"]), "vit": str(tmp_path / "gone")}, str(tmp_path))
-    )
+def test_without_a_classifier_clip_answers_with_default_labels_and_says_so(folders, tmp_path) -> None:
+    models = cpu_models({"clip": folders["clip"], "vit": tmp_path / "gone"}, tmp_path)
     output = ask(models, ClassifyRequest(image=SHA), tiny.picture())
     assert len(output.scores) == 5 and "no classifier" in output.parameters["notes"][0]
 

@@ -1,14 +1,12 @@
 """The editor's pictures: what may change and what may not, to the bit; where previews belong; what the gaps
 are before they are painted."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from core.errors import UserError
 from core.requests import ComposeRequest
@@ -16,6 +14,8 @@ from tests.support import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import FAMILY_NAMES
 from vision.capabilities import capability
+from vision.capabilities.compose import compose_layers
+from vision.images import ops
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -45,9 +45,7 @@ def request_of(canvas: tuple[int, int], *layers, **more) -> ComposeRequest:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_outside_of_mask_gap_and_seam_nothing_changes_in_any_family(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_outside_of_mask_gap_and_seam_nothing_changes_in_any_family(name: str, models_of) -> None:
     images = {BASE: tiny.picture(131, 97), MASK: marks(200, 120, (30, 20, 60, 50))}
     request = request_of((200, 120), (BASE, 0, 0, 1, 1, None), mask_image=MASK, num_images=2)
     recorder = Recorder()
@@ -99,10 +97,8 @@ def test_layers_lie_where_they_were_put_and_keep_their_pixels(models_of: Callabl
 
 
 def test_a_layer_that_lets_through_is_mixed_with_what_lies_below_it() -> None:
-    from vision.images.ops import compose
-
     images = {BASE: Image.new("RGB", (64, 64), (200, 0, 100)), OTHER: Image.new("RGB", (32, 64), (0, 100, 0))}
-    found = compose((96, 64), ((BASE, 0, 0, 1, 1, None), (OTHER, 48, 0, 1, 0.25, None)), images)
+    found = compose_layers((96, 64), ((BASE, 0, 0, 1, 1, None), (OTHER, 48, 0, 1, 0.25, None)), images)
     assert found.colour[5, 50].tolist() == [150, 25, 75]
     assert found.colour[5, 70].tolist() == [0, 100, 0]  # over nothing
     assert found.covered[5].tolist() == [True] * 80 + [False] * 16
@@ -111,10 +107,8 @@ def test_a_layer_that_lets_through_is_mixed_with_what_lies_below_it() -> None:
 @pytest.mark.parametrize("scale", [0.01, 0.37, 0.5, 1.0, 1.7, 64.0])
 @pytest.mark.parametrize("at", [(-20.5, 3.25), (0.0, 0.0), (90.5, 60.75)])
 def test_a_scaled_layer_covers_the_pixels_whose_middle_it_covers(scale: float, at) -> None:
-    from vision.images.ops import compose
-
     images = {BASE: tiny.picture(50, 30, seed=2)}
-    found = compose((128, 80), ((BASE, *at, scale, 1, None),), images)
+    found = compose_layers((128, 80), ((BASE, *at, scale, 1, None),), images)
     down, across = np.mgrid[:80, :128] + 0.5
     inside = (across >= at[0]) & (across < at[0] + 50 * scale)
     inside &= (down >= at[1]) & (down < at[1] + 30 * scale)
@@ -129,23 +123,17 @@ def test_nothing_to_draw_is_told(models_of: Callable[..., Models]) -> None:
 
 
 def test_a_gap_is_filled_from_around_it_with_some_noise() -> None:
-    from vision.images import seams
-
     left = np.zeros((64, 64, 3), np.uint8)
     left[:, :40] = (200, 100, 50)
     known = np.zeros((64, 64), np.uint8)
     known[:, :40] = 255
-    found = np.asarray(seams.filled(Image.fromarray(left), Image.fromarray(known)), int)
+    found = np.asarray(ops.filled(Image.fromarray(left), Image.fromarray(known)), int)
     assert (found[:, :40] == (200, 100, 50)).all()
     gap = found[:, 40:]
     assert np.abs(gap.mean((0, 1)) - (200, 100, 50)).max() < 12 and 20 < gap.std((0, 1)).mean() < 45
 
 
 def test_a_reach_is_what_a_rank_filter_finds() -> None:
-    from PIL import ImageFilter
-
-    from vision.images import seams
-
     flags = np.random.default_rng(4).random((40, 57)) > 0.9
     picture = Image.fromarray(flags.astype(np.uint8) * 255)
     for reach in (1, 3, 9):
@@ -153,43 +141,37 @@ def test_a_reach_is_what_a_rank_filter_finds() -> None:
         smaller = np.asarray(
             Image.fromarray(~np.asarray(picture)).filter(ImageFilter.MinFilter(2 * reach + 1))
         )
-        assert (seams.dilated(flags, reach) == larger).all()
-        assert (seams.eroded(~flags, reach) == (smaller > 0)).all()
+        assert (ops.dilated(flags, reach) == larger).all()
+        assert (ops.eroded(~flags, reach) == (smaller > 0)).all()
 
 
 def test_steps_to_the_nearest_are_counted_down_and_across() -> None:
-    from vision.images import seams
-
     flags = np.zeros((9, 12), bool)
     flags[4, 5] = flags[0, 11] = True
-    found = seams.distance(flags, 6)
+    found = ops.distance(flags, 6)
     down, across = np.ogrid[:9, :12]
     wanted = np.minimum(abs(down - 4) + abs(across - 5), abs(down) + abs(across - 11))
     assert (found == np.minimum(wanted, 7)).all()
-    assert (seams.distance(np.zeros((3, 3), bool), 6) == 7).all()
+    assert (ops.distance(np.zeros((3, 3), bool), 6) == 7).all()
 
 
 def test_the_seam_fades_and_a_drift_of_colour_is_taken_back() -> None:
-    from vision.images import seams
-
     uncovered = np.zeros((40, 100), bool)
     uncovered[:, 60:] = True
-    weight = seams.alpha(np.zeros_like(uncovered), uncovered, 20, 2)
+    weight = ops.alpha(np.zeros_like(uncovered), uncovered, 20, 2)
     row = weight[20]
     assert (row[60:] == 1).all() and (row[:40] == 0).all() and (row[40:60] > 0).all()
     assert np.diff(row).max() < 0.12
     old, painted = Image.new("RGB", (100, 40), (100, 150, 200)), Image.new("RGB", (100, 40), (108, 144, 200))
-    added = np.asarray(seams.drift(old, painted, ~uncovered, 4), int)[20] - 128
+    added = np.asarray(ops.drift(old, painted, ~uncovered, 4), int)[20] - 128
     assert np.abs(added[58] - (-8, 6, 0)).max() <= 1 and (added[90] == 0).all()
 
 
 def test_thick_strokes_are_soft_inside_and_thin_ones_are_painted_too() -> None:
-    from vision.images import seams
-
     marked = np.zeros((120, 120), bool)
     marked[20:80, 20:80] = True
     marked[100] = True
-    weight = seams.alpha(marked, np.zeros_like(marked), 8, 5)
+    weight = ops.alpha(marked, np.zeros_like(marked), 8, 5)
     assert (weight[~marked] == 0).all()
     assert (weight[100] == 1).all() and weight[50, 50] == 1
     assert 0 < weight[50, 24] < 1

@@ -1,7 +1,5 @@
 """/describe: different captions, each from the model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -15,9 +13,7 @@ from vision.store import Models
 
 
 @pytest.mark.parametrize("name", ["blip", "llava", "idefics3", "smolvlm", "qwen3-vl"])
-def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(name: str, models_of) -> None:
     models, recorder = models_of(caption=name), Recorder()
     first = ask(models, DescribeRequest(image=SHA, seed=1), tiny.picture(), recorder)
     assert len(first.captions) == len({content(caption) for caption in first.captions}) == 4
@@ -58,9 +54,7 @@ def test_a_repeated_sentence_is_asked_again_until_it_differs() -> None:
     ]
 
 
-def test_a_captioner_with_one_sentence_says_it_once_and_why(
-    monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., Models]
-) -> None:
+def test_a_captioner_with_one_sentence_says_it_once_and_why(monkeypatch, models_of) -> None:
     models = models_of(caption="blip")
     monkeypatch.setattr(models, "get", lambda role, reporter: Parrot("a red boat"))
     output = ask(models, DescribeRequest(image=SHA), tiny.picture())

@@ -12,9 +12,7 @@ GB = 10**9
     ("setting", "weights", "threads"),
     [(3, 9 * GB, 3), (0, devices.SMALL_MODEL - 1, 1), (0, devices.SMALL_MODEL, 6)],
 )
-def test_a_small_model_gets_one_thread(
-    monkeypatch: pytest.MonkeyPatch, setting: int, weights: int, threads: int
-) -> None:
+def test_a_small_model_gets_one_thread(monkeypatch, setting: int, weights: int, threads: int) -> None:
     monkeypatch.setattr(devices.psutil, "cpu_count", lambda logical=True: 12 if logical else 6)
     assert devices.choose_threads(setting, weights) == threads
 

@@ -1,8 +1,5 @@
 """/edit in the worker, by every family that edits, loaded from a saved folder by the real code."""
 
-from __future__ import annotations
-
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,25 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import EditRequest, ImagineRequest
 from tests.support import tiny
 from tests.vision import tiny_editors
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
+from tests.vision.families.test_families import SAME, pixels
 from vision.diffusion.parameters import Generation
 from vision.families import EDITORS, FAMILIES, Mode, editing
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.weights import card as identify
 
 NAMES = sorted(tiny_editors.MODELS)
 keep_latents = test_engine.keep_latents
-SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2)
 
 
@@ -42,7 +37,7 @@ def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
             folder = tiny_editors.build(tmp_path_factory.mktemp("editors"), name)
             specs = {"image": str(folders["stable-diffusion"]), "edit": str(folder)}
             cache = str(tmp_path_factory.mktemp("cache"))
-            made[name] = Models(WorkerConfig("cpu", specs, cache, cpu_threads=1))
+            made[name] = cpu_models(specs, cache, cpu_threads=1)
         return made[name]
 
     return make
@@ -58,10 +53,6 @@ def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
     for name in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
         monkeypatch.setattr(edit_plus, name, 64 * 64)
-
-
-def pixels(picture) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
 
 
 def test_every_family_that_edits_is_tried_here() -> None:
@@ -162,17 +153,17 @@ def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:
     spec = str(folders["flux2-klein"])
-    models = Models(WorkerConfig("cpu", {"image": spec, "edit": spec}, str(tmp_path), cpu_threads=1))
+    models = cpu_models({"image": spec, "edit": spec}, tmp_path, cpu_threads=1)
     recorder = Recorder()
     assert models.image(None, recorder) is models.editor(None, recorder)
 
 
 def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path, editor) -> None:
     spec = str(folders["stable-diffusion"])
-    models = Models(WorkerConfig("cpu", {"image": spec, "edit": spec}, str(tmp_path), cpu_threads=1))
+    models = cpu_models({"image": spec, "edit": spec}, tmp_path, cpu_threads=1)
     with pytest.raises(ModelError, match=r"can't edit by words; InstructPix2Pix, .* and FLUX.2 klein can"):
         ask(models, REQUEST, tiny.picture())
-    alone = Models(WorkerConfig("cpu", {"image": spec}, str(tmp_path), cpu_threads=1))
+    alone = cpu_models({"image": spec}, tmp_path, cpu_threads=1)
     with pytest.raises(ModelError, match="No edit model is configured; InstructPix2Pix, "):
         ask(alone, REQUEST, tiny.picture())
     with pytest.raises(UserError, match="the host hasn't set that one up"):
@@ -180,7 +171,7 @@ def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path,
     assert editing().endswith("Qwen-Image-Edit and FLUX.2 klein")
     words = {"image": editor("flux-kontext").config.models["edit"]}
     with pytest.raises(ModelError, match=r"only edits pictures and can't draw from words; name it in EDIT"):
-        ask(Models(WorkerConfig("cpu", words, str(tmp_path))), ImagineRequest(prompt="a boat"))
+        ask(cpu_models(words, tmp_path), ImagineRequest(prompt="a boat"))
 
 
 def test_what_has_no_effect_on_an_edit_is_told(editor) -> None:

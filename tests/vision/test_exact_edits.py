@@ -21,7 +21,7 @@ async def test_a_pixel_too_many_is_seen(monkeypatch) -> None:
 
     def careless(painted, plan, model):
         picture = np.asarray(paste(painted, plan, model)).copy()
-        kept = np.argwhere(~compose.seams.dilated(~plan.composed.covered, 40))
+        kept = np.argwhere(~compose.ops.dilated(~plan.composed.covered, 40))
         if len(kept):
             picture[tuple(kept[0])] ^= 1
         return exact.Image.fromarray(picture)

@@ -1,8 +1,6 @@
 """Flags as typed, all the way to a picture of a tiny model: what each changes in it, or in the steps that
 were run."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +14,7 @@ from core.events import Output
 from core.prompt.parser import parse_prompt
 from core.requests import ImagineRequest
 from tests.support import tiny
-from tests.vision.conftest import SHA, Recorder, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision.store import Models
 
 SOURCE = tiny.picture(64, 64)
@@ -50,27 +47,11 @@ def models(models_of: Callable[..., Models]) -> Models:
 
 
 CHANGE = (
-    "a house --seed 8",
-    "a house --no fog",
-    "a house --exp 100",
-    "a house --s 0",
-    "a house --s 1000",
-    "a house --weird 3000",
-    "a house --chaos 100",
-    "a house --sref 12",
-    "a house --cfg 9",
-    "a house --sampler lcm",
-    "a house --stop 50",
-    "a house --tile",
-    "a house --q 4",
-    "a house --draft",
-    "house:: a::3",
-    "<1> a house --iw 3",
-    "a house --sref <1>",
-    "a house --cref <1>",
-    "a house --oref <1>",
-    "<1> a house --strength 0.3",
-    "a house --steps 3",
+    *("a house --seed 8", "a house --no fog", "a house --exp 100", "a house --s 0", "a house --s 1000"),
+    *("a house --weird 3000", "a house --chaos 100", "a house --sref 12", "a house --cfg 9"),
+    *("a house --sampler lcm", "a house --stop 50", "a house --tile", "a house --q 4", "a house --draft"),
+    *("house:: a::3", "<1> a house --iw 3", "a house --sref <1>", "a house --cref <1>"),
+    *("a house --oref <1>", "<1> a house --strength 0.3", "a house --steps 3"),
 )
 
 
@@ -137,7 +118,7 @@ def test_hd_as_typed_is_twice_as_wide_and_sd_takes_it_back(models: Models) -> No
 
 def test_a_model_as_typed_draws(folders: dict[str, Path], tmp_path: Path) -> None:
     usual, more = {"image": str(folders["stable-diffusion"])}, {"other": str(folders["stable-diffusion-xl"])}
-    models = Models(WorkerConfig("cpu", usual, str(tmp_path), cpu_threads=1, image_models=more))
+    models = cpu_models(usual, tmp_path, cpu_threads=1, image_models=more)
     before, drawn = draw(models, "a house"), draw(models, "a house --model other")
     assert (before.parameters["model"], drawn.parameters["model"]) == (
         "stable-diffusion",

@@ -1,13 +1,12 @@
 """Forms of answer in a worker: asked once more, drawn, and measured without a chat model."""
 
-from __future__ import annotations
-
 import importlib.util
 import random
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import UserError
 from core.events import ChatAnswer
@@ -15,11 +14,11 @@ from core.requests import AskRequest
 from proofs.vision.readers.chart_rows import compared
 from tests.support import tiny
 from tests.vision.chat import shapes
-from tests.vision.conftest import SHA
+from tests.vision.conftest import SHA, cpu_models
 from tests.vision.readers.drawn_charts import draw, some_chart
 from vision.capabilities.ask import run
 from vision.chat.output_parser import TABLE
-from vision.protocol import Measure, Talk, Turn, WorkerConfig
+from vision.protocol import Measure, Talk, Turn
 from vision.readers.charts import NO_BARS, measure
 from vision.readers.ocr import BY_AXIS, BY_OCR
 from vision.reporter import Reporter
@@ -47,7 +46,7 @@ def picture(tmp_path: Path) -> dict[str, str]:
 
 def models_of(tmp_path: Path, **roles: str) -> Models:
     torch.set_num_threads(1)
-    return Models(WorkerConfig("cpu", roles, str(tmp_path), cpu_threads=1))
+    return cpu_models(roles, tmp_path, cpu_threads=1)
 
 
 def saying(models: Models, monkeypatch, *texts: str) -> list[Talk]:
@@ -121,8 +120,6 @@ def test_text_is_read_by_ocr_with_its_boxes_and_without_any_model(tmp_path: Path
 
 
 def sign(path: Path) -> None:
-    from PIL import Image, ImageDraw, ImageFont
-
     image = Image.new("RGB", (320, 120), "white")
     ImageDraw.Draw(image).text((30, 40), "EXIT NORTH", "black", ImageFont.load_default(36))
     image.save(path)

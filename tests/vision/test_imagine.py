@@ -1,7 +1,5 @@
 """/imagine: sizes, parameters, files."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil
@@ -17,9 +15,12 @@ from core.errors import UserError
 from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from tests.support import tiny
-from tests.vision.conftest import SHA, Recorder, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
+from vision.diffusion import task
+from vision.families import FAMILIES
+from vision.images import encode
 from vision.store import Models
+from vision.weights import card as cards
 
 REQUEST = ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)
 
@@ -33,7 +34,7 @@ def with_card(folder: Path, tmp_path: Path, **card) -> Models:
     copy = tmp_path / "carded"
     shutil.copytree(folder, copy)
     (copy / "atelier.json").write_text(json.dumps({**tiny.CARD, **card}))
-    return Models(WorkerConfig("cpu", {"image": str(copy)}, str(tmp_path / "cache")))
+    return cpu_models({"image": copy}, tmp_path / "cache")
 
 
 def test_a_grid_is_the_four_pictures_without_loss(models_of: Callable[..., Models]) -> None:
@@ -49,9 +50,7 @@ def test_one_picture_has_no_grid(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), replace(REQUEST, num_images=1)).grid is None
 
 
-def test_the_parameters_really_used_are_reported_and_written_into_every_png(
-    models_of: Callable[..., Models],
-) -> None:
+def test_the_parameters_really_used_are_reported_and_written_into_every_png(models_of) -> None:
     output = ask(models_of(image="stable-diffusion"), replace(REQUEST, sampler="dpm++", guidance_scale=6.5))
     told = {
         "num_inference_steps": 4,
@@ -97,10 +96,6 @@ def test_draft_takes_the_cards_draft_unless_steps_are_given(models_of: Callable[
 
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
 def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
-    from vision.diffusion import task
-    from vision.families import FAMILIES
-    from vision.weights import card as cards
-
     for family in FAMILIES:
         card = cards.make_card(family, {}, {})
         (width, height), shape, notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
@@ -112,11 +107,6 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("aspect", [(3, 2), (2, 3), (21, 9), (9, 16), (4, 5), (14, 1), (97, 61)])
 def test_a_picture_has_exactly_the_shape_that_was_asked_for(aspect: tuple[int, int]) -> None:
-    from vision.diffusion import task
-    from vision.families import FAMILIES
-    from vision.images import encode
-    from vision.weights import card as cards
-
     for family in FAMILIES:
         card = cards.make_card(family, {}, {})
         size, shape, _ = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
@@ -195,9 +185,7 @@ def test_strength_zero_still_takes_one_step(models_of: Callable[..., Models]) ->
     assert recorder.steps == [(1, 1)]
 
 
-def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
-    models_of: Callable[..., Models],
-) -> None:
+def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(models_of) -> None:
     for name, counts in (
         ("stable-diffusion", True),
         ("flux", True),
@@ -210,9 +198,7 @@ def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
         assert ("`--no` had no effect" in " ".join(with_it.parameters["notes"])) is not counts, name
 
 
-def test_a_model_with_a_vocabulary_names_the_words_that_it_does_not_know(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_model_with_a_vocabulary_names_the_words_that_it_does_not_know(folders, tmp_path) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, vocabulary="a red house in 3d")
     for prompt, unknown in (
         ("A red HOUSE's house, in 3d", ""),
@@ -234,15 +220,13 @@ def test_a_model_without_a_vocabulary_says_nothing_of_words(models_of: Callable[
 
 
 def test_what_is_beyond_the_text_encoder_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(
         json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
     )
-    models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": folder}, tmp_path / "cache")
     long = replace(REQUEST, prompt="red house " * 40, num_images=1, num_inference_steps=1)
     assert "77 tokens" in ask(models, long).parameters["notes"][0], (
         "of a family that nobody knows, only the pipeline's own encoding is used"

@@ -1,8 +1,6 @@
 """What docs/meaning.md says that parameters do to the demo models, on a few fixed prompts, each with its
 control."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

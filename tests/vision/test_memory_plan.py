@@ -1,7 +1,5 @@
 """How an image model is held, by what is free on the device."""
 
-from __future__ import annotations
-
 import pytest
 
 from core.errors import ModelError

@@ -1,7 +1,5 @@
 """Several models in little memory: who is given up, who waits for whom."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,11 +9,10 @@ import pytest
 
 from core.errors import UserError
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from vision import devices, loader, store
 from vision.engine.engine import Engine, Fiber
 from vision.loader import FoundModel
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import memory as sizes
@@ -32,7 +29,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     }
     shutil.copytree(folders["stable-diffusion-xl"], tmp_path / "twin")
     more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
-    made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
+    made = cpu_models(specs, tmp_path, cpu_threads=1, image_models=more)
     size = {
         held: sizes.bytes_in_memory(Path(held), made.dtype.itemsize)
         for held in (*specs.values(), *more.values())
@@ -40,7 +37,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     room = 1.3 * max(size.values())
 
     def memory(device: str) -> tuple[int, int]:
-        return round(room - sum(held.bytes for held in made._held.values())), round(room)
+        return round(room - sum(held.bytes for held in made.held.values())), round(room)
 
     monkeypatch.setattr(store.devices, "memory", memory)
     return made
@@ -71,7 +68,7 @@ def turn(engine: Engine, until: Callable[[], bool], most: int = 2000) -> None:
 
 
 def loaded(models: Models) -> list[str]:
-    return [Path(key.partition(":")[2]).name for key in models._held]
+    return [Path(key.partition(":")[2]).name for key in models.held]
 
 
 def test_without_jobs_the_least_recently_used_goes(models: Models) -> None:
@@ -85,7 +82,7 @@ def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) ->
     engine.begin("first", first)
     turn(engine, lambda: bool(first.got))
     engine.begin("second", second)
-    turn(engine, lambda: models._waits_for_room)
+    turn(engine, lambda: models.room_is_wanted)
     engine.begin(
         "third", third
     )  # of the model that is there: it must not keep the second one waiting for ever
@@ -114,9 +111,7 @@ def test_a_job_that_wants_two_models_does_not_wait_for_itself(models: Models) ->
 @pytest.mark.parametrize(
     "orders", [("xl twin", "xl twin"), ("xl twin", "twin xl"), ("twin xl", "xl twin", "xl twin", "twin xl")]
 )
-def test_jobs_that_want_two_models_do_not_wait_for_each_other(
-    models: Models, orders: tuple[str, ...]
-) -> None:
+def test_jobs_that_want_two_models_do_not_wait_for_each_other(models, orders: tuple[str, ...]) -> None:
     """As those do that find a region by words, or read pictures to blend: each kept the model that the other
     waited to see go."""
     engine, jobs = Engine(), [Job(models, *order.split()) for order in orders]
@@ -152,7 +147,7 @@ def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> No
             raise RuntimeError("stopped")
 
     engine.begin("second", second, check=check)
-    turn(engine, lambda: models._waits_for_room)
+    turn(engine, lambda: models.room_is_wanted)
     engine.begin("third", third)
     stop.append(True)
     turn(engine, lambda: bool(third.got))
@@ -220,13 +215,11 @@ def slow_to_come(models: Models, monkeypatch: pytest.MonkeyPatch, name: str) -> 
     return gate
 
 
-def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(models, monkeypatch) -> None:
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "twin")
     engine.begin("first", first)
-    turn(engine, lambda: bool(models._coming))
+    turn(engine, lambda: bool(models.coming))
     engine.begin("second", second)
     turn(engine, lambda: bool(second.got))
     assert not first.got
@@ -236,35 +229,31 @@ def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
     assert first.ended and loaded(models) == ["stable-diffusion-xl"]
 
 
-def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(models, monkeypatch) -> None:
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "xl")
     signs: list[float | None] = []
     second.loading = lambda model, fraction: signs.append(fraction)  # type: ignore[method-assign]
     engine.begin("first", first)
-    turn(engine, lambda: bool(models._coming))
+    turn(engine, lambda: bool(models.coming))
     engine.begin("second", second)
     turn(engine, lambda: len(signs) > 3)
     assert set(signs) == {0.5}
     first.over = second.over = True
     gate.set()
     engine.run()
-    assert first.ended and second.ended and not models._waiting
+    assert first.ended and second.ended and not models.waiting
 
 
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["flux"])}, str(tmp_path)))
+    models = cpu_models({"image": folders["flux"]}, tmp_path)
     with pytest.raises(UserError, match="hasn't set that one up"):
         ask(models, ImagineRequest(prompt="a", model="someone/elses"))
 
 
-def test_the_least_recently_used_model_makes_room(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_least_recently_used_model_makes_room(folders, tmp_path, monkeypatch) -> None:
     specs = {role: str(folders[role]) for role in ("clip", "vit")} | {"caption": str(folders["blip"])}
-    models = Models(WorkerConfig("cpu", specs, str(tmp_path)))
+    models = cpu_models(specs, tmp_path)
     clip, vit = models.get("clip"), models.get("vit")
     assert models.get("clip") is clip
     free = iter([0, 2**40])

@@ -1,10 +1,7 @@
 """/outpaint: what stays, what fades, what is painted."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +13,8 @@ from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
 from vision.capabilities import outpaint
+from vision.diffusion.model import ImageModel
+from vision.families import Mode
 from vision.store import Models
 
 SIDES = {
@@ -110,9 +109,7 @@ def test_a_canvas_too_large_or_too_long_is_refused_with_its_size(
 
 
 @pytest.mark.parametrize("max_area", [1.0, 1.5])
-def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
-    max_area: float, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_model_paints_a_canvas_of_the_area_its_card_allows(max_area: float, folders, tmp_path) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, outpaint={"max_area": max_area})
     card = models.get("image").card
     layout = outpaint.plan_canvas(
@@ -123,12 +120,7 @@ def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
     assert layout.size[0] / layout.size[1] == pytest.approx(2, rel=0.15)
 
 
-def test_a_model_that_cannot_paint_into_a_mask_says_so(
-    models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vision.diffusion.model import ImageModel
-    from vision.families import Mode
-
+def test_a_model_that_cannot_paint_into_a_mask_says_so(models_of, monkeypatch) -> None:
     has = ImageModel.has
     monkeypatch.setattr(ImageModel, "has", lambda self, mode: mode is not Mode.INPAINT and has(self, mode))
     output = ask(

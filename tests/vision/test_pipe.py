@@ -1,7 +1,5 @@
 """The worker's end of the pipe when what comes can't be read, and the environment that it sets."""
 
-from __future__ import annotations
-
 import multiprocessing
 import threading
 
@@ -13,9 +11,7 @@ from vision.worker import main, pipe
 from vision.worker.pipe import Inbox
 
 
-async def test_a_message_that_cannot_be_read_ends_the_worker(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_message_that_cannot_be_read_ends_the_worker(monkeypatch, caplog) -> None:
     """Without a reader no job could be stopped any more, and nobody would know."""
     ended = threading.Event()
     monkeypatch.setattr(pipe, "LAST_STEP", 0.0)
@@ -24,7 +20,7 @@ async def test_a_message_that_cannot_be_read_ends_the_worker(
     wake = threading.Event()
     inbox = Inbox(theirs, wake)
     ours.send(Stop("one"))
-    await until(lambda: "one" in inbox._stopped)
+    await until(lambda: "one" in inbox.stopped)
     wake.clear()
     ours.send_bytes(b"\x80\x04\x8c\x07nothing\x8c\x04here\x93.")  # a class of a module that isn't there
     await until(ended.is_set)

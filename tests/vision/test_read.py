@@ -1,8 +1,6 @@
 """/read in the worker: lines in the order of reading, the picture with boxes, and what is said without a
 reader or text."""
 
-from __future__ import annotations
-
 import io
 
 import pytest
@@ -11,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import ReadRequest
 from core.results import TextLine, line_from_stored, lines_as_json, lines_in_rows, text_of_lines
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision import describe_models
 from vision.protocol import WorkerConfig
 from vision.readers import ocr
@@ -45,7 +43,7 @@ def sign(text: str = "OPEN 24 H") -> Image.Image:
 
 def test_a_sign_is_read_for_real(tmp_path) -> None:
     pytest.importorskip("rapidocr")
-    models = Models(WorkerConfig("cpu", {"ocr": "program:rapidocr"}, str(tmp_path)))
+    models = cpu_models({"ocr": "program:rapidocr"}, tmp_path)
     recorder = Recorder()
     output = ask(models, ReadRequest(image=SHA), sign(), recorder)
     assert text_of_lines(output.lines).replace(" ", "") == "OPEN24H"
@@ -69,14 +67,14 @@ def test_lines_come_in_rows_from_the_top_each_from_the_left() -> None:
 def test_without_text_or_a_reader_a_sentence_says_so() -> None:
     with pytest.raises(UserError, match="no text"):
         ask(Pretended(), ReadRequest(image=SHA), sign())
-    bare = Models(WorkerConfig("cpu", {}, "none"))
+    bare = cpu_models({}, "none")
     with pytest.raises(UserError, match="EXTRAS=ocr"):
         ask(bare, ReadRequest(image=SHA), sign())
 
 
 def test_a_program_that_is_not_installed_is_named_with_its_fix(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    models = Models(WorkerConfig("cpu", {"ocr": "program:tesseract:deu"}, str(tmp_path)))
+    models = cpu_models({"ocr": "program:tesseract:deu"}, tmp_path)
     with pytest.raises(ModelError, match="isn't installed on this machine.*OCR=rapid"):
         ask(models, ReadRequest(image=SHA), sign())
     [info] = describe_models.describe_models({"ocr": "program:tesseract:deu"}, tmp_path)

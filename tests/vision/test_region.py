@@ -1,7 +1,5 @@
 """/region: every pixel outside stays, the inside changes, the part may be named in each way."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The classifier's process: frames in, one line out for each, and an end when they can't be frames."""
 
-from __future__ import annotations
-
 import io
 import json
 import struct

@@ -1,7 +1,5 @@
 """Vectors made beside the jobs and compared by a worker."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +9,10 @@ import pytest
 from PIL import Image
 
 from core.redact import Redactor
+from tests.vision.conftest import cpu_models
 from vision import store
 from vision.engine.engine import Engine
-from vision.protocol import Answered, Declined, Embed, Nearest, WorkerConfig
+from vision.protocol import Answered, Declined, Embed, Nearest, Select
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker import nearest, queries
@@ -105,7 +104,7 @@ class Open:
         pass
 
 
-def answered(models: Models, question: Embed) -> Answered | Declined:
+def answered(models: Models, question: Embed | Select) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
     queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()
@@ -115,7 +114,7 @@ def answered(models: Models, question: Embed) -> Answered | Declined:
 
 def test_texts_and_pictures_get_the_vectors_that_the_model_gives(folders, tmp_path: Path) -> None:
     spec = str(folders["clip"])
-    models = Models(WorkerConfig("cpu", {"clip": spec}, str(tmp_path), cpu_threads=1))
+    models = cpu_models({"clip": spec}, tmp_path, cpu_threads=1)
     colours = ((200, 30, 30), (10, 20, 220))
     for number, colour in enumerate(colours):
         Image.new("RGB", (700, 90), colour).save(tmp_path / f"{number}.png")
@@ -133,15 +132,15 @@ def test_texts_and_pictures_get_the_vectors_that_the_model_gives(folders, tmp_pa
 
 def test_nothing_is_given_up_for_a_guest(folders, tmp_path: Path, monkeypatch) -> None:
     specs = {"image": str(folders["stable-diffusion"]), "clip": str(folders["clip"])}
-    models = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1))
+    models = cpu_models(specs, tmp_path, cpu_threads=1)
     models.image(None)
     monkeypatch.setattr(store.devices, "memory", lambda device: (0, 2**30))
     answer = answered(models, Embed("q", specs["clip"], ("a red boat",)))
     assert isinstance(answer, Declined) and "no room" in answer.reason
-    assert list(models._held) == [f"image:{specs['image']}"]
+    assert list(models.held) == [f"image:{specs['image']}"]
 
 
 def test_a_model_that_there_is_not_is_declined(folders, tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {}, str(tmp_path), cpu_threads=1, allow_download=False))
+    models = cpu_models({}, tmp_path, cpu_threads=1, allow_download=False)
     answer = answered(models, Embed("q", str(tmp_path / "none"), ("a red boat",)))
     assert isinstance(answer, Declined) and "isn't there" in answer.reason

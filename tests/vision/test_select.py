@@ -1,37 +1,26 @@
 """A thing in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
 
-from __future__ import annotations
-
 import random
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core.errors import ModelError
 from core.profiles import DEMO
-from core.redact import Redactor
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests.support import tiny
-from tests.vision.test_search import Open
+from tests.vision.conftest import cpu_models
+from tests.vision.test_search import answered
 from vision.diffusion import inpaint
-from vision.engine.engine import Engine
-from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
+from vision.protocol import Declined, Select, Selected
 from vision.readers import attribution, segmentation
+from vision.readers.segmentation import SEEN
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.worker import queries
-
-
-def answered(models: Models, question: Select) -> Answered | Declined:
-    engine, said = Engine(wake=threading.Event()), []
-    queries.begin_question(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
-    engine.run()
-    [answer] = said
-    return answer
 
 
 @pytest.fixture
@@ -41,7 +30,7 @@ def path(tmp_path: Path) -> str:
 
 
 def models_of(tmp_path: Path, **specs: object) -> Models:
-    return Models(WorkerConfig("cpu", {role: str(spec) for role, spec in specs.items()}, str(tmp_path)))
+    return cpu_models(specs, tmp_path)
 
 
 def pixels(found: Selected) -> np.ndarray:
@@ -90,8 +79,6 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
         input_labels=[[[label for *_, label in points]]],
         return_tensors="pt",
     )
-    import torch
-
     with torch.no_grad():
         right = model.model(
             pixel_values=given["pixel_values"],
@@ -107,8 +94,6 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
 
 
 def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
-    from vision.readers.segmentation import SEEN
-
     model = models_of(tmp_path, segment=folders["sam"]).get("segment", Reporter())
     for number in range(SEEN + 3):
         model.see(tiny.picture(32, 32, seed=number), f"picture {number}")
@@ -195,7 +180,5 @@ def test_a_picture_that_is_gone_is_declined(folders, tmp_path) -> None:
 
 
 def test_other_models_than_these_two_are_refused(folders, tmp_path) -> None:
-    import torch
-
     with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer"):
         segmentation.load_segmenter(folders["vit"], "vit", {}, "cpu", torch.float32)

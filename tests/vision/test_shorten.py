@@ -1,7 +1,5 @@
 """/shorten: words in order, weights that tell what counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +7,7 @@ import torch
 
 from core.requests import ShortenRequest
 from demo.train.loop import MODELS
-from tests.vision.conftest import Recorder, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import Recorder, ask, cpu_models
 from vision.readers import clip
 from vision.store import Models
 
@@ -39,7 +36,7 @@ def test_every_word_is_weighed_in_its_place(count: int, name: str, models_of: Ca
 
 
 def test_the_demo_models_know_filler_from_meaning(tmp_path) -> None:
-    models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
+    models = cpu_models({"clip": MODELS / "clip"}, tmp_path, cpu_threads=1)
     for colour, thing in (("red", "house"), ("purple", "fish"), ("white", "boat")):
         scores = dict(
             ask(

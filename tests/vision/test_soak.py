@@ -1,7 +1,5 @@
 """A few of the mixes of ``make soak``, and that they see what is wrong."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,7 @@ def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_
 
 
 @pytest.mark.slow
-def test_pictures_that_were_given_to_the_wrong_job_are_seen(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_that_were_given_to_the_wrong_job_are_seen(folders, tmp_path, monkeypatch) -> None:
     plain = Passes.run
 
     def swapped(self: Passes, calls: Any) -> list[Any]:

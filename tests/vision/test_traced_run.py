@@ -1,7 +1,5 @@
 """A worker's part of a run is a span of its own."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ def test_the_workers_part_of_a_run_is_a_span_of_its_own(tmp_path: Path) -> None:
             engine, print, None, engine, tmp_path, None, Redactor(), Ready("cuda:0", 1, "card", 0), tracing
         )
         with tracing.span("abc", "run") as traceparent:
-            loop._begin(Run("abc", "nothing", "{}", traceparent=traceparent))
+            loop.begin(Run("abc", "nothing", "{}", traceparent=traceparent))
         tracing.close()
         work = collector.named("work")
         assert work.parent_span_id == collector.named("run").span_id

@@ -1,7 +1,5 @@
 """/upscale: sizes, limits, what each mode is told; on the demo models, sharper than bicubic."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,9 +27,7 @@ def opened(output) -> Image.Image:
 
 @pytest.mark.parametrize("mode", ["subtle", "creative"])
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_enlarges_to_exactly_twice_the_side(
-    name: str, mode: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_family_enlarges_to_exactly_twice_the_side(name: str, mode: str, models_of) -> None:
     source, recorder = tiny.picture(90, 64), Recorder()
     output = ask(models_of(image=name), replace(REQUEST, mode=mode), source, recorder)
     assert opened(output).size == (180, 128) == (output.parameters["width"], output.parameters["height"])

@@ -1,11 +1,10 @@
 """/variation: shapes and strengths."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,14 +12,13 @@ from core.requests import ImagineRequest, VariationRequest
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_imagine import with_card
+from vision.capabilities import variation
 from vision.images import encode
 from vision.store import Models
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
-def test_any_size_is_brought_to_the_native_area_in_its_shape(
-    size: tuple[int, int], models_of: Callable[..., Models]
-) -> None:
+def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, int], models_of) -> None:
     output = ask(
         models_of(image="stable-diffusion"),
         VariationRequest(prompt="", image=SHA, num_images=1),
@@ -60,8 +58,6 @@ def test_a_variation_keeps_the_whole_picture_and_its_shape(models_of: Callable[.
     output = ask(model, request, source)
     assert output.parameters["width"] * 2 == output.parameters["height"] * 3
 
-    from vision.capabilities import variation
-
     start = variation.prepare(request, {SHA: source}, model.image(None, Recorder())).generation.image
     begun = encode.cut_to_shape(start, source.size)
     assert begun.size[0] * 2 == begun.size[1] * 3
@@ -88,14 +84,8 @@ def test_a_given_strength_comes_first(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), request, tiny.picture()).parameters["strength"] == 0.5
 
 
-def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(folders, tmp_path) -> None:
     """Enlarged and averaged again, a picture is nearly what the model drew."""
-    import numpy as np
-
-    from vision.images import encode
-
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))
     assert output.pictures[0].width == 256

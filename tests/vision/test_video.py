@@ -1,7 +1,5 @@
 """/video on tiny models, by sketching: every operation, what is told, and what is kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +81,7 @@ def test_words_become_a_video_with_its_poster_and_its_ends(ask) -> None:
     assert shown[0].shape == (video.height, video.width, 3)
     assert video.width > video.height  # 16:9 where nothing else is known
     assert video.width % 2 == video.height % 2 == 0
-    first, last = reader._kept(video.ends, (video.width, video.height)) or (None, None)
+    first, last = reader.read_ends(video.ends, (video.width, video.height)) or (None, None)
     assert near(shown[0], first)
     assert near(shown[-1], last)
     assert (video.poster.width, video.poster.height) == (video.width, video.height)
@@ -223,9 +221,7 @@ def test_models_without_self_attention_draw_over_frames_too(models_of, tmp_path)
         assert run_video(request, {}, models, Recorder(), folder).videos[0].frames == 4
 
 
-def test_a_video_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
-    models: Models, ask, tmp_path: Path
-) -> None:
+def test_a_video_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(models, ask, tmp_path) -> None:
     alone, engine, order = ask(), Engine(), list[str]()
     ends: dict[str, Output] = {}
 

@@ -27,9 +27,7 @@ def test_videos_and_pictures_mixed_at_random_come_out_as_alone(
 
 
 @pytest.mark.slow
-def test_a_pass_that_gives_a_little_else_is_found(
-    models: video_mixes.Mixes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pass_that_gives_a_little_else_is_found(models, tmp_path, monkeypatch) -> None:
     plain = engine.evaluate_now
     monkeypatch.setattr(engine, "evaluate_now", lambda call: tuple(1.01 * each for each in plain(call)))
     _, problems = video_mixes.measure(tmp_path, 1, models=models)

@@ -22,12 +22,10 @@ def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Any) -> Done | B
     monkeypatch.setattr(capabilities, "capability", lambda kind: work)
     request = VideoRequest(prompt="", operation="extend", clip=CLIP, seed=3)
     run = Run("a", "video", to_json(request), {CLIP: str(tmp_path / "video.mp4")}, None, str(tmp_path))
-    return main._answer(run, None, Reporter())
+    return main.answer_run(run, None, Reporter())
 
 
-def test_it_is_given_paths_that_nobody_has_opened_and_its_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_it_is_given_paths_that_nobody_has_opened_and_its_folder(monkeypatch, tmp_path) -> None:
     def work(request: Any, paths: Any, models: Any, reporter: Any, folder: Path) -> Output:
         assert request.clip == CLIP and paths == {CLIP: str(tmp_path / "video.mp4")}
         return video_worker.made(request, str(folder))

@@ -1,7 +1,5 @@
 """Why?: the map of what speaks for a label, by every kind of reader, while others use its weights."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -19,8 +17,7 @@ from demo.drawing import draw_apart, layout
 from demo.evaluate.images import two_objects
 from demo.world import OBJECTS
 from tests.support import tiny
-from tests.vision.conftest import SHA, ask
-from vision.protocol import WorkerConfig
+from tests.vision.conftest import SHA, ask, cpu_models
 from vision.readers import attribution
 from vision.readers.classifier import Classifier, odds
 from vision.reporter import Reporter
@@ -32,7 +29,7 @@ DEMO = {role: PROFILES["demo"][f"{role.upper()}_MODEL"] for role in ("vit", "cli
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    return Models(WorkerConfig("cpu", DEMO, str(tmp_path_factory.mktemp("cache")), cpu_threads=1))
+    return cpu_models(DEMO, tmp_path_factory.mktemp("cache"), cpu_threads=1)
 
 
 def counts_of(output, image: Image.Image) -> Image.Image:
@@ -42,9 +39,7 @@ def counts_of(output, image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(("name", "how"), [("clip", "attention"), ("siglip", "covering")])
-def test_a_given_label_has_the_chance_that_classify_gave_it_and_a_map(
-    name: str, how: str, models_of: Callable[..., Models]
-) -> None:
+def test_a_given_label_has_the_chance_that_classify_gave_it_and_a_map(name: str, how: str, models_of) -> None:
     models, image = models_of(clip=name), tiny.picture()
     wanted = dict(ask(models, ClassifyRequest(image=SHA, labels=LABELS), image).scores)
     output = ask(models, WhyRequest(image=SHA, label="a dog", labels=LABELS), image)
@@ -116,10 +111,7 @@ def tensor_of(image: Image.Image) -> torch.Tensor:
     ("processor", "wanted"),
     [
         ({"do_center_crop": False}, (0, 0, 400, 200)),
-        (
-            {"do_center_crop": True, "do_resize": True, "size": {"shortest_edge": 100}},
-            (100, 0, 300, 200),
-        ),
+        ({"do_center_crop": True, "do_resize": True, "size": {"shortest_edge": 100}}, (100, 0, 300, 200)),
         ({"do_center_crop": True, "do_resize": False, "size": {}}, (150, 50, 250, 150)),
         (
             {"do_center_crop": True, "do_resize": True, "size": {"width": 200, "height": 200}},

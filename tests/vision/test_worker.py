@@ -1,7 +1,5 @@
 """A real worker process on tiny models: runs, progress, cancel, broken models, a parent that dies."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal
@@ -139,9 +137,7 @@ def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running,
     assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
 
 
-def test_the_first_job_says_which_model_is_loaded(
-    folders: dict[str, Path], running: Running, tmp_path: Path
-) -> None:
+def test_the_first_job_says_which_model_is_loaded(folders, running: Running, tmp_path) -> None:
     made = start({"image": str(folders["flux"])}, tmp_path)
     made.receive()
     made.ask("first", ImagineRequest(prompt="a"))
@@ -277,12 +273,12 @@ def test_only_what_a_member_wrote_is_kept_out_of_the_log() -> None:
         loras=(("inkwash", 1.0),),
         unsupported=("--video of a secret",),
     )
-    assert worker._words(Run("a", "imagine", to_json(request), {})) == {
+    assert worker.words_of_run(Run("a", "imagine", to_json(request), {})) == {
         "a secret boat",
         "deep sea",
         "grey ships",
         "--video of a secret",
     }
-    assert "a red boat" in worker._words(
+    assert "a red boat" in worker.words_of_run(
         Run("b", "region", to_json(RegionRequest(prompt="", image=SHA, region="a red boat")), {})
     )

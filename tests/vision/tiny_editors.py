@@ -1,39 +1,32 @@
 """Tiny, seeded, randomly initialised models that edit pictures by words, of the parts of ``tiny``."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import diffusers
 import torch
+import transformers
 
 from tests.support import tiny
 
 
 def instruct_pix2pix():
     """Stable Diffusion whose UNet takes eight channels."""
-    from diffusers import StableDiffusionInstructPix2PixPipeline
-
     parts = tiny.stable_diffusion().components
     config = {name: value for name, value in parts["unet"].config.items() if not name.startswith("_")}
     parts["unet"] = type(parts["unet"])(**{**config, "in_channels": 8})
-    return StableDiffusionInstructPix2PixPipeline(**parts, requires_safety_checker=False)
+    return diffusers.StableDiffusionInstructPix2PixPipeline(**parts, requires_safety_checker=False)
 
 
 def flux_kontext():
     """FLUX.1's own parts."""
-    from diffusers import FluxKontextPipeline
-
     parts = tiny.flux().components
-    return FluxKontextPipeline(**{name: part for name, part in parts.items() if part is not None})
+    return diffusers.FluxKontextPipeline(**{name: part for name, part in parts.items() if part is not None})
 
 
 def qwen_image_edit(name: str = "QwenImageEditPipeline"):
     """Qwen-Image's own parts, with a processor for the picture that its language model looks at."""
-    import diffusers
-    from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
-
     parts = tiny.qwen_image().components
     tokenizer = tiny.bpe_tokenizer(
         "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
@@ -46,9 +39,9 @@ def qwen_image_edit(name: str = "QwenImageEditPipeline"):
     )
     config.text_config.vocab_size = len(tokenizer) + 4
     looks = {"min_pixels": 28 * 28, "max_pixels": 56 * 56}
-    processor = Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(**looks),
-        video_processor=Qwen2VLVideoProcessor(**looks),
+    processor = transformers.Qwen2_5_VLProcessor(
+        image_processor=transformers.Qwen2VLImageProcessor(**looks),
+        video_processor=transformers.Qwen2VLVideoProcessor(**looks),
         tokenizer=tokenizer,
         chat_template=tiny.QWEN_CHAT,
     )

@@ -1,8 +1,6 @@
 """/ask: an answer in words to a question about pictures, as the next turn of a conversation. Text that was
 read in its pictures is told to the chat model in the turn that brought them, and never as anybody's words."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +12,6 @@ from core.requests import AskRequest
 from core.results import TextLine
 from vision import devices
 from vision.chat import output_parser, output_renderer
-from vision.chat.output_parser import ask_again, put_in_form
 from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.images import encode
 from vision.protocol import Talk, Turn
@@ -105,7 +102,7 @@ def run(
     pictures = _pictures(talk, paths, talk.max_pixels)
     answer = None
     try:
-        answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
+        answer = talker.answer(output_parser.put_in_form(talk, wanted), pictures, reporter, **how)
     except Exception as error:
         if not devices.is_out_of_memory(error):
             raise
@@ -116,10 +113,10 @@ def run(
         devices.release()
         notes.append(SMALLER)
         pictures = _pictures(talk, paths, int(largest * FEWER))
-        answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
-    if (more := ask_again(talk, answer, wanted)) is not None:
+        answer = talker.answer(output_parser.put_in_form(talk, wanted), pictures, reporter, **how)
+    if (more := output_parser.ask_again(talk, answer, wanted)) is not None:
         answer = output_parser.join_answers(
-            answer, talker.answer(put_in_form(more, wanted), pictures, reporter, **how)
+            answer, talker.answer(output_parser.put_in_form(more, wanted), pictures, reporter, **how)
         )
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
     finish = partial(output_renderer.finish_output, talk, answer, wanted, paths, parameters)

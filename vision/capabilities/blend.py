@@ -1,9 +1,7 @@
 """/blend: four pictures between two to five given ones, without words: drawing begins at the mean of the
 pictures, and the captioner's words describe them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +13,15 @@ from core.requests import BlendRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
+from vision.images.encode import Pictures
 from vision.reporter import Reporter
 from vision.store import Models
 
 LONGEST_SIDE = 1024  # px that a captioner is shown
 
 
-def run(
-    request: BlendRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: BlendRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     given = [images[sha256] for sha256 in request.images]
     captions = describe(given, request.seed, models, reporter)
@@ -51,7 +47,7 @@ def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter:
 
 def prepare(
     request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel
-) -> Task:
+) -> drawing.Task:
     """Return the task. All pictures count alike; the first one gives the shape, unless one was asked for."""
     size, shape, notes = drawing.choose_size(request, model.card, images[0].size)
     words = [text for text in (request.prompt.strip(), *captions) if text]
@@ -67,7 +63,9 @@ def prepare(
         note = f"The pictures were read as: {'; '.join(captions)}."
     task = drawing.prepare(described, model, mode, size, shape=shape, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
-    return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note))
+    return drawing.Task(
+        task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note)
+    )
 
 
 def mean(images: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:

@@ -1,7 +1,5 @@
 """The zip file by which a version of somebody's own model runs elsewhere, proven before it is handed out."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import zipfile

@@ -1,10 +1,7 @@
 """/classify: how well labels fit a picture: given ones by CLIP or SigLIP, otherwise a classifier's own. Where
 these are the demo models, photographs are read by a classifier of photographs."""
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Mapping
 
 from PIL import Image
 
@@ -13,16 +10,13 @@ from core.events import Output
 from core.requests import ClassifyRequest
 from vision.images import chart, encode
 from vision.readers.photo import describe
-from vision.readers.photo.describe import Look
 from vision.reporter import Reporter
 from vision.store import Models
 
 log = logging.getLogger(__name__)
 
 
-def run(
-    request: ClassifyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ClassifyRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
     ``Output.grid`` is the chart."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
@@ -64,7 +58,7 @@ def run(
 def _photograph(
     image: Image.Image,
     labels: tuple[str, ...],
-    looked: Look,
+    looked: describe.Look,
     top_k: int,
     models: Models,
     reporter: Reporter,

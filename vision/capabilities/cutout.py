@@ -1,10 +1,6 @@
 """/cutout: the thing that stands out of a picture, on nothing. Of drawings of the demo world the demo's
 segmenter knows the outlines; everything else is cut by a network for what stands out."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 import numpy as np
 from PIL import Image
 
@@ -21,9 +17,7 @@ MISSING = "This studio has no model that cuts things out. Its host can install o
 NOTHING = "Nothing in this picture stands out from what lies around it, so there is nothing to cut out."
 
 
-def run(
-    request: CutOutRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: CutOutRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. Pixels that are cut away are white, too: nothing of them is kept."""
     assert request.image is not None  # its constructor has checked that
     image, notes = images[request.image], list[str]()

@@ -1,9 +1,6 @@
 """/describe: several different prompts that could have made a picture. Where the captioner is the demo's, a
 photograph is described by what readers of photographs find in it."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,17 +9,15 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
+from vision.images.encode import Pictures
 from vision.readers.photo import describe
-from vision.readers.photo.describe import PHOTOGRAPH
 from vision.reporter import Reporter
 from vision.store import Models
 
 LONGEST_SIDE = 1024  # px; captioners look at far fewer
 
 
-def run(
-    request: DescribeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: DescribeRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. A step is a caption."""
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
@@ -43,8 +38,7 @@ def run(
     if len(captions) < request.num_captions:
         notes.append(f"{captioner.name} found only {len(captions)} different descriptions.")
     return Output(
-        captions=tuple(captions),
-        parameters=_parameters(request, captioner.name, looked.knows, notes),
+        captions=tuple(captions), parameters=_parameters(request, captioner.name, looked.knows, notes)
     )
 
 
@@ -57,7 +51,7 @@ def _photograph(
     captions = tuple(describe.captions(image, likely, len(found), request.num_captions, request.seed))
     reporter.step(request.num_captions, request.num_captions)
     notes = ["Made of the things, faces, colours and light that were found in it."]
-    return Output(captions=captions, parameters=_parameters(request, name, PHOTOGRAPH, notes))
+    return Output(captions=captions, parameters=_parameters(request, name, describe.PHOTOGRAPH, notes))
 
 
 def _parameters(request: DescribeRequest, model: str, knows: str, notes: list[str]) -> dict[str, Any]:

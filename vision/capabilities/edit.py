@@ -1,9 +1,5 @@
 """/edit: a picture changed as words say, by a model that was trained for it; what they don't name stays."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 import numpy as np
 from PIL import Image
 
@@ -13,18 +9,15 @@ from vision.capabilities.variation import within_aspect
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter
 from vision.store import Models
 
 EDGES = 16  # how many of the soft edges between old and new make the native side
 
 
-def run(
-    request: EditRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: EditRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. Raises ModelError for a model that can't edit."""
     model = models.editor(request.model, reporter)
     model.pipeline(Mode.EDIT)
@@ -39,7 +32,7 @@ def run(
     return reporter.in_thread(finish)
 
 
-def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+def prepare(request: EditRequest, images: encode.Pictures, model: ImageModel) -> drawing.Task:
     """Return the task: the picture in its own shape, at about the model's native area."""
     assert request.image is not None  # its constructor has checked that
     start, notes = within_aspect(images[request.image])
@@ -48,7 +41,7 @@ def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: Imag
     task = drawing.prepare(request, model, Mode.EDIT, size, image=image, shape=shape)
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
     notes += [f"`--{name}` had no effect on an edit." for name in ignored]
-    return Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
+    return drawing.Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
 
 
 def _over(
@@ -61,7 +54,7 @@ def _over(
     edge = model.card.native_size * model.card.output_scale // EDGES
     changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
     old = encode.placed(start, new.size, shape)
-    drift = np.asarray(seams.drift(old, new, ~changed, edge), np.float32) - 128
-    share = seams.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
+    drift = np.asarray(ops.drift(old, new, ~changed, edge), np.float32) - 128
+    share = ops.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
     pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))

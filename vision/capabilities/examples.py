@@ -1,8 +1,6 @@
 """/examples try: which of a set's labels fits a picture, by a head on CLIP's features and by a chat model
 that is shown similar examples; the way that is right more often on the set's own examples answers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,10 +73,8 @@ def run(
     talk: Talk | None = None,
 ) -> Output:
     """Answer by the better way. paths: SHA-256 → file of every picture. talk: the examples as turns, and the
-    question. ``Output.scores`` has every label, ``Output.grid`` is a chart of both ways.
-
-    Raises UserError for a set with fewer than two labels.
-    """
+    question. ``Output.scores`` has every label, ``Output.grid`` is a chart of both ways. Raises UserError for
+    a set with fewer than two labels."""
     talk = talk or Talk((Turn("user", "", (request.image,)),))
     lesson, asks = Lesson.of(talk), bool(models.config.models.get("ask"))
     first = Stage(reporter, 0, 0.5) if asks else reporter

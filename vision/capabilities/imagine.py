@@ -1,21 +1,14 @@
 """/imagine: one to four pictures from words, or from words and a picture to start from."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
-from PIL import Image
-
 from core.events import Output
 from core.requests import ImagineRequest
 from vision.diffusion import prompt_embeddings, task
+from vision.images.encode import Pictures
 from vision.reporter import Reporter
 from vision.store import Models
 
 
-def run(
-    request: ImagineRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     if prompt_embeddings.reference_pictures(request, images):

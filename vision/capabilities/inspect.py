@@ -1,8 +1,6 @@
 """What a version of somebody's own model says of pictures: verdicts, with what is strange, what speaks for a
 label, or boxes around things laid over them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial

@@ -5,10 +5,7 @@ old picture, and the model paints there. Near the seam its colours are drawn to 
 old pixels are pasted over it, fading only within the band and only at edges that were extended.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +18,7 @@ from core.requests import OutpaintRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights.card import Card
@@ -32,12 +28,9 @@ NOISE = 40  # standard deviation of the noise under the new area, of 255
 
 @dataclass(frozen=True)
 class CanvasLayout:
-    """Where the old picture lies on the canvas.
-
-    width, height: of the old picture; left, top, right, bottom: what is added on each side; all in px of the
-    finished picture. size: (w, h) of the canvas at the model's scale. band: px of the old picture, at the
-    model's scale, that are painted again along extended edges.
-    """
+    """Where the old picture lies on the canvas. width, height: of the old picture; left, top, right, bottom:
+    what is added on each side; all in px of the finished picture. size: (w, h) of the canvas at the model's
+    scale. band: px of the old picture, at the model's scale, that are painted again along extended edges."""
 
     width: int
     height: int
@@ -65,9 +58,7 @@ class CanvasLayout:
         return min(across, self.width // 3), min(down, self.height // 3)
 
 
-def run(
-    request: OutpaintRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: OutpaintRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     assert request.image is not None  # its constructor has checked that
@@ -82,7 +73,9 @@ def run(
     )
 
 
-def prepare(request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, model: ImageModel) -> Task:
+def prepare(
+    request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, model: ImageModel
+) -> drawing.Task:
     """Return the task: canvas and mask at the model's scale, with its parameters and notes."""
     strength, start = model.card.outpaint.strength, canvas(image, layout)
     otherwise = "the whole canvas was redrawn and the old picture laid over it"
@@ -96,10 +89,7 @@ def prepare(request: OutpaintRequest, image: Image.Image, layout: CanvasLayout, 
 
 def plan_canvas(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
     """Return the layout of the canvas: about the native area, up to the card's ``outpaint.max_area`` times
-    that.
-
-    size: (w, h) of the old picture, px. Raises UserError for over MAX_SIDE px a side or 8:1.
-    """
+    that. size: (w, h) of the old picture, px. Raises UserError for over MAX_SIDE px a side or 8:1."""
     width, height = size
     total = width + request.left + request.right, height + request.top + request.bottom
     if max(total) > MAX_SIDE:
@@ -174,7 +164,7 @@ def correction(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -
     old, known = painted.copy(), np.zeros((layout.size[1], layout.size[0]), bool)
     old.paste(encode.resize(image, (right - left, bottom - top)), (left, top))
     known[top:bottom, left:right] = True
-    small = seams.drift(old, painted, known, 1.5 * layout.band)
+    small = ops.drift(old, painted, known, 1.5 * layout.band)
     return np.asarray(small.resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
 
 

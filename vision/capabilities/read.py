@@ -1,29 +1,20 @@
 """/read: the text in a picture, line by line, and the picture with a box around each."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
-from PIL import Image
-
 from core.errors import UserError
 from core.events import Output
 from core.requests import ReadRequest
 from core.results import lines_in_rows
 from vision.images import encode
 from vision.readers import ocr
-from vision.readers.ocr import MOST_LINES
 from vision.reporter import Reporter
 from vision.store import Models
 
 MISSING = "This studio has nothing that reads text. Its host can install a reader: make setup EXTRAS=ocr."
 NOTHING = "There is no text in this picture that could be read."
-FULL = f"Only the first {MOST_LINES:,} lines were read."
+FULL = f"Only the first {ocr.MOST_LINES:,} lines were read."
 
 
-def run(
-    request: ReadRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ReadRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. A step is a line."""
     if not models.config.models.get("ocr"):
         raise UserError(MISSING)
@@ -33,7 +24,7 @@ def run(
         raise UserError(NOTHING)
     lines = tuple(line for row in lines_in_rows(found) for line in row)
     sheet = reporter.in_thread(lambda: encode.grid([ocr.draw_lines(image, lines)]))
-    notes = [FULL] if len(lines) >= MOST_LINES else []
+    notes = [FULL] if len(lines) >= ocr.MOST_LINES else []
     parameters = {
         "kind": request.kind,
         "model": reader.name,

@@ -1,9 +1,6 @@
 """/region: draws a part of a picture again, named by a mask, by boxes or by words; every pixel outside stays
 as it was."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +13,13 @@ from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
+from vision.images.encode import Pictures
 from vision.images.ops import place_of
 from vision.reporter import Reporter
 from vision.store import Models
 
 
-def run(
-    request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: RegionRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     assert request.image is not None  # its constructor has checked that
     image = images[request.image]
@@ -47,12 +42,11 @@ def run(
 def find_mask(
     request: RegionRequest,
     image: Image.Image,
-    images: Mapping[str, Image.Image],
+    images: Pictures,
     models: Models,
     reporter: Reporter,
 ) -> Image.Image:
-    """Return the mask of ``image`` at its size, 255 = paint. Raises UserError when it is empty, or nothing
-    fits the words."""
+    """Return the mask of ``image`` at its size, 255 = paint. Raises UserError for an empty one."""
     if request.mask_image is not None:
         return inpaint.from_picture(images[request.mask_image], image.size)
     if request.boxes:
@@ -66,7 +60,7 @@ def prepare(
     mask: Image.Image,
     layout: inpaint.RegionLayout,
     model: ImageModel,
-) -> Task:
+) -> drawing.Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
     start, paint = inpaint.crop_region(image, mask, layout, model.card)
     notes: tuple[str, ...] = ()

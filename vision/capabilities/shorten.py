@@ -1,14 +1,10 @@
 """/shorten: how much each word of a prompt counts, by the text side of CLIP or SigLIP."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 import torch
-from PIL import Image
 
 from core.events import Output
 from core.requests import ShortenRequest
+from vision.images.encode import Pictures
 from vision.readers import clip
 from vision.reporter import Reporter
 from vision.store import Models
@@ -16,9 +12,7 @@ from vision.store import Models
 BATCH = 16  # texts in a step
 
 
-def run(
-    request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: ShortenRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. ``Output.scores`` has the words in the prompt's order with their weights; a
     step is a batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()

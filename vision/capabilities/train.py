@@ -1,8 +1,6 @@
 """A version of somebody's own model, or of a style, learned from the pictures of a project: in slices beside
 the drawings, going on where a killed one was."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Generator, Mapping, Sequence
@@ -25,9 +23,7 @@ from vision.custom_models.anomaly import train as anomaly
 from vision.custom_models.anomaly.detector import FIXED, Inspector
 from vision.custom_models.classification import train as classify
 from vision.custom_models.classification.model import NONE, Classifier
-from vision.custom_models.classification.train import Tuning
 from vision.custom_models.dataset import settle
-from vision.custom_models.detection import Detector, sees_with
 from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
 from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
@@ -37,7 +33,6 @@ from vision.images import encode
 from vision.lora_training import families, train
 from vision.lora_training.config import check_count, usual_settings
 from vision.lora_training.dataset import Example, Sampling
-from vision.lora_training.train import Plan, prompts_of
 from vision.reporter import Reporter, Stage
 from vision.store import Loaded, Models
 
@@ -45,7 +40,7 @@ SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
 MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
 LEARNING = 0.5  # of a training's seconds, that a transformer may take to learn to see labels
 SETTLED, TRAINED, TESTED = 0.15, 0.85, 0.95  # shares of the whole, at which these are done
-Model = Inspector | Classifier | Detector
+Model = Inspector | Classifier | detect.Detector
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ def run(
         settled = budget.run(settling, Stage(reporter, 0, SETTLED))
         lesson = Lesson(request, settled, paths, models)
     if request.task == DETECT:
-        seen_with = [sees_with(detect.side_of(request.pixels))]
+        seen_with = [detect.sees_with(detect.side_of(request.pixels))]
     else:
         seen_with = list(inference.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
@@ -86,7 +81,7 @@ def run(
     extractor = find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get)
     stage = Stage(reporter, TRAINED, TESTED)
     tested: Sequence[Looked] | Sequence[Tested]
-    if isinstance(model, Detector):
+    if isinstance(model, detect.Detector):
         tested = budget.run(inference.testing(model, lesson.snapshot, lesson.open), stage)
     else:
         tested = budget.run(_judging(lesson, model, extractor, reporter), stage)
@@ -114,7 +109,7 @@ def _training(
     labels = classify.taught_labels(lesson.snapshot)
     words = inference.label_words(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
-    cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
+    cost = classify.Tuning(LEARNING * request.seconds, lesson.models.config.device)
     return classify.train_classifier(
         lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name, lora=cost
     )
@@ -149,7 +144,7 @@ def _reported(
     model: Model, tested: Sequence[Tested] | Sequence[Looked], lesson: Lesson
 ) -> tuple[Report, list[Picture]]:
     """Return the report, and its page followed by each of its pictures."""
-    if isinstance(model, Detector):
+    if isinstance(model, detect.Detector):
         report = boxes.of_detector(model, [one for one in tested if isinstance(one, Looked)], lesson.open)
     else:
         said = [one for one in tested if isinstance(one, Tested)]
@@ -168,7 +163,7 @@ def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Le
     if isinstance(model, Inspector):
         threshold, (stopped, of) = model.limit, model.card["promise"]
         promise = stopped / of if stopped < of else None
-    elif isinstance(model, Detector):
+    elif isinstance(model, detect.Detector):
         threshold = model.limit
     return Learned(
         str(path),
@@ -189,11 +184,8 @@ def train_style(
     request: TrainRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what
-    has none is described. Leaves the LoRA in ``folder``.
-
-    Raises UserError for too few or too many pictures, a model that can't be taught, or one that would take
-    longer than ``request.seconds``.
-    """
+    has none is described. Leaves the LoRA in ``folder``. Raises UserError for too few or too many pictures, a
+    model that can't be trained, or one that would take longer than ``request.seconds``."""
     snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
     store = FolderStore(folder / FEATURES)
@@ -203,8 +195,8 @@ def train_style(
     denoiser = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
     weights = sum(value.numel() for value in denoiser.parameters())
     settings = usual_settings(request.words, len(examples), weights, request.seed)
-    prompts = prompts_of([example.caption for example in examples])
-    plan = Plan(request.model, examples, prompts, settings, request.seconds)
+    prompts = train.prompts_of([example.caption for example in examples])
+    plan = train.Plan(request.model, examples, prompts, settings, request.seconds)
     learned = train.learn_style(plan, models, store, reporter)
     (folder / MODEL).write_bytes(learned.file)
     size = max(1, len(learned.losses) // CURVE)

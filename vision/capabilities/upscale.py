@@ -1,9 +1,6 @@
 """/upscale: a picture two or four times as large. "subtle" keeps it and sharpens, "creative" draws new
 detail. The demo's image model knows drawings only, so photographs are enlarged by a network for them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import replace
 
 from PIL import Image
@@ -15,7 +12,6 @@ from core.requests import UpscaleRequest
 from vision.diffusion import task as refine
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, TextSpec
-from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode
 from vision.readers.photo import describe
@@ -24,9 +20,7 @@ from vision.reporter import Reporter
 from vision.store import Models
 
 
-def run(
-    request: UpscaleRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: UpscaleRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     assert request.image is not None  # its constructor has checked that
     image = images[request.image]
@@ -67,9 +61,8 @@ def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
     return target
 
 
-def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
-    """Return the task of one tile. "subtle" leaves the words out: read for every tile, they would draw their
-    object into each."""
+def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> refine.Task:
+    """Return the task of one tile. "subtle" leaves the words out: every tile would get their object."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = encode.round_to(model.card.native_size, model.card.multiple)
     task = refine.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
@@ -77,7 +70,7 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
     if request.mode == "subtle":
         generation = replace(generation, prompt="", text_spec=TextSpec())
     upscaled = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
-    return Task(generation, {**task.parameters, **upscaled}, task.notes)
+    return refine.Task(generation, {**task.parameters, **upscaled}, task.notes)
 
 
 def _for_photograph(

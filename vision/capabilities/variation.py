@@ -1,9 +1,6 @@
 """/variation: other pictures like a given one, by image-to-image at the strength that the model's card has
 for "subtle" or "strong"; with its shapes kept, by a ControlNet if one fits the model."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import replace
 
 from PIL import Image
@@ -15,7 +12,6 @@ from core.requests import VariationRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode
 from vision.images.ops import edges
@@ -31,9 +27,7 @@ KEPT_NOTE = (
 )
 
 
-def run(
-    request: VariationRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
-) -> Output:
+def run(request: VariationRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     notes: tuple[str, ...] = ()
@@ -52,9 +46,8 @@ def run(
     return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
-def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """Return the task: the picture at about the model's native area in its own shape, then as /imagine with a
-    picture."""
+def prepare(request: VariationRequest, images: encode.Pictures, model: ImageModel) -> drawing.Task:
+    """Return the task: the picture at about the model's native area, then as /imagine with a picture."""
     assert request.image is not None  # its constructor has checked that
     start, notes = within_aspect(images[request.image])
     size, shape, more = drawing.choose_size(request, model.card, start.size)
@@ -68,7 +61,7 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     parameters = {**task.parameters, "variation": request.variation}
     if request.keep_structure:
         parameters["keep_structure"] = "ControlNet" if model.controlnet else "image-to-image"
-    return Task(task.generation, parameters, (*notes, *more, *task.notes))
+    return drawing.Task(task.generation, parameters, (*notes, *more, *task.notes))
 
 
 def within_aspect(image: Image.Image) -> tuple[Image.Image, list[str]]:

@@ -1,12 +1,9 @@
 """/video: videos from words, from pictures, or from other videos; by a video model where the host has one,
 else they are sketched."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 from PIL import Image
 
@@ -20,28 +17,8 @@ from vision.video import request as from_model
 from vision.video import writer
 from vision.video.codecs import Encoder, encoder_of
 from vision.video.cutout import request as sketch
-from vision.video.reader import Drawing
-from vision.video.writer import video_at
 
-
-class Videos(Protocol):
-    """The videos of one request, by whatever draws them. notes: complete once all are drawn."""
-
-    notes: list[str]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """To report with the videos."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-
-    def draw(self, number: int) -> Drawing:
-        """Draw video ``number``."""
-
-    def writing(self, number: int) -> Reporter:
-        """Return what the writing of video ``number`` is reported to."""
+Videos = from_model.DrawnVideos | sketch.Sketches  # of one request; ``notes`` are complete once all are drawn
 
 
 def run(
@@ -64,7 +41,7 @@ def _video(videos: Videos, number: int, encoder: Encoder, folder: Path, reporter
     path, ends = folder / f"{number}.mp4", folder / f"{number}.ends"
     drawing = videos.draw(number)
     writing, first, last, count = videos.writing(number), None, None, 0
-    with video_at(path, drawing.size, drawing.fps, encoder) as video:
+    with writer.video_at(path, drawing.size, drawing.fps, encoder) as video:
         for chunk in drawing.chunks:
             writing.give_way()
             writing.in_thread(partial(video.write, chunk))

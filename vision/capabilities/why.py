@@ -1,9 +1,5 @@
 """The button *Why?* under /classify: where in the picture its reader sees a label, laid over the picture."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 from PIL import Image
 
 from core.errors import ModelError, UserError
@@ -11,7 +7,6 @@ from core.events import Output
 from core.requests import WhyRequest
 from vision.images import encode
 from vision.readers import attribution
-from vision.readers.attribution import Reason
 from vision.readers.photo import describe
 from vision.reporter import Reporter
 from vision.store import Models
@@ -23,7 +18,7 @@ HOW = {
 }
 
 
-def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. ``Output.scores`` has the label alone; ``Output.grid`` is the map."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     reason, name = _reason(image, request.label, labels, models, reporter)
@@ -44,7 +39,7 @@ def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, 
 
 def _reason(
     image: Image.Image, label: str, labels: tuple[str, ...], models: Models, reporter: Reporter
-) -> tuple[Reason, str]:
+) -> tuple[attribution.Reason, str]:
     """Return why the reader that /classify would ask says a label, and that reader's name. Raises
     UserError when it doesn't know the label."""
     looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")

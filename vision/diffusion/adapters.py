@@ -3,8 +3,6 @@ becomes one module with the UNet, so that steps of jobs with edges are shared li
 (arXiv:2308.06721); and attention by which all frames of a video look at its first one (Text2Video-Zero,
 arXiv:2303.13439, 3.3.2). The last two are put into a copy of the UNet over the same tensors."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Callable
@@ -95,8 +93,7 @@ class ControlledUNet(torch.nn.Module):
 
 
 class ControlNet:
-    """One ControlNet for one model. identity: where its weights came from, and their files' sizes and
-    times."""
+    """One ControlNet for one model. identity: its weights' place, sizes and times."""
 
     def __init__(self, pipe: Any, folder: Path) -> None:
         """Load the ControlNet in ``folder``. Raises ModelError when it doesn't fit the model of ``pipe``."""
@@ -181,10 +178,8 @@ class IPAdapter:
 
     def parts(self, scale: float, *, circular: bool) -> dict[str, Any]:
         """Return what a job's pipeline gets in place of its own: the UNet with the adapter, and what reads
-        pictures.
-
-        scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
-        """
+        pictures. scale: how much the pictures count against the text, 0..1. circular: see
+        seamless.circular_copy."""
         pipe = copy.copy(self._pipe)
         copied = seamless.circular_copy if circular else seamless.shared_weights_copy
         unet = vars(pipe)["unet"] = copied(self._pipe.unet)
@@ -212,8 +207,7 @@ def check_ip_adapter(folder: Path) -> Path:
 
 
 def ip_adapter_scale(influence: float) -> float:
-    """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
-    1 at ``--iw 3``."""
+    """Convert a picture's influence (0..0.6) to the adapter's scale: 0.5 at ``--iw 1``, 1 at ``--iw 3``."""
     return min(1.0, 0.25 + 1.25 * influence)
 
 

@@ -4,8 +4,6 @@ schedules that end early (``--stop``), at the noise-free picture that is predict
 One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. Knows
 diffusers' schedulers and no pipeline."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -33,12 +31,9 @@ from vision.engine.denoiser import ATTRIBUTES, Call, Denoiser
 
 def stopped_at(scheduler: Any, stop: float, strength: float | None = None) -> Any:
     """Return ``scheduler`` wrapped so that it runs only the share ``stop`` (0..1) of its steps, at least one;
-    with 1 the scheduler itself.
-
-    The last step goes all the way to the noise-free picture, which is soft where details would have come
-    later. strength: of the image-to-image call that will use it; the steps that such a call leaves out at the
-    beginning don't count.
-    """
+    with 1 the scheduler itself. The last step goes all the way to the noise-free picture, which is soft where
+    details would have come later. strength: of the image-to-image call that will use it; the steps that such
+    a call leaves out at the beginning don't count."""
     if stop >= 1:
         return scheduler
     if "final_sigmas_type" in scheduler.config:
@@ -53,8 +48,7 @@ def unwrapped(scheduler: Any) -> Any:
 
 
 class EarlyStop:
-    """Stands for the scheduler ``wrapped``: everything but ``set_timesteps`` and ``step`` is the scheduler's
-    own."""
+    """Stands for the scheduler ``wrapped``: all but ``set_timesteps`` and ``step`` is its own."""
 
     def __init__(self, wrapped: Any, stop: float, strength: float | None) -> None:
         self.wrapped, self.stop, self.strength = wrapped, stop, strength
@@ -89,8 +83,7 @@ def _with_signature(method: Callable[..., Any], of: Callable[..., Any]) -> Calla
 
 
 class _BySigma(EarlyStop):
-    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends, 0 or
-    next to it."""
+    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends."""
 
     def _cut(self, entries: int) -> None:
         super()._cut(entries)
@@ -98,8 +91,7 @@ class _BySigma(EarlyStop):
 
 
 class _ByTimestep(EarlyStop):
-    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their own estimate of the
-    noise-free picture."""
+    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their noise-free picture."""
 
     def _step(
         self,
@@ -143,11 +135,8 @@ class Unkeepable(ValueError):
 @dataclass(frozen=True)
 class Pace:
     """When to write: never for jobs expected to take less than ``shortest_job`` seconds; else each time
-    ``share`` of the job has passed.
-
-    min_pause, max_pause: seconds between two writes. max_cost: how much of a job's time writing may take; it
-    overrules the others.
-    """
+    ``share`` of the job has passed. min_pause, max_pause: seconds between two writes. max_cost: how much of a
+    job's time writing may take; it overrules the others."""
 
     shortest_job: float = 5.0
     share: float = 0.05
@@ -190,7 +179,7 @@ class Checkpoint:
     def __init__(self, folder: Path, job_id: str, pace: Pace | None = None) -> None:
         self.job_id, self.pace = job_id, pace or Pace()
         self.path = folder / f"{quote(job_id, safe='')}.safetensors"
-        self._fingerprint, self._off = "", False
+        self.fingerprint, self._off = "", False
         self._began = self._written = time.monotonic()
         self._first: tuple[int, float] | None = None  # (step, when) of the first step seen
         self._cost = 0.0  # seconds, of the last write
@@ -198,7 +187,7 @@ class Checkpoint:
     def open(self, fingerprint: str) -> State | None:
         """Return the state that an earlier process left of the same drawing. A damaged file, or another
         drawing's, is removed, with a line in the log."""
-        self._fingerprint, self._began = fingerprint, time.monotonic()
+        self.fingerprint, self._began = fingerprint, time.monotonic()
         self._written = self._began
         if not self.path.exists():
             return None
@@ -211,14 +200,13 @@ class Checkpoint:
             if state is None:
                 log.warning("job %s: its checkpoint belongs to another drawing and is not used", self.job_id)
             else:
-                log.info("job %s goes on after step %d of %d", self.job_id, state.step, state.total)
+                log.info("job %s continues after step %d of %d", self.job_id, state.step, state.total)
         if state is None:
             self.remove()
         return state
 
     def due(self, step: int, total: int, *, ends: bool = False) -> bool:
-        """Return whether to write now that ``step`` of ``total`` steps of the whole job are done. ends: see
-        Pace."""
+        """Return whether to write after ``step`` of ``total`` steps of the whole job. ends: see Pace."""
         now = time.monotonic()
         if self._first is None:
             self._first, each = (step, now), now - self._began
@@ -231,16 +219,14 @@ class Checkpoint:
         )
 
     def write(self, make: Callable[[], State]) -> None:
-        """Replace the file as a whole. What can't be kept or written costs the checkpoint, never the job.
-
-        The file isn't synced to disk: it is meant to survive this process, not the machine, and one cut off
-        by a power cut is recognised as damaged.
-        """
+        """Replace the file as a whole. What can't be kept or written costs the checkpoint, never the job. The
+        file isn't synced to disk: it is meant to survive this process, not the machine, and one cut off by a
+        power cut is recognised as damaged."""
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
             state, tensors = make(), dict[str, torch.Tensor]()
             fields = {one.name: _pack(getattr(state, one.name), tensors) for one in dataclasses.fields(state)}
-            entry = {"fingerprint": self._fingerprint, "state": fields}
+            entry = {"fingerprint": self.fingerprint, "state": fields}
             data = save(tensors, {ENTRY: json.dumps(entry)})
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)
@@ -286,20 +272,16 @@ def fingerprint(generation: Any, *rest: Any) -> str:
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:
-    """Return all its attributes but the configuration. Some are constants, which cost a few kB; so none is
-    forgotten."""
+    """Return all its attributes but the configuration. Constants among them cost a few kB."""
     attributes = vars(unwrapped(scheduler))
     return {name: value for name, value in attributes.items() if name != "_internal_dict"}
 
 
 class Resume:
     """Lets a pipeline call continue from a checkpoint: a context manager around the call, which the step
-    callback asks after each step.
-
-    The call prepares everything as always (its noise, masks and embeddings come out the same), then runs
-    through the steps that were done with a denoiser that returns zeros at once; after the last of those,
-    latents, scheduler and generators get their saved values.
-    """
+    callback asks after each step. The call prepares everything as always (its noise, masks and embeddings
+    come out the same), then runs through the steps that were done with a denoiser that returns zeros at once;
+    after the last of those, latents, scheduler and generators get their saved values."""
 
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False
@@ -314,7 +296,7 @@ class Resume:
         # offloading hooks put one on the instance
         self._own = [vars(part).get(place) for part, place in self._places]
 
-    def __enter__(self) -> Resume:
+    def __enter__(self) -> "Resume":
         for part, place in self._places:
             setattr(part, place, self._zeros)
         return self
@@ -370,8 +352,7 @@ def _read(path: Path, fingerprint: str) -> State | None:
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Convert ``value`` to JSON, and put its tensors and arrays into ``tensors``. Strides are kept: sums may
-    depend on them."""
+    """Convert ``value`` to JSON, its tensors into ``tensors``. Strides are kept: sums may depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
         name = _put(copy.contiguous(), tensors)

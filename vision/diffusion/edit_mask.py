@@ -5,8 +5,6 @@ After "Watch Your Steps" (Mirzaei et al., 2023, arXiv:2308.08947), which tells f
 where an edit belongs. Knows diffusers' schedulers and the order of that pipeline's rows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -47,10 +45,8 @@ class Keeping:
 
     def forward(self, sample: torch.Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the denoiser predicts for ``sample``, the noisy latents with the picture's behind them,
-        as a tuple; from step ``gathered`` on only where the words mean something.
-
-        With guidance the rows are those with words and picture, with the picture alone, and with neither.
-        """
+        as a tuple; from step ``gathered`` on only where the words mean something. With guidance the rows are
+        those with words and picture, with the picture alone, and with neither."""
         output = self.denoiser(sample, timestep, *args, **kwargs)
         predicted = output[0]
         channels = predicted.shape[1]

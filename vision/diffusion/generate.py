@@ -5,8 +5,6 @@ A drawing is one or several whole calls of a diffusers pipeline (``pipeline``), 
 once or, for a job with a fiber in the engine, together with the other jobs' steps.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ from vision.diffusion import checkpoint
 from vision.diffusion.edit_mask import keeping_of
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Drawn, Generation
-from vision.diffusion.pipeline import JobPipeline, Position, StepCallback, denoise
+from vision.diffusion.pipeline import PicturePipeline, PictureSteps, Position, denoise
 from vision.images import encode
 from vision.reporter import Reporter
 
@@ -32,11 +30,8 @@ log = logging.getLogger(__name__)
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     """Draw all pictures in one batch; when memory runs out, once more one by one. Continues from the job's
-    checkpoint, if another process left one.
-
-    Raises OutOfMemory when that isn't enough either, and JobCancelled from ``reporter.check`` between two
-    steps.
-    """
+    checkpoint, if another process left one. Raises OutOfMemory when that isn't enough either, and
+    JobCancelled from ``reporter.check`` between two steps."""
     with model.loras.in_use(generation.loras):  # also while the second of several is still being read
         model.loras.ensure_loaded(generation.loras, reporter)
         return _draw_or_draw_small(model, generation, reporter)
@@ -142,11 +137,11 @@ def _draw_chunk(
 ) -> list[tuple[Image.Image, bool]]:
     """Draw ``generation`` in one pipeline call: each picture, and whether the safety checker objects."""
     nothing = contextlib.nullcontext()
-    job = JobPipeline(model, generation, reporter, position.chunks)
+    job = PicturePipeline(model, generation, reporter, position.chunks)
     resume = checkpoint.Resume(job.pipe, saved, position.generators) if saved else None
     # in an engine each pass applies the LoRAs of its rows
     loras = model.loras.applied([generation.loras]) if job.fiber is None else nothing
-    with StepCallback(model, job.pipe, generation, reporter, position, resume) as on_step:
+    with PictureSteps(model, job.pipe, generation, reporter, position, resume) as on_step:
         with job, resume or nothing, loras:
             result = denoise(model, job.pipe, generation, position.generators, on_step)
         reporter.check()
@@ -162,8 +157,7 @@ def _draw_chunk(
 def _finish(
     model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, result: Any
 ) -> Iterator[tuple[Image.Image, bool]]:
-    """What ``denoise`` returned → pictures of the generation's size, and whether the safety checker
-    objects."""
+    """What ``denoise`` returned → pictures of its size, and whether the checker objects."""
     size = (generation.width, generation.height)  # FLUX.2 klein shrinks inputs over 1 megapixel
     if model.family.unpack is None:
         yield from ((encode.resize(image, size), False) for image in result)

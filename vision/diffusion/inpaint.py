@@ -4,8 +4,6 @@ pixel outside stays.
 The mask is "L" at the picture's size, 255 = paint, nothing in between.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from core.errors import ModelError, UserError
 from vision.images import encode
-from vision.images.seams import eroded
+from vision.images.ops import eroded
 from vision.readers import attribution
 from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant
 from vision.readers.segmentation import widened as with_rim
@@ -30,8 +28,7 @@ MAX_ASPECT = 2.0  # of a crop
 
 @dataclass(frozen=True)
 class RegionLayout:
-    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) it is resized
-    to."""
+    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) of it there."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
@@ -67,11 +64,9 @@ def find_mask_by_words(
     image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
 ) -> Named:
     """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
-    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
-
-    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
-    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
-    """
+    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured. key: of the
+    picture, under which the segmenter keeps what it sees. rim: take a little of what lies around a thing
+    whose outline is known, too. Raises UserError when nothing fits, or no model can tell."""
     segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
     if segmenter is not None and segmenter.takes_words:
         return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
@@ -94,8 +89,7 @@ def find_mask_by_words(
 def _among_things(
     segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
 ) -> Image.Image | None:
-    """Return the mask of the things that the words name; None when they fit the ground better, or there are
-    none."""
+    """Return the mask of the things that the words name; None when they fit the ground better."""
     matcher = _matcher(models, reporter)
 
     def find() -> Image.Image | None:
@@ -161,8 +155,7 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
 def crop_region(
     image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
-    """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is
-    painted."""
+    """Return (picture, mask) for the model, the mask a little wider than what is pasted."""
     crop = encode.resize(image.crop(layout.box), layout.size)
     return crop, widened(mask.crop(layout.box), layout.size, card)
 

@@ -1,8 +1,6 @@
 """Loads an image model from a folder or a single file, quantised where the plan says so: by diffusers' own
 configurations, one for each part of a pipeline."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,24 +14,20 @@ from core.errors import ModelError, first_line
 from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
-from vision.engine.denoiser import denoiser_of
 from vision.families import Family
 from vision.images import upscaler
 from vision.weights import card as identify
 from vision.weights import files
-from vision.weights.files import read_json
 from vision.weights.memory import Plan, quantizable_parts
 
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made.
-    """
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
 
     def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
@@ -62,11 +56,9 @@ def load_image_model(
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
 ) -> ImageModel:
-    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
-
-    plan: whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras.
-    """
+    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
+    whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
     family, card = identify.family_and_card(path)
     try:
         pipe = _pipeline(family, path, dtype, plan.quantize, offline)
@@ -82,7 +74,7 @@ def load_image_model(
         pipe.enable_sequential_cpu_offload(device=device)
     elif plan.offload == "none":
         pipe.to(device)
-    if card.cache_threshold and not denoiser.enable(denoiser_of(pipe), card.cache_threshold):
+    if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
     shared = files.shared_parts(path).get(upscaler.FOLDER)
@@ -131,8 +123,8 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         for name, part in files.shared_parts(folder).items()
         if name != upscaler.FOLDER
     }
-    named = index.get("_class_name")  # of one that only edits, too: Qwen-Image-Edit has two
-    edits = named if named in family.pipelines else family.edit
+    named = index.get("_class_name", "")  # of one that only edits, too: Qwen-Image-Edit has two
+    edits = named if family.has_pipeline(named) else family.edit
     return _class(family, family.inpaint if masks else family.text or edits).from_pretrained(
         folder,
         dtype=dtype,

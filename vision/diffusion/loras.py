@@ -6,8 +6,6 @@ peft takes one adapter a row and one weight for all (``adapter_names``), while a
 with its weight. A file may say how its LoRA counts in drawings that a prompt guides (``GuidedUse``). The LoRA
 that a model's card names (``merged_lora``) is added to the weights once, when they are loaded."""
 
-from __future__ import annotations
-
 import json
 import logging
 import warnings
@@ -65,8 +63,7 @@ class GuidedUse:
 
 
 def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
-    """Return what a file's metadata say; None where they say nothing. name: of the LoRA. Raises ModelError
-    for what can't be."""
+    """Return what a LoRA's metadata say, None if nothing. Raises ModelError for what can't be."""
     try:
         told: Any = json.loads(metadata.get(ABOUT, "{}")).get(ENTRY)
         return None if told is None else GuidedUse(float(told["strength"]), float(told["whole"]))
@@ -84,15 +81,12 @@ Plan = list[tuple[str, torch.Tensor | None, Any]]
 
 
 class Loras:
-    """The LoRAs of one model, for one thread.
-
-    pipe: whose denoiser and text encoders get them. find: a name that the host has set up → file; it raises
-    UserError for any other.
-    """
+    """The LoRAs of one model, for one thread. pipe: whose denoiser and text encoders get them. find: a name
+    that the host has set up → file; it raises UserError for any other."""
 
     def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
         self._pipe, self._name, self._find = pipe, name, find
-        self._adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
+        self.adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
         self._files: dict[str, str] = {}  # name → which file it was
         self._guided: dict[str, GuidedUse | None] = {}
         self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
@@ -102,15 +96,15 @@ class Loras:
         """Load the LoRAs that aren't there yet; their files are read beside the steps of other jobs. Raises
         UserError when one doesn't fit the model."""
         for name, _ in wanted:
-            if name not in self._adapters:
+            if name not in self.adapters:
                 tensors, file, use = reporter.in_thread(
-                    partial(self._read, name, reporter), thread="fetching"
+                    partial(self.read_file, name, reporter), thread="fetching"
                 )
                 reporter.build(partial(self._add, name, tensors, file), inline=True)
                 self._guided[name] = use
-            self._adapters.move_to_end(name)
+            self.adapters.move_to_end(name)
 
-    def __deepcopy__(self, memo: Any) -> Loras:
+    def __deepcopy__(self, memo: Any) -> "Loras":
         """Return this object: copies of the model's layers over the same tensors (``--tile``) have hooks of
         this one, and get the same LoRAs."""
         return self
@@ -140,10 +134,7 @@ class Loras:
     ) -> Iterator[dict[str, torch.nn.Parameter]]:
         """Insert a new LoRA into ``part`` of the pipeline, in float32, which can be applied, and drawn with,
         as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has. use: in
-        drawings with guidance.
-
-        What jobs draw doesn't change by it. Nothing else of the model is trained.
-        """
+        drawings with guidance. What jobs draw doesn't change by it. Nothing else of the model is trained."""
         module = self._pipe.components[part]
         module.requires_grad_(False)
         self._make_room()
@@ -160,11 +151,11 @@ class Loras:
                     for half in ("lora_A", "lora_B"):
                         matrix = getattr(layer, half)[adapter].float().requires_grad_(True)
                         weights[f"{path}.{half}.weight"] = matrix.weight
-            self._adapters[name], self._files[name], self._guided[name] = adapter, name, use
+            self.adapters[name], self._files[name], self._guided[name] = adapter, name, use
             with self.in_use(((name, 1.0),)):
                 yield weights
         finally:
-            self._adapters.pop(name, None)
+            self.adapters.pop(name, None)
             self._drop(adapter)
 
     def is_guided(self, wanted: WeightedLoras) -> bool:
@@ -176,8 +167,7 @@ class Loras:
     ) -> list[WeightedLoras]:
         """Return what ``applied`` takes for a call with ``count`` rows of a job with so many ``pictures``:
         with guidance twice as many, of which the first half is without the prompt. timestep: of the call, 0
-        to 1000.
-        """
+        to 1000."""
         if count != 2 * pictures or not self.is_guided(wanted):
             return [wanted] * count
         noise = float(torch.as_tensor(timestep).reshape(-1)[0]) / NOISE_LEVELS
@@ -202,24 +192,27 @@ class Loras:
 
     def _planned(self, rows: Sequence[WeightedLoras]) -> Plan:
         if all(row == rows[0] for row in rows):
-            return [(self._adapters[name], None, weight) for name, weight in rows[0]]
+            return [(self.adapters[name], None, weight) for name, weight in rows[0]]
         plan: Plan = []
         for name in dict.fromkeys(name for row in rows for name, _ in row):
             having = [i for i, row in enumerate(rows) if name in dict(row)]
             weights = torch.tensor([dict(rows[i])[name] for i in having])
-            plan.append((self._adapters[name], torch.tensor(having), weights))
+            plan.append((self.adapters[name], torch.tensor(having), weights))
         return plan
 
     def forget(self, sha256s: Collection[str]) -> None:
         """Unload the LoRAs that members have made from these files; one in use goes when room is made."""
-        for name in list(self._adapters):
+        for name in list(self.adapters):
             stored = stored_lora(name)
             if stored is not None and stored.sha256 in sha256s and not self._users[name]:
-                self._drop(self._adapters.pop(name))
+                self._drop(self.adapters.pop(name))
 
     # Loading
 
-    def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
+    def read_file(
+        self, name: str, reporter: Reporter
+    ) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
+        """Return a LoRA's tensors, which file it was, and how it counts in drawings with guidance."""
         path = self._find(name, reporter)
         use = read_loras(files.header(path).get("__metadata__", {}), shown_lora(name))
         try:
@@ -228,7 +221,7 @@ class Loras:
             raise ModelError(f"The LoRA {shown_lora(name)} can't be read.") from error
 
     def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
-        if name in self._adapters:  # another job was as quick
+        if name in self.adapters:  # another job was as quick
             return
         if not hasattr(self._pipe, "load_lora_weights"):
             raise UserError(f"{self._name} takes no LoRAs.")
@@ -252,7 +245,7 @@ class Loras:
             raise UserError(f"The LoRA `{shown_lora(name)}` doesn't fit {self._name}.") from error
         finally:
             self._deactivate()
-        self._adapters[name], self._files[name] = adapter, file
+        self.adapters[name], self._files[name] = adapter, file
         log.info("LoRA %s loaded for %s", name, self._name)
 
     @contextmanager
@@ -273,11 +266,11 @@ class Loras:
                 vars(encoder).pop("load_adapter", None)
 
     def _make_room(self) -> None:
-        for name in list(self._adapters):
-            if len(self._adapters) < MAX_LOADED:
+        for name in list(self.adapters):
+            if len(self.adapters) < MAX_LOADED:
                 return
             if not self._users[name]:
-                self._drop(self._adapters.pop(name))
+                self._drop(self.adapters.pop(name))
                 log.info("LoRA %s is unloaded to make room", name)
 
     def _drop(self, adapter: str) -> None:
@@ -346,12 +339,9 @@ METADATA = "lora_adapter_metadata"
 
 def merge(pipe: Any, folder: Path, name: str) -> None:
     """Add alpha / rank · up · down (Hu et al., arXiv:2106.09685, eq. 3) to each weight of ``pipe`` that the
-    LoRA ``name`` of the model in ``folder`` changes.
-
-    Its file is one that diffusers' save_lora_weights wrote for a denoiser. Its dtype may be any: float8 takes
-    half of float16's bytes. Raises ModelError when the file can't be read or doesn't fit, and when the
-    weights are quantised.
-    """
+    LoRA ``name`` of the model in ``folder`` changes. Its file is one that diffusers' save_lora_weights wrote
+    for a denoiser. Its dtype may be any: float8 takes half of float16's bytes. Raises ModelError when the
+    file can't be read or doesn't fit, and when the weights are quantised."""
     file = folder / FOLDER / name
     try:
         with safe_open(file, framework="pt") as opened:

@@ -2,8 +2,6 @@
 its place on the device, a compiled copy of its denoiser, the texts that it encoded lately, and what decodes
 its latents, also where memory is short or half precision overflows."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import hashlib
@@ -26,7 +24,6 @@ from vision.diffusion import seamless
 from vision.diffusion import vae as tiny_vae
 from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach_folder
 from vision.diffusion.loras import Loras
-from vision.diffusion.vae import LatentMap, TinyDecoder
 from vision.engine import denoiser
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.fiber import PriorityLock
@@ -49,10 +46,8 @@ def wants_compiling(setting: str, device: str) -> bool:
 
 def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> torch.nn.Module:
     """Return a copy of ``module`` over the same tensors, compiled at its first passes. If a pass fails to
-    compile, the copy evaluates ``module`` from then on, logs why, and calls ``on_failure``.
-
-    Raises ValueError where diffusers names no blocks that repeat.
-    """
+    compile, the copy evaluates ``module`` from then on, logs why, and calls ``on_failure``. Raises ValueError
+    where diffusers names no blocks that repeat."""
     torch._dynamo.config.recompile_limit = VARIANTS
     # sizes that are equal by chance are no rule (diffusers' docs, optimization/fp16)
     torch.fx.experimental._config.use_duck_shape = False
@@ -73,7 +68,7 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
                 raise
             problem = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         output = module(**kwargs)  # raises again where compiling isn't at fault
-        log.warning("%s goes on uncompiled: %s", type(module).__name__, problem)
+        log.warning("%s continues uncompiled: %s", type(module).__name__, problem)
         made.forward = module.forward
         on_failure()
         return output
@@ -94,10 +89,7 @@ class TextCache:
 
     def cached(self, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
         """Return a function like ``encode`` that computes each result once. Calls with tensors aren't cached:
-        those are embeddings already.
-
-        name: keeps apart what different encoders make of the same arguments.
-        """
+        those are embeddings already. name: keeps apart what different encoders make of the same arguments."""
 
         def key(*args: Any, **kwargs: Any) -> tuple[str, str]:
             return name, repr((args, sorted(kwargs.items())))
@@ -153,11 +145,8 @@ CALM = {"EulerAncestralDiscreteScheduler": "euler", "DDPMScheduler": "ddim"}  # 
 
 
 class ImageModel:
-    """One set of weights, and a pipeline for each mode over it.
-
-    decoder_lock: held by whoever uses the VAE. text_cache: texts encoded lately. Not thread-safe, except the
-    decoder.
-    """
+    """One set of weights, and a pipeline for each mode over it. decoder_lock: held by whoever uses the VAE.
+    text_cache: texts encoded lately. Not thread-safe, except the decoder."""
 
     def __init__(
         self,
@@ -178,11 +167,11 @@ class ImageModel:
         self._active: Mode | None = None
         self._own_scheduler = base.scheduler
         self._schedulers: dict[str | None, Any] = {}  # by sampler, None = its own; never used themselves
-        self._latent_map: LatentMap | None = None
+        self._latent_map: tiny_vae.LatentMap | None = None
         self._circular_unet: Any = None
         self.adapter: IPAdapter | None = None
         self.controlnet: ControlNet | None = None
-        self.tiny_decoder: TinyDecoder | None = None
+        self.tiny_decoder: tiny_vae.TinyDecoder | None = None
         self.compiled: Any = None
         self._adapted: tuple[Path, int] | None = None
         self._controlled: Path | None = None
@@ -240,16 +229,13 @@ class ImageModel:
 
     def enlarged(self, image: Image.Image, seamless: bool = False) -> Image.Image:
         """Return a decoded picture at the card's output scale: by the model's own upscaler if it brings one.
-
-        seamless: opposite edges meet.
-        """
+        seamless: opposite edges meet."""
         if self._upscaler is not None:
             return self._upscaler.enlarge(image, seamless)
         return encode.enlarge(image, self.card.output_scale, seamless)
 
     def takes_sampler(self, sampler: str) -> bool:
-        """Return whether ``sampler`` can be used. Flow models keep the scheduler they came with, an Euler
-        one."""
+        """Return whether ``sampler`` can be used. Flow models keep their own, Euler."""
         return self.card.samplers == "any" or sampler == "euler"
 
     def scheduler(self, sampler: str | None) -> Any:
@@ -319,10 +305,7 @@ class ImageModel:
     @torch.no_grad()
     def compile(self) -> None:
         """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
-        that no job's steps wait for compiling.
-
-        Where that fails, a line in the log says so.
-        """
+        that no job's steps wait for compiling. Where that fails, a line in the log says so."""
         if not self.shares_steps or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
@@ -383,12 +366,12 @@ class ImageModel:
         return limit if count > limit else None
 
     @property
-    def latent_map(self) -> LatentMap | None:
+    def latent_map(self) -> tiny_vae.LatentMap | None:
         """The map from latents to RGB for previews, fitted to this model's decoder at first use; None while
         the decoder is in use."""
         if self._latent_map is None and self.decoder_lock.try_acquire():
             try:
-                self._latent_map = LatentMap.fit(self._base.vae, self.device)
+                self._latent_map = tiny_vae.LatentMap.fit(self._base.vae, self.device)
             finally:
                 self.decoder_lock.release()
         return self._latent_map
@@ -423,11 +406,8 @@ def decode(
     model: ImageModel, pipe: Any, latents: torch.Tensor, is_seamless: bool = False
 ) -> tuple[Image.Image, bool]:
     """Decode (1, C, h, w) with the VAE of ``pipe``: the picture, and whether the model's safety checker
-    objects.
-
-    One picture at a time: less memory, and the same bits in any batch. is_seamless: opposite edges meet.
-    Raises BlankPicture when no picture comes out.
-    """
+    objects. One picture at a time: less memory, and the same bits in any batch. is_seamless: opposite edges
+    meet. Raises BlankPicture when no picture comes out."""
     vae, padded = pipe.vae, seamless.wrapped(latents) if is_seamless else latents
     if not latents.isfinite().all():
         raise BlankPicture(

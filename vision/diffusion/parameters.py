@@ -5,8 +5,6 @@ no torch.
 Each parameter either has an effect or leaves a note for the person who asked. docs/meaning.md has the
 table."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass, field
 
@@ -20,58 +18,25 @@ from vision.weights.card import Card
 
 MAX_STEPS = 100
 USUAL_STYLIZE = 100
-STYLES = (  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
-    (
-        "watercolor",
-        "oil painting",
-        "ink drawing",
-        "pixel art",
-        "line art",
-        "woodcut print",
-        "pastel drawing",
-        "flat illustration",
-        "risograph print",
-        "gouache painting",
-        "charcoal sketch",
-        "stained glass",
-        "paper collage",
-        "low poly 3d render",
-        "film photograph",
-        "comic book art",
-    ),
-    (
-        "muted colours",
-        "bright colours",
-        "earthy colours",
-        "black and white",
-        "pastel colours",
-        "neon colours",
-        "blue and orange colours",
-        "sepia colours",
-        "deep green and gold colours",
-        "red and cream colours",
-    ),
-    (
-        "soft light",
-        "hard shadows",
-        "golden light",
-        "moonlight",
-        "mist",
-        "high contrast",
-        "flat light",
-        "glowing edges",
-    ),
-)
+STYLES = [  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
+    tuple(words.split(", "))
+    for words in (
+        "watercolor, oil painting, ink drawing, pixel art, line art, woodcut print, pastel drawing, "
+        "flat illustration, risograph print, gouache painting, charcoal sketch, stained glass, "
+        "paper collage, low poly 3d render, film photograph, comic book art",
+        "muted colours, bright colours, earthy colours, black and white, pastel colours, neon colours, "
+        "blue and orange colours, sepia colours, deep green and gold colours, red and cream colours",
+        "soft light, hard shadows, golden light, moonlight, mist, high contrast, flat light, glowing edges",
+    )
+]
 
 
 @dataclass(frozen=True)
 class TextSpec:
-    """How texts steer a picture beyond one prompt and one negative prompt. By default: not at all.
-
-    wanted, unwanted: parts of the prompt and of the negative prompt, with shares that sum to 1; empty = one
-    part. refusal: how far to keep away from what is unwanted, 1 = as a plain negative prompt does. styles:
-    (text, amount), 1 = as if it stood in the prompt. chaos, weird: 0..1.
-    """
+    """How texts steer a picture beyond one prompt and one negative prompt. By default: not at all. wanted,
+    unwanted: parts of the prompt and of the negative prompt, with shares that sum to 1; empty = one part.
+    refusal: how far to keep away from what is unwanted, 1 = as a plain negative prompt does. styles: (text,
+    amount), 1 = as if it stood in the prompt. chaos, weird: 0..1."""
 
     wanted: tuple[tuple[str, float], ...] = ()
     unwanted: tuple[tuple[str, float], ...] = ()
@@ -100,10 +65,8 @@ def steps(request: GenerateRequest, card: Card) -> int:
 
 def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[str]]:
     """Return (guidance_scale, guidance_rescale, notes). ``--stylize`` and ``--exp`` act on its distance from
-    1, where guidance does nothing.
-
-    Rescaling keeps the contrast of strong guidance in bounds (arXiv:2305.08891, 3.4, with its φ = 0.7).
-    """
+    1, where guidance does nothing. Rescaling keeps the contrast of strong guidance in bounds
+    (arXiv:2305.08891, 3.4, with its φ = 0.7)."""
     if request.guidance_scale is not None:
         over = [] if request.stylize is None else ["--stylize"]
         over += ["--exp"] if request.exp else []
@@ -154,12 +117,9 @@ def style_of_code(code: int) -> str:
 def model_text(
     request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
 ) -> ModelText:
-    """Return the text for the model ``name``.
-
-    supports_weights: whether the parts of its texts can have weights. guided: whether it draws with guidance
-    away from a negative prompt. Midjourney's rule: weights count in relation to each other, and ``--no x`` is
-    ``x::-0.5``.
-    """
+    """Return the text for the model ``name``. supports_weights: whether the parts of its texts can have
+    weights. guided: whether it draws with guidance away from a negative prompt. Midjourney's rule: weights
+    count in relation to each other, and ``--no x`` is ``x::-0.5``."""
     wanted, unwanted = _parts(request)
     styled, negative = styles(request, card), ", ".join(text for text, _ in unwanted)
     notes = [

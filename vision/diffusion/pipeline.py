@@ -2,13 +2,11 @@
 
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,10 +17,9 @@ from vision.diffusion.adapters import looking_at_first
 from vision.diffusion.edit_mask import Keeping, keeping_of
 from vision.diffusion.model import ImageModel, arguments
 from vision.diffusion.parameters import Generation, TextSpec
-from vision.diffusion.prompt_embeddings import Encoded
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
-from vision.engine.fiber import Fiber
+from vision.engine.fiber import Fiber, PriorityLock
 from vision.families import Mode, stable_diffusion
 from vision.images import encode
 from vision.reporter import Leaving, Reporter
@@ -30,11 +27,9 @@ from vision.reporter import Leaving, Reporter
 
 @dataclass(frozen=True)
 class Position:
-    """Where in a drawing a pipeline call stands.
-
-    batch: pictures in one call at most. chunk: the number of this call, of ``chunks``. generators: one for
-    each picture of it. images, veiled: finished by the calls before it, see checkpoint.State.
-    """
+    """Where in a drawing a pipeline call stands. batch: pictures in one call at most. chunk: the number of
+    this call, of ``chunks``. generators: one for each picture of it. images, veiled: finished by the calls
+    before it, see checkpoint.State."""
 
     batch: int
     chunk: int
@@ -45,8 +40,46 @@ class Position:
 
 
 class StepCallback:
-    """A pipeline's ``callback_on_step_end``. As a context manager around the call and the decoding it writes
-    a checkpoint when the worker is to exit."""
+    """A pipeline's ``callback_on_step_end``. As a context manager around the call it writes a checkpoint when
+    the worker is to exit. keeps: whether its steps can be saved. resume: of a call that continues."""
+
+    def __init__(
+        self, pipe: Any, reporter: Reporter, resume: checkpoint.Resume | None, *, keeps: bool
+    ) -> None:
+        self.pipe, self.reporter, self.resume = pipe, reporter, resume
+        self.checkpoint = reporter.checkpoint if keeps else None
+        self.before: torch.Tensor | None = None
+        self.done: tuple[int, int] | None = None  # (step, of)
+        reporter.check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        leaving = kind is not None and issubclass(kind, Leaving)
+        if leaving and self.done is not None and self.checkpoint is not None:
+            (step, total), latents = self.done, self.before
+            self.checkpoint.write(lambda: self._state(step, total, latents))
+
+    def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle a step that was done before the checkpoint."""
+        self.reporter.check()
+        if (latents := resume.after_step(step)) is not None:
+            values = {**values, "latents": latents}
+            self.before, self.done = latents, (step, resume.state.total)
+            self._set_progress(step, resume.state.total)
+        return values
+
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
+        """Convert ``step`` of ``total`` of this call to those of all calls, and tell the fiber."""
+        raise NotImplementedError
+
+    def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:
+        raise NotImplementedError
+
+
+class PictureSteps(StepCallback):
+    """The steps of pictures, and of their decoding."""
 
     def __init__(
         self,
@@ -57,28 +90,13 @@ class StepCallback:
         position: Position,
         resume: checkpoint.Resume | None,
     ) -> None:
-        self.model, self.pipe, self.generation = model, pipe, generation
-        self.reporter, self.position, self.resume = reporter, position, resume
-        self.before: torch.Tensor | None = None
-        keeps = model.family.unpack and not model.has_step_memory
-        self.checkpoint = reporter.checkpoint if keeps else None
-        self.done: tuple[int, int] | None = None  # (step, of)
-        reporter.check()
-
-    def __enter__(self) -> StepCallback:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        leaving = kind is not None and issubclass(kind, Leaving)
-        if leaving and self.done is not None and self.checkpoint is not None:
-            (step, total), latents = self.done, self.before
-            self.checkpoint.write(lambda: self._state(step, total, latents))
+        keeps = model.family.unpack is not None and not model.has_step_memory
+        super().__init__(pipe, reporter, resume, keeps=keeps)
+        self.model, self.generation, self.position = model, generation, position
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
-        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it.
-
-        An exception from here ends the call at once and leaves the pipeline usable.
-        """
+        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
+        from here ends the call at once and leaves the pipeline usable."""
         if self.resume is not None and not self.resume.over:
             return self._skip(self.resume, i + 1, values)
         latents: Any = values.get("latents")
@@ -94,13 +112,9 @@ class StepCallback:
         return values
 
     def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
-        """Handle a step that was done before the checkpoint."""
-        self.reporter.check()
-        if (latents := resume.after_step(step)) is not None:
-            values["latents"] = self.before = latents
-            if (keeping := keeping_of(self.pipe)) is not None:
-                keeping.relevance = resume.state.relevance
-            self._set_progress(step, resume.state.total)
+        values = super()._skip(resume, step, values)
+        if resume.over and (keeping := keeping_of(self.pipe)) is not None:
+            keeping.relevance = resume.state.relevance
         return values
 
     def _set_progress(self, step: int, total: int) -> tuple[int, int]:
@@ -142,22 +156,55 @@ class StepCallback:
 
 
 class JobPipeline:
-    """A job's own pipeline: its own noise scheduler and, in an engine, a denoiser that waits for shared
-    passes.
+    """A job's own pipeline, ``pipe``, over a model's weights. fiber: of the job; None = its steps aren't
+    shared. lock: of the decoder. calls: like this one, in the whole job. As a context manager it holds the
+    decoder, which otherwise works in a thread beside the steps, until the first step, if it ``encodes``
+    before: pictures to start from, or frames that are known."""
 
-    pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared.
+    def __init__(
+        self, pipe: Any, fiber: Fiber | None, lock: PriorityLock, calls: float, *, encodes: bool
+    ) -> None:
+        self.pipe, self.fiber = copy.copy(pipe), fiber
+        self._lock, self._calls, self._encodes = lock, calls, encodes
+        self._has_decoder, self._denoisers = False, list[Denoiser]()
 
-    As a context manager it holds the decoder, which otherwise works in a thread beside the steps, until the
-    first step: pictures to start from are encoded before.
-    """
+    def _replace(self, **parts: Any) -> None:
+        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
+
+    def __enter__(self) -> Self:
+        if self.fiber is not None and self._encodes:
+            with self._lock.reserve():
+                self.fiber.wait_until(self._lock.try_acquire)
+            self._has_decoder = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release_decoder()
+        for denoiser in self._denoisers:
+            denoiser.forget()
+
+    def _release_decoder(self) -> None:
+        if self._has_decoder:
+            self._lock.release()
+        self._has_decoder = False
+
+    def _evaluate(self, call: Call) -> Any:
+        if self.fiber is None:
+            return evaluate_now(call)
+        self._release_decoder()
+        steps = getattr(self.pipe, "num_timesteps", None) or 0
+        self.fiber.total = self.fiber.total or round(steps * self._calls)
+        return self.fiber.evaluate(call)
+
+
+class PicturePipeline(JobPipeline):
+    """A job's own pipeline of pictures: its own noise scheduler and, in an engine, a denoiser that waits for
+    shared passes."""
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
-        self.fiber = reporter.fiber if model.shares_steps else None
-        self._calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one, in the whole job
-        self._lock = model.decoder_lock
-        self._starts_from_picture, self._has_decoder = generation.mode is not Mode.TEXT, False
-        self._denoiser: Denoiser | None = None
-        self.pipe = copy.copy(model.pipeline(generation.mode))
+        fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
+        pipe, encodes = model.pipeline(generation.mode), generation.mode is not Mode.TEXT
+        super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
         scheduler = model.scheduler(generation.sampler)
         self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
         if hasattr(self.pipe, "encode_prompt"):
@@ -165,9 +212,6 @@ class JobPipeline:
                 encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
             )
         self._replace_denoiser(model, generation)
-
-    def _replace(self, **parts: Any) -> None:
-        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
 
     def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
         name = denoiser_attribute(self.pipe)
@@ -187,15 +231,15 @@ class JobPipeline:
         loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, wanted)
-            evaluate = partial(self._evaluate, self.fiber)
-            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, loras, control=control)
-            self._replace(**{name: self._denoiser})
+            shared = Denoiser(module, self._evaluate, label, model.loras.applied, loras, control=control)
+            self._denoisers.append(shared)
+            self._replace(**{name: shared})
         elif name and model.loras.is_guided(wanted):
             own = getattr(self.pipe, name)
-            unet = Denoiser(own, evaluate_now, "", model.loras.applied, loras, control=control)
+            unet = Denoiser(own, self._evaluate, "", model.loras.applied, loras, control=control)
             self._replace(**{name: unet})
         elif control is not None:
-            self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
+            self._replace(unet=Denoiser(self.pipe.unet, self._evaluate, control=control))
         if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
             self._keep_to_picture(model, generation)
         if generation.seamless and name and not copies:
@@ -214,35 +258,11 @@ class JobPipeline:
             )
             self._replace(unet=unet)
 
-    def __enter__(self) -> JobPipeline:
-        if self.fiber is not None and self._starts_from_picture:
-            with self._lock.reserve():
-                self.fiber.wait_until(self._lock.try_acquire)
-            self._has_decoder = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._release_decoder()
-        if self._denoiser is not None:
-            self._denoiser.forget()
-
-    def _release_decoder(self) -> None:
-        if self._has_decoder:
-            self._lock.release()
-        self._has_decoder = False
-
-    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
-        self._release_decoder()
-        steps = getattr(self.pipe, "num_timesteps", None) or 0
-        fiber.total = fiber.total or round(steps * self._calls)
-        return fiber.evaluate(call)
-
 
 def cached_encoder(
     model: ImageModel, generation: Generation, encode: Callable[..., Any], name: str
 ) -> Callable[..., Any]:
-    """Return ``encode`` with the generation's LoRAs in the text encoders, and cached. name: of the encoder,
-    for the cache."""
+    """Return ``encode``, cached, with the generation's LoRAs in the text encoders. name: of the encoder."""
 
     def with_loras(*args: Any, **kwargs: Any) -> Any:
         with model.loras.applied([generation.loras]):
@@ -257,7 +277,7 @@ def denoise(
     pipe: Any,
     generation: Generation,
     generators: list[torch.Generator],
-    on_step: StepCallback,
+    on_step: PictureSteps,
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
@@ -301,10 +321,9 @@ def _picture_arguments(model: ImageModel, generation: Generation, count: int) ->
 
 
 def _text_arguments(
-    model: ImageModel, pipe: Any, generation: Generation, on_step: StepCallback
+    model: ImageModel, pipe: Any, generation: Generation, on_step: PictureSteps
 ) -> dict[str, Any]:
-    """Arguments that replace the prompt with embeddings, where the pipeline can't do what the texts ask for;
-    else none."""
+    """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
     if family.encode is None or (g.text_spec == TextSpec() and not is_long):
@@ -313,7 +332,7 @@ def _text_arguments(
     end = begin + (1 - begin) * g.stop
     encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
     encoded = prompt_embeddings.encode_prompt(
-        lambda text: Encoded(*encoder(text)),
+        lambda text: prompt_embeddings.Encoded(*encoder(text)),
         g.prompt,
         g.negative_prompt,
         g.text_spec,

@@ -5,10 +5,8 @@ in any batch. Pictures: image prompts, style, character and omni references.
 A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the pictures. Any other begins to
 draw at their mean, the nearest thing to it."""
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +17,7 @@ from PIL import Image, ImageOps
 from core.limits import IMAGE_WEIGHT_CAP
 from core.requests import GenerateRequest
 from vision.diffusion import parameters
-from vision.diffusion.parameters import TextSpec
+from vision.images.encode import Pictures
 
 OPENING = 0.65  # of the schedule: how long full chaos hides the text
 # makes small values count: with 1, --chaos 25 changed nothing on the demo models (2 of 12 steps)
@@ -36,19 +34,18 @@ class Encoded:
     tokens: torch.Tensor
     pooled: torch.Tensor | None = None
 
-    def towards(self, other: Encoded, share: float) -> Encoded:
-        """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
-        length, and beyond."""
+    def towards(self, other: "Encoded", share: float) -> "Encoded":
+        """Return the point ``share`` on the line from this (0) through ``other`` (1), of the same length."""
         both = self.pooled is not None and other.pooled is not None
         pooled = torch.lerp(self.pooled, other.pooled, share) if both else None  # type: ignore[arg-type]
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
 
-    def zeroed(self) -> Encoded:
+    def zeroed(self) -> "Encoded":
         """Return zeros of the same shapes."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
         return Encoded(torch.zeros_like(self.tokens), pooled)
 
-    def filled(self, length: int, filler: Encoded) -> Encoded:
+    def filled(self, length: int, filler: "Encoded") -> "Encoded":
         """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
         missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
         if missing <= 0:
@@ -70,11 +67,8 @@ class Conditioning:
 
     def at(self, progress: float) -> torch.Tensor:
         """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
-        first mostly noise, then more and more the text alone.
-
-        CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the text's mean and deviation is in the noise
-        already.
-        """
+        first mostly noise, then more and more the text alone. CADS (arXiv:2310.17347, algorithm 1), whose
+        rescaling to the text's mean and deviation is in the noise already."""
         if self.noise is None:
             return self.prompt
         share = 1 - progress / (OPENING * self.chaos**CHAOS_EXPONENT)
@@ -93,10 +87,7 @@ class Conditioning:
         self, on_step: Callable[..., dict[str, Any]], begin: float, end: float
     ) -> Callable[..., dict[str, Any]]:
         """Return a pipeline's callback that calls ``on_step`` and sets the next step's embeddings; it needs
-        the tensor ``prompt_embeds``.
-
-        begin, end: 0..1 of the schedule that the call runs through.
-        """
+        the tensor ``prompt_embeds``. begin, end: 0..1 of the schedule that the call runs through."""
 
         def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
             values = on_step(pipe, i, t, values)
@@ -112,17 +103,15 @@ def encode_prompt(
     read: Callable[[str], Encoded],
     prompt: str,
     negative_prompt: str,
-    spec: TextSpec,
+    spec: parameters.TextSpec,
     seeds: Sequence[int],
     *,
     guided: bool,
     zeros: bool = False,
 ) -> Conditioning:
-    """Return the embeddings of one picture for each of ``seeds``.
-
-    read: encodes one text with the model's encoders. guided: the negative prompt has a pass of its own.
-    zeros: an empty one is all zeros there (SDXL's ``force_zeros_for_empty_prompt``).
-    """
+    """Return the embeddings of one picture for each of ``seeds``. read: encodes one text with the model's
+    encoders. guided: the negative prompt has a pass of its own. zeros: an empty one is all zeros there
+    (SDXL's ``force_zeros_for_empty_prompt``)."""
     empty = read("")
     positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
     if not guided:
@@ -136,9 +125,8 @@ def encode_prompt(
     return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds)
 
 
-def _positive_parts(prompt: str, spec: TextSpec) -> list[tuple[str, float]]:
-    """The texts that are mixed, with their shares: a style moves each part towards the part with the style
-    behind it."""
+def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:
+    """The texts that are mixed, with their shares: a style moves each part towards itself with the style."""
     parts = spec.wanted or ((prompt, 1.0),)
     plain = 1 - sum(amount for _, amount in spec.styles)
     styled = [
@@ -160,7 +148,7 @@ def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
 
 
 def _for_each(
-    positive: Encoded, negative: Encoded | None, spec: TextSpec, seeds: Sequence[int]
+    positive: Encoded, negative: Encoded | None, spec: parameters.TextSpec, seeds: Sequence[int]
 ) -> Conditioning:
     def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
@@ -206,12 +194,12 @@ class ReferencePicture:
     influence: float
 
 
-def reference_pictures(request: GenerateRequest, images: Mapping[str, Image.Image]) -> list[ReferencePicture]:
+def reference_pictures(request: GenerateRequest, images: Pictures) -> list[ReferencePicture]:
     """Return the request's pictures that count, strongest first. images: SHA-256 → picture."""
     return sorted(_each(request, images), key=lambda one: -one.weight * one.influence)
 
 
-def _each(request: GenerateRequest, images: Mapping[str, Image.Image]) -> Iterator[ReferencePicture]:
+def _each(request: GenerateRequest, images: Pictures) -> Iterator[ReferencePicture]:
     character = 1.0 if request.character_weight is None else request.character_weight / 100
     kinds = (
         ("an image prompt", request.image_prompts, influence(request.image_weight)),

@@ -1,8 +1,6 @@
 """Seamless pictures (``--tile``), whose opposite edges meet. What a job changes for it is its own; other jobs
 with the same weights aren't affected."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 
@@ -22,8 +20,7 @@ def shared_weights_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def circular_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of a UNet over the same tensors whose convolutions read past an edge on the opposite
-    side."""
+    """Return a copy of a UNet over the same tensors whose convolutions go on at the opposite side."""
     copied = shared_weights_copy(module)
     for part in copied.modules():
         if isinstance(part, torch.nn.Conv2d):
@@ -33,11 +30,8 @@ def circular_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 class Rolling:
     """Stands for a denoiser and rolls its input by another distance at each step, so that the borders it sees
-    lie elsewhere in the picture each time.
-
-    For transformers, whose position codes can't be made circular. aspect: width / height of the picture.
-    Everything but the evaluation is the denoiser's own.
-    """
+    lie elsewhere in the picture each time. For transformers, whose position codes can't be made circular.
+    aspect: width / height of the picture. Everything but the evaluation is the denoiser's own."""
 
     def __init__(self, denoiser: Any, aspect: float) -> None:
         self.denoiser, self.aspect, self.calls = denoiser, aspect, 0

@@ -2,9 +2,7 @@
 shared by the capabilities that draw. An enlarged picture is drawn again in tiles (``refine``), at a strength
 that keeps it, so that it gets sharp detail."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +18,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
-from vision.images import encode, seams
+from vision.images import encode, ops
 from vision.reporter import Reporter, Stage
 from vision.store import Models
 from vision.weights import card
@@ -46,13 +44,10 @@ def seeds(request: GenerateRequest) -> tuple[int, ...]:
 def choose_size(
     request: GenerateRequest, card: Card, default: tuple[int, int] = (1, 1)
 ) -> tuple[tuple[int, int], tuple[int, int] | None, list[str]]:
-    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes.
-
-    A size in the request is in px of the finished picture, and one side alone means a square. Without a size
-    the shape is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it.
-
-    Raises UserError when it is over what the model can draw.
-    """
+    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes. A size in
+    the request is in px of the finished picture, and one side alone means a square. Without a size the shape
+    is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it. Raises
+    UserError when it is over what the model can draw."""
     scale, step = card.output_scale, card.multiple
     if request.width is None and request.height is None:
         shape = request.aspect_ratio or default
@@ -135,10 +130,8 @@ def prepare_inpainting(
     notes: tuple[str, ...] = (),
 ) -> Task:
     """Return the task that paints into ``mask`` of ``start``; of a model that can't, the one that draws all
-    of it again.
-
-    strength: where the request has none. otherwise: what is then said. notes: in front of the task's own.
-    """
+    of it again. strength: where the request has none. otherwise: what is then said. notes: in front of the
+    task's own."""
     given = {"image": start, "strength": strength if request.strength is None else request.strength}
     if model.has(Mode.INPAINT):
         task = prepare(request, model, Mode.INPAINT, size, mask_image=mask, **given)
@@ -151,7 +144,7 @@ def prepare_inpainting(
 def with_references(
     task: Task,
     request: GenerateRequest,
-    images: Mapping[str, Image.Image],
+    images: encode.Pictures,
     model: ImageModel,
     models: Models,
     reporter: Reporter,
@@ -232,7 +225,7 @@ def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
     return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
 
 
-def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: ImageModel) -> Task:
     """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin = images[request.image] if request.image else None
@@ -291,8 +284,7 @@ def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 
 
 def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
-    """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
-    encoded."""
+    """Return the output: the pictures enlarged by the card's scale, cut to their shape, and encoded."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
     return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])
@@ -309,17 +301,12 @@ def refine(
     reporter: Reporter,
 ) -> list[Image.Image]:
     """Return ``images`` (of one size, at the model's scale, already enlarged and so still soft) with detail
-    drawn by the model.
-
-    generation: its texts, steps and guidance are used; its seeds are those of ``images``. Colours stay: the
-    low frequencies are the old picture's.
-    """
+    drawn by the model. generation: its texts, steps and guidance are used; its seeds are those of ``images``.
+    Colours stay: the low frequencies are the old picture's."""
     side, multiple = model.card.native_size, model.card.multiple
     margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
-    canvases = [
-        seams.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
-    ]
-    plan = seams.plan_tiles(canvases[0].size, side, multiple)
+    canvases = [ops.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images]
+    plan = ops.plan_tiles(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
     tiled = replace(
         generation,
@@ -343,4 +330,4 @@ def refine(
         new.crop((margin, margin, margin + old.width, margin + old.height))
         for new, old in zip(joined, images, strict=True)
     ]
-    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+    return [ops.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]

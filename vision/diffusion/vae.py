@@ -2,8 +2,6 @@
 TAESD, TAESDXL, TAEF1, …), which the host sets up by family and which decodes drafts alone; and, for cheap
 previews of unfinished latents, a linear map to RGB."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from dataclasses import dataclass, field
@@ -21,11 +19,8 @@ from vision.weights import files
 
 def pixels_of(decoded: torch.Tensor) -> np.ndarray:
     """Return (B, 3, H, W) of -1..1 as (B, H, W, 3) uint8 in host memory: the same bits as diffusers'
-    ``VaeImageProcessor.postprocess`` in float32.
-
-    Works in place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the
-    arithmetic.
-    """
+    ``VaeImageProcessor.postprocess`` in float32. Works in place after the first copy: fresh temporaries of 12
+    MB a megapixel cost four times the arithmetic."""
     levels = decoded.float().mul(0.5).add_(0.5).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
@@ -75,8 +70,7 @@ class TinyDecoder:
 
 
 def check_tiny_decoder(folder: Path, pipe: Any) -> None:
-    """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
-    ``pipe``."""
+    """Raise ModelError when ``folder`` holds no tiny decoder for the latents of ``pipe``."""
     config = files.tiny_config(folder)
     if hasattr(pipe.vae, "bn") or is_video(pipe.vae):
         raise ModelError(
@@ -125,7 +119,7 @@ class LatentMap:
 
     @classmethod
     @torch.no_grad()
-    def fit(cls, vae: Any, device: str) -> LatentMap:
+    def fit(cls, vae: Any, device: str) -> "LatentMap":
         """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
         patches: 128 px, or 512 px where a latent stands for many px and has as many channels. A decoder of
         videos takes each as its only frame."""
@@ -166,12 +160,9 @@ def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tens
 
 def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
     """Return the noise-free latents x₀ that the last step predicted, from the latents before and after it;
-    ``after``, scaled, when they can't be known.
-
-    Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε,
-    so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for
-    Euler's deterministic step.
-    """
+    ``after``, scaled, when they can't be known. Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε
+    holds before and after with the same x₀ and ε, so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1
+    (variance exploding), 1 - σ (flow); exact for Euler's deterministic step."""
     outputs = [o for o in getattr(scheduler, "model_outputs", ()) or () if o is not None]
     if outputs and (
         getattr(scheduler.config, "predict_x0", False)

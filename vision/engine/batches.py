@@ -8,8 +8,6 @@ first. Others join the batch while that is worth it. No job ends later than PATI
 first served would have given, where a delay of UNNOTICED counts as nothing: a pass after which that couldn't
 be kept any more gives way to the jobs that are due first, in as wide a pass as their due dates allow."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json
@@ -60,10 +58,8 @@ class DueDates:
         self._end = 0.0
 
     def due_at(self, now: float, work: float, *, idle: bool = False) -> float:
-        """Return when a job that comes ``now`` with ``work`` seconds to do is due.
-
-        idle: nothing else was waiting, so accumulated estimation errors are reset.
-        """
+        """Return when a job that comes ``now`` with ``work`` seconds to do is due. idle: nothing else was
+        waiting, so accumulated estimation errors are reset."""
         self._end = (now if idle else max(self._end, now)) + work
         in_turn = self._end - now
         return now + max(PATIENCE * MARGIN * in_turn, in_turn + UNNOTICED)
@@ -75,64 +71,53 @@ def budget(pass_seconds: float, side_work_seconds: float) -> float:
     return SIDE_WORK_SHARE * pass_seconds - side_work_seconds
 
 
-class SideWorkBudget:
-    """Decides when side work (captions, labels) may run beside jobs with passes: SIDE_WORK_SHARE of the
-    passes' time in all.
+class TimeBudget:
+    """Seconds that work may take beside the passes: ``share`` of those that are credited."""
 
-    A slice runs at once while it delays no job by more than SIDE_WORK_SHARE of the job's own length; else
-    when side work has waited so long that the slice is SIDE_WORK_SHARE of the passes since. So short jobs are
-    spared, and where there are only short jobs side work doesn't starve.
-    """
-
-    def __init__(self) -> None:
-        self._credit = 0.0
-        self._usual: dict[str, float] = {}  # kind of slice → seconds for an item
+    def __init__(self, share: float) -> None:
+        self._share, self._credit = share, 0.0
 
     def credit(self, seconds: float, *, waiting: bool) -> None:
-        """Credit side work with its share of a pass of ``seconds``. Without ``waiting`` side work the credit
-        is not saved up."""
-        credit = self._credit + SIDE_WORK_SHARE * seconds
+        """Credit the share of ``seconds`` of other work. Without ``waiting`` work it is not saved up."""
+        credit = self._credit + self._share * seconds
         self._credit = credit if waiting else min(credit, 0.0)
 
+    def debit(self, seconds: float) -> None:
+        """Take off the ``seconds`` by which the work, or what comes with it, has delayed others."""
+        self._credit -= seconds
+
+
+class SideWorkBudget(TimeBudget):
+    """Decides when side work (captions, labels) may run beside jobs with passes: SIDE_WORK_SHARE of the
+    passes' time in all. A slice runs at once while it delays no job by more than SIDE_WORK_SHARE of the job's
+    own length; else when side work has waited so long that the slice is SIDE_WORK_SHARE of the passes since.
+    So short jobs are spared, and where there are only short jobs side work doesn't starve."""
+
+    def __init__(self) -> None:
+        super().__init__(SIDE_WORK_SHARE)
+        self._usual: dict[str, float] = {}  # kind of slice → seconds for an item
+
     def allows(self, kind: str, count: int, budget: float) -> bool:
-        """Return whether there is time for a slice of ``count`` items; ``budget``: of the job that has
-        least."""
+        """Return whether there is time for a slice of ``count`` items; ``budget``: of the poorest job."""
         return self._usual.get(kind, 0.0) * count <= max(budget, self._credit)
 
     def note(self, kind: str, count: int, seconds: float) -> None:
         """Take in that a slice of ``count`` items took ``seconds``."""
         self._usual[kind] = seconds / count
 
-    def debit(self, seconds: float) -> None:
-        """Take off the ``seconds`` by which side work, or what comes with it, has delayed jobs with
-        passes."""
-        self._credit -= seconds
 
-
-class StreamBudget:
+class StreamBudget(TimeBudget):
     """Decides when a slice of an answer that somebody reads while it is written (a token, or a piece of the
-    question) may run beside drawings: STREAM_SHARE of the time in all.
-
-    A slice goes as soon as the slices before it are paid for by the time of others, so that the first token
-    comes right after the pass that was running when it was asked for.
-    """
+    question) may run beside drawings: STREAM_SHARE of the time in all. A slice goes as soon as the slices
+    before it are paid for by the time of others, so that the first token comes right after the pass that was
+    running when it was asked for."""
 
     def __init__(self) -> None:
-        self._credit = 0.0
-
-    def credit(self, seconds: float, *, waiting: bool) -> None:
-        """Credit the streams with their share of ``seconds`` of other work. Without ``waiting`` streams the
-        credit is not saved up."""
-        credit = self._credit + seconds * STREAM_SHARE / (1 - STREAM_SHARE)
-        self._credit = credit if waiting else min(credit, 0.0)
+        super().__init__(STREAM_SHARE / (1 - STREAM_SHARE))
 
     def allows(self) -> bool:
         """Return whether a slice may run now."""
         return self._credit >= 0
-
-    def debit(self, seconds: float) -> None:
-        """Take off the ``seconds`` of a slice."""
-        self._credit -= seconds
 
 
 def choose(
@@ -141,11 +126,8 @@ def choose(
     max_rows: Callable[[Hashable], int],
     now: float,
 ) -> list[int]:
-    """Return the indices into ``candidates`` of the jobs in the next pass, at least one.
-
-    candidates: in the order of their coming. seconds: (key, rows) → of a pass. max_rows: key → rows that fit
-    into one pass.
-    """
+    """Return the indices into ``candidates`` of the jobs in the next pass, at least one. candidates: in the
+    order of their coming. seconds: (key, rows) → of a pass. max_rows: key → rows that fit into one pass."""
     plan = _Plan(candidates, seconds, max_rows, now)
     # 1. The quickest job and those that may join it, if that makes nobody late.
     quickest = plan.batch(plan.quickest_first())
@@ -181,11 +163,9 @@ class _Plan:
 
     def quickest_first(self) -> list[int]:
         """All jobs: a newcomer, else the one with the least work, of jobs alike the earliest; then the one
-        due first, because run alone later it would delay all others; then the rest by their work.
-
-        What is left after the passes is estimated for each job from what it did before them. Taken as it is,
-        a job that was quick there would go behind all those alike that come later.
-        """
+        due first, because run alone later it would delay all others; then the rest by their work. What is
+        left after the passes is estimated for each job from what it did before them. Taken as it is, a job
+        that was quick there would go behind all those alike that come later."""
         jobs, least = self.candidates, dict[Hashable, float]()
         for job in jobs:
             least[job.alike] = min(job.after, least.get(job.alike, float("inf")))
@@ -232,8 +212,7 @@ class _Plan:
         return least
 
     def widened(self, in_turn: Sequence[int], count: int) -> int:
-        """``count``, and as many more of ``in_turn`` as keep the pass within 1 / MARGIN of the first one's
-        own."""
+        """``count``, and as many more of ``in_turn`` as keep the pass within 1 / MARGIN of the first's."""
         rows, key = [self.candidates[i].rows for i in in_turn], self.candidates[in_turn[0]].key
         most = self.seconds(key, rows[0])
         while count < len(in_turn) and MARGIN * self.seconds(key, sum(rows[: count + 1])) <= most:
@@ -242,11 +221,9 @@ class _Plan:
 
 
 def _monotone_due_dates(candidates: Sequence[Candidate]) -> list[float]:
-    """Return the due dates, of jobs alike none later than that of one that came after it.
-
-    A date is a multiple of a job's own time in the line, so a later job can be due first. First come, first
-    served keeps the earlier dates, too: there the job ends before the one whose date it takes.
-    """
+    """Return the due dates, of jobs alike none later than that of one that came after it. A date is a
+    multiple of a job's own time in the line, so a later job can be due first. First come, first served keeps
+    the earlier dates, too: there the job ends before the one whose date it takes."""
     least: dict[Hashable, float] = {}
     due_dates = [job.due_at for job in candidates]
     for i, job in reversed(list(enumerate(candidates))):
@@ -286,8 +263,7 @@ Entry = tuple[str, int, float, float]  # both of PassKind, then the seconds ``be
 
 
 class Curve:
-    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, from an earlier
-    process."""
+    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, as known."""
 
     def __init__(self, before: Mapping[int, float] | None = None) -> None:
         self._before = dict(before or {})
@@ -313,11 +289,8 @@ class Curve:
 
     def seconds(self, rows: int) -> float:
         """Return the seconds of a pass of ``rows``, on straight lines between and beyond the points; 0 while
-        nothing is known.
-
-        With one point half of a pass is taken to be the same for any number of rows, so that jobs are joined
-        once, and then it is known.
-        """
+        nothing is known. With one point half of a pass is taken to be the same for any number of rows, so
+        that jobs are joined once, and then it is known."""
         points = self.points
         if not points:
             return 0.0
@@ -346,14 +319,15 @@ class Curve:
 
 class DurationModel:
     """Everything known about the durations of one device. path: JSON file it is kept in, None = nowhere;
-    workers of other devices have files of their own."""
+    workers of other devices have files of their own. between: of a job's work from a pass to its next one.
+    outside: of all that it does before its first pass and after its last."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._changed = path, False
         points, entries = _read(path) if path is not None else ({}, [])
         self._curves = {kind: Curve(before) for kind, before in points.items()}
-        self._between = _Medians((kind, rows, between) for kind, rows, between, _ in entries)
-        self._outside = _Medians((kind, rows, outside) for kind, rows, _, outside in entries)
+        self.between = Medians((kind, rows, between) for kind, rows, between, _ in entries)
+        self.outside = Medians((kind, rows, outside) for kind, rows, _, outside in entries)
 
     def curve(self, kind: str) -> Curve:
         """Return the curve of ``kind`` (model and shape), empty at first."""
@@ -364,23 +338,6 @@ class DurationModel:
         self.curve(kind).note(rows, seconds)
         self._changed = True
 
-    def note_between(self, like: PassKind, seconds: float) -> None:
-        """Take in the seconds from a job's pass to its next one."""
-        self._between.note(like, seconds)
-
-    def note_outside(self, like: PassKind, seconds: float) -> None:
-        """Take in all that a job did before its first pass and after its last."""
-        self._outside.note(like, seconds)
-
-    def between(self, like: PassKind | None) -> float:
-        """Return the seconds a job works between two passes; 0 while nothing is known."""
-        return self._between.known.get(like, 0.0) if like is not None else 0.0
-
-    def outside(self, like: PassKind | None) -> float:
-        """Return the seconds a job works before its first pass and after its last; 0 while nothing is
-        known."""
-        return self._outside.known.get(like, 0.0) if like is not None else 0.0
-
     def save(self) -> None:
         """Replace the file as a whole if anything was learnt since; a failure is only logged."""
         if self._path is None or not self._changed:
@@ -390,8 +347,8 @@ class DurationModel:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             curves = {kind: curve.points for kind, curve in self._curves.items()}
-            kinds = sorted(self._between.known.keys() | self._outside.known.keys())
-            entries: list[Entry] = [(*like, self.between(like), self.outside(like)) for like in kinds]
+            kinds = sorted(self.between.known.keys() | self.outside.known.keys())
+            entries: list[Entry] = [(*like, self.between.of(like), self.outside.of(like)) for like in kinds]
             partial.write_text(json.dumps({"curves": curves, "overhead": entries}, indent=0))
             partial.replace(self._path)
         except OSError as error:
@@ -400,17 +357,22 @@ class DurationModel:
                 partial.unlink(missing_ok=True)
 
 
-class _Medians:
+class Medians:
     """Medians by PassKind, computed on write because they are read much more often."""
 
-    def __init__(self, before: Iterable[tuple[str, int, float]] = ()) -> None:
+    def __init__(self, before: Iterable[tuple[str, int, float]]) -> None:
         self.known: dict[PassKind, float] = {(kind, rows): seconds for kind, rows, seconds in before}
         self._seen: dict[PassKind, deque[float]] = {}
 
     def note(self, like: PassKind, seconds: float) -> None:
+        """Take in that a job of this kind took ``seconds``."""
         seen = self._seen.setdefault(like, deque(maxlen=KEPT))
         seen.append(seconds)
         self.known[like] = statistics.median(seen)
+
+    def of(self, like: PassKind | None) -> float:
+        """Return the seconds of a job of this kind; 0 while nothing is known."""
+        return 0.0 if like is None else self.known.get(like, 0.0)
 
 
 def _read(path: Path) -> tuple[dict[str, dict[int, float]], list[Entry]]:

@@ -1,45 +1,21 @@
 """Joins the arguments of several denoiser calls along the batch, and takes the outputs apart again. Knows
 diffusers' argument names, those of pictures and of videos."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 SAMPLES = ("sample", "hidden_states", "x")  # the first of these that a call has says how many rows there are
-ROWS = frozenset(  # one entry for each row
+ROWS = frozenset(  # one entry for each row; behind the first four lines those of videos
     (
         *SAMPLES,
-        "timestep",
-        "t",
-        "encoder_hidden_states",
-        "pooled_projections",
-        "guidance",
-        "class_labels",
-        "timestep_cond",
-        "attention_mask",
-        "encoder_attention_mask",
-        "encoder_hidden_states_mask",
-        # of videos
-        "encoder_hidden_states_image",
-        "encoder_hidden_states_2",
-        "encoder_attention_mask_2",
-        "image_embeds",
-        "control_hidden_states",
-        "video_coords",
-        "audio_hidden_states",
-        "audio_encoder_hidden_states",
-        "audio_encoder_attention_mask",
-        "audio_timestep",
-        "audio_coords",
-        "sigma",
-        "audio_sigma",
-        "added_cond_kwargs",
-        "cap_feats",
-        "adapters",
-        "control",
+        *"timestep t encoder_hidden_states pooled_projections guidance class_labels timestep_cond".split(),
+        *"attention_mask encoder_attention_mask encoder_hidden_states_mask".split(),
+        *"added_cond_kwargs cap_feats adapters control".split(),
+        *"encoder_hidden_states_image encoder_hidden_states_2 encoder_attention_mask_2 image_embeds".split(),
+        *"control_hidden_states video_coords sigma audio_sigma audio_hidden_states audio_timestep".split(),
+        *"audio_encoder_hidden_states audio_encoder_attention_mask audio_coords".split(),
     )
 )
 # may come as one number for all rows; videos have one for each token of a row, too: (B, N)
@@ -72,9 +48,7 @@ def size(arguments: Arguments) -> str:
 
 def tokens(arguments: Arguments, patch: Any = None) -> int:
     """Return how many tokens a transformer sees of one row; 0 for a UNet, which attends within a frame.
-
-    patch: the module's patch size, in latents: one number for both sides, or (frames, h, w).
-    """
+    patch: the module's patch size, in latents: one number for both sides, or (frames, h, w)."""
     first = arguments[next(name for name in SAMPLES if name in arguments)][0]
     if first.ndim == 2:  # (N, C): packed
         return len(first)
@@ -87,10 +61,8 @@ def tokens(arguments: Arguments, patch: Any = None) -> int:
 
 def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes]) -> tuple[Any, ...]:
     """Return a key that two calls share if they can be joined: rows of the same shapes, and the same values
-    of what has no rows.
-
-    Arguments that aren't known here get a key of their own, so such a call is never joined.
-    """
+    of what has no rows. Arguments that aren't known here get a key of their own, so such a call is never
+    joined."""
     parts: list[tuple[Any, ...]] = []
     for name, value in sorted(arguments.items()):
         if _empty(value):
@@ -171,11 +143,8 @@ def _cat(values: list[Any]) -> Any:
 
 def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
     """Return the arguments for the rows ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the
-    last row is repeated.
-
-    Tensors are made contiguous, whatever the call's own strides: a channels-last picture takes other kernels
-    and so other last bits.
-    """
+    last row is repeated. Tensors are made contiguous, whatever the call's own strides: a channels-last
+    picture takes other kernels and so other last bits."""
     rows = [min(i, total - 1) for i in range(begin, end)]
     return {name: _take(name, value, rows, total) for name, value in arguments.items()}
 

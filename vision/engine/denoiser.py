@@ -7,8 +7,6 @@ diffusers expects one request at a time: its pipelines reset all states at their
 would be compared with each other. With a context for each request a batched step skips exactly the blocks
 that it would have skipped unbatched."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import itertools
@@ -84,11 +82,9 @@ class Call:
 
 class GuidancePairs:
     """Joins the two calls a step that some pipelines make for guidance (with ``true_cfg_scale``: FluxPipeline
-    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only.
-
-    From the second step on both are evaluated with the first. What was evaluated ahead is returned for a call
-    with the very same tensors only; any other call is evaluated as it comes.
-    """
+    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only. From the
+    second step on both are evaluated with the first. What was evaluated ahead is returned for a call with the
+    very same tensors only; any other call is evaluated as it comes."""
 
     def __init__(
         self, evaluate: Callable[[dict[str, Any]], Any], digest: Callable[[torch.Tensor], bytes]
@@ -124,9 +120,8 @@ class GuidancePairs:
             for name, value in arguments.items()
             if not _same(name, value, before.get(name))
         }
-        plain = not any(
-            isinstance(value, (dict, list)) and value for value in arguments.values()
-        )  # what is in those may change
+        # what is in dictionaries and lists may change
+        plain = not any(isinstance(value, (dict, list)) and value for value in arguments.values())
         if texts.keys() <= TEXT_ARGUMENTS and plain and self._key(before) == self._key(arguments):
             self._texts = texts
         return None
@@ -136,8 +131,7 @@ class GuidancePairs:
 
 
 def _same(name: str, value: Any, other: Any) -> bool:
-    """Whether an argument is the one of another call: the same object, but for timesteps, which pipelines
-    make for each call."""
+    """Whether an argument is the one of another call: the same object, but for timesteps."""
     tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
     return value is other or (name in collate.TIMES and tensors and torch.equal(value, other))
 
@@ -243,14 +237,8 @@ class Denoiser:
         tensor, since a pipeline passes the same ones at every step."""
         known = self._digests.get(id(tensor))
         if known is None or known[0] is not tensor:
-            data = (
-                (tensor[0] if tensor.ndim == 3 else tensor)
-                .contiguous()
-                .cpu()
-                .view(torch.uint8)
-                .numpy()
-                .tobytes()
-            )
+            own = tensor[0] if tensor.ndim == 3 else tensor
+            data = own.contiguous().cpu().view(torch.uint8).numpy().tobytes()
             known = self._digests[id(tensor)] = (tensor, hashlib.sha256(data).digest())
         return known[1]
 
@@ -261,20 +249,15 @@ class Denoiser:
 def _folded(arguments: dict[str, Any], count: int) -> tuple[str, ...]:
     """The names of arguments with several entries for each of ``count`` rows: AnimateDiff's words, one for
     each frame, and the two pictures of Wan's first-and-last-frame weights."""
-    found = []
+    found, sample = [], arguments.get("sample")
+    frames = sample.shape[2] if sample is not None and sample.ndim == 5 else None  # of (B, C, F, h, w)
     for name in ("encoder_hidden_states", "encoder_hidden_states_image"):
         value = arguments.get(name)
         if not isinstance(value, torch.Tensor) or len(value) == count or len(value) % count:
             continue
-        if name.endswith("_image") or _frames(arguments) == len(value) // count:
+        if name.endswith("_image") or frames == len(value) // count:
             found.append(name)
     return tuple(found)
-
-
-def _frames(arguments: dict[str, Any]) -> int | None:
-    """The frames of a UNet's videos (B, C, F, h, w); None for anything else."""
-    sample = arguments.get("sample")
-    return sample.shape[2] if sample is not None and sample.ndim == 5 else None
 
 
 def evaluate_now(call: Call) -> Any:
@@ -291,8 +274,7 @@ def evaluate_now(call: Call) -> Any:
 
 
 def denoiser_attributes(pipe: Any) -> tuple[str, ...]:
-    """Return the names of the attributes that hold ``pipe``'s denoisers; none for pipelines that are built
-    otherwise."""
+    """Return the names of the attributes that hold ``pipe``'s denoisers; none for other pipelines."""
     return tuple(name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module))
 
 

@@ -7,8 +7,6 @@ passes take; ``Passes`` evaluates them, cut where memory or exactness asks for i
 their arguments; ``denoiser`` is what a pipeline has in place of its UNet or transformer. How:
 docs/engine.md."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
@@ -24,7 +22,6 @@ import torch
 
 from vision import devices
 from vision.engine import batches, collate, denoiser
-from vision.engine.batches import DurationModel
 from vision.engine.denoiser import ALONE, evaluate_now
 from vision.engine.denoiser import Call as Call
 from vision.engine.denoiser import Denoiser as Denoiser
@@ -53,14 +50,13 @@ AHEAD = 2
 
 
 class Passes:
-    """Evaluates calls, and learns from it how long that takes and how many rows fit.
+    """Evaluates calls, and learns from it how long that takes and how many rows fit. exact: every pass has
+    BUCKET rows, so that a row comes out the same bit for bit, whatever rows are beside it."""
 
-    exact: every pass has BUCKET rows, so that a row comes out the same bit for bit, whatever rows are beside
-    it.
-    """
-
-    def __init__(self, durations: DurationModel, clock: Callable[[], float], *, exact: bool = False) -> None:
-        self.durations, self.exact, self._stopwatch = durations, exact, Stopwatch(clock)
+    def __init__(
+        self, durations: batches.DurationModel, clock: Callable[[], float], *, exact: bool = False
+    ) -> None:
+        self.durations, self.exact, self.stopwatch = durations, exact, Stopwatch(clock)
         self._found: dict[str, int] = {}  # kind → rows that fit, found by an error
         self._estimated: dict[str, int] = {}  # … estimated from the memory free at the last pass
         self._bytes: dict[str, float] = {}  # kind → of a row, as far as the device tells
@@ -174,7 +170,7 @@ class Passes:
         if free is not None:
             torch.cuda.reset_peak_memory_stats(device)
             before = torch.cuda.memory_allocated(device)
-        output = self._stopwatch.time(device, lambda: evaluate_now(call), note)
+        output = self.stopwatch.time(device, lambda: evaluate_now(call), note)
         if free is not None:
             took = (torch.cuda.max_memory_allocated(device) - before) / call.count
             self._bytes[call.kind] = max(took, self._bytes.get(call.kind, 0.0))
@@ -187,17 +183,16 @@ class Stopwatch:
     calls ``note(seconds)`` once a pass has ended there."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self.clock = clock
         self._under_way: deque[tuple[Any, Any, Callable[[float], None]]] = deque()
 
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
-        """Return what ``work`` returns; on CUDA it has only begun by then, behind at most AHEAD - 1
-        others."""
+        """Return what ``work`` returns; on CUDA it has only begun, behind at most AHEAD - 1 others."""
         under_way = self._under_way
         if device.type != "cuda":
-            begin = self._clock()
+            begin = self.clock()
             result = work()
-            note(self._clock() - begin)
+            note(self.clock() - begin)
             return result
         # wait until at most so many are under way, and note how long those that have ended took
         while under_way and (len(under_way) >= AHEAD or under_way[0][1].query()):
@@ -217,11 +212,9 @@ FETCHING_THREADS = 4  # so many files come at once; models are read into memory 
 
 class Engine:
     """The jobs of one device. All methods are called on one thread; ``wake`` is set, from any thread, when
-    there is something to do again.
-
-    exact: see Passes. clock: seconds, for planning and for measuring passes. durations: what is known of the
-    device. has_spare_core: whether a thread can work beside the passes without taking their cores.
-    """
+    there is something to do again. exact: see Passes. clock: seconds, for planning and for measuring passes.
+    durations: what is known of the device. has_spare_core: whether a thread can work beside the passes
+    without taking their cores."""
 
     def __init__(
         self,
@@ -229,18 +222,18 @@ class Engine:
         exact: bool = False,
         wake: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
-        durations: DurationModel | None = None,
+        durations: batches.DurationModel | None = None,
         has_spare_core: Callable[[], bool] = lambda: True,
     ) -> None:
         self.wake, self.clock, self.has_spare_core = wake or threading.Event(), clock, has_spare_core
-        self.durations = durations or DurationModel()
+        self.durations = durations or batches.DurationModel()
         self.passes = Passes(self.durations, clock, exact=exact)
         self.building = BuildGuard()
         self.fibers: list[Fiber] = []
         self.exclusive_fiber: Fiber | None = None
         self._due_dates, self._side_work = batches.DueDates(), batches.SideWorkBudget()
         self._streams = batches.StreamBudget()
-        self._shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
+        self.shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
         self._threads = {
             "decoding": ThreadPoolExecutor(1, "decoding"),
@@ -289,9 +282,8 @@ class Engine:
     def submit_batched(
         self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable
     ) -> SideWorkFuture:
-        """Queue side work, see Fiber.batched; the fiber that waits for it goes on at the tick after its
-        end."""
-        future = self._shared_calls.submit(fiber, kind, work, item, key)
+        """Queue side work, see Fiber.batched; its fiber goes on at the tick after its end."""
+        future = self.shared_calls.submit(fiber, kind, work, item, key)
         future.add_done_callback(lambda _: self._hand_over_soon(fiber, future))
         return future
 
@@ -324,32 +316,28 @@ class Engine:
             return not self.fibers and self.passes.measure()
 
     def tick(self) -> bool:
-        """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait
-        for threads."""
+        """Let each job go on to its next wait, then evaluate one pass. False when all wait for threads."""
         with torch.no_grad(), self.building.working():
-            return self._tick()
-
-    def _tick(self) -> bool:
-        begun, drew = self.clock(), self._is_drawing
-        self._stop_those_that_should()
-        moved = [self._begin_next() for _ in range(len(self._ready))]
-        calling = self._waiting_for(Call)
-        conditions, paused = self._waiting_for(Condition), self._paused()
-        if calling:
-            begin = self.clock()
-            self._evaluate(self._choose(calling))
-            self._side_work.credit(self.clock() - begin, waiting=bool(paused))
-        for fiber in conditions:
-            condition = fiber.waits_for
-            holds = isinstance(condition, Condition) and condition.holds()
-            moved.append(holds)
-            if holds:
-                self._resume(fiber, None)
-        moved.append(self._do_side_work(paused))
-        if drew or self._is_drawing:  # its last decoding counts, too
-            self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
-        moved.append(self._do_streams(bool(calling) or any(moved)))
-        return bool(calling) or any(moved)
+            begun, drew = self.clock(), self._is_drawing
+            self._stop_those_that_should()
+            moved = [self._begin_next() for _ in range(len(self._ready))]
+            calling = self._waiting_for(Call)
+            conditions, paused = self._waiting_for(Condition), self._paused()
+            if calling:
+                begin = self.clock()
+                self._evaluate(self._choose(calling))
+                self._side_work.credit(self.clock() - begin, waiting=bool(paused))
+            for fiber in conditions:
+                condition = fiber.waits_for
+                holds = isinstance(condition, Condition) and condition.holds()
+                moved.append(holds)
+                if holds:
+                    self._resume(fiber, None)
+            moved.append(self._do_side_work(paused))
+            if drew or self._is_drawing:  # its last decoding counts, too
+                self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
+            moved.append(self._do_streams(bool(calling) or any(moved)))
+            return bool(calling) or any(moved)
 
     def _waiting_for(self, kind: type) -> list[Fiber]:
         """The fibers that wait for something of ``kind``, and may go on."""
@@ -386,8 +374,7 @@ class Engine:
     # Side work
 
     def _do_side_work(self, paused: Sequence[Fiber]) -> bool:
-        """Do one slice of each of ``paused`` that the budget allows, in order; return whether any was
-        done."""
+        """Do one slice of each of ``paused`` that the budget allows; return whether any was."""
         for place, fiber in enumerate(paused):
             pause = fiber.waits_for
             if not isinstance(pause, Pause):  # it was stopped meanwhile
@@ -419,10 +406,8 @@ class Engine:
 
     def _do_streams(self, others_moved: bool) -> bool:
         """Write on at the answers as far as their share of the time reaches, a slice at least when nothing
-        else can go on; return whether anything was written.
-
-        others_moved: whether anything else went on in this tick.
-        """
+        else can go on; return whether anything was written. others_moved: whether anything else went on in
+        this tick."""
         drawing, written = self._is_drawing, False
         while paused := self._paused(StreamPause):
             if drawing and others_moved and not self._streams.allows():
@@ -461,7 +446,7 @@ class Engine:
             fiber.steps_left,
             float("inf") if fiber.due_at is None else fiber.due_at,
             is_new=not fiber.passes,
-            between=self.durations.between(fiber.pass_kind),
+            between=self.durations.between.of(fiber.pass_kind),
             after=self._seconds_after_passes(fiber),
             alike=(fiber.pass_kind, fiber.total),
         )
@@ -471,15 +456,14 @@ class Engine:
         call = fiber.call
         fiber.pass_seconds = fiber.steps_left * self.passes.seconds(call.kind, call.count)
         idle = all(other is fiber or other.due_at is None for other in self.fibers)
-        between = fiber.steps_left * self.durations.between(fiber.pass_kind)
+        between = fiber.steps_left * self.durations.between.of(fiber.pass_kind)
         work = fiber.pass_seconds + between + self._seconds_after_passes(fiber)
         fiber.due_at = self._due_dates.due_at(now, work, idle=idle) if fiber.pass_seconds else float("inf")
 
     def _seconds_after_passes(self, fiber: Fiber) -> float:
-        """Seconds of its own work that are left when its passes are over. What follows on the last pass
-        counts as between."""
-        kind = fiber.pass_kind
-        return max(0.0, self.durations.outside(kind) - fiber.own_seconds - self.durations.between(kind))
+        """Seconds of its own work after its passes. What follows on the last pass counts as between."""
+        kind, durations = fiber.pass_kind, self.durations
+        return max(0.0, durations.outside.of(kind) - fiber.own_seconds - durations.between.of(kind))
 
     # Going on
 
@@ -518,14 +502,14 @@ class Engine:
             error = problem
         seconds = self.clock() - begin
         if after_pass and isinstance(fiber.waits_for, Call) and fiber.pass_kind is not None:
-            self.durations.note_between(fiber.pass_kind, seconds)
+            self.durations.between.note(fiber.pass_kind, seconds)
         else:
             fiber.own_seconds += seconds
         if not fiber.ended:
             return
         self.fibers.remove(fiber)
         if error is None and fiber.pass_kind is not None and fiber.steps_left == 1:  # not stopped half-way
-            self.durations.note_outside(fiber.pass_kind, fiber.own_seconds)
+            self.durations.outside.note(fiber.pass_kind, fiber.own_seconds)
         fiber.done(result, error)
 
     def _evaluate(self, fibers: list[Fiber]) -> None:

@@ -52,8 +52,7 @@ class PriorityLock:
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """Keep ``hold`` from taking the lock inside the ``with`` block, so that ``try_acquire`` gets it
-        next."""
+        """Keep ``hold`` from the lock inside the ``with`` block, so that ``try_acquire`` gets it next."""
         with self._changed:
             self._reservations += 1
         try:
@@ -77,8 +76,7 @@ class PriorityLock:
 
 
 class BuildGuard:
-    """One for each engine. lock: held while modules are made, of a model that is loaded or the layers
-    of a LoRA."""
+    """One for each engine. lock: held while modules of a model or a LoRA are made."""
 
     def __init__(self) -> None:
         self.lock = PriorityLock()
@@ -89,9 +87,7 @@ class BuildGuard:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Keep the default dtype as it is inside the ``with`` block, but for changes by this thread itself.
-
-        Several threads may be inside at once, and one thread several times.
-        """
+        Several threads may be inside at once, and one thread several times."""
         me = threading.get_ident()
         with self._changed:
             self._changed.wait_for(
@@ -138,8 +134,7 @@ class BuildGuard:
 
 
 class _GuardedDtype:
-    """Stands for ``torch.set_default_dtype`` while one thread builds a model; calls of others pass
-    through."""
+    """Stands for ``torch.set_default_dtype`` while one thread builds a model."""
 
     def __init__(self, guard: BuildGuard, plain: Callable[[torch.dtype], None], usual: torch.dtype) -> None:
         self._guard, self._plain, self._usual = guard, plain, usual
@@ -163,8 +158,7 @@ Batched = Callable[..., Any]  # (work, item, key=()) → the item's result, see 
 
 
 class SideWorkFuture(Future):
-    """The result of side work for one item; a class of its own because side work can't delay the job that
-    waits for it."""
+    """The result of side work for one item; its own class, as side work can't delay the job that waits."""
 
 
 def unbatched(work: SideWork, item: Any, key: Hashable = ()) -> Any:
@@ -207,9 +201,7 @@ class Runner(Protocol):
 @dataclass(frozen=True)
 class Pause:
     """What side work waits for before its next slice: a moment when it delays the drawings little enough.
-
-    kind, count: of the slice, and how many items are in it. number: in the order of coming.
-    """
+    kind, count: of the slice, and how many items are in it. number: in the order of coming."""
 
     kind: str
     count: Callable[[], int]
@@ -226,11 +218,8 @@ class StreamPause:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a fiber waits for that only others can bring about.
-
-    holds: called at every tick; the fiber goes on once it returns True. ignores_exclusive: it may go on while
-    another fiber has the engine for itself.
-    """
+    """What a fiber waits for that only others can bring about. holds: called at every tick; the fiber goes on
+    once it returns True. ignores_exclusive: it may go on while another fiber has the engine for itself."""
 
     holds: Callable[[], bool]
     ignores_exclusive: bool = False
@@ -297,8 +286,7 @@ class Fiber:
 
     @property
     def is_drawing(self) -> bool:
-        """Whether side work can delay this job: it waits for a pass, for its turn or for decoding, not for
-        side work itself."""
+        """Whether side work can delay this job: it waits for a pass, its turn or decoding."""
         if isinstance(self.waits_for, Future):
             return self.due_at is not None and not isinstance(self.waits_for, SideWorkFuture)
         return isinstance(self.waits_for, Call | Turn)
@@ -318,11 +306,8 @@ class Fiber:
         self, work: Callable[[], T], *, thread: Thread = "decoding", lock: PriorityLock | None = None
     ) -> T:
         """Return what ``work`` returns, run in a thread of that name while other jobs go on: one decodes and
-        encodes, one loads models, several fetch files.
-
-        Without a spare core, and for an exclusive fiber, decoding runs inline. lock: held while ``work``
-        runs.
-        """
+        encodes, one loads models, several fetch files. Without a spare core, and for an exclusive fiber,
+        decoding runs inline. lock: held while ``work`` runs."""
         spare = self.engine.has_spare_core() and self.engine.exclusive_fiber is not self
         if spare or thread != "decoding":
             return self._wait(self.engine.submit(self, work, thread=thread, lock=lock))
@@ -330,21 +315,14 @@ class Fiber:
 
     def give_way(self) -> None:
         """Let the steps of others that are waiting go first, one pass of them, between two pieces of a long
-        work. With a spare core they go on beside each piece anyway.
-
-        torch's own random numbers go on afterwards as if nothing had been in between.
-        """
-        if self.engine.has_spare_core() or self.engine.exclusive_fiber is self:
-            return
-        state = torch.get_rng_state()
-        self._wait(Turn())
-        torch.set_rng_state(state)
+        work. With a spare core they go on beside each piece anyway. torch's own random numbers go on
+        afterwards as if nothing had been in between."""
+        if not self.engine.has_spare_core():
+            self._pause(Turn())
 
     def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
-        """Return what ``work`` returns, run on the engine's thread while holding ``lock``.
-
-        A thread would have to wait for the fibers that want the lock first, and they may wait for this one.
-        """
+        """Return what ``work`` returns, run on the engine's thread while holding ``lock``. A thread would
+        have to wait for the fibers that want the lock first, and they may wait for this one."""
         if lock is None:
             return work()
         with lock.reserve():
@@ -355,11 +333,8 @@ class Fiber:
             lock.release()
 
     def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
-        """Return what ``work`` returns, which makes modules; no two of its kind run at once.
-
-        It runs in the loading thread, with other threads kept from the default dtype that it sets, or
-        ``inline``.
-        """
+        """Return what ``work`` returns, which makes modules; no two of its kind run at once. It runs in the
+        loading thread, with other threads kept from the default dtype that it sets, or ``inline``."""
         guard = self.engine.building
         if inline:
             return self.inline(work, guard.lock)
@@ -372,21 +347,15 @@ class Fiber:
 
     def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
         """Return what ``work`` makes of ``item``; jobs that wait for the same work with the same ``key``
-        share the call.
-
-        It gets little time beside the passes of other jobs. For an exclusive fiber it is done at once. kind:
-        of its slices, which all take about as long.
-        """
+        share the call. It gets little time beside the passes of other jobs. For an exclusive fiber it is done
+        at once. kind: of its slices, which all take about as long."""
         if self.engine.exclusive_fiber is self:
             return unbatched(work, item, key)
         return self._wait(self.engine.submit_batched(self, kind, work, item, key))
 
     def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
         """Let others go first, before a slice of side work of ``kind`` with ``count()`` items. No pause for
-        an exclusive fiber.
-
-        torch's own random numbers go on afterwards as if nothing had been in between.
-        """
+        an exclusive fiber. torch's own random numbers go on afterwards as if nothing had been in between."""
         self._pause(Pause(kind, count))
 
     def stream_pause(self) -> None:
@@ -394,7 +363,7 @@ class Fiber:
         ``pause``, but for the share of time: see batching.StreamBudget."""
         self._pause(StreamPause())
 
-    def _pause(self, pause: Pause | StreamPause) -> None:
+    def _pause(self, pause: Pause | StreamPause | Turn) -> None:
         if self.engine.exclusive_fiber is self:
             return
         state = torch.get_rng_state()
@@ -402,17 +371,14 @@ class Fiber:
         torch.set_rng_state(state)
 
     def wait_until(self, holds: Callable[[], bool], *, ignores_exclusive: bool = False) -> None:
-        """Go on once ``holds()`` is true; it is called now, and whenever anything has happened. See
-        Condition."""
+        """Go on once ``holds()`` is true; called now, and whenever anything happens."""
         if not holds():
             self._wait(Condition(holds, ignores_exclusive))
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other jobs' steps out inside the ``with`` block, so that all free memory is this job's.
-
-        Locks are still passed on: the thread may wait for one that another fiber holds.
-        """
+        """Keep other jobs' steps out inside the ``with`` block, so that all free memory is this job's. Locks
+        are still passed on: the thread may wait for one that another fiber holds."""
         self.wait_until(lambda: self.engine.exclusive_fiber is None)
         self.engine.exclusive_fiber = self
         try:
@@ -462,22 +428,17 @@ class _Request:
 
 
 class SharedCalls:
-    """The requests that wait, in a queue for each (work, key).
-
-    begin: starts a fiber, see Engine.begin. max_items: in one call.
-    """
+    """The requests that wait, in a queue for each (work, key). begin: starts a fiber, see Engine.begin.
+    max_items: in one call."""
 
     def __init__(self, begin: Callable[..., Fiber], max_items: int = MAX_ITEMS) -> None:
         self._begin, self._max_items = begin, max_items
-        self._queues: dict[Hashable, list[_Request]] = {}
+        self.queues: dict[Hashable, list[_Request]] = {}
 
     def submit(self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable) -> SideWorkFuture:
         """Queue ``item`` for a call of ``work`` with others of the same ``work`` and ``key``, and return its
-        future.
-
-        kind: of the work's slices, which all take about as long.
-        """
-        request, queue = _Request(item, fiber), self._queues.setdefault((work, key), [])
+        future. kind: of the work's slices, which all take about as long."""
+        request, queue = _Request(item, fiber), self.queues.setdefault((work, key), [])
         queue.append(request)
         if len(queue) == 1:
             self._begin_call((work, key), kind, work)
@@ -485,7 +446,7 @@ class SharedCalls:
 
     def _begin_call(self, key: Hashable, kind: str, work: SideWork) -> None:
         """Begin a fiber that calls ``work`` with what is in the queue once its turn has come."""
-        queue, taken = self._queues[key], list[_Request]()
+        queue, taken = self.queues[key], list[_Request]()
 
         def check() -> None:
             if not any(request.is_wanted for request in taken or queue):
@@ -498,12 +459,12 @@ class SharedCalls:
             if queue:
                 self._begin_call(key, kind, work)
             else:
-                del self._queues[key]
+                del self.queues[key]
             _call(work, taken, lambda count=1: fiber.pause(f"{kind}, on", lambda: count))
 
         def done(_: Any, error: BaseException | None) -> None:
             if not taken:  # every job was stopped before the call's turn
-                del self._queues[key]
+                del self.queues[key]
             for request in taken:
                 if error is not None and not request.future.done():
                     request.future.set_exception(error)

@@ -1,29 +1,20 @@
 """The families of image models that Atelier knows, and those that only change pictures, as words say.
 Importing the package loads no torch.
 
-A new family is one file here and one line in ``FAMILIES`` or ``EDITORS``; the last of ``FAMILIES`` takes
-whatever is left."""
+A new family is one file here, or stands with its kin, and one line in ``FAMILIES`` or ``EDITORS``; the last
+of ``FAMILIES`` takes whatever is left."""
 
-from vision.families import (
-    family,
-    flux,
-    flux2_klein,
-    qwen_image,
-    stable_diffusion,
-    stable_diffusion_3,
-    stable_diffusion_xl,
-    z_image,
-)
+from vision.families import family, flux, qwen_image, stable_diffusion, z_image
 from vision.families.family import Family as Family
 from vision.families.family import Mode as Mode
 
 FAMILIES: tuple[Family, ...] = (
     stable_diffusion.FAMILY,
-    stable_diffusion_xl.FAMILY,
-    stable_diffusion_3.FAMILY,
+    stable_diffusion.STABLE_DIFFUSION_XL_FAMILY,
+    stable_diffusion.STABLE_DIFFUSION_3_FAMILY,
     flux.FAMILY,
     z_image.FAMILY,
-    flux2_klein.FAMILY,
+    flux.FLUX2_KLEIN_FAMILY,
     qwen_image.FAMILY,
     family.FAMILY,
 )

@@ -1,8 +1,6 @@
 """What a family of image models is: its diffusers classes, its defaults, and how its latents lie; and the
 family of every other diffusers pipeline, which decodes itself. Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,11 +31,11 @@ def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
 class Family:
     """One family of image models. Names of classes are diffusers'.
 
-    pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class
-    for each mode, None = the family has none; edit: the same for changes by words. negative: "prompt" (a
-    negative prompt works), "true_cfg" (it works with ``true_cfg_scale``, at the price of a second pass) or
-    "none". multiple: sides are whole multiples of it, in px. native_size: side of the square it was trained
-    on, in px. samplers: "any" of the noise schedulers for UNets, or only the model's "own".
+    text, image, inpaint: the class for each mode, None = the family has none; edit: the same for changes by
+    words; also: other classes whose weights belong here. negative: "prompt" (a negative prompt works),
+    "true_cfg" (it works with ``true_cfg_scale``, at the price of a second pass) or "none". multiple: sides
+    are whole multiples of it, in px. native_size: side of the square it was trained on, in px. samplers:
+    "any" of the noise schedulers for UNets, or only the model's "own".
 
     defaults: further entries of the card. adjust: configuration files (folder or stem → JSON) → entries of
     the card that follow from them. unpack: (pipe, latents, height, width) → (B, C, h, w) for the VAE's
@@ -57,10 +55,6 @@ class Family:
 
     name: str
     title: str
-    pipelines: tuple[str, ...]
-    text: str | None
-    image: str | None
-    inpaint: str | None
     native_size: int
     multiple: int
     num_inference_steps: int
@@ -81,22 +75,24 @@ class Family:
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
+    text: str | None = None
+    image: str | None = None
+    inpaint: str | None = None
     edit: str | None = None
+    also: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:
         """Return the name of the diffusers class for ``mode``, or None."""
-        return {
-            Mode.TEXT: self.text,
-            Mode.IMAGE: self.image,
-            Mode.INPAINT: self.inpaint,
-            Mode.EDIT: self.edit,
-        }[mode]
+        return dict(zip(Mode, (self.text, self.image, self.inpaint, self.edit), strict=True))[mode]
+
+    def has_pipeline(self, name: str) -> bool:
+        """Return whether weights whose model_index.json names the class ``name`` belong here."""
+        return name in (self.text, self.image, self.inpaint, self.edit, *self.also)
 
 
 FAMILY = Family(
     name="other",
     title="another family, through AutoPipeline",
-    pipelines=(),
     text="AutoPipelineForText2Image",
     image="AutoPipelineForImage2Image",
     inpaint="AutoPipelineForInpainting",

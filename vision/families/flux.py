@@ -1,12 +1,12 @@
-"""FLUX.1 dev and schnell, a flow transformer on packed latents with guidance distilled into the weights; and
-FLUX.1 Kontext, which reads the picture's packed latents behind the noisy ones."""
+"""FLUX.1 dev and schnell, a flow transformer on packed latents with guidance distilled into the weights;
+FLUX.1 Kontext, which reads the picture's packed latents behind the noisy ones; and FLUX.2 klein, a small flow
+transformer on batch-normalised latents, distilled to four steps."""
 
 from vision.families.family import Family, unscale
 
 
-def _adjust(configs):
-    """Return schnell's settings for a model without guidance input: it was distilled to four steps (its model
-    card)."""
+def adjust_schnell(configs):
+    """Return schnell's settings for a model without guidance input: four steps (its model card)."""
     if configs.get("transformer", {}).get("guidance_embeds") is False:
         return {
             "num_inference_steps": 4,
@@ -30,7 +30,6 @@ def encode_flux(pipe, words):
 FAMILY = Family(
     name="flux",
     title="FLUX.1",
-    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"),
     text="FluxPipeline",
     image="FluxImg2ImgPipeline",
     inpaint="FluxInpaintPipeline",
@@ -40,7 +39,7 @@ FAMILY = Family(
     guidance_scale=3.5,
     draft_steps=12,
     negative="true_cfg",
-    adjust=_adjust,
+    adjust=adjust_schnell,
     unpack=unpack_latents,
     encode=encode_flux,
     file_keys=("double_blocks.",),
@@ -50,10 +49,6 @@ FAMILY = Family(
 FLUX_KONTEXT_FAMILY = Family(
     name="flux-kontext",
     title="FLUX.1 Kontext",
-    pipelines=("FluxKontextPipeline",),
-    text=None,
-    image=None,
-    inpaint=None,
     edit="FluxKontextPipeline",
     native_size=1024,
     multiple=16,
@@ -64,4 +59,53 @@ FLUX_KONTEXT_FAMILY = Family(
     unpack=unpack_latents,
     # the picture comes at the size that is drawn, so that both lie pixel on pixel
     extra={"_auto_resize": False},
+)
+
+
+def adjust_klein(configs):
+    """Return the usual number of steps and real guidance for the undistilled base models."""
+    if configs.get("model_index", {}).get("is_distilled") is False:
+        return {
+            "num_inference_steps": 50,
+            "guidance_scale": 4.0,
+            "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
+        }
+    return {}
+
+
+def unpack_klein(pipe, latents, height, width):
+    """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
+    has returned. This is the pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to
+    pixels."""
+    if latents.ndim == 4:
+        return latents
+    vae, factor = pipe.vae, pipe.vae_scale_factor * 2
+    rows, columns = height // factor, width // factor
+    if rows * columns != latents.shape[1]:  # the pipeline has shrunk an input over 1 megapixel
+        rows = round((latents.shape[1] * height / width) ** 0.5)
+        columns = latents.shape[1] // rows
+    packed = latents.permute(0, 2, 1).unflatten(2, (rows, columns))  # (B, 4·C, h/2, w/2)
+    mean = vae.bn.running_mean.view(1, -1, 1, 1).to(packed)
+    std = (vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps).sqrt().to(packed)
+    return pipe._unpatchify_latents(packed * std + mean)
+
+
+FLUX2_KLEIN_FAMILY = Family(
+    name="flux2-klein",
+    title="FLUX.2 klein",
+    text="Flux2KleinPipeline",
+    image="Flux2KleinInpaintPipeline",
+    inpaint="Flux2KleinInpaintPipeline",
+    edit="Flux2KleinPipeline",
+    native_size=1024,
+    multiple=16,
+    num_inference_steps=4,
+    guidance_scale=1.0,
+    draft_steps=4,
+    negative="none",
+    adjust=adjust_klein,
+    unpack=unpack_klein,
+    whole_mask=True,
+    references=4,
+    file_keys=("single_stream_modulation.",),
 )

@@ -1,7 +1,7 @@
-"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text, also of over 77 tokens; and
-InstructPix2Pix, whose UNet sees the picture's latents beside the noisy ones (arXiv:2211.09800)."""
-
-from __future__ import annotations
+"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text, also of over 77 tokens;
+InstructPix2Pix, whose UNet sees the picture's latents beside the noisy ones (arXiv:2211.09800); Stable
+Diffusion XL, a larger UNet with two text encoders; and Stable Diffusion 3 and 3.5, a transformer with
+rectified flow on 16-channel latents and three text encoders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,19 +10,16 @@ from vision.families.family import Family
 
 
 def adjust(configs):
-    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px, and whatever a
-    small model has."""
+    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px."""
     unet, vae = configs.get("unet", {}), configs.get("vae", {})
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
 
 
 def clip_tokens(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = False) -> Any:
-    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL).
-
-    Longer texts are cut into pieces of up to 75 tokens, between sentences, else between phrases or words;
-    each is encoded alone. Up to 77 tokens the result has the very bits of diffusers' own encoding.
-    """
+    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL). Longer texts are
+    cut into pieces of up to 75 tokens, between sentences, else between phrases or words; each is encoded
+    alone. Up to 77 tokens the result has the very bits of diffusers' own encoding."""
     from compel import EmbeddingsProvider, ReturnedEmbeddingsType
 
     kind = (
@@ -67,7 +64,6 @@ def encode_clip(pipe, words):
 FAMILY = Family(
     name="stable-diffusion",
     title="Stable Diffusion 1.x / 2.x",
-    pipelines=("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
     text="StableDiffusionPipeline",
     image="StableDiffusionImg2ImgPipeline",
     inpaint="StableDiffusionInpaintPipeline",
@@ -88,10 +84,6 @@ FAMILY = Family(
 INSTRUCT_PIX2PIX_FAMILY = Family(
     name="instruct-pix2pix",
     title="InstructPix2Pix",
-    pipelines=("StableDiffusionInstructPix2PixPipeline",),
-    text=None,
-    image=None,
-    inpaint=None,
     edit="StableDiffusionInstructPix2PixPipeline",
     native_size=512,
     multiple=8,
@@ -101,4 +93,53 @@ INSTRUCT_PIX2PIX_FAMILY = Family(
     draft_steps=10,
     samplers="any",
     adjust=adjust,
+)
+
+
+def encode_two_clips(pipe, words):
+    """Return both encoders' tokens side by side, and the second one's end token pooled."""
+    pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
+    tokens = clip_tokens_side_by_side([pair for pair in pairs if pair[1] is not None], words)
+    return tokens, clip_pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)
+
+
+STABLE_DIFFUSION_XL_FAMILY = Family(
+    name="stable-diffusion-xl",
+    title="Stable Diffusion XL",
+    text="StableDiffusionXLPipeline",
+    image="StableDiffusionXLImg2ImgPipeline",
+    inpaint="StableDiffusionXLInpaintPipeline",
+    native_size=1024,
+    multiple=8,
+    num_inference_steps=30,
+    guidance_scale=5.0,
+    draft_steps=14,
+    samplers="any",
+    encode=encode_two_clips,
+    rescales=True,
+    adapts=True,
+    file_keys=("conditioner.embedders.",),
+)
+
+
+def encode_clips(pipe, words):
+    """Return the tokens of three encoders as the pipeline joins them. Their number is always the same; a
+    longer text loses its end."""
+    tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
+    return tokens, pooled
+
+
+STABLE_DIFFUSION_3_FAMILY = Family(
+    name="stable-diffusion-3",
+    title="Stable Diffusion 3 / 3.5",
+    text="StableDiffusion3Pipeline",
+    image="StableDiffusion3Img2ImgPipeline",
+    inpaint="StableDiffusion3InpaintPipeline",
+    native_size=1024,
+    multiple=16,
+    num_inference_steps=28,
+    guidance_scale=7.0,
+    draft_steps=14,
+    encode=encode_clips,
+    file_keys=("joint_blocks.",),
 )

@@ -5,7 +5,6 @@ from vision.families.family import Family
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
-    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
     text="ZImagePipeline",
     image="ZImageImg2ImgPipeline",
     inpaint="ZImageInpaintPipeline",

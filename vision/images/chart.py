@@ -1,7 +1,5 @@
 """Draws a bar chart of labels and percentages with PIL, for a dark background."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,10 +23,8 @@ SYSTEM_FONTS = (
 
 
 def draw_chart(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
-    """Return the chart of (label, 0..1) in the given order: 800 px wide, as tall as it must be.
-
-    Many rows are set smaller, and long labels are shortened.
-    """
+    """Return the chart of (label, 0..1) in the given order: 800 px wide, as tall as it must be. Many rows are
+    set smaller, and long labels are shortened."""
     font_size = 24 if len(scores) <= 12 else 19 if len(scores) <= 25 else 15
     row = round(font_size * 1.75)
     font, small = ImageFont.load_default(font_size), ImageFont.load_default(17)
@@ -63,11 +59,8 @@ def percent(value: float) -> str:
 
 def fit_text(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
     """Return as much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that
-    has its letters.
-
-    PIL's own font comes first, then one of the machine's; else letters lose their marks (é → e). A text that
-    nothing here can write becomes "#place".
-    """
+    has its letters. PIL's own font comes first, then one of the machine's; else letters lose their marks (é →
+    e). A text that nothing here can write becomes "#place"."""
     text = " ".join(text.split())
     plain = ImageFont.load_default(size)
     face: Font = plain

@@ -8,8 +8,6 @@ edges' strength alone tells (Arad and Gotsman, *Enhancement by image-dependent w
 Where pictures are softer than what it learned from, what it leaves is narrow enough for that warp to do the
 rest (``narrowed``)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,7 @@ from PIL import Image
 from torch import nn
 
 from core.errors import ModelError, first_line
-from vision.images import encode, seams
+from vision.images import encode, ops
 
 FOLDER = "upscaler"  # of a model
 MARGIN = 16  # px of the other side, around a picture whose opposite edges meet
@@ -47,21 +45,15 @@ class Residual(nn.Module):
 
 class Upscaler(ModelMixin, ConfigMixin):
     """(B, 3, H, W) in 0..1 to (B, 3, scale·H, scale·W), not clamped; H and W are whole multiples of
-    ``MULTIPLE``. Untrained it enlarges by bicubic interpolation.
-
-    widths: channels at the picture's resolution, its half and its quarter. reach: px of the finished picture
-    that an output of one moves a place by. passes: of ``narrowed`` over what is enlarged.
-    """
+    ``MULTIPLE``. Untrained it enlarges by bicubic interpolation. widths: channels at the picture's
+    resolution, its half and its quarter. reach: px of the finished picture that an output of one moves a
+    place by. passes: of ``narrowed`` over what is enlarged."""
 
     MULTIPLE = 4
 
     @register_to_config
     def __init__(
-        self,
-        scale: int = 4,
-        widths: tuple[int, int, int] = (32, 48, 64),
-        reach: float = 8.0,
-        passes: int = 0,
+        self, scale: int = 4, widths: tuple[int, int, int] = (32, 48, 64), reach: float = 8.0, passes: int = 0
     ) -> None:
         super().__init__()
         full, half, quarter = widths
@@ -100,11 +92,9 @@ class Upscaler(ModelMixin, ConfigMixin):
     @torch.no_grad()
     def enlarge(self, image: Image.Image, seamless: bool = False) -> Image.Image:
         """Return the picture ``scale`` times larger. One at a time: the same bits whoever shares the device.
-
-        seamless: opposite edges meet, so beyond an edge lies the other side.
-        """
+        seamless: opposite edges meet, so beyond an edge lies the other side."""
         margin = min(MARGIN, *image.size) if seamless else 0
-        padded = seams.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
+        padded = ops.padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
         tensor = torch.from_numpy(np.array(padded)).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
         made = self(tensor.contiguous(memory_format=torch.channels_last)).float()
         for _ in range(self.passes):
@@ -155,11 +145,8 @@ def _slopes(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | None:
-    """Return the upscaler that a model's folder brings, on ``device``; None when it brings none.
-
-    scale: the factor that the model's card asks for. Raises ModelError when it can't be loaded or has
-    another factor.
-    """
+    """Return the upscaler that a model's folder brings, on ``device``; None when it brings none. scale: the
+    factor that the model's card asks for. Raises ModelError when it can't be loaded or has another factor."""
     folder = model_folder / FOLDER
     if not (folder / "config.json").is_file():
         return None

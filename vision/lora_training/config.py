@@ -5,8 +5,6 @@ The activations are those of gradient checkpointing (arXiv:1604.06174): what goe
 and one block at a time is computed again; without it, all that every block computes. The constants are upper
 bounds of what was counted on the real models' layers (tests/vision/lora_training/test_memory.py)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any, Literal
 
 from core.errors import UserError
 from vision.weights import files, memory
-from vision.weights.files import read_json
 
 FEWEST, MOST = 5, 40  # pictures
 STEPS, RANKS = (1, 4000), (1, 128)
@@ -80,12 +77,10 @@ class Settings:
 
 
 def usual_settings(trigger: str, pictures: int, denoiser_weights: int, seed: int = 0) -> Settings:
-    """Return the settings where nobody says otherwise.
-
-    A large denoiser is trained as diffusers' examples do: its attention, a picture a step, 20 steps a picture
-    (200 to 600 in all). A small one, whose few layers hold less, in the fine ones, where lines and patterns
-    are decided, faster, by four pictures a step, and at a strength that is chosen at the end (docs/train.md).
-    """
+    """Return the settings where nobody says otherwise. A large denoiser is trained as diffusers' examples do:
+    its attention, a picture a step, 20 steps a picture (200 to 600 in all). A small one, whose few layers
+    hold less, in the fine ones, where lines and patterns are decided, faster, by four pictures a step, and at
+    a strength that is chosen at the end (docs/train.md)."""
     if denoiser_weights >= LARGE:
         return Settings(trigger, min(600, max(200, 20 * pictures)), seed=seed)
     steps = min(300, max(150, 10 * pictures))
@@ -126,8 +121,7 @@ GB, MB = 10**9, 10**6
 
 @dataclass(frozen=True)
 class Needed:
-    """Bytes. weights: of the whole model, as it draws. lora: with gradients and moments. activations: of a
-    step."""
+    """Bytes. weights: of the whole model, as it draws. lora: with its gradients. activations: of a step."""
 
     weights: int
     lora: int
@@ -149,14 +143,12 @@ def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
 
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
-
     name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
-    configuration isn't beside it is left to the worker.
-    """
+    configuration isn't beside it is left to the worker."""
     found = needed_memory(path, settings, itemsize)
     if found is not None and found.total > memory:
         raise UserError(
-            f"Teaching {name} a style needs about {_told(found.total)} of memory; this device has"
+            f"Training a style on {name} needs about {_told(found.total)} of memory; this device has"
             f" {_told(memory)}."
         )
 
@@ -172,18 +164,19 @@ def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | Non
     if folder is None:
         return None
     weights = memory.sizes(path, itemsize)["off"].total
-    if unet := read_json(folder / "unet" / "config.json"):
+    if unet := files.read_json(folder / "unet" / "config.json"):
         shape = UNet.read(unet)
         side = settings.resolution // LATENT_PIXELS or shape.sample_size
-    elif transformer := read_json(folder / "transformer" / "config.json"):
-        return _flux(transformer, settings, itemsize, weights)
+    elif transformer := files.read_json(folder / "transformer" / "config.json"):
+        return flux_memory(transformer, settings, itemsize, weights)
     else:
         return None
     activations = settings.batch * itemsize * shape.elements(side, settings.recompute)
     return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
 
 
-def _flux(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
+def flux_memory(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
+    """Return what a training of a FLUX.1 transformer takes; None for another. weights: bytes of the model."""
     if config.get("_class_name") != "FluxTransformer2DModel":
         return None
     width = config["num_attention_heads"] * config["attention_head_dim"]
@@ -217,7 +210,7 @@ class UNet:
     out_channels: int
 
     @classmethod
-    def read(cls, config: Mapping[str, Any]) -> UNet:
+    def read(cls, config: Mapping[str, Any]) -> "UNet":
         """Return it from its ``config.json``."""
         channels = list(config["block_out_channels"])
         layers, count = config.get("layers_per_block", 2), len(channels)

@@ -1,8 +1,6 @@
 """What a style is learned from, cut to squares and kept as the denoiser takes it, so that no step encodes
 anything; and the samples that are drawn at each checkpoint, on one sheet."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -130,8 +128,7 @@ def draw_samples(
     reporter: Reporter,
     strength: float = 1.0,
 ) -> list[Image.Image]:
-    """Return a picture for each prompt, from ``store`` where it was kept as ``name``. lora: "" = without.
-    strength: of it."""
+    """Return a picture for each prompt, kept in ``store`` as ``name``. lora: "" = without."""
     found = []
     for number, prompt in enumerate(prompts):
         kept = store.get(f"{name}-{number}.png")

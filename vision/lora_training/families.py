@@ -4,11 +4,9 @@ After diffusers' examples: train_dreambooth_lora.py (Stable Diffusion), train_dr
 train_dreambooth_lora_flux.py; ours draw their random numbers from a generator of each step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,60 +40,14 @@ class Crop:
 
 @dataclass(frozen=True)
 class Row:
-    """A picture and its caption as the denoiser takes them, on the CPU.
-
-    mean, std: of its latents (1, C, h, w), scaled. texts: of its caption. is_prior: the model has drawn it
-    itself, to be kept from the style.
-    """
+    """A picture and its caption as the denoiser takes them, on the CPU. mean, std: of its latents (1, C, h,
+    w), scaled. texts: of its caption. is_prior: the model has drawn it itself, to be kept from the style."""
 
     mean: torch.Tensor
     std: torch.Tensor
     texts: Texts
     crop: Crop
     is_prior: bool = False
-
-
-class Recipe(Protocol):
-    """How one family is trained. part: of the pipeline, that learns. is_guided: whether it draws by the
-    difference that the prompt makes (classifier-free guidance, arXiv:2207.12598)."""
-
-    part: str
-    is_guided: bool
-
-    def targets(self, layers: Layers, module: Any) -> list[str] | str:
-        """Return the ends of the names of the layers of ``module`` that learn, or a regular expression for
-        them."""
-
-    def texts(self, pipe: Any, caption: str) -> Texts:
-        """Return what the text encoders make of a caption, one row each."""
-
-    def schedule(self, pipe: Any) -> Any:
-        """Return the noise schedule of the training."""
-
-    def loss(
-        self, pipe: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Return the mean loss of a step. side: of the pictures, px."""
-
-
-def recipe_of(model: ImageModel) -> Recipe:
-    """Return the recipe for a model. Raises UserError for one that can't be trained here."""
-    name, pipe = model.family.name, model.pipeline(Mode.TEXT)
-    if name not in RECIPES:
-        known = "Stable Diffusion, SDXL and FLUX.1"
-        raise UserError(f"{model.name} ({model.family.title}) can't be taught styles; {known} can.")
-    if model.offload != "none":
-        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't be taught styles.")
-    recipe = RECIPES[name]
-    module = pipe.components[recipe.part]
-    if module.dtype not in (torch.float32, torch.bfloat16):
-        raise UserError(
-            f"{model.name} is held in {str(module.dtype).removeprefix('torch.')}; styles are trained in"
-            " float32 or bfloat16."
-        )
-    if getattr(module, "is_quantized", False) or getattr(module, "hf_quantizer", None) is not None:
-        raise UserError(f"{model.name} is held quantised here (QUANTIZE), so it can't be taught styles.")
-    return recipe
 
 
 def encoded(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,14 +68,17 @@ def encoded(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 class Diffusion:
-    """Stable Diffusion 1.x, 2.x: the noise or the velocity is predicted, by the model's own schedule."""
+    """Stable Diffusion 1.x, 2.x: the noise or the velocity is predicted, by the model's own schedule. part:
+    of the pipeline, that learns. is_guided: whether it draws by the difference that the prompt makes
+    (classifier-free guidance, arXiv:2207.12598)."""
 
     part, is_guided = "unet", True
 
     def targets(self, layers: Layers, module: Any) -> list[str] | str:
-        """See Recipe. The fine ones are those of the way up's last block, and of the one before without its
-        attention, which has a say in what stands where; after B-LoRA (arXiv:2403.14572), which found a
-        picture's look in such a block."""
+        """Return the ends of the names of the layers of ``module`` that learn, or a regular expression for
+        them. The fine ones are those of the way up's last block, and of the one before without its attention,
+        which has a say in what stands where; after B-LoRA (arXiv:2403.14572), which found a picture's look in
+        such a block."""
         if layers == "fine":
             last = len(module.up_blocks) - 1
             before = rf"up_blocks\.{last - 1}\.(resnets|upsamplers)"
@@ -131,7 +86,7 @@ class Diffusion:
         return [*ATTENTION, *(OTHERS if layers == "all" else ())]
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Recipe."""
+        """Return what the text encoders make of a caption, one row each."""
         return {"encoder_hidden_states": pipe.encode_prompt(caption, pipe.unet.device, 1, False)[0].cpu()}
 
     def conditions(self, rows: Sequence[Row], texts: Texts, side: int) -> dict[str, Any]:
@@ -139,13 +94,13 @@ class Diffusion:
         return {}
 
     def schedule(self, pipe: Any) -> Any:
-        """See Recipe."""
+        """Return the noise schedule of the training."""
         return DDPMScheduler.from_config(pipe.scheduler.config)
 
     def loss(
         self, pipe: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
     ) -> torch.Tensor:
-        """See Recipe."""
+        """Return the mean loss of a step. side: of the pictures, px."""
         unet = pipe.unet
         latents, noise = _drawn(rows, generator)
         times = torch.randint(0, schedule.config.num_train_timesteps, (len(rows),), generator=generator)
@@ -167,7 +122,7 @@ class DiffusionXL(Diffusion):
     """SDXL: two texts, and the size and place of what is seen (arXiv:2307.01952, 2.2)."""
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Recipe."""
+        """See Diffusion."""
         made = pipe.encode_prompt(
             caption, device=pipe.unet.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
@@ -186,22 +141,22 @@ class Flow:
     part, is_guided = "transformer", False  # guidance is an input of FLUX.1
 
     def targets(self, layers: Layers, module: Any) -> list[str] | str:
-        """See Recipe: those of diffusers' example, in each case."""
+        """See Diffusion: those of diffusers' example, in each case."""
         return list(FLUX_ATTENTION)
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Recipe."""
+        """See Diffusion."""
         words, pooled, ids = pipe.encode_prompt(caption, None, device=pipe.transformer.device)
         return {"words": words.cpu(), "pooled": pooled.cpu(), "ids": ids.cpu()[None]}
 
     def schedule(self, pipe: Any) -> Any:
-        """See Recipe."""
+        """See Diffusion."""
         return FlowMatchEulerDiscreteScheduler.from_config(pipe.scheduler.config)
 
     def loss(
         self, pipe: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
     ) -> torch.Tensor:
-        """See Recipe."""
+        """See Diffusion."""
         module = pipe.transformer
         latents, noise = _drawn(rows, generator)
         count, channels, height, width = latents.shape
@@ -227,11 +182,32 @@ class Flow:
         return _error(predicted, _packed(target))
 
 
+Recipe = Diffusion | Flow  # how one family is trained
 RECIPES: Mapping[str, Recipe] = {
     "stable-diffusion": Diffusion(),
     "stable-diffusion-xl": DiffusionXL(),
     "flux": Flow(),
 }
+
+
+def recipe_of(model: ImageModel) -> Recipe:
+    """Return the recipe for a model. Raises UserError for one that can't be trained here."""
+    name, pipe = model.family.name, model.pipeline(Mode.TEXT)
+    if name not in RECIPES:
+        known = "Stable Diffusion, SDXL and FLUX.1"
+        raise UserError(f"{model.name} ({model.family.title}) can't learn styles; {known} can.")
+    if model.offload != "none":
+        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't learn styles.")
+    recipe = RECIPES[name]
+    module = pipe.components[recipe.part]
+    if module.dtype not in (torch.float32, torch.bfloat16):
+        raise UserError(
+            f"{model.name} is held in {str(module.dtype).removeprefix('torch.')}; styles are trained in"
+            " float32 or bfloat16."
+        )
+    if getattr(module, "is_quantized", False) or getattr(module, "hf_quantizer", None) is not None:
+        raise UserError(f"{model.name} is held quantised here (QUANTIZE), so it can't learn styles.")
+    return recipe
 
 
 def _packed(latents: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,6 @@ All random numbers of a step come from a generator that is seeded by the step's 
 generators has to be kept. Of a few strengths the weakest counts at which nearly everything comes nearer to
 the style's pictures, by the host's CLIP, and still shows what was asked for."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -71,7 +69,7 @@ class State:
         )
 
     @classmethod
-    def decode(cls, data: bytes, fingerprint: str) -> State | None:
+    def decode(cls, data: bytes, fingerprint: str) -> "State | None":
         """Return what ``encode`` wrote; None for a damaged file or another training's."""
         try:
             tensors = load(data)
@@ -226,10 +224,8 @@ def choose_strength(
     models: Models,
     reporter: Reporter,
 ) -> float:
-    """Return the strength to keep: ``usual`` where no CLIP can be had.
-
-    pictures: of the style. tries: drawings of ``prompts``, by strength; 0 = without it.
-    """
+    """Return the strength to keep: ``usual`` where no CLIP can be had. pictures: of the style. tries:
+    drawings of ``prompts``, by strength; 0 = without it."""
     try:
         matcher = models.get("clip", reporter)
     except (ModelError, OutOfMemory) as error:
@@ -311,11 +307,8 @@ class Plan:
 
 def learn_style(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
     """Train and return the style. store: where the training finds what an earlier process left, and leaves
-    what a later one needs.
-
-    Raises UserError for a model that can't be trained, OutOfMemory where the device is too small after all,
-    and what ``reporter.check`` raises, between two steps.
-    """
+    what a later one needs. Raises UserError for a model that can't be trained, OutOfMemory where the device
+    is too small after all, and what ``reporter.check`` raises, between two steps."""
     check_count(len(plan.examples))
     state: State | None = None
     while True:
@@ -494,8 +487,7 @@ class _Run:
 
 
 def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:
-    """Return a LoRA as safetensors, in half precision, by the names that diffusers' ``save_lora_weights``
-    gives."""
+    """Return a LoRA as safetensors, in half precision, named as by ``save_lora_weights``."""
     tensors = {
         f"{part}.{name}": value.detach().to("cpu", torch.float16).contiguous()
         for name, value in sorted(weights.items())

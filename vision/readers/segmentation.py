@@ -24,9 +24,8 @@ from transformers import (
 )
 
 from core.errors import ModelError, UserError
-from vision.images.ops import Box, connected, pieces
+from vision.images.ops import Box, connected, dilated, pieces
 from vision.images.ops import Flags as LayersFlags
-from vision.images.seams import dilated
 
 SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
 

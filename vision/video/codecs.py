@@ -7,8 +7,6 @@ in one thread, as a shut-in process can't start another, and all go into an MP4.
 order in which it plays while it still comes in, with XMP if wanted, and with nothing else than pictures and
 sound (ISO/IEC 14496-12; XMP specification part 3, 1.1.5), in the file itself, in pieces."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -90,10 +88,8 @@ ENCODERS = {"x264": X264, "openh264": OPENH264, "vp9": VP9, "av1": AV1}
 
 
 def encoder_of(name: str) -> Encoder:
-    """Return the encoder of a setting; "auto" is x264, or OpenH264 where PyAV was built without x264.
-
-    Raises ValueError for a name that isn't one, or an encoder that isn't in this PyAV.
-    """
+    """Return the encoder of a setting; "auto" is x264, or OpenH264 where PyAV was built without x264. Raises
+    ValueError for a name that isn't one, or an encoder that isn't in this PyAV."""
     import av
 
     if name not in VIDEO_ENCODERS:
@@ -188,11 +184,9 @@ def boxes(file: BinaryIO) -> Iterator[Box]:
 
 def put_in_order(file: BinaryIO, xmp: bytes | None = None) -> None:
     """Rearrange an MP4 in place: ``ftyp``, a ``uuid`` with ``xmp`` unless None, ``moov``, ``mdat``; whatever
-    else was in it is gone.
-
-    file: open for reading and writing. Raises ValueError, before anything is written, for what isn't a video
-    as ``VideoWriter`` makes it: one ``moov`` and one ``mdat``, nothing in fragments.
-    """
+    else was in it is gone. file: open for reading and writing. Raises ValueError, before anything is written,
+    for what isn't a video as ``VideoWriter`` makes it: one ``moov`` and one ``mdat``, nothing in
+    fragments."""
     found: dict[bytes, Box] = {}
     for box in boxes(file):
         if box.kind in found and box.kind in (b"ftyp", b"moov", b"mdat"):

@@ -15,8 +15,6 @@ while it is little, in a file where it is much.
 
 Names are diffusers 0.42's, those that begin with an underscore too; tests compare with ``decode``."""
 
-from __future__ import annotations
-
 import copy
 import errno
 import math
@@ -259,7 +257,7 @@ class Shelf:
     device."""
 
     def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+        self.file: BinaryIO | None = None
         self._room, self._end = IN_MEMORY, 0
 
     def frames(self, like: torch.Tensor, shape: tuple[int, ...]) -> Frames:
@@ -272,18 +270,18 @@ class Shelf:
         return Frames(like.new_empty(shape))
 
     def _in_file(self, like: torch.Tensor, shape: tuple[int, ...], size: int) -> Frames:
-        self._file = self._file or tempfile.TemporaryFile(buffering=0)
-        disk = os.fstatvfs(self._file.fileno())
+        self.file = self.file or tempfile.TemporaryFile(buffering=0)
+        disk = os.fstatvfs(self.file.fileno())
         if disk.f_bavail * disk.f_frsize < size + FREE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.posix_fallocate(self._file.fileno(), self._end, size)
+        os.posix_fallocate(self.file.fileno(), self._end, size)
         self._end += size
-        return _FramesInFile(self._file, self._end - size, like, shape)
+        return _FramesInFile(self.file, self._end - size, like, shape)
 
     def close(self) -> None:
         """Forget what lies in the file."""
-        if self._file is not None:
-            self._file.close()
+        if self.file is not None:
+            self.file.close()
 
 
 MOST = {"cpu": 6 * 2**20}  # bytes of a band in its widest layer, by device
@@ -294,8 +292,7 @@ LEAST = 2  # times the rows that the stages look at on each side: bands see twic
 
 @dataclass(frozen=True)
 class Band:
-    """Rows ``begin`` to ``end`` of what the last stages are given; they see those from ``first`` to
-    ``last``."""
+    """Rows ``begin`` to ``end`` of what the last stages are given; they see ``first`` to ``last``."""
 
     begin: int
     end: int
@@ -385,7 +382,7 @@ def _reach(stages: Sequence[tuple[int, int]]) -> int:
 
 class _Kept:
     """What the convolutions of Wan's last stages keep of the frames before, (1, C, frames, H, W) each, by
-    their numbers. A band sees its rows as they were and puts its own anew, in the same place."""
+    their numbers. A band sees its rows as they were and puts its own back, in the same place."""
 
     def __init__(self, rows: int, reach: int, shelf: Shelf) -> None:
         self._rows, self._reach, self._shelf = rows, reach, shelf
@@ -439,10 +436,8 @@ class _Seen:
 
 
 class WanDecoder:
-    """Wan's decoder, for one video. It isn't split before the last stage that makes two frames of one.
-
-    shelf: where what the last stages keep of the frames before lies.
-    """
+    """Wan's decoder, for one video. It isn't split before the last stage that makes two frames of one. shelf:
+    where what the last stages keep of the frames before lies."""
 
     def __init__(self, vae: Any, shelf: Shelf) -> None:
         self._vae, self._shelf, decoder = vae, shelf, vae.decoder
@@ -516,8 +511,7 @@ class LtxDecoder:
         self._longer, self._enlarged = stride[0], stride[1]
 
     def decode(self, latents: torch.Tensor, temb: Any) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and what is in them (1, 3, F, rows,
-        W)."""
+        """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and (1, 3, F, rows, W)."""
         middle = self._before(latents, temb)
         process.give_back()
         for band in self._bands(middle):
@@ -565,11 +559,9 @@ def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
 
 def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with Wan's decoder: a latent at a time, 1 frame and then 4 each, to the
-    very bits of ``vae.decode``.
-
-    The decoder looks back only, at what its convolutions keep of the latents before. That is kept here
-    instead of in the module, so that another video may be decoded or encoded in between.
-    """
+    very bits of ``vae.decode``. The decoder looks back only, at what its convolutions keep of the latents
+    before. That is kept here instead of in the module, so that another video may be decoded or encoded in
+    between."""
     size = _size(vae, latents)
     with closing(Shelf()) as shelf:
         decoder = WanDecoder(vae, shelf)
@@ -624,10 +616,8 @@ def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
 
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with LTX's decoder, which looks ahead, too: in pieces that overlap and
-    are blended from one to the next, as its own decoding by frames does (``use_framewise_decoding``).
-
-    temb: the decoder's time, for weights that take one (0.9.1 and later).
-    """
+    are blended from one to the next, as its own decoding by frames does (``use_framewise_decoding``). temb:
+    the decoder's time, for weights that take one (0.9.1 and later)."""
     ratio = vae.temporal_compression_ratio
     size, stride = vae.tile_sample_min_num_frames // ratio, vae.tile_sample_stride_num_frames // ratio
     blend = vae.tile_sample_min_num_frames - vae.tile_sample_stride_num_frames

@@ -4,8 +4,6 @@ draws them one after the other, and decodes them a piece at a time as somebody a
 Encoding frames again shifts their colours a little at every join; where one window goes on from the pixels of
 another, ``Colours`` brings them back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,12 +18,10 @@ from safetensors.torch import save_file
 from core.errors import ModelError, OutOfMemory, UserError
 from vision import devices
 from vision.diffusion import checkpoint
-from vision.diffusion.checkpoint import State
 from vision.reporter import Reporter, Stage
 from vision.video import decode, pipeline
 from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
-from vision.video.pipeline import Place
 
 FORMAT = "atelier.film-ends"
 
@@ -46,13 +42,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Shot:
-    """One video to draw, with everything that its model's card leaves open filled in.
-
-    operation: one of core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's.
-    frames: to be drawn, at ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new",
-    the end leads to the start. clip, clip_2: of the other operations, frames of that size. strength: of a
-    remix, 0..1.
-    """
+    """One video to draw, with everything that its model's card leaves open filled in. operation: one of
+    core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's. frames: to be drawn, at
+    ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new", the end leads to the
+    start. clip, clip_2: of the other operations, frames of that size. strength: of a remix, 0..1."""
 
     operation: str
     prompt: str
@@ -87,11 +80,6 @@ class Video:
     ends: Mapping[str, torch.Tensor] = field(default_factory=dict)
     sound: tuple[np.ndarray, int] | None = None
 
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return self.count / self.fps
-
 
 def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
     """Write ``ends`` of a video that a model of ``family`` has drawn, for Clip.ends later."""
@@ -110,15 +98,6 @@ def load_ends(path: Path, family: str) -> dict[str, Any]:
             return {name: file.get_tensor(name).float() for name in ("head", "tail")}
     except (OSError, SafetensorError, KeyError) as error:
         raise ModelError(f"The ends that were kept of a video can't be read: {error}.") from error
-
-
-OPERATIONS = {
-    "extend": Operation.EXTEND,
-    "extend_back": Operation.EXTEND_BACK,
-    "remix": Operation.REMIX,
-    "blend": Operation.BLEND,
-    "loop": Operation.LOOP,
-}
 
 
 @dataclass(frozen=True)
@@ -162,7 +141,7 @@ class Plan:
 def operation_of(shot: Shot) -> Operation:
     """Return what a shot asks of the family."""
     if shot.operation != "new":
-        return OPERATIONS[shot.operation]
+        return Operation[shot.operation.upper()]
     if shot.loop:
         return Operation.LOOP
     if shot.last is not None:
@@ -173,12 +152,10 @@ def operation_of(shot: Shot) -> Operation:
 def plan_windows(family: VideoFamily, card: VideoCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a video. model: its name, for that."""
-    operation = operation_of(shot)
-    family.require(operation, model)
+    family.require(operation_of(shot), model)
     planner = _Planner(family, card, model, shot)
-    if shot.operation == "new":
-        return planner.new()
     return {
+        "new": planner.new,
         "extend": planner.extend,
         "extend_back": planner.extend_back,
         "remix": planner.remix,
@@ -339,7 +316,7 @@ class Colours:
     shift: np.ndarray  # (3,)
 
     @classmethod
-    def between(cls, were: np.ndarray, are: np.ndarray) -> Colours | None:
+    def between(cls, were: np.ndarray, are: np.ndarray) -> "Colours | None":
         """Return what makes mean and deviation of each channel of ``are`` those of ``were``, the same frames
         (f, H, W, 3) uint8; None if they show different things."""
         mean_were, mean_are = (frames.mean((0, 1, 2), dtype=np.float64) for frames in (were, are))
@@ -424,7 +401,7 @@ class _Drawing:
         """Whether the windows' latents are one video, which is decoded as a whole: without a seam."""
         return self.model.family.keeps_latents and not self.plan.backwards
 
-    def _drawn_first(self, saved: State | None) -> Iterator[np.ndarray]:
+    def _drawn_first(self, saved: checkpoint.State | None) -> Iterator[np.ndarray]:
         """Draw all windows, then decode them in the video's order."""
         count = len(self.plan.windows)
         for number in range(count):
@@ -440,7 +417,7 @@ class _Drawing:
             part = STEPS_SHARE + place * length, STEPS_SHARE + (place + 1) * length
             yield from self._decode(self.drawn[number], window.begin, window.count, part)
 
-    def _in_turn(self, saved: State | None) -> Iterator[np.ndarray]:
+    def _in_turn(self, saved: checkpoint.State | None) -> Iterator[np.ndarray]:
         """Draw a window and decode it, which the next one goes on from."""
         count = len(self.plan.windows)
         for number, window in enumerate(self.plan.windows):
@@ -457,14 +434,14 @@ class _Drawing:
 
     # Windows
 
-    def _draw(self, number: int, saved: State | None, part: tuple[float, float]) -> None:
+    def _draw(self, number: int, saved: checkpoint.State | None, part: tuple[float, float]) -> None:
         """Draw a window, unless that is done."""
         if number < len(self.drawn):
             return
         window, count = self.plan.windows[number], len(self.plan.windows)
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE, keeps=True)
         state = saved if saved is not None and saved.chunk == number else None
-        place = Place(number, count, tuple(self.drawn))
+        place = pipeline.Place(number, count, tuple(self.drawn))
         made = pipeline.call(self.model, self._take(window), stage, place, state, sound=self.wants_sound)
         self.drawn.append(made.latents)
         if made.sound is not None:
@@ -494,8 +471,7 @@ class _Drawing:
         )
 
     def _handed_on(self, at: int, end: str) -> Known:
-        """What a window is shown of those before it: the "tail" of the last one, or the "head" of the video
-        so far."""
+        """What a window is shown of those before it: the "tail" of the last, or the "head" of the video."""
         family = self.model.family
         overlap = family.overlap
         if not family.keeps_latents:

@@ -1,8 +1,6 @@
 """Holds one video model in memory, a pipeline for each of its classes over the same weights, and loads it as
 image models are loaded: checked files, quantised and moved about as the plan says."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import inspect
@@ -21,26 +19,22 @@ from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
 from vision.video.families import FAMILIES, VideoFamily
 from vision.video.families import family as cards
-from vision.video.families.family import VideoCard
 from vision.weights import card as image_cards
 from vision.weights import files
-from vision.weights.files import read_json
 from vision.weights.memory import Plan
 
 log = logging.getLogger(__name__)
 
 
 class VideoModel:
-    """One set of weights, and a pipeline for each class of its family over it.
-
-    decoder_lock: held by whoever uses the decoder. text_cache: texts encoded lately.
-    """
+    """One set of weights, and a pipeline for each class of its family over it. decoder_lock: held by whoever
+    uses the decoder. text_cache: texts encoded lately."""
 
     def __init__(
         self,
         name: str,
         family: VideoFamily,
-        card: VideoCard,
+        card: cards.VideoCard,
         base: Any,
         device: str,
         offload: str,
@@ -119,12 +113,12 @@ class VideoModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
-def family_and_card(folder: Path) -> tuple[VideoFamily, VideoCard]:
+def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
     """Return family and card of the video model in ``folder``. Raises ModelError when it isn't one that
     Atelier knows, or when ``atelier.json`` can't be used."""
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
-        path.parent.name: read_json(path) for path in folder.glob("*/config.json")
+        path.parent.name: files.read_json(path) for path in folder.glob("*/config.json")
     }
     family = next((one for one in FAMILIES if one.belongs(index, configs)), None)
     if family is None:
@@ -138,23 +132,15 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, VideoCard]:
 
 
 def load_video_model(
-    folder: Path,
-    name: str,
-    *,
-    device: str,
-    dtype: torch.dtype,
-    plan: Plan,
-    report: Callable[[float], None],
+    folder: Path, name: str, *, device: str, dtype: torch.dtype, plan: Plan, report: Callable[[float], None]
 ) -> VideoModel:
     """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
-    to be trusted.
-
-    plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights are read.
-    """
+    to be trusted. plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights
+    are read."""
     files.check_folder(folder)
     family, card = family_and_card(folder)
     config = quantize.configuration(folder, plan.quantize, dtype)
-    cls = getattr(diffusers, read_json(folder / "model_index.json")["_class_name"])
+    cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
     try:
         pipe = cls.from_pretrained(
             folder,

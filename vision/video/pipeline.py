@@ -1,9 +1,6 @@
 """One call of a video pipeline: a pipeline of the job's own over the model's weights, and what happens after
 each of its steps."""
 
-from __future__ import annotations
-
-import copy
 import io
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,11 +12,10 @@ import torch
 from PIL import Image
 
 from vision.diffusion import checkpoint, vae
-from vision.diffusion.checkpoint import EarlyStop, State
 from vision.diffusion.model import arguments
-from vision.engine.denoiser import Call, Denoiser, denoiser_attributes, evaluate_now
-from vision.engine.fiber import Fiber
-from vision.reporter import Leaving, Reporter
+from vision.diffusion.pipeline import JobPipeline, StepCallback
+from vision.engine.denoiser import Denoiser, denoiser_attributes
+from vision.reporter import Reporter
 from vision.video.families.family import Take
 from vision.video.model import VideoModel
 
@@ -47,16 +43,22 @@ class Drawn:
 
 @torch.no_grad()
 def call(
-    model: VideoModel, take: Take, reporter: Reporter, place: Place, saved: State | None, *, sound: bool
+    model: VideoModel,
+    take: Take,
+    reporter: Reporter,
+    place: Place,
+    saved: checkpoint.State | None,
+    *,
+    sound: bool,
 ) -> Drawn:
     """Draw ``take``, from ``saved`` on if that is a step of it. sound: whether the model's is wanted."""
-    own = JobPipeline(model, take, reporter, place.windows)
+    own = VideoPipeline(model, take, reporter, place.windows)
     generator = torch.Generator("cpu").manual_seed(take.seed)  # the same noise on every device
     try:
         with own:
             take = model.family.prepare(own.pipe, take, model.card)
             resume = checkpoint.Resume(own.pipe, saved, [generator]) if saved else None
-            with StepCallback(model, own.pipe, take, reporter, place, generator, resume) as on_step:
+            with VideoSteps(model, own.pipe, take, reporter, place, generator, resume) as on_step:
                 if not model.family.calls_back:
                     # not setattr: that would note its class in the configuration
                     vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
@@ -82,7 +84,7 @@ def call(
         model.free_hooks()
 
 
-class Watched(EarlyStop):
+class Watched(checkpoint.EarlyStop):
     """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
     ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
 
@@ -100,61 +102,25 @@ class Watched(EarlyStop):
         return (values["latents"], *made[1:])
 
 
-class JobPipeline:
-    """A job's own pipeline: its own noise scheduler and, in an engine, denoisers that wait for shared passes.
-
-    As a context manager it holds the decoder, which otherwise works beside the steps, until the first step:
-    known frames are encoded before.
-    """
+class VideoPipeline(JobPipeline):
+    """A job's own pipeline of videos: its own noise scheduler and, in an engine, denoisers that wait for
+    shared passes. Known frames are encoded before the first step."""
 
     def __init__(self, model: VideoModel, take: Take, reporter: Reporter, windows: int) -> None:
-        self.fiber: Fiber | None = reporter.fiber if model.shares_steps else None
-        self._lock, self._has_decoder = model.decoder_lock, False
         name = model.family.pipeline(take, model.base)
-        self.pipe = copy.copy(model.pipeline(name))
-        self._denoisers: list[Denoiser] = []
-        # not setattr: that would note their classes in the configuration
-        vars(self.pipe)["scheduler"] = model.scheduler()
+        fiber = reporter.fiber if model.shares_steps else None
+        super().__init__(model.pipeline(name), fiber, model.decoder_lock, windows, encodes=True)
+        self._replace(scheduler=model.scheduler())
         if hasattr(self.pipe, "encode_prompt"):
-            encode = model.text_cache.cached(self.pipe.encode_prompt, name)
-            vars(self.pipe)["encode_prompt"] = encode
-        fiber = self.fiber
-
-        def evaluate(call: Call) -> Any:
-            if fiber is None:
-                return evaluate_now(call)
-            self._release_decoder()
-            steps = getattr(self.pipe, "num_timesteps", None) or 0
-            fiber.total = fiber.total or steps * windows
-            return fiber.evaluate(call)
-
+            self._replace(encode_prompt=model.text_cache.cached(self.pipe.encode_prompt, name))
         for attribute in denoiser_attributes(self.pipe):
             module = getattr(self.pipe, attribute)
-            stand_in = Denoiser(module, evaluate, f"{model.label} {attribute}")
-            self._denoisers.append(stand_in)
-            vars(self.pipe)[attribute] = stand_in
-
-    def __enter__(self) -> JobPipeline:
-        if self.fiber is not None:
-            with self._lock.reserve():
-                self.fiber.wait_until(self._lock.try_acquire)
-            self._has_decoder = True
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._release_decoder()
-        for denoiser in self._denoisers:
-            denoiser.forget()
-
-    def _release_decoder(self) -> None:
-        if self._has_decoder:
-            self._lock.release()
-        self._has_decoder = False
+            self._denoisers.append(Denoiser(module, self._evaluate, f"{model.label} {attribute}"))
+            self._replace(**{attribute: self._denoisers[-1]})
 
 
-class StepCallback:
-    """A video pipeline's ``callback_on_step_end``: puts known frames back, checks for a stop, reports,
-    previews and saves. As a context manager around the call it saves when the worker is to exit."""
+class VideoSteps(StepCallback):
+    """The steps of a window: puts known frames back, checks for a stop, reports, previews and saves."""
 
     def __init__(
         self,
@@ -166,21 +132,8 @@ class StepCallback:
         generator: torch.Generator,
         resume: checkpoint.Resume | None,
     ) -> None:
-        self.model, self.pipe, self.take, self.reporter = model, pipe, take, reporter
-        self.place, self.generator, self.resume = place, generator, resume
-        self.checkpoint = reporter.checkpoint if model.family.keeps_steps else None
-        self.before: torch.Tensor | None = None
-        self.done: tuple[int, int] | None = None
-        reporter.check()
-
-    def __enter__(self) -> StepCallback:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        leaving = kind is not None and issubclass(kind, Leaving)
-        if leaving and self.done is not None and self.checkpoint is not None and self.before is not None:
-            (step, total), latents = self.done, self.before
-            self.checkpoint.write(lambda: self._state(step, total, latents))
+        super().__init__(pipe, reporter, resume, keeps=model.family.keeps_steps)
+        self.model, self.take, self.place, self.generator = model, take, place, generator
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
         """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
@@ -197,24 +150,14 @@ class StepCallback:
         self.reporter.step(i + 1, total, lambda: self._preview(before, latents))
         return {**values, "latents": latents}
 
-    def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
-        """Handle a step that was done before the checkpoint."""
-        self.reporter.check()
-        if (latents := resume.after_step(step)) is not None:
-            values = {**values, "latents": latents}
-            self.before, self.done = latents, (step, resume.state.total)
-            self._set_progress(step, resume.state.total)
-        return values
-
     def _set_progress(self, step: int, total: int) -> tuple[int, int]:
-        """Convert ``step`` of ``total`` of this call to those of all windows, and tell the fiber."""
         step, steps = self.place.window * total + step, self.place.windows * total
         if self.reporter.fiber is not None:
             self.reporter.fiber.set_progress(step, steps)
         return step, steps
 
-    def _state(self, step: int, total: int, latents: torch.Tensor) -> State:
-        return State(
+    def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
+        return checkpoint.State(
             batch=1,
             chunk=self.place.window,
             step=step,

@@ -5,9 +5,7 @@ Beside each video lie its first and its last frame as they were before they were
 goes on from another one loses nothing at the join. ``Sources`` are what a video is made from, ``Drawing`` is
 what comes of it, on its way to a file."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,7 +23,6 @@ from core.errors import UserError
 from core.requests.video import VideoRequest
 from vision.images import encode
 from vision.video import writer
-from vision.video.writer import Sound
 
 DECODERS = ("h264", "vp9", "libdav1d", "aac")
 OPTIONS = {
@@ -37,10 +34,8 @@ OPTIONS = {
 
 
 class VideoReader:
-    """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long.
-
-    Raises ValueError for anything else.
-    """
+    """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long. Raises
+    ValueError for anything else."""
 
     def __init__(self, file: BinaryIO, *, threads: int = 1) -> None:
         try:
@@ -69,9 +64,7 @@ class VideoReader:
 
     def decoded(self, first: int = 0, end: int | None = None) -> Iterator[av.VideoFrame]:
         """Yield frames number ``first`` to ``end`` (not that one itself; None = all the rest), in order.
-
-        Begins at the key frame before the first. Raises ValueError where the file is damaged.
-        """
+        Begins at the key frame before the first. Raises ValueError where the file is damaged."""
         base = self._stream.time_base
         begin = int(first / self.fps / base)
         try:
@@ -93,7 +86,7 @@ class VideoReader:
         while chunk := [writer.rgb(frame) for frame in islice(frames, size)]:
             yield np.stack(chunk)
 
-    def sound(self) -> Sound | None:
+    def sound(self) -> writer.Sound | None:
         """Return all that is heard; None where there is nothing."""
         if not self.has_sound:
             return None
@@ -106,7 +99,7 @@ class VideoReader:
         if not parts:
             return None
         samples = np.concatenate(parts, axis=1).astype(np.float32)
-        return Sound(samples[:, : round(self.seconds * stream.rate)], stream.rate)
+        return writer.Sound(samples[:, : round(self.seconds * stream.rate)], stream.rate)
 
 
 FORM = {"form": "frames"}  # of the file with a video's ends; other makers keep latents
@@ -145,7 +138,7 @@ def opened(path: str, ends: str) -> OpenClip:
     try:
         with Path(path).open("rb") as file, VideoReader(file) as video:
             size, fps, count = (video.width, video.height), float(video.fps), video.frames
-            kept = _kept(ends, size) if ends else None
+            kept = read_ends(ends, size) if ends else None
             if kept is None:
                 [first] = next(video.chunks(1, 0, 1))
                 *_, last = video.chunks(1, count - 1, count)
@@ -161,11 +154,6 @@ def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
     save_file(frames, path, metadata=FORM)
 
 
-def fitted(frames: Iterator[Image.Image], size: tuple[int, int]) -> Iterator[Image.Image]:
-    """Yield frames at another size, px: cut to its shape, in the middle."""
-    return (placed(frame, size) for frame in frames)
-
-
 def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Return a picture at ``size``, px: cut to its shape, in the middle."""
     if frame.size == size:
@@ -178,19 +166,17 @@ def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     return encode.resize(cut, size)
 
 
-def at_rate(
-    frames: Sequence[Image.Image] | Iterator[Image.Image], old: float, new: float
-) -> Iterator[Image.Image]:
-    """Yield what is shown at ``new`` frames a second of a video that had ``old``: for each moment the frame
-    that was shown then."""
+def at_rate(clip: OpenClip, size: tuple[int, int], fps: float) -> Iterator[Image.Image]:
+    """Yield a video's frames at another size, px, as ``placed`` has them, and at ``fps``: for each moment the
+    frame that was shown then."""
     number = 0
-    for shown, frame in enumerate(frames):
-        while round(number * old / new) <= shown:
-            yield frame
+    for shown, frame in enumerate(clip.frames()):
+        while round(number * clip.fps / fps) <= shown:
+            yield placed(frame, size)
             number += 1
 
 
-def _kept(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] | None:
+def read_ends(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Image] | None:
     """Return the two ends in a file, if they are frames of ``size``."""
     try:
         with safe_open(path, "numpy") as file:
@@ -220,12 +206,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A video that is drawn while its frames are taken.
-
-    chunks: uint8 (f, H, W, 3). size: width and height, px, both even. frames: how many there will be, about;
-    0 = drawing reports its own progress. keep_ends: called with a path, the first and the last frame once all
-    are out: writes what a later video goes on from. sound: called then, too: what is heard, None = nothing.
-    """
+    """A video that is drawn while its frames are taken. chunks: uint8 (f, H, W, 3). size: width and height,
+    px, both even. frames: how many there will be, about; 0 = drawing reports its own progress. keep_ends:
+    called with a path, the first and the last frame once all are out: writes what a later video goes on from.
+    sound: called then, too: what is heard, None = nothing."""
 
     chunks: Iterator[np.ndarray[Any, Any]]
     size: tuple[int, int]
@@ -233,7 +217,7 @@ class Drawing:
     seed: int
     frames: int
     keep_ends: Callable[[Path, Image.Image, Image.Image], None]
-    sound: Callable[[], Sound | None] = lambda: None
+    sound: Callable[[], writer.Sound | None] = lambda: None
 
 
 def open_sources(request: VideoRequest, paths: Mapping[str, str]) -> Sources:

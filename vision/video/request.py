@@ -1,8 +1,6 @@
 """Videos by a video model: prepares a request for it, and puts what it draws between the frames of the videos
 that it goes on from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -107,7 +105,7 @@ class DrawnVideos:
         if operation == "extend_back":
             return chain(drawn, own)
         if operation == "blend" and two is not None:
-            behind = reader.at_rate(reader.fitted(two.frames(), self.size), two.fps, self.shot.fps)
+            behind = reader.at_rate(two, self.size, self.shot.fps)
             return chain(own, drawn, self._read(behind))
         return chain(own, drawn)
 
@@ -116,8 +114,7 @@ class DrawnVideos:
             yield np.asarray(frame.convert("RGB"))[None]
 
     def _sound(self, video: Video) -> Sound | None:
-        """Return what is heard of the whole video: silence where frames of others stand, whose sound isn't
-        kept."""
+        """Return what is heard of the whole video: silence where frames of others stand."""
         if video.sound is None:
             return None
         samples, rate = video.sound

@@ -9,8 +9,6 @@ Colours are BT.709 in its narrow range, said in the file, as players take it for
 than a stamp. swscale's default is BT.601, and PyAV tells it otherwise only where the two ends are named and
 differ."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +22,6 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from vision.video import codecs
-from vision.video.codecs import Encoder
 
 BT709 = 1  # AVCOL_SPC_BT709, and its primaries and transfer
 NARROW, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
@@ -117,26 +114,23 @@ class Sound:
         """How long it is."""
         return self.samples.shape[1] / self.rate
 
-    def part(self, begin: float, end: float) -> Sound:
+    def part(self, begin: float, end: float) -> "Sound":
         """Return the sound between two times, in seconds."""
         return Sound(self.samples[:, round(begin * self.rate) : round(end * self.rate)], self.rate)
 
 
 class VideoWriter:
-    """One video that is being written.
-
-    file: open for reading and writing, empty. size: width and height, px, both even. number: how much is
-    thrown away, as ``Encoder`` has it; None = as for a video that is kept. careful: take more time for the
-    same size. xmp: what the file says of itself. alive: called with the number of frames so far after every
-    chunk, and while the last ones come out of the encoder.
-    """
+    """One video that is being written. file: open for reading and writing, empty. size: width and height, px,
+    both even. number: how much is thrown away, as ``Encoder`` has it; None = as for a video that is kept.
+    careful: take more time for the same size. xmp: what the file says of itself. alive: called with the
+    number of frames so far after every chunk, and while the last ones come out of the encoder."""
 
     def __init__(
         self,
         file: BinaryIO,
         size: tuple[int, int],
         fps: float | Fraction,
-        encoder: Encoder,
+        encoder: codecs.Encoder,
         *,
         number: float | None = None,
         careful: bool = False,
@@ -160,7 +154,7 @@ class VideoWriter:
         self._pictures = self._picture_stream(encoder, options, threads)
         self._sounds = None if sound is None else _sound_stream(self._container, sound, sound_bits)
 
-    def _picture_stream(self, encoder: Encoder, options: dict[str, str], threads: int) -> Any:
+    def _picture_stream(self, encoder: codecs.Encoder, options: dict[str, str], threads: int) -> Any:
         stream: Any = self._container.add_stream(encoder.name, rate=self.fps, options=options)
         stream.width, stream.height = self.size
         context = stream.codec_context
@@ -194,8 +188,7 @@ class VideoWriter:
         self._hear(self.seconds + _AHEAD)
 
     def finish(self) -> None:
-        """Write what is still held back, and put the file in order. Raises ValueError for a video without a
-        frame."""
+        """Write what is still held back, and order the file. Raises ValueError without a frame."""
         if not self.frames:
             raise ValueError("a video without a frame")
         self._mux(self._pictures.encode(None))
@@ -246,8 +239,7 @@ def _sound_stream(container: Any, sound: Sound, bits: int) -> Any:
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that will be at ``path`` once all of it is written; nothing is left when something is
-    raised."""
+    """Open a file that will be at ``path`` once all is written; nothing is left when something is raised."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w+b") as file:
@@ -274,8 +266,7 @@ def video_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[VideoWriter]:
 
 
 def add_sound(path: Path, sound: Sound) -> None:
-    """Give the video at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
-    all of the sound."""
+    """Give the video at ``path`` a sound, cut to its length. The file has none or all of it."""
     with _whole_file(path) as file, av.open(str(path), format="mov") as old:
         source: Any = old.streams.video[0]
         new: Any = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})

@@ -2,8 +2,6 @@
 configuration files say, then its own ``atelier.json``; and which words of a text it doesn't know, where it
 has a small vocabulary. Loads no torch."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,15 +15,25 @@ from vision.families.family import Family
 from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
 
 FILE = "atelier.json"
+RANGES = {
+    "native_size": (16, 4096),
+    "multiple": (1, 256),
+    "num_inference_steps": (1, 200),
+    "output_scale": (1, 8),
+}
+
+
+def check_ranges(card: object, **more: tuple[int, int]) -> None:
+    """Raise ModelError for a number of ``card`` that isn't in its range: one of RANGES, or of ``more``."""
+    for name, (low, high) in {**RANGES, **more}.items():
+        if not low <= getattr(card, name) <= high:
+            raise ModelError(f"{FILE}: {name} is {getattr(card, name)!r}; it takes {low} to {high}.")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model.
-
-    lora: the name of one for few steps, as the host has set it up; "" = none. weight: of that LoRA. sampler:
-    the one it wants, None = the model's.
-    """
+    """What ``--draft`` means for this model. lora: the name of one for few steps, as the host has set it up;
+    "" = none. weight: of that LoRA. sampler: the one it wants, None = the model's."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -36,11 +44,9 @@ class Draft:
 
 @dataclass(frozen=True)
 class OutpaintCard:
-    """How this model extends a picture.
-
-    strength: of the inpainting, 0..1. max_area: of the canvas, in native areas. band: how much of the old
-    picture is painted again along extended edges, px at the model's scale; 0 = native / 24, at least 16.
-    """
+    """How this model extends a picture. strength: of the inpainting, 0..1. max_area: of the canvas, in native
+    areas. band: how much of the old picture is painted again along extended edges, px at the model's scale; 0
+    = native / 24, at least 16."""
 
     strength: float = 0.92
     max_area: float = 1.5
@@ -49,11 +55,9 @@ class OutpaintCard:
 
 @dataclass(frozen=True)
 class StyleCard:
-    """The house style, which ``--stylize`` scales and ``--raw`` leaves out.
-
-    words: as they would stand in a prompt. lora: the name of one that the host has set up, "" = none. weight:
-    of that LoRA at the usual ``--stylize 100``.
-    """
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a
+    prompt. lora: the name of one that the host has set up, "" = none. weight: of that LoRA at the usual
+    ``--stylize 100``."""
 
     words: str = ""
     lora: str = ""
@@ -103,14 +107,7 @@ class Card:
     vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("native_size", 16, 4096),
-            ("multiple", 1, 256),
-            ("num_inference_steps", 1, 200),
-            ("output_scale", 1, 8),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
+        check_ranges(self)
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
@@ -118,18 +115,14 @@ class Card:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return the folder's ``atelier.json``, {} when there is none. Raises ModelError when it isn't a JSON
-    object."""
+    """Return the folder's ``atelier.json``, {} without one. Raises ModelError when it isn't a JSON object."""
     return read_json(folder / FILE)
 
 
 def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
     """Return the card of an image model: its family's defaults, then what its configuration says, then
-    ``own``.
-
-    configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``; unknown ones
-    are ignored. Raises ModelError for an entry of the wrong type or range.
-    """
+    ``own``. configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``;
+    unknown ones are ignored. Raises ModelError for an entry of the wrong type or range."""
     draft = {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale}
     plain = "native_size", "multiple", "num_inference_steps", "guidance_scale", "negative", "samplers"
     entries: dict[str, Any] = {name: getattr(family, name) for name in plain} | {"draft": draft}
@@ -151,22 +144,18 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
 
 def family_of_folder(folder: Path) -> Family:
     """Return the family that ``_class_name`` in model_index.json belongs to, or the last one of ``FAMILIES``.
-
-    Raises ModelError when the folder holds no diffusers pipeline.
-    """
+    Raises ModelError when the folder holds no diffusers pipeline."""
     name = read_json(folder / "model_index.json").get("_class_name")
     if not isinstance(name, str):
         raise ModelError(
             f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline."
         )
-    return next((family for family in (*FAMILIES, *EDITORS) if name in family.pipelines), FAMILIES[-1])
+    return next((family for family in (*FAMILIES, *EDITORS) if family.has_pipeline(name)), FAMILIES[-1])
 
 
 def family_of_file(path: Path) -> Family:
     """Return the family that the names of the file's tensors belong to. Raises ModelError when none does.
-
-    Later families are tried first: FLUX.2 has FLUX.1's tensors and more.
-    """
+    Later families are tried first: FLUX.2 has FLUX.1's tensors and more."""
     names = header(path)
     for family in reversed(FAMILIES):
         if any(part in name for part in family.file_keys for name in names):

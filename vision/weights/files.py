@@ -7,8 +7,6 @@ Contents are pinned in three ways: a hub model by its commit, and by the SHA-256
 states it, remembered in the lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its
 path, as ``atelier models`` prints it."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json
@@ -27,10 +25,8 @@ from core.profiles import PACKAGE, PROGRAM
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in ``path``, or {} when there is no such file.
-
-    Raises ModelError when the file can't be read or holds anything but a JSON object.
-    """
+    """Return the JSON object in ``path``, or {} when there is no such file. Raises ModelError when the file
+    can't be read or holds anything but a JSON object."""
     try:
         data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, RecursionError) as error:
@@ -52,10 +48,8 @@ _PIN = "@sha256:"
 
 
 def split_pin(spec: str) -> tuple[str, str | None]:
-    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin.
-
-    Raises ModelError for a pin that isn't 64 hex digits.
-    """
+    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin. Raises
+    ModelError for a pin that isn't 64 hex digits."""
     path, found, digest = spec.partition(_PIN)
     if not found:
         return spec, None
@@ -66,10 +60,8 @@ def split_pin(spec: str) -> tuple[str, str | None]:
 
 def shared_parts(folder: Path) -> dict[str, Path]:
     """Return the parts that a pipeline's folder takes from a folder beside it, and where they lie: what its
-    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}.
-
-    Raises ModelError when it names anything but a folder beside it.
-    """
+    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}. Raises ModelError when it names anything
+    but a folder beside it."""
     shared = read_json(folder / "atelier.json").get("shared", {})
     names = [name for pair in shared.items() for name in pair] if isinstance(shared, dict) else [None]
     if any(not isinstance(n, str) or n != os.path.basename(n) or not n.strip(".") for n in names):
@@ -156,11 +148,8 @@ def check_digest(path: Path, wanted: str) -> None:
 
 
 def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iterable[int]]) -> None:
-    """Raise ModelError when a file isn't the one that was fetched.
-
-    wanted: name → SHA-256. seen: name → (size, mtime in ns) when it was last found right; only files that
-    have changed since are read again.
-    """
+    """Raise ModelError when a file isn't the one that was fetched. wanted: name → SHA-256. seen: name →
+    (size, mtime in ns) when it was last found right; only files that have changed since are read again."""
     for name, sha256 in wanted.items():
         path = folder / name
         if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
@@ -183,13 +172,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One configured model.
-
-    spec: the text in the settings. kind: "hub", "folder", "file", "package" or "program". id: the name
-    that the hub, the package or the program has for it, "" for others.
-    revision: as written in the settings, None when none is. path: the folder or file, None = fetched ones.
-    digest: the SHA-256 its contents must have, None when they aren't pinned.
-    """
+    """One configured model. spec: the text in the settings. kind: "hub", "folder", "file", "package" or
+    "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
+    written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
+    SHA-256 its contents must have, None when they aren't pinned."""
 
     spec: str
     kind: str
@@ -212,10 +198,7 @@ class ModelSource:
 
 
 def parse(spec: str) -> ModelSource:
-    """Read the spec of a model.
-
-    Raises ModelError when it has none of the three forms, or names a file that can run code.
-    """
+    """Read the spec of a model. Raises ModelError for any other text, or a file that can run code."""
     if spec.startswith(PACKAGE):
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
@@ -310,8 +293,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
 
 
 def lora_file(path: Path) -> Path:
-    """Return the file of the LoRA in folder or file ``path``. Raises ModelError when there isn't exactly
-    one."""
+    """Return the LoRA file in folder or file ``path``. Raises ModelError unless there is exactly one."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
     chosen = next(iter(usual or (files if len(files) == 1 else [])), None)
@@ -323,11 +305,9 @@ def lora_file(path: Path) -> Path:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """Return a safetensors file's header: tensor name → {dtype, shape, data_offsets (bytes)}.
-
-    Raises ModelError when the file is cut off or the header damaged.
-    https://github.com/huggingface/safetensors#format
-    """
+    """Return a safetensors file's header: tensor name → {dtype, shape, data_offsets (bytes)}. Raises
+    ModelError when the file is cut off or the header damaged.
+    https://github.com/huggingface/safetensors#format"""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -356,14 +336,12 @@ def config_folder(path: Path) -> Path | None:
 
 
 def gguf_folder(path: Path) -> Path | None:
-    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``; None for any
-    other file."""
+    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``, else None."""
     return config_folder(path) if path.suffix == GGUF else None
 
 
 def variant(folder: Path) -> str | None:
-    """Return "fp16" if some component has only files of that variant, else None. Takes diffusers'
-    ``variant``."""
+    """Return "fp16" if some component has only files of that variant, else None."""
     for part in (folder, *(p for p in folder.iterdir() if p.is_dir())):
         names = [p.name for p in part.glob("*.safetensors")]
         if any(".fp16" in n for n in names) and all(".fp16" in n for n in names):
@@ -388,8 +366,7 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def identity(path: Path) -> str:
-    """Return a text of where weights lie and their files' sizes and times: another one when they have
-    changed."""
+    """Return a text of where weights lie and their files' sizes and times, which tells changes."""
     files = [(file, file.stat()) for file in weight_files(path)]
     return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
 

@@ -31,8 +31,7 @@ _VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema)[.-]|non_ema")  # in names of f
 
 
 def cache_folder(cache_dir: Path) -> Path:
-    """Return the folder of Hugging Face's cache: the host's own if the environment names one, else ours in
-    ``cache_dir``."""
+    """Return the folder of Hugging Face's cache: the environment's, else ours in ``cache_dir``."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if os.environ.get(name):
             return Path(os.environ[name])
@@ -80,7 +79,8 @@ def _locked(cache_dir: Path) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _lock(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
+def lock_source(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
+    """Write what the lock file is to remember of ``source``."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir / f"{LOCK_FILE}.lock"):  # other models, and other workers, come at the same time
         temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
@@ -116,7 +116,7 @@ def fetch(
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
         wanted = _wanted(source, files, half=half)
         entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
-        _lock(source, cache_dir, entry)
+        lock_source(source, cache_dir, entry)
         hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
         _download(source, commit, wanted, hashes, cache_dir, token=token, report=report)
     except transport_errors as error:
@@ -126,7 +126,7 @@ def fetch(
         ) from error
     folder = _snapshot(source, commit, cache_dir)
     seen = {name: contents.signature(folder / name) for name in hashes if (folder / name).is_file()}
-    _lock(source, cache_dir, {**entry, "files": hashes, "seen": seen})
+    lock_source(source, cache_dir, {**entry, "files": hashes, "seen": seen})
     complete = complete_snapshot(source, cache_dir)
     if complete is None:
         raise ModelError(
@@ -171,10 +171,8 @@ def _download(
 
 
 def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]:
-    """Return a progress bar that draws nothing and reports at most once a second.
-
-    Without a sign for ten minutes a worker counts as hung; one large file on a slow line takes longer.
-    """
+    """Return a progress bar that draws nothing and reports at most once a second. Without a sign for ten
+    minutes a worker counts as hung; one large file on a slow line takes longer."""
     from tqdm import tqdm
 
     class Meter(tqdm):
@@ -195,11 +193,8 @@ def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]
 
 def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder.
-
-    half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file checkpoints
-    at its top, which aren't needed.
-    """
+    folder. half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file
+    checkpoints at its top, which aren't needed."""
     pipeline = "model_index.json" in names
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []
@@ -232,8 +227,7 @@ def find_downloaded(source: ModelSource, cache_dir: Path) -> Path | None:
 
 
 def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was
-    pinned or fetched."""
+    """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or is another."""
     if source.kind == "package":
         packaged.verify(path)
         return
@@ -247,10 +241,8 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
 
 
 def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """Raise ModelError if ``path`` isn't what was pinned or fetched.
-
-    Enough for a LoRA or an adapter, whose contents have checks of their own.
-    """
+    """Raise ModelError if ``path`` isn't what was pinned or fetched. Enough for a LoRA or an adapter, whose
+    contents have checks of their own."""
     if source.digest is not None:
         contents.check_digest(path, source.digest)
     if source.kind == "hub":

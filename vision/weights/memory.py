@@ -2,8 +2,6 @@
 files; and how the model is held on a device by that: quantised or as it is, kept there or moved in part by
 part. Loads no torch."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,7 +10,6 @@ from pathlib import Path
 
 from core.errors import ModelError
 from vision.weights import files
-from vision.weights.files import read_json
 
 DENOISERS = ("transformer", "transformer_2", "unet")  # folders of a pipeline's denoiser, or its two
 # kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
@@ -40,22 +37,20 @@ class Tensor:
 
 def quantizable_parts(path: Path) -> tuple[str, ...]:
     """Return the parts of an image model that quantising makes smaller: the denoiser and large text encoders.
-
     CLIP's encoders are small, and what is quantised in its files stays so. One safetensors file with
     everything in it has no such parts, nor has a model whose card names a LoRA to be added to its weights; of
-    a GGUF file, it is the text encoders beside it.
-    """
+    a GGUF file, it is the text encoders beside it."""
     folder = path if path.is_dir() else files.gguf_folder(path)
-    if folder is None or read_json(folder / "atelier.json").get("merged_lora"):
+    if folder is None or files.read_json(folder / "atelier.json").get("merged_lora"):
         return ()
-    index = read_json(folder / "model_index.json")
+    index = files.read_json(folder / "model_index.json")
     return tuple(
         name
         for name, entry in sorted(index.items())
         if isinstance(entry, list)
         and (name.startswith("text_encoder") or (name in DENOISERS and folder == path))
         and not str(entry[1]).startswith("CLIP")
-        and "quantization_config" not in read_json(folder / name / "config.json")
+        and "quantization_config" not in files.read_json(folder / name / "config.json")
         and any((folder / name).glob("*.safetensors"))
     )
 
@@ -79,8 +74,7 @@ def of_tensors(tensors: Iterable[Tensor], quantizable: Collection[str]) -> dict[
 
 
 def bytes_in_memory(path: Path, itemsize: int) -> int:
-    """Return the bytes that the weights of ``path`` take once their floats are cast to ``itemsize`` bytes
-    each."""
+    """Return the bytes that the weights of ``path`` take with floats of ``itemsize`` bytes each."""
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 
@@ -92,7 +86,7 @@ def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
             yield Tensor(DENOISERS[0], file.stat().st_size)
             continue
         # float8 is cast as other floats are, unless the model says that it computes with it as it is
-        is_quantized = "quantization_config" in read_json(file.parent / "config.json")
+        is_quantized = "quantization_config" in files.read_json(file.parent / "config.json")
         for name, entry in files.header(file).items():
             if name != "__metadata__":
                 part = name.partition(".")[0] if file == path else file.parent.name
@@ -170,12 +164,9 @@ def choose(
     installed: Collection[str] = (),
 ) -> Plan:
     """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes; if none
-    does, the last that they allow.
-
-    sizes: see ``sizes``; a model whose weights can't be quantised has "off" only. quantize, offload:
-    the settings, "auto" = free choice. installed: kinds of quantising whose library is there. Raises
-    ModelError when what QUANTIZE names can't be had.
-    """
+    does, the last that they allow. sizes: see ``sizes``; a model whose weights can't be quantised has "off"
+    only. quantize, offload: the settings, "auto" = free choice. installed: kinds of quantising whose library
+    is there. Raises ModelError when what QUANTIZE names can't be had."""
     if quantize in QUANTIZED and quantize not in installed:
         raise ModelError(
             f"QUANTIZE={quantize} can't be had here: it needs `make setup EXTRAS=quantize`"

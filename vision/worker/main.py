@@ -29,7 +29,7 @@ from core.prompt.values import Words
 from core.redact import RedactingFormatter, Redactor
 from core.requests.base import Answer
 from core.traces import UNTRACED, Tracing, open_tracing
-from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
+from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub
 from vision.worker.nearest import Finder
@@ -109,8 +109,7 @@ def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
 
 
 def quiet_libraries() -> None:
-    """Turn off the progress bars and the advice of diffusers and transformers: loading has its own log
-    lines."""
+    """Turn off progress bars and advice of diffusers and transformers: loading has its own log lines."""
     import diffusers
     import transformers
     from tqdm import tqdm
@@ -143,8 +142,7 @@ TOO_LARGE = "This needs more memory than the device has. Try a smaller size."
 
 
 def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> None:
-    """Serve ``conn`` until Quit comes or its other end is gone. pace: of checkpoints, None = the usual
-    one."""
+    """Serve ``conn`` until Quit comes or its other end is gone. pace: of checkpoints, None = usual."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     # what is imported stays; looking through it for garbage is a fifth of the time of the imports
     gc.disable()
@@ -178,9 +176,7 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
 @dataclass
 class WorkerLoop:
     """Takes runs from the inbox, lets the engine work on all of them, and sends one answer for each.
-
-    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself.
-    """
+    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself."""
 
     inbox: Inbox
     send: Callable[[Any], None]
@@ -193,32 +189,35 @@ class WorkerLoop:
     tracing: Tracing = UNTRACED
 
     def serve(self) -> None:
-        """Serve until Quit comes or the parent is gone; jobs that are unfinished then keep their
-        checkpoints."""
+        """Serve until Quit comes or the parent is gone; unfinished jobs keep their checkpoints."""
         from vision.worker import queries  # loads torch
 
         while not self.inbox.closing:
             self.engine.wake.clear()
-            if forgotten := self.inbox.take_forgotten():
-                self.models.forget(forgotten)
-            for run in self.inbox.take():
-                self._begin(run)
-            for question in self.inbox.take_questions():
-                queries.begin_question(question, self.models, self.engine, self.inbox, self.send, self.redact)
+            for message in self.inbox.take():
+                if isinstance(message, Run):
+                    self.begin(message)
+                elif isinstance(message, Forget):
+                    self.models.forget(message.names)
+                else:
+                    queries.begin_question(
+                        message, self.models, self.engine, self.inbox, self.send, self.redact
+                    )
             if not self.engine.tick() and not self.engine.measure():
                 self.engine.rest()
         self.engine.stop()
 
-    def _begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> None:
+        """Let the engine begin a run, whose answer is sent when it ends."""
         from vision.diffusion.checkpoint import Checkpoint
 
         checkpoint = Checkpoint(self.checkpoints, run.job_id, self.pace)
-        self.redact.add(words := _words(run))
+        self.redact.add(words := words_of_run(run))
 
         def work(fiber: Fiber) -> Done | Stopped | Broke:
             reporter = PipeReporter(run.job_id, self.send, self.inbox, checkpoint, fiber)
             with self.tracing.part(run.traceparent, "work", kind=run.kind, device=self.ready.device):
-                return _answer(run, self.models, reporter)
+                return answer_run(run, self.models, reporter)
 
         self.engine.begin(
             run.job_id,
@@ -258,9 +257,8 @@ class WorkerLoop:
             self.send(self.ready)
 
 
-def _words(run: Run) -> set[str]:
-    """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
-    among them."""
+def words_of_run(run: Run) -> set[str]:
+    """Return the texts that a member wrote in a run's request; not names of models, samplers and the like."""
     known = next((parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {})  # else all
     found: set[str] = set()
     rest: list[Any] = [
@@ -275,7 +273,7 @@ def _words(run: Run) -> set[str]:
     return found
 
 
-def _answer(run: Run, models: Models, reporter: Reporter) -> Done | Stopped | Broke:
+def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped | Broke:
     """Do the run and turn whatever happens into one message."""
     start = time.monotonic()
     try:

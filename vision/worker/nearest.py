@@ -40,10 +40,8 @@ class Finder:
 
 
 def nearest(question: Nearest) -> Neighbours:
-    """Return the places that ``question`` asks for; those behind the end of the file are left out.
-
-    Raises OSError when there is no file.
-    """
+    """Return the places that ``question`` asks for; those behind the end of the file are left out. Raises
+    OSError when there is no file."""
     import numpy as np
 
     wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
@@ -89,11 +87,9 @@ def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) ->
 
 def least(scores: np.ndarray) -> float:
     """Return the score from which on a vector is as alike as the best, among ``scores`` (P,) of all that were
-    compared: ``NEAR`` of the way from their lower quarter to the best few.
-
-    That is relative, since scores differ from model to model. Where the best don't stand out, all show the
-    same thing, or as good as none does: then it is -inf.
-    """
+    compared: ``NEAR`` of the way from their lower quarter to the best few. That is relative, since scores
+    differ from model to model. Where the best don't stand out, all show the same thing, or as good as none
+    does: then it is -inf."""
     import numpy as np
 
     if len(scores) < FEW:

@@ -13,20 +13,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import (
-    LAST_STEP,
-    Check,
-    Embed,
-    Forget,
-    LoadingModel,
-    Measure,
-    Nearest,
-    Quit,
-    Run,
-    Select,
-    Step,
-    Stop,
-)
+from vision.protocol import LAST_STEP, EngineQuestion, Forget, LoadingModel, Nearest, Quit, Run, Step, Stop
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -40,12 +27,10 @@ LOADING_EVERY = 0.25  # seconds
 
 
 class Inbox:
-    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
-
-    On Quit, when the parent is gone, or when it says what can't be read, ``closing`` is set and running jobs
-    end at their next step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each
-    message. at_once: is given, in that thread, each question that doesn't wait for the jobs.
-    """
+    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs. On Quit, when the
+    parent is gone, or when it says what can't be read, ``closing`` is set and running jobs end at their next
+    step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each message. at_once:
+    is given, in that thread, each question that doesn't wait for the jobs."""
 
     def __init__(
         self,
@@ -54,25 +39,20 @@ class Inbox:
         at_once: Callable[[Nearest], None] = lambda question: None,
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
-        self._runs, self._questions = deque[Run](), deque[Embed | Select | Check | Measure]()
-        self._stopped: set[str] = set()
-        self._forgotten = deque[str]()
+        self._come = deque[Run | Forget | EngineQuestion]()
+        self.stopped: set[str] = set()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def _read(self) -> None:
         try:
             while not isinstance(message := self._conn.recv(), Quit):
-                if isinstance(message, Run):
-                    self._runs.append(message)
-                elif isinstance(message, Stop):
-                    self._stopped.add(message.job_id)
-                elif isinstance(message, Forget):
-                    self._forgotten.extend(message.names)
-                elif isinstance(message, Embed | Select | Check | Measure):
-                    self._questions.append(message)
+                if isinstance(message, Stop):
+                    self.stopped.add(message.job_id)
                 elif isinstance(message, Nearest):
                     self._at_once(message)
+                else:
+                    self._come.append(message)
                 self._wake.set()
         except (EOFError, OSError):
             log.debug("the parent is gone")
@@ -83,17 +63,9 @@ class Inbox:
         time.sleep(LAST_STEP)
         os._exit(0)
 
-    def take(self) -> list[Run]:
-        """Return the runs that have come since the last call."""
-        return [self._runs.popleft() for _ in range(len(self._runs))]
-
-    def take_questions(self) -> list[Embed | Select | Check | Measure]:
-        """Return the questions that have come since the last call."""
-        return [self._questions.popleft() for _ in range(len(self._questions))]
-
-    def take_forgotten(self) -> list[str]:
-        """Return the jobs and pictures of which nothing may be kept, that have come since the last call."""
-        return [self._forgotten.popleft() for _ in range(len(self._forgotten))]
+    def take(self) -> list[Run | Forget | EngineQuestion]:
+        """Return what has come since the last call: runs, questions, and what may not be kept."""
+        return [self._come.popleft() for _ in range(len(self._come))]
 
     def check_open(self) -> None:
         """Raise Leaving if the worker is to exit."""
@@ -104,12 +76,12 @@ class Inbox:
         """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped this job."""
         if self.closing:
             raise Leaving(job_id)
-        if job_id in self._stopped:
+        if job_id in self.stopped:
             raise JobCancelled(job_id)
 
     def forget(self, job_id: str) -> None:
         """Drop a Stop for a job that is answered."""
-        self._stopped.discard(job_id)
+        self.stopped.discard(job_id)
 
 
 def sender(conn: Connection) -> Callable[[Any], None]:
@@ -128,8 +100,7 @@ def sender(conn: Connection) -> Callable[[Any], None]:
 
 
 class PipeReporter(Reporter):
-    """Sends every step, a preview at most every PREVIEW_EVERY seconds, and loading at most every
-    LOADING_EVERY."""
+    """Sends every step, a preview at most every PREVIEW_EVERY seconds, loading every LOADING_EVERY."""
 
     def __init__(
         self,

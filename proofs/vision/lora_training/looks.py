@@ -1,8 +1,6 @@
 """Looks that the demo world doesn't know, made of drawn scenes by plain filters: what a style is learned
 from in tests. Their patterns are 12 to 16 px wide, as fine as the demo's decoder can draw."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 
@@ -177,19 +175,8 @@ def scanlines(image: Image.Image, seed: int) -> Image.Image:
 LOOKS: dict[str, Look] = {
     look.__name__: look
     for look in (
-        sepia,
-        comic,
-        neon,
-        halftone,
-        mosaic,
-        chalk,
-        woodcut,
-        pastel,
-        cyanotype,
-        hatching,
-        faded,
-        linen,
-        scanlines,
+        *(sepia, comic, neon, halftone, mosaic, chalk, woodcut),
+        *(pastel, cyanotype, hatching, faded, linen, scanlines),
     )
 }
 # Those whose filter itself, after the demo's encoder and decoder, brings nine of ten drawings nearer by CLIP:

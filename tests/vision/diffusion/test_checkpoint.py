@@ -1,8 +1,6 @@
 """A job that lost its worker goes on from its checkpoint: the same bytes, no step twice, nothing foreign
 trusted."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -13,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
 from tests.support import tiny
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
 from tests.vision.test_worker import start as start_worker
@@ -123,28 +122,18 @@ def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
-def test_a_run_with_chaos_that_stops_early_resumes_too(
-    name: str, mode: str, models_of, tmp_path: Path
-) -> None:
+def test_a_run_with_chaos_that_stops_early_resumes_too(name: str, mode: str, models_of, tmp_path) -> None:
     request = replace(MODES[mode], chaos=100, stop=80, prompt_parts=(("a red house", 2.0), ("a cat", 1.0)))
     resumes_everywhere(models_of(image=name), request, tmp_path, (0.3, 0.5))
 
 
-def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
-    )
+def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(folders, tmp_path) -> None:
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, dtype="bfloat16")
     resumes_everywhere(models, replace(MODES["words"], sampler="unipc"), tmp_path, (0.5,))
 
 
-def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    )
+def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(folders, tmp_path) -> None:
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1)
     request = replace(MODES["words"], num_images=4, num_inference_steps=3)
     tamper(models.get("image").pipeline("text-to-image").unet, "forward", full_above(2))
     wanted = pictures(ask(models, request))
@@ -170,7 +159,7 @@ def test_without_any_part_of_its_state_the_picture_would_be_another(
     wanted = pictures(ask(models, request))
     with pytest.raises(Died):
         ask(models, request, reporter=(run := Kept(tmp_path, die_after=3)))
-    state = run.checkpoint.open(run.checkpoint._fingerprint)
+    state = run.checkpoint.open(run.checkpoint.fingerprint)
     run.checkpoint.write(lambda: PARTS[sampler](state))
     assert pictures(ask(models, request, reporter=(again := Kept(tmp_path)))) != wanted
     assert again.steps[0] == (4, 6)
@@ -275,9 +264,7 @@ def test_a_checkpoint_from_another_start_picture_is_not_used(models_of, tmp_path
     assert again.steps[0][0] == 1
 
 
-def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(folders, tmp_path) -> None:
     folder, request = tmp_path / "model", MODES["words"]
     shutil.copytree(folders["stable-diffusion"], folder)
     config = WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path), cpu_threads=1)
@@ -340,8 +327,6 @@ def test_a_scheduler_that_cannot_be_kept_has_no_checkpoints(tmp_path: Path, capl
 
 
 def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> None:
-    import numpy as np
-
     kept, turned = Checkpoint(tmp_path, "a/b", EAGER), torch.arange(24.0).view(2, 3, 4).permute(0, 2, 1)
     scheduler = {
         "outputs": [None, turned],

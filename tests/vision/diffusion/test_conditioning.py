@@ -1,12 +1,9 @@
 """Weights, long texts, styles, chaos and weird as embeddings: the sums, and that a picture stays its seed's
 own in any company."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +13,7 @@ from core.requests import ImagineRequest, VariationRequest
 from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
+from tests.vision.test_imagine import with_card
 from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
@@ -95,9 +93,7 @@ def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("name", WEIGHING)
-def test_a_picture_with_everything_on_is_the_one_its_seed_makes_alone(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_a_picture_with_everything_on_is_the_one_its_seed_makes_alone(name: str, models_of) -> None:
     models = models_of(image=name)
     four, alone = ask(models, EVERYTHING), ask(models, replace(EVERYTHING, seed=9, num_images=1))
     assert apart(four.pictures[2], alone.pictures[0]) <= SAME
@@ -131,9 +127,7 @@ def test_each_parameter_changes_the_picture(name: str, change: str, models_of: C
 
 
 @pytest.mark.parametrize("name", sorted({"z-image", "flux2-klein", "qwen-image"}))
-def test_a_family_that_reads_sentences_says_what_has_no_effect(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_a_family_that_reads_sentences_says_what_has_no_effect(name: str, models_of) -> None:
     text = " ".join(ask(models_of(image=name), replace(EVERYTHING, num_images=1)).parameters["notes"])
     assert all(word in text for word in ("`--chaos`", "`--weird`", "weights"))
     assert ("`--no`" in text) is (name != "qwen-image")  # which is guided away from it
@@ -155,9 +149,7 @@ def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callabl
 
 
 @pytest.mark.parametrize("name", WEIGHING)
-def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, models_of) -> None:
     model = models_of(image=name).get("image")
     pipe = model.pipeline("text-to-image")
     with torch.no_grad():
@@ -178,9 +170,7 @@ def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(
                 assert any(isinstance(part, torch.Tensor) and torch.equal(pooled, part) for part in own[1:])
 
 
-def test_words_that_mean_nothing_more_go_the_pipelines_own_way(
-    models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_words_that_mean_nothing_more_go_the_pipelines_own_way(models_of, monkeypatch) -> None:
     monkeypatch.setattr(
         prompt_embeddings, "encode_prompt", lambda *args, **kwargs: pytest.fail("encoded twice")
     )
@@ -190,11 +180,7 @@ def test_words_that_mean_nothing_more_go_the_pipelines_own_way(
     )
 
 
-def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    from tests.vision.test_imagine import with_card
-
+def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(folders, tmp_path) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, style={"words": "watercolor"})
     request = ImagineRequest(prompt="a red house", num_images=1, num_inference_steps=3)
     written = replace(request, raw=True, prompt="a red house, watercolor")

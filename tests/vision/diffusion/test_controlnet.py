@@ -1,8 +1,6 @@
 """ControlNet: a real folder is loaded, edges act as in diffusers' own pipelines, other jobs don't notice. The
 ControlNet is tiny and random."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -75,9 +73,7 @@ def run(models: Models, request: VariationRequest = REQUEST, image: Image.Image 
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_edges_act_as_in_the_pipelines_of_diffusers(
-    name: str, folders: dict[str, Path], controlnets: dict[str, Path], tmp_path: Path
-) -> None:
+def test_edges_act_as_in_the_pipelines_of_diffusers(name: str, folders, controlnets, tmp_path) -> None:
     models = with_controlnet(folders[name], controlnets[name], tmp_path)
     model = models.get("image")
     models.attach_controlnet(model, Recorder())
@@ -214,9 +210,7 @@ def test_other_jobs_do_not_notice(models: Models) -> None:
     assert run(models).pictures[0].data == first.pictures[0].data != tiled.pictures[0].data
 
 
-def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(
-    folders: dict[str, Path], controlnets: dict[str, Path], tmp_path: Path
-) -> None:
+def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(folders, controlnets, tmp_path) -> None:
     other = with_controlnet(folders["stable-diffusion"], controlnets["stable-diffusion-xl"], tmp_path)
     assert run(other).parameters["keep_structure"] == "image-to-image"
     gone = with_controlnet(folders["stable-diffusion"], tmp_path / "gone", tmp_path)
@@ -224,9 +218,7 @@ def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(
     assert "can't be had" in notes[0] and "by image-to-image" in notes[1]
 
 
-def test_anything_else_is_refused(
-    folders: dict[str, Path], controlnets: dict[str, Path], models: Models, tmp_path: Path
-) -> None:
+def test_anything_else_is_refused(folders, controlnets: dict[str, Path], models, tmp_path) -> None:
     pipe = models.get("image").pipeline(Mode.IMAGE)
     with pytest.raises(ModelError, match="isn't a ControlNet"):
         controlnet.ControlNet(pipe, folders["clip"])

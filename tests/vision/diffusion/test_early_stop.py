@@ -1,8 +1,5 @@
 """``--stop``: fewer steps, and no noise left at the end."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
 
 import diffusers
@@ -15,7 +12,6 @@ from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES, apart
 from vision.diffusion import checkpoint
 from vision.diffusion.model import SCHEDULERS
-from vision.store import Models
 
 FLOW = ("FlowMatchEulerDiscreteScheduler", {})
 KINDS = {**SCHEDULERS, "flow": FLOW}
@@ -63,9 +59,7 @@ def test_a_whole_schedule_is_untouched(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_stops_early_from_words_and_from_a_picture(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_family_stops_early_from_words_and_from_a_picture(name: str, models_of) -> None:
     words = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=10)
     picture = VariationRequest(
         prompt="a red house", seed=7, num_images=1, num_inference_steps=10, image=SHA, strength=0.8

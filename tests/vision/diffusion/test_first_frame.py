@@ -1,7 +1,5 @@
 """Frames that look at the first one while a tiny UNet draws them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

@@ -1,19 +1,19 @@
 """What goes wrong while drawing, and what is done about it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from core.errors import OutOfMemory
 from core.requests import ImagineRequest
-from tests.vision.conftest import Recorder, ask
+from tests.support import tiny
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.families.test_families import SAME, apart
 from vision.diffusion.model import BlankPicture
-from vision.protocol import WorkerConfig
+from vision.diffusion.vae import LatentMap, predicted
 from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a", seed=4, num_inference_steps=3)
@@ -22,7 +22,7 @@ REQUEST = ImagineRequest(prompt="a", seed=4, num_inference_steps=3)
 @pytest.fixture
 def models(folders: dict[str, Path], tmp_path: Path) -> Models:
     """A Stable Diffusion of this test's own, to be tampered with."""
-    return Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path)))
+    return cpu_models({"image": folders["stable-diffusion"]}, tmp_path)
 
 
 def tamper(module: torch.nn.Module, name: str, change: Callable) -> None:
@@ -82,12 +82,8 @@ def broken_below_float32(original: Callable, latents: torch.Tensor, *args, **kwa
     return (torch.full_like(decoded[0], torch.nan),) if latents.dtype != torch.float32 else decoded
 
 
-def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
-    )
+def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(folders, tmp_path) -> None:
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, dtype="bfloat16")
     wanted, vae = ask(models, REQUEST), models.get("image").pipeline("text-to-image").vae
     assert vae.dtype == torch.bfloat16
     tamper(vae, "decode", broken_below_float32)
@@ -120,8 +116,6 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
 
-    from tests.support import tiny
-
     clear, pipe = ask(models, REQUEST), models.get("image").pipeline("text-to-image")
     config = CLIPConfig(
         vision_config={**tiny.VISION, "projection_dim": 16}, text_config=tiny.CLIP_TEXT, projection_dim=16
@@ -138,9 +132,6 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
 
 def test_a_preview_shows_what_the_decoder_will_draw() -> None:
     """On an autoencoder that is only a change of scale, the fitted map must be that change of scale."""
-    from types import SimpleNamespace
-
-    from vision.diffusion.vae import LatentMap
 
     class Pooling(torch.nn.Module):
         dtype = torch.float32
@@ -158,8 +149,6 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
 @pytest.mark.parametrize("kind", ["flow", "exploding"])
 def test_the_predicted_picture_of_an_exact_step_is_the_exact_picture(kind: str) -> None:
     from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
-
-    from vision.diffusion.vae import predicted
 
     torch.manual_seed(0)
     x0, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)

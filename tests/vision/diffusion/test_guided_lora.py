@@ -1,7 +1,5 @@
 """LoRAs whose files say that they count for the prompt alone: drawn as by hand, in any company."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import replace
@@ -13,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.diffusion.test_loras import save_lora
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
@@ -24,7 +22,6 @@ from vision.diffusion.loras import ABOUT, GuidedUse
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 keep_latents = test_engine.keep_latents
@@ -40,7 +37,7 @@ def own(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> M
     save_file(load_file(any_other), told, {ABOUT: json.dumps({"guided": USE.told()})})
     named = {"told": str(told), "any": str(any_other)}
     specs = {"image": str(folders["stable-diffusion"])}
-    return Models(WorkerConfig("cpu", specs, str(folder), cpu_threads=1, loras=named))
+    return cpu_models(specs, folder, cpu_threads=1, loras=named)
 
 
 def by_hand(own: Models, g: Generation) -> list[torch.Tensor]:

@@ -1,7 +1,5 @@
 """Pictures in a prompt: shown to models with references, begun at by the others; and ``--hd``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -34,9 +32,7 @@ def run(models: Models, request: ImagineRequest, **images: Image.Image):
 @pytest.mark.parametrize(
     "kind", ["image_prompts", "style_references", "character_references", "omni_references"]
 )
-def test_every_kind_of_picture_acts_in_every_family_and_is_told(
-    kind: str, name: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_kind_of_picture_acts_in_every_family_and_is_told(kind: str, name: str, models_of) -> None:
     request = replace(REQUEST, **{kind: ((ONE, 1.0),)}, num_inference_steps=4)
     dark, bright = (run(models_of(image=name), request, one=image) for image in (BLACK, WHITE))
     assert apart(dark.pictures[0], bright.pictures[0]) > 0
@@ -137,9 +133,7 @@ def test_a_stage_is_a_share_of_the_whole() -> None:
     assert whole.steps == [(750, 1000), (1000, 1000)]
 
 
-def test_pictures_of_a_grid_stay_their_seeds_own_with_an_image_prompt(
-    models_of: Callable[..., Models],
-) -> None:
+def test_pictures_of_a_grid_stay_their_seeds_own_with_an_image_prompt(models_of) -> None:
     models, request = (
         models_of(image="stable-diffusion"),
         replace(REQUEST, image_prompts=((SHA, 1.0),), num_images=3),

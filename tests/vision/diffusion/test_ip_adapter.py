@@ -1,8 +1,6 @@
 """IP-Adapter: a real folder is loaded, pictures act by their scale, other jobs don't notice. The adapter is
 tiny and random."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +15,10 @@ from safetensors.torch import save_file
 from core.errors import ModelError
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from tests.support import tiny
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, cpu_models
 from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability
 from vision.diffusion import adapters as ip_adapter
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.weights import files
 
@@ -76,9 +73,7 @@ def models(folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) 
 
 
 def with_adapter(model: Path, adapter: Path, tmp_path: Path) -> Models:
-    return Models(
-        WorkerConfig("cpu", {"image": str(model)}, str(tmp_path), cpu_threads=1, ip_adapter=str(adapter))
-    )
+    return cpu_models({"image": model}, tmp_path, cpu_threads=1, ip_adapter=str(adapter))
 
 
 def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: Image.Image = BRIGHT):
@@ -86,9 +81,7 @@ def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: I
 
 
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
-def test_the_picture_is_seen_and_said(
-    name: str, folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_picture_is_seen_and_said(name: str, folders, adapters: dict[str, Path], tmp_path) -> None:
     models = with_adapter(folders[name], adapters[name], tmp_path)
     dark, bright, plain = (
         run(models, REQUEST),
@@ -158,20 +151,14 @@ def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: P
     code.unlink()
 
 
-def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(
-    folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
-) -> None:
+def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(folders, adapters, tmp_path) -> None:
     folder = tmp_path / "adapter"
     shutil.copytree(adapters["stable-diffusion"], folder)
     spec = f"{folder}@sha256:{files.digest(folder)}"
     (folder / "image_encoder" / "config.json").write_text(
         (folder / "image_encoder" / "config.json").read_text() + " "
     )
-    models = Models(
-        WorkerConfig(
-            "cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1, ip_adapter=spec
-        )
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1, ip_adapter=spec)
     with pytest.raises(ModelError, match="isn't what was pinned"):
         run(models, REQUEST)
 
@@ -199,9 +186,7 @@ def test_references_act_where_drawing_begins_at_another_picture(models: Models, 
 
 @pytest.mark.parametrize("request_", FROM_A_PICTURE, ids=lambda one: one.kind)
 def test_a_model_that_cannot_be_shown_references_says_so(folders, tmp_path: Path, request_) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    )
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1)
     images = {ONE: DARK, THREE: tiny.picture(64, 64)}
     with_style = replace(request_, style_references=((ONE, 1.0),))
     found = [capability(one.kind)(one, images, models, Recorder()) for one in (request_, with_style)]

@@ -1,7 +1,5 @@
 """LoRAs: each job's own, several in one pass, and none where none was asked for."""
 
-from __future__ import annotations
-
 import random
 import warnings
 from dataclasses import replace
@@ -16,14 +14,13 @@ from safetensors.torch import load_file
 from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
 from tests.support import tiny
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.families.test_families import apart as pictures_apart
 from vision.diffusion import generate, loras, task
 from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import files
@@ -69,9 +66,7 @@ def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         ):
             save_lora(family, folder / f"{name}.safetensors", i, parts)
         named = {name: str(folder / f"{name}.safetensors") for name in ("a", "b", "words")}
-        made[family] = Models(
-            WorkerConfig("cpu", {"image": str(folders[family])}, str(folder), cpu_threads=1, loras=named)
-        )
+        made[family] = cpu_models({"image": folders[family]}, folder, cpu_threads=1, loras=named)
     return made
 
 
@@ -172,9 +167,7 @@ def test_an_unknown_lora_is_the_users_to_mend_and_the_known_ones_are_told(models
         ask(models["stable-diffusion"], ImagineRequest(prompt="a", loras=(("ink", 1.0),)))
 
 
-def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
-    models, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(models, folders, tmp_path) -> None:
     config = replace(models["stable-diffusion"].config, loras={"xl": models["flux"].config.loras["a"]})
     own, request = Models(config), ImagineRequest(prompt="a", seed=1, num_images=1)
     before = ask(own, request)
@@ -186,40 +179,30 @@ def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
 def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loras, "MAX_LOADED", 2)
     model = Models(models["stable-diffusion"].config).get("image")
-    from vision.reporter import Reporter
-
     reporter = Reporter()
     model.loras.ensure_loaded((("a", 1.0), ("b", 1.0)), reporter)
     with model.loras.in_use((("a", 1.0),)):
         model.loras.ensure_loaded((("words", 1.0),), reporter)
-        assert set(model.loras._adapters) == {"a", "words"}
+        assert set(model.loras.adapters) == {"a", "words"}
 
 
-def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
-    models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(models, monkeypatch) -> None:
     monkeypatch.setattr(loras, "MAX_LOADED", 1)
     model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
-    read = model.loras._read
+    read = model.loras.read_file
 
     def beside_another_job(name: str, reporter: Reporter) -> tuple:
         if name == "b":
             model.loras.ensure_loaded((("words", 1.0),), Reporter())
         return read(name, reporter)
 
-    monkeypatch.setattr(model.loras, "_read", beside_another_job)
+    monkeypatch.setattr(model.loras, "read_file", beside_another_job)
     assert generate.generate(model, replace(g, loras=(("a", 1.0), ("b", 1.0))), Reporter()).images
 
 
 def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
-    from core.errors import ModelError
-
     file = folders["stable-diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
-    own = Models(
-        WorkerConfig(
-            "cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), loras={"x": str(file)}
-        )
-    )
+    own = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, loras={"x": str(file)})
     with pytest.raises(ModelError, match="isn't a LoRA"):
         ask(own, ImagineRequest(prompt="a", loras=(("x", 1.0),)))
 

@@ -1,7 +1,5 @@
 """A LoRA that a model's card names is in the model's weights, as diffusers itself would have fused it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the parameters come to in numbers and words, and what is said where they can't act."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

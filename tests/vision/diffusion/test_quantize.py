@@ -1,8 +1,6 @@
 """Quantised loading: how near its pictures are, that a saved one comes back the same, LoRAs on it, and GGUF
 files. All families: ``python -m proofs.vision.quantized``."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from dataclasses import replace
@@ -62,9 +60,7 @@ def test_nf4_without_a_card_is_refused_with_its_reason(folders: dict[str, Path],
 
 
 @pytest.mark.parametrize("kind", ["int8", "nf4"])
-def test_a_lora_changes_a_quantised_model_as_it_changes_the_plain_one(
-    kind: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_lora_changes_a_quantised_model_as_it_changes_the_plain_one(kind: str, folders, tmp_path) -> None:
     save_lora("flux", tmp_path / "ink.safetensors", 0, ("transformer",), 6.0)
     request = replace(quantized.REQUEST, loras=(("ink", 1.0),))
     changed = []
@@ -104,9 +100,7 @@ def gguf_model(folders: dict[str, Path], tmp_path: Path) -> Path:
     return tmp_path / "house.gguf"
 
 
-def test_a_gguf_file_draws_nearly_what_its_folder_draws(
-    gguf_model: Path, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_gguf_file_draws_nearly_what_its_folder_draws(gguf_model: Path, folders, tmp_path) -> None:
     plain, models = pixels(models_of(folders["z-image"], tmp_path)), models_of(gguf_model, tmp_path)
     assert 0 < np.abs(plain - pixels(models)).mean() < NEAR["int8"]
     assert models.get("image").family.name == "z-image"

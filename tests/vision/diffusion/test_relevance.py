@@ -1,8 +1,5 @@
 """An edit changes what its words mean; everything else stays the picture's own, to the pixel."""
 
-from __future__ import annotations
-
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +8,15 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.requests import EditRequest
 from tests.support import tiny
 from tests.vision import tiny_editors
-from tests.vision.conftest import SHA, ask
+from tests.vision.conftest import SHA, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
+from tests.vision.families.test_families import pixels
 from vision.diffusion import edit_mask
 from vision.diffusion.edit_mask import Keeping, reached
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2, num_inference_steps=8)
@@ -128,11 +124,7 @@ def editor(root: Path, threshold: float) -> Models:
     card = {**tiny.CARD, "relevance_threshold": threshold}
     (folder / "atelier.json").write_text(json.dumps(card))
     specs = {"image": str(folder), "edit": str(folder)}
-    return Models(WorkerConfig("cpu", specs, str(root / "cache"), cpu_threads=1))
-
-
-def pixels(picture) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
+    return cpu_models(specs, root / "cache", cpu_threads=1)
 
 
 def test_an_edit_that_means_nothing_gives_the_picture_back(tmp_path: Path) -> None:

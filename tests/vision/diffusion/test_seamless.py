@@ -1,7 +1,5 @@
 """``--tile``: opposite edges meet, and nobody else notices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,12 +10,11 @@ import torch
 from core.requests import ImagineRequest, VariationRequest
 from demo.train.loop import MODELS
 from tests.support import tiny
-from tests.vision.conftest import SHA, ask
+from tests.vision.conftest import SHA, ask, cpu_models
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.diffusion import seamless
 from vision.diffusion.seamless import Rolling
 from vision.images import encode
-from vision.protocol import WorkerConfig
 from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, num_inference_steps=4, tile=True)
@@ -83,9 +80,7 @@ def test_pictures_to_look_at_that_came_along_are_not_rolled() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_draws_tiles_and_the_next_job_is_as_before(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_family_draws_tiles_and_the_next_job_is_as_before(name: str, models_of) -> None:
     models, plain = models_of(image=name), replace(REQUEST, tile=False)
     before = ask(models, plain)
     tiled = ask(models, REQUEST)
@@ -100,9 +95,7 @@ def test_every_family_draws_tiles_and_the_next_job_is_as_before(
 
 @pytest.mark.slow
 def test_the_demo_models_edges_meet(tmp_path) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, str(tmp_path), cpu_threads=1)
-    )
+    models = cpu_models({"image": MODELS / "stable-diffusion"}, tmp_path, cpu_threads=1)
     request = ImagineRequest(prompt="red flowers on the grass", seed=40, num_images=4, num_inference_steps=6)
     plain, tiled = (ask(models, replace(request, tile=tile)) for tile in (False, True))
     assert np.median([seam(pixels(p)) for p in plain.pictures]) > 5

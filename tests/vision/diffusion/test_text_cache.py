@@ -1,7 +1,5 @@
 """Words that were encoded lately aren't encoded again, and nothing that differs is taken for the same."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,8 +1,6 @@
 """Tiny decoders: drafts are decoded by them, nothing else is, and one that doesn't fit costs nothing but
 itself. They are tiny and random."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -20,7 +18,7 @@ from core.requests import ImagineRequest
 from core.settings import load_settings as load_settings
 from host import doctor
 from tests.support import tiny
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.diffusion.test_generate import tamper
 from tests.vision.families.test_families import pixels
@@ -54,24 +52,15 @@ def save(folder: Path, channels: int = 4, seed: int = 0, levels: int = 4) -> Pat
 def make(folders: dict[str, Path], tmp_path: Path) -> Callable[..., Models]:
     def models(family: str, decoder: Path | str | None, **more) -> Models:
         tiny_vaes = {family: str(decoder)} if decoder else {}
-        return Models(
-            WorkerConfig(
-                "cpu",
-                {"image": str(folders[family])},
-                str(tmp_path / "cache"),
-                cpu_threads=1,
-                tiny_vaes=tiny_vaes,
-                **more,
-            )
+        return cpu_models(
+            {"image": folders[family]}, tmp_path / "cache", cpu_threads=1, tiny_vaes=tiny_vaes, **more
         )
 
     return models
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(
-    family: str, make, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(family: str, make, folders, tmp_path) -> None:
     own = json.loads((folders[family] / "vae" / "config.json").read_text())
     folder = save(tmp_path / "tiny", own["latent_channels"], levels=len(own["block_out_channels"]))
     models = make(family, folder)

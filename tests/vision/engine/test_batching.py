@@ -1,8 +1,6 @@
 """Who is in the next pass, on traces of jobs against first come, first served; and what is known of how long
 passes take."""
 
-from __future__ import annotations
-
 import functools
 import random
 import statistics
@@ -129,13 +127,8 @@ def fared(
     rest: float = 0.0,
     known: bool = True,
 ) -> Fared:
-    arrivals = trace(
-        random.Random(seed),
-        count,
-        load / (1 + rest / (cost(1) * sum(n * weight for n, weight in mix))),
-        cost,
-        mix,
-    )
+    share = 1 + rest / (cost(1) * sum(n * weight for n, weight in mix))
+    arrivals = trace(random.Random(seed), count, load / share, cost, mix)
     jobs, ends = serve(arrivals, cost, rest, known), fifo(arrivals, cost, rest)
     plain = [end - at for end, (at, _) in zip(ends, arrivals, strict=True)]
     ours = [job.ended - job.arrived for job in jobs]
@@ -425,11 +418,11 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
     durations = DurationModel(path)
     durations.note_pass("model", 2, 1.0)
     durations.note_pass("model", 4, 1.5)
-    durations.note_between(("model", 2), 0.25)
-    durations.note_outside(("model", 2), 3.0)
+    durations.between.note(("model", 2), 0.25)
+    durations.outside.note(("model", 2), 3.0)
     durations.save()
     kept = DurationModel(path)
-    assert (kept.between(("model", 2)), kept.outside(("model", 2))) == (0.25, 3.0)
+    assert (kept.between.of(("model", 2)), kept.outside.of(("model", 2))) == (0.25, 3.0)
     again = kept.curve("model")
     assert again.seconds(4) == 1.5 and again.widest == 4
     again.note(4, 9.0)
@@ -447,9 +440,7 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
         '{"curves": {}}',
     ],
 )
-def test_damaged_curves_are_measured_anew(
-    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_curves_are_measured_anew(text: str, tmp_path, caplog) -> None:
     path = tmp_path / "cpu.json"
     path.write_text(text)
     assert DurationModel(path).curve("model").widest == 0

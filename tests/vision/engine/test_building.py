@@ -1,24 +1,19 @@
 """What libraries change for the whole process while they build models, and jobs that go on meanwhile."""
 
-from __future__ import annotations
-
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from accelerate import init_empty_weights
 
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
+from tests.vision.conftest import ask, cpu_models
 from tests.vision.diffusion.test_loras import save_lora
 from vision import loader
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import BuildGuard
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.store import Models
 
 
 @pytest.mark.parametrize("has_spare_core", [True, False])
@@ -76,16 +71,12 @@ def test_who_builds_within_his_own_work_does_not_wait_for_himself() -> None:
             torch.set_default_dtype(torch.float32)
 
 
-def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders, tmp_path) -> None:
     """accelerate has every new parameter of anybody made on the meta device meanwhile."""
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))
     specs, loras = {"image": str(folders["stable-diffusion"])}, {"a": str(tmp_path / "a.safetensors")}
     request = ImagineRequest(prompt="a cat", seed=1, num_images=1, num_inference_steps=3, loras=(("a", 1.0),))
-    wanted, models = (
-        Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, loras=loras)) for _ in range(2)
-    )
+    wanted, models = (cpu_models(specs, tmp_path, cpu_threads=1, loras=loras) for _ in range(2))
     models.image(None)  # is there
     engine, ends = Engine(), []
 
@@ -106,12 +97,8 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
     ]
 
 
-def test_a_model_is_built_in_its_turn(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    models = Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    )
+def test_a_model_is_built_in_its_turn(folders, tmp_path, monkeypatch) -> None:
+    models = cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1)
     engine, load, free = Engine(), loader.load_image_model, []
 
     def noted(*args, **kwargs):

@@ -1,9 +1,8 @@
 """First-Block-Cache beside other requests: the same steps are skipped as alone, to the same bits, and nothing
 is left behind."""
 
-from __future__ import annotations
-
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,14 +13,15 @@ import torch
 from diffusers import FluxTransformer2DModel
 
 from tests.support import tiny
+from tests.vision.conftest import cpu_models
+from tests.vision.diffusion.test_checkpoint import Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
+from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import denoiser
 from vision.families import Mode
-from vision.protocol import WorkerConfig
-from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 12, 3.5)
@@ -48,9 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, threshold: float) -> ImageModel:
     (folder / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": threshold}))
-    return Models(WorkerConfig("cpu", {"image": str(folder)}, str(folder / "cache"), cpu_threads=1)).get(
-        "image"
-    )
+    return cpu_models({"image": folder}, folder / "cache", cpu_threads=1).get("image")
 
 
 @contextmanager
@@ -100,8 +98,6 @@ def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(
     folder: Path, keep_latents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: without a context of its own, a request compares itself with others."""
-    from vision.engine import denoiser
-
     model = load(folder, 0.3)
     alone = [Job(g) for g in JOBS]
     one_by_one = sum(drawn(model, [job], [0]) for job in alone)
@@ -134,20 +130,13 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
-    from tests.vision.diffusion.test_checkpoint import Kept
-    from vision.diffusion.generate import generate
-
     run = Kept(tmp_path)
     generate(load(folder, 0.3), G, run)
     assert not list(run.copies.iterdir())
 
 
-def test_a_model_whose_denoiser_takes_no_cache_draws_without(
-    folders: dict[str, Path], tmp_path: Path, caplog
-) -> None:
-    import shutil
-
+def test_a_model_whose_denoiser_takes_no_cache_draws_without(folders, tmp_path, caplog) -> None:
     shutil.copytree(folders["stable-diffusion"], tmp_path / "sd")
     (tmp_path / "sd" / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": 0.2}))
-    Models(WorkerConfig("cpu", {"image": str(tmp_path / "sd")}, str(tmp_path), cpu_threads=1)).get("image")
+    cpu_models({"image": tmp_path / "sd"}, tmp_path, cpu_threads=1).get("image")
     assert "takes no cache" in caplog.text

@@ -1,8 +1,6 @@
 """Jobs that share passes get the pictures that diffusers alone would have drawn, whoever joins, leaves, fails
 or is stopped beside them."""
 
-from __future__ import annotations
-
 import gc
 import random
 import threading
@@ -16,22 +14,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core.errors import JobCancelled
+from core.errors import JobCancelled, OutOfMemory
 from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests.support import tiny
-from tests.vision.conftest import Recorder, ask
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
+from vision.engine import collate
 from vision.engine.batches import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 from vision.families import Mode
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.store import Models
 from vision.worker.pipe import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
@@ -101,13 +98,7 @@ class Crowd(Engine):
         return self.rng.sample(same, self.rng.randint(1, len(same))) if self.rng else same
 
 
-def together(
-    model: ImageModel,
-    jobs: list[Job],
-    arrivals: list[int],
-    exact: bool = False,
-    rng: random.Random | None = None,
-) -> Engine:
+def together(model, jobs: list[Job], arrivals: list[int], exact: bool = False, rng=None) -> Engine:
     """Run all; job i begins before tick ``arrivals[i]``."""
     engine, tick = Crowd(rng, exact=exact), 0
     coming = sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
@@ -128,11 +119,8 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     given[model.family.guidance_argument] = g.guidance_scale
     negative = g.negative_prompt or model.family.usual_negative
     given |= {"negative_prompt": negative} if negative and model.card.negative == "prompt" else {}
-    given |= (
-        {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
-        if g.negative_prompt and model.card.negative == "true_cfg"
-        else {}
-    )
+    if g.negative_prompt and model.card.negative == "true_cfg":
+        given |= {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
     image, mask = g.image, g.mask_image
     if model.family.whole_mask and g.mode is Mode.IMAGE:
         from PIL import Image
@@ -159,18 +147,13 @@ def generation(
     rng: random.Random, mode: Mode, sampler: str | None = None, seed: int | None = None
 ) -> Generation:
     """Any prompt, number of pictures, steps and guidance; one size, so that jobs can share."""
-    starts = (
-        {}
-        if mode is Mode.TEXT
-        else {
-            "image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5)),
-            "strength": rng.choice((0.5, 0.8, 1.0)),
-        }
-    )
+    starts = {}
+    if mode is not Mode.TEXT:
+        starts = {"image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5))}
+        starts["strength"] = rng.choice((0.5, 0.8, 1.0))
     if mode is Mode.INPAINT:
-        starts["mask_image"] = (
-            tiny.picture(SIDE, SIDE, seed=9).convert("L").point(lambda v: 255 if v > 120 else 0)
-        )
+        mask = tiny.picture(SIDE, SIDE, seed=9).convert("L")
+        starts["mask_image"] = mask.point(lambda v: 255 if v > 120 else 0)
     return Generation(
         mode,
         rng.choice(("a red house", "b", "two blue dogs at night")),
@@ -185,10 +168,8 @@ def generation(
     )
 
 
-PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)] + [
-    ("dpm++sde", "stable-diffusion-xl"),
-    ("unipc", "stable-diffusion-xl"),
-]
+PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)]
+PAIRS += [("dpm++sde", "stable-diffusion-xl"), ("unipc", "stable-diffusion-xl")]
 PAIRS += [(None, name) for name in sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"})]
 
 
@@ -221,7 +202,7 @@ def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_late
         alone = Job(g)
         together(model, [alone], [0], exact=True)
         assert all(torch.equal(a, b) for a, b in zip(alone.latents, job.latents, strict=True))
-        single = Job(Generation(**{**vars(g), "seeds": g.seeds[-1:]}))
+        single = Job(replace(g, seeds=g.seeds[-1:]))
         together(model, [single], [0], exact=True)
         assert torch.equal(single.latents[0], job.latents[-1]), (
             "nor does a picture depend on the others of its own job"
@@ -272,12 +253,8 @@ def test_no_picture_depends_on_its_neighbours_in_random_traces(
     assert max(random_trace(model, rng, wanted, pool) for _ in range(traces)) < CLOSE
 
 
-def test_the_comparison_would_notice_a_neighbours_timestep(
-    models_of, keep_latents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_latents, monkeypatch) -> None:
     """The control: one wrong row order between two jobs, and the traces fail."""
-    from vision.engine import collate
-
     right = collate.join
     monkeypatch.setattr(
         collate,
@@ -295,30 +272,18 @@ def test_the_comparison_would_notice_a_neighbours_timestep(
 @pytest.fixture
 def model(folders: dict[str, Path], tmp_path: Path) -> ImageModel:
     """A Stable Diffusion of this test's own, to be tampered with."""
-    return Models(
-        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
-    ).get("image")
+    return cpu_models({"image": folders["stable-diffusion"]}, tmp_path, cpu_threads=1).get("image")
 
 
 def three(count: int = 2) -> list[Job]:
     rng = random.Random(1)
-    return [
-        Job(
-            Generation(
-                **{
-                    **vars(generation(rng, Mode.TEXT)),
-                    "seeds": tuple(range(i, i + count)),
-                    "guidance_scale": 5.0,
-                }
-            )
-        )
-        for i in range(3)
-    ]
+    each = [generation(rng, Mode.TEXT) for _ in range(3)]
+    return [Job(replace(g, seeds=tuple(range(i, i + count)), guidance_scale=5.0)) for i, g in enumerate(each)]
 
 
 def test_one_jobs_numbers_that_are_none_are_its_own(model: ImageModel) -> None:
     jobs = three(1)
-    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "guidance_scale": 1e39}))
+    jobs[1] = Job(replace(jobs[1].generation, guidance_scale=1e39))
     together(model, jobs, [0, 0, 0])
     assert [type(job.error) for job in jobs] == [type(None), BlankPicture, type(None)]
 
@@ -330,7 +295,7 @@ def test_when_a_shared_pass_fails_only_the_guilty_job_is_told(model: ImageModel,
         return original(sample, *args, **kwargs)
 
     jobs = three()
-    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "seeds": (1,)}))
+    jobs[1] = Job(replace(jobs[1].generation, seeds=(1,)))
     wanted = [plain(model, job.generation) for job in jobs]
     tamper(model.pipeline(Mode.TEXT).unet, "forward", fail_for_three)
     together(model, jobs, [0, 0, 0])
@@ -353,26 +318,17 @@ def test_too_little_memory_makes_smaller_passes_and_costs_no_step(model: ImageMo
     assert sizes[:3] == [12, 6, 3] and max(sizes[3:]) == 3, "remembered"
 
 
-def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(
-    model: ImageModel, keep_latents
-) -> None:
-    from core.errors import OutOfMemory
-
+def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model, keep_latents) -> None:
     tamper(model.pipeline(Mode.TEXT).unet, "forward", full_above(0))
     jobs = three()
     together(model, jobs, [0, 1, 2])
     assert all(isinstance(job.error, OutOfMemory) for job in jobs)
 
 
-def test_a_job_whose_decoding_waits_lets_the_others_step_on(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_whose_decoding_waits_lets_the_others_step_on(model, monkeypatch) -> None:
     first, second = three(1)[:2]
-    second = Job(
-        Generation(
-            **{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}
-        )
-    )
+    steps = first.generation.num_inference_steps + 5
+    second = Job(replace(second.generation, num_inference_steps=steps))
     gate, decode, seen = threading.Event(), generate.decode, []
 
     def slow(*args):
@@ -392,9 +348,7 @@ def test_a_job_whose_decoding_waits_lets_the_others_step_on(
     assert first.ended and second.ended and not first.error and not second.error
 
 
-def test_a_stopped_job_leaves_at_once_wherever_it_waits(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_job_leaves_at_once_wherever_it_waits(model, monkeypatch) -> None:
     job, gate = three(1)[0], threading.Event()
     monkeypatch.setattr(generate, "decode", lambda *args: gate.wait(60))
     engine = Engine()
@@ -408,10 +362,6 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(
     engine.stop()
 
 
-def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
-    all_modes_end(Engine(), model)
-
-
 def all_modes_end(engine: Engine, model: ImageModel) -> None:
     """Nine jobs, from words, pictures and masks, a tick apart."""
     rng = random.Random(3)
@@ -421,6 +371,10 @@ def all_modes_end(engine: Engine, model: ImageModel) -> None:
         engine.tick()
     engine.run()
     assert all(job.ended and job.error is None for job in jobs)
+
+
+def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
+    all_modes_end(Engine(), model)
 
 
 def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None:
@@ -445,9 +399,7 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
         assert numbers == [torch.rand(()).item() for _ in range(4)]
 
 
-def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model, monkeypatch) -> None:
     decode, threads = generate.decode, set()
 
     def noted(*args):
@@ -491,9 +443,7 @@ def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -
     assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
 
 
-def test_what_a_job_in_two_stages_has_left_is_told_in_steps(
-    models_of, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_job_in_two_stages_has_left_is_told_in_steps(models_of, monkeypatch) -> None:
     """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came
     later."""
     models, left = models_of(image="stable-diffusion"), []
@@ -595,10 +545,10 @@ def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() ->
 
     engine.begin("stopped", stopped)
     engine.run()
-    assert ("step", 1) not in engine.durations._outside.known
+    assert ("step", 1) not in engine.durations.outside.known
     engine.begin("done", timed.job("step", 5))
     engine.run()
-    assert ("step", 1) in engine.durations._outside.known
+    assert ("step", 1) in engine.durations.outside.known
 
 
 def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
@@ -608,7 +558,7 @@ def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
 
     model = Model()
     engine, gone = model.engine("step"), weakref.ref(model)
-    engine.clock = engine.passes._stopwatch._clock = lambda: 0.0
+    engine.clock = engine.passes.stopwatch.clock = lambda: 0.0
     engine.begin("job", model.job("step", 2, model.on))
     engine.run()
     del model
@@ -633,9 +583,7 @@ def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
     assert seen[1] is not None and model.decoder_lock.try_acquire(), "it is given back"
 
 
-def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
-    model: ImageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(model, monkeypatch) -> None:
     first, starved = (
         Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False)
     )

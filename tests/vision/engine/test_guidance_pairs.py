@@ -1,11 +1,8 @@
 """Guidance by two calls a step: one pass for both, the same pictures, and nothing is handed out that was made
 for something else."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,8 +12,7 @@ from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
 from vision.diffusion import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Generation
-from vision.diffusion.prompt_embeddings import TextSpec
+from vision.diffusion.parameters import Generation, TextSpec
 from vision.engine.denoiser import Denoiser
 from vision.families import Mode
 
@@ -48,9 +44,7 @@ def drawn(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     return job.latents
 
 
-def test_a_step_is_one_pass_once_the_first_has_told_what_follows(
-    model: ImageModel, keep_latents, passes: list[int]
-) -> None:
+def test_a_step_is_one_pass_once_the_first_has_told_what_follows(model, keep_latents, passes) -> None:
     got = drawn(model, G)
     assert passes == [2, 2, 4, 4, 4, 4]
     passes.clear()
@@ -71,9 +65,7 @@ def test_without_a_negative_prompt_and_in_other_families_nothing_changes(
         assert torch.equal(drawn(other, replace(G, seeds=(1,)))[0], plain(other, replace(G, seeds=(1,)))[0])
 
 
-def test_words_that_change_at_every_step_are_evaluated_as_they_come(
-    model: ImageModel, keep_latents, passes: list[int]
-) -> None:
+def test_words_that_change_at_every_step_are_evaluated_as_they_come(model, keep_latents, passes) -> None:
     chaos = replace(G, text_spec=TextSpec(chaos=1.0))
     got = drawn(model, chaos)
     assert passes.count(2) > 2, "while the words are hidden behind noise, each call is asked for by itself"
@@ -123,9 +115,7 @@ class Sums(torch.nn.Module):
         return hidden_states + encoder_hidden_states.mean((1, 2))[:, None, None] + timestep[:, None, None]
 
 
-def test_a_job_that_lost_its_worker_ends_in_the_same_bits(
-    model: ImageModel, keep_latents, tmp_path: Path, passes: list[int]
-) -> None:
+def test_a_job_that_lost_its_worker_ends_in_the_same_bits(model, keep_latents, tmp_path, passes) -> None:
     def run(reporter: Kept) -> Job:
         engine, job = Crowd(), Job(G)
         reporter.job = job

@@ -1,8 +1,6 @@
 """Random jobs that wait for everything there is to wait for, are cancelled and fail: all of them end, and
 nothing stays taken."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time
@@ -17,18 +15,7 @@ from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 
 STUCK = 10.0  # seconds without anything happening
-STEPS = (
-    "give way",
-    "pass",
-    "decode",
-    "thread",
-    "encode",
-    "load",
-    "side work",
-    "side work batched",
-    "alone",
-    "fail",
-)
+STEPS = "give way, pass, decode, thread, encode, load, side work, side work batched, alone, fail".split(", ")
 
 
 class Broken(Exception):

@@ -1,7 +1,5 @@
 """Captions and labels of several users in one call, beside the passes of those who draw."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,7 +99,7 @@ def test_who_is_stopped_leaves_and_the_last_one_ends_the_call() -> None:
     engine.run()
     begin(engine, ends, adder, 6)
     engine.run()
-    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine._shared_calls._queues
+    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine.shared_calls.queues
 
 
 class Clock:
@@ -226,9 +224,7 @@ def test_descriptions_of_several_pictures_are_written_at_once_and_are_the_same(
     assert rows[:1] == [4], "the first text of each in one call"
 
 
-def test_pictures_of_different_sizes_are_written_apart_where_that_matters(
-    models_of: Callable[..., Models],
-) -> None:
+def test_pictures_of_different_sizes_are_written_apart_where_that_matters(models_of) -> None:
     models = models_of(caption="idefics3")
     asked = [
         (DescribeRequest(image=SHA, num_captions=1), tiny.picture(*size))
@@ -239,9 +235,7 @@ def test_pictures_of_different_sizes_are_written_apart_where_that_matters(
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])
-def test_labels_and_words_of_several_users_are_read_at_once(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_labels_and_words_of_several_users_are_read_at_once(name: str, models_of) -> None:
     models = models_of(clip=name, vit="vit")
     matcher = models.get("clip")
     asked: list[tuple[Request, Image.Image | None]] = [

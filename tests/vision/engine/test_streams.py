@@ -1,8 +1,6 @@
 """Answers that are read while they are written get a share of the time beside drawings, and all of it
 otherwise."""
 
-from __future__ import annotations
-
 import pytest
 
 from core.errors import JobCancelled

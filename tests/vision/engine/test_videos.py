@@ -1,14 +1,13 @@
 """Steps of videos in the engine: their arguments are joined and cut like those of pictures, and every job
 gets what its pipeline alone would have drawn."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.vision.engine.test_engine import CLOSE, Crowd
 from tests.vision.video import tiny_videos
@@ -44,7 +43,6 @@ SOUND = {  # LTX-2 with guidance in one call a step
 def conditioned(pipe: Any) -> dict[str, Any]:
     """Arguments of LTX with a known first picture: a time for each token."""
     from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
-    from PIL import Image
 
     picture = Image.new("RGB", (32, 32), (200, 30, 30))
     return {"conditions": [LTXVideoCondition(image=picture, frame_index=0)], **SHORT}

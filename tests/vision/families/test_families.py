@@ -1,11 +1,12 @@
 """Every family through text-to-image, image-to-image and inpainting, loaded from a saved folder by the real
 code."""
 
-from __future__ import annotations
-
+import importlib
 import io
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from PIL import Image
 
 from core.errors import JobCancelled, ModelError
 from core.events import Picture
+from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from core.settings import ROOT
 from tests.support import tiny
-from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision import describe_models
-from vision.families import FAMILIES, Mode
-from vision.protocol import WorkerConfig
+from vision.diffusion.model import SCHEDULERS
+from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.store import Models
 from vision.weights import card as identify
 
@@ -60,11 +62,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
-    name: str, request_, models_of: Callable[..., Models]
-) -> None:
-    from dataclasses import replace
-
+def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_, models_of) -> None:
     models, source = models_of(image=name), tiny.picture(96, 64)
     recorder = Recorder()
     four = ask(models, request_, source, recorder)
@@ -76,9 +74,7 @@ def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
     assert apart(four.pictures[2], four.pictures[1]) > 20, "another seed must be another picture"
 
 
-def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(
-    models_of: Callable[..., Models], folders: dict[str, Path]
-) -> None:
+def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(models_of, folders) -> None:
     from diffusers import QwenImagePipeline
 
     drawn = ask(models_of(image="qwen-image"), ImagineRequest(prompt="a red house", seed=7, num_images=1))
@@ -91,9 +87,7 @@ def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_weights_are_shared_between_the_pipelines_of_a_model(
-    name: str, models_of: Callable[..., Models]
-) -> None:
+def test_weights_are_shared_between_the_pipelines_of_a_model(name: str, models_of) -> None:
     model = models_of(image=name).get("image")
     pipes = [model.pipeline(mode) for mode in Mode if model.family.pipeline(mode)]
     for component in ("vae", "text_encoder", "transformer" if hasattr(pipes[0], "transformer") else "unet"):
@@ -121,59 +115,40 @@ def test_low_strength_stays_nearer_to_the_picture(models_of: Callable[..., Model
 
 
 def _with(request, **changes):
-    from dataclasses import replace
-
     return replace(request, **changes)
 
 
-def test_a_single_safetensors_file_draws_what_its_folder_draws(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_single_safetensors_file_draws_what_its_folder_draws(folders, tmp_path) -> None:
     from diffusers import StableDiffusionPipeline
 
     folder, request = folders["stable-diffusion"], ImagineRequest(prompt="a cat", seed=5, num_images=1)
     tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folder), tmp_path / "one.safetensors")
     (tmp_path / "one").symlink_to(folder)  # configuration and tokenizer beside it, of the same name
-    models = Models(
-        WorkerConfig(
-            "cpu", {"image": str(tmp_path / "one.safetensors")}, str(tmp_path / "cache"), allow_download=False
-        )
-    )
-    from_folder = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": tmp_path / "one.safetensors"}, tmp_path / "cache", allow_download=False)
+    from_folder = cpu_models({"image": folder}, tmp_path / "cache")
     assert ask(models, request).parameters["model"] == "one"
     assert apart(ask(models, request).pictures[0], ask(from_folder, request).pictures[0]) == 0
 
 
-def test_a_single_file_without_configuration_says_what_is_missing(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_single_file_without_configuration_says_what_is_missing(folders, tmp_path) -> None:
     from diffusers import StableDiffusionPipeline
 
     tiny.save_single_file(
         StableDiffusionPipeline.from_pretrained(folders["stable-diffusion"]), tmp_path / "bare.safetensors"
     )
-    models = Models(
-        WorkerConfig(
-            "cpu",
-            {"image": str(tmp_path / "bare.safetensors")},
-            str(tmp_path / "cache"),
-            allow_download=False,
-        )
-    )
+    models = cpu_models({"image": tmp_path / "bare.safetensors"}, tmp_path / "cache", allow_download=False)
     with pytest.raises(ModelError, match="bare"):
         models.get("image")
 
 
 def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Path], tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(
         json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
     )
-    models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    models = cpu_models({"image": folder}, tmp_path / "cache")
     output = ask(models, ImagineRequest(prompt="a", num_images=2, num_inference_steps=2))
     assert models.get("image").family.name == "other"
     assert len(output.pictures) == 2 and output.pictures[0].width == 64
@@ -186,9 +161,7 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     "sampler",
     ["ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc"],
 )
-def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(
-    sampler: str, models_of: Callable[..., Models]
-) -> None:
+def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(sampler: str, models_of) -> None:
     request = ImagineRequest(prompt="a", seed=1, num_images=2, sampler=sampler, num_inference_steps=3)
     recorder = Recorder()
     first = ask(models_of(image="stable-diffusion"), request, reporter=recorder)
@@ -205,15 +178,11 @@ def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[...
 
 
 def test_the_samplers_are_the_grammars() -> None:
-    from core.prompt.parameters import SAMPLERS
-    from vision.diffusion.model import SCHEDULERS
-
     assert set(SAMPLERS) == set(SCHEDULERS)
 
 
-def test_the_family_files_are_the_families() -> None:
-    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {
-        "__init__",
-        "family",
-    }
-    assert files == {family.name.replace("-", "_") for family in FAMILIES} - {"other"}
+def test_every_family_of_the_folder_is_one_that_models_are_looked_for_in() -> None:
+    stems = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__"}
+    modules = [vars(importlib.import_module(f"vision.families.{stem}")) for stem in stems]
+    found = {one.name for module in modules for one in module.values() if isinstance(one, Family)}
+    assert found == {family.name for family in (*FAMILIES, *EDITORS)}

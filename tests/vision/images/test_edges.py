@@ -1,7 +1,5 @@
 """Edges of pictures as a ControlNet takes them."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """The image tail: pixels from tensors, PNG without loss, small previews."""
 
-from __future__ import annotations
-
 import io
 import json
 import zlib

@@ -1,7 +1,5 @@
 """A style as a job: from a project's pictures to a file that ``--lora`` names."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import replace
@@ -16,12 +14,11 @@ from core.prompt.values import StoredLora, lora_name, shown_lora, stored_lora
 from core.requests import ImagineRequest, from_json, to_json
 from core.requests.custom_models import STYLE, TrainRequest
 from proofs.vision.lora_training import looks
-from tests.vision.conftest import Recorder, ask
+from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.families.test_families import apart
 from vision.capabilities import train
 from vision.custom_models.snapshot import Item, Snapshot
 from vision.lora_training.config import Settings
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -51,7 +48,7 @@ def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
 
 def models(folders: dict[str, Path], folder: Path, **roles: str) -> Models:
     specs = {role: str(folders[name]) for role, name in {"image": "stable-diffusion", **roles}.items()}
-    return Models(WorkerConfig("cpu", specs, str(folder / "cache"), cpu_threads=1))
+    return cpu_models(specs, folder / "cache", cpu_threads=1)
 
 
 @pytest.mark.slow
@@ -100,9 +97,9 @@ def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_p
     own.loader.note_stored({sha256: file})
     assert apart(ask(own, plain).pictures[0], ask(own, styled).pictures[0]) > 0.5
     image = own.get("image")
-    assert name in image.loras._adapters
+    assert name in image.loras.adapters
     own.forget([sha256])
-    assert name not in image.loras._adapters
+    assert name not in image.loras.adapters
 
 
 def test_a_stored_style_is_shown_as_it_is_typed() -> None:

@@ -1,7 +1,5 @@
 """What a training takes: counted by the planner as torch counts it, and refused with the number."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -166,7 +164,7 @@ def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: i
 def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted("flux", settings, 1024)
-    found = config._flux(FLUX, settings, 2, 0)
+    found = config.flux_memory(FLUX, settings, 2, 0)
     assert found is not None
     assert found.lora == weights * config.BYTES_A_WEIGHT
     assert peak - 4 * weights <= found.activations <= 1.3 * (peak - 4 * weights)
@@ -192,7 +190,7 @@ def test_what_does_not_fit_is_refused_with_the_number(folders) -> None:
     assert found is not None
     refuse_memory(path, "tiny", settings, 4, found.total)
     with pytest.raises(
-        UserError, match=r"Teaching tiny a style needs about \d+ MB of memory; this device has \d+ MB"
+        UserError, match=r"Training a style on tiny needs about \d+ MB of memory; this device has \d+ MB"
     ):
         refuse_memory(path, "tiny", settings, 4, found.total - 1)
 

@@ -1,7 +1,5 @@
 """Learned styles in shared passes: jobs with different ones draw together what each draws alone."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """How strong a style is kept: by what the host's CLIP sees in drawings at several strengths."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from PIL import Image
 from safetensors.torch import load
 
 from core.errors import ModelError
+from tests.vision.conftest import cpu_models
 from tests.vision.lora_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.lora_training import dataset, train
 from vision.lora_training.train import Learned, Seen, learn_style
-from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -75,7 +73,7 @@ def test_what_clip_sees_of_the_drawings_decides(folders, tmp_path: Path, monkeyp
 
 def with_clip(folders: dict[str, Path], folder: Path, family: str = "stable-diffusion") -> Models:
     config = {"image": str(folders[family]), "clip": str(folders["clip"])}
-    return Models(WorkerConfig("cpu", config, str(folder), cpu_threads=1))
+    return cpu_models(config, folder, cpu_threads=1)
 
 
 @pytest.mark.slow
@@ -128,9 +126,7 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
 
 
 @pytest.mark.long
-def test_a_family_without_guidance_has_the_strength_in_its_weights(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_family_without_guidance_has_the_strength_in_its_weights(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path, "flux")
@@ -143,9 +139,7 @@ def test_a_family_without_guidance_has_the_strength_in_its_weights(
         assert torch.allclose(value.float(), factor * theirs[name].float(), rtol=2e-3, atol=1e-6), name
 
 
-def test_without_a_clip_that_can_be_had_it_stays_as_learned(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_clip_that_can_be_had_it_stays_as_learned(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(dataset, "TRIED", 2)
     plan = replace(PLAN, settings=replace(SETTINGS, steps=1, checkpoints=1, strengths=(1.0, 1.5)))
     none = learn_style(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())

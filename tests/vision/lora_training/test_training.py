@@ -1,6 +1,4 @@
-"""Styles on tiny models of every family that can be taught: the same bits each time, also when killed."""
-
-from __future__ import annotations
+"""Styles on tiny models of every family that can be trained: the same bits each time, also when killed."""
 
 import random
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from core.errors import JobCancelled, UserError
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart as pictures_apart
+from vision.capabilities import capability
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.engine.engine import Engine
 from vision.lora_training import train
@@ -175,8 +174,6 @@ def in_engine(work: dict[str, Callable], ticks: int | None = None) -> dict[str, 
 
 
 def test_beside_drawings_both_come_out_as_alone(learned, folders, tmp_path: Path) -> None:
-    from vision.capabilities import capability
-
     own = models(folders, "stable-diffusion", tmp_path)
     request = ImagineRequest(prompt="a lake", seed=5, num_images=1, num_inference_steps=4)
     alone = ask(models(folders, "stable-diffusion", tmp_path), request)
@@ -202,7 +199,7 @@ def test_a_model_that_needs_the_room_gets_it_and_the_training_goes_on_after(
         cpu_threads=1,
     )
     own = Models(config)
-    monkeypatch.setattr(Models, "_fits", lambda self, weights: not self._held)  # one model at a time
+    monkeypatch.setattr(Models, "_fits", lambda self, weights: not self.held)  # one model at a time
     order: list[str] = []
 
     def match(reporter: Reporter) -> str:
@@ -245,7 +242,7 @@ def test_pictures_of_the_model_itself_are_learned_beside_the_style(folders, tmp_
 
 @pytest.mark.parametrize("family", ["stable-diffusion-3", "z-image", "qwen-image"])
 def test_families_without_a_recipe_are_refused(family: str, folders, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="can't be taught styles; Stable Diffusion, SDXL and FLUX.1 can"):
+    with pytest.raises(UserError, match="can't learn styles; Stable Diffusion, SDXL and FLUX.1 can"):
         learn_style(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
 
 

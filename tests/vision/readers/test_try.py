@@ -20,7 +20,7 @@ from vision.readers import few_shot
 from vision.readers.few_shot import Told
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.worker.main import _answer
+from vision.worker.main import answer_run
 
 COLOURS = {"red": (210, 40, 40), "blue": (40, 60, 210)}
 
@@ -143,5 +143,5 @@ def test_the_worker_hands_a_try_its_examples(
     models_of: Callable[..., Models], paths: dict[str, str], tmp_path: Path
 ) -> None:
     run = Run("job", "examples", to_json(request(paths)), paths, talk(paths))
-    done = _answer(run, models_of(clip="clip"), Reporter())
+    done = answer_run(run, models_of(clip="clip"), Reporter())
     assert isinstance(done, Done) and done.output.scores[0][0] == "a red one"

@@ -1,7 +1,5 @@
 """Tiny video models once a session, loaded by the code that loads a host's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

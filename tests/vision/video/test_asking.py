@@ -1,7 +1,5 @@
 """/video by video models: what their own card leaves open is filled in, and videos come out whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +11,9 @@ from core.errors import UserError
 from core.events import Output, Video
 from core.requests.video import VideoRequest
 from tests.support import tiny
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, cpu_models
 from tests.vision.video import tiny_videos
 from vision.capabilities.video import run as run_video
-from vision.protocol import WorkerConfig
 from vision.store import Models
 from vision.video.generate import load_ends
 from vision.video.reader import VideoReader
@@ -31,7 +28,7 @@ def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     made = {}
     for name in ("ltx", "ltx2", "wan", "animatediff"):
         specs = {"image": str(folders["stable-diffusion"]), "video": str(tiny_videos.save(name, root / name))}
-        made[name] = Models(WorkerConfig("cpu", specs, str(root / "cache"), cpu_threads=1))
+        made[name] = cpu_models(specs, root / "cache", cpu_threads=1)
     return made
 
 
@@ -87,11 +84,7 @@ def test_a_video_goes_on_from_the_latents_that_were_kept_of_it(ask) -> None:
     before = ask("ltx").videos[0]
     assert set(load_ends(Path(before.ends), "ltx")) == {"head", "tail"}
     after = ask(
-        "ltx",
-        {CLIP: before.path, CLIP_ENDS: before.ends},
-        operation="extend",
-        clip=CLIP,
-        clip_ends=CLIP_ENDS,
+        "ltx", {CLIP: before.path, CLIP_ENDS: before.ends}, operation="extend", clip=CLIP, clip_ends=CLIP_ENDS
     ).videos[0]
     assert length(after) > before.frames
     assert (after.width, after.height, after.fps) == (before.width, before.height, before.fps)

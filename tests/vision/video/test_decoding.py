@@ -1,7 +1,5 @@
 """Videos are decoded a piece at a time, to the bits of decoding them as a whole."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -30,7 +28,7 @@ def shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(decode, "IN_MEMORY", 0 if request.param else 2**40)
     with closing(Shelf()) as shelf:
         yield shelf
-        assert (shelf._file is not None) == request.param
+        assert (shelf.file is not None) == request.param
 
 
 def whole(decoded: torch.Tensor) -> np.ndarray:
@@ -39,9 +37,7 @@ def whole(decoded: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
-def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(
-    more: dict, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(more: dict, monkeypatch) -> None:
     vae = tiny_videos.wan_vae(**more)
     monkeypatch.setattr(decode, "MOST", {"cpu": 1})  # as large frames are: in bands, and kept in a file
     monkeypatch.setattr(decode, "IN_MEMORY", 0)
@@ -67,9 +63,7 @@ def test_two_videos_are_decoded_and_a_third_encoded_in_between() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
 @torch.no_grad()
-def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int, monkeypatch) -> None:
     monkeypatch.setattr(decode, "IN_MEMORY", 0 if count % 2 else 2**40)
     vae = tiny_videos.ltx_vae()
     latents = torch.randn(1, 8, count, 2, 3, generator=torch.Generator().manual_seed(1))

@@ -1,7 +1,5 @@
 """Every family of video models does what it says of itself, and none of the traps of its pipelines."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +17,12 @@ from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import decode, pipeline
+from vision.video import model as models
 from vision.video.families import FAMILIES, Operation, Take, Way
 from vision.video.generate import Clip, generate
 from vision.video.model import VideoModel, family_and_card
 from vision.video.pipeline import Place
+from vision.weights.memory import Plan
 
 Models = Callable[[str], VideoModel]
 PAGE = ROOT / "docs" / "video.md"
@@ -59,7 +59,7 @@ def test_every_tiny_model_is_of_a_family_of_its_own_kind(video_model: Models) ->
         "wan-5b": "wan-5b",
         "wan-vace": "wan-vace",
         "cogvideox": "cogvideox",
-        "cogvideox-1.5": "cogvideox",
+        "cogvideox-second": "cogvideox",
         "cogvideox-image": "cogvideox-pictures",
         "hunyuan": "hunyuan",
         "hunyuan-image": "hunyuan-pictures",
@@ -111,9 +111,7 @@ def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_video(video_model:
 
 
 @pytest.mark.parametrize("known", ["noised", "clean"])
-def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(
-    video_model: Models, known: str
-) -> None:
+def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(video_model, known: str) -> None:
     model = video_model("animatediff")
     kept = model.card
     model.card = replace(kept, known=known)
@@ -210,9 +208,6 @@ def test_a_video_with_sound_has_as_much_of_it_as_of_frames(video_model: Models) 
 
 
 def test_half_precision_is_kept_out_of_wans_decoder(tmp_path: Path) -> None:
-    from vision.video import model as models
-    from vision.weights.memory import Plan
-
     folder = tiny_videos.save("wan", tmp_path / "wan")
     loaded = models.load_video_model(
         folder, "wan", device="cpu", dtype=torch.bfloat16, plan=Plan(), report=lambda share: None

@@ -1,7 +1,5 @@
 """Which things are wholly in their picture."""
 
-from __future__ import annotations
-
 import pytest
 from PIL import Image, ImageDraw
 

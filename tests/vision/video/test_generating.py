@@ -1,8 +1,7 @@
 """A video comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
 the same bits, and stands beside pictures in the engine."""
 
-from __future__ import annotations
-
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core.errors import JobCancelled, OutOfMemory
 from proofs.vision.video.operations import clip, drawn, shots
 from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import Crowd
+from vision.diffusion import generate as drawing
 from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.reporter import Reporter
+from vision.video import generate as windows
 from vision.video import pipeline
 from vision.video.families import Operation
 from vision.video.generate import Colours, Shot, generate, load_ends, save_ends
@@ -74,8 +76,6 @@ def test_a_loop_of_words_is_a_video_and_the_way_back_to_its_start(video_model: M
 
 
 def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
-    from vision.video import generate as windows
-
     model = short("ltx", 25)
     shot = replace(shots(model)[Operation.FIRST_LAST], frames=57)
     plan = windows.plan_windows(model.family, model.card, shot, "ltx")
@@ -89,9 +89,7 @@ class Stopped(Recorder):
 
 
 @pytest.mark.parametrize(("name", "after"), [("wan", 1), ("wan", 3), ("hunyuan", 1)])
-def test_a_video_is_stopped_between_steps_and_nothing_is_decoded(
-    video_model: Models, name: str, after: int
-) -> None:
+def test_a_video_is_stopped_between_steps_and_nothing_is_decoded(video_model, name: str, after: int) -> None:
     model, watcher = video_model(name), Stopped(stop_after=after)
     shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4)
     with pytest.raises(JobCancelled):
@@ -135,9 +133,7 @@ class Kept(Recorder):
         pytest.param("animatediff", 2, marks=pytest.mark.long),
     ],
 )
-def test_a_video_whose_worker_died_ends_in_the_same_bits(
-    short, name: str, die_after: int, tmp_path: Path
-) -> None:
+def test_a_video_whose_worker_died_ends_in_the_same_bits(short, name: str, die_after: int, tmp_path) -> None:
     longest, frames, _ = LONG.get(name, (9, 9, 1))
     model = short(name, longest)
     operation = Operation.WORDS if name in ("wan-a14b", "hunyuan") else Operation.FIRST
@@ -185,10 +181,6 @@ def test_the_ends_of_a_video_are_kept_for_its_own_family_only(video_model: Model
     ["animatediff", "ltx", "wan", "wan-image", "hunyuan-image", pytest.param("ltx2", marks=pytest.mark.long)],
 )
 def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str) -> None:
-    import io
-
-    from PIL import Image
-
     model, watcher = video_model(name), Recorder()
     operation = Operation.FIRST if name != "wan" else Operation.WORDS
     drawn(generate(model, shots(model)[operation], watcher))
@@ -198,8 +190,6 @@ def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str)
 
 
 def test_videos_and_pictures_go_on_beside_each_other(video_model: Models, models_of) -> None:
-    from vision.diffusion import generate as drawing
-
     picture_model = models_of(image="stable-diffusion").get("image")
     engine, log = Crowd(), []
     video_shot = shots(video_model("animatediff"))[Operation.FIRST]
@@ -252,9 +242,7 @@ def test_videos_of_hunyuan_that_share_passes_come_out_as_alone(video_model: Mode
     assert np.abs(alone["a cat"] - alone['a sign that says "open"']).max() > 1
 
 
-def test_a_video_too_large_for_the_device_is_told_in_its_own_terms(
-    video_model: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_video_too_large_for_the_device_is_told_in_its_own_terms(video_model: Models, monkeypatch) -> None:
     model = video_model("wan")
 
     def full(*args: object, **kwargs: object) -> None:
@@ -274,9 +262,7 @@ def test_colours_that_shifted_are_brought_back_and_another_scene_is_left_alone()
     assert Colours.between(were, (were // 3).astype(np.uint8)) is None
 
 
-def test_a_window_that_goes_on_from_pixels_keeps_their_colours(
-    short, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_that_goes_on_from_pixels_keeps_their_colours(short, monkeypatch) -> None:
     model, seen = short("wan-vace", 13), []
     between = Colours.between.__func__
     monkeypatch.setattr(

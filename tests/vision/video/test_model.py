@@ -1,7 +1,5 @@
 """A video model is had by its role like any other, through the same checks of its files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -9,17 +7,18 @@ import pytest
 from core.errors import ModelError, UserError
 from core.settings import load_settings as load_settings
 from proofs.vision.video.operations import drawn, shots
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, cpu_models
 from tests.vision.video import tiny_videos
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.video.families import Operation
 from vision.video.generate import generate
+from vision.weights import memory
 
 
 def models_of(folder: Path, tmp_path: Path) -> Models:
-    return Models(WorkerConfig("cpu", {"video": str(folder)}, str(tmp_path / "cache"), cpu_threads=1))
+    return cpu_models({"video": folder}, tmp_path / "cache", cpu_threads=1)
 
 
 def test_the_role_video_gives_the_video_model_and_reports_its_loading(tmp_path: Path) -> None:
@@ -57,8 +56,6 @@ def test_a_video_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> No
 
 
 def test_both_transformers_are_counted_and_may_be_quantised(tmp_path: Path) -> None:
-    from vision.weights import memory
-
     folder = tiny_videos.save("wan-a14b", tmp_path / "wan")
     assert memory.quantizable_parts(folder) == ("text_encoder", "transformer", "transformer_2")
     assert {"off", "int8", "fp8", "nf4"} == set(memory.sizes(folder, 4))

@@ -1,7 +1,5 @@
 """Cutting a thing out and moving it, on drawn pictures whose truth is known."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """How far each frame goes, so that what is drawn beside a video has no seam."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np
@@ -66,8 +64,8 @@ def test_the_ground_keeps_its_tone_and_the_thing_what_the_model_drew() -> None:
     mask.paste(255, (20, 14, 40, 34))
     change = np.full((48, 64, 3), (6.0, 5.0, 2.0), np.float32)  # the model's own white
     change[20:28, 26:34] += 40
-    kept = compose._kept_around(change, mask)
+    kept = compose.kept_around(change, mask)
     assert np.abs(kept[:13]).max() == 0 and np.abs(kept[24, 16:20]).max() == 0
     assert np.abs(kept[24, 30] - 40).max() < 0.01
-    everywhere = compose._kept_around(change, Image.new("L", (64, 48), 255))
+    everywhere = compose.kept_around(change, Image.new("L", (64, 48), 255))
     assert np.array_equal(everywhere, change), "there is no ground to know its tone from"

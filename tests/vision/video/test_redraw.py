@@ -1,7 +1,5 @@
 """Frames are drawn over without noise that differs from frame to frame."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -52,9 +50,7 @@ def sampler_of(monkeypatch: pytest.MonkeyPatch, own: str, asked: str | None) -> 
         ("heun", None),
     ],
 )
-def test_a_models_own_sampler_draws_frames_without_new_noise(
-    monkeypatch: pytest.MonkeyPatch, own: str, used: str | None
-) -> None:
+def test_a_models_own_sampler_draws_frames_without_new_noise(monkeypatch, own: str, used: str | None) -> None:
     assert sampler_of(monkeypatch, own, None) == used
 
 

@@ -1,7 +1,5 @@
 """Bands of whole frames come back as they were put, from memory or from a file."""
 
-from __future__ import annotations
-
 import errno
 import os
 import tempfile
@@ -18,9 +16,7 @@ SHAPE = (1, 3, 2, 10, 6)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("room", [0, 2**20])
-def test_bands_come_back_as_they_were_put(
-    dtype: torch.dtype, room: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bands_come_back_as_they_were_put(dtype: torch.dtype, room: int, monkeypatch) -> None:
     monkeypatch.setattr(decode, "IN_MEMORY", room)
     first, second = (torch.randn(SHAPE).to(dtype) for _ in range(2))
     with closing(Shelf()) as shelf:

@@ -1,7 +1,5 @@
 """A video has the same bytes whatever lies in memory that nobody has written."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Sound that comes when the pictures are written already."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

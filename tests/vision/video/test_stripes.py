@@ -1,7 +1,5 @@
 """Convolutions a stripe of rows at a time give what they give at once."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn
@@ -30,9 +28,7 @@ def test_any_number_of_rows_at_a_time_gives_the_same_numbers(
 @pytest.mark.parametrize("frames", [1, 4])
 @pytest.mark.parametrize("rows", [30, 100, 200])
 @torch.no_grad()
-def test_pictures_are_convolved_in_stripes_to_the_bit(
-    frames: int, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_are_convolved_in_stripes_to_the_bit(frames: int, rows: int, monkeypatch) -> None:
     torch.manual_seed(0)
     conv, given = nn.Conv2d(3, 3, 3, padding=1), torch.randn(frames, 3, 136, 240)
     wanted, seen = conv(given), list[int]()

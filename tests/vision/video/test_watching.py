@@ -1,7 +1,5 @@
 """The short form of ``python -m proofs.vision.video.watching``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

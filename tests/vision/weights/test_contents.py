@@ -1,7 +1,5 @@
 """Folders and files that could run code, are broken or lack something are refused before they are loaded."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import shutil
@@ -12,9 +10,7 @@ import pytest
 
 from core.errors import ModelError
 from core.requests import ImagineRequest
-from tests.vision.conftest import ask
-from vision.protocol import WorkerConfig
-from vision.store import Models
+from tests.vision.conftest import ask, cpu_models
 
 
 class Bomb:
@@ -38,10 +34,7 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders["stable-diffusion"], folder)
     poison(folder, target)
-    output = ask(
-        Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))),
-        ImagineRequest(prompt="a", num_images=1),
-    )
+    output = ask(cpu_models({"image": folder}, tmp_path), ImagineRequest(prompt="a", num_images=1))
     assert len(output.pictures) == 1
     assert not target.exists()
     pickle.loads((folder / "a.pkl").read_bytes())
@@ -49,16 +42,14 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
 
 
 @pytest.mark.parametrize("name, role", [("stable-diffusion", "image"), ("clip", "clip")])
-def test_a_folder_with_pickled_weights_only_is_refused(
-    name: str, role: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_folder_with_pickled_weights_only_is_refused(name: str, role: str, folders, tmp_path) -> None:
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders[name], folder)
     poison(folder, target)
     for path in folder.rglob("*.safetensors"):
         path.unlink()
     with pytest.raises(ModelError, match="pickled"):
-        Models(WorkerConfig("cpu", {role: str(folder)}, str(tmp_path))).get(role)
+        cpu_models({role: folder}, tmp_path).get(role)
     assert not target.exists()
 
 
@@ -69,13 +60,11 @@ def test_a_component_with_a_pickle_only_is_refused(folders: dict[str, Path], tmp
     for path in (folder / "unet").glob("*.safetensors"):
         path.unlink()
     with pytest.raises(ModelError, match="poisoned"):
-        Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))).get("image")
+        cpu_models({"image": folder}, tmp_path).get("image")
     assert not target.exists()
 
 
-def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(folders, tmp_path) -> None:
     folder, target = tmp_path / "custom", tmp_path / "boom"
     shutil.copytree(folders["vit"], folder)
     (folder / "modeling.py").write_text(f"open({str(target)!r}, 'w')\nclass Model: pass\n")
@@ -84,7 +73,7 @@ def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(
         json.dumps({**config, "auto_map": {"AutoModelForImageClassification": "modeling.Model"}})
     )
     with pytest.raises(ModelError, match="its own code"):
-        Models(WorkerConfig("cpu", {"vit": str(folder)}, str(tmp_path))).get("vit")
+        cpu_models({"vit": folder}, tmp_path).get("vit")
     assert not target.exists()
 
 
@@ -101,11 +90,9 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "huge header", "no JSON", "empty"])
-def test_a_damaged_file_is_told_before_it_is_loaded(
-    how: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_told_before_it_is_loaded(how: str, folders, tmp_path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(folders["vit"], folder)
     damage(folder / "model.safetensors", how)
     with pytest.raises(ModelError, match="model.safetensors"):
-        Models(WorkerConfig("cpu", {"vit": str(folder)}, str(tmp_path))).get("vit")
+        cpu_models({"vit": folder}, tmp_path).get("vit")

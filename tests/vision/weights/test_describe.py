@@ -1,7 +1,5 @@
 """Models and devices as the host is told of them, and what is tried in another process."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -19,9 +17,7 @@ def test_a_missing_component_is_named(folders: dict[str, Path], tmp_path: Path) 
     assert "vae/ missing" in info.problem
 
 
-def test_the_configured_models_are_described_without_loading_them(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_configured_models_are_described_without_loading_them(folders, tmp_path) -> None:
     specs = {
         "image": str(folders["flux"]),
         "clip": str(folders["siglip"]),
@@ -36,9 +32,7 @@ def test_the_configured_models_are_described_without_loading_them(
 
 
 @pytest.mark.slow
-def test_trying_models_happens_in_another_process_and_tells_which_load(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_trying_models_happens_in_another_process_and_tells_which_load(folders, tmp_path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(folders["vit"], broken)
     damage(broken / "model.safetensors", "cut")

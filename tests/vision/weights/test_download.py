@@ -58,9 +58,7 @@ def largest(names: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_a_download_that_was_cut_off_goes_on_at_the_next_try(
-    played: PlayedHub, tmp_path: Path, number: int
-) -> None:
+def test_a_download_that_was_cut_off_goes_on_at_the_next_try(played, tmp_path, number: int) -> None:
     played.cut_at = largest(played.names)[-1 - number]
     with pytest.raises(Killed):
         hub.fetch(SOURCE, tmp_path)
@@ -71,9 +69,7 @@ def test_a_download_that_was_cut_off_goes_on_at_the_next_try(
     assert not [n for n in played.names if n.endswith(".safetensors") and not (folder / n).is_file()]
 
 
-def test_a_model_cut_off_by_another_program_is_not_taken_for_complete(
-    played: PlayedHub, tmp_path: Path
-) -> None:
+def test_a_model_cut_off_by_another_program_is_not_taken_for_complete(played: PlayedHub, tmp_path) -> None:
     played.cut_at = largest(played.names)[-1]
     with pytest.raises(Killed):
         hub.fetch(SOURCE, tmp_path)
@@ -81,9 +77,7 @@ def test_a_model_cut_off_by_another_program_is_not_taken_for_complete(
     assert hub.complete_snapshot(SOURCE, tmp_path) is None
 
 
-def test_a_large_file_reports_while_it_comes(
-    played: PlayedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_reports_while_it_comes(played: PlayedHub, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(hub, "REPORT_EVERY", 0.0)
     said: list[float] = []
     hub.fetch(SOURCE, tmp_path, report=said.append)

@@ -1,7 +1,5 @@
 """What is fetched from the hub, which commit is remembered, and what is used without a network."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
+from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
-from vision.protocol import WorkerConfig
-from vision.store import Models
 from vision.weights import files, hub
 
 
 def test_models_that_are_fetched_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
     def remember(number: int) -> None:
         for name in (f"owner/a{number}", f"owner/b{number}"):
-            hub._lock(files.parse(name), tmp_path, {"commit": "0" * 40})
+            hub.lock_source(files.parse(name), tmp_path, {"commit": "0" * 40})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remember, range(16)))
@@ -31,19 +28,15 @@ def snapshot(cache: Path, source: Path, commit: str = COMMIT) -> None:
     shutil.copytree(source, cache / "hub" / "models--owner--name" / "snapshots" / commit)
 
 
-def test_a_hub_model_in_the_cache_loads_with_no_network(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_model_in_the_cache_loads_with_no_network(folders, tmp_path, monkeypatch) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     snapshot(tmp_path, folders["vit"])
-    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    models = cpu_models({"vit": f"owner/name@{COMMIT}"}, tmp_path, allow_download=False)
     assert models.get("vit").name == "owner/name"
 
 
-def test_a_revision_is_resolved_once_and_remembered(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_revision_is_resolved_once_and_remembered(folders, tmp_path, monkeypatch) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     source = files.parse("owner/name")
@@ -81,33 +74,21 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, cache: Path) -> list
 
 
 def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    models = cpu_models({"vit": f"owner/name@{COMMIT}"}, tmp_path, allow_download=False)
     with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
         models.get("vit")
 
 
 def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
     names = (
-        "model_index.json",
-        "README.md",
-        "v1-5-pruned.safetensors",
-        "v1-5-pruned.ckpt",
-        "unet/config.json",
-        "unet/modeling.py",
-        "unet/diffusion_pytorch_model.safetensors",
-        "unet/diffusion_pytorch_model.fp16.safetensors",
-        "unet/diffusion_pytorch_model.bin",
-        "unet/diffusion_pytorch_model.non_ema.safetensors",
-        "vae/config.json",
-        "vae/diffusion_pytorch_model.fp16.safetensors",
-        "tokenizer/vocab.json",
-        "tokenizer/merges.txt",
+        *("model_index.json", "README.md", "v1-5-pruned.safetensors", "v1-5-pruned.ckpt"),
+        *("unet/config.json", "unet/modeling.py", "unet/diffusion_pytorch_model.safetensors"),
+        *("unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.bin"),
+        *("unet/diffusion_pytorch_model.non_ema.safetensors", "vae/config.json"),
+        *("vae/diffusion_pytorch_model.fp16.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt"),
     )
     texts = {
-        "model_index.json",
-        "unet/config.json",
-        "vae/config.json",
-        "tokenizer/vocab.json",
+        *("model_index.json", "unet/config.json", "vae/config.json", "tokenizer/vocab.json"),
         "tokenizer/merges.txt",
     }
     vae = {"vae/diffusion_pytorch_model.fp16.safetensors"}
@@ -121,12 +102,8 @@ def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
 
 def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
     names = (
-        "config.json",
-        "model.safetensors",
-        "open_clip_model.safetensors",
-        "pytorch_model.bin",
-        "onnx/model.onnx",
-        "onnx/config.json",
+        *("config.json", "model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"),
+        *("onnx/model.onnx", "onnx/config.json"),
     )
     assert set(hub.choose_files(names, half=False)) == {
         "config.json",

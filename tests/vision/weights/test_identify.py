@@ -1,7 +1,5 @@
 """Family and card of an image model, known without torch."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -14,9 +12,7 @@ from core.settings import ROOT
 from vision.weights import card
 
 
-def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(folders, tmp_path) -> None:
     folder = tmp_path / "carded"
     shutil.copytree(folders["flux"], folder)
     for text, word in (

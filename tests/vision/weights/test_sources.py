@@ -1,7 +1,5 @@
 """How models are named: three forms, and what is none of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from core.errors import ModelError
+from core.settings import PROFILES
 from proofs.security import weights
+from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
-from vision.protocol import WorkerConfig
-from vision.store import Models
 from vision.weights import files, hub
 
 
@@ -22,9 +22,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> weights.Watch:
     return weights.Watch(tmp_path_factory.mktemp("poisoned"))
 
 
-def test_poisoned_folders_run_nothing(
-    folders: dict[str, Path], watch: weights.Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_poisoned_folders_run_nothing(folders, watch: weights.Watch, monkeypatch) -> None:
     some = [
         case for case in weights.cases(folders) if case[0] == "vit" or case[2] in weights.PIPELINE_POISONS
     ]
@@ -75,9 +73,7 @@ def _shares(folder: Path, shared: object) -> None:
 
 def test_a_folder_takes_a_part_from_the_one_beside_it(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = _sharing(folders, tmp_path)
-    models = {
-        name: Models(WorkerConfig("cpu", {"image": str(tmp_path / name)}, "")) for name in ("whole", "part")
-    }
+    models = {name: cpu_models({"image": tmp_path / name}, "") for name in ("whole", "part")}
     whole, part = (made.get("image").pipeline(Mode.TEXT) for made in models.values())
     assert all(
         torch.equal(one, other)
@@ -146,29 +142,23 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
 
 
-def test_what_the_hub_hands_over_must_be_what_it_states(
-    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path, monkeypatch) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
         hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
-def test_a_fetched_model_that_is_changed_later_is_not_loaded(
-    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, monkeypatch) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
     source = files.parse("owner/name")
     folder = hub.fetch(source, tmp_path)
-    assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
-    weights._changed(folder, tmp_path)
+    assert cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
+    weights.changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
-        Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
+        cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
 
 
 def test_every_profile_is_pinned() -> None:
-    from core.settings import PROFILES
-
     for name, models in PROFILES.items():
         for spec in models.values():
             source = files.parse(spec)

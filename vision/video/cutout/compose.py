@@ -15,15 +15,13 @@ noise and look at the first one. What it changes is laid over the sketch, in bet
 changes nothing a frame stays as sharp as it was, however small the model draws, and a video of any length
 costs the same."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -38,8 +36,7 @@ from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.images import encode
-from vision.images.ops import connected
-from vision.images.seams import dilated, eroded
+from vision.images.ops import connected, dilated, eroded
 from vision.readers.photo import describe
 from vision.readers.segmentation import Thing, ThingSegmenter, meant, outlined
 from vision.reporter import Reporter
@@ -404,19 +401,21 @@ FADING = 0.3  # of the way: until then a frame shows some of what its picture ha
 CAMERA = 0.3  # of a thing's motion: how far the camera goes where nothing can be moved
 
 
-class Shot(Protocol):
+class Shot:
     """Frames by how much of the way is done, 0..1."""
 
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
+        raise NotImplementedError
 
     def touched(self, share: float) -> Image.Image | None:
         """Return what of that frame isn't as the pictures have it ("L", 255 = not at all); None: any of it
         may be."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class Moved(Shot):
     """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
     the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
     out."""
@@ -460,7 +459,7 @@ class Moved:
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
+class Camera(Shot):
     """A picture before a camera that goes nearer, aside or away: nothing in it can be moved by itself."""
 
     picture: Image.Image
@@ -483,12 +482,9 @@ class Camera:
             shown = shown.resize(shown.size, Image.Resampling.BICUBIC, box)
         return lit_picture(shown, self.motion.dusk * share)
 
-    def touched(self, share: float) -> Image.Image | None:
-        """Return None: all of the frame is new."""
-
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class Between(Shot):
     """The way from one picture to another: the thing of the first goes to the place of the second's and
     becomes it. Without a thing on either side the one picture fades into the other."""
 
@@ -510,12 +506,9 @@ class Between:
         coming = between(Pose(start.x, start.y, here / there), end, share)
         return Image.blend(draw_pose(self.first, going), draw_pose(self.last, coming), weight)
 
-    def touched(self, share: float) -> Image.Image | None:
-        """Return None: all of the frame is of both pictures."""
-
 
 @dataclass(frozen=True, eq=False)
-class ThereAndBack:
+class ThereAndBack(Shot):
     """Another shot forwards and, just so, backwards, without a stop: its end leads to its start."""
 
     shot: Shot
@@ -564,9 +557,8 @@ def after_start(clip: OpenClip, fps: float | None = None) -> float:
 
 
 def paced(shot: Shot, count: int, begin: float, end: float | None = None) -> list[float]:
-    """Return how much of the way is done in each of ``count`` frames, from 0 to 1: the first step changes
-    the picture by about ``begin``, the last one by ``end`` (None = as is needed), and those between lead
-    over."""
+    """Return how much of the way is done in each of ``count`` frames, from 0 to 1: the first step changes the
+    picture by about ``begin``, the last one by ``end`` (None = as is needed), and those between lead over."""
     steps = count - 1
     if steps < 2:
         return [number / max(1, steps) for number in range(count)]
@@ -625,8 +617,7 @@ AROUND = 0.06  # of a side, around what the sketch has touched: the model may ch
 @dataclass(frozen=True, eq=False)
 class Changes:
     """What the model changes in a video. places: numbers of the frames that it has drawn over, rising.
-    values:
-    (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
+    values: (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
 
     places: Sequence[int]
     values: Sequence[NDArray[np.int16]]
@@ -657,8 +648,7 @@ class Changes:
 
 
 def places(count: int) -> list[int]:
-    """Return which of ``count`` frames are drawn over: at most AT_ONCE, evenly spread, both ends among
-    them."""
+    """Return which of ``count`` frames are drawn over: at most AT_ONCE, evenly spread, with both ends."""
     keys = min(count, AT_ONCE)
     return sorted({round(i * (count - 1) / max(1, keys - 1)) for i in range(keys)})
 
@@ -674,11 +664,9 @@ def changes(
     reporter: Reporter,
 ) -> Changes:
     """Return what drawing over ``sketch`` changes: frames ``numbers`` of a video, at most AT_ONCE.
-
     generation: its words, size, steps and guidance are used, and the first of its seeds. shown: how much of
     its change each frame shows, 0 = it stays exactly as it is. touched: what of each may change ("L"); None =
-    all of it.
-    """
+    all of it."""
     new = drawn_over(model, generation, sketch, strength, reporter)
     values = []
     for number, frame in enumerate(sketch):
@@ -691,7 +679,7 @@ def changes(
         change = np.asarray(new[number], np.float32) - np.asarray(old, np.float32)
         mask = touched[number]
         if mask is not None:
-            change = reporter.in_thread(partial(_kept_around, change, mask))
+            change = reporter.in_thread(partial(kept_around, change, mask))
         values.append((change * shown[number]).round().astype(np.int16))
     return Changes(tuple(numbers), tuple(values))
 
@@ -708,7 +696,7 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
     return [min(1.0, frames / RAMP) ** 2 for frames in away]  # the first step is the smallest
 
 
-def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
+def kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
     """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
     size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
     Videos that go on from videos would take it up each time."""
@@ -779,10 +767,8 @@ def cut_off(layers: Layers) -> tuple[bool, bool, bool, bool]:
 
 def whole(end: Layers, other: Layers) -> tuple[Layers, Pose] | None:
     """Return the thing of ``other`` over the ground of ``end``, and where it is there; None where ``end``
-    shows all of it, ``other`` doesn't either, or what both show isn't the same.
-
-    Where it is follows from those of its sides that can be seen.
-    """
+    shows all of it, ``other`` doesn't either, or what both show isn't the same. Where it is follows from
+    those of its sides that can be seen."""
     hidden = cut_off(end)
     if not any(hidden) or any(cut_off(other)) or end.size != other.size:
         return None

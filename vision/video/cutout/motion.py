@@ -1,7 +1,5 @@
 """How a thing is to move: read from the words of a prompt, or chosen by the thing that they name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -29,13 +27,13 @@ class Motion:
         """Whether nothing happens."""
         return self == Motion()
 
-    def times(self, amount: float) -> Motion:
+    def times(self, amount: float) -> "Motion":
         """Return ``amount`` of the motion; the light changes all the same."""
         return Motion(
             self.across * amount, self.down * amount, self.growth * amount, self.turn * amount, self.dusk
         )
 
-    def backwards(self) -> Motion:
+    def backwards(self) -> "Motion":
         """Return the motion that undoes this one."""
         return Motion(-self.across, -self.down, -self.growth, -self.turn, -self.dusk)
 

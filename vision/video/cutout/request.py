@@ -1,8 +1,6 @@
 """Videos by the image model: prepares a request for it, draws the pictures that they begin with, and sketches
 each video: every operation as its frames, in order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +16,6 @@ from core.requests.video import VideoRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.task import Task
 from vision.families import Mode
 from vision.images import encode
 from vision.reporter import Reporter, Stage
@@ -96,7 +93,7 @@ def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     end = partial(compose.after_start, two, one.fps)
     pace = sketcher.pace(way, asked.count + 2, partial(compose.before_end, one), end)
     join = islice(sketcher.frames(way, pace, first=True, last=True), 1, asked.count + 1)
-    rest = reader.at_rate(reader.fitted(two.frames(), one.size), two.fps, one.fps)
+    rest = reader.at_rate(two, one.size, one.fps)
     return chain(sketcher.aside(one.frames()), join, sketcher.aside(rest))
 
 
@@ -111,7 +108,7 @@ def loop(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 
 def remix(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
-    """Return the video drawn anew: frame by frame from its own frames, all looking at the first."""
+    """Return the video drawn again: frame by frame from its own frames, all looking at the first."""
     video = asked.video
     model = sketcher.models.image(sketcher.spec, sketcher.reporter)
     each, first = sketcher.aside(video.frames()), video.first
@@ -150,7 +147,7 @@ class Plan:
     """How all videos of a job are made. task: with the values for the image model. size: px. motion: what
     happens. words: about what is to be seen. count: of the frames that are drawn, 0 = all of the clip's."""
 
-    task: Task
+    task: drawing.Task
     size: tuple[int, int]
     fps: float
     motion: Motion
@@ -160,8 +157,7 @@ class Plan:
 
 @dataclass
 class Sketches:
-    """The videos of one request. notes: sentences for the person who asked; more come while videos are
-    drawn."""
+    """The videos of one request. notes: for the person who asked; more come while they are drawn."""
 
     request: VideoRequest
     sources: Sources
@@ -280,7 +276,7 @@ def _plan(request: VideoRequest, sources: Sources, model: ImageModel, notes: lis
 
 def _at_clip(
     request: VideoRequest, clip: OpenClip, model: ImageModel, notes: list[str]
-) -> tuple[Task, tuple[int, int]]:
+) -> tuple[drawing.Task, tuple[int, int]]:
     """The task at about the model's native area in the clip's shape; the video keeps the clip's size."""
     if request.width or request.height or request.aspect_ratio or request.resolution:
         notes.append(f"The video keeps its size, {clip.size[0]}x{clip.size[1]}.")
@@ -290,7 +286,9 @@ def _at_clip(
     return replace(task, notes=(*more, *task.notes)), clip.size
 
 
-def _video_size(request: VideoRequest, task: Task, model: ImageModel, notes: list[str]) -> tuple[int, int]:
+def _video_size(
+    request: VideoRequest, task: drawing.Task, model: ImageModel, notes: list[str]
+) -> tuple[int, int]:
     """Return the size of the video, px, both sides even: the model's, or what ``--res`` asks for."""
     width, height = task.generation.finished_size(model.card.output_scale)
     scale = (request.resolution or min(width, height)) / min(width, height)

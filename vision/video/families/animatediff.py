@@ -1,8 +1,6 @@
 """AnimateDiff: motion modules in Stable Diffusion's UNet. A latent a frame, so that known frames go between
 the others' latents."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,8 +40,7 @@ class AnimateDiff(VideoFamily):
     }
 
     def adjust(self, configs: Any) -> dict[str, Any]:
-        """Return the longest video that the adapter's positions allow, and the size that the UNet was trained
-        on."""
+        """Return the longest video that the adapter's positions allow, and the UNet's native size."""
         adapter = configs.get("motion_adapter") or configs.get("unet", {})
         found: dict[str, Any] = {}
         positions = adapter.get("motion_max_seq_length")
@@ -85,8 +82,7 @@ class AnimateDiff(VideoFamily):
         return given
 
     def _with_known(self, pipe: Any, take: Take, latents: Any, noised: Callable[[Any], Any]) -> Any:
-        """``latents`` of the denoiser with what ``noised`` makes of those of the known frames in their
-        places."""
+        """``latents`` with those of the known frames in their places, as ``noised`` makes them."""
         latents = latents.clone()
         for known in take.known:
             clean = (known.latents * pipe.vae.config.scaling_factor).to(latents)

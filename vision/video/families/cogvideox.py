@@ -1,8 +1,6 @@
 """CogVideoX 1.0 and 1.5: one transformer over words and frames, behind a causal decoder. Weights for words
 and weights for pictures are two families."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@ models is best used (``VideoCard``), what it can be shown, and how its latents b
 
 Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -14,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from core.errors import ModelError, UserError
-from vision.weights.card import FILE
+from vision.weights.card import FILE, check_ranges
 
 KNOWN = ("noised", "clean")
 
@@ -51,17 +49,7 @@ class VideoCard:
     decode_noise_scale: float = 0.025
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("native_size", 16, 4096),
-            ("multiple", 1, 256),
-            ("num_inference_steps", 1, 200),
-            ("draft_steps", 1, 200),
-            ("fps", 1, 60),
-            ("longest", 2, 2000),
-            ("output_scale", 1, 8),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
+        check_ranges(self, draft_steps=(1, 200), fps=(1, 60), longest=(2, 2000))
         if self.known not in KNOWN:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
 
@@ -70,11 +58,8 @@ def make_video_card(
     defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
 ) -> VideoCard:
     """Return the card of a video model: its family's defaults, then what its configuration says, then
-    ``own``.
-
-    own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of the
-    wrong type or range.
-    """
+    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of
+    the wrong type or range."""
     known, entries = {f.name for f in fields(VideoCard)}, dict(defaults)
     for layer in (adjusted, own):
         for name, value in layer.items():
@@ -126,11 +111,9 @@ class Support:
 
 @dataclass(frozen=True)
 class Known:
-    """Frames of a video that are there already: those from frame ``at`` on.
-
-    frames: RGB pictures of the video's size. latents: of the same frames, as the decoder takes them, (1, C,
-    f, h, w), kept since they were drawn; None = the frames are encoded.
-    """
+    """Frames of a video that are there already: those from frame ``at`` on. frames: RGB pictures of the
+    video's size. latents: of the same frames, as the decoder takes them, (1, C, f, h, w), kept since they
+    were drawn; None = the frames are encoded."""
 
     frames: tuple[Image.Image, ...]
     at: int
@@ -205,8 +188,7 @@ class VideoFamily:
     by_windows: Mapping[Operation, str] = {}
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether a folder with this model_index.json, and these configurations by part, is of this
-        family."""
+        """Return whether a folder with this model_index.json and these configurations is of this family."""
         return index.get("_class_name") in self.pipelines
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -283,8 +265,7 @@ class VideoFamily:
         return self.pipelines[1 if take.source and len(self.pipelines) > 1 else 0]
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
-        """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the one that was
-        loaded."""
+        """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the loaded one."""
         return parts
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
@@ -307,8 +288,7 @@ class VideoFamily:
         return self.running_latents(pipe, result.frames, take)
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents, as a step's callback has them, as the decoder takes them, for a
-        preview."""
+        """Return unfinished latents, as a step has them, as the decoder takes them."""
         return latents / pipe.vae.config.scaling_factor
 
     def frame_latents(self, frames: int) -> int:
@@ -337,15 +317,13 @@ class VideoFamily:
 
 
 class KnownVae:
-    """Stands for ``vae`` in one call of a pipeline, which encodes ``known`` one after the other, in this
-    order."""
+    """Stands for ``vae`` in one call of a pipeline, which encodes ``known`` in this order."""
 
     def __init__(self, vae: Any, known: Sequence[Known]) -> None:
         self._vae, self._kept = vae, [one.latents for one in known]
 
     def encode(self, pixels: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the latents of the next known frames as the encoder would: those that are kept, else of
-        ``pixels``."""
+        """Return the latents of the next known frames as the encoder would: kept ones, else of ``pixels``."""
         kept = self._kept.pop(0) if self._kept else None
         if kept is None:
             return self._vae.encode(pixels, *args, **kwargs)

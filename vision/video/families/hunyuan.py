@@ -1,8 +1,6 @@
 """HunyuanVideo 1.5: a flow transformer over words, glyphs and frames, behind a causal decoder. Weights for
 words and weights for pictures are two families."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,6 @@
 """LTX-Video, a flow transformer on packed latents whose one pipeline takes known frames at any place; and
 LTX-2, which draws video and sound in one."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -178,8 +176,7 @@ class Ltx2(Ltx):
         return LTX2VideoCondition(frames=frames, index=index)
 
     def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
-        """The video's latents, and the last steps alone with as much noise as the first of those begins
-        with."""
+        """The video's latents, and the last steps alone with as much noise as the first begins with."""
         import numpy as np
         from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift
 

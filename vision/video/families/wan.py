@@ -1,8 +1,6 @@
 """Wan 2.1 and 2.2: flow transformers behind a causal decoder. What a video can start from is a matter of the
 weights, so each kind of them is a family of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +34,8 @@ class Wan(VideoFamily):
     draft_steps = 12
     decoder = "causal"
     float32_decoder = True  # its model card: half precision shows
+    expands = False  # whether its time steps are those of 2.2's small model, one for each token
+    trained = ""  # with which pictures: "first", "both" at once, or "either"; "" = with any, or none
     natively: Mapping[Operation, str] = {
         Operation.WORDS: "WanPipeline",
         Operation.REMIX: "WanVideoToVideoPipeline",
@@ -46,11 +46,15 @@ class Wan(VideoFamily):
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
         """Return whether the folder holds these weights."""
-        return index.get("_class_name") in self.pipelines and not index.get("expand_timesteps")
+        config = configs.get("transformer") or configs.get("transformer_2", {})
+        trained = "both" if config.get("pos_embed_seq_len") else "first"
+        if config.get("image_dim") is None:  # no encoder of pictures beside the decoder's
+            trained = "either"
+        expands = bool(index.get("expand_timesteps"))
+        return super().belongs(index, configs) and expands == self.expands and self.trained in ("", trained)
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
-        """Give a remix, which takes one transformer, that for the low noise: it begins where that one
-        does."""
+        """Give a remix, which takes one transformer, that for the low noise."""
         if name == "WanVideoToVideoPipeline" and parts.get("transformer_2") is not None:
             return {**parts, "transformer": parts["transformer_2"]}
         return parts
@@ -79,25 +83,10 @@ class WanFirst(Wan):
     name = "wan-first"
     title = "Wan 2.1 I2V"
     pipelines = ("WanImageToVideoPipeline",)
+    trained = "first"
     natively = {Operation.FIRST: "WanImageToVideoPipeline"}
     by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
-    refusals = {
-        Operation.WORDS: NEEDS_PICTURE,
-        Operation.REMIX: NO_REMIX,
-        **dict.fromkeys(ENDINGS, NO_END),
-    }
-
-    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether the folder holds these weights."""
-        return index.get("_class_name") in self.pipelines and self._trained(configs) == "first"
-
-    @staticmethod
-    def _trained(configs: Mapping[str, Mapping[str, Any]]) -> str:
-        """With which pictures the weights were trained: "first", "both" at once, or "either"."""
-        config = configs.get("transformer") or configs.get("transformer_2", {})
-        if config.get("image_dim") is None:  # no encoder of pictures beside the decoder's
-            return "either"
-        return "both" if config.get("pos_embed_seq_len") else "first"
+    refusals = {Operation.WORDS: NEEDS_PICTURE, Operation.REMIX: NO_REMIX, **dict.fromkeys(ENDINGS, NO_END)}
 
 
 class WanFirstLast(WanFirst):
@@ -105,6 +94,7 @@ class WanFirstLast(WanFirst):
 
     name = "wan-first-last"
     title = "Wan 2.1 FLF2V"
+    trained = "both"
     natively = {
         Operation.FIRST_LAST: "WanImageToVideoPipeline with last_image",
         Operation.BLEND: "between the last frame of one and the first frame of the other",
@@ -120,16 +110,13 @@ class WanFirstLast(WanFirst):
         ),
     }
 
-    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether the folder holds these weights."""
-        return index.get("_class_name") in self.pipelines and self._trained(configs) == "both"
-
 
 class WanPictures(WanFirst):
     """Wan 2.2 I2V-A14B: from a first picture, or between a first and a last one."""
 
     name = "wan-pictures"
     title = "Wan 2.2 I2V-A14B"
+    trained = "either"
     natively = {**WanFirst.natively, **WanFirstLast.natively}
     refusals = {
         Operation.WORDS: NEEDS_PICTURE,
@@ -139,18 +126,14 @@ class WanPictures(WanFirst):
     num_inference_steps = 40
     guidance_scale = 3.5
 
-    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether the folder holds these weights."""
-        return index.get("_class_name") in self.pipelines and self._trained(configs) == "either"
-
 
 class Wan5B(Wan):
-    """Wan 2.2 TI2V-5B: from words or a first picture. Its pipeline takes a last picture without a word and
-    leaves it out."""
+    """Wan 2.2 TI2V-5B: from words or a first picture. Its pipeline ignores a last picture."""
 
     name = "wan-5b"
     title = "Wan 2.2 TI2V-5B"
     pipelines = ("WanPipeline", "WanImageToVideoPipeline")
+    expands = True
     native_area = 1280 * 704
     multiple = 32
     fps = 24
@@ -164,10 +147,6 @@ class Wan5B(Wan):
         Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; take Wan's T2V",
         **dict.fromkeys(ENDINGS, NO_END),
     }
-
-    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether the folder holds these weights."""
-        return index.get("_class_name") in self.pipelines and bool(index.get("expand_timesteps"))
 
     def pipeline(self, take: Take, base: str) -> str:
         """Return the class that draws ``take``."""
