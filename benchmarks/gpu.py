@@ -255,10 +255,7 @@ def _measure(name: str, device: str, dtype: torch.dtype, arguments: Namespace) -
         )
     pictures_a_second = {rows: [rows / seconds for seconds in values] for rows, values in curve.items()}
     points = [(rows, statistics.median(values)) for rows, values in pictures_a_second.items()]
-    chart = Chart(
-        "lines", f"{name}: rows a second by rows of a pass", "rows a second", {name: points}, x="rows"
-    )
-    return Result(tuple(figures), tuple(checks), chart)
+    return Result(tuple(figures), tuple(checks), Chart("rows a second", {name: points}, x="rows of a pass"))
 
 
 def _wall() -> float:

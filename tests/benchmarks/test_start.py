@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from benchmarks.rows.start import PARTS
+from benchmarks.rows.bot import PARTS
 
 
 def test_the_modules_of_a_start_are_there() -> None:
