@@ -31,7 +31,7 @@ from vision.custom_models.detection import Detector, sees_with
 from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
 from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
-from vision.custom_models.steps import Budget, FolderStore, Step, Store
+from vision.custom_models.steps import Budget, Step, Store
 from vision.families import Mode
 from vision.images import encode
 from vision.lora_training import families, train
@@ -81,7 +81,7 @@ def run(
         seen_with = [sees_with(detect.side_of(request.pixels))]
     else:
         seen_with = list(inference.towers(request.task, models, reporter))
-    training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
+    training = _training(lesson, seen_with, Store(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
     extractor = find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get)
     stage = Stage(reporter, TRAINED, TESTED)
@@ -102,7 +102,7 @@ def run(
 
 
 def _training(
-    lesson: Lesson, seen_with: Sequence[Extractor], store: FolderStore, reporter: Reporter
+    lesson: Lesson, seen_with: Sequence[Extractor], store: Store, reporter: Reporter
 ) -> Generator[Step, None, Model]:
     request = lesson.request
     if request.task == DETECT:
@@ -196,7 +196,7 @@ def train_style(
     """
     snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
-    store = FolderStore(folder / FEATURES)
+    store = Store(folder / FEATURES)
     notes: list[str] = []
     examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
     model = models.image(request.model, reporter)

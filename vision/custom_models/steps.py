@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load as steps_load
@@ -37,33 +37,9 @@ class Step:
     words: str
 
 
-class Store(Protocol):
-    """Keeps bytes by name, for as long as a training is not over or longer."""
-
-    def get(self, name: str) -> bytes | None:
-        """Return what was kept, None when nothing was."""
-
-    def put(self, name: str, data: bytes) -> None:
-        """Keep ``data``: all of it or, when the process dies, nothing."""
-
-
-class MemoryStore:
-    """Keeps all for as long as it lives."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def get(self, name: str) -> bytes | None:
-        """See Store."""
-        return self.kept.get(name)
-
-    def put(self, name: str, data: bytes) -> None:
-        """See Store."""
-        self.kept[name] = data
-
-
-class FolderStore:
-    """Keeps a file a name in ``folder``, the latest ``most`` bytes of them."""
+class Store:
+    """Keeps bytes by name, for as long as a training is not over or longer: a file each in ``folder``, the
+    latest ``most`` bytes of them."""
 
     def __init__(self, folder: Path, most: int = 2 * 2**30) -> None:
         self.folder, self.most = folder, most
@@ -71,14 +47,14 @@ class FolderStore:
         self._bytes = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
     def get(self, name: str) -> bytes | None:
-        """See Store."""
+        """Return what was kept, None when nothing was."""
         try:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def put(self, name: str, data: bytes) -> None:
-        """See Store."""
+        """Keep ``data``: all of it or, when the process dies, nothing."""
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as file:
             file.write(data)
         os.replace(file.name, self.folder / name)
@@ -107,23 +83,12 @@ def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> T
     return made
 
 
-def exhausted(work: Generator[None, None, Result]) -> Result:
-    """Do all of a work that stands still between its parts, and return what comes of it."""
+def exhausted(work: Generator[Any, None, Result]) -> Result:
+    """Do all of a work that stands still between its parts, or all steps of a training, and return what comes
+    of it."""
     while True:
         try:
             next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-
-
-def run_training(
-    training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
-) -> Result:
-    """Take all steps of a training and return what comes of it."""
-    while True:
-        try:
-            report(next(training))
         except StopIteration as end:
             result: Result = end.value
             return result

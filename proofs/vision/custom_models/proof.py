@@ -19,11 +19,12 @@ from proofs.vision.custom_models import elsewhere, kills, lessons, promises, tex
 from proofs.vision.custom_models.seen_with import PHOTO, towers
 from tests.vision.custom_models import finding, labels, parts
 from tests.vision.custom_models.conftest import Pile, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import FIXED, Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.features import Extractor, find_extractor
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
@@ -175,7 +176,7 @@ def _inspection(
     extractors = extractors or towers()
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
-    inspector = run_training(training)
+    inspector = exhausted(training)
     extractor = find_extractor(inspector.card["extractor"], {one.name: one for one in extractors}.get)
     return inspector, extractor, time.process_time() - start
 

@@ -15,12 +15,13 @@ from PIL import Image
 from proofs.vision.custom_models import textures
 from proofs.vision.custom_models.seen_with import demo_towers, towers
 from tests.vision.custom_models.conftest import Pile, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.classification.model import fit_probe, probe_logits, suspicion
 from vision.custom_models.classification.train import Tuning, train_classifier
 from vision.custom_models.features import BOTH, Extractor, pixels, vectors
 from vision.custom_models.features import find_extractor as named
 from vision.custom_models.metrics import Share, by_chance, expected_error
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 DRAWS, FEWEST, TESTED = (
@@ -130,7 +131,7 @@ def _told(
     asked: Pile,
     store: MemoryStore,
 ) -> _Told:
-    model = run_training(train_classifier(some.snapshot, some.open, extractors, store))
+    model = exhausted(train_classifier(some.snapshot, some.open, extractors, store))
     logits, near = probe_logits(
         model.probe(), torch.cat([seen[name] for name in model.card["extractor"].split(BOTH)], 1)
     )
@@ -169,7 +170,7 @@ def of_flipped(scale: float) -> Iterator[Row]:
             ]
             some = pile([(image, label) for (image, _), label in zip(right, called, strict=True)])
             truth = dict(zip(pile(right).images, (label for _, label in right), strict=True))
-            model = run_training(train_classifier(some.snapshot, some.open, extractors, store))
+            model = exhausted(train_classifier(some.snapshot, some.open, extractors, store))
             doubted = [one[0] for one in model.card["doubtful"]]
             given = {item.sha256: item.label for item in some.snapshot.items}
             extractor = named(model.card["extractor"], {one.name: one for one in extractors}.get)
@@ -210,7 +211,7 @@ def of_tuned(scale: float) -> Iterator[Row]:
     )
     for seen_with in (extractors[1:2], extractors):
         start = time.process_time()
-        model = run_training(
+        model = exhausted(
             train_classifier(some.snapshot, some.open, seen_with, MemoryStore(), lora=Tuning(float("inf")))
         )
         spent = time.process_time() - start

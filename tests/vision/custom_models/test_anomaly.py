@@ -11,6 +11,7 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import thresholds
 from vision.custom_models.anomaly import detector, features, selection, train
 from vision.custom_models.anomaly.detector import Inspector, score
@@ -18,7 +19,7 @@ from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.dataset import Apart
 from vision.custom_models.features import blurred, filters, gaussian, pixels
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import FolderStore, MemoryStore, exhausted, run_training
+from vision.custom_models.steps import Store, exhausted
 
 GOOD = [("dial", seed, None) for seed in range(8)]
 SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
@@ -37,7 +38,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def inspector(dials: Pile, store: MemoryStore) -> Inspector:
     torch.set_num_threads(1)
-    return run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
+    return exhausted(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
 
 
 @pytest.mark.slow
@@ -83,17 +84,15 @@ def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspe
 @needs_train
 def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
     """A second time from what was kept, and once more by a training that is stopped again and again."""
-    again = run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
+    again = exhausted(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert again.pack() == inspector.pack()
     for steps in (4, 25):
-        training = train_inspection(
-            dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path)
-        )
+        training = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), Store(tmp_path))
         for _ in range(steps):
             next(training)
         training.close()
-    resumed = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
-    assert run_training(resumed).pack() == inspector.pack()
+    resumed = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), Store(tmp_path))
+    assert exhausted(resumed).pack() == inspector.pack()
 
 
 @needs_train
@@ -134,7 +133,7 @@ def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
 def test_an_inspection_needs_a_good_picture(part_of) -> None:
     none = pile([(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)])
     with pytest.raises(UserError, match="There is no good picture"):
-        run_training(train_inspection(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
+        exhausted(train_inspection(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
 
 
 @pytest.mark.slow
@@ -144,9 +143,7 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
     count: int, promise: list[int], part_of
 ) -> None:
     few_ = pile([(part_of("circuit", seed), "good") for seed in range(count)])
-    inspector = run_training(
-        train_inspection(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore())
-    )
+    inspector = exhausted(train_inspection(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == promise
     assert len(inspector.card["good_scores"]) == len(inspector.card["good"]) == count
     good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
@@ -195,7 +192,7 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     some = pile([(part_of("dial", seed), "good") for seed in range(6)])
     items = [replace(item, group="one") if at < 2 else item for at, item in enumerate(some.snapshot.items)]
     snapshot = Snapshot.of(items)
-    inspector = run_training(train_inspection(snapshot, some.open, [filters()], Settings(), MemoryStore()))
+    inspector = exhausted(train_inspection(snapshot, some.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == [1, 6]
     assert len(inspector.card["good_scores"]) == 6
 
@@ -266,7 +263,7 @@ def test_only_what_counts_is_looked_at(part_of) -> None:
     good = pile([(part_of("dial", seed), "good") for seed in range(5)])
     region = torch.zeros(8, 8)
     region[0, 0] = 1
-    inspector = run_training(
+    inspector = exhausted(
         train_inspection(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
     )
     heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat

@@ -12,13 +12,14 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.classification import model
 from vision.custom_models.classification.model import NONE, Classifier, doubts, folds, suspicion
 from vision.custom_models.classification.train import train_classifier
 from vision.custom_models.features import filters
 from vision.custom_models.metrics import by_chance, expected_error
 from vision.custom_models.snapshot import Snapshot
-from vision.custom_models.steps import FolderStore, MemoryStore, run_training
+from vision.custom_models.steps import Store, exhausted
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 210)}
 
@@ -47,7 +48,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def classifier(colours: Pile, store: MemoryStore) -> Classifier:
     torch.set_num_threads(1)
-    return run_training(train_classifier(colours.snapshot, colours.open, [filters()], store))
+    return exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store))
 
 
 @needs_train
@@ -78,26 +79,26 @@ def test_the_same_examples_make_the_same_bytes_and_go_on_where_they_were(
     classifier, colours, store, tmp_path
 ) -> None:
     assert (
-        run_training(train_classifier(colours.snapshot, colours.open, [filters()], store)).pack()
+        exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store)).pack()
         == classifier.pack()
     )
-    stopped = train_classifier(colours.snapshot, colours.open, [filters()], FolderStore(tmp_path))
+    stopped = train_classifier(colours.snapshot, colours.open, [filters()], Store(tmp_path))
     for _ in range(7):
         next(stopped)
     stopped.close()
-    resumed = train_classifier(colours.snapshot, colours.open, [filters()], FolderStore(tmp_path))
-    assert run_training(resumed).pack() == classifier.pack()
+    resumed = train_classifier(colours.snapshot, colours.open, [filters()], Store(tmp_path))
+    assert exhausted(resumed).pack() == classifier.pack()
     assert Classifier.unpack(classifier.pack()).pack() == classifier.pack()
 
 
 @needs_train
 def test_a_removed_persons_pictures_leave_no_trace_in_what_is_trained_again(colours, store) -> None:
     gone = [item.sha256 for item in colours.snapshot.items][:3]
-    rebuilt = run_training(train_classifier(colours.snapshot.without(gone), colours.open, [filters()], store))
+    rebuilt = exhausted(train_classifier(colours.snapshot.without(gone), colours.open, [filters()], store))
     never = pile(
         [(colours.images[i.sha256], i.label) for i in colours.snapshot.items if i.sha256 not in gone]
     )
-    fresh = run_training(train_classifier(never.snapshot, never.open, [filters()], MemoryStore()))
+    fresh = exhausted(train_classifier(never.snapshot, never.open, [filters()], MemoryStore()))
     assert rebuilt.pack() == fresh.pack()
 
 
@@ -115,11 +116,11 @@ def test_words_count_while_they_help(colours, store) -> None:
     def blind(images: list[Image.Image]) -> torch.Tensor:
         return torch.full((len(images), 3), 1 / 3).log()
 
-    helped = run_training(train_classifier(colours.snapshot, colours.open, [filters()], store, words=knowing))
+    helped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=knowing))
     assert helped.card["weights"][1] > 0.05
     answer = helped.classify(coloured(COLOURS["red"], 902), filters(), words=knowing)
     assert answer.label == "red"
-    unhelped = run_training(train_classifier(colours.snapshot, colours.open, [filters()], store, words=blind))
+    unhelped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=blind))
     assert unhelped.classify(coloured(COLOURS["red"], 902), filters(), words=blind).label == "red"
 
 
@@ -130,7 +131,7 @@ def test_one_label_alone_is_no_classifier() -> None:
     with pytest.raises(
         UserError, match="at least 2 labels with 3 pictures each; there are 1 of blue, 4 of red"
     ):
-        run_training(train_classifier(one.snapshot, one.open, [filters()], MemoryStore()))
+        exhausted(train_classifier(one.snapshot, one.open, [filters()], MemoryStore()))
 
 
 def test_what_is_no_classifier_is_refused() -> None:
@@ -194,7 +195,7 @@ def test_a_wrong_label_is_doubted_and_told_without_naming_the_picture(colours, c
     )
     from vision.custom_models import report as reports
 
-    model = run_training(train_classifier(some, colours.open, [filters()], store))
+    model = exhausted(train_classifier(some, colours.open, [filters()], store))
     assert model.card["doubtful"][0][:3] == [wrong.sha256, "blue", "red"]
     names = [item.sha256 for item in some.items]
     report = reports.of_classifier(model, [], colours.open, names)

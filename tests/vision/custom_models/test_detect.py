@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from tests.vision.custom_models import finding, trays
 from tests.vision.custom_models.conftest import Pile, needs_train
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import detection, thresholds
 from vision.custom_models.detection import (
     AROUND,
@@ -41,7 +42,7 @@ from vision.custom_models.detection import (
 from vision.custom_models.figures import Outline, drawn
 from vision.custom_models.metrics import Boxes, by_label, matched
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 FEW = Settings(side=64, steps=3, seed=1)
 
@@ -53,13 +54,13 @@ def shown() -> Pile:
 
 @pytest.fixture(scope="module")
 def detector(shown: Pile) -> Detector:
-    return run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
+    return exhausted(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile, detector: Detector) -> None:
-    again = run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
+    again = exhausted(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
     assert again.pack() == detector.pack()
-    other = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
+    other = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
     assert other.pack() != detector.pack()
 
 
@@ -67,14 +68,14 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     shown: Pile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
-    whole = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
+    whole = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()
     cut = train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store)
     for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
         next(cut)
     cut.close()
     said: list[str] = []
-    again = run_training(
+    again = exhausted(
         train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store),
         lambda step: said.append(step.words),
     )
@@ -269,7 +270,7 @@ def test_detectors_of_before_and_of_one_label_see_from_afar_alone(shown: Pile, d
         for item in shown.snapshot.items
         for boxes in [[box for box, name in zip(item.boxes, item.names, strict=True) if name == "nut"]]
     ]
-    alone = run_training(train_detector(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
+    alone = exhausted(train_detector(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
     assert alone.labels == ["nut"] and Detector.unpack(alone.pack()).finder.network.namer is None
 
 
@@ -290,9 +291,7 @@ def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(
     shown: Pile, detector: Detector
 ) -> None:
     assert detector.card["mirrored"] and detector.finder.mirrored
-    upright = run_training(
-        train_detector(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore())
-    )
+    upright = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore()))
     assert not upright.finder.mirrored
     earlier = {key: value for key, value in detector.card.items() if key != "mirrored"}
     assert not Detector(earlier, detector.tensors).finder.mirrored

@@ -18,6 +18,7 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from tests.vision.custom_models.test_classify import COLOURS, coloured
 from vision.custom_models import export as bundles
 from vision.custom_models import report
@@ -25,7 +26,7 @@ from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.classification.train import train_classifier
 from vision.custom_models.features import filters
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 pytestmark = needs_train
 BARE = os.environ.get("BARE_PYTHON", sys.executable)  # of an environment with onnxruntime, numpy, pillow only
@@ -38,7 +39,7 @@ def inspector(part_of) -> Inspector:
     some += [(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)]
     known = pile(some)
     settings = Settings(alike="fixture")
-    return run_training(train_inspection(known.snapshot, known.open, [filters()], settings, MemoryStore()))
+    return exhausted(train_inspection(known.snapshot, known.open, [filters()], settings, MemoryStore()))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
     known = pile(
         [(coloured(c, 10 * n + k), name) for k, (name, c) in enumerate(COLOURS.items()) for n in range(4)]
     )
-    classifier = run_training(train_classifier(known.snapshot, known.open, [filters()], MemoryStore()))
+    classifier = exhausted(train_classifier(known.snapshot, known.open, [filters()], MemoryStore()))
     golden = [coloured(colour, 990) for colour in COLOURS.values()]
     data = bundles.bundle(classifier, filters(), "colours", golden)
     zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path)

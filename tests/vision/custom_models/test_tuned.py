@@ -15,12 +15,13 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.classification import model, train
 from vision.custom_models.classification.model import ADDED, Classifier
 from vision.custom_models.classification.train import Tuning, train_classifier
 from vision.custom_models.export import onnx_graph
 from vision.custom_models.features import Extractor, TransformerFeatures, pixels, transformer
-from vision.custom_models.steps import FolderStore, MemoryStore, Step, run_training
+from vision.custom_models.steps import Step, Store, exhausted
 
 pytestmark = needs_train
 EACH = 16  # pictures of a label
@@ -47,7 +48,7 @@ def spotted(red: bool, seed: int) -> Image.Image:
     return Image.fromarray(shown.clip(0, 255).astype(np.uint8))
 
 
-def learning(some: Pile, store: MemoryStore | FolderStore, seconds: float = 60.0):
+def learning(some: Pile, store: MemoryStore | Store, seconds: float = 60.0):
     return train_classifier(some.snapshot, some.open, [tower()], store, lora=Tuning(seconds))
 
 
@@ -71,7 +72,7 @@ def spots() -> Pile:
 @pytest.fixture(scope="module")
 def classifier(spots: Pile) -> Classifier:
     torch.set_num_threads(1)
-    return run_training(learning(spots, MemoryStore()))
+    return exhausted(learning(spots, MemoryStore()))
 
 
 def test_it_is_chosen_where_it_tells_left_out_examples_better(classifier: Classifier) -> None:
@@ -100,13 +101,13 @@ def test_the_file_holds_what_was_added_and_not_the_tower(classifier: Classifier)
 def test_one_that_is_killed_goes_on_where_it_was_and_learns_the_same(
     classifier: Classifier, spots: Pile, tmp_path: Path
 ) -> None:
-    stopped = learning(spots, FolderStore(tmp_path))
+    stopped = learning(spots, Store(tmp_path))
     for step in stopped:
         if step.words.startswith("tuned 60 "):
             break
     stopped.close()
     kept = {file.name for file in tmp_path.iterdir()}
-    resumed = run_training(learning(spots, store := FolderStore(tmp_path)))
+    resumed = exhausted(learning(spots, store := Store(tmp_path)))
     assert resumed.pack() == classifier.pack()
     assert kept <= {file.name for file in store.folder.iterdir()}
 
@@ -115,7 +116,7 @@ def test_steps_count_up_to_their_total(spots: Pile, monkeypatch: pytest.MonkeyPa
     """Also where it is given up after the first examples that were left out."""
     monkeypatch.setattr(train, "HOPELESS", 0.0)
     steps: list[Step] = []
-    given_up = run_training(learning(spots, MemoryStore()), steps.append)
+    given_up = exhausted(learning(spots, MemoryStore()), steps.append)
     counted = [step.done for step in steps]
     assert counted == sorted(set(counted)) and counted[-1] == steps[-1].total
     all_of_them = train.count_tuning_stops([0, 1] * EACH, list(map(str, range(2 * EACH))))
