@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,13 +17,11 @@ from typing import Any, cast
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import ModelError, UserError
-from vision.custom_models.features import Extractor, pixels
+from vision.custom_models.features import CustomModel, Extractor, pixels
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
 from vision.custom_models.steps import Step, Store
 from vision.custom_models.thresholds import USUAL
@@ -220,36 +217,17 @@ class Found:
     box: tuple[float, float, float, float]
 
 
-class Detector:
-    """card: what it learned from and how, as JSON; see ``training.train``. tensors: of the network, kept in
-    float16."""
+class Detector(CustomModel):
+    """A trained detector, kept in float16."""
+
+    noun, task, formats = "detector", "detect", (FORMAT,)
 
     def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.card, self.tensors = dict(card), dict(tensors)
+        super().__init__(card, tensors)
         self._finder: Finder | None = None
 
-    def pack(self) -> bytes:
-        """Return one file: the same bytes for the same detector."""
-        held = {
-            name: (value.half() if _is_real(value) else value).contiguous()
-            for name, value in sorted(self.tensors.items())
-        }
-        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Detector:
-        """Return what was packed. Raises ModelError for anything else."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
-            if card["task"] != "detect" or card["format"] != FORMAT:
-                raise ModelError("This file is no detector that can be read here.")
-            held = load(data)
-            return cls(
-                card, {name: value.float() if _is_real(value) else value for name, value in held.items()}
-            )
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelError("This file is no detector.") from error
+    def _is_half(self, name: str, value: Tensor) -> bool:
+        return value.is_floating_point()
 
     @property
     def labels(self) -> list[str]:
@@ -290,10 +268,6 @@ class Detector:
 def sees_with(side: int) -> Extractor:
     """Return what stands in the place of an extractor: a detector has none but its own network."""
     return Extractor(NAME, side, nn.Identity(), "")
-
-
-def _is_real(value: Tensor) -> bool:
-    return value.is_floating_point()
 
 
 SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)

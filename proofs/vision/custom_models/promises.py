@@ -23,6 +23,7 @@ from vision.custom_models.anomaly.detector import FIXED
 from vision.custom_models.anomaly.features import FIXTURE, moved
 from vision.custom_models.anomaly.selection import Candidate, align, trial
 from vision.custom_models.anomaly.train import best_of
+from vision.custom_models.dataset import Apart
 from vision.custom_models.features import Extractor, pixels
 from vision.custom_models.steps import exhausted
 from vision.custom_models.thresholds import from_good
@@ -87,7 +88,8 @@ def pools(
 def learned(pool: Pool, some: Sequence[int]) -> Candidate:
     """Return what is learned from some of the good pictures."""
     candidate = Candidate(pool.extractor, FIXED, None, 0)
-    candidate.fit([pool.good[at] for at in some], torch.ones(pool.good[0].shape[-2:]))
+    shown = [pool.good[at] for at in some]
+    exhausted(candidate.fitting(shown, torch.ones(pool.good[0].shape[-2:]), Apart.of(range(len(shown)))))
     return candidate
 
 

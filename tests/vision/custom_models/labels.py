@@ -16,7 +16,7 @@ from proofs.vision.custom_models import textures
 from proofs.vision.custom_models.seen_with import demo_towers, towers
 from tests.vision.custom_models.conftest import Pile, pile
 from tests.vision.custom_models.memory_store import MemoryStore
-from vision.custom_models.classification.model import fit_probe, probe_logits, suspicion
+from vision.custom_models.classification.model import compare, fitting, suspicion
 from vision.custom_models.classification.train import Tuning, train_classifier
 from vision.custom_models.features import BOTH, Extractor, pixels, vectors
 from vision.custom_models.features import find_extractor as named
@@ -132,10 +132,10 @@ def _told(
     store: MemoryStore,
 ) -> _Told:
     model = exhausted(train_classifier(some.snapshot, some.open, extractors, store))
-    logits, near = probe_logits(
+    logits, squares = compare(
         model.probe(), torch.cat([seen[name] for name in model.card["extractor"].split(BOTH)], 1)
     )
-    chances, far = logits.softmax(1), near / model.probe().far
+    chances, far = logits.softmax(1), squares.amin(1).sqrt() / model.probe().far
     right = torch.tensor([model.labels.index(item.label) for item in asked.snapshot.items])
     return _Told(
         model.card["extractor"],
@@ -184,7 +184,7 @@ def of_flipped(scale: float) -> Iterator[Row]:
 def _ranked(extractor: Extractor, some: Pile, labels: Sequence[str]) -> list[str]:
     places = [labels.index(item.label) for item in some.snapshot.items]
     groups = [item.sha256 for item in some.snapshot.items]
-    _, told = fit_probe(_seen(extractor, some), places, groups, len(labels))
+    _, told = exhausted(fitting(_seen(extractor, some), places, groups, len(labels)))
     return [groups[one.place] for one in suspicion(told.logits.softmax(1), places)]
 
 

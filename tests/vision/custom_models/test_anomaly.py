@@ -122,7 +122,7 @@ def test_steps_count_up_to_their_total(dials, store) -> None:
 def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
     with pytest.raises(ModelError, match="no inspection"):
         Inspector.unpack(b"not a file of tensors")
-    newer = Inspector({"format": 3}, {"region": torch.ones(1, 1)})
+    newer = Inspector({"task": "anomaly", "format": 3}, {"region": torch.ones(1, 1)})
     with pytest.raises(ModelError, match="format 3"):
         Inspector.unpack(newer.pack())
     other = Inspector({"format": 1, "extractor": "another"}, {"region": torch.ones(1, 1)})
@@ -168,11 +168,11 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     maps = parts + 0.01 * torch.randn_like(parts)
     groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     apart, together = (
-        features.fit_bank(maps, 0).strange,
-        features.fit_bank(maps, 0, Apart.of(groups).without).strange,
+        exhausted(features.fitting_bank(maps, 0)).strange,
+        exhausted(features.fitting_bank(maps, 0, Apart.of(groups).without)).strange,
     )
     assert together.mean() > 5 * apart.mean()
-    fitted = features.fit_cells(maps, groups)
+    fitted = exhausted(features.fitting_cells(maps, groups))
     for at in (0, 1):
         others = fitted.others(at)
         mean = features.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
@@ -206,7 +206,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     Where nobody marks it, what the pictures have in common tells where it is."""
     lots = torch.Generator().manual_seed(1)
     maps = torch.randn(24, 12, 16, 16, generator=lots)
-    fitted = features.fit_cells(maps[:12])
+    fitted = exhausted(features.fitting_cells(maps[:12]))
     kernel = gaussian(1.0, 3)
 
     def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> detector.Pictured:
@@ -295,11 +295,11 @@ def test_a_motion_backwards_undoes_it() -> None:
 def test_each_good_part_is_told_by_all_others() -> None:
     torch.manual_seed(0)
     maps = torch.randn(6, 5, 8, 8)
-    fitted = features.fit_cells(maps)
+    fitted = exhausted(features.fitting_cells(maps))
     strange, apart = fitted.others(2)(maps[2:3])
     torch.testing.assert_close(strange[0], fitted.strange[2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(apart[0], fitted.apart[2], atol=1e-4, rtol=1e-4)
-    banked = features.fit_bank(maps, seed=0)
+    banked = exhausted(features.fitting_bank(maps, seed=0))
     assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
     in_bank, _ = banked.module(maps)
     assert in_bank.mean() < 0.1
@@ -309,19 +309,19 @@ def test_a_good_part_is_no_part_of_what_it_is_measured_by() -> None:
     """With many features and few parts, one that were in the covariance would look usual: new ones don't."""
     torch.manual_seed(0)
     maps = torch.randn(120, 40, 4, 4)
-    fitted = features.fit_cells(maps[:12])
+    fitted = exhausted(features.fitting_cells(maps[:12]))
     new, _ = fitted.module(maps[12:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.06)
     rows = (maps[2:11] - maps[2:11].mean(0)).permute(0, 2, 3, 1).flatten(0, 2).double()
     whiten = features.evening(rows.T @ rows / (16 * 8))
-    kept = features.fit_cells(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
+    kept = exhausted(features.fitting_cells(maps[:11], [0, 0, *range(1, 10)])).others(0).whiten
     torch.testing.assert_close(kept, whiten, atol=1e-5, rtol=1e-4)
 
 
 def test_a_good_picture_is_no_part_of_what_whitens_a_bank_that_it_is_measured_by() -> None:
     torch.manual_seed(0)
     maps = torch.randn(60, 48, 4, 4)
-    fitted = features.fit_bank(maps[:10], seed=0)
+    fitted = exhausted(features.fitting_bank(maps[:10], seed=0))
     new, _ = fitted.module(maps[10:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.1)
     assert float(fitted.apart.std()) > 1.05 * float(fitted.module.seen(maps[:10]).std())

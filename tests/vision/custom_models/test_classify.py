@@ -160,8 +160,8 @@ def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
     rows = (things[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
     groups = [str(at // 3) for at in range(60)]
-    _, honest = model.fit_probe(rows, labels, groups, 2)
-    _, leaky = model.fit_probe(rows, labels, [str(at) for at in range(60)], 2)
+    _, honest = exhausted(model.fitting(rows, labels, groups, 2))
+    _, leaky = exhausted(model.fitting(rows, labels, [str(at) for at in range(60)], 2))
     right = torch.tensor(labels)
     assert (leaky.logits.argmax(1) == right).float().mean() > 0.9
     assert 0.25 < (honest.logits.argmax(1) == right).float().mean() < 0.75

@@ -71,7 +71,9 @@ def test_a_bank_tells_a_picture_by_none_that_overlaps_it() -> None:
     wide = torch.randn(5, 4, 6, 16)
     maps = torch.cat([wide[..., :12], wide[..., 4:]])  # number 5 + n has two thirds of number n
     apart = Apart.of(range(10), [{(at + 5) % 10} for at in range(10)])
-    seen, unseen = (features.fit_bank(maps, 0, without).strange.mean() for without in ((), apart.without))
+    seen, unseen = (
+        exhausted(features.fitting_bank(maps, 0, without)).strange.mean() for without in ((), apart.without)
+    )
     assert unseen > 1.5 * seen
 
 

@@ -6,6 +6,7 @@ will be found: they aren't real ones."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from vision.custom_models.anomaly.detector import (
 from vision.custom_models.anomaly.features import Aligner, moved
 from vision.custom_models.dataset import Apart
 from vision.custom_models.features import Extractor, gaussian, joined, pair
-from vision.custom_models.steps import Store, exhausted, kept
+from vision.custom_models.steps import Store, kept
 
 COUNT = 30  # in a training
 Drawn = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -162,7 +163,8 @@ class Candidate:
         self.trials: dict[str, list[Tensor]] = {}  # how strange their cells are
         self._kernel = gaussian(SMOOTH, 3)
         self.region = torch.ones(1, 1)
-        self._key = (f"{FORMAT}", extractor.name, alike, _named(aligner.reference) if aligner else "")
+        laid = hashlib.sha256(aligner.reference.numpy().tobytes()).hexdigest() if aligner else ""
+        self._key = (f"{FORMAT}", extractor.name, alike, laid)
 
     @torch.no_grad()
     def maps(self, name: str, pixels: Tensor | Callable[[], Tensor], store: Store) -> Tensor:
@@ -188,10 +190,6 @@ class Candidate:
         if self.aligner is not None:
             small = moved(small, self.aligner(pixels[None])[1])
         return small[0, 0]
-
-    def fit(self, maps: Sequence[Tensor], region: Tensor, apart: Apart | None = None) -> None:
-        """Do all of ``fitting``."""
-        exhausted(self.fitting(maps, region, apart or Apart.of(range(len(maps)))))
 
     def fitting(self, maps: Sequence[Tensor], region: Tensor, apart: Apart) -> Generator[None, None, None]:
         """Learn from the maps (1, D, h, w) of good pictures, and stand still ``stops`` times. region: (h, w),
@@ -307,9 +305,3 @@ def align(good: Sequence[Tensor], stages: tuple, most: int = REFERENCE) -> Itera
         unclear = sum(float(peak) < CLEAR for _, _, peak in some) / len(some)
         yield made, unclear
         reference = torch.cat([laid for laid, _, _ in some]).mean(0)
-
-
-def _named(reference: Tensor) -> str:
-    import hashlib
-
-    return hashlib.sha256(reference.numpy().tobytes()).hexdigest()

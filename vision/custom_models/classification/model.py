@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import ModelError
-from vision.custom_models.features import Extractor, TransformerFeatures, pixels, vectors
-from vision.custom_models.steps import Store, Tensors, exhausted
+from vision.custom_models.features import (
+    CustomModel,
+    Extractor,
+    TransformerFeatures,
+    fit_logistic,
+    pixels,
+    vectors,
+)
+from vision.custom_models.steps import Store, Tensors
 from vision.readers import few_shot
 
 
@@ -95,11 +101,6 @@ class Tested:
         return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
 
 
-def fit_probe(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
-    """Return what ``fitting`` learns."""
-    return exhausted(fitting(rows, labels, groups, count))
-
-
 def fitting(
     rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int
 ) -> Generator[None, None, tuple[Probe, Tested]]:
@@ -129,12 +130,6 @@ def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> T
     return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
-def probe_logits(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
-    logits, squares = compare(probe, rows)
-    return logits, squares.amin(1).sqrt()
-
-
 def compare(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits (n, L) and squared distances to the centres, (n, L), of features (n, P)."""
     seen = (rows - probe.mean) / probe.scale
@@ -156,8 +151,6 @@ def calibrate(logits: Tensor, right: Tensor) -> float:
 def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
     """Return a head of ``count`` labels on features (n, P) with right labels (n,), neither calibrated nor
     with a distance. strength: C."""
-    from sklearn.linear_model import LogisticRegression
-
     mean = rows.mean(0)
     scale = rows.std(0, correction=0) + 1e-3 * rows.std() + 1e-6
     seen = (rows - mean) / scale
@@ -169,13 +162,8 @@ def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
     if len(known) == 1:
         bias[known[0]] = 0.0
         return Probe(mean, scale, weight, bias, centres, 0.0)
-    head = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-    head.fit(seen.double().numpy(), right.numpy())
-    found, offset = torch.from_numpy(head.coef_).float(), torch.from_numpy(head.intercept_).float()
-    if len(known) == 2:  # one row of coefficients, for the second label
-        found, offset = torch.cat([-found / 2, found / 2]), torch.cat([-offset / 2, offset / 2])
-    weight[:, known], bias[known] = found.T, offset
-    return Probe(mean, scale, weight.contiguous(), bias, centres, 0.0)
+    weight[:, known], bias[known] = fit_logistic(seen, right, strength)
+    return Probe(mean, scale, weight, bias, centres, 0.0)
 
 
 RANK = 8  # of the added matrices, which count as they are (alpha = rank)
@@ -406,34 +394,19 @@ class Head(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and distances in those of what was taught."""
-        logits, near = probe_logits(self._probe, vectors(self.extractor, pixels))
-        return logits, near / self.far
+        logits, squares = compare(self._probe, vectors(self.extractor, pixels))
+        return logits, squares.amin(1).sqrt() / self.far
 
 
-class Classifier:
-    """card: what it learned from and how, as JSON. tensors: of the probe, and those that were added to a
-    transformer which has learned to see the labels (ADDED before their names)."""
+class Classifier(CustomModel):
+    """tensors: of the probe, and those that were added to a transformer which has learned to see the labels
+    (ADDED before their names)."""
+
+    noun, task, formats = "classifier", "classify", (FORMAT,)
 
     def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.card, self.tensors = dict(card), dict(tensors)
+        super().__init__(card, tensors)
         self._tuned: tuple[nn.Module, nn.Module] | None = None
-
-    def pack(self) -> bytes:
-        """Return one file: the same bytes for the same classifier."""
-        held = {name: value.contiguous() for name, value in sorted(self.tensors.items())}
-        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Classifier:
-        """Return what was packed. Raises ModelError for anything else."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
-            if card["task"] != "classify" or card["format"] != FORMAT:
-                raise ModelError("This file is no classifier that can be read here.")
-            return cls(card, load(data))
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelError("This file is no classifier.") from error
 
     @property
     def labels(self) -> list[str]:
@@ -447,11 +420,7 @@ class Classifier:
 
     def network(self, extractor: Extractor) -> Head:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
-        if extractor.name != self.card["extractor"]:
-            raise ModelError(
-                f"The classifier was trained on {self.card['extractor']}, not on {extractor.name}:"
-                " train it again."
-            )
+        self.check_extractor(extractor)
         return Head(self._seen_with(extractor.module), self.probe()).eval().requires_grad_(False)
 
     def _seen_with(self, module: nn.Module) -> nn.Module:
