@@ -72,7 +72,9 @@ class CustomModel:
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"This file is no {cls.noun}.") from error
         if task != cls.task or number not in cls.formats:
-            raise ModelError(f"This file, {task!r} of format {number!r}, is no {cls.noun} that can be read here.")
+            raise ModelError(
+                f"This file, {task!r} of format {number!r}, is no {cls.noun} that can be read here."
+            )
         whole = {name: value.float() if value.is_floating_point() else value for name, value in held.items()}
         return cls(card, whole)
 

@@ -15,7 +15,7 @@ from typing import Any
 from core.errors import UserError
 
 LOOSER = 1.1  # times the largest, where ranks end
-GUESS = 2.5  # times the largest score of copies of the only good part
+GUESS = 2.5  # times the largest score of copies of the only good part, which promises nothing
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,6 @@ def strongest(scores: Sequence[float], groups: Sequence[int]) -> list[float]:
     for score, group in zip(scores, groups, strict=True):
         found[group] = max(score, found.get(group, score))
     return list(found.values())
-
-
-def guess(scores: Sequence[float]) -> Limit:
-    """Return a limit from scores of copies of a single good part. It promises nothing."""
-    return Limit(max(scores) * GUESS, 0)
-
-
-def unproven(scores: Sequence[float]) -> Limit:
-    """Return the limit from scores of pictures of the same places, none of which can be held out. It promises
-    nothing."""
-    return Limit(max(scores), 0)
 
 
 def looser(scores: Sequence[float]) -> Limit:

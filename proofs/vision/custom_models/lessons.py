@@ -33,9 +33,9 @@ def of_few(scale: float, some: Sequence[str] = parts.ALL) -> Iterator[Row]:
                 "part": part,
                 "good": count,
                 "promise": inspector.card["promise"],
-                "image AUROC": metrics.roc(strange, [*ratios[0], *ratios[1]]).area,
-                "stopped": str(metrics.false_alarms(ratios[0], 1)),
-                "found": str(metrics.found_defects(ratios[1], 1)),
+                "image AUROC": metrics.curves(strange, [*ratios[0], *ratios[1]])[0].area,
+                "stopped": str(metrics.share_above(ratios[0], 1)),
+                "found": str(metrics.share_above(ratios[1], 1)),
             }
 
 

@@ -72,11 +72,11 @@ def of_parts(scale: float, of: Sequence[str] = parts.ALL) -> Iterator[Row]:
             "part": part,
             "held out": part in parts.LATER,
             "backbone": extractor.name,
-            "image AUROC": metrics.roc(strange, [verdict.score for verdict in verdicts]).area,
-            "pixel AUROC": metrics.roc(flat[0], flat[1]).area,
+            "image AUROC": metrics.curves(strange, [verdict.score for verdict in verdicts])[0].area,
+            "pixel AUROC": metrics.curves(flat[0], flat[1])[0].area,
             "PRO": region_overlap(masks[count:], heats[count:]),
-            "stopped": str(metrics.false_alarms([v.ratio for v in verdicts[:count]], 1)),
-            "found": str(metrics.found_defects([v.ratio for v in verdicts[count:]], 1)),
+            "stopped": str(metrics.share_above([v.ratio for v in verdicts[:count]], 1)),
+            "found": str(metrics.share_above([v.ratio for v in verdicts[count:]], 1)),
             "weak": inspector.card["weak"],
             "training CPU s": seconds,
             "verdict CPU s": each,
@@ -99,9 +99,9 @@ def of_textures(scale: float) -> Iterator[Row]:
         yield {
             "texture": name,
             "backbone": extractor.name,
-            "image AUROC": metrics.roc([n >= count for n in range(len(tested))], scores).area,
-            "stopped": str(metrics.false_alarms(scores[:count], inspector.limit)),
-            "found": str(metrics.found_defects(scores[count:], inspector.limit)),
+            "image AUROC": metrics.curves([n >= count for n in range(len(tested))], scores)[0].area,
+            "stopped": str(metrics.share_above(scores[:count], inspector.limit)),
+            "found": str(metrics.share_above(scores[count:], inspector.limit)),
             "promise": inspector.card["promise"],
             "overlapping": inspector.card["overlapping"],
             "told as weak": inspector.card["weak"],
@@ -138,7 +138,7 @@ def of_names(scale: float) -> Iterator[Row]:
             if left_out:
                 unseen = [n for n, (_, kind) in enumerate(asked) if kind == "good" or kind in left_out]
                 strange = [asked[n][1] != "good" for n in unseen]
-                area = metrics.roc(strange, [verdicts[n].score for n in unseen]).area
+                area = metrics.curves(strange, [verdicts[n].score for n in unseen])[0].area
                 yield {"a kind": each, "never named": left_out, "AUROC of these": area}
                 continue
             said = [verdict.names[0][0] for verdict in verdicts]

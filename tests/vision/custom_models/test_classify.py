@@ -17,7 +17,6 @@ from vision.custom_models.classification import model
 from vision.custom_models.classification.model import NONE, Classifier, doubts, folds, suspicion
 from vision.custom_models.classification.train import train_classifier
 from vision.custom_models.features import filters
-from vision.custom_models.metrics import by_chance, expected_error
 from vision.custom_models.snapshot import Snapshot
 from vision.custom_models.steps import Store, exhausted
 
@@ -172,10 +171,10 @@ def test_a_temperature_makes_sure_heads_modest() -> None:
     right = torch.randint(2, (400,))
     said = torch.where(torch.rand(400) < 0.7, right, 1 - right)
     logits = 10.0 * torch.nn.functional.one_hot(said, 2).float()
-    assert expected_error(logits.softmax(1), right) > 0.25
+    assert model.expected_error(logits.softmax(1), right) > 0.25
     temperature = model.calibrate(logits, right)
     assert temperature > 4
-    assert expected_error((logits / temperature).softmax(1), right) < 0.05
+    assert model.expected_error((logits / temperature).softmax(1), right) < 0.05
 
 
 def test_a_label_is_doubted_where_another_is_as_likely_as_it_usually_is() -> None:
@@ -212,10 +211,10 @@ def test_chance_alone_makes_an_error_where_there_are_few_pictures() -> None:
     torch.manual_seed(0)
     chances = torch.rand(2000, 4).pow(3)
     chances = chances / chances.sum(1, keepdim=True)
-    few, many = by_chance(chances[:40]), by_chance(chances)
+    few, many = model.by_chance(chances[:40]), model.by_chance(chances)
     assert few > 0.08 and many < 0.04
     right = torch.multinomial(chances, 1)[:, 0]
-    assert expected_error(chances, right) == pytest.approx(many, abs=0.025)
+    assert model.expected_error(chances, right) == pytest.approx(many, abs=0.025)
 
 
 def test_few_examples_leave_a_temperature_near_one() -> None:

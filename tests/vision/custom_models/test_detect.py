@@ -74,12 +74,11 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
         next(cut)
     cut.close()
-    said: list[str] = []
-    again = exhausted(
-        train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store),
-        lambda step: said.append(step.words),
-    )
-    assert again.pack() == whole.pack()
+    again, said = train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store), list[str]()
+    with pytest.raises(StopIteration) as end:
+        while True:
+            said.append(next(again).words)
+    assert end.value.value.pack() == whole.pack()
     assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
     assert KEPT_EVERY > 2
 

@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import UserError
-from vision.custom_models import thresholds
 from vision.custom_models.anomaly import detector, selection
 from vision.custom_models.anomaly.detector import ALIGNED, AUTO, FIXED, FORMAT, FREE, HALF, Inspector
 from vision.custom_models.anomaly.features import Aligner, moved
@@ -24,7 +23,7 @@ from vision.custom_models.dataset import Apart, overlapping, structure
 from vision.custom_models.features import Extractor, pixels
 from vision.custom_models.snapshot import GOOD, TRAIN, Box, Item, Snapshot
 from vision.custom_models.steps import Step, Store, exhausted
-from vision.custom_models.thresholds import strongest
+from vision.custom_models.thresholds import GUESS, Limit, from_good, strongest
 
 ENOUGH = 4  # parts from which on no copies are made
 EACH, FEWEST_ALONE = 4, 8  # pictures of each part with copies, of the only part
@@ -302,11 +301,11 @@ def _limit(scores: Sequence[float], shots: Sequence[Shot], apart: Apart) -> dict
     own = [at for at, shot in enumerate(shots) if not shot.copy]
     groups = [apart.places[at] for at in own]
     if alone(shots):
-        found = thresholds.guess(scores)
-    elif len(set(groups)) == 1:
-        found = thresholds.unproven(scores)
+        found = Limit(max(scores) * GUESS, 0)
+    elif len(set(groups)) == 1:  # of the same places, none of which can be held out
+        found = Limit(max(scores), 0)
     else:
-        found = thresholds.from_good(strongest([scores[at] for at in own], groups))
+        found = from_good(strongest([scores[at] for at in own], groups))
     return {
         "limit": found.value,
         "promise": [found.promise.numerator, found.promise.denominator],

@@ -32,13 +32,13 @@ from vision.custom_models.classification.model import (
     Words,
     compare,
     doubts,
+    expected_error,
     fitting,
     folds,
     tested,
     together,
 )
 from vision.custom_models.features import Extractor, TransformerFeatures, pair, pixels, vectors
-from vision.custom_models.metrics import expected_error
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
 from vision.custom_models.steps import Step, Store, Tensors, exhausted, kept
 from vision.readers import few_shot
