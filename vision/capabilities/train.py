@@ -18,14 +18,13 @@ from core.requests import DescribeRequest
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, TrainRequest
 from core.results import Learned, LearnedFrom
 from vision.capabilities import describe
+from vision.custom_models import classification as classify
 from vision.custom_models import detection as detect
 from vision.custom_models import inference, steps
 from vision.custom_models import report as boxes
 from vision.custom_models.anomaly import train as anomaly
 from vision.custom_models.anomaly.detector import FIXED, Inspector
-from vision.custom_models.classification import train as classify
-from vision.custom_models.classification.model import NONE, Classifier
-from vision.custom_models.classification.train import Tuning
+from vision.custom_models.classification import NONE, Classifier, Tuning
 from vision.custom_models.dataset import settle
 from vision.custom_models.detection import Detector, sees_with
 from vision.custom_models.features import Extractor, find_extractor

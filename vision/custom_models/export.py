@@ -29,7 +29,7 @@ from torch import nn
 
 from core.errors import ModelError
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import NONE, Classifier
+from vision.custom_models.classification import NONE, Classifier
 from vision.custom_models.detection import Detector
 from vision.custom_models.features import Extractor
 from vision.custom_models.snapshot import GOOD

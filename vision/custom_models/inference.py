@@ -21,7 +21,7 @@ from core.results import Region, Verdict
 from vision.custom_models import features, figures
 from vision.custom_models.anomaly import detector as inspections
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import NONE, Answer, Classifier, Words
+from vision.custom_models.classification import NONE, Answer, Classifier, Words
 from vision.custom_models.detection import FAINTEST, Found, sees_with
 from vision.custom_models.detection import Detector as BoxDetector
 from vision.custom_models.features import (

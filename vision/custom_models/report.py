@@ -14,7 +14,7 @@ from PIL import Image
 from vision.custom_models import figures as charts
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import Classifier, by_chance, expected_error
+from vision.custom_models.classification import Classifier, by_chance, expected_error
 from vision.custom_models.detection import Detector, Found
 from vision.custom_models.figures import Outline, drawn, short
 from vision.custom_models.metrics import OVERLAPS, Boxes, Share, by_label, curve, matched

@@ -26,8 +26,7 @@ from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings as OfInspection
 from vision.custom_models.anomaly.train import train_inspection
-from vision.custom_models.classification.model import Classifier
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.classification import Classifier, train_classifier
 from vision.custom_models.detection import NAME, sees_with, train_detector
 from vision.custom_models.detection import Settings as OfDetector
 from vision.custom_models.export import Model, bundle

@@ -14,7 +14,7 @@ from PIL import Image
 from proofs.vision.custom_models.seen_with import towers
 from tests.vision.custom_models import parts
 from vision.custom_models.anomaly.detector import FREE
-from vision.custom_models.anomaly.selection import Candidate
+from vision.custom_models.anomaly.train import Candidate
 from vision.custom_models.dataset import Apart
 from vision.custom_models.features import Extractor, pixels
 from vision.custom_models.steps import exhausted

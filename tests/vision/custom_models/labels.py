@@ -16,8 +16,15 @@ from proofs.vision.custom_models import textures
 from proofs.vision.custom_models.seen_with import demo_towers, towers
 from tests.vision.custom_models.conftest import Pile, pile
 from tests.vision.custom_models.memory_store import MemoryStore
-from vision.custom_models.classification.model import by_chance, compare, expected_error, fitting, suspicion
-from vision.custom_models.classification.train import Tuning, train_classifier
+from vision.custom_models.classification import (
+    Tuning,
+    by_chance,
+    compare,
+    expected_error,
+    fitting,
+    suspicion,
+    train_classifier,
+)
 from vision.custom_models.features import BOTH, Extractor, pixels, vectors
 from vision.custom_models.features import find_extractor as named
 from vision.custom_models.metrics import Share

@@ -1,8 +1,11 @@
-"""A store of a training's steps that lives as long as a test."""
+"""A training whose steps are watched, and a store of them that lives as long as a test."""
 
 from __future__ import annotations
 
-from vision.custom_models.steps import Store
+from collections.abc import Generator
+from typing import Any
+
+from vision.custom_models.steps import Step, Store
 
 
 class MemoryStore(Store):
@@ -16,3 +19,13 @@ class MemoryStore(Store):
 
     def put(self, name: str, data: bytes) -> None:
         self.kept[name] = data
+
+
+def watched(training: Generator[Step, None, Any]) -> tuple[Any, list[Step]]:
+    """Return what comes of a training, and its steps."""
+    steps: list[Step] = []
+    while True:
+        try:
+            steps.append(next(training))
+        except StopIteration as end:
+            return end.value, steps

@@ -13,7 +13,7 @@ from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import thresholds
-from vision.custom_models.anomaly import detector, features, selection, train
+from vision.custom_models.anomaly import detector, features, train
 from vision.custom_models.anomaly.detector import Inspector, score
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.dataset import Apart
@@ -360,14 +360,14 @@ def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:
     assert found.above == 1
 
 
-@pytest.mark.parametrize("kind", selection.KINDS)
+@pytest.mark.parametrize("kind", train.KINDS)
 def test_a_trial_defect_changes_a_small_place_and_is_the_same_for_the_same_seed(kind: str, part_of) -> None:
     one, other = pixels(part_of("circuit", 1), 256), pixels(part_of("circuit", 2), 256)
-    drawn = selection.drawn(one, other, kind, 4)
+    drawn = train.drawn(one, other, kind, 4)
     changed = ((drawn - one).abs().amax(0) > 0.02).float().mean()
     assert 0.0003 < changed < 0.05
-    assert torch.equal(drawn, selection.drawn(one, other, kind, 4))
-    assert not torch.equal(drawn, selection.drawn(one, other, kind, 5))
+    assert torch.equal(drawn, train.drawn(one, other, kind, 4))
+    assert not torch.equal(drawn, train.drawn(one, other, kind, 5))
 
 
 @needs_train

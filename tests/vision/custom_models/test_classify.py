@@ -13,9 +13,8 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from tests.vision.custom_models.memory_store import MemoryStore
-from vision.custom_models.classification import model
-from vision.custom_models.classification.model import NONE, Classifier, doubts, folds, suspicion
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models import classification
+from vision.custom_models.classification import NONE, Classifier, doubts, folds, suspicion, train_classifier
 from vision.custom_models.features import filters
 from vision.custom_models.snapshot import Snapshot
 from vision.custom_models.steps import Store, exhausted
@@ -159,8 +158,8 @@ def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
     rows = (things[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
     groups = [str(at // 3) for at in range(60)]
-    _, honest = exhausted(model.fitting(rows, labels, groups, 2))
-    _, leaky = exhausted(model.fitting(rows, labels, [str(at) for at in range(60)], 2))
+    _, honest = exhausted(classification.fitting(rows, labels, groups, 2))
+    _, leaky = exhausted(classification.fitting(rows, labels, [str(at) for at in range(60)], 2))
     right = torch.tensor(labels)
     assert (leaky.logits.argmax(1) == right).float().mean() > 0.9
     assert 0.25 < (honest.logits.argmax(1) == right).float().mean() < 0.75
@@ -171,10 +170,10 @@ def test_a_temperature_makes_sure_heads_modest() -> None:
     right = torch.randint(2, (400,))
     said = torch.where(torch.rand(400) < 0.7, right, 1 - right)
     logits = 10.0 * torch.nn.functional.one_hot(said, 2).float()
-    assert model.expected_error(logits.softmax(1), right) > 0.25
-    temperature = model.calibrate(logits, right)
+    assert classification.expected_error(logits.softmax(1), right) > 0.25
+    temperature = classification.calibrate(logits, right)
     assert temperature > 4
-    assert model.expected_error((logits / temperature).softmax(1), right) < 0.05
+    assert classification.expected_error((logits / temperature).softmax(1), right) < 0.05
 
 
 def test_a_label_is_doubted_where_another_is_as_likely_as_it_usually_is() -> None:
@@ -211,14 +210,14 @@ def test_chance_alone_makes_an_error_where_there_are_few_pictures() -> None:
     torch.manual_seed(0)
     chances = torch.rand(2000, 4).pow(3)
     chances = chances / chances.sum(1, keepdim=True)
-    few, many = model.by_chance(chances[:40]), model.by_chance(chances)
+    few, many = classification.by_chance(chances[:40]), classification.by_chance(chances)
     assert few > 0.08 and many < 0.04
     right = torch.multinomial(chances, 1)[:, 0]
-    assert model.expected_error(chances, right) == pytest.approx(many, abs=0.025)
+    assert classification.expected_error(chances, right) == pytest.approx(many, abs=0.025)
 
 
 def test_few_examples_leave_a_temperature_near_one() -> None:
     logits = 3.0 * torch.eye(2)[torch.tensor([0, 1, 0, 1])]
     right = torch.tensor([0, 1, 0, 1])
-    assert 0.6 < model.calibrate(logits, right) < 1  # all are right, which would make any head surer
-    assert model.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5
+    assert 0.6 < classification.calibrate(logits, right) < 1  # all are right, which would make any head surer
+    assert classification.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from tests.vision.custom_models import finding, trays
 from tests.vision.custom_models.conftest import Pile, needs_train
-from tests.vision.custom_models.memory_store import MemoryStore
+from tests.vision.custom_models.memory_store import MemoryStore, watched
 from vision.custom_models import detection, thresholds
 from vision.custom_models.detection import (
     AROUND,
@@ -74,11 +74,9 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
         next(cut)
     cut.close()
-    again, said = train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store), list[str]()
-    with pytest.raises(StopIteration) as end:
-        while True:
-            said.append(next(again).words)
-    assert end.value.value.pack() == whole.pack()
+    again, steps = watched(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store))
+    said = [step.words for step in steps]
+    assert again.pack() == whole.pack()
     assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
     assert KEPT_EVERY > 2
 

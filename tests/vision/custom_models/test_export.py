@@ -24,7 +24,7 @@ from vision.custom_models import export as bundles
 from vision.custom_models import report
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.classification import train_classifier
 from vision.custom_models.features import filters
 from vision.custom_models.steps import exhausted
 

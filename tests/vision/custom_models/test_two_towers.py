@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from tests.vision.custom_models.memory_store import MemoryStore
-from vision.custom_models.classification.model import Classifier
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.classification import Classifier, train_classifier
 from vision.custom_models.features import BOTH, Extractor, find_extractor, pair, vectors
 from vision.custom_models.steps import exhausted
 
