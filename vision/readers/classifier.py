@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from vision import devices
 from vision.engine.fiber import BeforeSlice, unbatched
 
 
@@ -81,10 +82,5 @@ def load_classifier(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Classifier:
     """Load an image classification folder."""
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = (
-        AutoModelForImageClassification.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
-        .to(device)
-        .eval()
-    )
-    return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **common))
+    model = devices.load_pretrained(AutoModelForImageClassification, folder, device, dtype)
+    return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))

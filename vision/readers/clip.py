@@ -13,6 +13,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
+from vision import devices
 from vision.engine.fiber import Batched, BeforeSlice, unbatched
 from vision.readers.few_shot import FeatureReader
 
@@ -26,57 +27,14 @@ SLICE = 16  # texts or pictures in a call; the steps of other jobs come in betwe
 CACHED_LABELS = 1000  # labels whose embeddings are kept
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
-LABELS = (
-    "person",
-    "crowd",
-    "portrait",
-    "cat",
-    "dog",
-    "bird",
-    "horse",
-    "fish",
-    "insect",
-    "flower",
-    "tree",
-    "forest",
-    "mountain",
-    "beach",
-    "sea",
-    "river",
-    "sky",
-    "sunset",
-    "night",
-    "snow",
-    "desert",
-    "city street",
-    "building",
-    "house",
-    "room",
-    "car",
-    "train",
-    "aeroplane",
-    "boat",
-    "bicycle",
-    "food",
-    "drink",
-    "fruit",
-    "book",
-    "text or a document",
-    "screenshot",
-    "diagram or chart",
-    "map",
-    "drawing",
-    "painting",
-    "cartoon",
-    "3D rendering",
-    "logo",
-    "toy",
-    "tool",
-    "clothing",
-    "furniture",
-    "musical instrument",
-    "computer",
-    "abstract pattern",
+LABELS = tuple(
+    (
+        "person, crowd, portrait, cat, dog, bird, horse, fish, insect, flower, tree, forest, mountain, "
+        "beach, sea, river, sky, sunset, night, snow, desert, city street, building, house, room, car, "
+        "train, aeroplane, boat, bicycle, food, drink, fruit, book, text or a document, screenshot, "
+        "diagram or chart, map, drawing, painting, cartoon, 3D rendering, logo, toy, tool, clothing, "
+        "furniture, musical instrument, computer, abstract pattern"
+    ).split(", ")
 )
 
 
@@ -163,7 +121,7 @@ class Matcher:
 
     def _seen(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
-        return _to(pixels, self.model)
+        return devices.moved_to(self.model, pixels)
 
     def _label_embeddings(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
         """Return for each label the mean of its embeddings in every template, (D,) of unit length. The last
@@ -194,7 +152,7 @@ class Matcher:
             return_tensors="pt",
         )
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
-        return _embedding(self.model.get_text_features(**_to(given, self.model)))
+        return _embedding(self.model.get_text_features(**devices.moved_to(self.model, given)))
 
 
 def _sliced(
@@ -215,20 +173,13 @@ def _embedding(output: Any) -> torch.Tensor:
     return features / features.norm(dim=-1, keepdim=True)
 
 
-def _to(batch: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    return {
-        k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in batch.items()
-    }
-
-
 def load_clip(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:
     """Load a CLIP or SigLIP folder. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind not in CLIP_TYPES + SIGLIP_TYPES:
         raise ModelError(f"{name} is a {kind} model; CLIP_MODEL takes a CLIP or SigLIP model.")
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
-    return Matcher(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+    model = devices.load_pretrained(AutoModel, folder, device, dtype)
+    return Matcher(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL), card)
 
 
 WINDOW = 40  # words in one text: CLIP reads 77 tokens, SigLIP 64

@@ -19,6 +19,7 @@ from PIL import Image
 from torch.nn import functional
 
 from core.errors import UserError
+from vision import devices
 from vision.chat import talker as scoring
 from vision.chat.prompt import Picture
 from vision.chat.talker import Talker
@@ -76,12 +77,7 @@ class FeatureReader:
     @torch.no_grad()
     def _read(self, images: Sequence[Image.Image]) -> list[Blocks]:
         pixels = self._processor.image_processor(images=list(images), return_tensors="pt")
-        given = {
-            name: value.to(
-                self._model.device, self._model.dtype if value.is_floating_point() else value.dtype
-            )
-            for name, value in pixels.items()
-        }
+        given = devices.moved_to(self._model, pixels)
         seen = self._model.vision_model(**given, output_hidden_states=True)
         pooled = seen.pooler_output  # (N, C)
         project = getattr(self._model, "visual_projection", None)
@@ -401,10 +397,6 @@ class Lesson:
         """SHA-256 of the picture of each example."""
         return tuple(question.pictures[0] for question, _ in self.turns)
 
-    def without(self, place: int) -> Sequence[int]:
-        """Return the places of all examples but one."""
-        return [other for other in range(len(self.turns)) if other != place]
-
 
 SHOTS = 8  # examples that the model is shown
 MOST_TESTED = 16  # examples that are asked about in turn: each costs as much as the question
@@ -447,7 +439,8 @@ def tell_by_chat(
     chances = ask_chat(lesson, talker, pictures, seen, asked, limits, reporter)
     reporter.step(1, steps)
     for number, place in enumerate(tested, 2):
-        shown = _similar(lesson, seen, seen[place], lesson.without(place))
+        others = [other for other in range(len(lesson.turns)) if other != place]
+        shown = _similar(lesson, seen, seen[place], others)
         found = _chances(lesson, talker, pictures, shown, lesson.turns[place][0], limits, reporter)
         right += max(range(len(found)), key=found.__getitem__) == lesson.places[place]
         reporter.step(number, steps)
@@ -507,11 +500,5 @@ def _chances(
 def tested_of(labels: Sequence[int], most: int) -> list[int]:
     """Return which examples a chat model is tested on: of each label that has more than one, as many as of
     the others as far as there are, at most ``most`` in all."""
-    places: dict[int, list[int]] = {}
-    for place, label in enumerate(labels):
-        places.setdefault(label, []).append(place)
-    several = [some for some in places.values() if len(some) > 1]
-    found: list[int] = []
-    for turn in range(max(map(len, several), default=0)):
-        found += [some[turn] for some in several if turn < len(some)]
+    found = [place for fold in folds(labels, len(labels)) for place in fold]
     return sorted(found[:most])

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from core.errors import ModelError, UserError
+from vision import devices
 from vision.images.ops import Box, connected, pieces
 from vision.images.ops import Flags as LayersFlags
 from vision.images.seams import dilated
@@ -102,13 +103,6 @@ class PointSegmenter:
         flags = masks[0][0, best].numpy()
         score = min(1.0, max(0.0, float(scores[best])))
         return Picked(Image.fromarray(flags.astype("uint8") * 255), score)
-
-
-def load_point_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> PointSegmenter:
-    """Load the folder of a SAM."""
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = SamModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
-    return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **common))
 
 
 GROUND = ("ground", "background")  # names of the class that is no thing
@@ -268,15 +262,6 @@ def meant(things: Sequence[Thing], fits: Sequence[float], ground: float) -> list
     ]
 
 
-def load_object_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> ThingSegmenter:
-    """Load the folder of such a model. Raises ModelError when it has no class for the ground."""
-    common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    model = AutoModelForSemanticSegmentation.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, **common
-    )
-    return ThingSegmenter(name, model.to(device).eval(), AutoImageProcessor.from_pretrained(folder, **common))
-
-
 def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
     """Return (h, w) with its mean in every field between the rows and columns where the picture changes: a
     block of pixel art is of a thing or not, as a whole. Elsewhere a field is one pixel."""
@@ -329,17 +314,8 @@ class Segmenter:
         given = self.processor(
             text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
         )
-        given = {
-            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
-            for k, v in given.items()
-        }
-        return (
-            self.model(**given)
-            .logits.float()
-            .sigmoid()
-            .cpu()
-            .reshape(self.model.config.vision_config.image_size, -1)
-        )
+        logits = self.model(**devices.moved_to(self.model, given)).logits
+        return logits.float().sigmoid().cpu().reshape(self.model.config.vision_config.image_size, -1)
 
     def mask(self, image: Image.Image, words: str) -> Image.Image:
         """Return an "L" mask at the picture's size, 255 where the words fit and a little around it.
@@ -367,21 +343,19 @@ def widened(mask: Image.Image) -> Image.Image:
 def load_segmenter(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Segmenter | PointSegmenter | ThingSegmenter:
-    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind."""
+    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind,
+    and for one of the last two that has no class for the ground."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind == "sam":
-        return load_point_segmenter(folder, name, device, dtype)
+        model = devices.load_pretrained(SamModel, folder, device, dtype)
+        return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind in KINDS:
-        return load_object_segmenter(folder, name, device, dtype)
+        model = devices.load_pretrained(AutoModelForSemanticSegmentation, folder, device, dtype)
+        return ThingSegmenter(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind != "clipseg":
         raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer.")
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = (
-        CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
-        .to(device)
-        .eval()
-    )
-    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+    model = devices.load_pretrained(CLIPSegForImageSegmentation, folder, device, dtype)
+    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL), card)
 
 
 SIDE = 256  # px of the longer side, at which pictures are looked at

@@ -43,7 +43,6 @@ def test_a_lesson_leaves_out_examples_whose_picture_is_gone() -> None:
     gone = (Turn("user", "What is this?", (), "x"), Turn("assistant", "zib", (), "x"))
     lesson = Lesson.of(Talk((*gone, *turns)))
     assert lesson.labels == LABELS and lesson.places == (0, 1, 2, 0) and len(lesson.pictures) == 4
-    assert lesson.without(1) == [0, 2, 3]
     for count, words in ((0, "none"), (1, "one")):
         with pytest.raises(UserError, match=f"has examples of {words} of the two labels"):
             Lesson.of(Talk((*turns[: 2 * count], turns[-1])))
