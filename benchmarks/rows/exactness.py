@@ -55,9 +55,9 @@ def measure_exactness(options: Options) -> Result:
     pictures, shared = [], []
     for number, family in enumerate(FAMILIES):
         model = tiny_image_model(family, options.folder)
-        pool = _pool(model, random.Random(number), 48 if model.card.samplers == "any" else 10)
+        pool = request_pool(model, random.Random(number), 48 if model.card.samplers == "any" else 10)
         for trace in range(number, wanted, len(FAMILIES)):
-            found, rows = _trace(model, pool, random.Random(trace))
+            found, rows = run_trace(model, pool, random.Random(trace))
             shared.append(rows)
             for request, latents, picture in found:
                 relative = float((latents - request.latents).abs().max() / request.latents.std())
@@ -85,7 +85,7 @@ def measure_exactness(options: Options) -> Result:
 # What each gets alone
 
 
-def _pool(model: ImageModel, chance: random.Random, count: int) -> list[Request]:
+def request_pool(model: ImageModel, chance: random.Random, count: int) -> list[Request]:
     samplers: Sequence[str | None] = (None, *SCHEDULERS) if model.card.samplers == "any" else (None,)
     modes = [mode for mode in Mode if mode is not Mode.EDIT and model.has(mode)]
     return [
@@ -146,7 +146,7 @@ def _alone(model: ImageModel, g: Generation) -> Request:
 # What they get together
 
 
-def _trace(
+def run_trace(
     model: ImageModel, pool: Sequence[Request], chance: random.Random
 ) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
     """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the

@@ -420,7 +420,7 @@ class Speaker(nn.Module):
         weight = torch.zeros(len(group), length)
         for row, (ids, learned, _) in enumerate(group):
             x[row, : len(ids)] = torch.tensor(ids)
-            weight[row, : len(ids)] = torch.tensor(_weights(learned))
+            weight[row, : len(ids)] = torch.tensor(token_weights(learned))
         e = self.text.embed_tokens(x)
         if tokens is not None:
             e = e.masked_scatter((x == self.picture)[..., None], tokens.to(e.dtype))
@@ -433,7 +433,7 @@ class Speaker(nn.Module):
         return loss, (logits.argmax(-1) == target).sum().item(), len(target)
 
 
-def _weights(learned: list[bool]) -> list[float]:
+def token_weights(learned: list[bool]) -> list[float]:
     """Of an answer of n tokens each weighs 1 / √n: a box is not worth twenty colours."""
     weights = [0.0] * len(learned)
     for start, end in spans(learned):
@@ -443,7 +443,7 @@ def _weights(learned: list[bool]) -> list[float]:
 
 def gathered(speaker: Speaker, eyes, encoded):
     """The loss over all conversations, chunk by chunk: gradients of all but the last chunk are added here."""
-    total = sum(sum(_weights(learned)) for _, learned, _ in encoded)
+    total = sum(sum(token_weights(learned)) for _, learned, _ in encoded)
     groups = list(chunks(encoded))
     hits = count = 0
     value = figure = 0.0

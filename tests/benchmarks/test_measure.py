@@ -115,7 +115,7 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
         return outputs[::-1] if len({call.count for call in calls}) == 1 else outputs
 
     model = tiny_image_model("stable-diffusion", tmp_path)
-    pool = exactness._pool(model, random.Random(0), 6)
+    pool = exactness.request_pool(model, random.Random(0), 6)
     pool = [
         replace(request, generation=request.generation)
         for request in pool
@@ -123,7 +123,7 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
     ]
 
     def worst() -> float:
-        found = [exactness._trace(model, pool, random.Random(seed))[0] for seed in range(2)]
+        found = [exactness.run_trace(model, pool, random.Random(seed))[0] for seed in range(2)]
         return max(
             float((latents - request.latents).abs().max() / request.latents.std())
             for trace in found
@@ -216,4 +216,4 @@ def test_rows_side_by_side_are_all_kept_and_told(
 
 def test_a_broken_row_beside_another_is_told(tmp_path: Path) -> None:
     arguments = argparse.Namespace(repeats=1, scale=0.1, out=tmp_path)
-    assert bench._in_a_process("no such row", arguments, tmp_path / "x") == bench.BROKEN
+    assert bench.measure_in_process("no such row", arguments, tmp_path / "x") == bench.BROKEN

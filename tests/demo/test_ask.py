@@ -298,7 +298,7 @@ def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
 
 
 def test_a_box_weighs_no_more_than_a_few_words():
-    weights = chat_train._weights([False, True, True, True, True, False, True])
+    weights = chat_train.token_weights([False, True, True, True, True, False, True])
     assert weights == [0, 0.5, 0.5, 0.5, 0.5, 0, 1]
 
 

@@ -31,7 +31,7 @@ class ControlTokens:
     """The control tokens of one tokenizer. more: texts that the model's processor takes for pictures."""
 
     def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
         texts = {
             token.content
@@ -70,7 +70,7 @@ class ControlTokens:
         return text if not self._hidden(text) else ""
 
     def _hidden(self, text: str) -> int:
-        return self.count(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.count(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _disarmed(match: re.Match[str]) -> str:

@@ -712,7 +712,11 @@ def train_classifier(
         "examples": len(items),
         "seed": seed,
         "tried": {one.name: round(one.tested.loss, 4) for one in tried},
-        "doubtful": [_doubtful(one, items, labels) for one in doubts(chances, places)],
+        "doubtful": [
+            [items[one.place].sha256, labels[one.label], labels[one.rather]]
+            + [round(one.chance, 4), round(one.other, 4)]
+            for one in doubts(chances, places)
+        ],
     }
     tensors = {name: getattr(best.probe, name) for name in ("mean", "scale", "weight", "bias", "centres")}
     return Classifier(card, tensors | {f"{ADDED}{name}": value for name, value in best.added.items()})
@@ -796,13 +800,6 @@ def _tuned(
         yield count.step(f"tuned {count.done - first} of {stops}")
     count.done = first + stops
     return None if found is None else _Way(begun.extractor, found.probe, found.tested, found.added)
-
-
-def _doubtful(one: Doubt, items: Sequence[Item], labels: Sequence[str]) -> list[Any]:
-    """Return a doubt as the card tells it: the picture's hash, its label, the other one, how likely both
-    are."""
-    said = items[one.place].sha256, labels[one.label], labels[one.rather]
-    return [*said, round(one.chance, 4), round(one.other, 4)]
 
 
 def taught_labels(snapshot: Snapshot) -> list[str]:

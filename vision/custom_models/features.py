@@ -145,8 +145,7 @@ def vectors(module: nn.Module, pixels: Tensor) -> Tensor:
     """Return what an extractor's network pools, (B, P), of pixels (B, 3, side, side), without its maps where
     these would be work of their own."""
     alone = getattr(module, "vectors", None)
-    found: Tensor = module(pixels)[1] if alone is None else alone(pixels)
-    return found
+    return module(pixels)[1] if alone is None else alone(pixels)
 
 
 def pixels(image: Image.Image, side: int) -> Tensor:

@@ -173,16 +173,8 @@ def beside(image: Image.Image, heat: np.ndarray, outlined: Sequence[Region] = ()
     return both
 
 
-TONES = (  # told apart by colour-blind people, too (Okabe and Ito, 2008), lighter where that is too dark
-    "#e69f00",
-    "#56b4e9",
-    "#00b386",
-    "#f0e442",
-    "#4a8fe0",
-    "#e0662a",
-    "#d68ab8",
-    "#f2f3f5",
-)
+# told apart by colour-blind people, too (Okabe and Ito, 2008), lighter where that is too dark
+TONES = ("#e69f00", "#56b4e9", "#00b386", "#f0e442", "#4a8fe0", "#e0662a", "#d68ab8", "#f2f3f5")
 INK = "#101114"
 LEAST_TEXT, MOST_TEXT = 11, 28  # px
 LONGEST = 24  # characters of a label

@@ -7,6 +7,7 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,8 @@ from core.errors import ModelError
 from core.requests.custom_models import ANOMALY
 from core.results import Region, Verdict
 from vision.custom_models import features, figures
-from vision.custom_models.anomaly import detector as inspections
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification import NONE, Answer, Classifier, Words
+from vision.custom_models.classification import Classifier, Words
 from vision.custom_models.detection import FAINTEST, Found, sees_with
 from vision.custom_models.detection import Detector as BoxDetector
 from vision.custom_models.features import (
@@ -155,9 +155,7 @@ def inspected(
     assert isinstance(model, Inspector)
     found = in_slice(reporter, "inspect", lambda: model.inspect(image, one.extractor, one.detector))
     limit = limit or found.limit
-    said = inspections.Verdict(
-        found.score, limit, found.rank, found.good, found.heat * (found.limit / limit), found.names
-    )
+    said = replace(found, limit=limit, heat=found.heat * (found.limit / limit))
     places = said.heat.numpy()
     width, height = image.size
     regions = tuple(
@@ -209,17 +207,10 @@ def classified(
         sha256,
         round(chance, 6),
         answer.unknown,
-        _sentence(answer),
+        f"{best}: {chance:.0%}." if not answer.unknown else f"Doesn't match any label (closest: {best}).",
         "" if answer.unknown else best,
         names=tuple((name, round(each, 4)) for name, each in answer.chances),
     )
-
-
-def _sentence(answer: Answer) -> str:
-    best, chance = answer.chances[0]
-    if answer.unknown:
-        return f"{NONE.capitalize()}: unlike all that it was taught ({best} would be likeliest)."
-    return f"{best}: {chance:.0%}."
 
 
 def why(image: Image.Image, one: Loaded, label: str) -> np.ndarray:

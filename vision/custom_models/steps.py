@@ -90,8 +90,7 @@ def exhausted(work: Generator[Any, None, Result]) -> Result:
         try:
             next(work)
         except StopIteration as end:
-            result: Result = end.value
-            return result
+            return end.value
 
 
 T = TypeVar("T")
@@ -162,7 +161,6 @@ def _kind(step: Step) -> str:
     return f"{'after ' if number == count else ''}{COUNTED.sub('#', step.words)}"
 
 
-CHARTS = "matplotlib.backends.backend_agg"
 LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
 
 
@@ -181,5 +179,6 @@ def check_libraries() -> None:
 
 def load_libraries() -> None:
     """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
-    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
+    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics"):
         importlib.import_module(name)
+    importlib.import_module("matplotlib.backends.backend_agg")

@@ -23,12 +23,8 @@ from core.errors import ModelError
 from vision import devices
 from vision.engine.fiber import Batched, BeforeSlice, unbatched
 
-PREFIXES = (  # how a BLIP caption may begin
-    "",
-    "an illustration of",
-    "a detailed picture of",
-    "a close up of",
-)
+# how a BLIP caption may begin
+PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")
 INSTRUCTIONS = (
     "Describe this picture as a prompt for an image generator, in one sentence.",
     (

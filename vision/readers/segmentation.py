@@ -231,8 +231,7 @@ class ThingSegmenter:
         seen = image.convert("RGB").resize((size[0], size[1]), filter, part)
         pixels = self.processor(images=seen, do_resize=False, return_tensors="pt")["pixel_values"]
         logits = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype)).logits
-        shares: Real = logits[0].float().softmax(0).cpu().numpy()
-        return shares
+        return logits[0].float().softmax(0).cpu().numpy()
 
     def _things(self, image: Image.Image) -> list[Thing]:
         """Return the pieces of what is no ground."""
@@ -359,9 +358,8 @@ def load_segmenter(
 
 
 SIDE = 256  # px of the longer side, at which pictures are looked at
-NEAR = (
-    28.0  # distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
-)
+# distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
+NEAR = 28.0
 BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
 LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
 Flags = NDArray[np.bool_]

@@ -132,7 +132,7 @@ def test_turning_a_picture_turns_its_boxes_along() -> None:
 def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
     pixels = torch.zeros(3, 32, 32)
     pixels[:, 8:16, :4] = 1
-    cut = detection._cut(
+    cut = detection.cut_to_picture(
         pixels, torch.tensor([[-0.5, 0.25, 0.125, 0.5], [0.5, 0.5, 0.9, 0.9]]), torch.tensor([0, 1])
     )
     assert cut.labels.tolist() == [1] and cut.pixels.max() < 0.2
@@ -251,7 +251,7 @@ def test_other_tones_keep_what_is_flat_flat_and_may_swap_dark_and_bright() -> No
     pixels = torch.tensor([0.4, 0.6]).repeat(3, 4, 1)
     lots, brighter = torch.Generator().manual_seed(0), set()
     for _ in range(40):
-        seen = detection._in_other_tones(pixels, lots)
+        seen = detection.in_other_tones(pixels, lots)
         assert seen.shape == pixels.shape and 0 <= seen.min() and seen.max() <= 1
         assert torch.equal(seen, seen[:, :1].expand_as(seen)), "each row as before"
         brighter.add(bool(seen[0, 0, 1] > seen[0, 0, 0]))
@@ -276,12 +276,12 @@ def test_a_mirrored_picture_is_seen_as_the_mirrored_one() -> None:
     network, pixels = Network(2).eval(), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         once, finder = Finder(network), Finder(network, mirrored=True)
-        heat, sides = finder._seen(pixels)
+        heat, sides = finder.look(pixels)
         for axes, order in (((3,), [2, 1, 0, 3]), ((2,), [0, 3, 2, 1])):
-            other, distances = finder._seen(pixels.flip(axes))
+            other, distances = finder.look(pixels.flip(axes))
             assert torch.allclose(other.flip(axes), heat, atol=1e-6)
             assert torch.allclose(distances.flip(axes)[:, order], sides, atol=1e-4)
-        assert not torch.allclose(once._seen(pixels.flip(3))[0].flip(3), heat, atol=1e-6)
+        assert not torch.allclose(once.look(pixels.flip(3))[0].flip(3), heat, atol=1e-6)
 
 
 def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(

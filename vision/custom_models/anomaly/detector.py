@@ -329,13 +329,8 @@ BEFORE, MARGIN_BEFORE = 1, 1 / 8  # a format that is still read, and how parts w
 CELLS, BANK = "cells", "bank"  # methods
 FREE, FIXED, TURNING, AUTO = "free", "fixture", "turns", "auto"  # how alike parts lie
 ALIGNED = {FIXED: FIXTURE, TURNING: TURNS}
-HALF = (  # stored in float16, and rounded to it when trained
-    "cells.mean",
-    "cells.variance",
-    "bank.patches",
-    "bank.first.patches",
-    "bank.second.patches",
-)
+# stored in float16, and rounded to it when trained
+HALF = ("cells.mean", "cells.variance", "bank.patches", "bank.first.patches", "bank.second.patches")
 
 
 @dataclass(frozen=True)

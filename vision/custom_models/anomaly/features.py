@@ -375,8 +375,7 @@ def _few_times(work: Generator[None, None, Tensor], times: int) -> Generator[Non
         except StopIteration as end:
             for _ in range(times - stops):
                 yield
-            result: Tensor = end.value
-            return result
+            return end.value
         part += 1
         if stops < times and part * times // MOST > stops:
             stops += 1

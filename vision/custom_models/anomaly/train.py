@@ -485,7 +485,10 @@ def train_inspection(
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
             yield step(f"looked at {number + 1} of {len(shots)}")
-        region = _region(settings.region, maps[0])
+        size = (maps[0].shape[-2], maps[0].shape[-1])
+        region = torch.ones(size)
+        if settings.region is not None:
+            region = F.adaptive_avg_pool2d(settings.region.float()[None], size)[0]
         total += candidate.stops(len(shots)) - len(shots)
         for number, _ in enumerate(candidate.fitting(maps, region, apart), 1):
             yield step(f"learned {number} of {candidate.stops(len(shots))}")
@@ -537,13 +540,6 @@ def _laid(seen: Sequence[Tensor], alike: str) -> tuple[str, Aligner | None]:
             return FREE, None
         found = aligner
     return wanted, found
-
-
-def _region(region: Tensor | None, maps: Tensor) -> Tensor:
-    if region is None:
-        return torch.ones(maps.shape[-2:])
-    size = (maps.shape[-2], maps.shape[-1])
-    return torch.nn.functional.adaptive_avg_pool2d(region.float()[None], size)[0]
 
 
 def best_of(tried: Sequence[Candidate], together: Sequence[Candidate] = ()) -> Candidate:
