@@ -531,7 +531,7 @@ def taught_labels(snapshot: Snapshot) -> tuple[list[str], list[str]]:
     labels = sorted(label for label, count in counts.items() if count >= LEAST)
     if len(items) < LEAST_PICTURES or not labels:
         raise UserError(
-            f"A detector needs at least {LEAST_PICTURES} pictures to learn from in which things are marked,"
+            f"A detector needs at least {LEAST_PICTURES} pictures to learn from in which objects are marked,"
             f" and {LEAST} boxes of a label; there are {len(items)}, with"
             f" {', '.join(f'{count} of {label}' for label, count in sorted(counts.items())) or 'none'}."
         )

@@ -145,7 +145,7 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             lines.append(f"- Drawn defects that it mostly missed: {', '.join(learned['unsure'])}.")
         if card["labels"]:
             lines.append(
-                f"- It names: {', '.join(card['labels'])}. A kind it wasn't taught gets a wrong name."
+                f"- It names: {', '.join(card['labels'])}. A kind it wasn't trained on gets a wrong name."
             )
     elif card["task"] == "detect":
         lines += [
@@ -154,14 +154,14 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             "",
             f"- A box is told from a score of {card['limit']:g} on. Scores put boxes in order; they are no"
             " probabilities.",
-            f"- Pictures are squeezed into {card['side']} px: things much smaller or larger than those that"
+            f"- Pictures are squeezed into {card['side']} px: objects much smaller or larger than those that"
             " it learned from are missed.",
         ]
     else:
         lines += [
             f"A classifier of {', '.join(card['labels'])}, from {learned['examples']} pictures.",
             "",
-            f"- Of pictures left out in turn {100 * learned['accuracy']:.0f} % were named rightly; told"
+            f"- Of pictures left out in turn {100 * learned['accuracy']:.0f} % were named rightly; reported"
             f" probabilities were {100 * learned['calibration_error']:.0f} % off on average.",
             f'- A picture unlike all it learned from is "{card["none"]}".',
         ]

@@ -1,4 +1,4 @@
-"""What an own model says of a picture, in the words of a result, and what a worker's models see pictures
+"""What a custom model says of a picture, in the words of a result, and what a worker's models see pictures
 with: on the processor in float32 wherever the worker draws, so that the same pictures give the same model."""
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def tower(role: str, models: Models, reporter: Reporter) -> Extractor | None:
         reader = models.get(role, reporter)
         found = efficientnet(reader.model) if role == PHOTOGRAPH else _transformer(reader)
     except ModelError as error:
-        log.info("own models see without the %s model: %s", role, error)
+        log.info("custom models see without the %s model: %s", role, error)
         return None
     models.own.towers[role, spec] = found
     return found
@@ -235,7 +235,6 @@ def why(image: Image.Image, one: Loaded, label: str) -> np.ndarray:
     return (speaks / speaks.max().clamp(min=1e-9)).numpy()
 
 
-NOTHING = "Nothing of what it knows is there."
 MOST_NAMED, MOST_TEXT = 8, 200  # labels of a sentence, characters of a verdict's label
 
 
@@ -310,7 +309,7 @@ def counts(regions: Sequence[Region]) -> str:
 
 def sentence(regions: Sequence[Region]) -> str:
     """Say what was found."""
-    return f"Found: {counts(regions)}." if regions else NOTHING
+    return f"Found: {counts(regions)}." if regions else "Nothing of what it knows is there."
 
 
 def outlined(image: Image.Image, regions: Sequence[Region], labels: Sequence[str]) -> Image.Image:

@@ -268,7 +268,7 @@ def _doubted(card: Mapping[str, Any]) -> str:
 
 
 def _too_few(card: Mapping[str, Any]) -> str:
-    return f" Too few pictures to be taught: {', '.join(card['too_few'])}." if card["too_few"] else ""
+    return f" Too few pictures to train on: {', '.join(card['too_few'])}." if card["too_few"] else ""
 
 
 FEW = 30  # things below which figures say little
@@ -365,7 +365,7 @@ def _of(one: Looked, label: str) -> Boxes:
 
 
 def _shares(came: Sequence[Counted], limit: float, label: str | None = None) -> tuple[Share, Share]:
-    """Return how many marked things are found, and how many of the boxes that are told are right."""
+    """Return how many marked objects are found, and how many of the boxes that are told are right."""
     objects = [score for one in came for name, score in one.objects if label in (None, name)]
     false = [score for one in came for name, score in one.false if label in (None, name)]
     hits = sum(score >= limit for score in objects)
@@ -403,7 +403,7 @@ def _box_mistakes(
         said = ", ".join(
             part for part in (f"{len(missed)} missed" * bool(missed), f"{false} wrong" * bool(false)) if part
         )
-        wrong.append(charts.Mistake(one.sha256, f"{len(one.right)} things", said, len(missed) + false))
+        wrong.append(charts.Mistake(one.sha256, f"{len(one.right)} objects", said, len(missed) + false))
         shown[one.sha256] = _outlines(one, missed, what, model.limit)
     wrong.sort(key=lambda one: (-one.wrong, one.sha256))
 
@@ -446,13 +446,13 @@ def _sentence(
         told.append("No picture was kept for testing: how well it does isn't known. Mark more of them.")
     else:
         many = "picture" if len(tested) == 1 else "pictures"
-        told.append(f"In {len(tested)} {many} kept for testing, {found} marked things are found.")
+        told.append(f"In {len(tested)} {many} kept for testing, {found} marked objects are found.")
         if right.n:
             told.append(f"{right} boxes that it draws there are right.")
         if figures["ap50"] is not None:
             told.append(f"AP50 {figures['ap50']:.2f}, AP50-95 {figures['ap']:.2f}.")
         if found.n < FEW:
-            told.append("So few things say little.")
+            told.append("So few objects say little.")
     if card["too_few"]:
-        told.append(f"Too few boxes to be taught: {', '.join(card['too_few'])}.")
+        told.append(f"Too few boxes to train on: {', '.join(card['too_few'])}.")
     return " ".join(told)

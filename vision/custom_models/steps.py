@@ -113,7 +113,7 @@ def in_slice(reporter: Reporter, kind: str, work: Callable[[], T]) -> T:
     long. Raises JobCancelled when the job was stopped."""
     reporter.check()
     if reporter.fiber is not None:
-        reporter.fiber.pause(f"own models: {kind}")
+        reporter.fiber.pause(f"custom models: {kind}")
     with one_thread():
         return work()
 
@@ -170,10 +170,11 @@ def missing() -> list[str]:
 
 
 def check_libraries() -> None:
-    """Raise ModelError unless own models can be trained, reported on and exported here."""
+    """Raise ModelError unless custom models can be trained, reported on and exported here."""
     if absent := missing():
         raise ModelError(
-            f"Own models need the extra `train` (make setup EXTRAS=train); missing here: {', '.join(absent)}."
+            "Custom models need the extra `train` (make setup EXTRAS=train); missing here:"
+            f" {', '.join(absent)}."
         )
 
 

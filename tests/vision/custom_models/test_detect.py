@@ -394,7 +394,7 @@ def test_a_report_counts_what_is_found_and_what_is_none() -> None:
         {"objects": (("nut", 0.9), ("screw", 0.1)), "false": (("nut", 0.8),)},
         {"objects": (), "false": ()},
     ]
-    assert "1 of 2 (1-99 %) marked things are found" in report.sentence and "say little" in report.sentence
+    assert "1 of 2 (1-99 %) marked objects are found" in report.sentence and "say little" in report.sentence
     assert "a" * 12 not in json.dumps(report.metrics), "no picture is named"
     assert report.sheet is not None and set(report.charts) == {"curves"}
     untested = of_detector(model, [], lambda sha256: Image.new("RGB", (9, 9)))
@@ -411,7 +411,7 @@ TEST = [
 
 def test_another_threshold_is_told_with_what_it_changes() -> None:
     value, told = thresholds.moved(0.3, TEST, "stricter")
-    assert value == 0.4 and "1 of 3 things in test pictures are found (2 now)" in told
+    assert value == 0.4 and "1 of 3 objects in test pictures are found (2 now)" in told
     assert "1 box is drawn around what is none (2 now)" in told
     assert (
         thresholds.moved(0.4, TEST, "looser")[0] == 0.3

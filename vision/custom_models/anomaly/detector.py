@@ -367,10 +367,10 @@ class Verdict:
         if not self.strange:
             return f"Like the good ones: {self.ratio:.2f} × the limit."
         if self.rank == 0:
-            return f"Not like the good ones: {self.ratio:.1f} × the limit, stranger than all {self.good}."
+            return f"Not like the good ones: {self.ratio:.1f} × the limit, more unusual than all {self.good}."
         return (
-            f"Not like the good ones: {self.ratio:.1f} × the limit, stranger than {self.good - self.rank} of"
-            f" {self.good}."
+            f"Not like the good ones: {self.ratio:.1f} × the limit,"
+            f" more unusual than {self.good - self.rank} of {self.good}."
         )
 
 
