@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import logging
 import random
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +37,7 @@ from benchmarks.measure import (
 )
 from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
+from benchmarks.rows.bot import PARTS
 from benchmarks.serving import Mix, Run, Served, at_once, poisson
 from core.settings import ROOT
 from vision.engine.engine import Passes
@@ -217,3 +220,9 @@ def test_rows_side_by_side_are_all_kept_and_told(
 def test_a_broken_row_beside_another_is_told(tmp_path: Path) -> None:
     arguments = argparse.Namespace(repeats=1, scale=0.1, out=tmp_path)
     assert bench.measure_in_process("no such row", arguments, tmp_path / "x") == bench.BROKEN
+
+
+def test_the_modules_that_the_start_imports_are_there() -> None:
+    names = [name for code in PARTS.values() for name in re.findall(r"\bvision\.\w+", code)]
+    assert len(names) >= 2
+    assert [name for name in names if find_spec(name) is None] == []
