@@ -100,7 +100,7 @@ def _measure_all(names: Sequence[str], arguments: argparse.Namespace, path: Path
         statuses = dict(
             zip(
                 together,
-                pool.map(lambda name: _in_a_process(name, arguments, Path(folder) / name), together),
+                pool.map(lambda name: measure_in_process(name, arguments, Path(folder) / name), together),
                 strict=True,
             )
         )
@@ -110,7 +110,7 @@ def _measure_all(names: Sequence[str], arguments: argparse.Namespace, path: Path
     return statuses | {name: _measure(name, arguments, path) for name in names if name not in statuses}
 
 
-def _in_a_process(name: str, arguments: argparse.Namespace, out: Path) -> int:
+def measure_in_process(name: str, arguments: argparse.Namespace, out: Path) -> int:
     options = (f"--repeats={arguments.repeats}", f"--scale={arguments.scale}", f"--out={out}", "--no-save")
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", name, *options], cwd=ROOT, stdout=subprocess.DEVNULL, check=False

@@ -68,7 +68,9 @@ def image_model(name: str, device: str, dtype: torch.dtype, *, small: bool) -> I
 
 
 def _assemble(name: str, dtype: torch.dtype, device: str) -> Any:
-    return {"sd15": _sd15, "sdxl": _sdxl, "flux": _flux}[name](lambda make: drawn(make, dtype, device))
+    return {"sd15": sd15_pipeline, "sdxl": sdxl_pipeline, "flux": flux_pipeline}[name](
+        lambda make: drawn(make, dtype, device)
+    )
 
 
 def drawn(make: Callable[[], nn.Module], dtype: torch.dtype, device: str, seed: int = 0) -> nn.Module:
@@ -94,7 +96,7 @@ def drawn(make: Callable[[], nn.Module], dtype: torch.dtype, device: str, seed: 
     return module
 
 
-def _sd15(draw: Callable) -> Any:
+def sd15_pipeline(draw: Callable) -> Any:
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -110,7 +112,7 @@ def _sd15(draw: Callable) -> Any:
     )
 
 
-def _sdxl(draw: Callable) -> Any:
+def sdxl_pipeline(draw: Callable) -> Any:
     from diffusers import (
         AutoencoderKL,
         EulerDiscreteScheduler,
@@ -144,7 +146,7 @@ def _sdxl(draw: Callable) -> Any:
     )
 
 
-def _flux(draw: Callable) -> Any:
+def flux_pipeline(draw: Callable) -> Any:
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
@@ -255,10 +257,7 @@ def _measure(name: str, device: str, dtype: torch.dtype, arguments: Namespace) -
         )
     pictures_a_second = {rows: [rows / seconds for seconds in values] for rows, values in curve.items()}
     points = [(rows, statistics.median(values)) for rows, values in pictures_a_second.items()]
-    chart = Chart(
-        "lines", f"{name}: rows a second by rows of a pass", "rows a second", {name: points}, x="rows"
-    )
-    return Result(tuple(figures), tuple(checks), chart)
+    return Result(tuple(figures), tuple(checks), Chart("rows a second", {name: points}, x="rows of a pass"))
 
 
 def _wall() -> float:

@@ -83,11 +83,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a row's chart shows. kind: "bars" (name → a value for each repeat) or "lines" (name → (x, y)
-    points)."""
+    """What a row's chart shows: bars (name → a value for each repeat) or, with the name of an axis ``x``,
+    lines (name → (x, y) points)."""
 
-    kind: str
-    title: str
     unit: str
     series: Mapping[str, Sequence[Any]]
     x: str = ""

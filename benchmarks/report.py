@@ -149,8 +149,8 @@ def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         figure, axes = pyplot.subplots(
             figsize=(7, max(3.6, 1 + 0.2 * len(chart["series"]))), layout="constrained"
         )
-        {"bars": _bars, "lines": _lines}[chart["kind"]](axes, chart)
-        figure.suptitle(textwrap.fill(chart["title"], 100), x=0.01, ha="left", fontsize=10)
+        (_lines if chart["x"] else _bars)(axes, chart)
+        figure.suptitle(textwrap.fill(row["title"], 100), x=0.01, ha="left", fontsize=10)
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         pyplot.close(figure)

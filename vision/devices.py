@@ -1,9 +1,11 @@
-"""What a device can do: its name and memory, the dtype that fits it, and which exceptions mean
-what."""
+"""What a device can do: its name and memory, the dtype that fits it, which exceptions mean what, and how a
+model of transformers gets there."""
 
 import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -104,3 +106,21 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of transformers are read
+
+
+def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> Any:
+    """Return the model in a folder, read by a class of transformers, on a device and ready to answer."""
+    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **LOCAL).to(device).eval()
+
+
+def moved_to(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a processor made for a model, on its device and in its dtype."""
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        if isinstance(value, torch.Tensor)
+        else value
+        for name, value in inputs.items()
+    }

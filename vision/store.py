@@ -27,7 +27,7 @@ from vision.weights.memory import MARGIN
 
 if TYPE_CHECKING:
     from vision.custom_models.anomaly.detector import Detector, Inspector
-    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.classification import Classifier
     from vision.custom_models.detection import Detector as BoxDetector
     from vision.custom_models.features import Extractor
 
@@ -70,7 +70,7 @@ def read_own_model(path: Path, task: str) -> Inspector | Classifier | BoxDetecto
 def unpack_own_model(data: bytes, task: str) -> Inspector | Classifier | BoxDetector:
     """Return the model in the bytes of a file. Raises ModelError for one of another task, or none."""
     from vision.custom_models.anomaly.detector import Inspector
-    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.classification import Classifier
     from vision.custom_models.detection import Detector as BoxDetector
 
     if task == DETECT:

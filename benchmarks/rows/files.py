@@ -11,18 +11,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.measure import Chart, Cost, Figure, Goal, Result, check, interleaved
-from benchmarks.rows import Options
+from benchmarks.rows import Options, Row
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
 from tests.support import buckets
 
-TITLE = "Pictures in a bucket"
-AGAINST = "the same 60 pictures of 1.5 MB, 8 at a time, in a folder; the bucket is rclone's on this machine"
 COUNT, SIZE, AT_ONCE = 60, 1_500_000, 8
 TICK = 0.001  # s between two looks at the loop's clock
 
 
-def measure(options: Options) -> Result:
+def measure_files(options: Options) -> Result:
     """Store and read the same pictures in both, fresh ones each time, the cache empty before each read."""
     count = max(8, round(COUNT * options.scale))
     numbers, late, wrong = iter(range(10**6)), dict[str, list[float]](), list[float]()
@@ -66,7 +64,7 @@ def measure(options: Options) -> Result:
         figures.append(Figure(f"{what}, bucket, longest stall", stall, "ms", "wall", Goal(at_most=25)))
     series = {figure.name: figure.values for figure in figures if figure.clock == "CPU"}
     equal = check("pictures that came back otherwise", wrong, 0.0)
-    return Result(tuple(figures), (equal,), Chart("bars", TITLE, "ms of CPU a picture", series))
+    return Result(tuple(figures), (equal,), Chart("ms of CPU a picture", series))
 
 
 async def _both(
@@ -104,3 +102,12 @@ async def _watched(works: list[Callable], got: list) -> tuple[Cost, list[float]]
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     return cost, late or [0.0]
+
+
+ROWS = {
+    "files": Row(
+        "Pictures in a bucket",
+        "the same 60 pictures of 1.5 MB, 8 at a time, in a folder; the bucket is rclone's on this machine",
+        measure_files,
+    ),
+}

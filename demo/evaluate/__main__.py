@@ -13,14 +13,13 @@ from pathlib import Path
 import torch
 from diffusers.utils import logging as diffusers_logging
 
+from demo.evaluate import AskReport, Report, images, readers
 from demo.evaluate import chat as ask_rows
 from demo.evaluate import choose as edit_rows
-from demo.evaluate import images, readers
 from demo.evaluate import video as video_rows
 from demo.evaluate.chat import Chat
 from demo.evaluate.images import Pack
 from demo.evaluate.readers import captions_of
-from demo.evaluate.report import AskReport, Report
 from demo.train.loop import MODELS
 
 ROWS = {

@@ -20,9 +20,9 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from demo.drawing import draw
-from demo.evaluate.report import AskReport, wilson
-from demo.train import chat_talks
-from demo.train.chat_talks import Fresh, Talk, invented
+from demo.evaluate import AskReport, wilson
+from demo.train import chat_data
+from demo.train.chat_data import Fresh, Talk, invented
 from demo.train.loop import MODELS
 from demo.world import FAINT, OBJECTS, PLACES, STYLES, Group, Scene, compose, is_held_out
 from vision import protocol
@@ -189,18 +189,18 @@ RIGHT = {"box": overlaps, "value ±1": near, "table cells ±1": near}
 def first_questions(n: int) -> Iterable[Talk]:
     """Until `n` of every kind are there: talks of one question about held-out pictures."""
     makers = (
-        chat_talks.scene_talk,
-        chat_talks.chart_talk,
-        chat_talks.compare_talk,
-        chat_talks.motion_talk,
-        chat_talks.order_talk,
+        chat_data.scene_talk,
+        chat_data.chart_talk,
+        chat_data.compare_talk,
+        chat_data.motion_talk,
+        chat_data.order_talk,
     )
     source, found = Fresh(True), Counter()
     for number, maker in enumerate(makers):
         rng = random.Random(f"ask rows {number}")
         misses = 0
         while misses < min(400, 20 * n):  # in a row: every kind is full
-            talk = maker(source, rng) if maker is chat_talks.motion_talk else maker(source, rng, turns=1)
+            talk = maker(source, rng) if maker is chat_data.motion_talk else maker(source, rng, turns=1)
             kind = talk.turns[0].kind
             if found[kind] == n:
                 misses += 1
@@ -214,10 +214,10 @@ def named(n: int) -> dict[str, list[Talk]]:
 
     def some(name, **more):
         rng = random.Random(f"ask rows {name}")
-        return [chat_talks.name_talk(Fresh(True), rng, **more) for _ in range(n)]
+        return [chat_data.name_talk(Fresh(True), rng, **more) for _ in range(n)]
 
     return {
-        "naming, 2 x 2, things never named": some("never", ways=2, shots=2, things=chat_talks.NEVER_NAMED),
+        "naming, 2 x 2, things never named": some("never", ways=2, shots=2, things=chat_data.NEVER_NAMED),
         "naming, 2 x 2, all things": some("two", ways=2, shots=2, things=OBJECTS),
         "naming, 2 x 1": some("one", ways=2, shots=1),
         "naming, 3 x 1": some("three", ways=3, shots=1),
@@ -253,7 +253,7 @@ def measure(chat: Chat, n: int, caption: Callable[[list], list[str]]) -> dict[st
     for said, (_, truth) in zip(caption([image for image, _ in described]), described, strict=True):
         add("captioner", said, truth)
     rng, source = random.Random("ask rows signs"), Fresh(True)
-    for talk, said in asked([chat_talks.sign_talk(source, rng) for _ in range(n)]):
+    for talk, said in asked([chat_data.sign_talk(source, rng) for _ in range(n)]):
         word = talk.turns[-1].answer
         add("sign", said, word)
         for k, letter in enumerate(word):
@@ -262,7 +262,7 @@ def measure(chat: Chat, n: int, caption: Callable[[list], list[str]]) -> dict[st
         for talk, said in asked(some):
             add(name, said, talk.turns[-1].answer)
     rng = random.Random("ask rows follow")
-    for talk, said in asked([chat_talks.follow_talk(source, rng) for _ in range(n)], chat.walk):
+    for talk, said in asked([chat_data.follow_talk(source, rng) for _ in range(n)], chat.walk):
         if talk.turns[-1].kind != "box":
             add("follow", said, talk.turns[-1].answer)
     return rows

@@ -38,6 +38,7 @@ from transformers import CLIPTextModel
 from core.requests import EditRequest
 from demo import judge
 from demo.drawing import Placed
+from demo.evaluate import Report, wilson
 from demo.evaluate.images import KINDS as SCENE_KINDS
 from demo.evaluate.images import (
     SINGLE,
@@ -50,7 +51,6 @@ from demo.evaluate.images import (
     prompt,
     two_objects,
 )
-from demo.evaluate.report import Report, wilson
 from demo.judge import CENTRE, Found, Verdict
 from demo.train.edit_words import KINDS, SUMMARY, Edit, held_out_edit, instruct
 from demo.world import Scene

@@ -31,7 +31,7 @@ from transformers import (
 from core.requests import OutpaintRequest
 from demo import judge
 from demo.drawing import SIZE, draw
-from demo.evaluate.report import Report
+from demo.evaluate import Report
 from demo.judge import Judge, Verdict
 from demo.train.loop import MODELS
 from demo.world import Caption, Scene, describe, held_out_scene

@@ -18,8 +18,8 @@ from core.profiles import PACKAGED
 from core.requests import ClassifyRequest, CutOutRequest, UpscaleRequest
 from demo import photographs
 from demo.drawing import SIZE, draw, draw_apart, layout
+from demo.evaluate import Report
 from demo.evaluate.images import ANY, SINGLE, Pack, held_out, main_of, two_objects
-from demo.evaluate.report import Report
 from demo.train.loop import MODELS
 from demo.world import COLOURS, OBJECTS, PLACE_WORDS, PLACES, STYLES, Scene, canonical, held_out_scene, parse
 from vision.capabilities import classify, cutout, upscale

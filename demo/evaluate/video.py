@@ -27,8 +27,8 @@ from tqdm import tqdm
 from core.events import Output
 from core.requests.video import VideoRequest
 from demo.drawing import PAINT, draw_apart, layout
+from demo.evaluate import Report
 from demo.evaluate.images import SINGLE, Pack, held_out, prompt
-from demo.evaluate.report import Report
 from demo.judge import GRID, SIZE, Judge
 from demo.train.readers import pixels
 from demo.world import Scene

@@ -6,7 +6,7 @@ import logging
 import torch
 
 from demo import judge, photographs
-from demo.train import autoencoder, chat_data, chat_train, loop, lora, readers, segmenter, unet
+from demo.train import autoencoder, chat_data, chat_train, loop, lora, readers, unet
 from demo.train import editor as edit
 from demo.train.loop import MODELS
 from demo.world import compact
@@ -35,8 +35,8 @@ STAGES = {  # in the order in which they build on each other
     "form_lora_refine": lora.refine_lora,
     "fitted_pictures_wide": lora.make_wide,
     "form_lora_wide": lora.widen_lora,
-    "upscaler_pictures": segmenter.upscaler_make_pictures,
-    "upscaler": segmenter.upscaler_train,
+    "upscaler_pictures": autoencoder.make_upscaler_pictures,
+    "upscaler": autoencoder.train_upscaler,
     "edit_text": edit.text_train,
     "edit": edit.train,
     "edit_refine": edit.refine,
@@ -54,8 +54,8 @@ STAGES = {  # in the order in which they build on each other
     "captioner": readers.train,
     "captioner_refine": readers.refine,
     "vit": readers.vit_train,
-    "segmenter_pictures": segmenter.make_pictures,
-    "segmenter": segmenter.train,
+    "segmenter_pictures": readers.make_pictures,
+    "segmenter": readers.train_segmenter,
     "judge": judge.train,
     "photograph": photographs.main,
     "ask_pictures": chat_data.make,

@@ -36,7 +36,7 @@ from transformers import (
 )
 from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 
-from demo.train import chat_talks
+from demo.train import chat_data
 from demo.train.chat_data import HEADS as PICTURES_HEADS
 from demo.train.chat_data import NUMBERS, ROW, box_text
 from demo.train.loop import MODELS, WORK
@@ -216,20 +216,20 @@ BLOCK = AROUND + WHOLE + PICTURE * TOKENS + AROUND
 
 
 MAKERS = (
-    chat_talks.scene_talk,
-    chat_talks.sign_talk,
-    chat_talks.chart_talk,
-    chat_talks.compare_talk,
-    chat_talks.motion_talk,
-    chat_talks.order_talk,
-    chat_talks.name_talk,
+    chat_data.scene_talk,
+    chat_data.sign_talk,
+    chat_data.chart_talk,
+    chat_data.compare_talk,
+    chat_data.motion_talk,
+    chat_data.order_talk,
+    chat_data.name_talk,
 )
 
 
 def _corpus(conversations: int):
     """Conversations, the drawn world's words, invented words and plain English."""
     rng = random.Random("ask tokens")
-    source = chat_talks.Facts(False)
+    source = chat_data.Facts(False)
     for _ in range(conversations):
         talk = rng.choice(MAKERS)(source, rng)
         for turn in talk.turns:
@@ -246,10 +246,7 @@ def _corpus(conversations: int):
     ]
     yield " ".join([*grammar_words() * 20, *words * 400])
     yield " ".join(
-        f" {a}{b}{c}{b}"
-        for a in chat_talks.CONSONANTS
-        for b in chat_talks.VOWELS
-        for c in chat_talks.CONSONANTS
+        f" {a}{b}{c}{b}" for a in chat_data.CONSONANTS for b in chat_data.VOWELS for c in chat_data.CONSONANTS
     )
     yield " ".join(box_text(rng.choices(range(0, 1001, 50), k=4)) for _ in range(50))
     yield from (topics[key] for key in sorted(topics))
@@ -328,7 +325,7 @@ class Encoder:
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def talk(self, talk: chat_talks.Talk) -> tuple[list[int], list[bool], list]:
+    def talk(self, talk: chat_data.Talk) -> tuple[list[int], list[bool], list]:
         """The ids, which of them are learned answers, and the pictures in the order of their tokens. A
         picture that is a text is read as that text."""
         ids, learned, pictures = list(self.ids(START)), [False], []

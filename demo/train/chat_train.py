@@ -21,7 +21,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from transformers import SmolVLMForConditionalGeneration
 
-from demo.train import chat_talks
+from demo.train import chat_data
 from demo.train.chat_data import HEADS, LETTERS, LONGEST, NUMBERS, ROW, Pool
 from demo.train.chat_model import (
     PICTURE,
@@ -95,8 +95,8 @@ def drill_names(source, rng):
 
 def _names(source, rng, ways: int, shots: int, more: int):
     by = rng.choice(("object", "object", "colour"))
-    return chat_talks.name_talk(
-        source, rng, ways, shots, by, more, chat_talks.NAMED if by == "object" else None
+    return chat_data.name_talk(
+        source, rng, ways, shots, by, more, chat_data.NAMED if by == "object" else None
     )
 
 
@@ -111,36 +111,36 @@ class Lesson:
 
 
 SEEN = (
-    Lesson(chat_talks.scene_talk, 7),
-    Lesson(chat_talks.drill_talk, 8),
-    Lesson(chat_talks.bars_talk, 3),
-    Lesson(chat_talks.chart_talk, 0.5),
-    Lesson(chat_talks.sign_talk, 0.5),
-    Lesson(chat_talks.compare_talk, 2),
-    Lesson(chat_talks.motion_talk, 1.5),
-    Lesson(chat_talks.order_talk, 0.7),
+    Lesson(chat_data.scene_talk, 7),
+    Lesson(chat_data.drill_talk, 8),
+    Lesson(chat_data.bars_talk, 3),
+    Lesson(chat_data.chart_talk, 0.5),
+    Lesson(chat_data.sign_talk, 0.5),
+    Lesson(chat_data.compare_talk, 2),
+    Lesson(chat_data.motion_talk, 1.5),
+    Lesson(chat_data.order_talk, 0.7),
 )
 TOLD = (
     *SEEN,
     Lesson(teach_names, 0.7),
-    Lesson(chat_talks.told_talk, 1.5, until=0.3, in_words=True),
-    Lesson(chat_talks.chart_talk, 0.5, until=0.3, in_words=True),
+    Lesson(chat_data.told_talk, 1.5, until=0.3, in_words=True),
+    Lesson(chat_data.chart_talk, 0.5, until=0.3, in_words=True),
     Lesson(teach_names, 0.5, until=0.3, in_words=True),
 )
 
 
 # Mostly what the first training left weak. Names are copied out of words before they are out of pictures.
 LESSONS_REFINED = (
-    Lesson(chat_talks.scene_talk, 6),
-    Lesson(chat_talks.drill_talk, 5),
-    Lesson(chat_talks.pair_talk, 3),
-    Lesson(chat_talks.box_talk, 1.5),
-    Lesson(chat_talks.bars_talk, 1),
-    Lesson(chat_talks.chart_talk, 2.5),
-    Lesson(chat_talks.sign_talk, 3.5),
-    Lesson(chat_talks.compare_talk, 2),
-    Lesson(chat_talks.motion_talk, 1.5),
-    Lesson(chat_talks.order_talk, 2),
+    Lesson(chat_data.scene_talk, 6),
+    Lesson(chat_data.drill_talk, 5),
+    Lesson(chat_data.pair_talk, 3),
+    Lesson(chat_data.box_talk, 1.5),
+    Lesson(chat_data.bars_talk, 1),
+    Lesson(chat_data.chart_talk, 2.5),
+    Lesson(chat_data.sign_talk, 3.5),
+    Lesson(chat_data.compare_talk, 2),
+    Lesson(chat_data.motion_talk, 1.5),
+    Lesson(chat_data.order_talk, 2),
     Lesson(teach_names, 2),
     Lesson(drill_names, 2),
     Lesson(drill_names, 5, until=0.75, in_words=True),
@@ -151,7 +151,7 @@ def some_talks(source, rng, tokens: int, encoder: Encoder, lessons=SEEN, done: f
     """Encoded conversations of about `tokens` in all, of the lessons that are given when `done` of the steps
     are done."""
     given = [lesson for lesson in lessons if done <= lesson.until]
-    words = chat_talks.Facts(False)
+    words = chat_data.Facts(False)
     encoded, total = [], 0
     while total < tokens:
         lesson = rng.choices(given, [one.share for one in given])[0]
@@ -173,7 +173,7 @@ def chunks(encoded):
 
 
 CURVE_TALKS = 40
-DRILLS = (chat_talks.drill_talk, chat_talks.bars_talk)
+DRILLS = (chat_data.drill_talk, chat_data.bars_talk)
 
 
 class Curve:
@@ -185,14 +185,14 @@ class Curve:
     def __init__(self, name: str, speaker, tokens_of):
         self.speaker, self.tokens_of = speaker, tokens_of
         rng, n = random.Random("ask curve"), CURVE_TALKS
-        source = chat_talks.Fresh(True)
+        source = chat_data.Fresh(True)
         makers = dict.fromkeys(lesson.make for lesson in SEEN if lesson.make not in DRILLS)
         self.talks = [
             make(source, rng)
             for make in makers
-            for _ in range(n * (3 if make is chat_talks.scene_talk else 1))
+            for _ in range(n * (3 if make is chat_data.scene_talk else 1))
         ]
-        self.talks += [chat_talks.name_talk(source, rng, 2, 2) for _ in range(n)]
+        self.talks += [chat_data.name_talk(source, rng, 2, 2) for _ in range(n)]
         self.path = WORK / f"{name}-curve.jsonl"
 
     @torch.no_grad()
@@ -210,7 +210,7 @@ class Curve:
 
 
 @torch.no_grad()
-def exact(speaker, some: list[chat_talks.Talk], tokens_of):
+def exact(speaker, some: list[chat_data.Talk], tokens_of):
     """Yields the kind of every learned answer and whether greedy decoding would give it; `tokens_of` makes
     the tokens of pictures."""
     encoded = [speaker.encoder.talk(talk) for talk in some]
@@ -420,7 +420,7 @@ class Speaker(nn.Module):
         weight = torch.zeros(len(group), length)
         for row, (ids, learned, _) in enumerate(group):
             x[row, : len(ids)] = torch.tensor(ids)
-            weight[row, : len(ids)] = torch.tensor(_weights(learned))
+            weight[row, : len(ids)] = torch.tensor(token_weights(learned))
         e = self.text.embed_tokens(x)
         if tokens is not None:
             e = e.masked_scatter((x == self.picture)[..., None], tokens.to(e.dtype))
@@ -433,7 +433,7 @@ class Speaker(nn.Module):
         return loss, (logits.argmax(-1) == target).sum().item(), len(target)
 
 
-def _weights(learned: list[bool]) -> list[float]:
+def token_weights(learned: list[bool]) -> list[float]:
     """Of an answer of n tokens each weighs 1 / √n: a box is not worth twenty colours."""
     weights = [0.0] * len(learned)
     for start, end in spans(learned):
@@ -443,7 +443,7 @@ def _weights(learned: list[bool]) -> list[float]:
 
 def gathered(speaker: Speaker, eyes, encoded):
     """The loss over all conversations, chunk by chunk: gradients of all but the last chunk are added here."""
-    total = sum(sum(_weights(learned)) for _, learned, _ in encoded)
+    total = sum(sum(token_weights(learned)) for _, learned, _ in encoded)
     groups = list(chunks(encoded))
     hits = count = 0
     value = figure = 0.0

@@ -41,8 +41,8 @@ from demo.train.loop import (
     trained_weights,
     workers,
 )
+from demo.train.readers import SEGMENTER_SIZE as SEEN
 from demo.train.readers import pixels
-from demo.train.segmenter import SIZE as SEEN
 from demo.train.unet import DEFAULTS, DRAFT, tokenizer_folder
 from demo.world import LENGTH, Encoder, Scene, describe, training_scene
 from vision.diffusion import loras

@@ -1,6 +1,10 @@
 """Trains the readers: the image tower that the others start from (what does each patch show?), CLIP (the
 tower and the dense text encoder, brought together by contrast), the captioner (BLIP on the tower, half
-canonical sentences, half free ones) and the classifier (a ViT on the tower that names the main object).
+canonical sentences, half free ones), the classifier (a ViT on the tower that names the main object), and the
+segmenter.
+
+The segmenter, a UPerNet (arXiv:1807.10221) over a ResNet, tells for every pixel which object it shows. It
+sees whole pictures and parts around one object, since it looks twice: for objects, then at each more closely.
 """
 
 import json
@@ -11,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from diffusers import AutoencoderTiny
 from PIL import Image, ImageFilter
 from transformers import (
     BertTokenizer,
@@ -26,13 +31,17 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModel,
+    ResNetConfig,
+    SegformerImageProcessor,
+    UperNetConfig,
+    UperNetForSemanticSegmentation,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
 )
 
-from demo.drawing import Placed, draw, layout, patches
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.drawing import Placed, draw, draw_apart, layout, patches
+from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, to_pictures, trained_weights
 from demo.train.unet import WIDTH as TEXT_WIDTH
 from demo.train.unet import tokenizer_folder
 from demo.world import (
@@ -579,4 +588,149 @@ def vit_train(steps: int = 500):
     ship(model, folder, torch.float8_e4m3fn)
     ViTImageProcessor(
         size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)
+    ).save_pretrained(folder)
+
+
+SEGMENTER_SIZE = 256  # px that it sees, of a whole picture or of a part
+FINE = 64  # cells along a side of what its head answers; it enlarges them to SIZE itself
+DRAWN = (256, 256, 512)  # px, at one of which a scene is drawn and a part of it is cut out
+CODED_SIZE = 128  # px, the native size of the image model
+SEGMENTER_BATCH = 24
+PICTURES, CODED = 3000, 20  # scenes that go through the autoencoder, and how many at a time
+SEGMENTER_MIX = {"large": 0.15, "single": 0.35, "several": 0.2, "pair": 0.25, "empty": 0.05}
+STYLE_MIX = (0.4, 0.2, 0.2, 0.2)  # of STYLES; line drawings and washes are harder than their share
+GROUND = len(OBJECTS)  # the class of what is no thing
+
+
+def segmenter_config() -> UperNetConfig:
+    labels = dict(enumerate((*OBJECTS, "ground")))
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    resnet = ResNetConfig(
+        embedding_size=24,
+        hidden_sizes=[32, 64, 96, 128],
+        depths=[1, 2, 2, 2],
+        layer_type="basic",
+        out_features=stages,
+    )
+    return UperNetConfig(
+        backbone_config=resnet,
+        hidden_size=40,
+        pool_scales=[1, 2, 4],
+        use_auxiliary_head=False,
+        id2label=labels,
+        label2id={name: index for index, name in labels.items()},
+    )
+
+
+def styled_scene(rng: random.Random) -> Scene:
+    """A scene for training whose style is drawn by STYLE_MIX."""
+    style = rng.choices(STYLES, STYLE_MIX)[0]
+    while True:
+        scene = training_scene(rng, SEGMENTER_MIX, held_pairs=True)
+        if scene.style == style:
+            return scene
+
+
+def drawn(rng: random.Random, side: int) -> tuple[Image.Image, np.ndarray]:
+    """A picture of `side` px, and the class of each of its pixels: (side, side) uint8."""
+    scene, size = styled_scene(rng), (side, side)
+    placed = layout(scene, rng, size)
+    picture, owner = draw_apart(scene, rng, size, placed)
+    classes = np.array([OBJECTS.index(thing.object) for thing in placed] + [GROUND], np.uint8)
+    return picture, classes[owner]
+
+
+@torch.no_grad()
+def make_pictures():
+    """Writes what the autoencoder makes of drawn scenes, with noise on their latents: as soft and uneven as
+    the pictures that the image model draws."""
+    torch.manual_seed(0)
+    vae = AutoencoderTiny.from_pretrained(MODELS / "stable-diffusion" / "vae", torch_dtype=torch.float32)
+    vae, rng = vae.to(device()), random.Random("segmenter pictures")
+    pictures, classes = [], []
+    while len(pictures) < PICTURES:
+        some = [drawn(rng, min(DRAWN)) for _ in range(CODED)]
+        small = [np.asarray(picture.resize((CODED_SIZE, CODED_SIZE), Image.BOX)) for picture, _ in some]
+        latents = vae.encode(pixels(small)).latents
+        noise = torch.rand(CODED, 1, 1, 1, device=device()) * 0.3
+        pictures += list(to_pictures(vae.decode(latents + noise * torch.randn_like(latents)).sample))
+        classes += [each for _, each in some]
+    WORK.mkdir(parents=True, exist_ok=True)
+    np.savez(WORK / "segmenter_pictures.npz", pictures=np.stack(pictures), classes=np.stack(classes))
+
+
+def part_of(classes: np.ndarray, rng: random.Random) -> tuple[float, float, float, float]:
+    """A box (left, top, right, bottom; shares of the side) around one thing with some of what surrounds it,
+    or all of the picture."""
+    shown = np.unique(classes[classes != GROUND])
+    if not len(shown) or rng.random() < 0.4:
+        return (0.0, 0.0, 1.0, 1.0)
+    ys, xs = np.nonzero(classes == rng.choice(shown.tolist()))
+    side = len(classes)
+    reach = min(1.0, max(np.ptp(xs), np.ptp(ys)) / side * rng.uniform(1.15, 2.5))
+    left, top = (
+        min(max(0.0, middle / side - reach / 2 + rng.uniform(-0.1, 0.1) * reach), 1 - reach)
+        for middle in ((xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2)
+    )
+    return (left, top, left + reach, top + reach)
+
+
+def sample(rng: random.Random, made: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What the network sees, (SIZE, SIZE, 3) uint8, and the share of each class in each cell of its answer,
+    (classes, FINE, FINE) float32. made: the pictures of `make_pictures` with their classes."""
+    if rng.random() < 0.4:
+        index = rng.randrange(len(made[0]))
+        picture, classes = Image.fromarray(made[0][index]), made[1][index]
+    else:
+        picture, classes = drawn(rng, rng.choice(DRAWN))
+        if rng.random() < 0.3:
+            picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3.0)))
+    part = part_of(classes, rng)
+    box = [share * picture.width for share in part]
+    shown = picture.resize((SEGMENTER_SIZE, SEGMENTER_SIZE), rng.choice((Image.BOX, Image.BICUBIC)), box)
+    a = np.asarray(shown).astype(np.float32)
+    if rng.random() < 0.3:
+        a = a + np.random.default_rng(rng.randrange(1 << 30)).normal(0, rng.uniform(1, 8), a.shape)
+    shares = np.zeros((GROUND + 1, FINE, FINE), np.float32)
+    box = [share * len(classes) for share in part]
+    for each in np.unique(classes):
+        mask = Image.fromarray((classes == each).astype(np.uint8) * 255)
+        shares[each] = np.asarray(mask.resize((FINE, FINE), Image.BOX, box), np.float32) / 255
+    return a.clip(0, 255).astype(np.uint8), shares
+
+
+def train_segmenter(steps: int = 1100):
+    torch.manual_seed(0)
+    stored = np.load(WORK / "segmenter_pictures.npz")
+    made = stored["pictures"], stored["classes"]
+    model = UperNetForSemanticSegmentation(segmenter_config()).to(device())
+    plan = Plan(steps, lr=2e-3, warmup=50, decay=0.5, weight_decay=0.01, betas=(0.9, 0.99), ema=0.99)
+    run = Run("segmenter", model, plan)
+    model.train()
+
+    def loss(rng):
+        seen, shares = zip(*(sample(rng, made) for _ in range(SEGMENTER_BATCH)), strict=True)
+        truth = torch.from_numpy(np.stack(shares)).to(device())
+        with autocast():
+            features = model.backbone.forward_with_filtered_kwargs(pixels(list(seen))).feature_maps
+            logits = model.decode_head(features).float()  # (B, classes, FINE, FINE)
+        ground = truth[:, GROUND]
+        edge = F.max_pool2d(ground, 3, 1, 1) + F.max_pool2d(-ground, 3, 1, 1)  # above 0 where both are near
+        weight = 1 + 2 * edge
+        value = (F.cross_entropy(logits, truth, reduction="none") * weight).sum() / weight.sum()
+        with torch.no_grad():
+            thing, found = ground < 0.5, logits.softmax(1)[:, GROUND] < 0.5
+            iou = (thing & found).sum() / (thing | found).sum()
+            named = logits[:, :GROUND].argmax(1)[thing] == truth[:, :GROUND].argmax(1)[thing]
+        return value, {"iou": iou.item(), "named": named.float().mean().item()}
+
+    run.train(loss)
+    run.use_average()
+    folder = MODELS / "segmenter"
+    ship(model, folder)
+    SegformerImageProcessor(
+        size={"height": SEGMENTER_SIZE, "width": SEGMENTER_SIZE},
+        image_mean=list(MEAN),
+        image_std=list(STD),
+        do_reduce_labels=False,
     ).save_pretrained(folder)

@@ -354,7 +354,7 @@ class Talking:
 
 GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
 LONG = f"The video lasts {{:.0f}} s; its first {MAX_VIDEO_SECONDS} s were looked at."
-NOT_COMPARED = "The chat server wasn't asked: servers don't tell how likely they find each of given answers."
+NOT_COMPARED = "The chat server can't compare labels, so only CLIP answered."
 NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 
 

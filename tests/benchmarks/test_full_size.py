@@ -21,7 +21,7 @@ def test_a_full_size_model_has_the_published_number_of_parameters(name: str) -> 
         with torch.device("meta"):
             return make()
 
-    pipe = {"sd15": gpu._sd15, "sdxl": gpu._sdxl, "flux": gpu._flux}[name](on_paper)
+    pipe = {"sd15": gpu.sd15_pipeline, "sdxl": gpu.sdxl_pipeline, "flux": gpu.flux_pipeline}[name](on_paper)
     part, millions = MILLIONS[name]
     assert sum(p.numel() for p in getattr(pipe, part).parameters()) / 1e6 == pytest.approx(
         millions, rel=0.002

@@ -6,9 +6,12 @@ from __future__ import annotations
 import argparse
 import logging
 import random
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +37,7 @@ from benchmarks.measure import (
 )
 from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
+from benchmarks.rows.bot import PARTS
 from benchmarks.serving import Mix, Run, Served, at_once, poisson
 from core.settings import ROOT
 from vision.engine.engine import Passes
@@ -114,7 +118,7 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
         return outputs[::-1] if len({call.count for call in calls}) == 1 else outputs
 
     model = tiny_image_model("stable-diffusion", tmp_path)
-    pool = exactness._pool(model, random.Random(0), 6)
+    pool = exactness.request_pool(model, random.Random(0), 6)
     pool = [
         replace(request, generation=request.generation)
         for request in pool
@@ -122,7 +126,7 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
     ]
 
     def worst() -> float:
-        found = [exactness._trace(model, pool, random.Random(seed))[0] for seed in range(2)]
+        found = [exactness.run_trace(model, pool, random.Random(seed))[0] for seed in range(2)]
         return max(
             float((latents - request.latents).abs().max() / request.latents.std())
             for trace in found
@@ -160,7 +164,7 @@ def test_every_way_is_called_equally_often() -> None:
 
 
 def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
-    chart = Chart("bars", "t", "ms", {"one": [1.0]})
+    chart = Chart("ms", {"one": [1.0]})
     figures = (
         Figure("good", (3.0, 2.0, 9.0), "×", goal=Goal(at_least=3)),
         Figure("bad", (3.0,), "%", goal=Goal(at_most=1)),
@@ -174,10 +178,12 @@ def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
     assert "| 3 × | 2 to 9, n=3 | CPU | ≥ 3 | yes |" in lines[2] and "**no**" in lines[3]
 
 
-def test_the_rows_are_the_files_of_the_folder_and_can_be_measured() -> None:
-    assert sorted(ROWS) == sorted(
-        p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py") if p.stem != "__init__"
-    )
+def test_the_rows_are_those_of_the_modules_and_can_be_measured() -> None:
+    modules = {p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py")} - {"__init__"}
+    assert set(ROWS.values()) == modules
+    assert set(ROWS) == {
+        name for module in modules for name in import_module(f"benchmarks.rows.{module}").ROWS
+    }
     assert all(row(name).title and row(name).against and callable(row(name).measure) for name in ROWS)
 
 
@@ -213,4 +219,10 @@ def test_rows_side_by_side_are_all_kept_and_told(
 
 def test_a_broken_row_beside_another_is_told(tmp_path: Path) -> None:
     arguments = argparse.Namespace(repeats=1, scale=0.1, out=tmp_path)
-    assert bench._in_a_process("no such row", arguments, tmp_path / "x") == bench.BROKEN
+    assert bench.measure_in_process("no such row", arguments, tmp_path / "x") == bench.BROKEN
+
+
+def test_the_modules_that_the_start_imports_are_there() -> None:
+    names = [name for code in PARTS.values() for name in re.findall(r"\bvision\.\w+", code)]
+    assert len(names) >= 2
+    assert [name for name in names if find_spec(name) is None] == []

@@ -43,7 +43,7 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     trained = studio.last()
     assert "Training of a detector" in trained.content and any(":stricter:" in one for one in ids_of(trained))
     stricter = await press(studio, trained, "stricter")
-    assert "2 of 4 things in test pictures are found (4 now)" in told(stricter)
+    assert "2 of 4 objects in test pictures are found (4 now)" in told(stricter)
     assert "from a score of 0.4 on" in told(await press(studio, stricter.response, "keepstricter"))
     # what is found, as a message and as a table
     await said(studio, "try", name="trays", image1=good(20))

@@ -16,13 +16,7 @@ import numpy as np  # noqa: E402
 
 from demo.drawing import Placed  # noqa: E402
 from demo.evaluate import chat as chats  # noqa: E402
-from demo.train import (  # noqa: E402
-    chat_data,
-    chat_model,
-    chat_talks,
-    chat_train,
-    loop,
-)
+from demo.train import chat_data, chat_model, chat_train, loop  # noqa: E402
 from demo.train.chat_data import (  # noqa: E402
     Chart,
     Drawn,
@@ -138,7 +132,7 @@ def test_training_never_shows_what_the_evaluation_asks():
     assert not any(is_held_out(one.scene) for one in drawn)
     assert not any(chat_data.held_word(p.truth) for p in shard["sign"])
     assert not any(chat_data.held_chart(p.truth) for p in shard["chart"])
-    rng, fresh = random.Random(0), chat_talks.Fresh(True)
+    rng, fresh = random.Random(0), chat_data.Fresh(True)
     assert all(is_held_out(fresh.single(rng)[1].scene) for _ in range(5))
     assert chat_data.held_word(fresh.sign(rng)[1]) and chat_data.held_chart(fresh.chart(rng)[1])
 
@@ -152,7 +146,7 @@ def test_a_pair_differs_in_one_thing():
 
 
 def test_a_name_is_learned_only_where_it_was_told_before():
-    talk = chat_talks.name_talk(chat_talks.Facts(False), random.Random(0), ways=2, shots=2, more=2)
+    talk = chat_data.name_talk(chat_data.Facts(False), random.Random(0), ways=2, shots=2, more=2)
     told = set()
     for turn in talk.turns:
         assert turn.learned == (turn.answer in told)
@@ -161,17 +155,17 @@ def test_a_name_is_learned_only_where_it_was_told_before():
 
 
 def test_many_questions_about_one_picture_never_ask_twice_and_have_short_answers():
-    rng, words = random.Random(0), chat_talks.Facts(False)
+    rng, words = random.Random(0), chat_data.Facts(False)
     for _ in range(20):
-        drill, bars = chat_talks.drill_talk(words, rng), chat_talks.bars_talk(words, rng)
-        assert not {turn.kind for turn in drill.turns} & chat_talks.LONG
+        drill, bars = chat_data.drill_talk(words, rng), chat_data.bars_talk(words, rng)
+        assert not {turn.kind for turn in drill.turns} & chat_data.LONG
         for talk in (drill, bars):
             asked = [turn.parts[-1].lower() for turn in talk.turns]
             assert len(set(asked)) == len(asked) >= 3
 
 
 def test_some_things_are_never_given_another_name():
-    class Watched(chat_talks.Facts):
+    class Watched(chat_data.Facts):
         named = set()
 
         def single(self, rng, **wanted):
@@ -181,8 +175,8 @@ def test_some_things_are_never_given_another_name():
     rng, source = random.Random(0), Watched(False)
     for _ in range(80):
         chat_train.teach_names(source, rng)
-    assert source.named & set(OBJECTS) == set(chat_talks.NAMED)
-    assert not set(chat_talks.NAMED) & set(chat_talks.NEVER_NAMED)
+    assert source.named & set(OBJECTS) == set(chat_data.NAMED)
+    assert not set(chat_data.NAMED) & set(chat_data.NEVER_NAMED)
 
 
 # The model
@@ -191,7 +185,7 @@ def test_some_things_are_never_given_another_name():
 
 @pytest.mark.parametrize("make", dict.fromkeys(MAKERS), ids=lambda make: make.__name__)
 def test_ids_are_those_of_the_processor(encoder, make):
-    processor, source = chat_model.processor(), chat_talks.Fresh(True)
+    processor, source = chat_model.processor(), chat_data.Fresh(True)
     for seed in range(3):
         talk = make(source, random.Random(seed))
         ids, learned, shown = encoder.talk(talk)
@@ -214,7 +208,7 @@ def test_words_are_tokens_and_signs_are_spelled(encoder):
 def test_the_lean_way_computes_what_the_class_computes(encoder):
     torch.manual_seed(0)
     whole = chat_model.build(encoder.tokenizer).eval()
-    talk = chat_talks.compare_talk(chat_talks.Fresh(True), random.Random(0))
+    talk = chat_data.compare_talk(chat_data.Fresh(True), random.Random(0))
     messages = chats.messages(talk, [turn.answer for turn in talk.turns])
     inputs = chat_model.processor().apply_chat_template(
         messages, tokenize=True, return_dict=True, return_tensors="pt"
@@ -271,8 +265,8 @@ def test_a_word_of_the_question_looks_for_its_thing_before_anything_is_learned(e
     text.set_attn_implementation("eager")
     looked = {}
     for noun in ("cat", "kitten", "sphere", "boat"):
-        turn = chat_talks.Turn((0, f"Is there a {noun}?"), "yes", "yes_no")
-        ids, _, _ = encoder.talk(chat_talks.Talk([picture], [turn]))
+        turn = chat_data.Turn((0, f"Is there a {noun}?"), "yes", "yes_no")
+        ids, _, _ = encoder.talk(chat_data.Talk([picture], [turn]))
         x = torch.tensor([ids])
         at = ids.index(*encoder.ids(f" {noun}"))
         e = text.embed_tokens(x)
@@ -290,8 +284,8 @@ def test_a_word_of_the_question_looks_for_its_thing_before_anything_is_learned(e
 def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
     torch.manual_seed(0)
     speaker = chat_train.Speaker(chat_model.build(encoder.tokenizer), encoder)
-    rng, words = random.Random(0), chat_talks.Facts(False)
-    encoded = [encoder.talk(chat_talks.scene_talk(words, rng)) for _ in range(4)]
+    rng, words = random.Random(0), chat_data.Facts(False)
+    encoded = [encoder.talk(chat_data.scene_talk(words, rng)) for _ in range(4)]
     gradients = []
     for limit in (10_000, 1):
         speaker.zero_grad()
@@ -304,7 +298,7 @@ def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
 
 
 def test_a_box_weighs_no_more_than_a_few_words():
-    weights = chat_train._weights([False, True, True, True, True, False, True])
+    weights = chat_train.token_weights([False, True, True, True, True, False, True])
     assert weights == [0, 0.5, 0.5, 0.5, 0.5, 0, 1]
 
 
@@ -331,7 +325,7 @@ def trained(work):
 def test_a_run_leaves_a_folder_that_answers(trained):
     assert sum(path.stat().st_size for path in trained.iterdir()) < 15e6
     chat = chats.Chat(trained)
-    some = [chat_talks.sign_talk(chat_talks.Fresh(True), random.Random(k)) for k in range(2)]
+    some = [chat_data.sign_talk(chat_data.Fresh(True), random.Random(k)) for k in range(2)]
     assert len(chat.last(some)) == 2 and all(isinstance(text, str) for text in chat.last(some))
     together = chat.last(some)
     assert together == [chat.last([one])[0] for one in some]
@@ -348,7 +342,7 @@ def test_exact_agrees_with_generating(trained, work, encoder):
     def tokens_of(shown):
         return everything.look(np.stack([picture.pixels for picture in shown]))
 
-    talk = chat_talks.sign_talk(chat_talks.Fresh(True), random.Random(5))
+    talk = chat_data.sign_talk(chat_data.Fresh(True), random.Random(5))
     chat = chats.Chat(trained)
     ((kind, right),) = chat_train.exact(everything.speaker, [talk], tokens_of)
     assert kind == "sign" and right == (chat.last([talk])[0] == talk.turns[0].answer)
@@ -387,11 +381,11 @@ def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch)
 
 
 def test_lessons_about_two_things_and_about_boxes_ask_nothing_else():
-    rng, source = random.Random(3), chat_talks.Fresh(False)
+    rng, source = random.Random(3), chat_data.Fresh(False)
     for _ in range(20):
-        pair = chat_talks.pair_talk(source, rng)
+        pair = chat_data.pair_talk(source, rng)
         assert {turn.kind for turn in pair.turns} <= {"relation", "describe"} and len(pair.turns) >= 3
-    kinds = [turn.kind for _ in range(40) for turn in chat_talks.box_talk(source, rng).turns]
+    kinds = [turn.kind for _ in range(40) for turn in chat_data.box_talk(source, rng).turns]
     assert kinds.count("box") >= 20
 
 

@@ -97,7 +97,7 @@ def test_soft_slopes_beside_a_small_steep_thing_widen_the_steepest_steps_and_not
 
 def test_the_share_of_the_drawings_rate_is_a_row_of_its_own(tmp_path):
     rows = pytest.importorskip("demo.evaluate.images")
-    report = pytest.importorskip("demo.evaluate.report").Report(tmp_path / "report.json")
+    report = pytest.importorskip("demo.evaluate").Report(tmp_path / "report.json")
     scenes = [asked(name) for name in ("boat", "star", "ball", "heart")]
     made = [*(flat(name) for name in ("boat", "star", "ball")), Image.new("RGB", (128, 128), "white")]
     pack = SimpleNamespace(singles=lambda n: (scenes, None, made), decoded=lambda pictures: pictures)

@@ -28,9 +28,15 @@ from transformers import (  # noqa: E402
 )
 
 from demo.drawing import draw  # noqa: E402
+from demo.evaluate import (  # noqa: E402
+    CARD,
+    REPORT,
+    AskReport,
+    Report,
+    readers,
+)
 from demo.evaluate import chat as chats  # noqa: E402
 from demo.evaluate import choose as edit_rows  # noqa: E402
-from demo.evaluate import readers  # noqa: E402
 from demo.evaluate.images import (  # noqa: E402
     SINGLE,
     Pack,
@@ -41,13 +47,7 @@ from demo.evaluate.readers import (  # noqa: E402
     captions_of,
     features,
 )
-from demo.evaluate.report import (  # noqa: E402
-    CARD,
-    REPORT,
-    AskReport,
-    Report,
-)
-from demo.train import chat_talks  # noqa: E402
+from demo.train import chat_data  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
 from demo.world import (  # noqa: E402  # noqa: E402
     BACKGROUNDS,
@@ -283,7 +283,7 @@ def test_the_shipped_encoder_reads_and_as_left_of():
 
 def test_the_shipped_model_sees_what_it_is_shown():
     """Far under the figures of the card: this fails for a broken model, not by chance."""
-    chat, source, rng = chats.Chat(MODELS / "ask"), chat_talks.Fresh(True), random.Random(7)
+    chat, source, rng = chats.Chat(MODELS / "ask"), chat_data.Fresh(True), random.Random(7)
     some = []
     for question, answer in (
         ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
@@ -292,8 +292,8 @@ def test_the_shipped_model_sees_what_it_is_shown():
     ):
         for _ in range(12):
             picture, drawn = source.single(rng)
-            turn = chat_talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
-            some.append(chat_talks.Talk([picture], [turn]))
+            turn = chat_data.Turn((0, question.format(drawn.main)), answer(drawn), "")
+            some.append(chat_data.Talk([picture], [turn]))
     right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
     assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
 

@@ -125,14 +125,14 @@ def _features(
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         return image
 
-    found = {name: blocks for name in names if (blocks := reader.known(name)) is not None}
+    found = {name: blocks for name in names if (blocks := reader.kept.get(name)) is not None}
     missing = [name for name in dict.fromkeys(names) if name not in found]
     for start in range(0, len(missing), AT_ONCE):
         some = missing[start : start + AT_ONCE]
         images = reporter.in_thread(lambda some=some: [open_small(paths[name]) for name in some])  # type: ignore[misc]
         for name, blocks in zip(some, reporter.batched("clip", reader.read_lists, images), strict=True):
             found[name] = blocks
-            reader.keep(name, blocks)
+            reader.kept[name] = blocks
         reporter.step(start + len(some), len(missing) + 1)
     return [found[name] for name in names]
 

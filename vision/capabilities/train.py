@@ -16,18 +16,18 @@ from core.requests import DescribeRequest
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, TrainRequest
 from core.results import Learned, LearnedFrom
 from vision.capabilities import describe
+from vision.custom_models import classification as classify
 from vision.custom_models import detection as detect
 from vision.custom_models import inference, steps
 from vision.custom_models import report as boxes
 from vision.custom_models.anomaly import train as anomaly
 from vision.custom_models.anomaly.detector import FIXED, Inspector
-from vision.custom_models.classification import train as classify
-from vision.custom_models.classification.model import NONE, Classifier
+from vision.custom_models.classification import NONE, Classifier
 from vision.custom_models.dataset import settle
 from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
 from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
-from vision.custom_models.steps import Budget, FolderStore, Step, Store
+from vision.custom_models.steps import Budget, Step, Store
 from vision.families import Mode
 from vision.images import encode
 from vision.lora_training import families, train
@@ -76,7 +76,7 @@ def run(
         seen_with = [detect.sees_with(detect.side_of(request.pixels))]
     else:
         seen_with = list(inference.towers(request.task, models, reporter))
-    training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
+    training = _training(lesson, seen_with, Store(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
     extractor = find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get)
     stage = Stage(reporter, TRAINED, TESTED)
@@ -97,7 +97,7 @@ def run(
 
 
 def _training(
-    lesson: Lesson, seen_with: Sequence[Extractor], store: FolderStore, reporter: Reporter
+    lesson: Lesson, seen_with: Sequence[Extractor], store: Store, reporter: Reporter
 ) -> Generator[Step, None, Model]:
     request = lesson.request
     if request.task == DETECT:
@@ -188,7 +188,7 @@ def train_style(
     model that can't be trained, or one that would take longer than ``request.seconds``."""
     snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
-    store = FolderStore(folder / FEATURES)
+    store = Store(folder / FEATURES)
     notes: list[str] = []
     examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
     model = models.image(request.model, reporter)

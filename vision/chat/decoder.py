@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+from cachetools import Cache, LRUCache
 from transformers import DynamicCache
 
 from core.events import ChatAnswer, Ended
@@ -34,50 +35,30 @@ def cache_of(layers: Layers) -> DynamicCache:
     return cache
 
 
-@dataclass
-class _Row:
-    """length: tokens in the cache. delta: see Prompt."""
-
-    length: int
-    delta: int
-
-
 class JoinedCaches:
     """Caches of rows that may come and go between any two tokens. They are padded on the left, so that all
-    end at the same column."""
+    end at the same column. lengths: tokens of each row. deltas: of each, see Prompt."""
 
     def __init__(self) -> None:
-        self.rows: list[_Row] = []
+        self.lengths: list[int] = []
+        self.deltas: list[int] = []
         self.cache = DynamicCache()
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each row."""
-        return [row.length for row in self.rows]
-
-    @property
-    def deltas(self) -> list[int]:
-        """The delta of each row, see Prompt."""
-        return [row.delta for row in self.rows]
 
     def add(self, cache: DynamicCache, length: int, delta: int) -> None:
         """Take in one more row, the last from now on."""
-        if not self.rows:
+        if not self.lengths:
             self.cache = cache
         else:
             width = max(length, *self.lengths)
             for mine, new in zip(self.cache.layers, cache.layers, strict=True):
                 mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
                 mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
-        self.rows.append(_Row(length, delta))
+        self.lengths.append(length)
+        self.deltas.append(delta)
 
     def wrote(self) -> None:
         """Note that each row has one token more in the cache."""
-        for row in self.rows:
-            row.length += 1
+        self.lengths = [length + 1 for length in self.lengths]
 
     def restore(self) -> None:
         """Take off what a call that failed half-way has left in some of the layers."""
@@ -87,7 +68,7 @@ class JoinedCaches:
 
     def row(self, place: int) -> Layers:
         """Return a copy of what one row has in the cache."""
-        begin = self.cache.get_seq_length() - self.rows[place].length
+        begin = self.cache.get_seq_length() - self.lengths[place]
         return [
             (keys[place : place + 1, :, begin:].clone(), values[place : place + 1, :, begin:].clone())
             for keys, values in layers_of(self.cache)
@@ -95,10 +76,11 @@ class JoinedCaches:
 
     def keep(self, places: Sequence[int]) -> None:
         """Let all rows but those at ``places`` go, and the columns that only the others needed."""
-        if len(places) == len(self.rows):
+        if len(places) == len(self.lengths):
             return
-        self.rows = [self.rows[place] for place in places]
-        if not self.rows:
+        self.lengths = [self.lengths[place] for place in places]
+        self.deltas = [self.deltas[place] for place in places]
+        if not self.lengths:
             self.cache = DynamicCache()
             return
         begin = self.cache.get_seq_length() - max(self.lengths)
@@ -140,56 +122,36 @@ class Kept:
         return same
 
 
-class KeptCaches:
+class KeptCaches(LRUCache[str, Kept]):
     """What is left of conversations, by the job that ended there; the least recently used is given up first.
     max_bytes: of all together."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes, self.bytes = max_bytes, 0
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._kept
+        super().__init__(max_bytes, getsizeof=lambda kept: kept.bytes)
 
     def keep(self, job_id: str, kept: Kept) -> None:
         """Keep what the job has left, unless it is too large for all the room there is."""
-        self._drop(job_id)
-        if not job_id or kept.bytes > self.max_bytes:
-            return
-        self._kept[job_id] = kept
-        self.bytes += kept.bytes
-        while self.bytes > self.max_bytes:
-            self._drop(next(iter(self._kept)))
+        self.pop(job_id, None)
+        if job_id and kept.bytes <= self.maxsize:
+            self[job_id] = kept
 
     def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers]:
         """Return the longest beginning of ``prompt`` that one of the jobs has left, and its keys and values;
         (0, []) when there is none."""
         found: tuple[int, Layers] = (0, [])
         for job_id in job_ids:
-            if (kept := self._kept.get(job_id)) is None:
+            if job_id not in self:
                 continue
-            if (same := kept.common(prompt)) > found[0]:
-                self._kept.move_to_end(job_id)
-                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in kept.layers]
+            same = Cache.__getitem__(self, job_id).common(prompt)  # without counting as a use
+            if same > found[0]:
+                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in self[job_id].layers]
         return found
 
     def forget(self, job_ids: Collection[str]) -> None:
         """Give up what these jobs have left, and all conversations that went on from there."""
         gone = set(job_ids)
-        for job_id in [name for name, kept in self._kept.items() if name in gone or kept.jobs & gone]:
-            self._drop(job_id)
-
-    def _drop(self, job_id: str) -> None:
-        if (kept := self._kept.pop(job_id, None)) is not None:
-            self.bytes -= kept.bytes
-
-    def clear(self) -> None:
-        """Give up everything."""
-        self._kept.clear()
-        self.bytes = 0
+        for job_id in [name for name, kept in self.items() if name in gone or kept.jobs & gone]:
+            del self[job_id]
 
 
 TELL_EVERY = 0.15  # seconds

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from vision import devices
 from vision.chat.output_parser import TASKS, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
@@ -181,12 +182,7 @@ class ChatModel:
 
     def moved(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a processor made, on the model's device and in its dtype."""
-        return {name: self._moved(value) for name, value in inputs.items()}
-
-    def _moved(self, value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        return value.to(self.device, self.model.dtype if value.is_floating_point() else value.dtype)
+        return devices.moved_to(self.model, inputs)
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the words of an answer, without a sign at its end of which a part is still to come."""

@@ -73,29 +73,8 @@ class _Reader:
         if depth > DEEPEST:
             raise _NotJson
         match self._next():
-            case "{":
-                self.place += 1
-                values: dict[str, Any] = {}
-                try:
-                    while self._next() != "}":
-                        if self.text[self.place] == ",":
-                            self.place += 1
-                            continue
-                        name = self.value(DEEPEST)
-                        if not isinstance(name, str) or self._next() != ":":
-                            raise _NotJson
-                        self.place += 1
-                        values[str(name)] = self.value(depth + 1)
-                        if not self.whole:
-                            return values
-                        if self._next() not in ",}":
-                            raise _NotJson
-                    self.place += 1
-                except _Cut:
-                    self.whole = False
-                return values
-            case "[":
-                return self._list(depth)
+            case "{" | "[" as begin:
+                return self._held(begin == "{", depth)
             case "“" | '"' | "'" as quote:
                 return self._string({"“": "”"}.get(quote, quote))
         found = _BARE.match(self.text, self.place)
@@ -115,23 +94,34 @@ class _Reader:
             raise _Cut
         return self.text[self.place]
 
-    def _list(self, depth: int) -> list[Any]:
+    def _held(self, named: bool, depth: int) -> dict[str, Any] | list[Any]:
+        """Return the object (``named``) or list that begins here."""
         self.place += 1
+        by_name: dict[str, Any] = {}
         values: list[Any] = []
+        end = "}" if named else "]"
         try:
-            while self._next() != "]":
+            while self._next() != end:
                 if self.text[self.place] == ",":
                     self.place += 1
                     continue
-                values.append(self.value(depth + 1))
+                if named:
+                    name = self.value(DEEPEST)
+                    if not isinstance(name, str) or self._next() != ":":
+                        raise _NotJson
+                    self.place += 1
+                    by_name[str(name)] = self.value(depth + 1)
+                else:
+                    values.append(self.value(depth + 1))
                 if not self.whole:
-                    return values
-                if self._next() not in ",]":
+                    break
+                if self._next() not in ("," + end):
                     raise _NotJson
-            self.place += 1
+            else:
+                self.place += 1
         except _Cut:
             self.whole = False
-        return values
+        return by_name if named else values
 
     def _string(self, quote: str) -> str:
         self.place += 1

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -23,26 +22,6 @@ MARGIN, CHART_GAP = 20, 8
 MOST_BARS = 30  # of rows; the rest is in the file
 UPRIGHT_ROWS, UPRIGHT_LETTERS = 12, 11  # most of each with bars that stand
 FONT, SMALL, TITLE = 16, 14, 18
-
-
-@dataclass(frozen=True)
-class _Area:
-    """Where bars are drawn, px, and which values its ends stand for."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-    low: float
-    high: float
-
-    def x(self, value: float) -> int:
-        """Return where a value is across."""
-        return self.left + round((self.right - self.left) * (value - self.low) / (self.high - self.low))
-
-    def y(self, value: float) -> int:
-        """Return where a value is from the top."""
-        return self.bottom - round((self.bottom - self.top) * (value - self.low) / (self.high - self.low))
 
 
 def draw_chart(table: Table) -> Image.Image | None:
@@ -108,20 +87,25 @@ def _standing(
     face = ImageFont.load_default(SMALL)
     marks = [written(round(tick, 10)) for tick in ticks]
     left = MARGIN + CHART_GAP + round(max(face.getlength(mark) for mark in marks))
-    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
+    right, bottom = WIDTH - MARGIN, height - MARGIN - FONT - CHART_GAP
+
+    def at(value: float) -> int:
+        """Return where a value is from the top."""
+        return bottom - round((bottom - top - FONT) * (value - ticks[0]) / (ticks[-1] - ticks[0]))
+
     for tick, mark in zip(ticks, marks, strict=True):
-        y = area.y(tick)
-        pen.line((area.left, y, area.right, y), FAINT if tick == 0 else ROW)
-        pen.text((area.left - CHART_GAP, y), mark, FAINT, face, anchor="rm")
-    room = (area.right - area.left) / len(names)
+        y = at(tick)
+        pen.line((left, y, right, y), FAINT if tick == 0 else ROW)
+        pen.text((left - CHART_GAP, y), mark, FAINT, face, anchor="rm")
+    room = (right - left) / len(names)
     for row, name in enumerate(names):
-        middle = area.left + room * (row + 0.5)
+        middle = left + room * (row + 0.5)
         text, wide = fit_text(name, room - 4, SMALL, row + 1)
-        pen.text((middle, area.bottom + CHART_GAP), text, TEXT, wide, anchor="ma")
+        pen.text((middle, bottom + CHART_GAP), text, TEXT, wide, anchor="ma")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
-                y, zero = area.y(value), area.y(0)
+                y, zero = at(value), at(0)
                 pen.rectangle((begin, min(y, zero), end, max(y, zero)), CHART_COLOURS[place])
                 text = written(value)
                 if face.getlength(text) <= room / len(series):
@@ -140,19 +124,24 @@ def _lying(
     face = ImageFont.load_default(SMALL)
     fitted = [fit_text(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
     left = MARGIN + CHART_GAP + round(max(wide.getlength(text) for text, wide in fitted))
-    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
+    right, bottom = WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP
+
+    def at(value: float) -> int:
+        """Return where a value is across."""
+        return left + round((right - left) * (value - ticks[0]) / (ticks[-1] - ticks[0]))
+
     for tick in ticks:
-        x = area.x(tick)
-        pen.line((x, area.top, x, area.bottom), FAINT if tick == 0 else ROW)
-        pen.text((x, area.bottom + CHART_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
-    room = (area.bottom - area.top) / len(names)
+        x = at(tick)
+        pen.line((x, top, x, bottom), FAINT if tick == 0 else ROW)
+        pen.text((x, bottom + CHART_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
+    room = (bottom - top) / len(names)
     for row, (text, wide) in enumerate(fitted):
-        middle = area.top + room * (row + 0.5)
-        pen.text((area.left - CHART_GAP, middle), text, TEXT, wide, anchor="rm")
+        middle = top + room * (row + 0.5)
+        pen.text((left - CHART_GAP, middle), text, TEXT, wide, anchor="rm")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
-                x, zero = area.x(value), area.x(0)
+                x, zero = at(value), at(0)
                 pen.rectangle((min(x, zero), begin, max(x, zero), end), CHART_COLOURS[place])
                 if end - begin >= SMALL - 4:
                     pen.text((max(x, zero) + 4, (begin + end) / 2), written(value), TEXT, face, anchor="lm")
@@ -201,26 +190,6 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
         pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
         pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
     return encoded(drawn)
-
-
-def _plate(
-    pen: ImageDraw.ImageDraw,
-    within: tuple[int, int],
-    label: str,
-    place: tuple[float, float, float, float],
-    size: int,
-    number: int,
-) -> None:
-    """Write a label above its box; inside it where there is no room above."""
-    text, face = fit_text(label, max(40, within[0] * 0.6), size, number + 1)
-    width, height = round(face.getlength(text)) + 8, size + 6
-    x = min(max(0, round(place[0])), max(0, within[0] - width))
-    y = round(place[1]) - height
-    y = y if y >= 0 else round(place[1]) + LINE
-    y = min(y, max(0, within[1] - height))
-    pen.rectangle((x, y, x + width, y + height), PLATE)
-    pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
-    pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
 
 
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:

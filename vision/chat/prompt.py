@@ -31,7 +31,7 @@ class ControlTokens:
     """The control tokens of one tokenizer. more: texts that the model's processor takes for pictures."""
 
     def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
         texts = {
             token.content
@@ -70,7 +70,7 @@ class ControlTokens:
         return text if not self._hidden(text) else ""
 
     def _hidden(self, text: str) -> int:
-        return self.count(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.count(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _disarmed(match: re.Match[str]) -> str:
@@ -150,37 +150,6 @@ def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
     is shown."""
     total = sum(len(turn.pictures) for turn in turns)
     return total - kept_pictures(turns, most)
-
-
-@dataclass
-class Messages:
-    """Makes messages for a chat template. neutralise: takes the power from what is written in a text.
-    pictures: SHA-256 of those in the messages, in order."""
-
-    neutralise: Callable[[str], str]
-    pictures: list[str] = field(default_factory=list)
-
-    def of(
-        self, turns: Sequence[Turn], told: Instructions, short: bool, most: int = MOST_PICTURES
-    ) -> list[dict[str, Any]]:
-        """Return the messages of ``turns``. short: whether the answer is to be. most: pictures that are
-        shown."""
-        unseen = skipped(turns, most)
-        messages = [_message("system", [], [told.system])] if told.system else []
-        number, video = 0, False
-        for place, turn in enumerate(turns):
-            numbers = range(number + 1, number + len(turn.pictures) + 1)
-            number += len(turn.pictures)
-            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
-            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
-            video = video or turn.has_video
-            last = place == len(turns) - 1
-            about_video = told.video if video and turn.role == "user" else ""
-            texts = [*gone, self.neutralise(turn.text), about_video, told.short if short and last else ""]
-            self.pictures += [sha for sha, _ in shown]
-            times = [seconds for _, seconds in shown]
-            messages.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
-        return messages
 
 
 def _message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
@@ -321,14 +290,25 @@ class PromptMaker:
         self, turns: Sequence[Turn], short: bool, most: int = MOST_PICTURES
     ) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the turns as the chat template takes them, and the SHA-256 of at most ``most`` pictures."""
-        messages = Messages(self.neutralise)
-        system = self.instructions.system
-        told = self.instructions if self._takes_system else replace(self.instructions, system="")
-        found = messages.of(turns, told, short, most)
-        if system and not self._takes_system:  # at the head of the first question
+        told, unseen = self.instructions, skipped(turns, most)
+        found = [_message("system", [], [told.system])] if told.system and self._takes_system else []
+        shas, number, video = list[str](), 0, False
+        for place, turn in enumerate(turns):
+            numbers = range(number + 1, number + len(turn.pictures) + 1)
+            number += len(turn.pictures)
+            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
+            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
+            video = video or turn.has_video
+            last = place == len(turns) - 1
+            about_video = told.video if video and turn.role == "user" else ""
+            texts = [*gone, self.neutralise(turn.text), about_video, told.short if short and last else ""]
+            shas += [sha for sha, _ in shown]
+            times = [seconds for _, seconds in shown]
+            found.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
+        if told.system and not self._takes_system:  # at the head of the first question
             text = found[0]["content"][-1]
-            text["text"] = f"{system}\n{text['text']}"
-        return found, messages.pictures
+            text["text"] = f"{told.system}\n{text['text']}"
+        return found, shas
 
     def neutralise(self, text: str) -> str:
         """Return a text without control tokens, see ControlTokens."""

@@ -67,8 +67,7 @@ def write_answer(
     if reply.temperature:
         how = {"do_sample": True, "temperature": reply.temperature, "top_k": 0}
     criteria = StoppingCriteriaList([_BeforeToken(reply, model.ends, before_slice)])
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(reply.seed)
         model.model.generate(
             **inputs,
@@ -206,16 +205,11 @@ def load_chat_model(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Talker:
     """Return the chat model in ``folder``. Raises ModelError for a model that can't talk about pictures."""
-    common = {"local_files_only": True, "trust_remote_code": False}
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
-    processor = AutoProcessor.from_pretrained(folder, **common)
+    processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
     if not hasattr(processor, "tokenizer"):
         raise ModelError(f"{name} ({kind}) has no processor for pictures and words; {WANTED}")
-    model = (
-        AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
-        .to(device)
-        .eval()
-    )
+    model = devices.load_pretrained(AutoModelForImageTextToText, folder, device, dtype)
     chat = ChatModel(name, model, processor, card)
     if not chat.prompts.has_template and chat.tasks is None and kind != WITHOUT_TEMPLATE:
         raise ModelError(f"{name} ({kind}) has no chat template; {WANTED}")
@@ -253,7 +247,8 @@ def _is_as_alone(model: ChatModel) -> bool:
         if prompt.ids != (whole := _whole(model, talk, image))["input_ids"][0].tolist():
             return False
         right = model.model(**model.moved(whole)).logits[0, -1].float()
-        logits, cache = _read(model, prompt)
+        model.locate(prompt)
+        logits = _read_on(model, prompt, cache := DynamicCache())
         if not _close(model, logits, right):
             return False
         tokens.append(int(right.argmax()))
@@ -277,14 +272,21 @@ def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any
     )
 
 
-def _read(model: ChatModel, prompt: Prompt) -> tuple[torch.Tensor, DynamicCache]:
-    """Read a whole prompt, in pieces, and return the logits after it and its cache."""
-    model.locate(prompt)
-    cache, read, logits = DynamicCache(), 0, torch.empty(0)
+def _read_on(
+    model: ChatModel,
+    prompt: Prompt,
+    cache: DynamicCache,
+    read: int = 0,
+    before_slice: Callable[[], None] = lambda: None,
+) -> torch.Tensor:
+    """Read a prompt from its token ``read`` on, piece by piece, and return the logits after it."""
+    logits = torch.empty(0)
     while read < len(prompt.ids):
+        before_slice()
         begin, read = read, piece_end(prompt, read)
-        logits = model.read(prompt, begin, read, cache)
-    return logits, cache
+        with torch.no_grad():
+            logits = model.read(prompt, begin, read, cache)
+    return logits
 
 
 def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -349,12 +351,8 @@ def _read_from_kept(
     model.locate(prompt)
     jobs = dict.fromkeys(turn.job_id for turn in reversed(talk.turns))
     read, layers = kept.best(prompt, jobs)
-    cache, logits = cache_of(layers), torch.empty(0)
-    while read < len(prompt.ids):
-        _pause(reporter)
-        begin, read = read, piece_end(prompt, read)
-        with torch.no_grad():
-            logits = model.read(prompt, begin, read, cache)
+    cache = cache_of(layers)
+    logits = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
     kept.keep(
         talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs))
     )

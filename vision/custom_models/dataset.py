@@ -100,7 +100,7 @@ LEAST = 1 / 8  # of a picture, that two must share; bricks correlate by chance w
 SAME = 0.8  # correlation of what shows the same: of places 0.84 and more, of other bricks 0.68 at most
 NEAR, MOST_NEAR = 1 / 16, 0.5  # of a side; the share of pairs that correlate so near where parts lie alike
 LAID_AT_ONCE = 16  # pictures that one is compared with in a call
-LEFT = 1 / 4  # of all places, that a picture must be told by; of fewer it would look stranger than it is
+LEFT = 1 / 4  # of all places, that a picture must be told by; of fewer it would look more unusual than it is
 
 
 @dataclass(frozen=True)

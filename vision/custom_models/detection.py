@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,13 +17,11 @@ from typing import Any, cast
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import ModelError, UserError
-from vision.custom_models.features import Extractor, pixels
+from vision.custom_models.features import CustomModel, Extractor, pixels
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
 from vision.custom_models.steps import Step, Store
 from vision.custom_models.thresholds import USUAL
@@ -46,8 +43,7 @@ class Twice(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
-        found: Tensor = seen + self.second(self.first(seen))
-        return found
+        return seen + self.second(self.first(seen))
 
 
 CLOSE = 48  # px of the square that a thing is brought to
@@ -71,8 +67,7 @@ class Namer(nn.Module):
         """Return logits."""
         even = things - things.mean((1, 2, 3), keepdim=True)
         even = even / (even.square().mean((1, 2, 3), keepdim=True) + FLAT).sqrt()
-        logits: Tensor = self.names(self.seen(even).mean((2, 3)))
-        return logits
+        return self.names(self.seen(even).mean((2, 3)))
 
 
 def square(boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +153,7 @@ class Finder(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes, scores and labels."""
-        heat, sides = self._seen(pixels)
+        heat, sides = self.look(pixels)
         peaks = heat * (heat == nn.functional.max_pool2d(heat, 3, 1, 1))
         cells = heat.shape[2] * heat.shape[3]
         scores, at = peaks.reshape(-1).topk(MOST)
@@ -186,7 +181,7 @@ class Finder(nn.Module):
         scores, order = torch.cat([scores[:count] * chances, scores[count:]]).topk(MOST)
         return boxes[order], scores, torch.cat([named, labels[count:]])[order]
 
-    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the heat (1, L, g, g) and distances to sides (1, 4, g, g)."""
         if not self.mirrored:
             logits, sides = self.network(pixels)
@@ -220,36 +215,17 @@ class Found:
     box: tuple[float, float, float, float]
 
 
-class Detector:
-    """card: what it learned from and how, as JSON; see ``training.train``. tensors: of the network, kept in
-    float16."""
+class Detector(CustomModel):
+    """A trained detector, kept in float16."""
+
+    noun, task, formats = "detector", "detect", (FORMAT,)
 
     def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.card, self.tensors = dict(card), dict(tensors)
+        super().__init__(card, tensors)
         self._finder: Finder | None = None
 
-    def pack(self) -> bytes:
-        """Return one file: the same bytes for the same detector."""
-        held = {
-            name: (value.half() if _is_real(value) else value).contiguous()
-            for name, value in sorted(self.tensors.items())
-        }
-        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Detector:
-        """Return what was packed. Raises ModelError for anything else."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
-            if card["task"] != "detect" or card["format"] != FORMAT:
-                raise ModelError("This file is no detector that can be read here.")
-            held = load(data)
-            return cls(
-                card, {name: value.float() if _is_real(value) else value for name, value in held.items()}
-            )
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelError("This file is no detector.") from error
+    def _is_half(self, name: str, value: Tensor) -> bool:
+        return value.is_floating_point()
 
     @property
     def labels(self) -> list[str]:
@@ -290,10 +266,6 @@ class Detector:
 def sees_with(side: int) -> Extractor:
     """Return what stands in the place of an extractor: a detector has none but its own network."""
     return Extractor(NAME, side, nn.Identity(), "")
-
-
-def _is_real(value: Tensor) -> bool:
-    return value.is_floating_point()
 
 
 SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)
@@ -353,7 +325,7 @@ def varied(marked: Marked, lots: torch.Generator, *, turned: bool) -> Marked:
     halves = (halves.square() @ back.square().T).sqrt() * scale  # of the ellipse in a box
     moved = (torch.cat([middles - halves, middles + halves], 1) + 1) / 2
     pixels = _in_other_light(pixels, lots)
-    return replace(_cut(pixels, moved, marked.labels), upright=not askew)
+    return replace(cut_to_picture(pixels, moved, marked.labels), upright=not askew)
 
 
 def nearby(
@@ -375,7 +347,7 @@ def nearby(
         c, s = math.cos(angle), math.sin(angle)
         turn = torch.tensor([[c * mirror, -s], [s * mirror, c]])
         thing = closer(one.pixels[None], middles, halves * math.exp(lot(NEARER)), turn)[0]
-        seen.append(_in_other_light(_in_other_tones(thing, lots), lots))
+        seen.append(_in_other_light(in_other_tones(thing, lots), lots))
     return torch.stack(seen), names
 
 
@@ -386,7 +358,7 @@ def _in_other_light(pixels: Tensor, lots: torch.Generator) -> Tensor:
     return (pixels * gain + noise).clamp(0, 1)
 
 
-def _in_other_tones(pixels: Tensor, lots: torch.Generator) -> Tensor:
+def in_other_tones(pixels: Tensor, lots: torch.Generator) -> Tensor:
     """Return pixels (3, h, w) with each level as another one, by a line with KNOTS that differs a little by
     colour: what was brighter than its ground may be darker."""
     moved = TONES * (2 * torch.rand(1, KNOTS, generator=lots) - 1)
@@ -399,7 +371,7 @@ def _in_other_tones(pixels: Tensor, lots: torch.Generator) -> Tensor:
     return found.reshape(pixels.shape)
 
 
-def _cut(pixels: Tensor, boxes: Tensor, labels: Tensor) -> Marked:
+def cut_to_picture(pixels: Tensor, boxes: Tensor, labels: Tensor) -> Marked:
     """Return what is left of boxes inside the picture; what is hardly seen any more is painted over."""
     inside = boxes.clamp(0, 1)
     areas = [(each[:, 2:] - each[:, :2]).clamp(min=0).prod(-1) for each in (boxes, inside)]
@@ -472,11 +444,6 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     return -(missed + wrong).sum() / things + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
 
 
-def misnamed(logits: Tensor, names: Tensor) -> Tensor:
-    """Return how wrong logits (n, L) of things are."""
-    return nn.functional.cross_entropy(logits, names, label_smoothing=SMOOTHED)
-
-
 LEAST, LEAST_PICTURES = 3, 3  # boxes of a label that is taught; pictures with boxes
 STEPS, PICTURES, SIDE = 600, 5, 256  # pictures of a step are as many at this side, fewer of larger ones
 RATE, WARM, LAST, DECAY, MOST_SLOPE = 4e-3, 20, 0.01, 1e-2, 20.0
@@ -523,7 +490,9 @@ def train_detector(
     for number, item in enumerate(items, 1):
         lesson.append(_marked(item, labels, open_picture, settings.side))
         yield Step(number, total, f"opened {number} of {len(items)}")
-    course = _Course(lesson, len(labels), settings, store, _name(snapshot, settings))
+    learned_by = f"detect {FORMAT} {METHOD} {snapshot.sha256} {settings}"
+    name = hashlib.sha256(learned_by.encode()).hexdigest()
+    course = _Course(lesson, len(labels), settings, store, name)
     for number in range(course.done + 1, settings.steps + 1):
         course.step()
         yield Step(len(items) + number, total, f"learned {number} of {settings.steps}")
@@ -562,7 +531,7 @@ def taught_labels(snapshot: Snapshot) -> tuple[list[str], list[str]]:
     labels = sorted(label for label, count in counts.items() if count >= LEAST)
     if len(items) < LEAST_PICTURES or not labels:
         raise UserError(
-            f"A detector needs at least {LEAST_PICTURES} pictures to learn from in which things are marked,"
+            f"A detector needs at least {LEAST_PICTURES} pictures to learn from in which objects are marked,"
             f" and {LEAST} boxes of a label; there are {len(items)}, with"
             f" {', '.join(f'{count} of {label}' for label, count in sorted(counts.items())) or 'none'}."
         )
@@ -575,10 +544,6 @@ def _marked(item: Item, labels: Sequence[str], open_picture: Open, side: int) ->
     ]
     boxes = torch.tensor([box for box, _ in pairs], dtype=torch.float32).reshape(-1, 4)
     return Marked(pixels(open_picture(item.sha256), side), boxes, torch.tensor([label for _, label in pairs]))
-
-
-def _name(snapshot: Snapshot, settings: Settings) -> str:
-    return hashlib.sha256(f"detect {FORMAT} {METHOD} {snapshot.sha256} {settings}".encode()).hexdigest()
 
 
 class _Course:
@@ -630,7 +595,7 @@ class _Course:
                     self._lesson, self._labels, self._lots(" things"), turned=settings.turned
                 )
                 things = things.contiguous(memory_format=torch.channels_last)
-                misnamed(namer(things), names).backward()
+                F.cross_entropy(namer(things), names, label_smoothing=SMOOTHED).backward()
             self._optimizer.step()
         self.done += 1
         # count the network as it is now, where it is one of the last
@@ -642,17 +607,14 @@ class _Course:
                 if value.is_floating_point():
                     self._mean[name] += (value - self._mean[name]) / number
         if self.done % KEPT_EVERY == 0:
-            self._keep()
+            held = io.BytesIO()
+            state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict()}
+            torch.save({**state, "mean": self._mean, "done": self.done}, held)
+            self._store.put(self._name, held.getvalue())
 
     def _lots(self, of: str = "") -> torch.Generator:
         drawn = hashlib.sha256(f"{self._settings.seed} {self.done}{of}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(drawn[:7]))
-
-    def _keep(self) -> None:
-        held = io.BytesIO()
-        state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict()}
-        torch.save({**state, "mean": self._mean, "done": self.done}, held)
-        self._store.put(self._name, held.getvalue())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what was learned, as exactly as it is kept."""

@@ -29,7 +29,7 @@ from torch import nn
 
 from core.errors import ModelError
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import NONE, Classifier
+from vision.custom_models.classification import NONE, Classifier
 from vision.custom_models.detection import Detector
 from vision.custom_models.features import Extractor
 from vision.custom_models.snapshot import GOOD
@@ -55,7 +55,7 @@ def packed(model: Any) -> Any:
         if tensor.name not in weighed or weights.dtype != np.float32 or weights.size < LEAST:
             kept.append(tensor)
             continue
-        step, planes = _planes(weights, OF_MANY if weights.size > MANY else BITS)
+        step, planes = byte_planes(weights, OF_MANY if weights.size > MANY else BITS)
         name = f"packed.{tensor.name}"
         kept += [numpy_helper.from_array(each, f"{name}.{at}") for at, each in enumerate(planes)]
         kept.append(numpy_helper.from_array(step, f"{name}.step"))
@@ -77,7 +77,7 @@ def packed(model: Any) -> Any:
     return held
 
 
-def _planes(weights: np.ndarray, bits: int) -> tuple[np.ndarray, list[np.ndarray]]:
+def byte_planes(weights: np.ndarray, bits: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return steps (n, 1, …) as float32 and the highest, middle and lowest byte of weights (n, …) in them. Of
     fewer ``bits`` than BITS the last ones are zero."""
     rows = weights.reshape(len(weights), -1).astype(np.float64)
@@ -145,7 +145,7 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             lines.append(f"- Drawn defects that it mostly missed: {', '.join(learned['unsure'])}.")
         if card["labels"]:
             lines.append(
-                f"- It names: {', '.join(card['labels'])}. A kind it wasn't taught gets a wrong name."
+                f"- It names: {', '.join(card['labels'])}. A kind it wasn't trained on gets a wrong name."
             )
     elif card["task"] == "detect":
         lines += [
@@ -154,14 +154,14 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             "",
             f"- A box is told from a score of {card['limit']:g} on. Scores put boxes in order; they are no"
             " probabilities.",
-            f"- Pictures are squeezed into {card['side']} px: things much smaller or larger than those that"
+            f"- Pictures are squeezed into {card['side']} px: objects much smaller or larger than those that"
             " it learned from are missed.",
         ]
     else:
         lines += [
             f"A classifier of {', '.join(card['labels'])}, from {learned['examples']} pictures.",
             "",
-            f"- Of pictures left out in turn {100 * learned['accuracy']:.0f} % were named rightly; told"
+            f"- Of pictures left out in turn {100 * learned['accuracy']:.0f} % were named rightly; reported"
             f" probabilities were {100 * learned['calibration_error']:.0f} % off on average.",
             f'- A picture unlike all it learned from is "{card["none"]}".',
         ]
@@ -245,9 +245,12 @@ def bundle(
     ).encode()
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
     files["SHA256SUMS"] = sums.encode()
-    data = _zip(files)
-    prove(data, expected)
-    return data
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, data in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
+    prove(made.getvalue(), expected)
+    return made.getvalue()
 
 
 def prove(data: bytes, expected: Mapping[str, Mapping[str, Any]], python: str = sys.executable) -> None:
@@ -331,14 +334,6 @@ def _said(model: Model, extractor: Extractor, image: Image.Image) -> dict[str, A
         return {"boxes": [{"label": one.label, "score": one.score, "box": list(one.box)} for one in found]}
     answer = model.classify(image, extractor)
     return {"label": answer.label, "distance": answer.distance}
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, data in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
-    return held.getvalue()
 
 
 ORDER, SAID, ZIP = "order.pickle", "said.txt", "bundle.zip"  # in the folder

@@ -1,6 +1,6 @@
 """Ways to see a picture, each a network from pixels to a map and a vector with a name that says its weights:
 log-Gabor filters (Field, 1987) that every host has, a configured CLIP, SigLIP, ViT or DINO, and the extra
-``photo``'s EfficientNet-Lite0.
+``photo``'s EfficientNet-Lite0; and what all models have in common that learn from what they show.
 
 A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small things keep their
 size; the vector is always that of the whole."""
@@ -8,21 +8,23 @@ size; the vector is always that of the whole."""
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import ModelError
 from vision.readers.photo.models import EfficientNetLite0
 
-BATCH = 8  # pictures in a call
 BOTH = "+"  # between the names of a pair
 
 
@@ -37,14 +39,65 @@ class Extractor:
     module: nn.Module
     licence: str
 
-    @torch.no_grad()
-    def read(self, images: Sequence[Image.Image]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the map (D, h, w) and the vector (P,) of each picture, BATCH of them at a time. A picture's
-        features don't depend on those it is read with, up to rounding; call it with one for equal bits."""
-        for start in range(0, len(images), BATCH):
-            some = torch.stack([pixels(image, self.side) for image in images[start : start + BATCH]])
-            maps, pooled = self.module(some)
-            yield from zip(maps, pooled, strict=True)
+
+class CustomModel:
+    """card: what it learned from and how, as JSON. tensors: of the network, without the extractor's."""
+
+    noun: ClassVar[str]  # what people call it
+    task: ClassVar[str]
+    formats: ClassVar[tuple[int, ...]]  # that are read, the newest last
+
+    def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        self.card, self.tensors = dict(card), dict(tensors)
+
+    def _is_half(self, name: str, value: Tensor) -> bool:
+        """Return whether a tensor is kept in float16."""
+        return False
+
+    def pack(self) -> bytes:
+        """Return one file: the same bytes for the same model."""
+        held = {
+            name: (value.half() if self._is_half(name, value) else value).contiguous()
+            for name, value in sorted(self.tensors.items())
+        }
+        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Return what was packed. Raises ModelError for anything else."""
+        try:
+            size = int.from_bytes(data[:8], "little")
+            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
+            task, number, held = card["task"], card["format"], load(data)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"This file is no {cls.noun}.") from error
+        if task != cls.task or number not in cls.formats:
+            raise ModelError(
+                f"This file, {task!r} of format {number!r}, is no {cls.noun} that can be read here."
+            )
+        whole = {name: value.float() if value.is_floating_point() else value for name, value in held.items()}
+        return cls(card, whole)
+
+    def check_extractor(self, extractor: Extractor) -> None:
+        """Raise ModelError for another extractor than it was trained with."""
+        if extractor.name != self.card["extractor"]:
+            raise ModelError(
+                f"The {self.noun} was trained on {self.card['extractor']}, not on {extractor.name}:"
+                " train it again."
+            )
+
+
+def fit_logistic(rows: Tensor, labels: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Return weight (P, L) and bias (L,) of a logistic regression on features (n, P) with the places of their
+    labels (n,), in sorted order, each counting the same. strength: C."""
+    from sklearn.linear_model import LogisticRegression
+
+    head = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
+    head.fit(rows.double().numpy(), labels.numpy())
+    weight, bias = torch.from_numpy(head.coef_.T).float(), torch.from_numpy(head.intercept_).float()
+    if len(bias) == 1:  # of two labels only the second one's
+        weight, bias = torch.cat([-weight / 2, weight / 2], 1), torch.cat([-bias / 2, bias / 2])
+    return weight.contiguous(), bias
 
 
 class Pair(nn.Module):
@@ -82,8 +135,7 @@ def find_extractor(name: str, find: Callable[[str], Extractor | None]) -> Extrac
     first, _, second = name.partition(BOTH)
     if second:
         return pair(find_extractor(first, find), find_extractor(second, find))
-    found = find(name)
-    if found is None:
+    if (found := find(name)) is None:
         raise KeyError(name)
     return found
 
@@ -92,8 +144,7 @@ def vectors(module: nn.Module, pixels: Tensor) -> Tensor:
     """Return what an extractor's network pools, (B, P), of pixels (B, 3, side, side), without its maps where
     these would be work of their own."""
     alone = getattr(module, "vectors", None)
-    found: Tensor = module(pixels)[1] if alone is None else alone(pixels)
-    return found
+    return module(pixels)[1] if alone is None else alone(pixels)
 
 
 def pixels(image: Image.Image, side: int) -> Tensor:
@@ -132,14 +183,10 @@ class Filters(nn.Module):
     """(B, 3, 256, 256) in 0..1 to maps (B, 27, 256 / cell, 256 / cell) and pooled features (B, 81). cell:
     pixels a side of what is told apart, 4 or 8."""
 
-    kernels: Tensor
-    blur: Tensor
-
     def __init__(self, cell: int = CELL) -> None:
         super().__init__()
         self.cell = cell
-        self.register_buffer("kernels", _log_gabor())
-        self.register_buffer("blur", gaussian(LIGHT / CELL, 12))
+        self.kernels, self.blur = nn.Buffer(_log_gabor()), nn.Buffer(gaussian(LIGHT / CELL, 12))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps and pooled features: mean, deviation and largest of each channel."""
@@ -232,16 +279,13 @@ class TransformerFeatures(nn.Module):
     the pixels it was trained on.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self, tower: Any, size: int, tiles: int, mean: Sequence[float], deviation: Sequence[float]
     ) -> None:
         super().__init__()
         self.tower, self.size, self.tiles = tower, size, tiles
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
+        self.mean = nn.Buffer(torch.tensor(mean)[:, None, None])
+        self.deviation = nn.Buffer(torch.tensor(deviation)[:, None, None])
         depth = tower.config.num_hidden_layers
         self._layers = [max(1, round(share * depth)) for share in DEPTHS]
 
@@ -299,7 +343,7 @@ def transformer(name: str, model: Any, processor: Any, licence: str = "") -> Ext
         tower = getattr(model, getattr(model, "base_model_prefix", "") or "", model)
     size, patch = getattr(tower.config, "image_size", None), getattr(tower.config, "patch_size", None)
     if not isinstance(size, int) or not isinstance(patch, int) or size % patch:
-        raise ModelError(f"{name} is no transformer with square patches; own models can't read with it.")
+        raise ModelError(f"{name} is no transformer with square patches; custom models can't read with it.")
     tiles = SIDE // size if SIDE % size == 0 else 1
     module = TransformerFeatures(tower, size, tiles, processor.image_mean, processor.image_std)
     module = module.eval().requires_grad_(False)

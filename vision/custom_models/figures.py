@@ -39,8 +39,8 @@ def confusion(report: NamesReport) -> bytes:
     return _png(figure)
 
 
-def curves(roc: Curve | None, precision_recall: Curve | None) -> bytes:
-    """Draw the ROC and the precision-recall curve side by side; what can't be told is said in its place."""
+def curves(roc: Curve, precision_recall: Curve) -> bytes:
+    """Draw the ROC and the precision-recall curve side by side."""
     figure = Figure((2 * SIZE[0], SIZE[1]), DOTS, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, curve, name, x, y in zip(
@@ -52,11 +52,8 @@ def curves(roc: Curve | None, precision_recall: Curve | None) -> bytes:
         strict=True,
     ):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
-        if curve is None:
-            axes.text(0.5, 0.5, "needs good pictures\nand pictures with defects", ha="center", va="center")
-        else:
-            axes.plot(curve.x, curve.y, color=GOOD, linewidth=2)
-            axes.set_title(f"{name} {curve.area:.3f}")
+        axes.plot(curve.x, curve.y, color=GOOD, linewidth=2)
+        axes.set_title(f"{name} {curve.area:.3f}")
     return _png(figure)
 
 
@@ -111,8 +108,7 @@ def _figure() -> tuple[Figure, Any]:
 
 def _plain(text: str) -> str:
     """Return a label as it is written: to matplotlib a dollar would begin a formula."""
-    short = text if len(text) <= 24 else f"{text[:23]}…"
-    return short.replace("$", r"\$")
+    return short(text).replace("$", r"\$")
 
 
 def _png(figure: Figure) -> bytes:
@@ -177,16 +173,8 @@ def beside(image: Image.Image, heat: np.ndarray, outlined: Sequence[Region] = ()
     return both
 
 
-TONES = (  # told apart by colour-blind people, too (Okabe and Ito, 2008), lighter where that is too dark
-    "#e69f00",
-    "#56b4e9",
-    "#00b386",
-    "#f0e442",
-    "#4a8fe0",
-    "#e0662a",
-    "#d68ab8",
-    "#f2f3f5",
-)
+# told apart by colour-blind people, too (Okabe and Ito, 2008), lighter where that is too dark
+TONES = ("#e69f00", "#56b4e9", "#00b386", "#f0e442", "#4a8fe0", "#e0662a", "#d68ab8", "#f2f3f5")
 INK = "#101114"
 LEAST_TEXT, MOST_TEXT = 11, 28  # px
 LONGEST = 24  # characters of a label

@@ -1,4 +1,4 @@
-"""What an own model says of a picture, in the words of a result, and what a worker's models see pictures
+"""What a custom model says of a picture, in the words of a result, and what a worker's models see pictures
 with: on the processor in float32 wherever the worker draws, so that the same pictures give the same model."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,8 @@ from core.errors import ModelError
 from core.requests.custom_models import ANOMALY
 from core.results import Region, Verdict
 from vision.custom_models import features, figures
-from vision.custom_models.anomaly import detector as inspections
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import NONE, Answer, Classifier, Words
+from vision.custom_models.classification import Classifier, Words
 from vision.custom_models.detection import FAINTEST, Found, sees_with
 from vision.custom_models.detection import Detector as BoxDetector
 from vision.custom_models.features import (
@@ -96,7 +96,7 @@ def tower(role: str, models: Models, reporter: Reporter) -> Extractor | None:
         reader = models.get(role, reporter)
         found = efficientnet(reader.model) if role == PHOTOGRAPH else _transformer(reader)
     except ModelError as error:
-        log.info("own models see without the %s model: %s", role, error)
+        log.info("custom models see without the %s model: %s", role, error)
         return None
     models.own.towers[role, spec] = found
     return found
@@ -155,9 +155,7 @@ def inspected(
     assert isinstance(model, Inspector)
     found = in_slice(reporter, "inspect", lambda: model.inspect(image, one.extractor, one.detector))
     limit = limit or found.limit
-    said = inspections.Verdict(
-        found.score, limit, found.rank, found.good, found.heat * (found.limit / limit), found.names
-    )
+    said = replace(found, limit=limit, heat=found.heat * (found.limit / limit))
     places = said.heat.numpy()
     width, height = image.size
     regions = tuple(
@@ -209,17 +207,10 @@ def classified(
         sha256,
         round(chance, 6),
         answer.unknown,
-        _sentence(answer),
+        f"{best}: {chance:.0%}." if not answer.unknown else f"Doesn't match any label (closest: {best}).",
         "" if answer.unknown else best,
         names=tuple((name, round(each, 4)) for name, each in answer.chances),
     )
-
-
-def _sentence(answer: Answer) -> str:
-    best, chance = answer.chances[0]
-    if answer.unknown:
-        return f"{NONE.capitalize()}: unlike all that it was taught ({best} would be likeliest)."
-    return f"{best}: {chance:.0%}."
 
 
 def why(image: Image.Image, one: Loaded, label: str) -> np.ndarray:
@@ -244,7 +235,6 @@ def why(image: Image.Image, one: Loaded, label: str) -> np.ndarray:
     return (speaks / speaks.max().clamp(min=1e-9)).numpy()
 
 
-NOTHING = "Nothing of what it knows is there."
 MOST_NAMED, MOST_TEXT = 8, 200  # labels of a sentence, characters of a verdict's label
 
 
@@ -319,7 +309,7 @@ def counts(regions: Sequence[Region]) -> str:
 
 def sentence(regions: Sequence[Region]) -> str:
     """Say what was found."""
-    return f"Found: {counts(regions)}." if regions else NOTHING
+    return f"Found: {counts(regions)}." if regions else "Nothing of what it knows is there."
 
 
 def outlined(image: Image.Image, regions: Sequence[Region], labels: Sequence[str]) -> Image.Image:

@@ -1,6 +1,5 @@
-"""Figures of a model on held-out pictures: shares with their intervals, curves, calibration, and average
-precision of boxes as COCO counts it: the mean, over 101 recalls, of the best precision at that recall or a
-higher one."""
+"""Figures of a model on held-out pictures: shares with their intervals, curves, and average precision of
+boxes as COCO counts it: the mean, over 101 recalls, of the best precision at that recall or a higher one."""
 
 from __future__ import annotations
 
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 from scipy import stats
 from sklearn import metrics
-from torch import Tensor
+
+from vision.custom_models.detection import overlaps
 
 CONFIDENCE = 0.95
 
@@ -103,30 +103,20 @@ class Curve:
     area: float
 
 
-def roc(strange: Sequence[bool], scores: Sequence[float]) -> Curve | None:
-    """Return false alarms against found defects; None without both kinds, of which no area can be told."""
+def curves(strange: Sequence[bool], scores: Sequence[float]) -> tuple[Curve, Curve] | None:
+    """Return false alarms against found defects, and recall against precision; None without both kinds, of
+    which no area can be told."""
     if len(set(map(bool, strange))) < 2:
         return None
     x, y, _ = metrics.roc_curve(strange, scores)
-    return Curve(x, y, float(metrics.auc(x, y)))
-
-
-def precision_recall(strange: Sequence[bool], scores: Sequence[float]) -> Curve | None:
-    """Return recall against precision; None without both kinds."""
-    if len(set(map(bool, strange))) < 2:
-        return None
     precision, recall, _ = metrics.precision_recall_curve(strange, scores)
-    return Curve(recall, precision, float(metrics.average_precision_score(strange, scores)))
+    mean = float(metrics.average_precision_score(strange, scores))
+    return Curve(x, y, float(metrics.auc(x, y))), Curve(recall, precision, mean)
 
 
-def false_alarms(good_scores: Sequence[float], limit: float) -> Share:
-    """Return how many good pictures are stopped."""
-    return Share(sum(score > limit for score in good_scores), len(good_scores))
-
-
-def found_defects(bad_scores: Sequence[float], limit: float) -> Share:
-    """Return how many defects are found."""
-    return Share(sum(score > limit for score in bad_scores), len(bad_scores))
+def share_above(scores: Sequence[float], limit: float) -> Share:
+    """Return how many scores are above a limit: of good pictures false alarms, of others found defects."""
+    return Share(sum(score > limit for score in scores), len(scores))
 
 
 def compare(old: Sequence[bool], new: Sequence[bool]) -> str:
@@ -153,20 +143,12 @@ class Boxes:
     scores: np.ndarray
 
 
-def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of boxes (n, 4) with others (m, 4): (n, m)."""
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    both = (high - low).clip(min=0).prod(-1)
-    areas = [(each[:, 2:] - each[:, :2]).prod(-1) for each in (some, others)]
-    return both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-12)
-
-
 def matched(one: Boxes, least: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of a picture's boxes, the surest first, and the number of the right box that each is,
     -1 for none: the surest takes the one it overlaps most, and each is taken once."""
     order = np.argsort(-one.scores, kind="stable")[:MOST]
-    shared = overlaps(one.said[order], one.right)
+    said, right = torch.from_numpy(one.said[order]), torch.from_numpy(one.right)
+    shared = overlaps(said, right).numpy()
     hits, free = np.full(len(order), -1), np.ones(len(one.right), bool)
     for at in range(len(order)):
         best = np.where(free, shared[at], -1.0)
@@ -205,29 +187,3 @@ def by_label(some: Mapping[str, Sequence[Boxes]]) -> dict[str, tuple[float, floa
         if figures[0] is not None:
             found[label] = (figures[0], float(np.mean([one or 0.0 for one in figures])))
     return found
-
-
-BINS = 10
-DRAWS = 100  # of labels, as often as told, by which it is known what chance alone makes
-
-
-def expected_error(chances: Tensor, right: Tensor) -> float:
-    """Return the expected calibration error of chances (n, L) for right labels (n,), in BINS bins of the
-    likeliest label's probability: arXiv:1706.04599, section 2."""
-    sure, label = chances.max(1)
-    hit = (label == right).float()
-    bins = (sure * BINS).long().clamp(max=BINS - 1)
-    error = torch.tensor(0.0)
-    for number in range(BINS):
-        inside = bins == number
-        if inside.any():
-            error += inside.float().mean() * (hit[inside].mean() - sure[inside].mean()).abs()
-    return float(error)
-
-
-def by_chance(chances: Tensor) -> float:
-    """Return the error that chances (n, L) would have on average if they were told rightly: of few pictures
-    each bin has few, whose share of hits is off by chance."""
-    lots = torch.Generator().manual_seed(0)
-    drawn = torch.multinomial(chances, DRAWS, replacement=True, generator=lots)
-    return sum(expected_error(chances, drawn[:, at]) for at in range(DRAWS)) / DRAWS

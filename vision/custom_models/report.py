@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vision.custom_models import figures as sheet
+from vision.custom_models import figures as charts
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.classification.model import Classifier
+from vision.custom_models.classification import Classifier, by_chance, expected_error
 from vision.custom_models.detection import Detector, Found
 from vision.custom_models.figures import Outline, drawn, short
 from vision.custom_models.metrics import OVERLAPS, Boxes, Share, by_label, curve, matched
@@ -52,13 +52,11 @@ def of_inspection(
     model: Inspector, tested: Sequence[Tested], open_picture: Callable[[str], Image.Image]
 ) -> Report:
     """Return the report on an inspection. Without defects to test on no area is told."""
-    from vision.custom_models import figures as charts
-
     card, limit = model.card, model.limit
     bad = [one for one in tested if one.right != GOOD]
     good = [one for one in tested if one.right == GOOD]
     strange, scores = [one.right != GOOD for one in tested], [one.score for one in tested]
-    roc, curve = metrics.roc(strange, scores), metrics.precision_recall(strange, scores)
+    lines = metrics.curves(strange, scores)
     figures: dict[str, Any] = {
         "good_scores": card["good_scores"],
         "good_groups": card["good_groups"],
@@ -73,10 +71,10 @@ def of_inspection(
         "promise": card["promise"],
         "overlapping": card.get("overlapping", 0),
         "test": _test(tested),
-        "roc": None if roc is None else round(roc.area, 4),
-        "average_precision": None if curve is None else round(curve.area, 4),
-        "found": _counted(metrics.found_defects([one.score for one in bad], limit)),
-        "stopped": _counted(metrics.false_alarms([one.score for one in good], limit)),
+        "roc": lines and round(lines[0].area, 4),
+        "average_precision": lines and round(lines[1].area, 4),
+        "found": _counted(metrics.share_above([one.score for one in bad], limit)),
+        "stopped": _counted(metrics.share_above([one.score for one in good], limit)),
     }
     # a kind that the model can't name counts as found, whatever it is called
     known = set(card["names"]) | {GOOD}
@@ -93,11 +91,11 @@ def of_inspection(
         figures |= _named(names)
         if len(names.labels) > 1:  # good parts that were all called good would be one field
             drawn["confusion"] = charts.confusion(names)
-    if roc is not None:
-        drawn["curves"] = charts.curves(roc, curve)
+    if lines is not None:
+        drawn["curves"] = charts.curves(*lines)
     wrong = _mistakes(tested, right, [abs(one.score / limit - 1) for one in tested])
     return Report(
-        figures, drawn, sheet.mistake_sheet(wrong, open_picture), _inspection_sentence(model, good, bad)
+        figures, drawn, charts.mistake_sheet(wrong, open_picture), _inspection_sentence(model, good, bad)
     )
 
 
@@ -109,12 +107,10 @@ def of_classifier(
 ) -> Report:
     """Return the report on a classifier; without pictures to test on, by those that were left out in turn.
     taught: SHA-256 of what it learned from, in their order, by which doubted labels are told."""
-    from vision.custom_models import figures as charts
-
     card = model.card
     doubted = [one for one in card["doubtful"] if one[0] in taught]
-    again = [sheet.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
-    look_again = sheet.mistake_sheet(again, open_picture, words=("labelled", "rather"))
+    again = [charts.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
+    look_again = charts.mistake_sheet(again, open_picture, words=("labelled", "rather"))
     figures: dict[str, Any] = {
         "test": _test(tested),
         "backbone": card["extractor"],
@@ -146,8 +142,8 @@ def of_classifier(
     if known:
         right = torch.tensor([model.labels.index(one.right) for one in known])
         chances = torch.tensor([one.chances for one in known])
-        figures["ece"] = round(metrics.expected_error(chances, right), 4)
-        figures["ece_by_chance"] = round(metrics.by_chance(chances), 4)
+        figures["ece"] = round(expected_error(chances, right), 4)
+        figures["ece_by_chance"] = round(by_chance(chances), 4)
     wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
     sentence = (
         f"It tells {', '.join(model.labels)} apart: {names.accuracy} pictures that were kept for testing were"
@@ -156,7 +152,7 @@ def of_classifier(
     return Report(
         figures,
         {"confusion": charts.confusion(names)} | _page(look_again),
-        sheet.mistake_sheet(wrong, open_picture),
+        charts.mistake_sheet(wrong, open_picture),
         sentence + _doubted(card) + _too_few(card),
     )
 
@@ -209,8 +205,8 @@ def _named(names: metrics.NamesReport) -> dict[str, Any]:
     }
 
 
-def _mistakes(tested: Sequence[Tested], right: Sequence[str], sure: Sequence[float]) -> list[sheet.Mistake]:
-    return sheet.mistakes([one.sha256 for one in tested], right, [one.said for one in tested], sure)
+def _mistakes(tested: Sequence[Tested], right: Sequence[str], sure: Sequence[float]) -> list[charts.Mistake]:
+    return charts.mistakes([one.sha256 for one in tested], right, [one.said for one in tested], sure)
 
 
 def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence[Tested]) -> str:
@@ -221,10 +217,10 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     if groups == 1 < len(card["good"]) and len(said) > 1:
         said.pop()
     if bad:
-        found = metrics.found_defects([one.score for one in bad], limit)
+        found = metrics.share_above([one.score for one in bad], limit)
         said.append(f"{found} defects that were kept for testing are found.")
     if good:
-        alarms = metrics.false_alarms([one.score for one in good], limit)
+        alarms = metrics.share_above([one.score for one in good], limit)
         said.append(f"{alarms} good ones kept for testing are stopped.")
     if card["taught"] and card["taught"]["kept"]:
         learned = card["taught"]
@@ -272,7 +268,7 @@ def _doubted(card: Mapping[str, Any]) -> str:
 
 
 def _too_few(card: Mapping[str, Any]) -> str:
-    return f" Too few pictures to be taught: {', '.join(card['too_few'])}." if card["too_few"] else ""
+    return f" Too few pictures to train on: {', '.join(card['too_few'])}." if card["too_few"] else ""
 
 
 FEW = 30  # things below which figures say little
@@ -320,8 +316,6 @@ def of_detector(
     model: Detector, tested: Sequence[Looked], open_picture: Callable[[str], Image.Image]
 ) -> Report:
     """Return the report on a detector. Without pictures to test on nothing is told of how well it does."""
-    from vision.custom_models import figures as charts
-
     tested = sorted(tested, key=lambda one: one.sha256)
     came = [counted(one) for one in tested]
     known = {label: [_of(one, label) for one in tested] for label in model.labels}
@@ -371,7 +365,7 @@ def _of(one: Looked, label: str) -> Boxes:
 
 
 def _shares(came: Sequence[Counted], limit: float, label: str | None = None) -> tuple[Share, Share]:
-    """Return how many marked things are found, and how many of the boxes that are told are right."""
+    """Return how many marked objects are found, and how many of the boxes that are told are right."""
     objects = [score for one in came for name, score in one.objects if label in (None, name)]
     false = [score for one in came for name, score in one.false if label in (None, name)]
     hits = sum(score >= limit for score in objects)
@@ -400,7 +394,7 @@ def _box_mistakes(
 ) -> Image.Image | None:
     """Draw the pictures with the most that is wrong: what was missed is dashed, what isn't there has a name
     with a question mark."""
-    wrong, shown = list[sheet.Mistake](), dict[str, list[Outline]]()
+    wrong, shown = list[charts.Mistake](), dict[str, list[Outline]]()
     for one, what in zip(tested, came, strict=True):
         missed = [at for at, (_, score) in enumerate(what.objects) if score < model.limit]
         false = sum(score >= model.limit for _, score in what.false)
@@ -409,7 +403,7 @@ def _box_mistakes(
         said = ", ".join(
             part for part in (f"{len(missed)} missed" * bool(missed), f"{false} wrong" * bool(false)) if part
         )
-        wrong.append(sheet.Mistake(one.sha256, f"{len(one.right)} things", said, len(missed) + false))
+        wrong.append(charts.Mistake(one.sha256, f"{len(one.right)} objects", said, len(missed) + false))
         shown[one.sha256] = _outlines(one, missed, what, model.limit)
     wrong.sort(key=lambda one: (-one.wrong, one.sha256))
 
@@ -418,7 +412,7 @@ def _box_mistakes(
         image.thumbnail((SHOWN, SHOWN))
         return drawn(image, shown[sha256])
 
-    return sheet.mistake_sheet(wrong, opened, LARGE)
+    return charts.mistake_sheet(wrong, opened, LARGE)
 
 
 def _outlines(one: Looked, missed: Sequence[int], what: Counted, limit: float) -> list[Outline]:
@@ -452,13 +446,13 @@ def _sentence(
         told.append("No picture was kept for testing: how well it does isn't known. Mark more of them.")
     else:
         many = "picture" if len(tested) == 1 else "pictures"
-        told.append(f"In {len(tested)} {many} kept for testing, {found} marked things are found.")
+        told.append(f"In {len(tested)} {many} kept for testing, {found} marked objects are found.")
         if right.n:
             told.append(f"{right} boxes that it draws there are right.")
         if figures["ap50"] is not None:
             told.append(f"AP50 {figures['ap50']:.2f}, AP50-95 {figures['ap']:.2f}.")
         if found.n < FEW:
-            told.append("So few things say little.")
+            told.append("So few objects say little.")
     if card["too_few"]:
-        told.append(f"Too few boxes to be taught: {', '.join(card['too_few'])}.")
+        told.append(f"Too few boxes to train on: {', '.join(card['too_few'])}.")
     return " ".join(told)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load as steps_load
@@ -37,33 +37,9 @@ class Step:
     words: str
 
 
-class Store(Protocol):
-    """Keeps bytes by name, for as long as a training is not over or longer."""
-
-    def get(self, name: str) -> bytes | None:
-        """Return what was kept, None when nothing was."""
-
-    def put(self, name: str, data: bytes) -> None:
-        """Keep ``data``: all of it or, when the process dies, nothing."""
-
-
-class MemoryStore:
-    """Keeps all for as long as it lives."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def get(self, name: str) -> bytes | None:
-        """See Store."""
-        return self.kept.get(name)
-
-    def put(self, name: str, data: bytes) -> None:
-        """See Store."""
-        self.kept[name] = data
-
-
-class FolderStore:
-    """Keeps a file a name in ``folder``, the latest ``most`` bytes of them."""
+class Store:
+    """Keeps bytes by name, for as long as a training is not over or longer: a file each in ``folder``, the
+    latest ``most`` bytes of them."""
 
     def __init__(self, folder: Path, most: int = 2 * 2**30) -> None:
         self.folder, self.most = folder, most
@@ -71,14 +47,14 @@ class FolderStore:
         self._bytes = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
     def get(self, name: str) -> bytes | None:
-        """See Store."""
+        """Return what was kept, None when nothing was."""
         try:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def put(self, name: str, data: bytes) -> None:
-        """See Store."""
+        """Keep ``data``: all of it or, when the process dies, nothing."""
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as file:
             file.write(data)
         os.replace(file.name, self.folder / name)
@@ -107,26 +83,14 @@ def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> T
     return made
 
 
-def exhausted(work: Generator[None, None, Result]) -> Result:
-    """Do all of a work that stands still between its parts, and return what comes of it."""
+def exhausted(work: Generator[Any, None, Result]) -> Result:
+    """Do all of a work that stands still between its parts, or all steps of a training, and return what comes
+    of it."""
     while True:
         try:
             next(work)
         except StopIteration as end:
-            result: Result = end.value
-            return result
-
-
-def run_training(
-    training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
-) -> Result:
-    """Take all steps of a training and return what comes of it."""
-    while True:
-        try:
-            report(next(training))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+            return end.value
 
 
 T = TypeVar("T")
@@ -149,7 +113,7 @@ def in_slice(reporter: Reporter, kind: str, work: Callable[[], T]) -> T:
     long. Raises JobCancelled when the job was stopped."""
     reporter.check()
     if reporter.fiber is not None:
-        reporter.fiber.pause(f"own models: {kind}")
+        reporter.fiber.pause(f"custom models: {kind}")
     with one_thread():
         return work()
 
@@ -197,7 +161,6 @@ def _kind(step: Step) -> str:
     return f"{'after ' if number == count else ''}{COUNTED.sub('#', step.words)}"
 
 
-CHARTS = "matplotlib.backends.backend_agg"
 LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
 
 
@@ -207,14 +170,16 @@ def missing() -> list[str]:
 
 
 def check_libraries() -> None:
-    """Raise ModelError unless own models can be trained, reported on and exported here."""
+    """Raise ModelError unless custom models can be trained, reported on and exported here."""
     if absent := missing():
         raise ModelError(
-            f"Own models need the extra `train` (make setup EXTRAS=train); missing here: {', '.join(absent)}."
+            "Custom models need the extra `train` (make setup EXTRAS=train); missing here:"
+            f" {', '.join(absent)}."
         )
 
 
 def load_libraries() -> None:
     """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
-    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
+    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics"):
         importlib.import_module(name)
+    importlib.import_module("matplotlib.backends.backend_agg")

@@ -15,7 +15,7 @@ from typing import Any
 from core.errors import UserError
 
 LOOSER = 1.1  # times the largest, where ranks end
-GUESS = 2.5  # times the largest score of copies of the only good part
+GUESS = 2.5  # times the largest score of copies of the only good part, which promises nothing
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,6 @@ def strongest(scores: Sequence[float], groups: Sequence[int]) -> list[float]:
     for score, group in zip(scores, groups, strict=True):
         found[group] = max(score, found.get(group, score))
     return list(found.values())
-
-
-def guess(scores: Sequence[float]) -> Limit:
-    """Return a limit from scores of copies of a single good part. It promises nothing."""
-    return Limit(max(scores) * GUESS, 0)
-
-
-def unproven(scores: Sequence[float]) -> Limit:
-    """Return the limit from scores of pictures of the same places, none of which can be held out. It promises
-    nothing."""
-    return Limit(max(scores), 0)
 
 
 def looser(scores: Sequence[float]) -> Limit:
@@ -116,7 +105,9 @@ def moved(now: float, test: Sequence[Told], move: str) -> tuple[float, str]:
     else:
         found = round(now + (STEP if move == "stricter" else -STEP), 4)
     if not LOWEST <= found <= HIGHEST:
-        raise UserError(f"Things are told from a score of {now:g} on; {LOWEST:g} to {HIGHEST:g} is possible.")
+        raise UserError(
+            f"Objects are shown from a score of {now:g} on; {LOWEST:g} to {HIGHEST:g} is possible."
+        )
     return found, _sentence(counts(test, now), counts(test, found), found)
 
 
@@ -126,7 +117,7 @@ def threshold_effect(threshold: float, test: Sequence[Told]) -> str:
     if threshold == USUAL:
         return ""
     return (
-        f"Things are told from a score of {threshold:g} on: {now.found} of {now.there} in test pictures are"
+        f"Objects are shown from a score of {threshold:g} on: {now.found} of {now.there} in test pictures are"
         f" found, {now.wrong} boxes are drawn around what is none."
     )
 
@@ -135,7 +126,7 @@ def best_threshold(test: Sequence[Told]) -> float:
     """Return the threshold with the fewest things missed and boxes that are none together, the middle of
     several. Raises UserError where nothing was tested."""
     if not any(one["objects"] for one in test):
-        raise UserError("No picture with things in it was kept for testing: nothing is known of errors.")
+        raise UserError("No picture with objects in it was kept for testing: nothing is known of errors.")
     steps = [round(LOWEST + 0.01 * at, 2) for at in range(round((HIGHEST - LOWEST) / 0.01) + 1)]
     came = [counts(test, step) for step in steps]
     errors = [one.there - one.found + one.wrong for one in came]
@@ -144,9 +135,9 @@ def best_threshold(test: Sequence[Told]) -> float:
 
 
 def _sentence(now: Counts, then: Counts, threshold: float) -> str:
-    said = [f"Things are told from a score of {threshold:g} on."]
+    said = [f"Objects are shown from a score of {threshold:g} on."]
     if then.there:
-        said.append(f"{then.found} of {then.there} things in test pictures are found ({now.found} now).")
+        said.append(f"{then.found} of {then.there} objects in test pictures are found ({now.found} now).")
         boxes = "box is" if then.wrong == 1 else "boxes are"
         said.append(f"{then.wrong} {boxes} drawn around what is none ({now.wrong} now).")
     else:

@@ -11,5 +11,3 @@ READERS: dict[str, str] = {  # role → module:function(folder, name, card, devi
     "cutout": "vision.readers.photo.models:load_cutter",
     "enlarge": "vision.readers.photo.models:load_enlarger",
 }
-
-__all__ = ["READERS"]

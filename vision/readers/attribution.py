@@ -227,20 +227,13 @@ def _refuse_rivals(fine: np.ndarray, part: np.ndarray) -> None:
     rest = np.where(part, -np.inf, fine)
     if rest.max() < RIVAL * fine.max():
         return
-    best, second = (
-        place(*_occlusion_middle(np.unravel_index(found.argmax(), fine.shape), fine))
-        for found in (fine, rest)
-    )
+    cells = (np.unravel_index(found.argmax(), fine.shape) for found in (fine, rest))
+    best, second = (place((int(x) + 0.5) / fine.shape[1], (int(y) + 0.5) / fine.shape[0]) for y, x in cells)
     where = f"the {best} and the {second}" if best != second else f"two places in the {best}"
     raise UserError(
         f"These words may mean {where} of the picture. Say more about the part you mean, or choose it by"
         " `mask` or `fields`."
     )
-
-
-def _occlusion_middle(cell: tuple[np.intp, ...], grid: np.ndarray) -> tuple[float, float]:
-    """The middle of a cell (row, column), 0..1 from the left and from the top."""
-    return (int(cell[1]) + 0.5) / grid.shape[1], (int(cell[0]) + 0.5) / grid.shape[0]
 
 
 FACES = 32  # cells a side of a map of faces
@@ -262,16 +255,11 @@ def classifier_reason(reader: Classifier, image: Image.Image, label: str, report
     place = reader.labels.index(label)
     chance = reporter.batched("classifier", reader.chances_each, image)[place]
 
-    def each(pictures: Sequence[Image.Image], before_slice: BeforeSlice) -> list[np.ndarray | None]:
-        found = []
-        for picture in pictures:
-            before_slice()
-            pixels = reader.pixels([picture])
-            score: Score = lambda output: reader.score(output.logits[0].float(), place)  # noqa: E731
-            found.append(relevance(reader.model, pixels, score))
-        return found
+    def explain(picture: Image.Image) -> np.ndarray | None:
+        pixels = reader.pixels([picture])
+        return relevance(reader.model, pixels, lambda output: reader.score(output.logits[0].float(), place))
 
-    counts = reporter.batched("why", each, image)
+    counts = _by_attention(explain, image, reporter)
     if counts is not None:
         return Reason(chance, counts, seen_by(reader.processor, image.size), "attention")
 
@@ -289,14 +277,7 @@ def matcher_reason(
     chance = reader.probabilities(image, labels, batched)[place]
     text = torch.stack(reader.embed_words(labels, batched))  # (L, D)
 
-    def each(pictures: Sequence[Image.Image], before_slice: BeforeSlice) -> list[np.ndarray | None]:
-        found = []
-        for picture in pictures:
-            before_slice()
-            found.append(_by_clip(reader, picture, text, place))
-        return found
-
-    counts = reporter.batched("why", each, image)
+    counts = _by_attention(lambda picture: _by_clip(reader, picture, text, place), image, reporter)
     if counts is not None:
         seen = seen_by(reader.processor.image_processor, image.size)
         return Reason(chance, counts, seen, "attention")
@@ -333,6 +314,21 @@ def photograph_reason(
             counts[max(0, top) : bottom + 1, max(0, left) : right + 1] = face.score
         return Reason(faces[0].score if faces else 0.0, counts, None, "faces")
     return _covered(image, fits([image])[0], fits)
+
+
+def _by_attention(
+    explain: Callable[[Image.Image], np.ndarray | None], image: Image.Image, reporter: Reporter
+) -> np.ndarray | None:
+    """Return what ``explain`` makes of a picture, in turn with the passes of other jobs."""
+
+    def each(pictures: Sequence[Image.Image], before_slice: BeforeSlice) -> list[np.ndarray | None]:
+        found = []
+        for picture in pictures:
+            before_slice()
+            found.append(explain(picture))
+        return found
+
+    return reporter.batched("why", each, image)
 
 
 def _by_clip(reader: Matcher, image: Image.Image, text: torch.Tensor, place: int) -> np.ndarray | None:

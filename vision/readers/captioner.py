@@ -20,14 +20,11 @@ from transformers import (
 )
 
 from core.errors import ModelError
+from vision import devices
 from vision.engine.fiber import Batched, BeforeSlice, unbatched
 
-PREFIXES = (  # how a BLIP caption may begin
-    "",
-    "an illustration of",
-    "a detailed picture of",
-    "a close up of",
-)
+# how a BLIP caption may begin
+PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")
 INSTRUCTIONS = (
     "Describe this picture as a prompt for an image generator, in one sentence.",
     (
@@ -146,9 +143,8 @@ class Captioner:
         inputs = [self._inputs(task.image, task.start) for task in tasks]
         groups: dict[Any, list[int]] = {}
         for i, given in enumerate(inputs):
-            groups.setdefault(tuple((name, value.shape) for name, value in sorted(given.items())), []).append(
-                i
-            )
+            shapes = tuple((name, value.shape) for name, value in sorted(given.items()))
+            groups.setdefault(shapes, []).append(i)
         texts: dict[int, list[str]] = {}
         for number, places in enumerate(groups.values()):
             if number:
@@ -164,12 +160,8 @@ class Captioner:
         self, inputs: Mapping[str, torch.Tensor], count: int, like: CaptionTask, before_slice: BeforeSlice
     ) -> list[list[str]]:
         """Return the texts of each of ``count`` rows."""
-        inputs = {
-            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
-            for k, v in inputs.items()
-        }
-        devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        inputs = devices.moved_to(self.model, inputs)
+        with torch.random.fork_rng([self.model.device] if self.model.device.type == "cuda" else []):
             torch.manual_seed(like.seed)
             out = self.model.generate(
                 **inputs,
@@ -177,22 +169,15 @@ class Captioner:
                 stopping_criteria=StoppingCriteriaList([_BeforeToken(lambda: before_slice(count))]),
                 **like.how,
             )
-        fresh = (
-            out[:, inputs["input_ids"].shape[1] :] if self.chat else out
-        )  # BLIP repeats its prefix, and should
-        texts, each = (
-            [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)],
-            len(fresh) // count,
-        )
+        # BLIP repeats its prefix, and should
+        fresh = out[:, inputs["input_ids"].shape[1] :] if self.chat else out
+        texts = [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)]
+        each = len(fresh) // count
         return [texts[i : i + each] for i in range(0, len(texts), each)]
 
     def _inputs(self, image: Image.Image, start: str) -> Mapping[str, torch.Tensor]:
         if not self.chat:
-            return (
-                self.processor(images=image, text=start, return_tensors="pt")
-                if start
-                else self.processor(images=image, return_tensors="pt")
-            )
+            return self.processor(images=image, text=start or None, return_tensors="pt")
         messages = [
             {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": start}]}
         ]
@@ -215,19 +200,13 @@ def load_captioner(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Captioner:
     """Load BLIP or a chat model. Raises ModelError for a model that can't caption."""
-    common = {"local_files_only": True, "trust_remote_code": False}
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
-    processor = AutoProcessor.from_pretrained(folder, **common)
+    processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
     if kind == "blip":
         from transformers import BlipForConditionalGeneration as cls
     else:
         cls = AutoModelForImageTextToText
-    captioner = Captioner(
-        name,
-        cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval(),
-        processor,
-        card,
-    )
+    captioner = Captioner(name, devices.load_pretrained(cls, folder, device, dtype), processor, card)
     if not captioner.chat and kind != "blip":
         raise ModelError(
             f"{name} ({kind}) has no chat template; CAPTION_MODEL takes BLIP or a chat model that reads"

@@ -71,6 +71,10 @@ class Bar:
         """Return the end of a standing bar that isn't at ``base``, the line where bars begin."""
         return self.top if abs(self.bottom - base) <= abs(self.top - base) else self.bottom
 
+    def ending(self, base: float, end: float) -> Bar:
+        """Return it with another end than at ``base``."""
+        return replace(self, top=end) if self.end(base) == self.top else replace(self, bottom=end)
+
 
 @dataclass(frozen=True)
 class Coloured:
@@ -126,14 +130,14 @@ def colours_of(image: Image.Image) -> Coloured:
     return Coloured(colours, which.reshape(pixels.shape[:2]), np.asarray(image))
 
 
-def rectangles(coloured: Coloured, without: Sequence[int]) -> list[Bar]:
-    """Return the rectangles of every colour but those of the background."""
+def rectangles(coloured: Coloured) -> list[Bar]:
+    """Return the rectangles of every colour but those of the background, at the upper and lower border."""
     import cv2
 
+    height, width = coloured.which.shape
+    background = {coloured.most_in(0, 0, width, 3), coloured.most_in(0, height - 3, width, height)}
     found = []
-    for colour in range(len(coloured.colours)):
-        if colour in without:
-            continue
+    for colour in sorted(set(range(len(coloured.colours))) - background):
         mask = (coloured.which == colour).astype(np.uint8)
         for how in (cv2.MORPH_CLOSE, cv2.MORPH_OPEN):  # lines across a bar, then lines from bar to bar
             mask = cv2.morphologyEx(mask, how, np.ones((3, 3), np.uint8))
@@ -210,13 +214,6 @@ def edge(coloured: Coloured, bar: Bar, end: float) -> float:
     return found if abs(found - end) <= 2.5 else end
 
 
-def longer(bar: Bar, base: float, by: float) -> Bar:
-    """Return a standing bar that ends so many px later."""
-    if bar.end(base) == bar.top:
-        return replace(bar, top=bar.top - by)
-    return replace(bar, bottom=bar.bottom + by)
-
-
 def _middle(begin: float, end: float) -> tuple[int, int]:
     room = (end - begin) * 0.2
     return int(begin + room), max(int(begin + room) + 1, int(end - room))
@@ -263,10 +260,6 @@ class Scale:
         """The difference between the highest label and the lowest."""
         return self.labels[-1].value - self.labels[0].value
 
-    def with_zero_at(self, place: float) -> Scale:
-        """Return the scale moved so that its zero lies at a pixel."""
-        return Scale(self.slope, -self.slope * place, self.labels, self.unit)
-
 
 def pieces(lines: Iterable[TextLine]) -> list[TextLine]:
     """Return lines with those of several words apart, too, by how much of the line each takes up."""
@@ -301,7 +294,7 @@ def find_scales(lines: Sequence[TextLine], way: Way) -> list[Scale]:
                 scale.labels == other.labels or set(scale.labels) < set(other.labels) for other in found
             ):
                 unit = next((units[id(label)] for label in scale.labels if units[id(label)]), "")
-                found.append(Scale(scale.slope, scale.origin, scale.labels, unit))
+                found.append(replace(scale, unit=unit))
     return sorted(found, key=lambda scale: -len(scale.labels))
 
 
@@ -332,9 +325,7 @@ def _thousands(labels: list[Label], units: dict[int, str]) -> list[Label]:
     made = []
     for label in labels:
         if label in whole:
-            new = Label(
-                label.value * 1000, *(getattr(label, f) for f in ("place", "begin", "end", "height", "line"))
-            )
+            new = replace(label, value=label.value * 1000)
             units[id(new)] = units[id(label)]
             label = new
         made.append(label)
@@ -486,7 +477,7 @@ def legend(
         for patch in rectangles
         if patch.colour in series and id(patch) not in own and (patch.left, patch.right) not in sides
     ]
-    lines = [Seen.of(text.line) for text in texts]
+    lines = [(text.line.text.strip(), text.line.bounds) for text in texts]
     mirrored = (
         bool(texts) and texts[0].left == texts[0].line.bounds[1] and texts[0].left != texts[0].line.bounds[0]
     )
@@ -498,31 +489,15 @@ def legend(
         )
         middle, high = (top + bottom) / 2, bottom - top
         near = [
-            line
-            for line in lines
-            if abs(line.middle - middle) <= 0.6 * line.high
-            and -0.5 * high <= line.left - right <= 2.5 * max(high, line.high)
-            and high <= 2.5 * line.high
+            (begin, text)
+            for text, (begin, above, _, below) in lines
+            if abs((above + below) / 2 - middle) <= 0.6 * (below - above)
+            and -0.5 * high <= begin - right <= 2.5 * max(high, below - above)
+            and high <= 2.5 * (below - above)
         ]
         if near and patch.colour not in found:
-            found[patch.colour] = min(near, key=lambda line: line.left).text
+            found[patch.colour] = min(near, key=lambda one: one[0])[1]
     return found
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A text as it stands in the picture."""
-
-    text: str
-    left: float
-    middle: float
-    high: float
-
-    @classmethod
-    def of(cls, line: TextLine) -> Seen:
-        """Return where a line is."""
-        left, top, _, bottom = line.bounds
-        return cls(line.text.strip(), left, (top + bottom) / 2, bottom - top)
 
 
 def title(texts: Sequence[Written], bars: Sequence[Bar], labels: Labels) -> str:
@@ -610,11 +585,8 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     height, width = coloured.which.shape
     begin, end = min(label.begin for label in axis.labels), max(label.end for label in axis.labels)
     left, right = (end - 4, float(width)) if begin < width - end else (0.0, begin + 4)
-    borders = {coloured.most_in(0, 0, width, 3), coloured.most_in(0, height - 3, width, height)}
     known = [
-        bar
-        for bar in rectangles(coloured, sorted(borders))
-        if not (bar.width > 0.6 * width and bar.height > 0.6 * height)
+        bar for bar in rectangles(coloured) if not (bar.width > 0.6 * width and bar.height > 0.6 * height)
     ]
     room = abs(high - low) / (len(axis.labels) - 1) * BEYOND
     inside = [
@@ -644,8 +616,12 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
         float(np.median([bar.bottom if bar.end(base) == bar.top else bar.top for bar in bars]))
         - growth * thick / 2
     )
-    bars = [longer(bar, base, thick / 2) for bar in bars] if thick else _exact(coloured, bars, base)
-    axis = axis.with_zero_at(base) if abs(axis.value(base)) <= AT_ZERO * axis.range else axis
+    for at, bar in enumerate(bars):
+        end = bar.end(base)
+        beyond = end - thick / 2 if end == bar.top else end + thick / 2
+        bars[at] = bar.ending(base, beyond if thick else edge(coloured, bar, end))
+    if abs(axis.value(base)) <= AT_ZERO * axis.range:
+        axis = replace(axis, origin=-axis.slope * base)
     if len(axis.labels) < 3 and axis.value(base) != 0:
         return None  # two labels always agree: the bars have to begin at zero then
     lengths = [abs(bar.end(base) - base) for bar in bars]
@@ -701,16 +677,6 @@ def _stands_on(other: Bar, bar: Bar, base: float) -> bool:
     begins = abs((other.bottom if end == bar.top else other.top) - end) <= SAME
     alike = abs(other.left - bar.left) <= SAME and abs(other.right - bar.right) <= SAME
     return begins and alike and other.height > 2 * SAME
-
-
-def _exact(coloured: Coloured, bars: Sequence[Bar], base: float) -> list[Bar]:
-    """Return bars with their free ends to a fraction of a pixel."""
-    made = []
-    for bar in bars:
-        end = bar.end(base)
-        exact = edge(coloured, bar, end)
-        made.append(replace(bar, top=exact) if end == bar.top else replace(bar, bottom=exact))
-    return made
 
 
 # Its numbers and their names
@@ -854,11 +820,10 @@ def _overlap(one: TextLine, other: TextLine) -> bool:
 def _has_bars(coloured: Coloured) -> bool:
     """Whether several rectangles of a width begin at one line."""
     height, width = coloured.which.shape
-    borders = {coloured.most_in(0, 0, width, 3), coloured.most_in(0, height - 3, width, height)}
     least = LEAST_BAR * height * width
     large = [
         bar
-        for bar in rectangles(coloured, sorted(borders))
+        for bar in rectangles(coloured)
         if bar.width >= 4 and bar.height * bar.width >= least and bar.width < 0.6 * width
     ]
     for bar in large:

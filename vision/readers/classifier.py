@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from vision import devices
 from vision.engine.fiber import BeforeSlice, unbatched
 
 
@@ -36,8 +37,7 @@ class Classifier:
     @torch.no_grad()
     def chances_each(self, images: Sequence[Image.Image], before_slice: BeforeSlice) -> list[list[float]]:
         """Return for each picture the probability of every label, in their order."""
-        chances: list[list[float]] = self._chances(images).tolist()
-        return chances
+        return self._chances(images).tolist()
 
     @property
     def labels(self) -> list[str]:
@@ -48,8 +48,7 @@ class Classifier:
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return pictures as the model takes them: (N, 3, H, W)."""
         taken = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
-        pixels: torch.Tensor = taken.to(self.model.device, self.model.dtype)
-        return pixels
+        return taken.to(self.model.device, self.model.dtype)
 
     def score(self, logits: torch.Tensor, place: int) -> torch.Tensor:
         """Return how far the label at ``place`` is ahead, of the logits (L,) of one picture."""
@@ -61,8 +60,7 @@ class Classifier:
 
     def _chances(self, images: Sequence[Image.Image]) -> torch.Tensor:
         logits = self.model(pixel_values=self.pixels(images)).logits.float()  # (N, L)
-        chances: torch.Tensor = logits.sigmoid() if self._is_multi else logits.softmax(-1)
-        return chances
+        return logits.sigmoid() if self._is_multi else logits.softmax(-1)
 
     def _top(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
         values, places = chances.topk(min(top_k, len(chances)))
@@ -81,10 +79,5 @@ def load_classifier(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Classifier:
     """Load an image classification folder."""
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = (
-        AutoModelForImageClassification.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
-        .to(device)
-        .eval()
-    )
-    return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **common))
+    model = devices.load_pretrained(AutoModelForImageClassification, folder, device, dtype)
+    return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))

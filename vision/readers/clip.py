@@ -13,70 +13,24 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
+from vision import devices
 from vision.engine.fiber import Batched, BeforeSlice, unbatched
 from vision.readers.few_shot import FeatureReader
 
-TEMPLATES = (
-    "a photo of {}.",
-    "a picture of {}.",
-    "an image of {}.",
-    "{}",
-)  # averaging several is worth a few points (CLIP paper, 3.1.4)
+# averaging several is worth a few points (CLIP paper, 3.1.4)
+TEMPLATES = ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")
 SLICE = 16  # texts or pictures in a call; the steps of other jobs come in between
 CACHED_LABELS = 1000  # labels whose embeddings are kept
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
-LABELS = (
-    "person",
-    "crowd",
-    "portrait",
-    "cat",
-    "dog",
-    "bird",
-    "horse",
-    "fish",
-    "insect",
-    "flower",
-    "tree",
-    "forest",
-    "mountain",
-    "beach",
-    "sea",
-    "river",
-    "sky",
-    "sunset",
-    "night",
-    "snow",
-    "desert",
-    "city street",
-    "building",
-    "house",
-    "room",
-    "car",
-    "train",
-    "aeroplane",
-    "boat",
-    "bicycle",
-    "food",
-    "drink",
-    "fruit",
-    "book",
-    "text or a document",
-    "screenshot",
-    "diagram or chart",
-    "map",
-    "drawing",
-    "painting",
-    "cartoon",
-    "3D rendering",
-    "logo",
-    "toy",
-    "tool",
-    "clothing",
-    "furniture",
-    "musical instrument",
-    "computer",
-    "abstract pattern",
+LABELS = tuple(
+    (
+        "person, crowd, portrait, cat, dog, bird, horse, fish, insect, flower, tree, forest, mountain, "
+        "beach, sea, river, sky, sunset, night, snow, desert, city street, building, house, room, car, "
+        "train, aeroplane, boat, bicycle, food, drink, fruit, book, text or a document, screenshot, "
+        "diagram or chart, map, drawing, painting, cartoon, 3D rendering, logo, toy, tool, clothing, "
+        "furniture, musical instrument, computer, abstract pattern"
+    ).split(", ")
 )
 
 
@@ -105,9 +59,8 @@ class Matcher:
         CLIP: their softmax. SigLIP: the sigmoid of each label, as a share of their sum. batched: how
         embeddings are computed, see vision.engine.fiber.
         """
-        text = torch.stack(self._label_embeddings(labels, batched))  # (L, D)
-        shares: list[float] = self.fits(batched(self.embed_image_lists, [image]), text)[0].tolist()
-        return shares
+        text = torch.stack(self.embed_words(labels, batched))  # (L, D)
+        return self.fits(batched(self.embed_image_lists, [image]), text)[0].tolist()
 
     def fits(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Return how well texts (L, D) fit pictures (N, D), as shares of 1: (N, L)."""
@@ -126,7 +79,7 @@ class Matcher:
     ) -> torch.Tensor:
         """Return the log-probability of each label by its words alone, (N, L), for pictures' embeddings (N,
         D) of any length."""
-        text = torch.stack(self._label_embeddings(labels, batched))
+        text = torch.stack(self.embed_words(labels, batched))
         images = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp(min=1e-6)
         logits = self.logits(images.to(text.device, text.dtype), text)
         return logits.float().log_softmax(-1).cpu()
@@ -134,10 +87,6 @@ class Matcher:
     def forget(self, names: Collection[str]) -> None:
         """Give up what is kept of these pictures (SHA-256)."""
         self.features.forget(names)
-
-    def embed_words(self, texts: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
-        """Return for each text its embedding, (D,) of unit length: the mean over all templates."""
-        return self._label_embeddings(texts, batched)
 
     def embed_image_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
@@ -163,11 +112,11 @@ class Matcher:
 
     def _seen(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
-        return _to(pixels, self.model)
+        return devices.moved_to(self.model, pixels)
 
-    def _label_embeddings(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
-        """Return for each label the mean of its embeddings in every template, (D,) of unit length. The last
-        CACHED_LABELS are kept."""
+    def embed_words(self, labels: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
+        """Return for each label or text the mean of its embeddings in every template, (D,) of unit length;
+        the last CACHED_LABELS are kept."""
         cached = {label: self._label_cache.get((label, self.templates)) for label in labels}
         known = {label: embedding for label, embedding in cached.items() if embedding is not None}
         if new := [label for label in cached if label not in known]:
@@ -194,7 +143,7 @@ class Matcher:
             return_tensors="pt",
         )
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
-        return _embedding(self.model.get_text_features(**_to(given, self.model)))
+        return _embedding(self.model.get_text_features(**devices.moved_to(self.model, given)))
 
 
 def _sliced(
@@ -215,20 +164,13 @@ def _embedding(output: Any) -> torch.Tensor:
     return features / features.norm(dim=-1, keepdim=True)
 
 
-def _to(batch: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    return {
-        k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in batch.items()
-    }
-
-
 def load_clip(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:
     """Load a CLIP or SigLIP folder. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind not in CLIP_TYPES + SIGLIP_TYPES:
         raise ModelError(f"{name} is a {kind} model; CLIP_MODEL takes a CLIP or SigLIP model.")
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
-    return Matcher(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+    model = devices.load_pretrained(AutoModel, folder, device, dtype)
+    return Matcher(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL), card)
 
 
 WINDOW = 40  # words in one text: CLIP reads 77 tokens, SigLIP 64

@@ -19,6 +19,7 @@ from PIL import Image
 from torch.nn import functional
 
 from core.errors import UserError
+from vision import devices
 from vision.chat import talker as scoring
 from vision.chat.prompt import Picture
 from vision.chat.talker import Talker
@@ -38,27 +39,16 @@ Blocks = dict[str, torch.Tensor]  # name → (D,) of one picture
 
 class FeatureReader:
     """Reads the features of pictures with a CLIP or SigLIP model, and keeps the latest ones by the pictures'
-    SHA-256. forget: see there."""
+    SHA-256 in ``kept``."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model, self._processor = model, processor
-        self._kept = LRUCache[str, Blocks](MAX_BYTES, getsizeof=_size)
-
-    def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._kept
-
-    def known(self, sha256: str) -> Blocks | None:
-        """Return what is kept of a picture."""
-        return self._kept.get(sha256)
-
-    def keep(self, sha256: str, blocks: Blocks) -> None:
-        """Keep the features of a picture, as long as there is room."""
-        self._kept[sha256] = blocks
+        self.kept = LRUCache[str, Blocks](MAX_BYTES, getsizeof=blocks_size)
 
     def forget(self, names: Collection[str]) -> None:
         """Give up what is kept of these pictures."""
         for name in names:
-            self._kept.pop(name, None)
+            self.kept.pop(name, None)
 
     def read_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
@@ -76,22 +66,17 @@ class FeatureReader:
     @torch.no_grad()
     def _read(self, images: Sequence[Image.Image]) -> list[Blocks]:
         pixels = self._processor.image_processor(images=list(images), return_tensors="pt")
-        given = {
-            name: value.to(
-                self._model.device, self._model.dtype if value.is_floating_point() else value.dtype
-            )
-            for name, value in pixels.items()
-        }
+        given = devices.moved_to(self._model, pixels)
         seen = self._model.vision_model(**given, output_hidden_states=True)
         pooled = seen.pooler_output  # (N, C)
         project = getattr(self._model, "visual_projection", None)
         blocks = {"pooled": pooled, "projected": pooled if project is None else project(pooled)}
-        blocks |= _of_layers(seen.hidden_states)
+        blocks |= blocks_of_layers(seen.hidden_states)
         small = {name: value.float().cpu().half() for name, value in blocks.items()}
         return [{name: value[i].clone() for name, value in small.items()} for i in range(len(images))]
 
 
-def _of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
+def blocks_of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
     """Return blocks (N, D) of the layers (N, T, C), the first of which is what the model starts from. Without
     a square of patches there is only how a picture looks."""
     depth = len(layers) - 1
@@ -115,8 +100,8 @@ def _of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
     last = fields(normed[-1], FINE)
     return blocks | {
         "fields": fields(at(LAYOUT), FIELDS).flatten(1),
-        "spread": _spread(last),
-        "ground": _from_ground(last),
+        "spread": spread_of_patches(last),
+        "ground": distance_from_ground(last),
     }
 
 
@@ -126,7 +111,7 @@ def _edge(patches: torch.Tensor) -> torch.Tensor:
     return torch.cat(sides, 1)
 
 
-def _spread(patches: torch.Tensor) -> torch.Tensor:
+def spread_of_patches(patches: torch.Tensor) -> torch.Tensor:
     """Return where each patch (N, C, s, s) lies on the line along which those of its picture differ most,
     (N, s * s); most of the edge is below 0."""
     rows = patches.flatten(2).transpose(1, 2)
@@ -138,7 +123,7 @@ def _spread(patches: torch.Tensor) -> torch.Tensor:
     return line / line.abs().mean(1, keepdim=True).clamp(min=1e-6)
 
 
-def _from_ground(patches: torch.Tensor) -> torch.Tensor:
+def distance_from_ground(patches: torch.Tensor) -> torch.Tensor:
     """Return how far each patch (N, C, s, s) is from what lies along the edge of its picture, (N, s * s)."""
     rows = patches.permute(0, 2, 3, 1)
     usual = _edge(rows).median(1, keepdim=True).values[:, None]
@@ -171,7 +156,7 @@ def _scaled(name: str, seen: Sequence[Blocks], asked: Sequence[Blocks]) -> tuple
     return known / length, other / length
 
 
-def _size(blocks: Blocks) -> int:
+def blocks_size(blocks: Blocks) -> int:
     return sum(value.numel() * value.element_size() for value in blocks.values())
 
 
@@ -401,10 +386,6 @@ class Lesson:
         """SHA-256 of the picture of each example."""
         return tuple(question.pictures[0] for question, _ in self.turns)
 
-    def without(self, place: int) -> Sequence[int]:
-        """Return the places of all examples but one."""
-        return [other for other in range(len(self.turns)) if other != place]
-
 
 SHOTS = 8  # examples that the model is shown
 MOST_TESTED = 16  # examples that are asked about in turn: each costs as much as the question
@@ -447,7 +428,8 @@ def tell_by_chat(
     chances = ask_chat(lesson, talker, pictures, seen, asked, limits, reporter)
     reporter.step(1, steps)
     for number, place in enumerate(tested, 2):
-        shown = _similar(lesson, seen, seen[place], lesson.without(place))
+        others = [other for other in range(len(lesson.turns)) if other != place]
+        shown = most_similar(lesson, seen, seen[place], others)
         found = _chances(lesson, talker, pictures, shown, lesson.turns[place][0], limits, reporter)
         right += max(range(len(found)), key=found.__getitem__) == lesson.places[place]
         reporter.step(number, steps)
@@ -467,11 +449,11 @@ def ask_chat(
 ) -> list[float]:
     """Return the chances of a lesson's labels, without testing them; arguments and errors are those of
     ``tell``."""
-    shown = _similar(lesson, seen, asked, range(len(lesson.turns)))
+    shown = most_similar(lesson, seen, asked, range(len(lesson.turns)))
     return _chances(lesson, talker, pictures, shown, lesson.asked, limits, reporter)
 
 
-def _similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:
+def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:
     """Return the places of the examples that are shown: the most similar ones, but no label more than its
     share of them, the most similar last."""
     some = torch.tensor(list(places))
@@ -507,11 +489,5 @@ def _chances(
 def tested_of(labels: Sequence[int], most: int) -> list[int]:
     """Return which examples a chat model is tested on: of each label that has more than one, as many as of
     the others as far as there are, at most ``most`` in all."""
-    places: dict[int, list[int]] = {}
-    for place, label in enumerate(labels):
-        places.setdefault(label, []).append(place)
-    several = [some for some in places.values() if len(some) > 1]
-    found: list[int] = []
-    for turn in range(max(map(len, several), default=0)):
-        found += [some[turn] for some in several if turn < len(some)]
+    found = [place for fold in folds(labels, len(labels)) for place in fold]
     return sorted(found[:most])

@@ -129,19 +129,6 @@ SECONDS = 120.0  # for one picture
 PLACE = ("page_num", "block_num", "par_num", "line_num")  # what words of one line have in common
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """Lines that are read already: the program reads a picture in one go."""
-
-    lines: tuple[TextLine, ...]
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def __iter__(self) -> Iterator[TextLine | None]:
-        return iter(self.lines)
-
-
 class Tesseract:
     """The program with some languages, such as "deu+eng". Raises ModelError where it or a language isn't
     installed."""
@@ -158,12 +145,12 @@ class Tesseract:
                 f" {', '.join(known) or 'none'}."
             )
 
-    def begin(self, image: Image.Image) -> _Lines:
-        """Read a picture."""
+    def begin(self, image: Image.Image) -> tuple[TextLine, ...]:
+        """Read a picture, in one go."""
         png = io.BytesIO()
         image.convert("RGB").save(png, "PNG", compress_level=1)
         table = self._run(["-", "-", "-l", self._languages, "--psm", PAGE, "tsv"], png.getvalue())
-        return _Lines(tuple(lines_of(table)))
+        return tuple(lines_of(table))
 
     def _run(self, arguments: list[str], given: bytes = b"") -> str:
         try:

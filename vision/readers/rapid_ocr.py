@@ -123,13 +123,14 @@ def tight(cut: Image.Image, box: Box) -> Box:
         grey = np.rot90(grey, -1)
     height, width = grey.shape
     left, top, right, bottom = _ink(grey) or (0, 0, width, height)
-    margin = round(
-        BOARD * (bottom - top)
-    )  # what was found may be a board: then there is room around its letters
+    # what was found may be a board: then there is room around its letters
+    margin = round(BOARD * (bottom - top))
     within = grey[top + margin : bottom - margin, left + margin : right - margin]
-    if min(within.shape) > 8 and (found := _ink(within)) is not None and _is_apart(found, within.shape):
-        right, bottom = left + margin + found[2], top + margin + found[3]
-        left, top = left + margin + found[0], top + margin + found[1]
+    if min(within.shape) > 8 and (found := _ink(within)) is not None:
+        x0, y0, x1, y1 = found
+        if x0 > 0 and y0 > 0 and x1 < within.shape[1] and y1 < within.shape[0]:  # it touches no side
+            left, top, right, bottom = left + x0, top + y0, left + x1, top + y1
+            left, top, right, bottom = (side + margin for side in (left, top, right, bottom))
     across, down = (left / width, right / width), (top / height, bottom / height)
     return (
         _inside(box, across[0], down[0]),
@@ -137,12 +138,6 @@ def tight(cut: Image.Image, box: Box) -> Box:
         _inside(box, across[1], down[1]),
         _inside(box, across[0], down[1]),
     )
-
-
-def _is_apart(found: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
-    """Return whether what stands out touches no side of a part of a picture (H, W)."""
-    left, top, right, bottom = found
-    return left > 0 and top > 0 and right < shape[1] and bottom < shape[0]
 
 
 def _without_rules(ink: np.ndarray) -> np.ndarray:

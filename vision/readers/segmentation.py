@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from core.errors import ModelError, UserError
+from vision import devices
 from vision.images.ops import Box, connected, dilated, pieces
 from vision.images.ops import Flags as LayersFlags
 
@@ -101,13 +102,6 @@ class PointSegmenter:
         flags = masks[0][0, best].numpy()
         score = min(1.0, max(0.0, float(scores[best])))
         return Picked(Image.fromarray(flags.astype("uint8") * 255), score)
-
-
-def load_point_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> PointSegmenter:
-    """Load the folder of a SAM."""
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = SamModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
-    return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **common))
 
 
 GROUND = ("ground", "background")  # names of the class that is no thing
@@ -236,8 +230,7 @@ class ThingSegmenter:
         seen = image.convert("RGB").resize((size[0], size[1]), filter, part)
         pixels = self.processor(images=seen, do_resize=False, return_tensors="pt")["pixel_values"]
         logits = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype)).logits
-        shares: Real = logits[0].float().softmax(0).cpu().numpy()
-        return shares
+        return logits[0].float().softmax(0).cpu().numpy()
 
     def _things(self, image: Image.Image) -> list[Thing]:
         """Return the pieces of what is no ground."""
@@ -265,15 +258,6 @@ def meant(things: Sequence[Thing], fits: Sequence[float], ground: float) -> list
         for thing, fit in zip(things, fits, strict=True)
         if thing.label == things[best].label and fit >= fits[best] - ALIKE
     ]
-
-
-def load_object_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> ThingSegmenter:
-    """Load the folder of such a model. Raises ModelError when it has no class for the ground."""
-    common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    model = AutoModelForSemanticSegmentation.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, **common
-    )
-    return ThingSegmenter(name, model.to(device).eval(), AutoImageProcessor.from_pretrained(folder, **common))
 
 
 def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
@@ -328,17 +312,8 @@ class Segmenter:
         given = self.processor(
             text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
         )
-        given = {
-            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
-            for k, v in given.items()
-        }
-        return (
-            self.model(**given)
-            .logits.float()
-            .sigmoid()
-            .cpu()
-            .reshape(self.model.config.vision_config.image_size, -1)
-        )
+        logits = self.model(**devices.moved_to(self.model, given)).logits
+        return logits.float().sigmoid().cpu().reshape(self.model.config.vision_config.image_size, -1)
 
     def mask(self, image: Image.Image, words: str) -> Image.Image:
         """Return an "L" mask at the picture's size, 255 where the words fit and a little around it.
@@ -366,27 +341,24 @@ def widened(mask: Image.Image) -> Image.Image:
 def load_segmenter(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
 ) -> Segmenter | PointSegmenter | ThingSegmenter:
-    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind."""
+    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind,
+    and for one of the last two that has no class for the ground."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind == "sam":
-        return load_point_segmenter(folder, name, device, dtype)
+        model = devices.load_pretrained(SamModel, folder, device, dtype)
+        return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind in KINDS:
-        return load_object_segmenter(folder, name, device, dtype)
+        model = devices.load_pretrained(AutoModelForSemanticSegmentation, folder, device, dtype)
+        return ThingSegmenter(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind != "clipseg":
         raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer.")
-    common = {"local_files_only": True, "trust_remote_code": False}
-    model = (
-        CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
-        .to(device)
-        .eval()
-    )
-    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+    model = devices.load_pretrained(CLIPSegForImageSegmentation, folder, device, dtype)
+    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL), card)
 
 
 SIDE = 256  # px of the longer side, at which pictures are looked at
-NEAR = (
-    28.0  # distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
-)
+# distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
+NEAR = 28.0
 BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
 LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
 Flags = NDArray[np.bool_]

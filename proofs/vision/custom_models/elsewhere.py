@@ -23,16 +23,16 @@ from proofs.vision.custom_models import finding, labels
 from proofs.vision.custom_models.seen_with import towers
 from tests.vision.custom_models import parts
 from tests.vision.custom_models.conftest import pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings as OfInspection
 from vision.custom_models.anomaly.train import train_inspection
-from vision.custom_models.classification.model import Classifier
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.classification import Classifier, train_classifier
 from vision.custom_models.detection import NAME, sees_with, train_detector
 from vision.custom_models.detection import Settings as OfDetector
 from vision.custom_models.export import Model, bundle
 from vision.custom_models.features import Extractor, find_extractor
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 STEPS = 200  # of the detector's training: it has to say something, not to be right
@@ -73,9 +73,7 @@ def _inspection() -> Case:
     drawn = [parts.picture("circuit", NEW + n, (None, *parts.DEFECTS)[n % 8])[0] for n in range(40)]
     some = pile([(parts.picture("circuit", n)[0], "good") for n in range(EXAMPLES)])
     extractor = towers()[-1]
-    model = run_training(
-        train_inspection(some.snapshot, some.open, [extractor], OfInspection(), MemoryStore())
-    )
+    model = exhausted(train_inspection(some.snapshot, some.open, [extractor], OfInspection(), MemoryStore()))
     return Case(model, extractor, drawn)
 
 
@@ -85,7 +83,7 @@ def _classifier() -> Case:
     drawn = [style.picture(label, NEW + n, True) for n in range(10) for label in style.labels]
     some = pile([(style.picture(label, n, False), label) for label in style.labels for n in range(10)])
     seen_with = towers()
-    model = run_training(train_classifier(some.snapshot, some.open, seen_with, MemoryStore()))
+    model = exhausted(train_classifier(some.snapshot, some.open, seen_with, MemoryStore()))
     return Case(
         model, find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get), drawn
     )
@@ -93,7 +91,7 @@ def _classifier() -> Case:
 
 def _detector() -> Case:
     some, asked = finding.pile(range(EXAMPLES // 2)), finding.pile(range(NEW, NEW + 40))
-    model = run_training(train_detector(some.snapshot, some.open, OfDetector(steps=STEPS), MemoryStore()))
+    model = exhausted(train_detector(some.snapshot, some.open, OfDetector(steps=STEPS), MemoryStore()))
     return Case(model, sees_with(int(model.card["side"])), list(asked.images.values()))
 
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 from tests.vision.custom_models import trays
 from tests.vision.custom_models.conftest import Pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.detection import FAINTEST, Detector, Found, Settings, train_detector
 from vision.custom_models.report import Looked, of_detector
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 LEAST_AREA, MOST_SECONDS = 0.9, 180  # what is asked of AP50, and of the processor
@@ -61,7 +62,7 @@ def of_boxes(scale: float) -> Iterator[Row]:
     for lot in range(max(1, round(LOTS * scale))):
         shown = pile(range(lot * SHOWN, (lot + 1) * SHOWN))
         start = time.process_time()
-        detector = run_training(train_detector(shown.snapshot, shown.open, Settings(seed=lot), MemoryStore()))
+        detector = exhausted(train_detector(shown.snapshot, shown.open, Settings(seed=lot), MemoryStore()))
         trained = time.process_time() - start
         row, area = _of_one(detector, shown, new)
         came.append((area, trained))

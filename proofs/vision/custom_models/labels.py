@@ -15,12 +15,20 @@ from PIL import Image
 from proofs.vision.custom_models import textures
 from proofs.vision.custom_models.seen_with import demo_towers, towers
 from tests.vision.custom_models.conftest import Pile, pile
-from vision.custom_models.classification.model import fit_probe, probe_logits, suspicion
-from vision.custom_models.classification.train import Tuning, train_classifier
+from tests.vision.custom_models.memory_store import MemoryStore
+from vision.custom_models.classification import (
+    Tuning,
+    by_chance,
+    compare,
+    expected_error,
+    fitting,
+    suspicion,
+    train_classifier,
+)
 from vision.custom_models.features import BOTH, Extractor, pixels, vectors
 from vision.custom_models.features import find_extractor as named
-from vision.custom_models.metrics import Share, by_chance, expected_error
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.metrics import Share
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 DRAWS, FEWEST, TESTED = (
@@ -130,11 +138,11 @@ def _told(
     asked: Pile,
     store: MemoryStore,
 ) -> _Told:
-    model = run_training(train_classifier(some.snapshot, some.open, extractors, store))
-    logits, near = probe_logits(
+    model = exhausted(train_classifier(some.snapshot, some.open, extractors, store))
+    logits, squares = compare(
         model.probe(), torch.cat([seen[name] for name in model.card["extractor"].split(BOTH)], 1)
     )
-    chances, far = logits.softmax(1), near / model.probe().far
+    chances, far = logits.softmax(1), squares.amin(1).sqrt() / model.probe().far
     right = torch.tensor([model.labels.index(item.label) for item in asked.snapshot.items])
     return _Told(
         model.card["extractor"],
@@ -169,7 +177,7 @@ def of_flipped(scale: float) -> Iterator[Row]:
             ]
             some = pile([(image, label) for (image, _), label in zip(right, called, strict=True)])
             truth = dict(zip(pile(right).images, (label for _, label in right), strict=True))
-            model = run_training(train_classifier(some.snapshot, some.open, extractors, store))
+            model = exhausted(train_classifier(some.snapshot, some.open, extractors, store))
             doubted = [one[0] for one in model.card["doubtful"]]
             given = {item.sha256: item.label for item in some.snapshot.items}
             extractor = named(model.card["extractor"], {one.name: one for one in extractors}.get)
@@ -183,7 +191,7 @@ def of_flipped(scale: float) -> Iterator[Row]:
 def _ranked(extractor: Extractor, some: Pile, labels: Sequence[str]) -> list[str]:
     places = [labels.index(item.label) for item in some.snapshot.items]
     groups = [item.sha256 for item in some.snapshot.items]
-    _, told = fit_probe(_seen(extractor, some), places, groups, len(labels))
+    _, told = exhausted(fitting(_seen(extractor, some), places, groups, len(labels)))
     return [groups[one.place] for one in suspicion(told.logits.softmax(1), places)]
 
 
@@ -210,7 +218,7 @@ def of_tuned(scale: float) -> Iterator[Row]:
     )
     for seen_with in (extractors[1:2], extractors):
         start = time.process_time()
-        model = run_training(
+        model = exhausted(
             train_classifier(some.snapshot, some.open, seen_with, MemoryStore(), lora=Tuning(float("inf")))
         )
         spent = time.process_time() - start

@@ -8,12 +8,13 @@ from PIL import Image
 
 from tests.vision.custom_models import parts
 from tests.vision.custom_models.conftest import Pile, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.features import filters
 from vision.custom_models.snapshot import Snapshot
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 
@@ -32,14 +33,14 @@ def of_few(scale: float, some: Sequence[str] = parts.ALL) -> Iterator[Row]:
                 "part": part,
                 "good": count,
                 "promise": inspector.card["promise"],
-                "image AUROC": metrics.roc(strange, [*ratios[0], *ratios[1]]).area,
-                "stopped": str(metrics.false_alarms(ratios[0], 1)),
-                "found": str(metrics.found_defects(ratios[1], 1)),
+                "image AUROC": metrics.curves(strange, [*ratios[0], *ratios[1]])[0].area,
+                "stopped": str(metrics.share_above(ratios[0], 1)),
+                "found": str(metrics.share_above(ratios[1], 1)),
             }
 
 
 def learned(some: Pile, snapshot: Snapshot, store: MemoryStore) -> Inspector:
-    return run_training(train_inspection(snapshot, some.open, [filters()], Settings(), store))
+    return exhausted(train_inspection(snapshot, some.open, [filters()], Settings(), store))
 
 
 def judged(inspector: Inspector, images: Sequence[Image.Image]) -> list[float]:

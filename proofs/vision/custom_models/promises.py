@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from proofs.vision.custom_models.seen_with import towers
 from tests.vision.custom_models import parts
-from vision.custom_models.anomaly import detector, selection
+from vision.custom_models.anomaly import detector, train
 from vision.custom_models.anomaly.detector import FIXED
 from vision.custom_models.anomaly.features import FIXTURE, moved
-from vision.custom_models.anomaly.selection import Candidate, align, trial
-from vision.custom_models.anomaly.train import best_of
+from vision.custom_models.anomaly.train import Candidate, align, best_of, trial
+from vision.custom_models.dataset import Apart
 from vision.custom_models.features import Extractor, pixels
 from vision.custom_models.steps import exhausted
 from vision.custom_models.thresholds import from_good
@@ -68,7 +68,7 @@ def pools(
     aligner = list(align(reference, FIXTURE))[-1][0]
     good = [pixels(parts.picture(part, n)[0], 256) for n in range(GOOD)]
     wounded = [parts.picture(part, *which) for which in bad]
-    tried = [trial(n, good[:LEARNED], 0) for n in range(selection.COUNT if trying else 0)]
+    tried = [trial(n, good[:LEARNED], 0) for n in range(train.COUNT if trying else 0)]
     seen = [*good, *(drawn for _, _, drawn in tried), *(pixels(image, 256) for image, _ in wounded)]
     laid, motions, _ = zip(*(aligner(one[None]) for one in seen), strict=True)
     masks = [torch.from_numpy(mask).float()[None, None] for _, mask in wounded]
@@ -87,7 +87,8 @@ def pools(
 def learned(pool: Pool, some: Sequence[int]) -> Candidate:
     """Return what is learned from some of the good pictures."""
     candidate = Candidate(pool.extractor, FIXED, None, 0)
-    candidate.fit([pool.good[at] for at in some], torch.ones(pool.good[0].shape[-2:]))
+    shown = [pool.good[at] for at in some]
+    exhausted(candidate.fitting(shown, torch.ones(pool.good[0].shape[-2:]), Apart.of(range(len(shown)))))
     return candidate
 
 

@@ -28,11 +28,12 @@ from proofs.vision.custom_models import (
 from proofs.vision.custom_models.seen_with import PHOTO, towers
 from tests.vision.custom_models import parts
 from tests.vision.custom_models.conftest import Pile, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import FIXED, Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.features import Extractor, find_extractor
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
@@ -80,11 +81,11 @@ def of_parts(scale: float, of: Sequence[str] = parts.ALL) -> Iterator[Row]:
             "part": part,
             "held out": part in parts.LATER,
             "backbone": extractor.name,
-            "image AUROC": metrics.roc(strange, [verdict.score for verdict in verdicts]).area,
-            "pixel AUROC": metrics.roc(flat[0], flat[1]).area,
+            "image AUROC": metrics.curves(strange, [verdict.score for verdict in verdicts])[0].area,
+            "pixel AUROC": metrics.curves(flat[0], flat[1])[0].area,
             "PRO": region_overlap(masks[count:], heats[count:]),
-            "stopped": str(metrics.false_alarms([v.ratio for v in verdicts[:count]], 1)),
-            "found": str(metrics.found_defects([v.ratio for v in verdicts[count:]], 1)),
+            "stopped": str(metrics.share_above([v.ratio for v in verdicts[:count]], 1)),
+            "found": str(metrics.share_above([v.ratio for v in verdicts[count:]], 1)),
             "weak": inspector.card["weak"],
             "training CPU s": seconds,
             "verdict CPU s": each,
@@ -107,9 +108,9 @@ def of_textures(scale: float) -> Iterator[Row]:
         yield {
             "texture": name,
             "backbone": extractor.name,
-            "image AUROC": metrics.roc([n >= count for n in range(len(tested))], scores).area,
-            "stopped": str(metrics.false_alarms(scores[:count], inspector.limit)),
-            "found": str(metrics.found_defects(scores[count:], inspector.limit)),
+            "image AUROC": metrics.curves([n >= count for n in range(len(tested))], scores)[0].area,
+            "stopped": str(metrics.share_above(scores[:count], inspector.limit)),
+            "found": str(metrics.share_above(scores[count:], inspector.limit)),
             "promise": inspector.card["promise"],
             "overlapping": inspector.card["overlapping"],
             "told as weak": inspector.card["weak"],
@@ -146,7 +147,7 @@ def of_names(scale: float) -> Iterator[Row]:
             if left_out:
                 unseen = [n for n, (_, kind) in enumerate(asked) if kind == "good" or kind in left_out]
                 strange = [asked[n][1] != "good" for n in unseen]
-                area = metrics.roc(strange, [verdicts[n].score for n in unseen]).area
+                area = metrics.curves(strange, [verdicts[n].score for n in unseen])[0].area
                 yield {"a kind": each, "never named": left_out, "AUROC of these": area}
                 continue
             said = [verdict.names[0][0] for verdict in verdicts]
@@ -184,7 +185,7 @@ def _inspection(
     extractors = extractors or towers()
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
-    inspector = run_training(training)
+    inspector = exhausted(training)
     extractor = find_extractor(inspector.card["extractor"], {one.name: one for one in extractors}.get)
     return inspector, extractor, time.process_time() - start
 

@@ -14,8 +14,10 @@ from PIL import Image
 from proofs.vision.custom_models.seen_with import towers
 from tests.vision.custom_models import parts
 from vision.custom_models.anomaly.detector import FREE
-from vision.custom_models.anomaly.selection import Candidate
+from vision.custom_models.anomaly.train import Candidate
+from vision.custom_models.dataset import Apart
 from vision.custom_models.features import Extractor, pixels
+from vision.custom_models.steps import exhausted
 from vision.custom_models.thresholds import from_good
 
 Row = dict[str, object]
@@ -102,7 +104,8 @@ def _maps(extractor: Extractor, images: Sequence[Image.Image]) -> list[torch.Ten
 def _of_promise(extractor: Extractor, maps: Sequence[torch.Tensor]) -> float:
     """Learn from the first LEARNED and return how many of the others are stopped, of the promise."""
     candidate = Candidate(extractor, FREE, None, 0)
-    candidate.fit(maps[:LEARNED], torch.ones(maps[0].shape[-2:]))
+    shown = maps[:LEARNED]
+    exhausted(candidate.fitting(shown, torch.ones(maps[0].shape[-2:]), Apart.of(range(len(shown)))))
     limit = from_good(candidate.good_scores)
     stopped = np.mean([candidate.look(one)[0] > limit.value for one in maps[LEARNED:]])
     return float(stopped / limit.promise)

@@ -19,7 +19,8 @@ from demo.judge import Judge
 from demo.train.loop import MODELS
 from demo.world import Scene, describe, held_out_scene
 from proofs.vision.lora_training import looks
-from vision.custom_models.steps import MemoryStore, Store
+from tests.vision.custom_models.memory_store import MemoryStore
+from vision.custom_models.steps import Store
 from vision.diffusion import vae as pixels
 from vision.diffusion.model import ImageModel, decode
 from vision.engine.engine import Engine

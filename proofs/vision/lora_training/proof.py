@@ -27,7 +27,8 @@ import torch
 
 from proofs.vision.lora_training import looks, measuring
 from tests.support import tiny
-from vision.custom_models.steps import FolderStore, MemoryStore, Store
+from tests.vision.custom_models.memory_store import MemoryStore
+from vision.custom_models.steps import Store
 from vision.lora_training import train
 from vision.lora_training.config import Settings, usual_settings
 from vision.lora_training.dataset import Example
@@ -136,7 +137,7 @@ def _train(family: str, folder: Path, kept: str, mine: Connection) -> None:
     examples = tuple(Example(picture, caption) for picture, caption in looks.pictures("woodcut", 6))
     settings = Settings("woodcut style", STEPS, 4, "all", 1e-3, batch=2, checkpoints=3, seed=11)
     plan = Plan(None, examples, ("a red boat",), settings)
-    learned = learn_style(plan, own, FolderStore(folder / kept), Telling(mine))
+    learned = learn_style(plan, own, Store(folder / kept), Telling(mine))
     mine.send(hashlib.sha256(learned.file).hexdigest())
 
 

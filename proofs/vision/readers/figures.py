@@ -18,7 +18,7 @@ from PIL import Image
 from shapely.geometry import Polygon
 
 from core.results import TextLine, lines_in_rows, text_of_lines
-from demo.evaluate.report import wilson
+from demo.evaluate import wilson
 from proofs.vision.readers.drawn import EVERY_CASE, Drawn, Word, bill, sign
 from vision.readers.ocr import TextReader, load_ocr
 from vision.weights import packaged

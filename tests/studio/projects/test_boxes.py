@@ -155,7 +155,7 @@ async def test_a_zip_file_with_boxes_in_it_marks_its_pictures(world: World, tray
 async def test_another_threshold_is_told_kept_and_asked_with(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
     moved = await world.training.threshold(ALICE, "trays", "stricter", keep=True)
-    assert moved.threshold == 0.4 and "1 of 4 things in test pictures are found (3 now)" in moved.sentence
+    assert moved.threshold == 0.4 and "1 of 4 objects in test pictures are found (3 now)" in moved.sentence
     await world.ended(ALICE, await world.inference.try_(ALICE, "trays", [sent(800)]))
     assert world.learner.limits == [0.4]  # type: ignore[attr-defined]
     report = await world.training.report(ALICE, "trays")

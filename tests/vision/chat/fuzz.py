@@ -50,12 +50,12 @@ def normalising():
 
 
 def ids(tokens: ControlTokens, text: str) -> list[int]:
-    return tokens._tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokens.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def text(rng: random.Random, tokens: ControlTokens) -> str:
     """Pieces of text with control tokens between them: whole, cut, in each other, in full-width letters."""
-    own = sorted({*tokens._tokenizer.all_special_tokens, *tokens._tokenizer.get_added_vocab()})
+    own = sorted({*tokens.tokenizer.all_special_tokens, *tokens.tokenizer.get_added_vocab()})
     parts = [_piece(rng, own) for _ in range(rng.randint(1, 7))]
     return "".join(parts)
 

@@ -202,13 +202,13 @@ def test_what_is_kept_has_a_limit_and_the_least_recently_used_goes_first() -> No
     caches.keep("d", kept(7, 8, 9, 9))
     assert [job in caches for job in "abcd"] == [True, False, True, True]
     caches.keep("d", kept(7, 8, 9, 9))  # the same again
-    assert (len(caches), caches.bytes) == (3, 768)
+    assert (len(caches), caches.currsize) == (3, 768)
     caches.forget(["c", "unknown"])
-    assert (len(caches), caches.bytes) == (2, 512)
+    assert (len(caches), caches.currsize) == (2, 512)
     caches.keep("large", Kept((1,), (), [(torch.zeros(1000), torch.zeros(1000))]))
     assert "large" not in caches
     caches.clear()
-    assert (len(caches), caches.bytes) == (0, 0)
+    assert (len(caches), caches.currsize) == (0, 0)
 
 
 def test_of_a_question_that_was_asked_before_one_token_is_left_to_read(talker_of: Talkers) -> None:

@@ -3,7 +3,7 @@ with one of seven defects, each with a mask of the defect.
 
 A part and its defect come from one seed: the same part is drawn twice, with and without the defect, and the
 mask is where the two differ. Nothing of the detector's own trial defects
-(vision.custom_models.anomaly.selection) is used here.
+(vision.custom_models.anomaly.train) is used here.
 """
 
 from __future__ import annotations

@@ -11,14 +11,15 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models import thresholds
-from vision.custom_models.anomaly import detector, features, selection, train
+from vision.custom_models.anomaly import detector, features, train
 from vision.custom_models.anomaly.detector import Inspector, score
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.dataset import Apart
 from vision.custom_models.features import blurred, filters, gaussian, pixels
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import FolderStore, MemoryStore, exhausted, run_training
+from vision.custom_models.steps import Store, exhausted
 
 GOOD = [("dial", seed, None) for seed in range(8)]
 SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
@@ -37,7 +38,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def inspector(dials: Pile, store: MemoryStore) -> Inspector:
     torch.set_num_threads(1)
-    return run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
+    return exhausted(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
 
 
 @pytest.mark.slow
@@ -83,17 +84,15 @@ def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspe
 @needs_train
 def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
     """A second time from what was kept, and once more by a training that is stopped again and again."""
-    again = run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
+    again = exhausted(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert again.pack() == inspector.pack()
     for steps in (4, 25):
-        training = train_inspection(
-            dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path)
-        )
+        training = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), Store(tmp_path))
         for _ in range(steps):
             next(training)
         training.close()
-    resumed = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
-    assert run_training(resumed).pack() == inspector.pack()
+    resumed = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), Store(tmp_path))
+    assert exhausted(resumed).pack() == inspector.pack()
 
 
 @needs_train
@@ -123,7 +122,7 @@ def test_steps_count_up_to_their_total(dials, store) -> None:
 def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
     with pytest.raises(ModelError, match="no inspection"):
         Inspector.unpack(b"not a file of tensors")
-    newer = Inspector({"format": 3}, {"region": torch.ones(1, 1)})
+    newer = Inspector({"task": "anomaly", "format": 3}, {"region": torch.ones(1, 1)})
     with pytest.raises(ModelError, match="format 3"):
         Inspector.unpack(newer.pack())
     other = Inspector({"format": 1, "extractor": "another"}, {"region": torch.ones(1, 1)})
@@ -134,7 +133,7 @@ def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
 def test_an_inspection_needs_a_good_picture(part_of) -> None:
     none = pile([(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)])
     with pytest.raises(UserError, match="There is no good picture"):
-        run_training(train_inspection(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
+        exhausted(train_inspection(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
 
 
 @pytest.mark.slow
@@ -144,9 +143,7 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
     count: int, promise: list[int], part_of
 ) -> None:
     few_ = pile([(part_of("circuit", seed), "good") for seed in range(count)])
-    inspector = run_training(
-        train_inspection(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore())
-    )
+    inspector = exhausted(train_inspection(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == promise
     assert len(inspector.card["good_scores"]) == len(inspector.card["good"]) == count
     good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
@@ -171,11 +168,11 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     maps = parts + 0.01 * torch.randn_like(parts)
     groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     apart, together = (
-        features.fit_bank(maps, 0).strange,
-        features.fit_bank(maps, 0, Apart.of(groups).without).strange,
+        exhausted(features.fitting_bank(maps, 0)).strange,
+        exhausted(features.fitting_bank(maps, 0, Apart.of(groups).without)).strange,
     )
     assert together.mean() > 5 * apart.mean()
-    fitted = features.fit_cells(maps, groups)
+    fitted = exhausted(features.fitting_cells(maps, groups))
     for at in (0, 1):
         others = fitted.others(at)
         mean = features.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
@@ -195,7 +192,7 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     some = pile([(part_of("dial", seed), "good") for seed in range(6)])
     items = [replace(item, group="one") if at < 2 else item for at, item in enumerate(some.snapshot.items)]
     snapshot = Snapshot.of(items)
-    inspector = run_training(train_inspection(snapshot, some.open, [filters()], Settings(), MemoryStore()))
+    inspector = exhausted(train_inspection(snapshot, some.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == [1, 6]
     assert len(inspector.card["good_scores"]) == 6
 
@@ -209,7 +206,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     Where nobody marks it, what the pictures have in common tells where it is."""
     lots = torch.Generator().manual_seed(1)
     maps = torch.randn(24, 12, 16, 16, generator=lots)
-    fitted = features.fit_cells(maps[:12])
+    fitted = exhausted(features.fitting_cells(maps[:12]))
     kernel = gaussian(1.0, 3)
 
     def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> detector.Pictured:
@@ -266,7 +263,7 @@ def test_only_what_counts_is_looked_at(part_of) -> None:
     good = pile([(part_of("dial", seed), "good") for seed in range(5)])
     region = torch.zeros(8, 8)
     region[0, 0] = 1
-    inspector = run_training(
+    inspector = exhausted(
         train_inspection(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
     )
     heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat
@@ -298,11 +295,11 @@ def test_a_motion_backwards_undoes_it() -> None:
 def test_each_good_part_is_told_by_all_others() -> None:
     torch.manual_seed(0)
     maps = torch.randn(6, 5, 8, 8)
-    fitted = features.fit_cells(maps)
+    fitted = exhausted(features.fitting_cells(maps))
     strange, apart = fitted.others(2)(maps[2:3])
     torch.testing.assert_close(strange[0], fitted.strange[2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(apart[0], fitted.apart[2], atol=1e-4, rtol=1e-4)
-    banked = features.fit_bank(maps, seed=0)
+    banked = exhausted(features.fitting_bank(maps, seed=0))
     assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
     in_bank, _ = banked.module(maps)
     assert in_bank.mean() < 0.1
@@ -312,19 +309,19 @@ def test_a_good_part_is_no_part_of_what_it_is_measured_by() -> None:
     """With many features and few parts, one that were in the covariance would look usual: new ones don't."""
     torch.manual_seed(0)
     maps = torch.randn(120, 40, 4, 4)
-    fitted = features.fit_cells(maps[:12])
+    fitted = exhausted(features.fitting_cells(maps[:12]))
     new, _ = fitted.module(maps[12:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.06)
     rows = (maps[2:11] - maps[2:11].mean(0)).permute(0, 2, 3, 1).flatten(0, 2).double()
     whiten = features.evening(rows.T @ rows / (16 * 8))
-    kept = features.fit_cells(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
+    kept = exhausted(features.fitting_cells(maps[:11], [0, 0, *range(1, 10)])).others(0).whiten
     torch.testing.assert_close(kept, whiten, atol=1e-5, rtol=1e-4)
 
 
 def test_a_good_picture_is_no_part_of_what_whitens_a_bank_that_it_is_measured_by() -> None:
     torch.manual_seed(0)
     maps = torch.randn(60, 48, 4, 4)
-    fitted = features.fit_bank(maps[:10], seed=0)
+    fitted = exhausted(features.fitting_bank(maps[:10], seed=0))
     new, _ = fitted.module(maps[10:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.1)
     assert float(fitted.apart.std()) > 1.05 * float(fitted.module.seen(maps[:10]).std())
@@ -363,14 +360,14 @@ def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:
     assert found.above == 1
 
 
-@pytest.mark.parametrize("kind", selection.KINDS)
+@pytest.mark.parametrize("kind", train.KINDS)
 def test_a_trial_defect_changes_a_small_place_and_is_the_same_for_the_same_seed(kind: str, part_of) -> None:
     one, other = pixels(part_of("circuit", 1), 256), pixels(part_of("circuit", 2), 256)
-    drawn = selection.drawn(one, other, kind, 4)
+    drawn = train.drawn(one, other, kind, 4)
     changed = ((drawn - one).abs().amax(0) > 0.02).float().mean()
     assert 0.0003 < changed < 0.05
-    assert torch.equal(drawn, selection.drawn(one, other, kind, 4))
-    assert not torch.equal(drawn, selection.drawn(one, other, kind, 5))
+    assert torch.equal(drawn, train.drawn(one, other, kind, 4))
+    assert not torch.equal(drawn, train.drawn(one, other, kind, 5))
 
 
 @needs_train

@@ -12,13 +12,12 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
-from vision.custom_models.classification import model
-from vision.custom_models.classification.model import NONE, Classifier, doubts, folds, suspicion
-from vision.custom_models.classification.train import train_classifier
+from tests.vision.custom_models.memory_store import MemoryStore
+from vision.custom_models import classification
+from vision.custom_models.classification import NONE, Classifier, doubts, folds, suspicion, train_classifier
 from vision.custom_models.features import filters
-from vision.custom_models.metrics import by_chance, expected_error
 from vision.custom_models.snapshot import Snapshot
-from vision.custom_models.steps import FolderStore, MemoryStore, run_training
+from vision.custom_models.steps import Store, exhausted
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 210)}
 
@@ -47,7 +46,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def classifier(colours: Pile, store: MemoryStore) -> Classifier:
     torch.set_num_threads(1)
-    return run_training(train_classifier(colours.snapshot, colours.open, [filters()], store))
+    return exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store))
 
 
 @needs_train
@@ -78,26 +77,26 @@ def test_the_same_examples_make_the_same_bytes_and_go_on_where_they_were(
     classifier, colours, store, tmp_path
 ) -> None:
     assert (
-        run_training(train_classifier(colours.snapshot, colours.open, [filters()], store)).pack()
+        exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store)).pack()
         == classifier.pack()
     )
-    stopped = train_classifier(colours.snapshot, colours.open, [filters()], FolderStore(tmp_path))
+    stopped = train_classifier(colours.snapshot, colours.open, [filters()], Store(tmp_path))
     for _ in range(7):
         next(stopped)
     stopped.close()
-    resumed = train_classifier(colours.snapshot, colours.open, [filters()], FolderStore(tmp_path))
-    assert run_training(resumed).pack() == classifier.pack()
+    resumed = train_classifier(colours.snapshot, colours.open, [filters()], Store(tmp_path))
+    assert exhausted(resumed).pack() == classifier.pack()
     assert Classifier.unpack(classifier.pack()).pack() == classifier.pack()
 
 
 @needs_train
 def test_a_removed_persons_pictures_leave_no_trace_in_what_is_trained_again(colours, store) -> None:
     gone = [item.sha256 for item in colours.snapshot.items][:3]
-    rebuilt = run_training(train_classifier(colours.snapshot.without(gone), colours.open, [filters()], store))
+    rebuilt = exhausted(train_classifier(colours.snapshot.without(gone), colours.open, [filters()], store))
     never = pile(
         [(colours.images[i.sha256], i.label) for i in colours.snapshot.items if i.sha256 not in gone]
     )
-    fresh = run_training(train_classifier(never.snapshot, never.open, [filters()], MemoryStore()))
+    fresh = exhausted(train_classifier(never.snapshot, never.open, [filters()], MemoryStore()))
     assert rebuilt.pack() == fresh.pack()
 
 
@@ -115,11 +114,11 @@ def test_words_count_while_they_help(colours, store) -> None:
     def blind(images: list[Image.Image]) -> torch.Tensor:
         return torch.full((len(images), 3), 1 / 3).log()
 
-    helped = run_training(train_classifier(colours.snapshot, colours.open, [filters()], store, words=knowing))
+    helped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=knowing))
     assert helped.card["weights"][1] > 0.05
     answer = helped.classify(coloured(COLOURS["red"], 902), filters(), words=knowing)
     assert answer.label == "red"
-    unhelped = run_training(train_classifier(colours.snapshot, colours.open, [filters()], store, words=blind))
+    unhelped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=blind))
     assert unhelped.classify(coloured(COLOURS["red"], 902), filters(), words=blind).label == "red"
 
 
@@ -130,7 +129,7 @@ def test_one_label_alone_is_no_classifier() -> None:
     with pytest.raises(
         UserError, match="at least 2 labels with 3 pictures each; there are 1 of blue, 4 of red"
     ):
-        run_training(train_classifier(one.snapshot, one.open, [filters()], MemoryStore()))
+        exhausted(train_classifier(one.snapshot, one.open, [filters()], MemoryStore()))
 
 
 def test_what_is_no_classifier_is_refused() -> None:
@@ -159,8 +158,8 @@ def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
     rows = (things[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
     groups = [str(at // 3) for at in range(60)]
-    _, honest = model.fit_probe(rows, labels, groups, 2)
-    _, leaky = model.fit_probe(rows, labels, [str(at) for at in range(60)], 2)
+    _, honest = exhausted(classification.fitting(rows, labels, groups, 2))
+    _, leaky = exhausted(classification.fitting(rows, labels, [str(at) for at in range(60)], 2))
     right = torch.tensor(labels)
     assert (leaky.logits.argmax(1) == right).float().mean() > 0.9
     assert 0.25 < (honest.logits.argmax(1) == right).float().mean() < 0.75
@@ -171,10 +170,10 @@ def test_a_temperature_makes_sure_heads_modest() -> None:
     right = torch.randint(2, (400,))
     said = torch.where(torch.rand(400) < 0.7, right, 1 - right)
     logits = 10.0 * torch.nn.functional.one_hot(said, 2).float()
-    assert expected_error(logits.softmax(1), right) > 0.25
-    temperature = model.calibrate(logits, right)
+    assert classification.expected_error(logits.softmax(1), right) > 0.25
+    temperature = classification.calibrate(logits, right)
     assert temperature > 4
-    assert expected_error((logits / temperature).softmax(1), right) < 0.05
+    assert classification.expected_error((logits / temperature).softmax(1), right) < 0.05
 
 
 def test_a_label_is_doubted_where_another_is_as_likely_as_it_usually_is() -> None:
@@ -194,7 +193,7 @@ def test_a_wrong_label_is_doubted_and_told_without_naming_the_picture(colours, c
     )
     from vision.custom_models import report as reports
 
-    model = run_training(train_classifier(some, colours.open, [filters()], store))
+    model = exhausted(train_classifier(some, colours.open, [filters()], store))
     assert model.card["doubtful"][0][:3] == [wrong.sha256, "blue", "red"]
     names = [item.sha256 for item in some.items]
     report = reports.of_classifier(model, [], colours.open, names)
@@ -211,14 +210,14 @@ def test_chance_alone_makes_an_error_where_there_are_few_pictures() -> None:
     torch.manual_seed(0)
     chances = torch.rand(2000, 4).pow(3)
     chances = chances / chances.sum(1, keepdim=True)
-    few, many = by_chance(chances[:40]), by_chance(chances)
+    few, many = classification.by_chance(chances[:40]), classification.by_chance(chances)
     assert few > 0.08 and many < 0.04
     right = torch.multinomial(chances, 1)[:, 0]
-    assert expected_error(chances, right) == pytest.approx(many, abs=0.025)
+    assert classification.expected_error(chances, right) == pytest.approx(many, abs=0.025)
 
 
 def test_few_examples_leave_a_temperature_near_one() -> None:
     logits = 3.0 * torch.eye(2)[torch.tensor([0, 1, 0, 1])]
     right = torch.tensor([0, 1, 0, 1])
-    assert 0.6 < model.calibrate(logits, right) < 1  # all are right, which would make any head surer
-    assert model.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5
+    assert 0.6 < classification.calibrate(logits, right) < 1  # all are right, which would make any head surer
+    assert classification.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5

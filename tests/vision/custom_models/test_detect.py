@@ -15,6 +15,7 @@ from core.errors import ModelError, UserError
 from proofs.vision.custom_models import finding
 from tests.vision.custom_models import trays
 from tests.vision.custom_models.conftest import Pile, needs_train
+from tests.vision.custom_models.memory_store import MemoryStore, watched
 from vision.custom_models import detection, thresholds
 from vision.custom_models.detection import (
     AROUND,
@@ -42,7 +43,7 @@ from vision.custom_models.detection import (
 from vision.custom_models.figures import Outline, drawn
 from vision.custom_models.metrics import Boxes, by_label, matched
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 FEW = Settings(side=64, steps=3, seed=1)
 
@@ -54,13 +55,13 @@ def shown() -> Pile:
 
 @pytest.fixture(scope="module")
 def detector(shown: Pile) -> Detector:
-    return run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
+    return exhausted(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile, detector: Detector) -> None:
-    again = run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
+    again = exhausted(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
     assert again.pack() == detector.pack()
-    other = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
+    other = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
     assert other.pack() != detector.pack()
 
 
@@ -68,17 +69,14 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     shown: Pile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
-    whole = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
+    whole = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()
     cut = train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store)
     for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
         next(cut)
     cut.close()
-    said: list[str] = []
-    again = run_training(
-        train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store),
-        lambda step: said.append(step.words),
-    )
+    again, steps = watched(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store))
+    said = [step.words for step in steps]
     assert again.pack() == whole.pack()
     assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
     assert KEPT_EVERY > 2
@@ -135,7 +133,7 @@ def test_turning_a_picture_turns_its_boxes_along() -> None:
 def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
     pixels = torch.zeros(3, 32, 32)
     pixels[:, 8:16, :4] = 1
-    cut = detection._cut(
+    cut = detection.cut_to_picture(
         pixels, torch.tensor([[-0.5, 0.25, 0.125, 0.5], [0.5, 0.5, 0.9, 0.9]]), torch.tensor([0, 1])
     )
     assert cut.labels.tolist() == [1] and cut.pixels.max() < 0.2
@@ -254,7 +252,7 @@ def test_other_tones_keep_what_is_flat_flat_and_may_swap_dark_and_bright() -> No
     pixels = torch.tensor([0.4, 0.6]).repeat(3, 4, 1)
     lots, brighter = torch.Generator().manual_seed(0), set()
     for _ in range(40):
-        seen = detection._in_other_tones(pixels, lots)
+        seen = detection.in_other_tones(pixels, lots)
         assert seen.shape == pixels.shape and 0 <= seen.min() and seen.max() <= 1
         assert torch.equal(seen, seen[:, :1].expand_as(seen)), "each row as before"
         brighter.add(bool(seen[0, 0, 1] > seen[0, 0, 0]))
@@ -270,7 +268,7 @@ def test_detectors_of_before_and_of_one_label_see_from_afar_alone(shown: Pile, d
         for item in shown.snapshot.items
         for boxes in [[box for box, name in zip(item.boxes, item.names, strict=True) if name == "nut"]]
     ]
-    alone = run_training(train_detector(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
+    alone = exhausted(train_detector(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
     assert alone.labels == ["nut"] and Detector.unpack(alone.pack()).finder.network.namer is None
 
 
@@ -279,21 +277,19 @@ def test_a_mirrored_picture_is_seen_as_the_mirrored_one() -> None:
     network, pixels = Network(2).eval(), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         once, finder = Finder(network), Finder(network, mirrored=True)
-        heat, sides = finder._seen(pixels)
+        heat, sides = finder.look(pixels)
         for axes, order in (((3,), [2, 1, 0, 3]), ((2,), [0, 3, 2, 1])):
-            other, distances = finder._seen(pixels.flip(axes))
+            other, distances = finder.look(pixels.flip(axes))
             assert torch.allclose(other.flip(axes), heat, atol=1e-6)
             assert torch.allclose(distances.flip(axes)[:, order], sides, atol=1e-4)
-        assert not torch.allclose(once._seen(pixels.flip(3))[0].flip(3), heat, atol=1e-6)
+        assert not torch.allclose(once.look(pixels.flip(3))[0].flip(3), heat, atol=1e-6)
 
 
 def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(
     shown: Pile, detector: Detector
 ) -> None:
     assert detector.card["mirrored"] and detector.finder.mirrored
-    upright = run_training(
-        train_detector(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore())
-    )
+    upright = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore()))
     assert not upright.finder.mirrored
     earlier = {key: value for key, value in detector.card.items() if key != "mirrored"}
     assert not Detector(earlier, detector.tensors).finder.mirrored
@@ -399,7 +395,7 @@ def test_a_report_counts_what_is_found_and_what_is_none() -> None:
         {"objects": (("nut", 0.9), ("screw", 0.1)), "false": (("nut", 0.8),)},
         {"objects": (), "false": ()},
     ]
-    assert "1 of 2 (1-99 %) marked things are found" in report.sentence and "say little" in report.sentence
+    assert "1 of 2 (1-99 %) marked objects are found" in report.sentence and "say little" in report.sentence
     assert "a" * 12 not in json.dumps(report.metrics), "no picture is named"
     assert report.sheet is not None and set(report.charts) == {"curves"}
     untested = of_detector(model, [], lambda sha256: Image.new("RGB", (9, 9)))
@@ -416,7 +412,7 @@ TEST = [
 
 def test_another_threshold_is_told_with_what_it_changes() -> None:
     value, told = thresholds.moved(0.3, TEST, "stricter")
-    assert value == 0.4 and "1 of 3 things in test pictures are found (2 now)" in told
+    assert value == 0.4 and "1 of 3 objects in test pictures are found (2 now)" in told
     assert "1 box is drawn around what is none (2 now)" in told
     assert (
         thresholds.moved(0.4, TEST, "looser")[0] == 0.3

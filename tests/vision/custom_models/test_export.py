@@ -18,14 +18,15 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from tests.vision.custom_models.test_classify import COLOURS, coloured
 from vision.custom_models import export as bundles
 from vision.custom_models import report
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
-from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.classification import train_classifier
 from vision.custom_models.features import filters
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 pytestmark = needs_train
 BARE = os.environ.get("BARE_PYTHON", sys.executable)  # of an environment with onnxruntime, numpy, pillow only
@@ -38,7 +39,7 @@ def inspector(part_of) -> Inspector:
     some += [(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)]
     known = pile(some)
     settings = Settings(alike="fixture")
-    return run_training(train_inspection(known.snapshot, known.open, [filters()], settings, MemoryStore()))
+    return exhausted(train_inspection(known.snapshot, known.open, [filters()], settings, MemoryStore()))
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +156,11 @@ def test_a_bundle_that_says_something_else_is_not_handed_out(bundle: bytes) -> N
     expected["golden/0.png"]["score"] *= 1.01
     with pytest.raises(ModelError, match="says something else than the model: score of golden/0.png"):
         bundles.prove(bundle, expected)
-    files = {name: archive.read(name) for name in archive.namelist()} | {"model.onnx": b"damaged"}
+    with zipfile.ZipFile(damaged := io.BytesIO(), "w") as other:
+        for name in archive.namelist():
+            other.writestr(name, b"damaged" if name == "model.onnx" else archive.read(name))
     with pytest.raises(ModelError, match="doesn't run"):
-        bundles.prove(bundles._zip(files), expected)
+        bundles.prove(damaged.getvalue(), expected)
 
 
 @pytest.mark.slow
@@ -165,7 +168,7 @@ def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
     known = pile(
         [(coloured(c, 10 * n + k), name) for k, (name, c) in enumerate(COLOURS.items()) for n in range(4)]
     )
-    classifier = run_training(train_classifier(known.snapshot, known.open, [filters()], MemoryStore()))
+    classifier = exhausted(train_classifier(known.snapshot, known.open, [filters()], MemoryStore()))
     golden = [coloured(colour, 990) for colour in COLOURS.values()]
     data = bundles.bundle(classifier, filters(), "colours", golden)
     zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path)
@@ -217,7 +220,7 @@ def test_large_graphs_are_packed_and_say_the_same(monkeypatch: pytest.MonkeyPatc
 def test_packed_weights_are_within_half_a_step_of_what_they_were() -> None:
     weights = np.random.default_rng(0).normal(0, 1, (5, 6, 2, 2)).astype(np.float32)
     for bits in (bundles.BITS, bundles.OF_MANY):
-        step, (high, middle, low) = bundles._planes(weights, bits)
+        step, (high, middle, low) = bundles.byte_planes(weights, bits)
         again = ((high.astype(np.int64) * 256 + middle) * 256 + low) * step.astype(np.float64)
         most = np.abs(weights).max((1, 2, 3), keepdims=True)
         assert (np.abs(again - weights) <= 1.01 * most * 2.0**-bits).all()

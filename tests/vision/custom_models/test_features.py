@@ -56,15 +56,15 @@ SHAPES = {
 def test_a_backbone_gives_a_map_and_a_vector_the_same_alone_and_in_a_batch(name: str) -> None:
     extractor, image = extractors()[name], photograph()
     images = [image, image.rotate(90), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    together = list(extractor.read(images))
-    assert [(tuple(maps.shape), tuple(pooled.shape)) for maps, pooled in together] == [SHAPES[name]] * 3
-    for image, (maps, pooled) in zip(images, together, strict=True):
-        ((own_maps, own_pooled),) = extractor.read([image])
-        torch.testing.assert_close(maps, own_maps, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(pooled, own_pooled, atol=1e-4, rtol=1e-4)
-    assert not torch.equal(together[0][1], together[1][1])
-    seen = pixels(image, extractor.side)[None]
-    assert torch.equal(vectors(extractor.module, seen)[0], next(iter(extractor.read([image])))[1])
+    seen = torch.stack([pixels(each, extractor.side) for each in images])
+    with torch.no_grad():
+        maps, pooled = extractor.module(seen)
+        alone = [extractor.module(one[None]) for one in seen]
+        assert torch.equal(vectors(extractor.module, seen[2:]), alone[2][1])
+    assert (tuple(maps.shape[1:]), tuple(pooled.shape[1:])) == SHAPES[name]
+    torch.testing.assert_close(maps, torch.cat([one for one, _ in alone]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(pooled, torch.cat([one for _, one in alone]), atol=1e-4, rtol=1e-4)
+    assert not torch.equal(pooled[0], pooled[1])
 
 
 def test_a_name_says_which_weights() -> None:

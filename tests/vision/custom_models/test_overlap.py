@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.anomaly import features
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
@@ -18,7 +19,7 @@ from vision.custom_models.dataset import Apart, chains, overlapping, settle, str
 from vision.custom_models.features import Extractor
 from vision.custom_models.report import of_inspection
 from vision.custom_models.snapshot import TEST, TRAIN, split
-from vision.custom_models.steps import MemoryStore, exhausted, run_training
+from vision.custom_models.steps import exhausted
 
 
 def ground() -> np.ndarray:
@@ -70,7 +71,9 @@ def test_a_bank_tells_a_picture_by_none_that_overlaps_it() -> None:
     wide = torch.randn(5, 4, 6, 16)
     maps = torch.cat([wide[..., :12], wide[..., 4:]])  # number 5 + n has two thirds of number n
     apart = Apart.of(range(10), [{(at + 5) % 10} for at in range(10)])
-    seen, unseen = (features.fit_bank(maps, 0, without).strange.mean() for without in ((), apart.without))
+    seen, unseen = (
+        exhausted(features.fitting_bank(maps, 0, without)).strange.mean() for without in ((), apart.without)
+    )
     assert unseen > 1.5 * seen
 
 
@@ -81,7 +84,7 @@ def test_pictures_that_overlap_are_not_tested_on_each_other() -> None:
     some = pile([(image, "good") for image in images])
     linked = {item.sha256 for item in some.snapshot.items if some.images[item.sha256] in images[:3]}
     for seed in range(2):
-        found = run_training(settle(some.snapshot, some.open, seed))
+        found = exhausted(settle(some.snapshot, some.open, seed))
         assert len({item.part for item in found.items if item.sha256 in linked}) == 1
         assert found.part(TEST)
         assert not any(item.group for item in found.items)
@@ -103,7 +106,7 @@ def learned(lefts: list[int]) -> tuple[Inspector, Pile]:
     whole = ground()
     some = pile([(cut(whole, left), "good") for left in lefts])
     grains = Extractor("grains", 64, _Grains(), "MIT")
-    return run_training(
+    return exhausted(
         train_inspection(some.snapshot, some.open, [grains], Settings("free"), MemoryStore())
     ), some
 

@@ -46,15 +46,15 @@ def test_a_share_has_its_interval() -> None:
 
 def test_areas_are_those_of_the_order_and_told_only_with_both_kinds() -> None:
     strange, scores = [False, False, True, True], [0.1, 0.4, 0.35, 0.8]
-    assert metrics.roc(strange, scores).area == pytest.approx(0.75)
-    assert metrics.precision_recall(strange, scores).area == pytest.approx(5 / 6)
-    assert metrics.roc([False, False], [0.1, 0.2]) is None
-    assert metrics.precision_recall([True], [0.1]) is None
+    roc, precision_recall = metrics.curves(strange, scores)
+    assert (roc.area, precision_recall.area) == (pytest.approx(0.75), pytest.approx(5 / 6))
+    assert metrics.curves([False, False], [0.1, 0.2]) is None
+    assert metrics.curves([True], [0.1]) is None
 
 
 def test_alarms_and_found_defects_are_those_above_the_limit() -> None:
-    assert metrics.false_alarms([0.5, 1.0, 1.2], 1.0) == metrics.Share(1, 3)
-    assert metrics.found_defects([0.5, 1.0, 1.2, 3], 1.0) == metrics.Share(2, 4)
+    assert metrics.share_above([0.5, 1.0, 1.2], 1.0) == metrics.Share(1, 3)
+    assert metrics.share_above([0.5, 1.0, 1.2, 3], 1.0) == metrics.Share(2, 4)
 
 
 def test_a_new_version_is_better_only_when_that_is_no_chance() -> None:
@@ -69,7 +69,7 @@ def test_charts_are_pictures_that_show_what_they_are_of() -> None:
     drawn = [
         figures.confusion(report),
         figures.scores([0.4, 0.6, 0.9], [1.5, 8.0], 1.0),
-        figures.curves(metrics.roc([False, True], [0.1, 0.9]), None),
+        figures.curves(*metrics.curves([False, True], [0.1, 0.9])),
     ]
     for png in drawn:
         image = opened(png)

@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 
 from tests.vision.custom_models.conftest import needs_train, pile
+from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.anomaly import features, train
 from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.features import Extractor, blurred, find_extractor, gaussian
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 
 class _Blurs(torch.nn.Module):
@@ -44,9 +45,7 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     """They find, name and learn as one does, and are read as they were written."""
     shown = [(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)]
     some = pile(shown)
-    made = run_training(
-        train_inspection(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore())
-    )
+    made = exhausted(train_inspection(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
     assert made.card["extractor"] == "blurs-4+blurs-8"
     assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}
     assert made.card["promise"] == [1, 5]

@@ -15,12 +15,12 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
-from vision.custom_models.classification import model, train
-from vision.custom_models.classification.model import ADDED, Classifier
-from vision.custom_models.classification.train import Tuning, train_classifier
+from tests.vision.custom_models.memory_store import MemoryStore, watched
+from vision.custom_models import classification
+from vision.custom_models.classification import ADDED, Classifier, Tuning, train_classifier
 from vision.custom_models.export import onnx_graph
 from vision.custom_models.features import Extractor, TransformerFeatures, pixels, transformer
-from vision.custom_models.steps import FolderStore, MemoryStore, Step, run_training
+from vision.custom_models.steps import Store, exhausted
 
 pytestmark = needs_train
 EACH = 16  # pictures of a label
@@ -47,7 +47,7 @@ def spotted(red: bool, seed: int) -> Image.Image:
     return Image.fromarray(shown.clip(0, 255).astype(np.uint8))
 
 
-def learning(some: Pile, store: MemoryStore | FolderStore, seconds: float = 60.0):
+def learning(some: Pile, store: MemoryStore | Store, seconds: float = 60.0):
     return train_classifier(some.snapshot, some.open, [tower()], store, lora=Tuning(seconds))
 
 
@@ -55,9 +55,9 @@ def learning(some: Pile, store: MemoryStore | FolderStore, seconds: float = 60.0
 def few() -> Iterator[None]:
     """Few examples are enough here, and learned from quickly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "ENOUGH", EACH)
-        patch.setattr(model, "EPOCHS", 12)
-        patch.setattr(model, "RATE", 1e-2)
+        patch.setattr(classification, "ENOUGH", EACH)
+        patch.setattr(classification, "EPOCHS", 12)
+        patch.setattr(classification, "RATE", 1e-2)
         yield
 
 
@@ -71,7 +71,7 @@ def spots() -> Pile:
 @pytest.fixture(scope="module")
 def classifier(spots: Pile) -> Classifier:
     torch.set_num_threads(1)
-    return run_training(learning(spots, MemoryStore()))
+    return exhausted(learning(spots, MemoryStore()))
 
 
 def test_it_is_chosen_where_it_tells_left_out_examples_better(classifier: Classifier) -> None:
@@ -84,8 +84,8 @@ def test_it_is_chosen_where_it_tells_left_out_examples_better(classifier: Classi
 
 def test_the_file_holds_what_was_added_and_not_the_tower(classifier: Classifier) -> None:
     added = [value for name, value in classifier.tensors.items() if name.startswith(ADDED)]
-    assert len(added) == 2 * 2 * len(model.TARGETS)
-    assert sum(value.numel() for value in added) == 2 * 2 * 2 * 32 * model.RANK
+    assert len(added) == 2 * 2 * len(classification.TARGETS)
+    assert sum(value.numel() for value in added) == 2 * 2 * 2 * 32 * classification.RANK
     image, read = spotted(True, 950), Classifier.unpack(classifier.pack())
     assert read.pack() == classifier.pack()
     assert read.classify(image, tower()) == classifier.classify(image, tower())
@@ -100,25 +100,24 @@ def test_the_file_holds_what_was_added_and_not_the_tower(classifier: Classifier)
 def test_one_that_is_killed_goes_on_where_it_was_and_learns_the_same(
     classifier: Classifier, spots: Pile, tmp_path: Path
 ) -> None:
-    stopped = learning(spots, FolderStore(tmp_path))
+    stopped = learning(spots, Store(tmp_path))
     for step in stopped:
         if step.words.startswith("tuned 60 "):
             break
     stopped.close()
     kept = {file.name for file in tmp_path.iterdir()}
-    resumed = run_training(learning(spots, store := FolderStore(tmp_path)))
+    resumed = exhausted(learning(spots, store := Store(tmp_path)))
     assert resumed.pack() == classifier.pack()
     assert kept <= {file.name for file in store.folder.iterdir()}
 
 
 def test_steps_count_up_to_their_total(spots: Pile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it is given up after the first examples that were left out."""
-    monkeypatch.setattr(train, "HOPELESS", 0.0)
-    steps: list[Step] = []
-    given_up = run_training(learning(spots, MemoryStore()), steps.append)
+    monkeypatch.setattr(classification, "HOPELESS", 0.0)
+    given_up, steps = watched(learning(spots, MemoryStore()))
     counted = [step.done for step in steps]
     assert counted == sorted(set(counted)) and counted[-1] == steps[-1].total
-    all_of_them = train.count_tuning_stops([0, 1] * EACH, list(map(str, range(2 * EACH))))
+    all_of_them = classification.count_tuning_stops([0, 1] * EACH, list(map(str, range(2 * EACH))))
     assert sum(step.words.startswith("tuned") for step in steps) < all_of_them
     assert list(given_up.card["tried"]) == [tower().name]
 
@@ -129,7 +128,7 @@ def test_it_is_tried_only_with_enough_examples_and_time() -> None:
     labels = [0, 1] * EACH
     assert Tuning(60).allows(module, labels, groups)
     assert not Tuning(60).allows(module, [0] + labels[:-1], groups)
-    needed = train.operations(module, labels, groups) / train.SPEED["cpu"]
+    needed = classification.operations(module, labels, groups) / classification.SPEED["cpu"]
     assert not Tuning(0.9 * needed).allows(module, labels, groups)
     assert Tuning(0.9 * needed, "cuda").allows(module, labels, groups)
 
@@ -138,19 +137,19 @@ def test_added_matrices_mean_the_same_in_the_weights_and_leave_the_tower_as_it_w
     module = tower().module
     assert isinstance(module, TransformerFeatures)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    adapted = model.Adapted(module, seed=3)
+    adapted = classification.Adapted(module, seed=3)
     seen = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(adapted(seen), module.pooled(seen))  # nothing yet
     with torch.no_grad():
         for number, value in enumerate(adapted.added().values()):
             value.normal_(0, 0.3, generator=torch.Generator().manual_seed(number))
-    merged = model.merged(module, adapted.added())
+    merged = classification.merged(module, adapted.added())
     torch.testing.assert_close(merged.pooled(seen), adapted(seen), atol=1e-5, rtol=1e-5)
     assert not torch.allclose(merged.pooled(seen), module.pooled(seen), atol=1e-2)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     shared = {value.data_ptr() for value in module.parameters()}
     own = [name for name, value in merged.named_parameters() if value.data_ptr() not in shared]
-    assert {name.rsplit(".", 2)[-2] for name in own} == set(model.TARGETS)
+    assert {name.rsplit(".", 2)[-2] for name in own} == set(classification.TARGETS)
 
 
 @pytest.mark.long

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
-from vision.custom_models.classification.model import Classifier
-from vision.custom_models.classification.train import train_classifier
+from tests.vision.custom_models.memory_store import MemoryStore
+from vision.custom_models.classification import Classifier, train_classifier
 from vision.custom_models.features import BOTH, Extractor, find_extractor, pair, vectors
-from vision.custom_models.steps import MemoryStore, run_training
+from vision.custom_models.steps import exhausted
 
 KINDS = {"red smooth": (190, 0), "red rough": (190, 30), "blue smooth": (60, 0), "blue rough": (60, 30)}
 
@@ -49,7 +49,7 @@ def kinds() -> Pile:
 @pytest.fixture(scope="module")
 def model(kinds: Pile) -> Classifier:
     torch.set_num_threads(1)
-    return run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore()))
+    return exhausted(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore()))
 
 
 @needs_train
@@ -66,7 +66,7 @@ def test_two_towers_are_chosen_where_each_sees_half_of_what_tells_labels_apart(
     hits = sum(again.classify(image, both).chances[0][0] == kind for kind, image in asked)
     assert hits >= 17, "of 20; either alone can't tell more than half"
     assert (
-        run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore())).pack()
+        exhausted(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore())).pack()
         == model.pack()
     )
 
@@ -74,7 +74,7 @@ def test_two_towers_are_chosen_where_each_sees_half_of_what_tells_labels_apart(
 @needs_train
 def test_a_second_tower_that_adds_nothing_is_left_out(kinds: Pile) -> None:
     twice = Extractor("colour again", 32, _Colour(), "")
-    found = run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, twice], MemoryStore()))
+    found = exhausted(train_classifier(kinds.snapshot, kinds.open, [COLOUR, twice], MemoryStore()))
     assert found.card["extractor"] == "colour" and len(found.card["tried"]) == 3
 
 
@@ -83,7 +83,7 @@ def test_towers_that_see_different_sides_are_never_together(kinds: Pile) -> None
     other = Extractor("grain", 16, _Grain(), "MIT")
     assert (
         len(
-            run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, other], MemoryStore())).card[
+            exhausted(train_classifier(kinds.snapshot, kinds.open, [COLOUR, other], MemoryStore())).card[
                 "tried"
             ]
         )

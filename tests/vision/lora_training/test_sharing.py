@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from core.prompt.values import StoredLora
+from tests.vision.custom_models.memory_store import MemoryStore
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, together
 from tests.vision.lora_training.test_training import FAMILIES, OTHERS, models
-from vision.custom_models.steps import MemoryStore
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Generation
 from vision.families import Mode

@@ -11,8 +11,9 @@ from safetensors.torch import load
 
 from core.errors import ModelError
 from tests.vision.conftest import cpu_models
+from tests.vision.custom_models.memory_store import MemoryStore
 from tests.vision.lora_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
-from vision.custom_models.steps import FolderStore, MemoryStore
+from vision.custom_models.steps import Store
 from vision.lora_training import dataset, train
 from vision.lora_training.train import Learned, Seen, learn_style
 from vision.reporter import Reporter
@@ -114,7 +115,7 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
 ) -> None:
     monkeypatch.setattr(train, "KEEP_EVERY", 0.0)
     monkeypatch.setattr(dataset, "TRIED", 3)
-    store, while_trying = FolderStore(tmp_path / "kept"), 0
+    store, while_trying = Store(tmp_path / "kept"), 0
     while True:
         try:
             made = learn_style(GUIDED, with_clip(folders, tmp_path), store, Dying(12))

@@ -14,9 +14,10 @@ from safetensors.torch import load
 from core.errors import JobCancelled, UserError
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
+from tests.vision.custom_models.memory_store import MemoryStore
 from tests.vision.families.test_families import apart as pictures_apart
 from vision.capabilities import capability
-from vision.custom_models.steps import FolderStore, MemoryStore
+from vision.custom_models.steps import Store
 from vision.engine.engine import Engine
 from vision.lora_training import train
 from vision.lora_training.config import Settings, usual_settings, worded
@@ -96,7 +97,7 @@ def test_the_same_seed_gives_the_same_bytes(family: str, learned, folders, tmp_p
 def test_a_training_that_is_cut_off_ten_times_ends_in_the_same_bytes(
     family: str, learned, folders, tmp_path: Path
 ) -> None:
-    store, rng, deaths = FolderStore(tmp_path / "kept"), random.Random(1), 0
+    store, rng, deaths = Store(tmp_path / "kept"), random.Random(1), 0
     while deaths < 10:
         with pytest.raises(KeyboardInterrupt):
             # often before anything new was kept: the first sign of a step comes before the state is

@@ -43,7 +43,6 @@ def test_a_lesson_leaves_out_examples_whose_picture_is_gone() -> None:
     gone = (Turn("user", "What is this?", (), "x"), Turn("assistant", "zib", (), "x"))
     lesson = Lesson.of(Talk((*gone, *turns)))
     assert lesson.labels == LABELS and lesson.places == (0, 1, 2, 0) and len(lesson.pictures) == 4
-    assert lesson.without(1) == [0, 2, 3]
     for count, words in ((0, "none"), (1, "one")):
         with pytest.raises(UserError, match=f"has examples of {words} of the two labels"):
             Lesson.of(Talk((*turns[: 2 * count], turns[-1])))
@@ -51,12 +50,12 @@ def test_a_lesson_leaves_out_examples_whose_picture_is_gone() -> None:
 
 def test_the_most_similar_come_last_and_no_label_has_more_than_its_share() -> None:
     lesson, (seen, asked) = Lesson.of(talk(30)), vectors(30)
-    shown = few_shot._similar(lesson, seen, asked, range(30))
+    shown = few_shot.most_similar(lesson, seen, asked, range(30))
     assert shown == [22, 23, 24, 25, 26, 27, 28, 29]
     lesson = Lesson.of(Talk((*talk(3).turns[:-1], *talk(30).turns[::6] * 0, talk(1).turns[-1])))
     many = Lesson(lesson.turns[:1] * 20 + lesson.turns[1:], lesson.asked)
     seen, asked = vectors(22)
-    shown = few_shot._similar(many, seen, asked, range(22))
+    shown = few_shot.most_similar(many, seen, asked, range(22))
     assert [many.places[place] for place in shown].count(0) == 3 and {20, 21} <= set(shown)
 
 

@@ -52,17 +52,15 @@ def test_features_are_kept_by_hash_until_they_are_forgotten_or_there_is_no_room(
     models = models_of(clip="clip")
     found = reader(models)
     [blocks] = read(found, tiny.picture())
-    found.keep("a" * 64, blocks)
-    found.keep("b" * 64, blocks)
-    assert found.known("a" * 64) is blocks
+    found.kept.update({"a" * 64: blocks, "b" * 64: blocks})
     models.forget(["a" * 64, "a job's id"])
-    assert "a" * 64 not in found and "b" * 64 in found
-    monkeypatch.setattr(few_shot, "MAX_BYTES", 2 * few_shot._size(blocks))
-    few = FeatureReader(None, None)
+    assert list(found.kept) == ["b" * 64]
+    monkeypatch.setattr(few_shot, "MAX_BYTES", 2 * few_shot.blocks_size(blocks))
+    few = FeatureReader(None, None).kept
     for name in "aba":
-        few.keep(name, blocks)
-    few.known("b")
-    few.keep("c", blocks)
+        few[name] = blocks
+    assert few.get("b") is blocks
+    few["c"] = blocks
     assert [name in few for name in "abc"] == [False, True, True], "the longest unused goes first"
 
 
@@ -74,7 +72,7 @@ def spot(x: int, y: int) -> torch.Tensor:
     return pixels.reshape(1, 8, 8, 3).permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize("work", [few_shot._spread, few_shot._from_ground])
+@pytest.mark.parametrize("work", [few_shot.spread_of_patches, few_shot.distance_from_ground])
 @pytest.mark.parametrize("place", [(2, 2), (5, 3), (3, 5)])
 def test_what_stands_out_is_found_where_it_is(work, place: tuple[int, int]) -> None:
     found = work(spot(*place))[0].reshape(8, 8)
@@ -85,10 +83,10 @@ def test_what_stands_out_is_found_where_it_is(work, place: tuple[int, int]) -> N
 
 
 def test_a_flat_picture_has_no_numbers_that_are_none() -> None:
-    for work in (few_shot._spread, few_shot._from_ground):
+    for work in (few_shot.spread_of_patches, few_shot.distance_from_ground):
         assert torch.isfinite(work(torch.ones(1, 3, 8, 8))).all()
 
 
 def test_a_model_whose_patches_make_no_square_still_has_looks() -> None:
     layers = [torch.randn(2, 7, 6) for _ in range(4)]
-    assert set(few_shot._of_layers(layers)) == {"look 0", "look 1", "look 2"}
+    assert set(few_shot.blocks_of_layers(layers)) == {"look 0", "look 1", "look 2"}

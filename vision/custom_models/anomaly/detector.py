@@ -8,19 +8,14 @@ what the detector points at: where the whole picture is looked at, ten examples 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.errors import ModelError
 from vision.custom_models.anomaly.features import (
     FIXTURE,
     TURNS,
@@ -31,7 +26,7 @@ from vision.custom_models.anomaly.features import (
     bank_of,
     moved,
 )
-from vision.custom_models.features import Extractor, blurred, gaussian, pixels
+from vision.custom_models.features import CustomModel, Extractor, blurred, fit_logistic, gaussian, pixels
 from vision.custom_models.snapshot import GOOD
 
 SHARE = 400  # one cell in so many counts for the score: the strongest of them, 10 of 64 × 64
@@ -46,9 +41,6 @@ class Detector(nn.Module):
     cell counts. taught: ``Taught``, what was learned of defects that had been missed.
     """
 
-    kernel: Tensor
-    region: Tensor
-
     def __init__(
         self,
         aligner: Aligner | None,
@@ -61,8 +53,7 @@ class Detector(nn.Module):
         super().__init__()
         self.aligner, self.extractor, self.judge = aligner, extractor, judge
         self.naming, self.taught = naming, taught
-        self.register_buffer("kernel", gaussian(SMOOTH, 3))
-        self.register_buffer("region", region)
+        self.kernel, self.region = nn.Buffer(gaussian(SMOOTH, 3)), nn.Buffer(region)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores (B,), heat maps (B, 1, h, w) in the picture's own places, logits (B, L)."""
@@ -117,17 +108,11 @@ MOST = 6.0  # deviations that a difference counts for at most
 class Taught(nn.Module):
     """weight: (2 K,), of differences and of their sizes. scale, offset: onto the detector's scale."""
 
-    weight: Tensor
-    bias: Tensor
-    scale: Tensor
-    offset: Tensor
-    kernel: Tensor
-
     def __init__(self, weight: Tensor, bias: Tensor, scale: Tensor, offset: Tensor) -> None:
         super().__init__()
-        for name, value in (("weight", weight), ("bias", bias), ("scale", scale), ("offset", offset)):
-            self.register_buffer(name, value)
-        self.register_buffer("kernel", gaussian(SMOOTH, 3), persistent=False)
+        self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
+        self.scale, self.offset = nn.Buffer(scale), nn.Buffer(offset)
+        self.kernel = nn.Buffer(gaussian(SMOOTH, 3), persistent=False)
 
     def forward(self, apart: Tensor) -> Tensor:
         """Return heat (B, 1, h, w) of differences from the usual (B, K, h, w)."""
@@ -242,12 +227,9 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
         cells = torch.cat(
             [rows[_strongest(look, one)] for (rows, one), look in zip(some, looks, strict=True)]
         )
-        from sklearn.linear_model import LogisticRegression
-
-        rows = torch.cat([taken, cells]).double().numpy()
-        head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
-        head.fit(rows, [0] * len(taken) + [1] * len(cells))
-        weight, bias = torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))
+        strange = torch.tensor([0] * len(taken) + [1] * len(cells))
+        found, offset = fit_logistic(torch.cat([taken, cells]), strange, STRENGTH)
+        weight, bias = 2 * found[:, 1], 2 * offset[1]
         some, looks = seen, [rows @ weight + bias for rows, _ in seen]
         wrong = [rows[(rows @ weight).topk(SHOWN).indices] for rows in good]
         taken = torch.cat([(ground - mean) / scale, *wrong])
@@ -302,15 +284,10 @@ RANKS = (0, 4, 19, 79, 319)  # of cells by how strange they are
 class Naming(nn.Module):
     """A standardised linear layer on ``seen``. weight: (P, L)."""
 
-    mean: Tensor
-    scale: Tensor
-    weight: Tensor
-    bias: Tensor
-
     def __init__(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
-        for name, value in (("mean", mean), ("scale", scale), ("weight", weight), ("bias", bias)):
-            self.register_buffer(name, value)
+        self.mean, self.scale = nn.Buffer(mean), nn.Buffer(scale)
+        self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
 
     def forward(self, heat: Tensor, apart: Tensor, maps: Tensor) -> Tensor:
         """Return logits (B, L)."""
@@ -340,17 +317,11 @@ def seen(heat: Tensor, apart: Tensor, maps: Tensor) -> Tensor:
 def fit_naming(rows: Tensor, labels: Sequence[str]) -> tuple[Naming, list[str]]:
     """Learn names from what is ``seen`` of labelled pictures, (n, P), and return them in the order of the
     logits. Each name counts the same, however many pictures it has."""
-    from sklearn.linear_model import LogisticRegression
-
     mean = rows.mean(0)
     scale = rows.std(0, correction=0).clamp(min=1e-4)
     names = sorted(set(labels))
-    head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=2000)
-    head.fit(((rows - mean) / scale).double().numpy(), [names.index(label) for label in labels])
-    weight, bias = torch.from_numpy(head.coef_.T).float(), torch.from_numpy(head.intercept_).float()
-    if len(names) == 2:  # one row of coefficients, for the second name
-        weight, bias = torch.cat([-weight / 2, weight / 2], 1), torch.cat([-bias / 2, bias / 2])
-    return Naming(mean, scale, weight.contiguous(), bias), names
+    places = torch.tensor([names.index(label) for label in labels])
+    return Naming(mean, scale, *fit_logistic((rows - mean) / scale, places, STRENGTH)), names
 
 
 FORMAT = 2
@@ -358,13 +329,8 @@ BEFORE, MARGIN_BEFORE = 1, 1 / 8  # a format that is still read, and how parts w
 CELLS, BANK = "cells", "bank"  # methods
 FREE, FIXED, TURNING, AUTO = "free", "fixture", "turns", "auto"  # how alike parts lie
 ALIGNED = {FIXED: FIXTURE, TURNING: TURNS}
-HALF = (  # stored in float16, and rounded to it when trained
-    "cells.mean",
-    "cells.variance",
-    "bank.patches",
-    "bank.first.patches",
-    "bank.second.patches",
-)
+# stored in float16, and rounded to it when trained
+HALF = ("cells.mean", "cells.variance", "bank.patches", "bank.first.patches", "bank.second.patches")
 
 
 @dataclass(frozen=True)
@@ -401,40 +367,20 @@ class Verdict:
         if not self.strange:
             return f"Like the good ones: {self.ratio:.2f} × the limit."
         if self.rank == 0:
-            return f"Not like the good ones: {self.ratio:.1f} × the limit, stranger than all {self.good}."
+            return f"Not like the good ones: {self.ratio:.1f} × the limit, more unusual than all {self.good}."
         return (
-            f"Not like the good ones: {self.ratio:.1f} × the limit, stranger than {self.good - self.rank} of"
-            f" {self.good}."
+            f"Not like the good ones: {self.ratio:.1f} × the limit,"
+            f" more unusual than {self.good - self.rank} of {self.good}."
         )
 
 
-class Inspector:
-    """card: what it learned from and how, as JSON; see ``training.train``. tensors: of the network, without
-    the extractor's."""
+class Inspector(CustomModel):
+    """A trained inspection."""
 
-    def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.card, self.tensors = dict(card), dict(tensors)
+    noun, task, formats = "inspection", "anomaly", (BEFORE, FORMAT)
 
-    def pack(self) -> bytes:
-        """Return one file: the same bytes for the same inspection."""
-        held = {
-            name: (value.half() if name in HALF else value).contiguous()
-            for name, value in sorted(self.tensors.items())
-        }
-        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Inspector:
-        """Return what was packed. Raises ModelError for anything else."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
-            found = cls(card, {name: value.float() for name, value in load(data).items()})
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelError("This file is no inspection.") from error
-        if card.get("format") not in (BEFORE, FORMAT):
-            raise ModelError(f"The inspection has the format {card.get('format')!r}; {FORMAT} is read here.")
-        return found
+    def _is_half(self, name: str, value: Tensor) -> bool:
+        return name in HALF
 
     @property
     def limit(self) -> float:
@@ -443,11 +389,7 @@ class Inspector:
 
     def detector(self, extractor: Extractor) -> Detector:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
-        if extractor.name != self.card["extractor"]:
-            raise ModelError(
-                f"The inspection was trained on {self.card['extractor']}, not on {extractor.name}:"
-                " train it again."
-            )
+        self.check_extractor(extractor)
         parts = {
             kind: {
                 name.removeprefix(f"{kind}."): value

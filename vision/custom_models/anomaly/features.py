@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vision.custom_models.features import DARK, blurred, gaussian
-from vision.custom_models.steps import exhausted
 
 FLOOR = 1e-3  # of the largest variance of a direction, that none counts as less than
 FOLDS = 10  # of good parts, that covariances are without
@@ -31,15 +30,10 @@ class Cells(nn.Module):
     """whiten: (D, K). mean, variance: (K, h, w), of whitened features of good parts. usual: (h, w), the
     distance of good parts there."""
 
-    whiten: Tensor
-    mean: Tensor
-    variance: Tensor
-    usual: Tensor
-
     def __init__(self, whiten: Tensor, mean: Tensor, variance: Tensor, usual: Tensor) -> None:
         super().__init__()
-        for name, value in (("whiten", whiten), ("mean", mean), ("variance", variance), ("usual", usual)):
-            self.register_buffer(name, value)
+        self.whiten, self.mean = nn.Buffer(whiten), nn.Buffer(mean)
+        self.variance, self.usual = nn.Buffer(variance), nn.Buffer(usual)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return how strange each cell is, (B, 1, h, w), and how its whitened features differ from the usual
@@ -99,11 +93,6 @@ class _View:
         return mean.float(), ((PRIOR + spread) / (PRIOR + own)).float()
 
 
-def fit_cells(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
-    """Return what ``fitting`` learns."""
-    return exhausted(fitting_cells(maps, groups))
-
-
 def fitting_cells(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
     """Learn from the maps of good parts, (n, D, h, w), and stand still n times. groups: of each, equal for
     shots of one part, which are left out together; () = each is one of its own. Without a group two pictures
@@ -153,7 +142,8 @@ class _Scatter:
 
 
 def _products(rows: Tensor) -> Tensor:
-    wide = rows.flatten(0, 1).double()
+    """Return the sum of products of features (…, D), (D, D) in float64."""
+    wide = rows.flatten(0, -2).double()
     return wide.T @ wide
 
 
@@ -219,14 +209,9 @@ SKETCH = 48  # numbers of a random projection, in which patches are chosen
 class Bank(nn.Module):
     """mean: (D,), whiten: (D, K), patches: (M, K)."""
 
-    mean: Tensor
-    whiten: Tensor
-    patches: Tensor
-
     def __init__(self, mean: Tensor, whiten: Tensor, patches: Tensor) -> None:
         super().__init__()
-        for name, value in (("mean", mean), ("whiten", whiten), ("patches", patches)):
-            self.register_buffer(name, value)
+        self.mean, self.whiten, self.patches = nn.Buffer(mean), nn.Buffer(whiten), nn.Buffer(patches)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return how strange each cell is, (B, 1, h, w), and its whitened features, (B, K, h, w)."""
@@ -245,20 +230,14 @@ class Banks(nn.Module):
     what lies around it: a surface is stranger here and there as a whole. weights: (2,), of what each says, so
     that good pictures vary by 1 to both. contrast: (3,), NEAR, AROUND and TAKEN."""
 
-    weights: Tensor
-    contrast: Tensor
-    near: Tensor
-    around: Tensor
-
     def __init__(self, first: Bank, second: Bank, weights: Tensor, contrast: Tensor | None = None) -> None:
         super().__init__()
         self.first, self.second = first, second
         contrast = torch.tensor([NEAR, AROUND, TAKEN]) if contrast is None else contrast
         near, around, self._taken = contrast.tolist()
-        self.register_buffer("weights", weights)
-        self.register_buffer("contrast", contrast)
-        self.register_buffer("near", gaussian(near, 3), persistent=False)
-        self.register_buffer("around", gaussian(around, math.ceil(2 * around)), persistent=False)
+        self.weights, self.contrast = nn.Buffer(weights), nn.Buffer(contrast)
+        self.near = nn.Buffer(gaussian(near, 3), persistent=False)
+        self.around = nn.Buffer(gaussian(around, math.ceil(2 * around)), persistent=False)
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Banks:
@@ -339,11 +318,6 @@ class FittedBank:
         return Bank(self.module.mean, whiten, (kept @ whiten).half().float())
 
 
-def fit_bank(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
-    """Return what ``fitting`` learns."""
-    return exhausted(fitting_bank(maps, seed, without))
-
-
 def fitting_bank(
     maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()
 ) -> Generator[None, None, FittedBank]:
@@ -353,7 +327,7 @@ def fitting_bank(
     left = tuple(without) or tuple(frozenset([at]) for at in range(count))
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
     mean = rows.mean(0)
-    powers = [_power(some - mean) for some in rows.unflatten(0, (count, -1))]
+    powers = [_products(some - mean) for some in rows.unflatten(0, (count, -1))]
     power = torch.stack(powers).sum(0)
     whiten = whitening(power / len(rows), DIRECTIONS)
     lots = torch.Generator().manual_seed(seed)
@@ -385,12 +359,6 @@ def _with_folds(without: Sequence[frozenset[int]]) -> list[frozenset[int]]:
     return [left | frozenset(range(at % FOLDS, count, FOLDS)) for at, left in enumerate(without)]
 
 
-def _power(away: Tensor) -> Tensor:
-    """Return the sum of products of features (h w, D) without a mean, (D, D) in float64."""
-    wide = away.double()
-    return wide.T @ wide
-
-
 def _turned(whiten: Tensor, onto: Tensor, power: Tensor) -> Tensor:
     """Return ``whiten`` with its directions, whose order and signs say nothing, turned as near to those of
     ``onto`` as they can be."""
@@ -407,8 +375,7 @@ def _few_times(work: Generator[None, None, Tensor], times: int) -> Generator[Non
         except StopIteration as end:
             for _ in range(times - stops):
                 yield
-            result: Tensor = end.value
-            return result
+            return end.value
         part += 1
         if stops < times and part * times // MOST > stops:
             stops += 1
@@ -468,12 +435,10 @@ TURNS = (  # corners of what was turned far aren't in the picture
 class Aligner(nn.Module):
     """reference: (3, S, S) in 0..1."""
 
-    reference: Tensor
-
     def __init__(self, reference: Tensor, stages: tuple[Stage, ...] = FIXTURE) -> None:
         super().__init__()
         self.stages = stages
-        self.register_buffer("reference", reference.clone())
+        self.reference = nn.Buffer(reference.clone())
         for number, stage in enumerate(stages):
             # the reference turned each way, (turns, 1, K, K), without a mean and of length 1
             found = []

@@ -99,9 +99,7 @@ def names() -> tuple[str, ...]:
 def classes_of(label: str) -> tuple[int, ...]:
     """Return the classes that a label means: those of its group, or those with its last word in their name;
     none where ImageNet has none. "a red cat" is looked for as "cat"."""
-    words = [_singular(word) for word in re.findall(r"[^\W\d_]+", label.lower())]
-    if not words:
-        return ()
+    words = _words(label)
     whole = [number for number, name in enumerate(names()) if _words(name) == words]
     if whole:
         return tuple(whole)

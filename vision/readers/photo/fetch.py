@@ -36,10 +36,6 @@ def convert(name: str, source: Path, target: Path) -> None:
         raise ModelError(f"{name} can't be converted: {error}") from error
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.write_bytes(source.read_bytes())
-
-
 def _efficientnet(source: Path, target: Path) -> None:
     """Fold each batch normalisation into the convolution before it. The file is a pickle: it is only read
     after its SHA-256 was found right, and without running anything in it."""
@@ -143,9 +139,9 @@ def _onnx_model() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("sizes.Model"))
 
 
-_CONVERSIONS: Mapping[str, Callable[[Path, Path], None]] = {
+_CONVERSIONS: Mapping[str, Callable[[Path, Path], object]] = {
     "efficientnet-lite0": _efficientnet,
-    "u2netp": _copy,
+    "u2netp": shutil.copyfile,
     "centerface": _free_sizes,
     "real-esrgan-compact": _real_esrgan,
 }

@@ -22,7 +22,7 @@ from tests.vision.custom_models.serving.conftest import Given, bundle, inspect, 
 from tests.vision.custom_models.test_classify import COLOURS, coloured
 from tests.vision.test_worker import Running, start
 from vision.capabilities import capability
-from vision.custom_models.steps import FolderStore
+from vision.custom_models.steps import Store
 from vision.protocol import Broke, Done, Fault, Quit, Run, Step, Stop, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.store import MOST, Loaded, Models, OwnModels
@@ -286,7 +286,7 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
 
 @pytest.mark.slow
 def test_what_speaks_for_a_label_is_where_the_thing_is(running: Running, tmp_path: Path) -> None:
-    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.classification import Classifier
     from vision.custom_models.features import filters
     from vision.custom_models.inference import why
 
@@ -316,7 +316,7 @@ def test_only_the_last_models_are_kept_and_forgotten_ones_are_not() -> None:
 
 
 def test_a_store_of_features_keeps_to_its_room(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path, most=30)
+    store = Store(tmp_path, most=30)
     for name in "abc":
         store.put(name, bytes(12))
     assert store.get("a") is None and store.get("c") == bytes(12)

@@ -1,5 +1,7 @@
-"""A classifier and what it is made of: linear heads on what towers see, calibrated on groups that were left
-out, LoRA (arXiv:2106.09685) in the attention of a tower, and labels that are probably wrong.
+"""A classifier and its training: linear heads on what towers see, calibrated on groups that were left out,
+and LoRA (arXiv:2106.09685) in the attention of a tower. Of a probe on each tower the host has, the best two
+together, and a tower that learns to see labels, left-out examples choose, with what words say blended in
+while examples are few. One thing because what is kept of a head is what its training tested.
 
 LoRA begins where the probe on the same tower stands (arXiv:2202.10054), so that the tower is not torn away
 from what it knows. A label is doubted by confident learning (Northcutt et al., arXiv:1911.00068): when
@@ -11,8 +13,9 @@ import copy
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +28,18 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.errors import ModelError
-from vision.custom_models.features import Extractor, TransformerFeatures, pixels, vectors
-from vision.custom_models.steps import Store, Tensors, exhausted
+from core.errors import ModelError, UserError
+from vision.custom_models.features import (
+    CustomModel,
+    Extractor,
+    TransformerFeatures,
+    fit_logistic,
+    pair,
+    pixels,
+    vectors,
+)
+from vision.custom_models.snapshot import TRAIN, Item, Snapshot
+from vision.custom_models.steps import Step, Store, Tensors, exhausted, kept
 from vision.readers import few_shot
 
 
@@ -95,11 +107,6 @@ class Tested:
         return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
 
 
-def fit_probe(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
-    """Return what ``fitting`` learns."""
-    return exhausted(fitting(rows, labels, groups, count))
-
-
 def fitting(
     rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int
 ) -> Generator[None, None, tuple[Probe, Tested]]:
@@ -129,12 +136,6 @@ def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> T
     return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
-def probe_logits(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
-    logits, squares = compare(probe, rows)
-    return logits, squares.amin(1).sqrt()
-
-
 def compare(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits (n, L) and squared distances to the centres, (n, L), of features (n, P)."""
     seen = (rows - probe.mean) / probe.scale
@@ -156,8 +157,6 @@ def calibrate(logits: Tensor, right: Tensor) -> float:
 def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
     """Return a head of ``count`` labels on features (n, P) with right labels (n,), neither calibrated nor
     with a distance. strength: C."""
-    from sklearn.linear_model import LogisticRegression
-
     mean = rows.mean(0)
     scale = rows.std(0, correction=0) + 1e-3 * rows.std() + 1e-6
     seen = (rows - mean) / scale
@@ -169,13 +168,8 @@ def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
     if len(known) == 1:
         bias[known[0]] = 0.0
         return Probe(mean, scale, weight, bias, centres, 0.0)
-    head = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-    head.fit(seen.double().numpy(), right.numpy())
-    found, offset = torch.from_numpy(head.coef_).float(), torch.from_numpy(head.intercept_).float()
-    if len(known) == 2:  # one row of coefficients, for the second label
-        found, offset = torch.cat([-found / 2, found / 2]), torch.cat([-offset / 2, offset / 2])
-    weight[:, known], bias[known] = found.T, offset
-    return Probe(mean, scale, weight.contiguous(), bias, centres, 0.0)
+    weight[:, known], bias[known] = fit_logistic(seen, right, strength)
+    return Probe(mean, scale, weight, bias, centres, 0.0)
 
 
 RANK = 8  # of the added matrices, which count as they are (alpha = rank)
@@ -220,7 +214,7 @@ def learning(
     """Learn, stand still after each of ``steps``, and return the added matrices and the head. key: names what
     is learned from, so that one that was cut off goes on where it was. device: that steps are taken on."""
     tower, places = Adapted(module, seed, device), taught.right.to(device)
-    probe = plain(rows(module, taught.pictures), taught.right, taught.count, taught.strength)
+    probe = plain(pooled_rows(module, taught.pictures), taught.right, taught.count, taught.strength)
     weight, bias = nn.Parameter(probe.weight.to(device)), nn.Parameter(probe.bias.to(device))
     mean, scale, shares = (
         each.to(device) for each in (probe.mean, probe.scale, _shares(taught.right, taught.count))
@@ -253,12 +247,12 @@ def learning(
         yield
     added = {name: value.detach().cpu().clone() for name, value in tower.added().items()}
     found = replace(probe, weight=weight.detach().cpu().contiguous(), bias=bias.detach().cpu())
-    seen = rows(merged(module, added), taught.pictures)
+    seen = pooled_rows(merged(module, added), taught.pictures)
     return added, replace(found, centres=_centres(found, seen, taught))
 
 
 @torch.no_grad()
-def rows(module: TransformerFeatures, pictures: Tensor) -> Tensor:
+def pooled_rows(module: TransformerFeatures, pictures: Tensor) -> Tensor:
     """Return what is pooled, (n, P), of pictures (n, 3, size, size), uint8."""
     return torch.cat([module.pooled(some.float() / 255) for some in pictures.split(BATCH)])
 
@@ -406,34 +400,19 @@ class Head(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and distances in those of what was taught."""
-        logits, near = probe_logits(self._probe, vectors(self.extractor, pixels))
-        return logits, near / self.far
+        logits, squares = compare(self._probe, vectors(self.extractor, pixels))
+        return logits, squares.amin(1).sqrt() / self.far
 
 
-class Classifier:
-    """card: what it learned from and how, as JSON. tensors: of the probe, and those that were added to a
-    transformer which has learned to see the labels (ADDED before their names)."""
+class Classifier(CustomModel):
+    """tensors: of the probe, and those that were added to a transformer which has learned to see the labels
+    (ADDED before their names)."""
+
+    noun, task, formats = "classifier", "classify", (FORMAT,)
 
     def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.card, self.tensors = dict(card), dict(tensors)
+        super().__init__(card, tensors)
         self._tuned: tuple[nn.Module, nn.Module] | None = None
-
-    def pack(self) -> bytes:
-        """Return one file: the same bytes for the same classifier."""
-        held = {name: value.contiguous() for name, value in sorted(self.tensors.items())}
-        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Classifier:
-        """Return what was packed. Raises ModelError for anything else."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
-            if card["task"] != "classify" or card["format"] != FORMAT:
-                raise ModelError("This file is no classifier that can be read here.")
-            return cls(card, load(data))
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelError("This file is no classifier.") from error
 
     @property
     def labels(self) -> list[str]:
@@ -447,11 +426,7 @@ class Classifier:
 
     def network(self, extractor: Extractor) -> Head:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
-        if extractor.name != self.card["extractor"]:
-            raise ModelError(
-                f"The classifier was trained on {self.card['extractor']}, not on {extractor.name}:"
-                " train it again."
-            )
+        self.check_extractor(extractor)
         return Head(self._seen_with(extractor.module), self.probe()).eval().requires_grad_(False)
 
     def _seen_with(self, module: nn.Module) -> nn.Module:
@@ -542,3 +517,324 @@ def suspicion(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
     others, rather = chances.scatter(1, own[:, None], -1.0).max(1)
     order = (given - others).argsort(stable=True).tolist()
     return [Doubt(at, labels[at], int(rather[at]), float(given[at]), float(others[at])) for at in order]
+
+
+BINS = 10
+DRAWS = 100  # of labels, as often as told, by which it is known what chance alone makes
+
+
+def expected_error(chances: Tensor, right: Tensor) -> float:
+    """Return the expected calibration error of chances (n, L) for right labels (n,), in BINS bins of the
+    likeliest label's probability: arXiv:1706.04599, section 2."""
+    sure, label = chances.max(1)
+    hit = (label == right).float()
+    bins = (sure * BINS).long().clamp(max=BINS - 1)
+    error = torch.tensor(0.0)
+    for number in range(BINS):
+        inside = bins == number
+        if inside.any():
+            error += inside.float().mean() * (hit[inside].mean() - sure[inside].mean()).abs()
+    return float(error)
+
+
+def by_chance(chances: Tensor) -> float:
+    """Return the error that chances (n, L) would have on average if they were told rightly: of few pictures
+    each bin has few, whose share of hits is off by chance."""
+    lots = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(chances, DRAWS, replacement=True, generator=lots)
+    return sum(expected_error(chances, drawn[:, at]) for at in range(DRAWS)) / DRAWS
+
+
+HOPELESS = 1.25  # times the probe's loss on the first examples left out, from which no others are
+SPEED = {"cpu": 30e9}  # operations a second that a device does of a training; a processor on one thread
+CARD = 1e12  # that any card does
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What trying a transformer may cost. seconds: of the device at most. device: that it is trained on; what
+    is told of it is always computed on the processor."""
+
+    seconds: float
+    device: str = "cpu"
+
+    def allows(self, module: TransformerFeatures, labels: Sequence[int], groups: Sequence[str]) -> bool:
+        """Whether there are enough examples, and time: counted from the tower's size, so that the same
+        examples are treated alike whatever else the machine does."""
+        least = min(Counter(labels).values(), default=0)
+        speed = SPEED.get(self.device, CARD)
+        return least >= ENOUGH and operations(module, labels, groups) / speed <= self.seconds
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A transformer that has learned. added: the matrices. probe: the head. tested: on left-out examples."""
+
+    added: Tensors
+    probe: Probe
+    tested: Tested
+
+
+def operations(module: TransformerFeatures, labels: Sequence[int], groups: Sequence[str]) -> float:
+    """Return how many multiplications and additions all its trainings take: two for each weight and patch
+    forwards, twice as many backwards."""
+    weights = sum(value.numel() for value in module.tower.parameters())
+    patches = (module.size // module.tower.config.patch_size) ** 2 + 1
+    looks = EPOCHS * sum(len(labels) - len(part) for part in [*folds(labels, groups, FOLDS), []])
+    return 6.0 * weights * patches * looks
+
+
+def count_tuning_stops(labels: Sequence[int], groups: Sequence[str]) -> int:
+    """Return how often ``tuning`` stands still at most."""
+    return sum(steps(len(labels) - len(part)) for part in [*folds(labels, groups, FOLDS), []])
+
+
+def tuning(
+    module: TransformerFeatures,
+    taught: Taught,
+    groups: Sequence[str],
+    begun: Tested,
+    store: Store,
+    key: str,
+    seed: int,
+    device: str = "cpu",
+) -> Generator[None, None, Tuned | None]:
+    """Learn without each part of the examples and with all of them; return None where the first part that is
+    left out says that it comes to nothing. begun: of the probe on the same tower."""
+    logits = torch.zeros(len(taught.right), taught.count)
+    squares = torch.zeros(len(taught.right), taught.count)
+    for number, part in enumerate(folds(taught.right.tolist(), groups, FOLDS)):
+        kept = sorted(set(range(len(taught.right))) - set(part))
+        name = f"{key} without {number}"
+        added, probe = yield from learning(module, taught.some(kept), store, name, seed, device)
+        rows = pooled_rows(merged(module, added), taught.pictures[part])
+        logits[part], squares[part] = compare(probe, rows)
+        if number == 0:
+            mine = tested(logits[part], squares[part], taught.right[part], 0.0).loss
+            theirs = torch.nn.functional.cross_entropy(begun.logits[part], taught.right[part])
+            if not math.isfinite(mine) or mine > HOPELESS * float(theirs):
+                return None
+    added, probe = yield from learning(module, taught, store, f"{key} with all", seed, device)
+    found = tested(logits, squares, taught.right, taught.strength)
+    return Tuned(added, found.told_by(probe), found)
+
+
+LEAST = 3  # examples of a label that is taught
+Open = Callable[[str], Image.Image]
+ENOUGH = 50  # examples a label from which words are no longer asked
+
+
+def train_classifier(
+    snapshot: Snapshot,
+    open_picture: Open,
+    extractors: Sequence[Extractor],
+    store: Store,
+    words: Words | None = None,
+    seed: int = 0,
+    *,
+    words_name: str = "",
+    lora: Tuning | None = None,
+) -> Generator[Step, None, Classifier]:
+    """Yield steps and return a classifier of the labels in the snapshot's training part.
+
+    words: what the host's CLIP, called ``words_name``, makes of the labels' words, in the labels' sorted
+    order. lora: what it may cost to let a transformer learn to see the labels, None = none does. Raises
+    UserError for fewer than two labels with three examples each; labels with fewer are left out and named in
+    the card.
+    """
+    items, labels, too_few = _taught(snapshot)
+    fits = len(STRENGTHS) * FOLDS
+    places = [labels.index(item.label) for item in items]
+    groups = [item.group or item.sha256 for item in items]
+    able = [
+        extractor
+        for extractor in extractors
+        if lora is not None
+        and isinstance(extractor.module, TransformerFeatures)
+        and lora.allows(extractor.module, places, groups)
+    ]
+    total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
+    total += len(items) + count_tuning_stops(places, groups) if able else 0
+    count = _Count(total)
+
+    # 1. Try a probe on each tower.
+    tried: list[_Way] = []
+    for extractor in extractors:
+        rows = []
+        for number, item in enumerate(items, 1):
+            rows.append(_row(extractor, item, open_picture, store))
+            yield count.step(f"looked at {number} of {len(items)}")
+        fits_left = fitting(torch.stack(rows), places, groups, len(labels))
+        for number in range(1, fits + 1):
+            next(fits_left)
+            yield count.step(f"left out {number} of {fits}")
+        tried.append(_Way(extractor, *exhausted(fits_left)))
+    # 2. Let the best two see together.
+    right = torch.tensor(places)
+    both = _both(tried, right)
+    # 3. Let the transformer that does best learn to see the labels.
+    if lora is not None and able:
+        begun = min((one for one in tried if one.extractor in able), key=lambda one: one.tested.loss)
+        examples = _Examples(items, places, groups, len(labels), open_picture)
+        learned = yield from _tuned(begun, examples, store, seed, lora.device, count)
+        tried += [learned] if learned is not None else []
+    best = min(tried, key=lambda one: one.tested.loss)
+    if both is not None:
+        tried.append(both)
+        best = both if both.tested.loss <= best.tested.loss - WORTH else best
+    # 4. Ask words, while examples are few.
+    said = None
+    if words is not None:
+        asked = len(items) < ENOUGH * len(labels)
+        told = []
+        for number, item in enumerate(items, 1):
+            told.append(words([open_picture(item.sha256)]) if asked else torch.zeros(1, len(labels)))
+            yield count.step(f"asked words of {number} of {len(items)}")
+        said = torch.cat(told) if asked else None
+    weights, chances = _blended(best.tested, said, places)
+    yield count.step("done")
+    card = {
+        "format": FORMAT,
+        "task": "classify",
+        "snapshot": snapshot.sha256,
+        "labels": labels,
+        "too_few": too_few,
+        "extractor": best.extractor.name,
+        "licence": best.extractor.licence,
+        "side": best.extractor.side,
+        "strength": best.tested.strength,
+        "temperature": round(best.tested.temperature, 4),
+        "weights": weights,
+        "words": words_name if weights[1] else "",
+        "far": best.probe.far,
+        "accuracy": round(float((chances.argmax(1) == right).float().mean()), 4),
+        "calibration_error": round(expected_error(chances, right), 4),
+        "examples": len(items),
+        "seed": seed,
+        "tried": {one.name: round(one.tested.loss, 4) for one in tried},
+        "doubtful": [
+            [items[one.place].sha256, labels[one.label], labels[one.rather]]
+            + [round(one.chance, 4), round(one.other, 4)]
+            for one in doubts(chances, places)
+        ],
+    }
+    tensors = {name: getattr(best.probe, name) for name in ("mean", "scale", "weight", "bias", "centres")}
+    return Classifier(card, tensors | {f"{ADDED}{name}": value for name, value in best.added.items()})
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to tell labels apart. added: what a transformer has learned to see them by."""
+
+    extractor: Extractor
+    probe: Probe
+    tested: Tested
+    added: Tensors = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.extractor.name} with LoRA" if self.added else self.extractor.name
+
+
+def _both(tried: Sequence[_Way], right: Tensor) -> _Way | None:
+    """Return the best two that take pictures of the same side, together; None where no two do."""
+    ranked = sorted(tried, key=lambda one: one.tested.loss)
+    for number, second in enumerate(ranked):
+        for first in ranked[:number]:
+            if first.extractor.side == second.extractor.side:
+                ways = (first.probe, first.tested), (second.probe, second.tested)
+                return _Way(pair(first.extractor, second.extractor), *together(*ways, right))
+    return None
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Pictures with the places of their labels, and the groups that are left out together."""
+
+    items: Sequence[Item]
+    places: Sequence[int]
+    groups: Sequence[str]
+    count: int
+    open: Open
+
+    def key(self) -> str:
+        told = [
+            [item.sha256, *rest] for item, *rest in zip(self.items, self.places, self.groups, strict=True)
+        ]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+@dataclass
+class _Count:
+    total: int
+    done: int = 0
+
+    def step(self, said: str) -> Step:
+        self.done += 1
+        return Step(self.done, self.total, said)
+
+
+def _tuned(
+    begun: _Way, some: _Examples, store: Store, seed: int, device: str, count: _Count
+) -> Generator[Step, None, _Way | None]:
+    """Let the transformer of a probe learn to see the labels; return None where it comes to nothing."""
+    module = begun.extractor.module
+    assert isinstance(module, TransformerFeatures)
+    seen = []
+    for number, item in enumerate(some.items, 1):
+        seen.append(kept_small(module, pixels(some.open(item.sha256), begun.extractor.side)))
+        yield count.step(f"opened {number} of {len(some.items)}")
+    taught = Taught(torch.stack(seen), torch.tensor(some.places), some.count, begun.tested.strength)
+    key = f"{begun.extractor.name} {some.key()}"
+    learning = tuning(module, taught, some.groups, begun.tested, store, key, seed, device)
+    first, stops = count.done, count_tuning_stops(some.places, some.groups)
+    while True:
+        try:
+            next(learning)
+        except StopIteration as end:
+            found: Tuned | None = end.value
+            break
+        except torch.OutOfMemoryError:  # the device has no room for it now
+            found = None
+            break
+        yield count.step(f"tuned {count.done - first} of {stops}")
+    count.done = first + stops
+    return None if found is None else _Way(begun.extractor, found.probe, found.tested, found.added)
+
+
+def taught_labels(snapshot: Snapshot) -> list[str]:
+    """Return the labels that can be taught, sorted. Raises UserError for fewer than two."""
+    return _taught(snapshot)[1]
+
+
+def _taught(snapshot: Snapshot) -> tuple[list[Item], list[str], list[str]]:
+    items = snapshot.part(TRAIN)
+    counts = snapshot.counts()[TRAIN]
+    labels = sorted(label for label, count in counts.items() if count >= LEAST)
+    if len(labels) < 2:
+        raise UserError(
+            f"A classifier needs at least 2 labels with {LEAST} pictures each; there are"
+            f" {', '.join(f'{count} of {label}' for label, count in counts.items()) or 'none'}."
+        )
+    return [item for item in items if item.label in labels], labels, sorted(set(counts) - set(labels))
+
+
+def _row(extractor: Extractor, item: Item, open_picture: Open, store: Store) -> Tensor:
+    @torch.no_grad()
+    def make() -> dict[str, Tensor]:
+        seen = pixels(open_picture(item.sha256), extractor.side)[None]
+        return {"pooled": vectors(extractor.module, seen)[0]}
+
+    return kept(store, (extractor.name, "pooled", item.sha256), make)["pooled"]
+
+
+def _blended(tested: Tested, said: Tensor | None, places: Sequence[int]) -> tuple[list[float], Tensor]:
+    """Return how much the probe and words count, and the chances (n, L) that left-out examples then have."""
+    mine = tested.logits.log_softmax(-1)
+    if said is None:
+        return [1.0, 0.0], mine.softmax(-1)
+    views = [mine, said]
+    weights = few_shot.blend(views, torch.tensor(list(places)), [True, False])
+    return [round(float(weight), 4) for weight in weights], few_shot.mixed(
+        torch.stack(views), weights
+    ).softmax(-1)

@@ -1,39 +1,150 @@
-"""A run's way to a worker and its signs of life back, over the bus and over the pipe of a worker here: how
-long they take, and what they cost the bot's process."""
+"""Workers: what is drawn twice when one is killed in the middle of a batch, and what the way to one on
+another machine costs beside the pipe of a worker here."""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import secrets
+import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
-from benchmarks.rows import Options
+import numpy as np
+from PIL import Image
+
+from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean_apart, quantile
+from benchmarks.models import DEMO
+from benchmarks.rows import Options, Row
 from core.requests import ImagineRequest, to_json
 from core.settings import load_settings
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected
 from jobs.cluster.protocol import News
-from jobs.executors.base import Executor
+from jobs.executors.base import Executor, Lost
 from jobs.executors.local import LocalExecutor
 from tests.jobs.cluster.live import started
 from tests.jobs.conftest import until
 from tests.support import nats
-from vision.protocol import Done, Run, Step, Stopped, WorkerConfig
+from vision.protocol import Done, LoadingModel, Run, Step, Stopped, WorkerConfig
 
-TITLE = "Workers on other machines"
-AGAINST = (
-    "the same fake worker, which draws nothing, here and by an agent over nats-server, all on one machine"
-)
+JOBS, STEPS = 4, 40
+
+
+def _read(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)
+
+
+@dataclass
+class _Job:
+    """One run and its lives. steps: of each report, in order."""
+
+    run: Run
+    steps: list[int] = field(default_factory=list)
+    data: list[bytes] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        return max(self.steps, default=0)
+
+
+def measure_redo(options: Options) -> Result:
+    """A kill for each repeat, spread over the jobs' length; then to the end."""
+    steps = max(8, round(STEPS * options.scale))
+    undisturbed, _ = asyncio.run(_lives(options, "calm", steps, []))
+    kills = [round(JOBS * steps * (k + 1) / (options.repeats + 1)) for k in range(options.repeats)]
+    jobs, redone = asyncio.run(_lives(options, "killed", steps, kills))
+    share = tuple(100 * again / (JOBS * steps) for again in redone)
+    pairs = [
+        (a, b)
+        for job, calm in zip(jobs, undisturbed, strict=True)
+        for a, b in zip(job.data, calm.data, strict=True)
+    ]
+    differences = [mean_apart(_read(a), _read(b)) for a, b in pairs]
+    figures = (
+        Figure("steps drawn twice after a kill, of all", share, "%", "count", Goal(at_most=10)),
+        Figure(
+            "steps that a worker that keeps nothing would draw again",
+            tuple(100 * kill / (JOBS * steps) for kill in kills),
+            "%",
+            "count",
+        ),
+    )
+    series = {"with checkpoints": share, "without": [100 * kill / (JOBS * steps) for kill in kills]}
+    notes = (f"{JOBS} jobs of four pictures and {steps} steps on the demo model, in one worker.",)
+    checks = (check("pictures after kills and undisturbed, mean difference of 255", differences, ROUNDED),)
+    return Result(figures, checks, Chart("% of all steps", series), notes)
+
+
+async def _lives(options: Options, name: str, steps: int, kills: list[int]) -> tuple[list[_Job], list[int]]:
+    """The jobs, run to their ends through all kills, and how many steps were reported twice after each
+    kill."""
+    cache = options.folder / name
+    config = WorkerConfig(
+        "cpu", {"image": str(DEMO)}, str(cache), cpu_threads=1, allow_download=False, log_level="error"
+    )
+    requests = [
+        ImagineRequest(prompt="a red house", seed=10 * i, num_inference_steps=steps) for i in range(JOBS)
+    ]
+    jobs = [_Job(Run(f"{name}{i}", "imagine", to_json(request))) for i, request in enumerate(requests)]
+    executor, changed, redone = LocalExecutor([config]), asyncio.Event(), []
+    await executor.start(changed.set)
+    try:
+        for kill in [*kills, None]:
+            before = [job.done for job in jobs]
+            told = [len(job.steps) for job in jobs]
+            killed = (lambda kill=kill: sum(job.done for job in jobs) >= kill) if kill is not None else None
+            await _life(executor, changed, [job for job in jobs if not job.data], killed)
+            redone.append(
+                sum(
+                    step <= was
+                    for job, was, n in zip(jobs, before, told, strict=True)
+                    for step in job.steps[n:]
+                )
+            )
+    finally:
+        await executor.stop()
+    return jobs, redone[1:]
+
+
+async def _life(
+    executor: LocalExecutor, changed: asyncio.Event, jobs: list[_Job], killed: Callable[[], bool] | None
+) -> None:
+    """Run ``jobs`` until they are done, or until ``killed`` says that it is time."""
+    doomed = asyncio.Event()
+
+    def report(job: _Job, message: LoadingModel | Step) -> None:
+        if isinstance(message, Step):
+            job.steps.append(message.step)
+            if killed is not None and killed() and not doomed.is_set():
+                doomed.set()
+                os.kill(executor.pids()["cpu"], signal.SIGKILL)
+
+    async def one(job: _Job) -> None:
+        while not executor.free():
+            changed.clear()
+            await changed.wait()
+        outcome = await executor.run("cpu", job.run, lambda message: report(job, message))
+        if isinstance(outcome, Done):
+            job.data = [picture.data for picture in outcome.output.pictures]
+        elif not isinstance(outcome, Lost) or not doomed.is_set():
+            raise RuntimeError(f"{job.run.job_id} ended with {outcome}")
+
+    await asyncio.gather(*(one(job) for job in jobs))
+
+
 RUNS, EVENTS, EVENT_BYTES, STOPS = 200, 6000, 20_000, 20
 STEP = 0.005  # seconds of a step that is stopped
 FAKE = "tests.jobs.fake_worker:main"
 
 
-def measure(options: Options) -> Result:
+def measure_bus(options: Options) -> Result:
     """Dispatch one run after the other, stop some, and hear previews as fast as they come."""
     return asyncio.run(_measure(options))
 
@@ -83,7 +194,7 @@ async def _measure(options: Options) -> Result:
     ]
     series = {figure.name: figure.values for figure in figures if figure.name.startswith("dispatch")}
     equal = check("previews that were not heard", lost, 0.0)
-    return Result(tuple(figures), (equal,), Chart("bars", TITLE, "ms", series))
+    return Result(tuple(figures), (equal,), Chart("ms", series))
 
 
 def _run(prompt: str) -> Run:
@@ -134,7 +245,7 @@ async def _events(executor: BusExecutor, url: str, count: int) -> tuple[int, flo
     sender = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from benchmarks.rows.bus import flood; flood()",
+        "from benchmarks.rows.workers import flood; flood()",
         *words,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -167,3 +278,23 @@ async def _flood(url: str, job_id: str, token: str, count: int) -> None:
             if number % 100 == 99:
                 await bus.flush()
         await bus.flush()
+
+
+ROWS = {
+    "redo": Row(
+        "kill -9 of the worker in mid-batch: steps drawn twice",
+        (
+            "the same jobs, undisturbed; a worker that keeps nothing would draw again whatever its jobs "
+            "had done: half of all steps on the average"
+        ),
+        measure_redo,
+    ),
+    "bus": Row(
+        "Workers on other machines",
+        (
+            "the same fake worker, which draws nothing, here and by an agent over nats-server, all on one"
+            " machine"
+        ),
+        measure_bus,
+    ),
+}

@@ -1,0 +1,197 @@
+"""What is done with a picture: from the decoder's tensor to the bytes of a lossless file, and a preview of a
+running job."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks import models as samples
+from benchmarks.measure import (
+    Chart,
+    Check,
+    Figure,
+    Goal,
+    Result,
+    apart,
+    check,
+    cpu_ms,
+    interleaved,
+    times_less,
+)
+from benchmarks.models import DEMO, image_model
+from benchmarks.rows import Options, Row
+from vision.diffusion import vae
+from vision.diffusion.model import ImageModel
+from vision.diffusion.vae import pixels_of
+from vision.families import Mode
+from vision.images import encode as pictures
+from vision.worker.pipe import PREVIEW_EVERY
+
+SIDE = 1024
+ROUNDS = 3
+
+
+def measure_image_tail(options: Options) -> Result:
+    """Both ways on a drawing and on a photo-like picture; the pixels that come back must be the same."""
+    figures, checks, series, notes = [], [], {}, []
+    for kind, picture in (("drawing", samples.drawing(SIDE)), ("photo", samples.photo(SIDE))):
+        decoded = samples.decoded(picture)
+        ways = {
+            "diffusers + Pillow": _plain(decoded),
+            "PNG": _ours(decoded, pictures.png),
+            "WebP": _ours(decoded, lambda image: pictures.grid([image])),
+        }
+        wanted = _read(ways["diffusers + Pillow"]())
+        checks.append(
+            check(
+                f"pixels of the {kind}", [apart(_read(ways[name]()), wanted) for name in ("PNG", "WebP")], 0
+            )
+        )
+        costs = {
+            name: cpu_ms(found) for name, found in interleaved(ways, options.repeats, rounds=ROUNDS).items()
+        }
+        figures += [
+            Figure(
+                f"PNG, {kind}",
+                times_less(costs["diffusers + Pillow"], costs["PNG"]),
+                "× less",
+                goal=Goal(at_least=10),
+            ),
+            Figure(
+                f"WebP, {kind}",
+                times_less(costs["diffusers + Pillow"], costs["WebP"]),
+                "× less",
+                goal=Goal(at_least=10),
+            ),
+        ]
+        series |= {f"{name}, {kind}": found for name, found in costs.items()}
+        notes.append(
+            f"{kind}: " + ", ".join(f"{name} {len(work()) / 1000:.0f} kB" for name, work in ways.items())
+        )
+    notes.append(
+        "Single pictures are PNG; WebP is for grids only, where a quarter less to upload is worth 20 to 30 ms"
+        " in a thread beside the steps."
+    )
+    return Result(tuple(figures), tuple(checks), Chart("CPU ms a picture", series), tuple(notes))
+
+
+def _plain(decoded: torch.Tensor) -> Callable[[], bytes]:
+    from diffusers.image_processor import VaeImageProcessor
+
+    processor = VaeImageProcessor()
+
+    def work() -> bytes:
+        buffer = io.BytesIO()
+        processor.postprocess(decoded, output_type="pil")[0].save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return work
+
+
+def _ours(decoded: torch.Tensor, encode: Callable) -> Callable[[], bytes]:
+    return lambda: encode(Image.fromarray(pixels_of(decoded)[0])).data
+
+
+def _read(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+PICTURES = 4
+SHOWN = ("a red house", "a red house in the snow", "a blue boat at sea")
+ALLOWED = 36  # of 255: the map is linear; the shipped models' pictures of SHOWN come to 25 to 30
+
+
+def measure_preview(options: Options) -> Result:
+    """The preview as a worker makes it, from latents to JPEG, and the linear map in it alone."""
+    model = image_model(DEMO, options.folder)
+    pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(PICTURES, 4, side // 8, side // 8, generator=generator)
+    words = torch.randn(2 * PICTURES, 77, pipe.unet.config.cross_attention_dim, generator=generator)
+    map_ = model.latent_map  # fitted once for a model
+
+    def step() -> None:
+        with torch.no_grad():
+            pipe.unet(torch.cat([latents] * 2), 500, encoder_hidden_states=words, return_dict=False)
+
+    def whole() -> bytes:
+        aim = vae.predicted(pipe.scheduler, latents, latents)
+        return pictures.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
+
+    steps = cpu_ms(interleaved({"step": step}, options.repeats)["step"])
+    ways = interleaved(
+        {"preview": whole, "linear map": lambda: map_.pictures(latents)}, options.repeats, rounds=20
+    )
+    costs = {name: cpu_ms(found) for name, found in ways.items()}
+    share = {
+        name: tuple(100 * part / step for part, step in zip(found, steps, strict=True))
+        for name, found in costs.items()
+    }
+    figures = (
+        Figure("preview with its encoding, of a step", share["preview"], "%", goal=Goal(at_most=1)),
+        Figure("linear map alone, of a step", share["linear map"], "%", goal=Goal(at_most=1)),
+    )
+    notes = (
+        (
+            f"A worker makes one at most every {PREVIEW_EVERY} s for each job, so over a whole job it is less"
+            " still."
+        ),
+    )
+    return Result(
+        figures,
+        (_shows_the_picture(model),),
+        Chart("CPU ms", {"step": steps, **costs}, log=True),
+        notes,
+    )
+
+
+def _shows_the_picture(model: ImageModel) -> Check:
+    """Mean difference between what the map shows of decoded pictures' latents and those pictures, in
+    0..255."""
+    return check(
+        "mean difference of preview and picture, of 255", [_apart(model, words) for words in SHOWN], ALLOWED
+    )
+
+
+def _apart(model: ImageModel, words: str) -> float:
+    """The same of one picture drawn from ``words``, at a pixel a latent cell."""
+    pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
+    given = {
+        "height": side,
+        "width": side,
+        "generator": torch.Generator().manual_seed(0),
+        "output_type": "latent",
+    }
+    drawn = pipe(words, num_inference_steps=model.card.num_inference_steps, **given).images
+    latents = model.family.unpack(pipe, drawn, side, side)
+    with torch.no_grad():
+        decoded = pipe.vae.decode(latents, return_dict=False)[0]
+    small = (
+        torch.nn.functional.interpolate(decoded, size=latents.shape[-2:], mode="area")[0].permute(1, 2, 0)
+        * 127.5
+        + 127.5
+    )
+    shown = torch.tensor(
+        list(model.latent_map.pictures(latents)[0].get_flattened_data()), dtype=torch.float32
+    ).view_as(small)
+    return float((small - shown).abs().mean())
+
+
+ROWS = {
+    "image_tail": Row(
+        "Image tail: decoded tensor → lossless bytes, 1024 px",
+        "diffusers' VaeImageProcessor and `image.save(…, 'PNG')` with Pillow's defaults",
+        measure_image_tail,
+    ),
+    "preview": Row(
+        "Preview of a step",
+        "one denoising step of the same four pictures with guidance (demo model, 128 px)",
+        measure_preview,
+    ),
+}
