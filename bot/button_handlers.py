@@ -264,27 +264,16 @@ class JobButtons:
         """Return the job that a window asks for. Raises UserError for what can't be read, ImageError for a
         video that isn't there, NotAllowedError for somebody else's."""
         actor, what, words = actor_of(interaction), sent.what, None
-        other: Given = ""
+        form: dict[str, Given] = {"start": sent.text("start"), "end": sent.text("end")}
         if what != "cut":
             words = await self._asking.words(actor, sent.text("prompt"), job, video=True)
-        if what == "vremix" and words:
-            if words.prompt.strength is None:
-                strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
-                words = replace(words, prompt=replace(words.prompt, strength=strength))
-            return await self._studio.from_button(actor, job.id, what, sent.index, words)
+        if what == "vremix" and words and words.prompt.strength is None:
+            strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
+            words = replace(words, prompt=replace(words.prompt, strength=strength))
         if what == "vblend" and words:
-            other = await self._other(interaction, actor, sent)
+            form["source"] = await self._other(interaction, actor, sent)
             words = words if words.prompt.text else None
-        return await self._studio.video_requests.from_form(
-            actor,
-            job.id,
-            what,
-            sent.index,
-            words,
-            source=other,
-            start=sent.text("start"),
-            end=sent.text("end"),
-        )
+        return await self._studio.from_button(actor, job.id, what, sent.index, words, form=form)
 
     async def _other(self, interaction: discord.Interaction, actor: Actor, sent: Submission) -> Given:
         """Return the video that a window names or brings along."""

@@ -17,7 +17,7 @@ from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
 from studio.authority import Action, Actor
 from studio.new_job import picture_of
-from studio.privacy import Deleted, Export, Retention
+from studio.privacy import Deleted, Export
 from studio.requests.prompts import Completion, Hints
 from studio.rights import Rights
 from studio.services import Services
@@ -36,13 +36,15 @@ class Info:
 
 
 class Own:
-    """What people read and change of themselves; nobody else's things can be named here."""
+    """What people read and change of themselves; nobody else's things can be named here. Every method raises
+    NotAllowedError for who may not, such as somebody who is barred."""
 
     def __init__(
         self, rights: Rights, members: Members, services: Services, completion: Completion, hints: Hints
     ) -> None:
         self._rights, self._members, self._queue = rights, members, services.queue
         self._privacy, self._web = services.privacy, services.web
+        self.retention = services.privacy.retention  # for how long things are kept here
         self._completion, self._hints = completion, hints
         self._export = Export(services.database, services.files, services.moderator)
 
@@ -54,23 +56,21 @@ class Own:
         return await self._members.preferences(actor.user_id)
 
     async def change(self, actor: Actor, **values: Any) -> Preferences:
-        """Change the named settings and return all of them.
-
-        Raises PromptError for a suffix that can't be read, NotAllowedError for somebody who is barred.
-        """
+        """Change the named settings and return all of them. Raises PromptError for a suffix that can't be
+        read."""
         await self._rights.check(actor, Action.SETTINGS)
         if "suffix" in values:
             values["suffix"] = check_suffix(values["suffix"])
         return await self._members.change(actor.user_id, **values)
 
     async def toggle(self, actor: Actor, name: str) -> Preferences:
-        """Turn a setting on if it was off, off if it was on. Raises NotAllowedError for a barred person."""
+        """Turn a setting on if it was off, off if it was on."""
         await self._rights.check(actor, Action.SETTINGS)
         now = await self._members.preferences(actor.user_id)
         return await self._members.change(actor.user_id, **{name: not getattr(now, name)})
 
     async def reset(self, actor: Actor) -> Preferences:
-        """Forget all settings and return what holds then. Raises NotAllowedError for a barred person."""
+        """Forget all settings and return what holds then."""
         await self._rights.check(actor, Action.SETTINGS)
         await self._members.reset(actor.user_id)
         return Preferences()
@@ -84,7 +84,7 @@ class Own:
         """Let --``name`` stand for ``value``, or take it away without one.
 
         Returns the name and value as they were understood, and whether anything was there to take away.
-        Raises UserError for a bad name or value or too many options, NotAllowedError for a barred person.
+        Raises UserError for a bad name or value or too many options.
         """
         await self._rights.check(actor, Action.SETTINGS)
         name, text = check_option(name, value)
@@ -131,20 +131,16 @@ class Own:
         return found[0], count, result if there else None
 
     async def toggle_favourite(self, actor: Actor, job_id: str, index: int) -> bool:
-        """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now.
-
-        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
-        """
+        """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now. Raises
+        ImageError when there is no such picture."""
         picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
         kept = await self._members.toggle_favourites(actor.user_id, job_id, [index])
         self._queue.note_changed(actor.user_id, job_id)
         return kept
 
     async def keep(self, actor: Actor, job_id: str, index: int) -> None:
-        """Make picture ``index`` (from 0) of a job a favourite; nothing happens if it is one.
-
-        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
-        """
+        """Make picture ``index`` (from 0) of a job a favourite; nothing happens if it is one. Raises
+        ImageError when there is no such picture."""
         picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
         await self.add_favourites(actor, job_id, [index])
 
@@ -160,9 +156,8 @@ class Own:
         result = await self._rights.made(actor, job)
         there = [picture.index for picture in result.pictures] if result else []
         wanted = [index for index in there if indexes is None or index in indexes]
-        await self._members.remove_favourites(
-            actor.user_id, job_id, wanted
-        )  # else keeping a kept one would end it
+        # else keeping a kept one would end it
+        await self._members.remove_favourites(actor.user_id, job_id, wanted)
         if wanted:
             await self._members.toggle_favourites(actor.user_id, job_id, wanted)
             self._queue.note_changed(actor.user_id, job_id)
@@ -196,10 +191,8 @@ class Own:
     # The web
 
     async def web_link(self, actor: Actor) -> str:
-        """Return a link that signs the actor in on the web, once and soon.
-
-        Raises UserError while the web is closed, NotAllowedError for a barred person.
-        """
+        """Return a link that signs the actor in on the web, once and soon. Raises UserError while the web is
+        closed."""
         await self._rights.check(actor, Action.ASK)
         link = await self._web.new(actor.user_id, actor.name)
         if link is None:
@@ -208,10 +201,7 @@ class Own:
 
     async def web_session(self, actor: Actor, label: str, *, members_only: bool) -> str:
         """Return the token of a new session on the web of somebody whom the chat service has named. label: of
-        their browser. members_only: they must share a server with the bot, or be the host.
-
-        Raises NotAllowedError for anybody else, and for a barred person.
-        """
+        their browser. members_only: they must share a server with the bot, or be the host."""
         if members_only and not await self._rights.belongs(actor):
             raise NotAllowedError(
                 "You share no server with this studio's bot, so there is nothing to sign in to. If you do,"
@@ -226,11 +216,6 @@ class Own:
         return await self._web.sessions.end(actor.user_id)
 
     # Data
-
-    @property
-    def retention(self) -> Retention:
-        """How long things are kept here."""
-        return self._privacy.retention
 
     async def holdings(self, actor: Actor) -> Holdings:
         """Return what is kept of the actor, in numbers."""

@@ -1,5 +1,5 @@
-"""What a server's managers and the host decide: the queue, bans, lists, limits, and moderation; and how a
-message stands to the rules, told and kept nowhere."""
+"""What a server's managers and the host decide: the queue, bans, lists, limits, and moderation; and what
+the rules say of a message, which is kept nowhere."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ class Checks:
         self._rights, self._services = rights, services
 
     async def check(self, actor: Actor, text: str, files: Sequence[Readable]) -> Report:
-        """Return how a message stands to the rules of the actor's server.
+        """Return what the rules of the actor's server say of a message.
 
         Raises NotAllowedError unless the actor moderates it, UserError in a direct message or for nothing to
         look at.

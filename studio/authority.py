@@ -166,8 +166,7 @@ class CurrentDirectory:
         return self._newest.age_restricted(place) if self._newest else None
 
     async def adult(self, place: Place) -> bool | None:
-        """Return whether a place is age-restricted, asked of the chat service if need be; None: it can't be
-        told."""
+        """Return the same, asked of the chat service if need be."""
         if (known := self.age_restricted(place)) is not None or self._newest is None:
             return known
         return await self._newest.adult(place)
@@ -185,15 +184,13 @@ class CurrentDirectory:
         return await self._newest.can_read(user_id, place) if self._newest else False
 
     async def member(self, user_id: int, guild_id: int) -> Member | None:
-        """Return what a person is in a server now, None where they aren't. Raises Unanswered, also while no
-        connection is open."""
+        """Return what a person is in a server now. Raises Unanswered, also while no connection is open."""
         if self._newest is None:
             raise Unanswered
         return await self._newest.member(user_id, guild_id)
 
     async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
-        """Send a picture to a channel. Raises UserError, Unanswered, the latter also while no connection is
-        open."""
+        """Send a picture to a channel. Raises UserError, Unanswered, also while no connection is open."""
         if self._newest is None:
             raise Unanswered
         await self._newest.post(place, result, index, user_id)
@@ -229,7 +226,7 @@ class Pace(Generic[Who]):
 
 class Action(enum.StrEnum):
     """What a person can do. Those of the first two groups are done to a job, those of the third to a project
-    of somebody's own models."""
+    with custom models."""
 
     # makes something of one's own from a job
     PICK = "pick"  # U: one picture alone
@@ -268,7 +265,7 @@ class Action(enum.StrEnum):
     LABEL = "label"  # them
     TRAIN = "train"
     JUDGE = "judge"  # ask its model, and say whether that is right
-    EXPORT = "export"  # labels, and what runs elsewhere
+    EXPORT = "export"  # labels, and bundles that run without the studio
     MANAGE_PROJECT = "manage project"  # name, rights, label book, threshold, version; take pictures out
     FORGET_PROJECT = "forget project"
     # without a job
@@ -512,14 +509,14 @@ class Authority:
             found |= Role.MEMBER
         return found
 
-    def allows_to(self, actor: Actor, action: Action, thing: Belonging) -> bool:
+    def allows_to(self, actor: Actor, action: Action, belonging: Belonging) -> bool:
         """Return whether ``actor`` may do ``action`` to what is no job: by the same rows, where what is
         shared with a server is public there, and private anywhere else."""
-        row, shared = TABLE[action], thing.guild_id is not None and thing.guild_id == actor.guild_id
+        row, shared = TABLE[action], belonging.guild_id is not None and belonging.guild_id == actor.guild_id
         found = self.roles(actor, None, barred_too=row.barred)
         if not shared:
             found &= ~Role.MANAGER
-        if Role.ANYONE in found and actor.user_id == thing.user_id:
+        if Role.ANYONE in found and actor.user_id == belonging.user_id:
             found |= Role.AUTHOR
         if Role.ANYONE in found and shared:
             found |= Role.MEMBER

@@ -79,7 +79,7 @@ class Eyes:
         *,
         patience: float = PATIENCE,
     ) -> Selected:
-        """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind, Busy."""
+        """Return which pixels of the picture in the file ``path`` belong to an object. Raises Blind, Busy."""
         question = Select(_new_id(), str(path), tuple(points), box, words)
         return Selected(*await self._ask(question, patience))
 

@@ -42,7 +42,7 @@ class Sources:
         if picture is not None:
             return await self.given(actor, picture)
         if named:
-            return await self.named(actor, named.strip())
+            return await self.of_job(actor, *await self.job_of(named.strip()))
         last = await self._queue.last_picture(actor.user_id)
         if last is None:
             mine = await self._queue.mine(actor.user_id)
@@ -53,12 +53,14 @@ class Sources:
             )
         return await self.of_job(actor, *last)
 
-    async def meant(self, actor: Actor, picture: Readable | str) -> Source:
-        """Return a picture that somebody sends, one of ours by its name, or, by its SHA-256, one that they
-        have sent. Raises as ``given``, ``named`` and ``uploaded`` do."""
-        if isinstance(picture, str):
-            return await (self.uploaded if SHA256.fullmatch(picture) else self.named)(actor, picture)
-        return await self.given(actor, picture)
+    async def meant(self, actor: Actor, picture: Given) -> Source:
+        """Return a picture that somebody sends, one of ours by its name, as ``job_of`` takes it, or, by its
+        SHA-256, one that they have sent. Raises as ``given``, ``of_job`` and ``uploaded`` do."""
+        if not isinstance(picture, str):
+            return await self.given(actor, picture)
+        if SHA256.fullmatch(picture):
+            return await self.uploaded(actor, picture)
+        return await self.of_job(actor, *await self.job_of(picture))
 
     async def given(self, actor: Actor, picture: Readable) -> Source:
         """Return a picture that somebody sends.
@@ -101,14 +103,6 @@ class Sources:
             raise LimitError(
                 f"You have sent {UPLOADS} pictures in a short time. Send the next in {duration(wait)}."
             )
-
-    async def named(self, actor: Actor, name: str) -> Source:
-        """Return the picture called "abcd2345efgh 2"; the number can be left out if the job has one picture.
-
-        Raises UserError for another form or a missing number, ImageError when there is no such picture,
-        NotAllowedError for somebody else's.
-        """
-        return await self.of_job(actor, *await self.job_of(name))
 
     async def job_of(self, name: str) -> tuple[Job, int | None]:
         """Return the job that "abcd2345efgh 2" names, and the number in it (from 0; None = left out).

@@ -1,6 +1,5 @@
 """Deletes what has expired, and files that no row names: a share at a time, each step on its own, and nothing
-by age while the clock is in doubt. It tells what it did and what it leaves in the log, and to ``doctor``.
-"""
+by age while the clock is in doubt. It tells what it did and what it leaves in the log, and to ``doctor``."""
 
 from __future__ import annotations
 
@@ -152,7 +151,7 @@ class Janitor:
         """Return the time that the rows have seen, and why nothing is deleted by age, "" = the two agree.
 
         A clock is believed when it is near that time, which follows it by a day a sweep. So one that is years
-        off deletes nothing, and a studio that was off for weeks goes on after some days.
+        off deletes nothing, and a studio that was off for weeks continues after some days.
         """
 
         def work(connection: sa.Connection) -> tuple[float, timedelta]:
@@ -250,7 +249,7 @@ class Janitor:
         yield partial(removal.hasten, until=now + SELDOM)
 
     def _drop_backups(self, before: float) -> str:
-        """Delete backups from before then, but the newest that is sound, and databases that ``restore`` has
+        """Delete backups from before then, but the newest that is intact, and databases that ``restore`` has
         put aside: they hold what has been deleted since."""
         path, folder = self._database.path, self._database.backup_dir
         found = sqlite.backups(path, folder) if path and folder and folder.is_dir() else []
@@ -258,8 +257,8 @@ class Janitor:
         old = [backup for backup in found if sqlite.made_at(backup) < before]
         if old:
             newest = sorted(found, key=sqlite.made_at, reverse=True)
-            sound = next((one for one in newest if one.stat().st_size and sqlite.is_sound(one)), None)
-            old = [backup for backup in old if backup != sound]
+            intact = next((one for one in newest if one.stat().st_size and sqlite.is_sound(one)), None)
+            old = [backup for backup in old if backup != intact]
         for beside in {self._folder, path.parent if path else self._folder}:
             old += [aside for aside in beside.glob("*") if _put_aside_at(aside) < before]
             torsos = beside.glob("*.db.partial*")  # of a restore that was killed
@@ -329,7 +328,7 @@ def _put_aside_at(path: Path) -> float:
 
 
 def _is_left(source: Path) -> bool:
-    """Return whether a database says that its rows were moved elsewhere."""
+    """Return whether a database says that its rows were moved away."""
     try:
         with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("SELECT 1 FROM settings WHERE key = ?", (LEFT,)).fetchone()

@@ -198,12 +198,9 @@ LEFT = (
 
 
 class Rights:
-    """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows.
-
-    Who came by no channel (``Surface.WEB``) is, to a job, also what they are in the servers where it is
-    shown: ``memberships`` tells what that is. members_only: who shares no server with the bot asks for
-    nothing there.
-    """
+    """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows, and
+    ``sight`` tells where jobs are shown. members_only: who shares no server with the bot asks for nothing on
+    the web."""
 
     def __init__(
         self,
@@ -270,12 +267,12 @@ class Rights:
         seen = await self._queue.people.guilds()
         return replace(actor, sole=is_sole(actor.guild_id, seen, self._directory.server_ids))
 
-    async def check_to(self, actor: Actor, action: Action, thing: Belonging, reason: str) -> None:
+    async def check_to(self, actor: Actor, action: Action, belonging: Belonging, reason: str) -> None:
         """Raise NotAllowedError unless ``actor`` may do ``action`` here and now to what is no job. reason:
         why not, for those who may ask here."""
         if not TABLE[action].barred:
             await self.check(actor, Action.ASK)
-        if not self.authority.allows_to(actor, action, thing):
+        if not self.authority.allows_to(actor, action, belonging):
             raise NotAllowedError(reason)
 
     async def check_in(self, actor: Actor, action: Action, project: Project) -> Actor:

@@ -14,7 +14,7 @@ people take of them; custom models are made of ``projects``, their ``dataset`` a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
-from studio.inputs import Sources
+from studio.inputs import Given, Sources
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
@@ -92,14 +92,7 @@ class Studio:
         self.talking = Talking(self.rights, self.sources, services)
         self.video_requests = VideoRequests(self.rights, self.sources, services, self._kinds)
         self.requests = Requests(
-            self.rights,
-            queue,
-            self._members,
-            settings,
-            self.sources,
-            self.styles,
-            self.video_requests,
-            self.talking,
+            self.rights, services, self.sources, self.styles, self.video_requests, self.talking
         )
         self.trash = Trash(self.rights, services.database, queue, services.privacy)
         self.folders = Folders(self.rights, services.database, queue)
@@ -134,11 +127,13 @@ class Studio:
         words: PromptWithPictures | None = None,
         *,
         strong: bool = True,
+        form: Mapping[str, Given] | None = None,
     ) -> NewJob:
         """Return the job that button ``action`` under picture ``index`` (from 0) of a job stands for.
 
-        words: new ones, of a remix. strong: what V does. Raises UserError for a button that makes no job or
-        no sense there, ImageError for no job or picture, NotAllowedError.
+        words: new ones, of a remix. strong: what V does. form: what a window or form says of a video. Raises
+        UserError for a button that makes no job or no sense there, ImageError for no job or picture,
+        NotAllowedError.
         """
         if action not in actions.RIGHTS:
             raise UserError(actions.NEWER)
@@ -148,7 +143,7 @@ class Studio:
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_VIDEOS:
-            return await self.video_requests.from_button(actor, job, action, index, words)
+            return await self.video_requests.from_button(actor, job, action, index, words, form)
         result = await self.rights.result_of(actor, job)
         if action == "why":
             return actions.explain_label(result, index)

@@ -114,30 +114,17 @@ def unsupported_notes(request: Request) -> list[str]:
     for flag in request.unsupported:
         video = isinstance(request, VideoRequest)
         reasons.setdefault(why_unsupported(flag, video=video), []).append(code(flag))
-    return [
-        *_version_notes(request),
-        *(
-            f"{', '.join(flags)}: {why}. Everything else in the prompt was used."
-            for why, flags in reasons.items()
-        ),
-        *_limit_notes(request),
-        *_weight_notes(request),
-    ]
-
-
-def _version_notes(request: GenerateRequest) -> Iterator[str]:
-    """Say that a version of Midjourney's was asked for and that the host has no model of that name."""
-    if request.version and not request.model:
+    notes = list[str]()
+    if request.version and not request.model:  # of Midjourney's
         flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
-        yield f"`{flag}` isn't installed here; the default model was used."
-
-
-def _limit_notes(request: GenerateRequest) -> Iterator[str]:
-    """Name the numbers that counted as the highest possible one."""
-    values = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))
-    for name, value, limit in values:
+        notes.append(f"`{flag}` isn't installed here; the default model was used.")
+    for why, flags in reasons.items():
+        notes.append(f"{', '.join(flags)}: {why}. Everything else in the prompt was used.")
+    highest = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))
+    for name, value, limit in highest:
         if value is not None and value > limit:
-            yield f"`--{name} {value:g}` counted as {limit}, the most here."
+            notes.append(f"`--{name} {value:g}` counted as {limit}, the most here.")
+    return [*notes, *_weight_notes(request)]
 
 
 def _weight_notes(request: GenerateRequest) -> Iterator[str]:
@@ -294,7 +281,7 @@ def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None)
 
 def progress_text(step: int, total: int, left: float | None, *, previewed: bool) -> str:
     """Return how far a video is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
-    previewed: a small picture of every frame stands beside it."""
+    previewed: a small picture of every frame is shown beside it."""
     parts = [f"step {step} of {total}"]
     parts += [f"about {duration(left)} left"] if left is not None else []
     parts += ["preview: every frame, small"] if previewed else []

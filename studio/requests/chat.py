@@ -73,76 +73,6 @@ class Material:
         }
 
 
-class Materials:
-    """Finds what a question is about, and checks that its asker may use it."""
-
-    def __init__(self, sources: Sources, services: Services, members: Members) -> None:
-        self._sources, self._members, self._settings = sources, members, services.settings
-        self._videos = videos_of(services)
-
-    async def found(self, actor: Actor, given: Sequence[Given]) -> Material:
-        """Return what ``given`` are. Raises UserError for too many of a kind, ImageError for what isn't
-        taken, NotAllowedError for somebody else's picture."""
-        material = Material()
-        self._check(len(given) - 1)  # one may be a video
-        for one in given:
-            await self._add(actor, one, material)
-            if len(material.videos) > 1:
-                raise UserError(ONE_VIDEO.format(len(material.videos)))
-        self._check(len(material.sources))
-        return material
-
-    def _check(self, pictures: int) -> None:
-        if pictures > (most := self._settings.ask_pictures):
-            raise UserError(f"There are {pictures} pictures; a question takes up to {most} here.")
-
-    async def _add(self, actor: Actor, given: Given, material: Material) -> None:
-        if not isinstance(given, str):
-            await self._sources.check_upload(actor)
-            found = await self._videos.take(given, actor.user_id)
-            if isinstance(found, Video):
-                material.videos.append(found)
-            else:
-                material.sources.append(await self._sources.read(actor, found))
-        elif video := _VIDEO.fullmatch(given):
-            material.videos.append(await self._kept(actor, video[1]))
-        else:
-            material.sources.append(await self._sources.meant(actor, given))
-
-    async def keep(self, actor: Actor, file: Readable) -> tuple[str, Video]:
-        """Keep a video that the actor sends until a question about it comes: what ``found`` knows it by, and
-        its frames. Raises ImageError for anything else."""
-        await self._sources.check_upload(actor)
-        video = await self._videos.take(file, actor.user_id)
-        if not isinstance(video, Video):
-            raise ImageError("That is no video; MP4, WebM and GIF are read.")
-        content = {"video": {"frames": video.frames, "seconds": video.seconds}}
-        return f"video:{await self._members.add_draft(actor.user_id, content)}", video
-
-    async def _kept(self, actor: Actor, draft_id: str) -> Video:
-        found = await self._members.draft(draft_id)
-        if found is None or found[0] != actor.user_id or "video" not in found[1]:
-            raise ImageError("That video is gone; send it again.")
-        kept = found[1]["video"]
-        frames = tuple((float(seconds), str(sha256)) for seconds, sha256 in kept["frames"])
-        for _, sha256 in frames:
-            await self._sources.uploaded(actor, sha256)
-        return Video(frames, float(kept["seconds"]))
-
-
-def videos_of(services: Services) -> Videos:
-    """Return what takes videos, within the host's limits."""
-    settings = services.settings
-    return Videos(
-        services.files,
-        services.queue.people.note_upload,
-        frames=settings.ask_frames,
-        pixels=round(settings.ask_frame_pixels * 10**6),
-        max_bytes=settings.max_video_mb * 2**20,
-        max_picture_bytes=settings.max_upload_mb * 2**20,
-    )
-
-
 NO_MODEL = (
     "Nobody answers questions here yet. The host has to name a chat model in ASK_MODEL, or a server in"
     " VLM_URL; docs/ask.md says how."
@@ -161,7 +91,7 @@ _WHO = re.compile(
 )
 SHOWN_REPLIES = 50
 SHOWN_CONVERSATIONS = 30
-A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
+A_THREAD = timedelta(days=7)  # for which a conversation continues by itself in its thread
 _ENDED = "ended_talk"
 HIDDEN = "A rule of this place hides this answer."
 
@@ -174,7 +104,15 @@ class Talking:
         self._moderator, self._settings = services.moderator, services.settings
         self._showing = services.showing
         self._members = Members(services.database)
-        self.materials = Materials(sources, services, self._members)
+        self._sources, settings = sources, services.settings
+        self._videos = Videos(
+            services.files,
+            services.queue.people.note_upload,
+            frames=settings.ask_frames,
+            pixels=round(settings.ask_frame_pixels * 10**6),
+            max_bytes=settings.max_video_mb * 2**20,
+            max_picture_bytes=settings.max_upload_mb * 2**20,
+        )
 
     @property
     def is_possible(self) -> bool:
@@ -280,8 +218,7 @@ class Talking:
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
 
     async def mine(self, actor: Actor) -> list[Asked]:
-        """Return where the actor's conversations stand, the newest first. Raises NotAllowedError for a barred
-        person."""
+        """Return where the actor's conversations stand, the newest first."""
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
             partial(conversations.newest_questions, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
@@ -307,15 +244,13 @@ class Talking:
         return await self._database.read(partial(conversations.latest_question, since=since, **here))
 
     async def end_direct(self, actor: Actor) -> None:
-        """Let the actor's next words where they are begin a new conversation. Raises NotAllowedError for a
-        barred person."""
+        """Let the actor's next words where they are begin a new conversation."""
         found = await self.latest(actor, datetime.now(UTC) - A_THREAD)
         if found is not None:
             await self._queue.people.set_user_flag(actor.user_id, _ENDED, found.id)
 
     async def first_time(self, actor: Actor, what: str) -> bool:
-        """Return whether the actor is told something for the first time, and note that they are now. Raises
-        NotAllowedError for a barred person."""
+        """Return whether the actor is told something for the first time, and note that they are now."""
         await self._rights.check(actor, Action.ASK)
         if await self._queue.people.user_flag(actor.user_id, what):
             return False
@@ -323,8 +258,7 @@ class Talking:
         return True
 
     async def keep(self, actor: Actor, content: Mapping[str, Any]) -> str:
-        """Keep what a question will be about until its words come; return its id. Raises NotAllowedError for
-        a barred person."""
+        """Keep what a question will be about until its words come; return its id."""
         await self._rights.check(actor, Action.ASK)
         return await self._members.add_draft(actor.user_id, {"question": dict(content)})
 
@@ -340,10 +274,59 @@ class Talking:
         return found[1]["question"]
 
     async def keep_video(self, actor: Actor, video: Readable) -> tuple[str, Video]:
-        """Keep a video that the actor sends until a question about it comes: what ``ask`` knows it by, and
-        its frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
+        """Keep a video that the actor sends until a question about it comes: what ``material`` knows it by,
+        and its frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture
+        does."""
         self.check_possible()
-        return await self.materials.keep(actor, video)
+        await self._sources.check_upload(actor)
+        taken = await self._videos.take(video, actor.user_id)
+        if not isinstance(taken, Video):
+            raise ImageError("That is no video; MP4, WebM and GIF are read.")
+        content = {"video": {"frames": taken.frames, "seconds": taken.seconds}}
+        return f"video:{await self._members.add_draft(actor.user_id, content)}", taken
+
+    # What a question is about
+
+    async def material(self, actor: Actor, given: Sequence[Given]) -> Material:
+        """Return what ``given`` are. Raises UserError for too many of a kind, ImageError for what isn't
+        taken, NotAllowedError for somebody else's picture."""
+        material = Material()
+        self._check_count(len(given) - 1)  # one may be a video
+        for one in given:
+            await self._add(actor, one, material)
+            if len(material.videos) > 1:
+                raise UserError(ONE_VIDEO.format(len(material.videos)))
+        self._check_count(len(material.sources))
+        return material
+
+    def _check_count(self, pictures: int) -> None:
+        if pictures > (most := self._settings.ask_pictures):
+            raise UserError(f"There are {pictures} pictures; a question takes up to {most} here.")
+
+    async def _add(self, actor: Actor, given: Given, material: Material) -> None:
+        if not isinstance(given, str):
+            await self._sources.check_upload(actor)
+            found = await self._videos.take(given, actor.user_id)
+            if isinstance(found, Video):
+                material.videos.append(found)
+            else:
+                material.sources.append(await self._sources.read(actor, found))
+        elif video := _VIDEO.fullmatch(given):
+            material.videos.append(await self._kept_video(actor, video[1]))
+        else:
+            material.sources.append(await self._sources.meant(actor, given))
+
+    async def _kept_video(self, actor: Actor, draft_id: str) -> Video:
+        found = await self._members.draft(draft_id)
+        if found is None or found[0] != actor.user_id or "video" not in found[1]:
+            raise ImageError("That video is gone; send it again.")
+        kept = found[1]["video"]
+        frames = tuple((float(seconds), str(sha256)) for seconds, sha256 in kept["frames"])
+        for _, sha256 in frames:
+            await self._sources.uploaded(actor, sha256)
+        return Video(frames, float(kept["seconds"]))
+
+    # Questions
 
     def check_question(self, question: str, form: Form) -> None:
         """Raise UserError for a question that nothing here answers, or that asks who somebody is."""
@@ -419,14 +402,8 @@ class Conversations:
 
     async def _use(self, job: Job) -> list[str]:
         now, origin = datetime.now(UTC), job.origin
-        rules = await self._database.read(
-            partial(
-                people.read_rules,
-                user_id=origin.user_id,
-                guild_id=origin.guild_id,
-                role_ids=tuple(origin.roles),
-            )
-        )
+        where: dict[str, Any] = {"guild_id": origin.guild_id, "role_ids": tuple(origin.roles)}
+        rules = await self._database.read(partial(people.read_rules, user_id=origin.user_id, **where))
         most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
         used = await self._database.read(
             partial(conversations.read_token_use, user_id=origin.user_id, now=now)
@@ -450,10 +427,7 @@ def _turns(asked: Asked, right: Mapping[str, str]) -> tuple[Turn, Turn]:
     """Return a turn and its answer. right: what people have taught to be right, by the ids of jobs."""
     job, answer = asked
     assert isinstance(job.request, AskRequest) and answer is not None
-    return (
-        _question(job, job.request),
-        Turn("assistant", right.get(job.id, answer.text), (), job.id),
-    )
+    return _question(job, job.request), Turn("assistant", right.get(job.id, answer.text), (), job.id)
 
 
 class Feedback:

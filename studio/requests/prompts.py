@@ -28,7 +28,6 @@ from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_pro
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.settings import Settings
-from jobs.queue import Queue
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
@@ -39,6 +38,7 @@ from studio.requests import actions
 from studio.requests.chat import Talking
 from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
+from studio.services import Services
 from studio.texts import caption_prompt, offered
 from vision.families import editing
 
@@ -90,12 +90,12 @@ class TypedPrompts:
         """Return the one job, or for several a question whether they are meant. Raises as ``jobs`` does."""
         if self.count > 1:
             return await self.requests.keep_question(self.actor, self.prompts, given)
+        if self.came_from is not None:
+            await self.requests.rights.job(self.actor, self.came_from[0].id, Action.IMAGINE)
+        [new] = await self.jobs(given)
         if self.came_from is None:
-            [new] = await self.jobs(given)
             return new
         job, index = self.came_from
-        await self.requests.rights.job(self.actor, job.id, Action.IMAGINE)
-        [new] = await self.jobs(given)
         offered = await self.requests.has_offered(job.id, self.prompts[0].text)
         return replace(new, parent=(job.id, index), own_words=not offered)
 
@@ -201,17 +201,15 @@ class Requests:
     def __init__(
         self,
         rights: Rights,
-        queue: Queue,
-        members: Members,
-        settings: Settings,
+        services: Services,
         sources: Sources,
         styles: Styles,
         videos: VideoRequests,
         talking: Talking,
     ) -> None:
-        self.rights, self._queue, self._members = rights, queue, members
-        self._settings, self._sources, self._styles = settings, sources, styles
-        self.videos, self._talking = videos, talking
+        self.rights, self.videos, self._talking = rights, videos, talking
+        self._queue, self._members = services.queue, Members(services.database)
+        self._settings, self._sources, self._styles = services.settings, sources, styles
 
     async def imagine(
         self,
@@ -301,7 +299,7 @@ class Requests:
             if not isinstance(asked, AskRequest) or result.answer is None:
                 raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
-        found = await self._talking.materials.found(actor, given)
+        found = await self._talking.material(actor, given)
         form = form or "free"
         self._talking.check_question(question, form)
         request = AskRequest(
@@ -446,7 +444,10 @@ class Requests:
             return replace(
                 prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
             ), {}
-        kept = await self._favourites(actor)
+        kept: list[Favourite] = []  # the newest that they can look at
+        for favourite in await self._members.favourites(actor.user_id, limit=4 * len(PROFILE)):
+            if len(kept) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
+                kept.append(favourite)
         if not kept:
             raise PromptError(
                 "`--p` uses the style of your favourites, and you have none yet: press ❤️ under pictures"
@@ -455,14 +456,6 @@ class Requests:
         found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
         style = (*prompt.style_references, *((name, 1.0) for name in found))
         return replace(prompt, profile=None, style_references=style), found
-
-    async def _favourites(self, actor: Actor) -> list[Favourite]:
-        """Return the newest favourites that the actor can look at, as many as a profile takes."""
-        found: list[Favourite] = []
-        for favourite in await self._members.favourites(actor.user_id, limit=4 * len(PROFILE)):
-            if len(found) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
-                found.append(favourite)
-        return found
 
 
 def model_of_version(version: str | None, models: Collection[str]) -> str | None:

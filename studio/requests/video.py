@@ -189,19 +189,10 @@ class VideoRequests:
         """Take a video that was made into the store, with its first frame, and return what rows say of it."""
         video = await self._files.take(made.path, made.media_type)
         poster = await self._files.put(made.poster, "image/png")
+        size, fps = (made.width, made.height), float(made.fps)
         row = StoredVideo(
-            video.sha256,
-            made.media_type,
-            made.width,
-            made.height,
-            made.frames,
-            float(made.fps),
-            made.sound,
-            None,
-            0,
-            video.size,
+            video.sha256, made.media_type, *size, made.frames, fps, made.sound, None, 0, video.size
         )
-        size = (made.width, made.height)
         picture = StoredPicture(poster, "image/png", *size, None, 0, len(made.poster))
         return StoredOutput((picture,), videos=(row,), parameters={"notes": list(made.notes)})
 
@@ -248,46 +239,40 @@ class VideoRequests:
     # Buttons
 
     async def from_button(
-        self, actor: Actor, job: Job, action: str, index: int, words: PromptWithPictures | None = None
+        self,
+        actor: Actor,
+        job: Job,
+        action: str,
+        index: int,
+        words: PromptWithPictures | None = None,
+        form: Mapping[str, Given] | None = None,
     ) -> NewJob:
         """Return the job that button ``action`` under video ``index`` (from 0) of a job stands for; its right
-        has been checked. words: new ones. Raises ImageError where there is no such video, UserError for a
-        button that makes no job."""
+        has been checked.
+
+        words: new ones. form: what a window or form brings: for *Blend* the other video as ``source``, a file
+        or a name, for *Cut* ``start`` and ``end``, as they are typed. Raises ImageError where there is no
+        such video, UserError for a button that makes no job, or a time that isn't one.
+        """
         clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
         if action == "lastframe":
             return await self.last_frame(clip)
+        if action == "cut" and form is not None:
+            start, end = (read_seconds(str(form.get(name, ""))) for name in ("start", "end"))
+            return await self.cut(clip, start or 0.0, end)
         if action in actions.EXTENDS:
             new = actions.extend_video(clip, *actions.EXTENDS[action], words)
         elif action == "loop":
             new = actions.loop_video(clip, words)
         elif action == "vremix" and words is not None:
             new = actions.remix_video(clip, words)
+        elif action == "vblend" and form is not None:
+            other = form.get("source", "")
+            if isinstance(other, str) and not other.strip():
+                raise UserError(
+                    "Name the video to blend with: a job id and its number, such as `abcd2345efgh 2`."
+                )
+            new = actions.blend_videos(clip, await self.clip(actor, other, Action.BLEND), words)
         else:
             raise UserError("That button opens a window first.")
         return new.in_lane_of(job, words)
-
-    async def from_form(
-        self,
-        actor: Actor,
-        job_id: str,
-        action: str,
-        index: int,
-        words: PromptWithPictures | None,
-        *,
-        source: Given = "",
-        start: str = "",
-        end: str = "",
-    ) -> NewJob:
-        """Return what *Blend* (with the video ``source``, a file or a name) or *Cut* (from ``start`` to
-        ``end``, as they are typed) makes of video ``index`` (from 0) of a job. Raises as ``clip`` does, and
-        UserError for a time that isn't one."""
-        job = await self._rights.job(actor, job_id, actions.RIGHTS[action])
-        clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
-        if action == "cut":
-            return await self.cut(clip, read_seconds(start) or 0.0, read_seconds(end))
-        if isinstance(source, str) and not source.strip():
-            raise UserError(
-                "Name the video to blend with: a job id and its number, such as `abcd2345efgh 2`."
-            )
-        other = await self.clip(actor, source, Action.BLEND)
-        return actions.blend_videos(clip, other, words).in_lane_of(job, words)

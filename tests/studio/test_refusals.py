@@ -317,7 +317,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         }
         special = {
             "find": {"picture": None},
-            "named": {"name": f"{job.id} 1"},
             "keep_mask": {"data": mask},
             "mask": {"sha256": hashlib.sha256(mask).hexdigest()},
             "select": {"source": documents.Source(job.id, 1), "wanted": Wanted(words="boat")},
@@ -328,10 +327,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "disallow": {"kind": "role"},
             "export": {"pictures": False},
             "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
+            "material": {"given": [Sent(png())]},
             "ask": {"given": [Sent(png())], "chosen": Preferences()},
             "of_job": {"right": Action.USE},
             "clip": {"given": f"{job.id} 1", "right": Action.USE},
-            "from_form": {"action": "vblend", "words": None, "source": ""},
             "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id

@@ -81,12 +81,10 @@ async def press_button(call: Call) -> Answer:
         typed = await studio.requests.edit(actor, given.words, job=job, video=action in OF_VIDEOS)
         words = await typed.words()
     chosen = await studio.own.preferences(actor)
+    form = None
     if shapes.LABELS[action].form:
-        new = await studio.video_requests.from_form(
-            actor, job_id, action, index, words, source=given.source, start=given.start, end=given.end
-        )
-    else:
-        new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
+        form = {"source": given.source, "start": given.start, "end": given.end}
+    new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong, form=form)
     return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
 
 
