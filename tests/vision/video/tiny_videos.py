@@ -451,15 +451,12 @@ def _hunyuan_parts() -> dict[str, Any]:
 
     tokenizer = tiny.qwen_tokenizer()
     text = Qwen2_5_VLTextConfig(
+        **tiny.QWEN,
         vocab_size=len(tokenizer) + 4,
-        hidden_size=16,
-        intermediate_size=16,
         num_hidden_layers=3,
-        num_attention_heads=2,
-        num_key_value_heads=2,
         bos_token_id=None,
         eos_token_id=None,
-        rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
+        rope_parameters=tiny.ROPE,
     )
     transformer = Transformer(
         in_channels=9,
