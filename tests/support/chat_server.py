@@ -12,11 +12,7 @@ from typing import Any
 
 Behave = Callable[["Exchange"], Awaitable[None]]
 TEXT = "There is a red house by the sea, naïve and small."
-USAGE = {
-    "prompt_tokens": 321,
-    "completion_tokens": 12,
-    "prompt_tokens_details": {"cached_tokens": 300},
-}
+USAGE = {"prompt_tokens": 321, "completion_tokens": 12, "prompt_tokens_details": {"cached_tokens": 300}}
 
 
 @dataclass

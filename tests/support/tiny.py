@@ -11,6 +11,7 @@ import re
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,24 +23,21 @@ CARD = {
     "num_inference_steps": 4,
     "draft": {"num_inference_steps": 2, "guidance_scale": 1.0},
 }
+LAYERS = dict(hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2)
 CLIP_TEXT = dict(
-    bos_token_id=512,
-    eos_token_id=513,
-    pad_token_id=513,
-    hidden_size=32,
-    intermediate_size=37,
-    num_attention_heads=4,
-    num_hidden_layers=2,
-    vocab_size=514,
-    max_position_embeddings=77,
+    **LAYERS, bos_token_id=512, eos_token_id=513, pad_token_id=513, vocab_size=514, max_position_embeddings=77
 )
-VISION = dict(
-    hidden_size=32,
-    intermediate_size=37,
-    num_attention_heads=4,
-    num_hidden_layers=2,
-    image_size=32,
-    patch_size=8,
+VISION = dict(**LAYERS, image_size=32, patch_size=8)
+SQUARE = {"height": 32, "width": 32}  # px that readers of pictures take
+QWEN = dict(hidden_size=16, intermediate_size=16, num_attention_heads=2, num_key_value_heads=2)
+ROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6}
+UNET = dict(
+    block_out_channels=(16, 32),
+    layers_per_block=1,
+    sample_size=8,
+    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+    up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    norm_num_groups=8,
 )
 CHAT = (
     "{% for m in messages %}{{m['role']}}: {% for c in m['content'] %}{% if c['type']=='image' %}<image>{%"
@@ -107,20 +105,8 @@ def bert_tokenizer():
     from transformers import BertTokenizer
 
     signs = string.ascii_lowercase + string.digits
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *signs,
-        *("##" + c for c in signs),
-        "photo",
-        "of",
-        "cat",
-        "dog",
-        "the",
-    ]
+    marks, known = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), ("photo", "of", "cat", "dog", "the")
+    words = [*marks, *signs, *("##" + c for c in signs), *known]
     return BertTokenizer(vocab={t: i for i, t in enumerate(words)})
 
 
@@ -156,15 +142,9 @@ def _t5():
 def _qwen(layers: int):
     from transformers import Qwen3Config
 
+    size = len(qwen_tokenizer()) + 4
     return Qwen3Config(
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        vocab_size=len(qwen_tokenizer()) + 4,
-        max_position_embeddings=512,
-        head_dim=8,
+        **QWEN, num_hidden_layers=layers, vocab_size=size, max_position_embeddings=512, head_dim=8
     )
 
 
@@ -172,16 +152,7 @@ def stable_diffusion():
     """0.3 M parameters; the decoder's factor is 8 as in the real one."""
     from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
-    unet = UNet2DConditionModel(
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        sample_size=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32,
-        attention_head_dim=8,
-        norm_num_groups=8,
-    )
+    unet = UNet2DConditionModel(**UNET, cross_attention_dim=32, attention_head_dim=8)
     scheduler = EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
     )
@@ -202,11 +173,7 @@ def stable_diffusion_xl():
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 
     unet = UNet2DConditionModel(
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        sample_size=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        **UNET,
         attention_head_dim=(2, 4),
         use_linear_projection=True,
         addition_embed_type="text_time",
@@ -214,7 +181,6 @@ def stable_diffusion_xl():
         transformer_layers_per_block=(1, 1),
         projection_class_embeddings_input_dim=80,
         cross_attention_dim=64,
-        norm_num_groups=8,
     )
     more = {"hidden_act": "gelu", "projection_dim": 32}
     return StableDiffusionXLPipeline(
@@ -399,15 +365,8 @@ def qwen_image():
         latents_mean=[-0.7, 0.1, 0.4, -0.2],
         latents_std=[2.8, 1.4, 2.3, 2.6],
     )
-    text = {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "vocab_size": len(qwen_tokenizer()) + 4,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
-    }
+    size = len(qwen_tokenizer()) + 4
+    text = {**QWEN, "num_hidden_layers": 2, "vocab_size": size, "rope_parameters": ROPE}
     look = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
     return QwenImagePipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
@@ -506,7 +465,7 @@ def clip():
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
     model = CLIPModel(CLIPConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16))
-    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": SQUARE}
     return model, CLIPProcessor(image_processor=CLIPImageProcessor(**sizes), tokenizer=clip_tokenizer())
 
 
@@ -523,9 +482,7 @@ def clipseg():
     model = CLIPSegForImageSegmentation(
         CLIPSegConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16, **sizes)
     )
-    return model, CLIPSegProcessor(
-        image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=clip_tokenizer()
-    )
+    return model, CLIPSegProcessor(image_processor=ViTImageProcessor(size=SQUARE), tokenizer=clip_tokenizer())
 
 
 def segformer():
@@ -542,7 +499,7 @@ def segformer():
         id2label=labels,
         label2id={name: number for number, name in labels.items()},
     )
-    processor = SegformerImageProcessor(size={"height": 32, "width": 32}, do_reduce_labels=False)
+    processor = SegformerImageProcessor(size=SQUARE, do_reduce_labels=False)
     return SegformerForSemanticSegmentation(config), processor
 
 
@@ -589,19 +546,10 @@ def siglip():
     """(model, processor)"""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
 
-    text = dict(
-        vocab_size=len(t5_tokenizer()),
-        hidden_size=32,
-        intermediate_size=37,
-        num_attention_heads=4,
-        num_hidden_layers=2,
-        max_position_embeddings=64,
-        projection_size=32,
-    )
+    size = len(t5_tokenizer())
+    text = dict(**LAYERS, vocab_size=size, max_position_embeddings=64, projection_size=32)
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
-    return model, SiglipProcessor(
-        image_processor=SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer=t5_tokenizer()
-    )
+    return model, SiglipProcessor(image_processor=SiglipImageProcessor(size=SQUARE), tokenizer=t5_tokenizer())
 
 
 def blip():
@@ -611,12 +559,9 @@ def blip():
     tokenizer = bert_tokenizer()
     text = dict(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        **LAYERS,
         encoder_hidden_size=32,
-        intermediate_size=37,
-        num_hidden_layers=2,
         projection_dim=32,
-        num_attention_heads=4,
         bos_token_id=2,
         eos_token_id=3,
         sep_token_id=3,
@@ -632,6 +577,20 @@ def blip():
     )
 
 
+def _llama(tokenizer) -> dict[str, Any]:
+    return dict(
+        vocab_size=len(tokenizer) + 2,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+
+
 def llava():
     """(model, processor): a chat model that reads pictures."""
     from transformers import (
@@ -644,22 +603,12 @@ def llava():
     )
 
     tokenizer = bpe_tokenizer("<image>")
-    text = LlamaConfig(
-        vocab_size=len(tokenizer) + 2,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
+    text = LlamaConfig(**_llama(tokenizer))
     vision = CLIPVisionConfig(**{**VISION, "num_hidden_layers": 3}, projection_dim=16)
     token = tokenizer.convert_tokens_to_ids("<image>")
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_id=token, image_seq_length=16)
     processor = LlavaProcessor(
-        image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SQUARE),
         tokenizer=tokenizer,
         patch_size=8,
         vision_feature_select_strategy="default",
@@ -683,18 +632,7 @@ def idefics3():
     tokenizer = bpe_tokenizer(
         "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *places
     )
-    text = dict(
-        model_type="llama",
-        vocab_size=len(tokenizer) + 2,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    text = dict(model_type="llama", **_llama(tokenizer))
     token = tokenizer.convert_tokens_to_ids("<image>")
     config = Idefics3Config(
         image_token_id=token,
@@ -746,14 +684,11 @@ def qwen3_vl():
     tokenizer = bpe_tokenizer(*marks)
     start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
     text = {
-        "hidden_size": 16,
-        "intermediate_size": 16,
+        **QWEN,
         "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
         "head_dim": 8,
         "vocab_size": len(tokenizer) + 4,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
+        "rope_parameters": ROPE,
         "pad_token_id": tokenizer.pad_token_id,
     }
     look = {
@@ -792,7 +727,7 @@ def vit(
 
     names = dict(enumerate(labels))
     config = ViTConfig(**VISION, id2label=names, label2id={v: k for k, v in names.items()})
-    return ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32})
+    return ViTForImageClassification(config), ViTImageProcessor(size=SQUARE)
 
 
 READERS: dict[str, Callable] = {

@@ -324,10 +324,13 @@ def hunyuan_vae() -> Any:
 
 def _hunyuan_parts() -> dict[str, Any]:
     tokenizer = tiny.qwen_tokenizer()
-    text = transformers.Qwen2_5_VLTextConfig(
-        **dict(vocab_size=len(tokenizer) + 4, hidden_size=16, intermediate_size=16, num_hidden_layers=3),
-        **dict(num_attention_heads=2, num_key_value_heads=2, bos_token_id=None, eos_token_id=None),
-        **dict(rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6}),
+    text = Qwen2_5_VLTextConfig(
+        **tiny.QWEN,
+        vocab_size=len(tokenizer) + 4,
+        num_hidden_layers=3,
+        bos_token_id=None,
+        eos_token_id=None,
+        rope_parameters=tiny.ROPE,
     )
     transformer = diffusers.HunyuanVideo15Transformer3DModel(
         **dict(in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=16, num_layers=1),
