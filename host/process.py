@@ -147,8 +147,7 @@ IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, 
 
 
 def configure_gc() -> None:
-    """Leave what lives now out of later collections, and make none unasked. To be called once, when
-    everything is loaded; :func:`collect` does the rest."""
+    """Leave what lives now out of later collections, and make none unasked. Once all is loaded."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(UNASKED, NEVER, NEVER)

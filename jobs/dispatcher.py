@@ -411,8 +411,7 @@ class Dispatcher:
     # Waiting
 
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
-        """The row is written: from now on it may be started any moment. ``served``: what its user had had of
-        the devices by their latest turn."""
+        """Queue a job whose row is written. ``served``: what its user had had by their latest turn."""
         now, waiting = monotonic(), waiting_of(row)
         self.feeds.open(row.id, row.user_id, row.created_at)
         self.waitlist.know(row.user_id, served, now)

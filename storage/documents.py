@@ -75,8 +75,7 @@ def save_document(
     *,
     now: datetime,
 ) -> int | None:
-    """Write a change over ``version`` of a document and return the new version; None when another version is
-    there, or no document at all."""
+    """Write a change over ``version`` of a document; return the new version, None where that isn't there."""
     same = (*_own(user_id, document_id), documents.c.version == version)
     values = {"version": version + 1, "updated_at": now, **_columns(content)}
     if not connection.execute(sa.update(documents).where(*same).values(**values)).rowcount:

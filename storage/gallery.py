@@ -69,8 +69,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery, with the job that made it. favourite: of whoever looks. trashed_at: when it
-    came into the trash, if it is there."""
+    """A gallery's picture, with its job. favourite: of whoever looks. trashed_at: if it is in the trash."""
 
     job: Job
     picture: StoredPicture
@@ -122,8 +121,7 @@ def tiles(
 
 
 def _page(joined: sa.Join, reader: int, wanted: Filter, before: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Return the statement for pictures behind a place in the order of galleries, with the favourites of user
-    ``reader``. joined: jobs and pictures."""
+    """Return the statement for a page behind ``before``, with ``reader``'s favourites. joined: with jobs."""
     joined = joined.join(favourites, kept_by(reader), isouter=not wanted.favourite)
     statement = (
         sa.select(*tile_columns()).select_from(joined).order_by(jobs.c.seq.desc(), pictures.c.position)
@@ -316,8 +314,7 @@ class Made:
 
 
 def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
-    """Return the person's newest jobs that are over, whatever came of them, as they see them; none whose
-    pictures are all in the trash."""
+    """Return the person's newest jobs that are over, but those whose pictures are all in the trash."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
     left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
     away = sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
@@ -407,8 +404,7 @@ class Scope:
     channels: frozenset[int] = frozenset()
 
     def parts(self) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions of jobs, one of which has to hold, and no two of which do. Each is quick by
-        an index of its own; both at once aren't."""
+        """Return disjoint conditions of jobs: each is quick by an index of its own; both at once aren't."""
         own = jobs.c.user_id == self.user_id
         if not self.channels:
             return [own]
@@ -422,8 +418,7 @@ class Scope:
         return [own, shown]
 
     def allows(self) -> sa.ColumnElement[bool]:
-        """Return the condition of jobs that are found by their pictures: a sum has no index, which would read
-        all that the person may find."""
+        """Return the condition of jobs that are found by their pictures: a sum has no index to be misused."""
         own = jobs.c.user_id + 0 == self.user_id
         here = (jobs.c.guild_id + 0).in_(self.servers)
         shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _is_posted())
@@ -589,8 +584,7 @@ def _seen(model: str) -> sa.Join:
 
 
 def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
-    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites if it
-    asks for them."""
+    """Return ``statement`` over pictures that ``wanted`` lets through, with favourites if it asks so."""
     if wanted.favourite or any(column.name == "kept_at" for column in statement.selected_columns):
         joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
     return statement.select_from(joined).where(pictures.c.position > GRID, *conditions(wanted))

@@ -88,8 +88,7 @@ class GenerateRequest(Parameters, Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ImagineRequest(GenerateRequest):
-    """Draw pictures from words, optionally starting from one. Two image prompts, or one and a style, need no
-    words."""
+    """Draw pictures from words, or from one. Two image prompts, or one and a style, need no words."""
 
     kind: ClassVar[str] = "imagine"
 
@@ -145,8 +144,7 @@ class OutpaintRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleRequest(GenerateRequest):
-    """Enlarge ``image`` (required) ``factor`` (2 or 4) times. mode: "subtle" keeps it, "creative" redraws
-    detail guided by ``prompt``."""
+    """Enlarge ``image`` (required) ``factor`` (2, 4) times. mode: "subtle" keeps it, "creative" redraws."""
 
     kind: ClassVar[str] = "upscale"
     starts_from: ClassVar[str] = "picture to enlarge"

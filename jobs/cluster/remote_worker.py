@@ -224,8 +224,7 @@ class Runner:
 
 
 def _fill(folder: Path, files: dict[str, Path]) -> None:
-    """Put what a job starts from into its folder. What an earlier try has left there stays, unless it started
-    from something else. Blocks."""
+    """Put what a job starts from into its folder; an earlier try stays if it started alike. Blocks."""
     for name, path in files.items():
         own = folder / name
         if folder.is_dir() and not (own.is_file() and own.read_bytes() == path.read_bytes()):

@@ -121,8 +121,7 @@ class Hints:
         return replace(talk, turns=turns), said, ""
 
     async def _text(self, one: ToRead, run: Run, look: Look) -> str | None:
-        """Return what a picture says, "" for too little, None where nothing reads it. Kept by its job too, so
-        that it goes with that."""
+        """Return what a picture says, "" for too little, None where nothing reads it. Kept by its job too."""
         key = one.job_id, one.sha256
         if key not in self._kept:
             if one.sha256 not in run.paths:
@@ -171,8 +170,7 @@ class _Running:
     later: asyncio.TimerHandle | None = None
 
     def tell(self) -> None:
-        """Report the newest text, or that the model thinks, at most every REPORT_EVERY: the first words and
-        the last ones, too."""
+        """Report the newest text, or that the model thinks, every REPORT_EVERY at most, the last one too."""
         if self.later is not None or self._news == self.reported:
             return
         wait = self.reported_at + REPORT_EVERY - monotonic()
@@ -459,8 +457,7 @@ class ChatServerExecutor(Executor):
 
 
 def sentence(error: Exception) -> str:
-    """Return what somebody reads whose question wasn't answered: what happened, and who can mend it. Where
-    the server is, is for the host to know."""
+    """Return what somebody reads whose question wasn't answered. Where the server is, only the host knows."""
     where = "The chat server"
     match error:
         case TimeoutError():

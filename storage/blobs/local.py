@@ -296,8 +296,7 @@ class Folder(Disk):
         return True
 
     def create_ballast(self) -> bool:
-        """Take up ``ballast_bytes`` on the disk; False when there isn't the room, or another disk is there.
-        Blocks: run it in a thread."""
+        """Take up ``ballast_bytes``; False when there isn't the room, or another disk is there. Blocks."""
         return self._is_there() and super().create_ballast()
 
     def all(self) -> Iterator[str]:

@@ -412,8 +412,7 @@ DATA = b"Atelier tries this bucket out."
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it. problem: "" = none. apart: seconds that the server's clock is ahead of ours.
-    keeps: what is deleted can still be read there."""
+    """What came of it. problem: "" = none. apart: s of the server's clock. keeps: deleted files stay."""
 
     problem: str = ""
     apart: float = 0.0
