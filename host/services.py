@@ -112,7 +112,7 @@ NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or remote 
 
 
 async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Executor:
-    """Return what runs jobs. target: of a worker's process. bus: None = no remote workers. AtelierError."""
+    """Return what runs jobs. target: of a process. bus: None = no remote workers. Raises AtelierError."""
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
     if bus is not None:

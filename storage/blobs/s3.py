@@ -412,7 +412,7 @@ DATA = b"Atelier tries this bucket out."
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it. problem: "" = none. apart: s of the server's clock. keeps: deleted files stay."""
+    """What came of it. problem: "" = none. apart: seconds between the clocks. keeps: deleted files stay."""
 
     problem: str = ""
     apart: float = 0.0
