@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
