@@ -16,18 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
+from storage import job_queries
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
 from storage.embeddings import next_place
-from storage.job_queries import (
-    StoredOutput,
-    StoredPicture,
-    open_to,
-    read_pictures,
-    readable,
-    to_output,
-    to_picture,
-)
 from storage.schema import (
     CHILD,
     GRID,
@@ -72,7 +64,7 @@ class Tile:
     """A gallery's picture, with its job. favourite: of whoever looks. trashed_at: if it is in the trash."""
 
     job: Job
-    picture: StoredPicture
+    picture: job_queries.StoredPicture
     cursor: Cursor
     favourite: bool
     trashed_at: datetime | None = None
@@ -170,10 +162,10 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     known: dict[str, Job | None] = {}  # reading a request costs more than all else, and pictures share theirs
     found = []
     for row in rows:
-        job = known[row.id] if row.id in known else known.setdefault(row.id, readable(row))
+        job = known[row.id] if row.id in known else known.setdefault(row.id, job_queries.readable(row))
         if job is not None:
             cursor, kept = Cursor(row.seq, row.picture_position), row.kept_at is not None
-            found.append(Tile(job, to_picture(row, "picture_"), cursor, kept, row.trashed_at))
+            found.append(Tile(job, job_queries.to_picture(row, "picture_"), cursor, kept, row.trashed_at))
     return found
 
 
@@ -308,7 +300,7 @@ class Made:
     keeps. trashed: which of them are in the trash; they aren't in the output."""
 
     job: Job
-    output: StoredOutput | None
+    output: job_queries.StoredOutput | None
     kept: frozenset[int] = frozenset()
     trashed: frozenset[int] = frozenset()
 
@@ -331,7 +323,7 @@ def read_made(connection: sa.Connection, reader: int, job_id: str) -> Made | Non
 def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
     """The jobs of these rows, by four more statements however many they are."""
     ids = [row.id for row in rows]
-    stored, away = read_pictures(connection, ids), trashed_positions(connection, ids)
+    stored, away = job_queries.read_pictures(connection, ids), trashed_positions(connection, ids)
     clips = videos.videos_of_jobs(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
@@ -341,11 +333,11 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
         kept[mark.job_id].add(mark.position)
     found = []
     for row in rows:
-        if (job := readable(row)) is None:
+        if (job := job_queries.readable(row)) is None:
             continue
         output, gone = None, away.get(job.id, frozenset())
         if row.rendered_at is not None:
-            output = to_output(row, stored[job.id], clips.get(job.id, ()))
+            output = job_queries.to_output(row, stored[job.id], clips.get(job.id, ()))
             if gone:  # the overview shows what is in the trash, too
                 left = tuple(picture for picture in output.pictures if picture.index not in gone)
                 shown = tuple(video for video in output.videos if video.index not in gone)
@@ -358,8 +350,8 @@ def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -
     """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
     see, as far as rows tell, in order, at most ``MOST``."""
     made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
-    statement = sa.select(jobs).where(*made, open_to(reader)).order_by(jobs.c.seq).limit(MOST)
-    return [job for row in connection.execute(statement) if (job := readable(row))]
+    statement = sa.select(jobs).where(*made, job_queries.open_to(reader)).order_by(jobs.c.seq).limit(MOST)
+    return [job for row in connection.execute(statement) if (job := job_queries.readable(row))]
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
