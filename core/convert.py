@@ -230,8 +230,7 @@ class Preferences:
 
     @classmethod
     def of_json(cls, text: str) -> Preferences:
-        """Return the preferences that ``to_json`` wrote, also in an older version; fields that this one
-        doesn't know are left out."""
+        """Return the preferences that ``to_json`` wrote in any version; unknown fields are left out."""
         known = {f.name for f in fields(cls)}
         stored = {_RENAMED.get(name, name): value for name, value in json.loads(text).items()}
         data = {name: value for name, value in stored.items() if name in known}
@@ -294,8 +293,7 @@ def may_name_options(source: str) -> bool:
 
 
 def spell_out(source: str, options: Mapping[str, str]) -> str:
-    """Return ``source`` with each own option written out: its flags in its place, its words and pictures
-    behind the prompt's own."""
+    """Return ``source`` with own options written out: flags in their place, words behind the prompt's."""
     body, typed = split_flags(source, options)
     if not any(flag.name in options for flag in typed):
         return source

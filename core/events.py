@@ -152,8 +152,7 @@ class Output:
     """What a capability returns in memory.
 
     pictures: single pictures in order. grid: the overview (or chart, or boxes on a picture) shown in the
-    message. captions: of
-    /describe.
+    message. captions: of /describe.
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
     answer: of /ask. lines: of /read, in the order of reading; grid is the picture with their boxes.

@@ -10,23 +10,14 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+from time import time
 
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
 from opentelemetry.util.re import parse_env_headers
 from opentelemetry.util.types import AttributeValue
 
@@ -110,48 +101,50 @@ class Traced:
             return
         self._ids.chosen = trace_ids(job_id)
         try:
-            span = self._start(None, "job", began, {"atelier.job": job_id}, {"end": how}, SpanKind.SERVER)
+            span = self._start(
+                None, "job", began, {"atelier.job": job_id}, {"end": how}, trace.SpanKind.SERVER
+            )
         finally:
             self._ids.chosen = None
         if how in LOST:
-            span.set_status(Status(StatusCode.ERROR))
+            span.set_status(trace.Status(trace.StatusCode.ERROR))
         span.end(_ns(max(began, time())))
 
     def close(self) -> None:
         """Send what was not sent yet, for some seconds at most. Blocks."""
         self._provider.shutdown()
 
-    def _of_job(self, job_id: str) -> SpanContext:
+    def _of_job(self, job_id: str) -> trace.SpanContext:
         """The first span of a job, whose sampling its trace's id decides, in each process alike."""
         trace_id, span_id = trace_ids(job_id)
         sampled = self._provider.sampler.should_sample(None, trace_id, "job").decision.is_sampled()
-        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-        return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
+        flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if sampled else trace.TraceFlags.DEFAULT)
+        return trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
 
     def _start(
         self,
-        parent: SpanContext | None,
+        parent: trace.SpanContext | None,
         name: str,
         began: float,
         own: dict[str, AttributeValue],
         attributes: dict[str, AttributeValue],
-        kind: SpanKind = SpanKind.INTERNAL,
-    ) -> Span:
+        kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    ) -> trace.Span:
         named = {f"atelier.{key}": value for key, value in attributes.items()}
-        context = set_span_in_context(NonRecordingSpan(parent)) if parent is not None else None
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent is not None else None
         return self._tracer.start_span(
             name, context, kind, attributes={**own, **named}, start_time=_ns(began)
         )
 
 
 @contextmanager
-def _ending(span: Span) -> Iterator[None]:
+def _ending(span: trace.Span) -> Iterator[None]:
     """End the span with the block. What is raised is told by its type: its words may be a member's."""
     try:
         yield
     except BaseException as error:
         span.set_attribute("error.type", type(error).__name__)
-        span.set_status(Status(StatusCode.ERROR))
+        span.set_status(trace.Status(trace.StatusCode.ERROR))
         raise
     finally:
         span.end(_ns(time()))
@@ -161,17 +154,19 @@ def _ns(seconds: float) -> int:
     return int(seconds * NS)
 
 
-def _traceparent(context: SpanContext) -> str:
+def _traceparent(context: trace.SpanContext) -> str:
     """https://www.w3.org/TR/trace-context/#traceparent-header"""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-def _parsed(traceparent: str) -> SpanContext | None:
+def _parsed(traceparent: str) -> trace.SpanContext | None:
     try:
         kind, trace_id, span_id, flags = traceparent.split("-")
         if (len(kind), len(trace_id), len(span_id), len(flags)) != (2, 32, 16, 2):
             return None
-        context = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+        context = trace.SpanContext(
+            int(trace_id, 16), int(span_id, 16), True, trace.TraceFlags(int(flags, 16))
+        )
     except ValueError:
         return None
     return context if context.is_valid else None

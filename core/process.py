@@ -25,8 +25,7 @@ def step_back() -> None:
 
 
 def give_back() -> bool:
-    """Give whole pages of the heap that hold nothing back to the system, malloc_trim(3). Return whether there
-    were any."""
+    """Give the heap's empty whole pages back to the system, malloc_trim(3). Return whether it had any."""
     trim = of_glibc("malloc_trim")
     return trim is not None and bool(trim(ctypes.c_size_t(0)))
 

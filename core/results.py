@@ -118,8 +118,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line of text. score: how sure its reader is, 0..1. box: its four corners in px of the picture,
-    clockwise from where the text begins at the top."""
+    """A line of text. score: 0..1. box: corners in px, clockwise from where the text begins at the top."""
 
     text: str = field(repr=False)
     score: float
@@ -198,8 +197,7 @@ def line_height(line: TextLine) -> float:
 
 
 def _slope(lines: Sequence[TextLine]) -> float:
-    """Return how far down lines go for each px to the right: the mean, by length, of those that slope about
-    as the half of all text does."""
+    """Return how far lines go down for each px to the right: the mean of those near the median."""
     known = []
     for line in lines:
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = line.box

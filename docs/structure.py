@@ -408,8 +408,8 @@ def inherited(modules: dict[str, Module]) -> set[str]:
 
     def explained(node: ast.ClassDef) -> set[str]:
         found = set()
-        for name in (base.id for base in node.bases if isinstance(base, ast.Name)):
-            for base in bases.get(name, []):
+        for name in (ast.unparse(base).rpartition(".")[2] for base in node.bases):
+            for base in (one for one in bases.get(name, []) if one is not node):
                 found |= {one.name for one in base.body if isinstance(one, Definition) and documented(one)}
                 found |= explained(base)
         return found

@@ -40,8 +40,7 @@ SWITCH_INTERVAL = 0.0005
 
 
 def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False) -> int:
-    """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status. adopt: see
-    ``services``."""
+    """Serve Discord, or the ``sandbox``, until a signal; return the exit status. adopt: see ``services``."""
     process.configure_heap()
     set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)

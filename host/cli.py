@@ -78,8 +78,7 @@ def _name(address: str | Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a sub-command. Return the exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong
-    settings or usage, 130 interrupted."""
+    """Run a sub-command. Return 0 fine, 1 a check failed or a start was refused, 2 usage, 130 interrupted."""
     arguments = parser().parse_args(argv)
     from core.settings import load_settings, misspelt
 

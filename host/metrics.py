@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -201,8 +201,7 @@ Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 @asynccontextmanager
 async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncIterator[None]:
-    """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. pages: by path. Raises
-    AtelierError when the address can't be had."""
+    """Serve ``pages`` by path on ``bind``; port 0 serves none. Raises AtelierError for an address in use."""
     if not port:
         yield
         return
@@ -229,8 +228,7 @@ PATIENCE = 3.0  # seconds for the database to answer
 
 
 async def not_ready(database: Database, connected: Callable[[], bool]) -> list[str]:
-    """Return a sentence for each thing that keeps this process from serving members now. connected: whether
-    the connection to Discord is there."""
+    """Return a sentence for each thing that keeps this process from serving. connected: to Discord."""
     problems = [] if connected() else ["Discord's gateway is not connected"]
     try:
         async with asyncio.timeout(PATIENCE):

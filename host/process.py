@@ -1,6 +1,5 @@
 """A process of the program from its start to its end: logs on the terminal and, rotated, in DATA_DIR/logs,
-into which no token, prompt or signed address ever gets; what systemd is told; signals; garbage; and the
-heap.
+into which no token, prompt or signed address ever gets; what systemd is told; signals; garbage; and the heap.
 
 systemd is told by one datagram of lines to the socket in NOTIFY_SOCKET:
 https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html. It ends and starts a process that
@@ -147,8 +146,7 @@ IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, 
 
 
 def configure_gc() -> None:
-    """Leave what lives now out of later collections, and make none unasked. To be called once, when
-    everything is loaded; :func:`collect` does the rest."""
+    """Leave what lives now out of later collections, and make none unasked. Once all is loaded."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(UNASKED, NEVER, NEVER)

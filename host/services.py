@@ -110,8 +110,7 @@ NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or remote 
 
 
 async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Executor:
-    """Return what runs jobs. target: what a worker's process runs. bus: None = no remote workers.
-    Raises AtelierError when no device can be used."""
+    """Return what runs jobs. target: of a process. bus: None = no remote workers. Raises AtelierError."""
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
     if bus is not None:
@@ -304,8 +303,7 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
-    """Have what takes the spans of jobs, and send the last ones when the block ends. Raises SettingsError
-    without the extra that it needs."""
+    """Have what takes the spans of jobs; send the last at the end. Raises SettingsError without its extra."""
     try:
         tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
     except ModuleNotFoundError as error:

@@ -291,8 +291,7 @@ class Admission:
         return None if all(there) else ImageError("That picture is gone. Attach it again.")
 
     async def full_disk(self, request: Request | None = None) -> LimitError | None:
-        """Return that the disk is nearly full, None while more than its floor is free, and what a request's
-        worker writes fits beside it."""
+        """Return that the disk is nearly full, None while its floor and what a request writes are free."""
         now, coming = time.monotonic(), 0 if request is None else bytes_of(request)
         if not coming and now - self._disk_had_room < DISK_KNOWN:
             return None
@@ -360,8 +359,7 @@ class Admission:
         return Admitted(job, row, known.served)
 
     def _tokens_of(self, job: Job, connection: sa.Connection, *, answered: bool) -> int:
-        """Return about how many tokens a question uses with all that is sent again with it, and with its
-        answer if it counts as ``answered``."""
+        """Return about how many tokens a question sends; with those of its answer if it is ``answered``."""
         limits, request = self.limits, job.request
         assert isinstance(request, AskRequest)
         answer = limits.answer_tokens

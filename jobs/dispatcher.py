@@ -27,21 +27,11 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Sta
 from core.job import Job
 from core.requests import recheck
 from core.traces import Tracing, time_of
+from jobs import runs
 from jobs.admission import Limits, is_video, videos_fit
 from jobs.eta import Estimate, Positions
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
-from jobs.runs import (
-    CUT_OFF,
-    RETRY_PAUSES,
-    Incoming,
-    Outcomes,
-    Saving,
-    conclude,
-    hear_answer,
-    lend_inputs,
-    see_text,
-)
 from jobs.waitlist import CLEARED_WITHIN, Placement, Room, Takes, Turn, Waiting, Waitlist
 from storage import job_queries, people
 from storage import jobs as rows
@@ -306,9 +296,9 @@ class Dispatcher:
         self._placement = Placement(self.waitlist)
         self._clearing_since: float | None = None  # as of the latest look
         self.claims = Claims(database, self.waitlist, self._placement, tracing)
-        self.saving = Saving(database, files)
-        self.incoming = Incoming(files, limits.disk_floor)
-        self._outcomes = Outcomes(
+        self.saving = runs.Saving(database, files)
+        self.incoming = runs.Incoming(files, limits.disk_floor)
+        self._outcomes = runs.Outcomes(
             self.saving,
             self.waitlist,
             self.feeds,
@@ -332,7 +322,7 @@ class Dispatcher:
         held = set(await self.executor.take_up(leases)) if leases else set()
         going = [one for one in known if one.job.id in held]  # from an earlier process
         kept = [one.job.id for one in going]
-        recover = partial(rows.recover, message=CUT_OFF, now=datetime.now(UTC), but=kept)
+        recover = partial(rows.recover, message=runs.CUT_OFF, now=datetime.now(UTC), but=kept)
         recovered = await self.database.write(recover)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
@@ -411,8 +401,7 @@ class Dispatcher:
     # Waiting
 
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
-        """The row is written: from now on it may be started any moment. ``served``: what its user had had of
-        the devices by their latest turn."""
+        """Queue a job whose row is written. ``served``: what its user had had by their latest turn."""
         now, waiting = monotonic(), waiting_of(row)
         self.feeds.open(row.id, row.user_id, row.created_at)
         self.waitlist.know(row.user_id, served, now)
@@ -459,7 +448,7 @@ class Dispatcher:
                     failures = 0
             except Exception:  # whatever one job does, the next one gets its turn
                 log.exception("a job could not be started")
-                self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
+                self._wake_later(runs.RETRY_PAUSES[min(failures, len(runs.RETRY_PAUSES) - 1)])
                 failures += 1
 
     async def _start_some(self) -> bool:
@@ -547,7 +536,7 @@ class Dispatcher:
             if isinstance(outcome, Done):
                 self.last_step = self.last_sign
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
-                await self._outcomes.end(live, conclude(live, outcome))
+                await self._outcomes.end(live, runs.conclude(live, outcome))
         except NotYet as error:
             await self._outcomes.wait_on(live, str(error))
         except Exception:  # the last net: the row must not stay "running" for ever
@@ -579,7 +568,7 @@ class Dispatcher:
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         async with AsyncExitStack() as stack:
-            handing = partial(lend_inputs, live, folder, self.database, self.files)
+            handing = partial(runs.lend_inputs, live, folder, self.database, self.files)
             try:
                 run = await self.saving.until_there(lambda: stack.enter_async_context(handing()))
             except FilesAway:  # and we stop: the row has been given back
@@ -602,10 +591,10 @@ class Dispatcher:
         if isinstance(message, Step):
             self.last_step = now
             if message.seen:
-                see_text(live, message.seen)
+                runs.see_text(live, message.seen)
                 return self._stop_refused(live)
             self.steps += 1
-            text = hear_answer(live, message.text) if message.text else ""
+            text = runs.hear_answer(live, message.text) if message.text else ""
             self._stop_refused(live)
             shown = (message.preview, message.box, text, message.doing)
             event = live.progress = Progress(message.step, message.total, *shown)

@@ -122,8 +122,7 @@ class Line:
         return until_start(place, self._left, self._ahead, self._devices)
 
     def start_behind(self, costs: Sequence[float], place: int, average: float) -> float:
-        """Seconds until the one at ``place`` starts. ``costs``: seconds of the first of those before it;
-        ``average``: of each of the others."""
+        """Seconds until ``place`` starts. costs: seconds of the first before it; average: of each other."""
         ended = max(0, place - len(self._left))  # before it starts
         ahead = sum(costs[:ended]) + average * max(0, ended - len(costs))
         return until_start(place, self._left, ahead, self._devices)

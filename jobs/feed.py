@@ -248,9 +248,8 @@ Awaited = Literal["gate", "files", "rows", ""]
 class ActiveJob:
     """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's, 0
     for one that this process has begun.
-    ``cost``: what it was counted as. ``text``: all of its
-    answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
-    given.
+    ``cost``: what it was counted as. ``text``: all of its answer so far. ``stopped``: its asker wants no more
+    of it than that. ``refused``: why that may not be given.
 
     ``waits_for``: what its device isn't to blame for, "" while a device has it: whether it may run, the files
     that it needs, or that its end is written down. ``last_sign``: monotonic seconds of its last sign of life:

@@ -75,8 +75,7 @@ class People:
         await self._database.write(work)
 
     async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
-        """Note which guilds the bot is in, id → name, of those that are ``mine`` to tell of: it has left the
-        others."""
+        """Note which guilds the bot is in, id → name, and which of those that are ``mine`` it has left."""
         now = datetime.now(UTC)
 
         def work(connection: sa.Connection) -> None:

@@ -238,8 +238,7 @@ class VirtualTime:
         return self._clocks[line]
 
     def stamp(self, user_id: int, line: Hashable) -> int:
-        """Return by what a member stands in a line until their next turn: the least goes next. Who hasn't
-        been there lately comes before all others, once."""
+        """Return a member's stamp in a line: the least goes next. Newcomers come before all others, once."""
         if user_id not in self._had:
             return 0
         stamps = self._stamps.setdefault(user_id, {})

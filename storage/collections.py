@@ -188,8 +188,7 @@ def _names(connection: sa.Connection, statement: sa.Select[tuple[str, int]], lim
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder. query: of a smart one. pictures: how many are in it; a smart one's aren't counted. links: how
-    many show it, where that was asked for."""
+    """A folder. query: of a smart one. pictures: in it, 0 of a smart one. links: if that was asked for."""
 
     id: str
     name: str

@@ -27,22 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.errors import DatabaseInUse, StorageError
 from core.process import Supervisor
 from core.traces import Timings, timed
-from storage.engines import sqlite
-from storage.engines.base import (
-    ADDRESS_WRITES,
-    BUSY_TIMEOUT,
-    ONCE,
-    READERS,
-    Failed,
-    Pending,
-    ServerAway,
-    Spoilt,
-    create_engine,
-    our_errors,
-    run_all,
-    run_bare,
-    sqlite_path,
-)
+from storage.engines import base, sqlite
 from storage.engines.sqlite import run_sync
 from storage.migrate import migrate
 
@@ -78,13 +63,13 @@ class Database:
         self.taken = asyncio.Event()  # another program has the database now: this one can only end
         self.timings = Timings(OPERATIONS)
         self.server = server
-        self._first: deque[Pending] = deque()
-        self._pending: deque[Pending] = deque()
+        self._first: deque[base.Pending] = deque()
+        self._pending: deque[base.Pending] = deque()
         self._wake = asyncio.Event()
         self._closed = False
         self._reads: set[asyncio.Task[Any]] = set()
-        self._readers = asyncio.Semaphore(READERS)  # so that the writer always finds a connection
-        self._patient = asyncio.Semaphore(READERS - FOR_OTHERS)
+        self._readers = asyncio.Semaphore(base.READERS)  # so that the writer always finds a connection
+        self._patient = asyncio.Semaphore(base.READERS - FOR_OTHERS)
         self._writing = asyncio.Lock()
         self.supervisor = Supervisor()  # of the writer, and of what else of this program runs for ever
         writing = self.supervisor.forever("database writer", self._write_for_ever, pauses=(RESTART,))
@@ -123,7 +108,7 @@ class Database:
         """
         self._check_usable()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._first if first else self._pending).append(Pending(work, done))
+        (self._first if first else self._pending).append(base.Pending(work, done))
         self._wake.set()
         return await done
 
@@ -133,7 +118,7 @@ class Database:
         set ``CAN_WAIT``, others find a free connection beside its reads. StorageError when the database
         can't."""
         self._check_usable()
-        reading = asyncio.create_task(self._read(work, ONCE if once else {}), name="database reader")
+        reading = asyncio.create_task(self._read(work, base.ONCE if once else {}), name="database reader")
         self._reads.add(reading)
         reading.add_done_callback(self._reads.discard)
         # one whose caller was cancelled may fail unseen
@@ -151,7 +136,7 @@ class Database:
         server, let go of it, which leaves parts of it in its files until they are written over.
         StorageError when readers of this program hold on to it for too long."""
         if self.server is not None:
-            with our_errors():
+            with base.our_errors():
                 await self.server.vacuum()
         for pause in SCRUB_PAUSES if self.path is not None else ():
             if await self._empty_log():
@@ -162,7 +147,7 @@ class Database:
 
     async def _empty_log(self) -> bool:
         """Whether nobody was in the way. It waits for no reader: that would hold up every write."""
-        with our_errors():
+        with base.our_errors():
             async with self._writing, self.engine.connect() as connection:
                 raw: Any = (await connection.get_raw_connection()).driver_connection
                 await raw.execute_fetchall("PRAGMA busy_timeout=0")
@@ -171,7 +156,7 @@ class Database:
                 except sqlite3.Error as error:
                     raise StorageError(f"the write-ahead log can't be emptied: {error}") from error
                 finally:
-                    await raw.execute_fetchall(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+                    await raw.execute_fetchall(f"PRAGMA busy_timeout={base.BUSY_TIMEOUT}")
         return not busy
 
     async def close(self) -> None:
@@ -192,7 +177,7 @@ class Database:
         if self.taken.is_set():
             raise DatabaseInUse("another Atelier has taken the database")
         if self.server is not None and self.server.pulse.is_silent:
-            raise ServerAway("the database does not answer")
+            raise base.ServerAway("the database does not answer")
 
     async def _watch_server(self) -> None:
         """While the server says nothing: make sure that it is the server, and refuse what has not begun."""
@@ -203,18 +188,18 @@ class Database:
             while self.server.pulse.is_silent and self.waiting:
                 if not (pending := self._next()).done.done():
                     pending.done.set_exception(
-                        ServerAway("the database does not answer; nothing was written")
+                        base.ServerAway("the database does not answer; nothing was written")
                     )
 
     @timed("read")
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         try:
             return await self._read_once(work, options)
-        except ServerAway:  # its connection was of before a restart of the server
+        except base.ServerAway:  # its connection was of before a restart of the server
             return await self._read_once(work, options)
 
     async def _read_once(self, work: Work[T], options: dict[str, Any]) -> T:
-        with our_errors():
+        with base.our_errors():
             patient = self._patient if CAN_WAIT.get() else nullcontext()
             async with patient, self._readers, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, work, options)
@@ -234,10 +219,10 @@ class Database:
                     if not pending.done.done():
                         pending.done.set_exception(StorageError("the database's writer failed"))
 
-    def _next(self) -> Pending:
+    def _next(self) -> base.Pending:
         return (self._first or self._pending).popleft()
 
-    async def _write_some(self, batch: list[Pending]) -> None:
+    async def _write_some(self, batch: list[base.Pending]) -> None:
         batch = [
             pending for pending in batch if not pending.done.cancelled()
         ]  # cancelled before: nothing happened
@@ -245,38 +230,38 @@ class Database:
             results = await self._commit(batch) if batch else []
         except Exception as error:
             # one of them spoilt it for all, or the disk is full: each on its own
-            if len(batch) > 1 and not isinstance(error, (ServerAway, DatabaseInUse)):
+            if len(batch) > 1 and not isinstance(error, (base.ServerAway, DatabaseInUse)):
                 for pending in batch:
                     await self._write_some([pending])
                 return
-            results = [Failed(error) for _ in batch]
+            results = [base.Failed(error) for _ in batch]
         for number, (pending, result) in enumerate(zip(batch, results, strict=True), 1):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
             if pending.done.cancelled():
                 continue
-            if isinstance(result, Failed):
+            if isinstance(result, base.Failed):
                 why = result.error  # a future takes no StopIteration
                 pending.done.set_exception(RuntimeError(why) if isinstance(why, StopIteration) else why)
             else:
                 pending.done.set_result(result)
 
     @timed("commit")
-    async def _commit(self, batch: list[Pending]) -> list[Any]:
+    async def _commit(self, batch: list[base.Pending]) -> list[Any]:
         """Results in order; Failed in the place of one that failed, which alone is rolled back."""
         if self.server is not None:
             try:
                 async with self._writing:
                     try:
-                        return await self.server.commit(partial(run_bare, batch))
-                    except Spoilt:
-                        return await self.server.commit(partial(run_all, batch))
+                        return await self.server.commit(partial(base.run_bare, batch))
+                    except base.Spoilt:
+                        return await self.server.commit(partial(base.run_all, batch))
             except DatabaseInUse:
                 self.taken.set()
                 raise
-        with our_errors():
+        with base.our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
-                return await run_sync(connection, _run_one, partial(run_all, batch), ADDRESS_WRITES)
+                return await run_sync(connection, _run_one, partial(base.run_all, batch), base.ADDRESS_WRITES)
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
@@ -291,7 +276,7 @@ async def open_database(
     """The database at ``address``, of this program's schema. StorageError says in one sentence what stands in
     the way: another process uses it, it is damaged, or it was written by a newer Atelier. ``may_migrate``:
     whether rows on a server, of which there is no backup here, may be brought to this schema."""
-    path = sqlite_path(address)
+    path = base.sqlite_path(address)
     opening = (
         _open_server(str(address), backup_dir, may_migrate) if path is None else _open_file(path, backup_dir)
     )
@@ -317,9 +302,9 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
 
     try:
         await asyncio.to_thread(prepare)
-        engine = create_engine(path)
+        engine = base.create_engine(path)
         try:
-            with our_errors():
+            with base.our_errors():
                 async with engine.connect() as connection:
                     work = partial(migrate, path=path, backup_dir=backup_dir)
                     await connection.run_sync(work)
@@ -335,7 +320,7 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
 async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
     from storage.engines.postgres import Server
 
-    server = Server(address, READERS)
+    server = Server(address, base.READERS)
     try:
         await server.migrate(partial(migrate, path=None, backup_dir=backup_dir, may_migrate=may_migrate))
         yield Database(server.readers, None, backup_dir, server)

@@ -74,11 +74,12 @@ def save_document(
     content: Content,
     *,
     now: datetime,
+    name: str | None = None,
 ) -> int | None:
-    """Write a change over ``version`` of a document and return the new version; None when another version is
-    there, or no document at all."""
+    """Write a change over ``version`` of a document; return the new version, None where that isn't there."""
     same = (*_own(user_id, document_id), documents.c.version == version)
-    values = {"version": version + 1, "updated_at": now, **_columns(content)}
+    named = {} if name is None else {"name": name}
+    values = {"version": version + 1, "updated_at": now, **named, **_columns(content)}
     if not connection.execute(sa.update(documents).where(*same).values(**values)).rowcount:
         return None
     _note_files(connection, user_id, document_id, content.files)

@@ -16,18 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
+from storage import job_queries
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
 from storage.embeddings import next_place
-from storage.job_queries import (
-    StoredOutput,
-    StoredPicture,
-    open_to,
-    read_pictures,
-    readable,
-    to_output,
-    to_picture,
-)
 from storage.schema import (
     CHILD,
     GRID,
@@ -69,11 +61,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery, with the job that made it. favourite: of whoever looks. trashed_at: when it
-    came into the trash, if it is there."""
+    """A gallery's picture, with its job. favourite: of whoever looks. trashed_at: if it is in the trash."""
 
     job: Job
-    picture: StoredPicture
+    picture: job_queries.StoredPicture
     cursor: Cursor
     favourite: bool
     trashed_at: datetime | None = None
@@ -122,8 +113,7 @@ def tiles(
 
 
 def _page(joined: sa.Join, reader: int, wanted: Filter, before: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Return the statement for pictures behind a place in the order of galleries, with the favourites of user
-    ``reader``. joined: jobs and pictures."""
+    """Return the statement for a page behind ``before``, with ``reader``'s favourites. joined: with jobs."""
     joined = joined.join(favourites, kept_by(reader), isouter=not wanted.favourite)
     statement = (
         sa.select(*tile_columns()).select_from(joined).order_by(jobs.c.seq.desc(), pictures.c.position)
@@ -172,10 +162,10 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     known: dict[str, Job | None] = {}  # reading a request costs more than all else, and pictures share theirs
     found = []
     for row in rows:
-        job = known[row.id] if row.id in known else known.setdefault(row.id, readable(row))
+        job = known[row.id] if row.id in known else known.setdefault(row.id, job_queries.readable(row))
         if job is not None:
             cursor, kept = Cursor(row.seq, row.picture_position), row.kept_at is not None
-            found.append(Tile(job, to_picture(row, "picture_"), cursor, kept, row.trashed_at))
+            found.append(Tile(job, job_queries.to_picture(row, "picture_"), cursor, kept, row.trashed_at))
     return found
 
 
@@ -310,14 +300,13 @@ class Made:
     keeps. trashed: which of them are in the trash; they aren't in the output."""
 
     job: Job
-    output: StoredOutput | None
+    output: job_queries.StoredOutput | None
     kept: frozenset[int] = frozenset()
     trashed: frozenset[int] = frozenset()
 
 
 def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
-    """Return the person's newest jobs that are over, whatever came of them, as they see them; none whose
-    pictures are all in the trash."""
+    """Return the person's newest jobs that are over, but those whose pictures are all in the trash."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
     left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
     away = sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
@@ -334,7 +323,7 @@ def read_made(connection: sa.Connection, reader: int, job_id: str) -> Made | Non
 def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
     """The jobs of these rows, by four more statements however many they are."""
     ids = [row.id for row in rows]
-    stored, away = read_pictures(connection, ids), trashed_positions(connection, ids)
+    stored, away = job_queries.read_pictures(connection, ids), trashed_positions(connection, ids)
     clips = videos.videos_of_jobs(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
@@ -344,11 +333,11 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
         kept[mark.job_id].add(mark.position)
     found = []
     for row in rows:
-        if (job := readable(row)) is None:
+        if (job := job_queries.readable(row)) is None:
             continue
         output, gone = None, away.get(job.id, frozenset())
         if row.rendered_at is not None:
-            output = to_output(row, stored[job.id], clips.get(job.id, ()))
+            output = job_queries.to_output(row, stored[job.id], clips.get(job.id, ()))
             if gone:  # the overview shows what is in the trash, too
                 left = tuple(picture for picture in output.pictures if picture.index not in gone)
                 shown = tuple(video for video in output.videos if video.index not in gone)
@@ -361,8 +350,8 @@ def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -
     """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
     see, as far as rows tell, in order, at most ``MOST``."""
     made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
-    statement = sa.select(jobs).where(*made, open_to(reader)).order_by(jobs.c.seq).limit(MOST)
-    return [job for row in connection.execute(statement) if (job := readable(row))]
+    statement = sa.select(jobs).where(*made, job_queries.open_to(reader)).order_by(jobs.c.seq).limit(MOST)
+    return [job for row in connection.execute(statement) if (job := job_queries.readable(row))]
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
@@ -407,8 +396,7 @@ class Scope:
     channels: frozenset[int] = frozenset()
 
     def parts(self) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions of jobs, one of which has to hold, and no two of which do. Each is quick by
-        an index of its own; both at once aren't."""
+        """Return disjoint conditions of jobs: each is quick by an index of its own; both at once aren't."""
         own = jobs.c.user_id == self.user_id
         if not self.channels:
             return [own]
@@ -422,8 +410,7 @@ class Scope:
         return [own, shown]
 
     def allows(self) -> sa.ColumnElement[bool]:
-        """Return the condition of jobs that are found by their pictures: a sum has no index, which would read
-        all that the person may find."""
+        """Return the condition of jobs that are found by their pictures: a sum has no index to be misused."""
         own = jobs.c.user_id + 0 == self.user_id
         here = (jobs.c.guild_id + 0).in_(self.servers)
         shown = sa.and_(jobs.c.private == 0, here, jobs.c.channel_id.in_(self.channels), _is_posted())
@@ -589,8 +576,7 @@ def _seen(model: str) -> sa.Join:
 
 
 def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
-    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites if it
-    asks for them."""
+    """Return ``statement`` over pictures that ``wanted`` lets through, with favourites if it asks so."""
     if wanted.favourite or any(column.name == "kept_at" for column in statement.selected_columns):
         joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
     return statement.select_from(joined).where(pictures.c.position > GRID, *conditions(wanted))

@@ -218,8 +218,7 @@ async def _holds_a_studio(backup: Path) -> bool:
 
 
 def _call(connection: sa.Connection, name: str | None) -> str:
-    """Call the studio so, None = by a new name, and let it start on these rows. A name that another process
-    of it has given meanwhile stays."""
+    """Call the studio so, None = by a new name, and let it start here; a name given meanwhile stays."""
     left = connection.execute(sa.delete(settings).where(settings.c.key == LEFT)).rowcount
     if name or left:
         people.set_setting(connection, people.STUDIO, name or secrets.token_hex(8))

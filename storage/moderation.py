@@ -67,8 +67,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides about a member's words in one place. timed_out_until: None when they are in no
-    time-out. words: the guild's own."""
+    """What decides about a member's words in a place. timed_out_until: None = not. words: the guild's own."""
 
     row: ModerationRow
     words: tuple[str, ...]

@@ -95,8 +95,7 @@ NAMING = (  # everything by which a row says that it needs a file
 
 @dataclass(frozen=True)
 class Holdings:
-    """How much there is of somebody. bytes: of their pictures' and videos' files. pictures: posters of videos
-    count. items: pictures in projects."""
+    """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects."""
 
     jobs: int = 0
     pictures: int = 0
@@ -323,8 +322,7 @@ def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:
 
 
 def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE) -> tuple[int, set[str]]:
-    """Forget who sent what before then, but for what a document of theirs needs; of how many files, and those
-    that nobody needs any more."""
+    """Forget old uploads that no document needs; return how many, and the files that nobody needs now."""
     whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
     same = (document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
     needed = sa.exists(sa.select(document_files.c.sha256).select_from(whose).where(*same))

@@ -19,18 +19,10 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+from core import limits
 from core.errors import PromptError
 from core.job import Lane
-from core.limits import (
-    CLIPS,
-    MAX_PARTS,
-    MAX_PROMPT,
-    MAX_SIDE,
-    MAX_WEIGHT,
-    MIN_SIDE,
-    NEGATIVE_WEIGHT,
-    Weighted,
-)
+from core.prompt import values
 from core.prompt.parameters import (
     Flag,
     Parameters,
@@ -40,29 +32,6 @@ from core.prompt.parameters import (
     flags_of,
     param,
     parameters,
-)
-from core.prompt.values import (
-    GLUED,
-    Choice,
-    Code,
-    Name,
-    OneNumberOf,
-    Reference,
-    References,
-    Size,
-    Switch,
-    Whole,
-    Words,
-    closest,
-    decimal,
-    escape,
-    hint,
-    is_blank,
-    mask_quoted,
-    read_picture,
-    short,
-    unescape,
-    write_weighted,
 )
 
 MAX_JOBS = 40  # of one prompt, https://docs.midjourney.com/hc/en-us/articles/32761322355597-Permutations
@@ -110,7 +79,7 @@ def _read_sets(source: str) -> _Sequence:
     """Return the sequence that ``source`` is. Commas count inside braces only."""
     current, begin = _Sequence(), 0  # what takes the next text
     open_sets: list[tuple[_Sequence, list[_Sequence]]] = []  # where each stands, and its alternatives so far
-    for mark in _MARKS.finditer(mask_quoted(source)):
+    for mark in _MARKS.finditer(values.mask_quoted(source)):
         if mark[0] == "," and not open_sets:
             continue
         current += filter(None, [source[begin : mark.start()]])
@@ -149,35 +118,41 @@ class Prompt(VideoParameters, Parameters):
     """
 
     text: str = ""
-    parts: Weighted = ()
-    images: Weighted = ()
+    parts: limits.Weighted = ()
+    images: limits.Weighted = ()
     size: tuple[int, int] | None = param(
         None,
         Flag(
             "size",
-            f"size in px, {MIN_SIDE} to {MAX_SIDE} a side",
+            f"size in px, {limits.MIN_SIDE} to {limits.MAX_SIDE} a side",
             "a red house --size 768x512",
-            Size(MIN_SIDE, MAX_SIDE),
+            values.Size(limits.MIN_SIDE, limits.MAX_SIDE),
         ),
         reach=Reach.SHAPE,
     )
     profile: str | None = param(
-        None, Flag("profile", "the style of your own favourites", "a red house --p", Code(), ("p",))
+        None, Flag("profile", "the style of your own favourites", "a red house --p", values.Code(), ("p",))
     )
     repeat: int | None = param(
         None,
-        Flag("repeat", "how many times to run the prompt", "a red house --r 4", Whole(1, MAX_JOBS), ("r",)),
+        Flag(
+            "repeat",
+            "how many times to run the prompt",
+            "a red house --r 4",
+            values.Whole(1, MAX_JOBS),
+            ("r",),
+        ),
     )
     lane: Lane | None = param(
         None,
-        Flag("turbo", "first in the queue", "a red house --turbo", Switch(Lane.TURBO)),
-        Flag("fast", "the normal queue", "a red house --fast", Switch(Lane.FAST)),
-        Flag("relax", "run when nobody else is waiting", "a red house --relax", Switch(Lane.RELAX)),
+        Flag("turbo", "first in the queue", "a red house --turbo", values.Switch(Lane.TURBO)),
+        Flag("fast", "the normal queue", "a red house --fast", values.Switch(Lane.FAST)),
+        Flag("relax", "run when nobody else is waiting", "a red house --relax", values.Switch(Lane.RELAX)),
     )
     private: bool | None = param(
         None,
         Flag("stealth", "only you can see it", "a red house --stealth"),
-        Flag("public", "everybody here can see it", "a red house --public", Switch(False)),
+        Flag("public", "everybody here can see it", "a red house --public", values.Switch(False)),
     )
     video: bool = param(
         False,
@@ -185,11 +160,11 @@ class Prompt(VideoParameters, Parameters):
     )
     end: str | None = param(
         None,
-        Flag("end", "the last picture of a video", "<1> a boat --video --end <2>", Reference()),
+        Flag("end", "the last picture of a video", "<1> a boat --video --end <2>", values.Reference()),
         moderated=False,
     )
     clips: int | None = param(
-        None, Flag("bs", "how many videos", "a red boat --video --bs 2", OneNumberOf(CLIPS))
+        None, Flag("bs", "how many videos", "a red boat --video --bs 2", values.OneNumberOf(limits.CLIPS))
     )
 
     @property
@@ -200,7 +175,7 @@ class Prompt(VideoParameters, Parameters):
         return tuple(dict.fromkeys((*found, *((self.end,) if self.end else ()))))
 
 
-REFERENCES = field_names(Parameters, lambda parameter: isinstance(parameter.value, References))
+REFERENCES = field_names(Parameters, lambda parameter: isinstance(parameter.value, values.References))
 
 
 def is_style_code(what: str) -> bool:
@@ -222,7 +197,7 @@ UNSUPPORTED = (
         "sv",
         "which version of --sref to use",
         "a red house --sref 1234 --sv 6",
-        Choice(("1", "2", "3", "4", "5", "6")),
+        values.Choice(("1", "2", "3", "4", "5", "6")),
         unsupported=_ONE_STYLE,
         field="unsupported",
     ),
@@ -288,7 +263,7 @@ def unknown_flags(names: Sequence[str]) -> str:
     """Return sentences that name flags which don't exist, with what their author may have meant."""
     wrong = list(dict.fromkeys(names))[:5]
     found = {name: suggest_flag(name) for name in wrong}
-    sentences = [f"There is no `--{short(name)}`.{found[name]}" for name in wrong]
+    sentences = [f"There is no `--{values.short(name)}`.{found[name]}" for name in wrong]
     return " ".join(sentences) + ("" if all(found.values()) else " `/help topic:flags` lists every flag.")
 
 
@@ -296,15 +271,15 @@ def suggest_flag(name: str) -> str:
     """Return " Did you mean `--seed`?" for the name of an unknown flag; empty where nothing is like it."""
     joined = re.match(r"([a-z]+)([\d.:]+)$", name)
     if joined and joined[1] in BY_NAME:
-        return f" Did you mean `--{joined[1]} {short(joined[2])}`, with a space?"
+        return f" Did you mean `--{joined[1]} {values.short(joined[2])}`, with a space?"
     if name == "zoom":
         return " Custom Zoom under a picture takes it, and so does `/outpaint`."
     if name in _OTHER_NAMES:
         return f" Did you mean `--{_OTHER_NAMES[name]}`?"
-    return hint(name, BY_NAME, "--")
+    return values.hint(name, BY_NAME, "--")
 
 
-_FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{GLUED}))([^\s=]+)=?")
+_FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{values.GLUED}))([^\s=]+)=?")
 _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
 
@@ -314,8 +289,8 @@ def parse_prompt(source: str) -> Prompt:
     Of repeated flags the first wins, but ``--no``, references and LoRAs add up. Raises PromptError, which
     names the flag, the value and what is allowed.
     """
-    if len(source) > MAX_PROMPT:
-        raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
+    if len(source) > limits.MAX_PROMPT:
+        raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {limits.MAX_PROMPT:,}.")
     body, flags = split_flags(source)
     found: dict[str, Any] = {}
     if wrong := [flag.name for flag in flags if flag.name not in BY_NAME]:
@@ -325,13 +300,16 @@ def parse_prompt(source: str) -> Prompt:
     images, words, parts = _words_of(body)
     if "size" in found and "aspect_ratio" in found:
         raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
-    if any(abs(weight) > MAX_WEIGHT for _, weight in (*parts, *images)):
-        raise PromptError(f"A weight is over {MAX_WEIGHT:g}.")
-    total = sum(weight for _, weight in parts) - (NEGATIVE_WEIGHT if found.get("negative_prompt") else 0)
+    if any(abs(weight) > limits.MAX_WEIGHT for _, weight in (*parts, *images)):
+        raise PromptError(f"A weight is over {limits.MAX_WEIGHT:g}.")
+    total = sum(weight for _, weight in parts) - (
+        limits.NEGATIVE_WEIGHT if found.get("negative_prompt") else 0
+    )
     if parts and total <= 0:
         raise PromptError(
-            f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
-            " must be over 0. Give what you want to see a higher weight."
+            f"The weights add up to {values.decimal(round(total, 6))} (`--no` counts"
+            f" -{limits.NEGATIVE_WEIGHT:g}); the sum must be over 0. Give what you want to see a higher"
+            " weight."
         )
     return Prompt(text=words, parts=parts, images=images, **found)
 
@@ -353,13 +331,16 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
     """
     flags: list[TypedFlag] = []
     end = len(source)
-    for mark in reversed(list(_FLAG.finditer(mask_quoted(source)))):
+    for mark in reversed(list(_FLAG.finditer(values.mask_quoted(source)))):
         name, text = mark[3].lower().rstrip(","), source[mark.end() : end]
         if mark["glued"]:
             begins = _takes_text(name, text)
         else:
             begins = (
-                mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75) is not None
+                mark[1] == "--"
+                or name in BY_NAME
+                or name in own
+                or values.closest(name, BY_NAME, 0.75) is not None
             )
         if begins:
             flags.append(TypedFlag(name, source[mark.start() : mark.end()], text))
@@ -370,10 +351,10 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
 def _takes_text(name: str, text: str) -> bool:
     """Return whether ``name`` is a switch without ``text``, or ``text`` a number among the flag's values."""
     flag = BY_NAME.get(name)
-    if flag is None or isinstance(flag.value, Code | Name | Words):
+    if flag is None or isinstance(flag.value, values.Code | values.Name | values.Words):
         return False
-    if is_blank(text):
-        return isinstance(flag.value, Switch)
+    if values.is_blank(text):
+        return isinstance(flag.value, values.Switch)
     try:
         return flag.value.read(name, " ".join(text.split()).rstrip(" ,")) is not None
     except PromptError:
@@ -383,8 +364,8 @@ def _takes_text(name: str, text: str) -> bool:
 def _set_field(found: dict[str, Any], name: str, text: str) -> None:
     """Read one flag into ``found``. A value that is known but has no effect is kept as typed."""
     flag = BY_NAME[name]
-    text = "" if is_blank(text) else " ".join(text.split())
-    if not isinstance(flag.value, Words):
+    text = "" if values.is_blank(text) else " ".join(text.split())
+    if not isinstance(flag.value, values.Words):
         text = text.rstrip(" ,")
     value = flag.value.read(name, text) if text else flag.value.bare
     if value is None and not text:
@@ -397,24 +378,24 @@ def _set_field(found: dict[str, Any], name: str, text: str) -> None:
         found[flag.field] = flag.value.join(found[flag.field], value) if flag.field in found else value
 
 
-def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
+def _words_of(body: str) -> tuple[limits.Weighted, str, limits.Weighted]:
     """Return (pictures, words, parts) of what stands before the flags."""
     images, kept = [], []
-    for token in re.finditer(r"\S+", mask_quoted(body)):
+    for token in re.finditer(r"\S+", values.mask_quoted(body)):
         written = body[token.start() : token.end()]
-        if (image := read_picture(written)) is not None:
+        if (image := values.read_picture(written)) is not None:
             images.append(image)
         else:
             kept.append((written, token[0]))
     words, shaped = (" ".join(column) for column in (zip(*kept, strict=True) if kept else ("", "")))
     found, begin = [], 0
     for mark in _WEIGHT.finditer(shaped):
-        found.append((unescape(words[begin : mark.start()]), float(mark[1] or 1)))
+        found.append((values.unescape(words[begin : mark.start()]), float(mark[1] or 1)))
         begin = mark.end()
-    found.append((unescape(words[begin:]), 1.0))
-    parts = tuple((text, weight) for text, weight in found if not is_blank(text))
-    if len(parts) > MAX_PARTS:
-        raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {MAX_PARTS}.")
+    found.append((values.unescape(words[begin:]), 1.0))
+    parts = tuple((text, weight) for text, weight in found if not values.is_blank(text))
+    if len(parts) > limits.MAX_PARTS:
+        raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {limits.MAX_PARTS}.")
     positive = ", ".join(text for text, weight in parts if weight > 0)
     plainly = not parts or (len(parts) == 1 and parts[0][1] == 1)
     return tuple(images), positive, () if plainly else parts
@@ -422,15 +403,15 @@ def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
 
 def format_prompt(prompt: Prompt) -> str:
     """Return the text that ``parse_prompt`` reads as ``prompt``, with flags in the table's order."""
-    written = [write_weighted(prompt.images)]
+    written = [values.write_weighted(prompt.images)]
     for number, (words, weight) in enumerate(prompt.parts, 1):
-        text = escape(words)
+        text = values.escape(words)
         if number == len(prompt.parts) > 1 and weight == 1:
             written.append(text)
         else:  # a colon at the end would join the weight's
             text = text[:-1] + "\\:" if text.endswith(":") else text
-            written.append(f"{text}::{decimal(weight)}")
-    written += [] if prompt.parts else [escape(prompt.text)]
+            written.append(f"{text}::{values.decimal(weight)}")
+    written += [] if prompt.parts else [values.escape(prompt.text)]
     typed = ((flag, getattr(prompt, flag.field)) for flag in SUPPORTED)
     written += [flag.typed(value) for flag, value in typed if flag.value.writes(value)]
     return " ".join(filter(None, (*written, *prompt.unsupported)))

@@ -226,8 +226,7 @@ class OneNumberOf(Value):
 
 @dataclass(frozen=True)
 class Choice(Value):
-    """One of a few words, whatever its case. With a ``prefix`` the value is prefix + word, and the prefix
-    alone is what the flag means without text."""
+    """One of a few words in any case, behind ``prefix``, which alone is what no text means."""
 
     words: tuple[str, ...]
     prefix: str = ""

@@ -80,8 +80,7 @@ def to_json(request: Request) -> str:
 
 
 def check_texts(request: Request) -> None:
-    """Raise PromptError when a text of the request can't be kept in a database: where a character is U+0000,
-    or half of a pair of surrogates."""
+    """Raise PromptError for a text that no database keeps: with U+0000, or half a pair of surrogates."""
     for text in _texts(asdict(request)):
         if wrong := _UNSTORABLE.search(text):
             raise PromptError(

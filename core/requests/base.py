@@ -60,8 +60,7 @@ class Request:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The SHA-256 of every stored file that the worker needs and that is no picture. Rows of others keep
-        them: one that is gone by then ends the job."""
+        """The SHA-256 of every stored file that is no picture and that the worker needs."""
         return ()
 
     def model_or_role(self) -> str:

@@ -3,8 +3,7 @@ video are called by their times, and how each family of models is told when fram
 
 plain: "Frame at 3.5 s:", which any model reads. smolvlm: SmolVLM2's own words for videos, where whole seconds
 tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL has before each moment of a
-video
-(``processing_qwen3_vl``).
+video (``processing_qwen3_vl``).
 """
 
 from __future__ import annotations

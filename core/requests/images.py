@@ -9,36 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from core import limits
 from core.errors import UserError
-from core.limits import (
-    MAX_LABEL,
-    MAX_PARTS,
-    MAX_PROMPT,
-    MAX_SIDE,
-    MAX_UPSCALED,
-    MAX_WEIGHT,
-    MIN_SIDE,
-    NEGATIVE_WEIGHT,
-    Weighted,
-)
+from core.prompt import values
 from core.prompt.parameters import SEED, Parameters, Reach, param
-from core.prompt.values import (
-    Picture,
-    Pictures,
-    References,
-    StoredLora,
-    StyleCodes,
-    Value,
-    Whole,
-    check_sha256,
-    is_blank,
-    stored_lora,
-    within,
-)
 from core.requests.base import Answer, Request, check_length
 
-SIDE = Whole(MIN_SIDE, MAX_SIDE, " px")
-COUNT = Whole(1, 4)
+SIDE = values.Whole(limits.MIN_SIDE, limits.MAX_SIDE, " px")
+COUNT = values.Whole(1, 4)
 SAY_WHAT = "Say what is to change, for example `make the house blue`."
 
 
@@ -57,39 +35,43 @@ class GenerateRequest(Parameters, Request):
     role: ClassVar[str] = "image"
     starts_from: ClassVar[str] = ""  # what ``image`` is, where it is required
     prompt: str
-    prompt_parts: Weighted = param((), reported=True)
+    prompt_parts: limits.Weighted = param((), reported=True)
     width: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
     height: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
     seed: int = param(0, value=SEED, reach=Reach.JOB)
     num_images: int = param(4, value=COUNT, reach=Reach.JOB)
-    image: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
-    image_prompts: Weighted = param(
-        (), value=References(lowest=-MAX_WEIGHT), reach=Reach.FIRST, moderated=False
+    image: str | None = param(None, value=values.Picture(), reach=Reach.JOB, moderated=False)
+    image_prompts: limits.Weighted = param(
+        (), value=values.References(lowest=-limits.MAX_WEIGHT), reach=Reach.FIRST, moderated=False
     )
-    style_codes: tuple[tuple[int, float], ...] = param((), value=StyleCodes(), reported=True)
+    style_codes: tuple[tuple[int, float], ...] = param((), value=values.StyleCodes(), reported=True)
 
     def __post_init__(self) -> None:
         check_length(self.prompt)
         super().__post_init__()
-        if len(self.prompt_parts) > MAX_PARTS:
-            raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
+        if len(self.prompt_parts) > limits.MAX_PARTS:
+            raise UserError(
+                f"The prompt has {len(self.prompt_parts)} parts; it takes up to {limits.MAX_PARTS}."
+            )
         for _, weight in self.prompt_parts:
-            if abs(weight) > MAX_WEIGHT:
-                raise UserError(f"A weight is {weight:g}; it takes {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}.")
+            if abs(weight) > limits.MAX_WEIGHT:
+                raise UserError(
+                    f"A weight is {weight:g}; it takes {-limits.MAX_WEIGHT:g} to {limits.MAX_WEIGHT:g}."
+                )
         total = sum(weight for _, weight in self.prompt_parts)
-        total -= NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
+        total -= limits.NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
         if self.prompt_parts and total <= 0:
             raise UserError(
-                f"The weights of the prompt add up to {total:g} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
-                " must be over 0."
+                f"The weights of the prompt add up to {total:g} (`--no` counts"
+                f" -{limits.NEGATIVE_WEIGHT:g}); the sum must be over 0."
             )
         if self.starts_from and self.image is None:
             raise UserError(f"There is no {self.starts_from}. Attach one, or choose one that Atelier made.")
 
     @property
-    def styles(self) -> tuple[StoredLora, ...]:
+    def styles(self) -> tuple[values.StoredLora, ...]:
         """The LoRAs that members have made."""
-        return tuple(found for name, _ in self.loras if (found := stored_lora(name)))
+        return tuple(found for name, _ in self.loras if (found := values.stored_lora(name)))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -106,20 +88,19 @@ class GenerateRequest(Parameters, Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ImagineRequest(GenerateRequest):
-    """Draw pictures from words, optionally starting from one. Two image prompts, or one and a style, need no
-    words."""
+    """Draw pictures from words, or from one. Two image prompts, or one and a style, need no words."""
 
     kind: ClassVar[str] = "imagine"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.image_prompts) == 1 and not (
-            not is_blank(self.prompt) or self.style_references or self.style_codes
+            not values.is_blank(self.prompt) or self.style_references or self.style_codes
         ):
             raise UserError(
                 "One picture alone isn't enough: add words, another picture, or a style with `--sref`."
             )
-        if is_blank(self.prompt) and not self.image_prompts:
+        if values.is_blank(self.prompt) and not self.image_prompts:
             raise UserError(
                 "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
             )
@@ -157,14 +138,13 @@ class OutpaintRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         sides = (self.left, self.top, self.right, self.bottom)
-        if min(sides) < 0 or max(sides) > MAX_SIDE or not any(sides):
+        if min(sides) < 0 or max(sides) > limits.MAX_SIDE or not any(sides):
             raise UserError("Nothing to add: choose a direction, a different aspect, or a zoom over 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleRequest(GenerateRequest):
-    """Enlarge ``image`` (required) ``factor`` (2 or 4) times. mode: "subtle" keeps it, "creative" redraws
-    detail guided by ``prompt``."""
+    """Enlarge ``image`` (required) ``factor`` (2, 4) times. mode: "subtle" keeps it, "creative" redraws."""
 
     kind: ClassVar[str] = "upscale"
     starts_from: ClassVar[str] = "picture to enlarge"
@@ -190,7 +170,7 @@ class RegionRequest(GenerateRequest):
 
     kind: ClassVar[str] = "region"
     starts_from: ClassVar[str] = "picture to change"
-    mask_image: str | None = param(None, value=Picture(), moderated=False)
+    mask_image: str | None = param(None, value=values.Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
     remix: bool = False  # with new words: only the message's title differs
@@ -201,12 +181,12 @@ class RegionRequest(GenerateRequest):
             raise UserError(
                 "Choose the part to redraw in one way only: a mask, fields of the grid, or words."
             )
-        if len(self.region) > MAX_LABEL:
+        if len(self.region) > limits.MAX_LABEL:
             raise UserError(
-                f"The words for the part have {len(self.region)} characters; up to {MAX_LABEL} fit."
+                f"The words for the part have {len(self.region)} characters; up to {limits.MAX_LABEL} fit."
             )
         for left, top, right, bottom in self.boxes:
-            if not (0 <= left < right <= MAX_UPSCALED and 0 <= top < bottom <= MAX_UPSCALED):
+            if not (0 <= left < right <= limits.MAX_UPSCALED and 0 <= top < bottom <= limits.MAX_UPSCALED):
                 raise UserError(
                     f"A box is {left}, {top}, {right}, {bottom}; it takes left < right and top < bottom,"
                     " in px."
@@ -225,14 +205,14 @@ class EditRequest(GenerateRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if is_blank(self.prompt):
+        if values.is_blank(self.prompt):
             raise UserError(SAY_WHAT)
 
     @property
     def described(self) -> EditRequest:
         """The same with words for what the result shows in place of those for what was to change."""
         words = ", ".join(text for text in (self.about, self.prompt) if text)
-        return replace(self, prompt=words[:MAX_PROMPT], prompt_parts=(), about="")
+        return replace(self, prompt=words[: limits.MAX_PROMPT], prompt_parts=(), about="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +235,7 @@ class BlendRequest(GenerateRequest):
     """Draw pictures between 2 to 5 ``images``, which all weigh the same; no words are needed."""
 
     kind: ClassVar[str] = "blend"
-    images: tuple[str, ...] = param((), value=Pictures(), moderated=False)
+    images: tuple[str, ...] = param((), value=values.Pictures(), moderated=False)
     prompt: str = ""
 
     def __post_init__(self) -> None:
@@ -272,18 +252,18 @@ SMALLEST, LARGEST = 0.01, 64.0  # times its own size, of a layer
 Layer = tuple[str, float, float, float, float, str | None]
 
 
-class Layers(Value):
+class Layers(values.Value):
     """The layers of a canvas, the lowest first."""
 
     def check(self, name: str, value: tuple[Layer, ...]) -> None:
         if not 1 <= len(value) <= MAX_LAYERS:
             raise UserError(f"`{name}` has {len(value)} pictures; it takes 1 to {MAX_LAYERS}.")
         for sha256, x, y, scale, opacity, clip in value:
-            check_sha256(name, sha256, *(() if clip is None else (clip,)))
-            within("x", x, -FARTHEST, FARTHEST, " px")
-            within("y", y, -FARTHEST, FARTHEST, " px")
-            within("scale", scale, SMALLEST, LARGEST)
-            within("opacity", opacity, 0, 1)
+            values.check_sha256(name, sha256, *(() if clip is None else (clip,)))
+            values.within("x", x, -FARTHEST, FARTHEST, " px")
+            values.within("y", y, -FARTHEST, FARTHEST, " px")
+            values.within("scale", scale, SMALLEST, LARGEST)
+            values.within("opacity", opacity, 0, 1)
 
     def pictures(self, value: tuple[Layer, ...]) -> tuple[str, ...]:
         """Return every picture, and every mask of one."""
@@ -291,12 +271,12 @@ class Layers(Value):
         return tuple(name for name in named if name is not None)
 
 
-class Canvas(Value):
+class Canvas(values.Value):
     """Width and height of a canvas."""
 
     def check(self, name: str, value: tuple[int, int]) -> None:
         for side, length in zip(("width", "height"), value, strict=True):
-            within(side, length, MIN_SIDE, MAX_UPSCALED, " px")
+            values.within(side, length, limits.MIN_SIDE, limits.MAX_UPSCALED, " px")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +290,7 @@ class ComposeRequest(GenerateRequest):
     kind: ClassVar[str] = "compose"
     canvas: tuple[int, int] = param((0, 0), value=Canvas(), reach=Reach.JOB, moderated=False)
     layers: tuple[Layer, ...] = param((), value=Layers(), reach=Reach.JOB, moderated=False)
-    mask_image: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    mask_image: str | None = param(None, value=values.Picture(), reach=Reach.JOB, moderated=False)
     keep_seam: bool = param(False, reach=Reach.JOB)
 
     def size(self) -> str:

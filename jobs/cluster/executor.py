@@ -15,30 +15,9 @@ from typing import Any
 
 from core.errors import BusAway, BusError, WireError
 from core.process import Supervisor
+from jobs.cluster import protocol
 from jobs.cluster.file_transfer import FileLender, FileReceiver
 from jobs.cluster.nats import Bus, Message, OtherVersion
-from jobs.cluster.protocol import (
-    BEAT_MOST,
-    EVENT_MOST,
-    SMALL,
-    Beat,
-    Fetch,
-    Final,
-    ForgetAll,
-    Heard,
-    Hold,
-    News,
-    Put,
-    Reply,
-    StopRun,
-    Taken,
-    Timing,
-    answer_of,
-    ask_of,
-    hash_files,
-    paths_of,
-    put_together,
-)
 from jobs.cluster.registry import DeviceRegistry, RunInFlight, order_of
 from jobs.executors.base import SEPARATOR, Device, Executor, Lease, Lost, Outcome, Report, host_of
 from jobs.executors.local import VectorComparer
@@ -46,7 +25,7 @@ from jobs.queue import Queue
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Nearest, Question, Run, Stopped
 
 
-async def outcome_of(final: Final, run: Run, receiving: FileReceiver) -> Outcome:
+async def outcome_of(final: protocol.Final, run: Run, receiving: FileReceiver) -> Outcome:
     """Return how ``run`` ended; its files are in its folder then. Lost where that can't be told."""
     if final.done is None:
         outcome: Stopped | Broke | Lost | None = final.stopped or final.broke or final.lost
@@ -63,7 +42,7 @@ async def outcome_of(final: Final, run: Run, receiving: FileReceiver) -> Outcome
         return str(target)
 
     try:
-        output = await asyncio.to_thread(put_together, final.done, final.sent, read, take)
+        output = await asyncio.to_thread(protocol.put_together, final.done, final.sent, read, take)
     except (WireError, OSError) as error:
         log.error("job %s: what it made can't be had: %s", run.job_id, error)
         return Lost(run.job_id, "what it made can't be had")
@@ -85,9 +64,15 @@ class BusExecutor(Executor):
     settings name, see ``models.digest``. clip: the model of vectors, as the settings name it."""
 
     def __init__(
-        self, bus: Bus, scratch: Path, *, models: str = "", clip: str = "", timing: Timing | None = None
+        self,
+        bus: Bus,
+        scratch: Path,
+        *,
+        models: str = "",
+        clip: str = "",
+        timing: protocol.Timing | None = None,
     ) -> None:
-        self.bus, self._timing = bus, timing or Timing()
+        self.bus, self._timing = bus, timing or protocol.Timing()
         self._clip = clip
         self._name = secrets.token_hex(16)
         self.registry = DeviceRegistry(self._timing, models)
@@ -164,11 +149,13 @@ class BusExecutor(Executor):
             return
         self._listening, self._stopping, bus = True, False, self.bus
         self._hearing = [
-            await bus.listen("beat.*", Beat, self.hear_beat, most=BEAT_MOST, unread=self._unread_beat),
-            await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
-            await bus.serve("done.*", Final, self._hear_final),
-            await bus.serve("file.*", Fetch, self._lender.answer),
-            await bus.serve("put.*", Put, self._receiver.answer),
+            await bus.listen(
+                "beat.*", protocol.Beat, self.hear_beat, most=protocol.BEAT_MOST, unread=self._unread_beat
+            ),
+            await bus.listen("job.*", protocol.News, self._hear_news, most=protocol.EVENT_MOST),
+            await bus.serve("done.*", protocol.Final, self._hear_final),
+            await bus.serve("file.*", protocol.Fetch, self._lender.answer),
+            await bus.serve("put.*", protocol.Put, self._receiver.answer),
         ]
 
     async def stop(self) -> None:
@@ -207,13 +194,13 @@ class BusExecutor(Executor):
                     handed.taken = True
                     self._say_hold(name)
                 else:
-                    await self._order(handed, partial(self.bus.request, f"run.{name}", order, Taken))
+                    await self._order(handed, partial(self.bus.request, f"run.{name}", order, protocol.Taken))
                 return await outcome
         finally:
             self.runs.leave(handed)
             self.changed()
 
-    async def _order(self, handed: RunInFlight, say: Callable[..., Awaitable[Taken]]) -> None:
+    async def _order(self, handed: RunInFlight, say: Callable[..., Awaitable[protocol.Taken]]) -> None:
         """Say it until the host has taken it, or is given up: twice the same is one run there."""
         while not handed.outcome.done():
             try:
@@ -238,7 +225,7 @@ class BusExecutor(Executor):
         if handed is None or handed.outcome.done():
             return
         handed.stopping = True
-        self._say(f"stop.{handed.host}", StopRun(handed.token))
+        self._say(f"stop.{handed.host}", protocol.StopRun(handed.token))
 
     def settle(self, job_id: str) -> None:
         for handed in self.runs.settle(job_id):
@@ -246,7 +233,7 @@ class BusExecutor(Executor):
             self._do(self._receiver.drop(handed.token))
 
     def forget(self, names: Sequence[str]) -> None:
-        self._say("forget", ForgetAll(tuple(names)))
+        self._say("forget", protocol.ForgetAll(tuple(names)))
 
     # Questions
 
@@ -259,18 +246,18 @@ class BusExecutor(Executor):
             return Declined(question.question_id, "no host is ready")
         host = min(ready, key=lambda host: len(host.runs))
         try:
-            names = await hash_files(paths_of(question))
-            ask = ask_of(question.question_id, question, names, self._clip)
+            names = await protocol.hash_files(protocol.paths_of(question))
+            ask = protocol.ask_of(question.question_id, question, names, self._clip)
             paths = {sha256: Path(path) for path, sha256 in names.items()}
             with self._lender.lent(question.question_id, host.name, paths):
-                reply = await self.bus.request(f"ask.{host.name}", ask, Reply, patience=ASK_PATIENCE)
+                reply = await self.bus.request(f"ask.{host.name}", ask, protocol.Reply, patience=ASK_PATIENCE)
         except (BusError, OSError) as error:
             return Declined(question.question_id, str(error))
-        return answer_of(question, reply)
+        return protocol.answer_of(question, reply)
 
     # What hosts say
 
-    def hear_beat(self, beat: Beat, subject: str) -> None:
+    def hear_beat(self, beat: protocol.Beat, subject: str) -> None:
         """Take in what a machine says of itself. subject: names it."""
         name = subject.partition(".")[2]
         before = self.registry.devices_of(name)
@@ -286,7 +273,7 @@ class BusExecutor(Executor):
                 self.changed()
             return
         for token in [token for token in host.runs if token in self._abandoned]:
-            self._say(f"stop.{name}", StopRun(token))
+            self._say(f"stop.{name}", protocol.StopRun(token))
         ours = {one.token: one for one in self.runs.of_host(name) if one.taken and not one.ended}
         for token in self.hosts.missing(host, ours):
             ours[token].end(Lost(ours[token].run.job_id, f"{name} has no such job", untouched=True))
@@ -306,7 +293,7 @@ class BusExecutor(Executor):
         self.lose(name, told)
         self.changed()
 
-    def _hear_news(self, news: News, subject: str) -> None:
+    def _hear_news(self, news: protocol.News, subject: str) -> None:
         handed = self.runs.get(news.token)
         if handed is None or handed.ended or handed.run.job_id != subject.partition(".")[2]:
             return
@@ -314,19 +301,19 @@ class BusExecutor(Executor):
         if message is not None and message.job_id == handed.run.job_id and not handed.outcome.done():
             handed.report(message)
 
-    async def _hear_final(self, final: Final, subject: str) -> Heard | None:
+    async def _hear_final(self, final: protocol.Final, subject: str) -> protocol.Heard | None:
         handed = self.runs.get(final.token)
         if handed is None:
             if not self._complete:
                 return None  # it may be one that is about to be taken up
             self._abandoned.pop(final.token, None)
-            return Heard("gone")
+            return protocol.Heard("gone")
         if handed.host != subject.partition(".")[2] or handed.run.job_id != final.job_id:
-            return Heard("gone")
+            return protocol.Heard("gone")
         async with handed.lock:
             if not handed.outcome.done():
                 handed.end(await outcome_of(final, handed.run, self._receiver))
-        return Heard("kept", self._name)
+        return protocol.Heard("kept", self._name)
 
     # Silence
 
@@ -381,17 +368,19 @@ class BusExecutor(Executor):
     def _say_hold(self, name: str) -> None:
         self._say(f"hold.{name}", self._hold_of(name))
 
-    def _hold_of(self, name: str) -> Hold:
+    def _hold_of(self, name: str) -> protocol.Hold:
         ours = self.runs.of_host(name)
         stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
         abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
-        return Hold(self._name, tokens, (*stopping, *abandoned))
+        return protocol.Hold(self._name, tokens, (*stopping, *abandoned))
 
-    def _say(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
+    def _say(self, subject: str, message: protocol.StopRun | protocol.Hold | protocol.ForgetAll) -> None:
         self._do(self._publish(subject, message))
 
-    async def _publish(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
+    async def _publish(
+        self, subject: str, message: protocol.StopRun | protocol.Hold | protocol.ForgetAll
+    ) -> None:
         try:
             await self.bus.publish(subject, message)
         except WireError as error:
@@ -432,7 +421,7 @@ async def answer_load(bus: Bus, queue: Queue) -> None:
     async def answer(asked: AskLoad, subject: str) -> Load:
         return load_of(queue)
 
-    end = await bus.serve(LOAD_SUBJECT, AskLoad, answer, most=SMALL)
+    end = await bus.serve(LOAD_SUBJECT, AskLoad, answer, most=protocol.SMALL)
     try:
         await asyncio.Event().wait()
     finally:

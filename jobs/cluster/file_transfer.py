@@ -157,8 +157,7 @@ class FileFetcher:
 
     @asynccontextmanager
     async def lent(self, token: str, wanted: Mapping[str, str]) -> AsyncIterator[dict[str, Path]]:
-        """Have the files of a run here until the block ends. wanted: SHA-256 → what its name ends in. Raises
-        Gone, StorageError."""
+        """Have a run's files until the block ends. wanted: SHA-256 → ending. Raises Gone, StorageError."""
         async with AsyncExitStack() as stack:
             found = await self._from_store(wanted, stack)
             rest = wanted.keys() - found.keys()

@@ -202,8 +202,7 @@ class Bus:
         return True
 
     async def request(self, subject: str, message: Message, kind: type[T], *, patience: float) -> T:
-        """Send a message and return its answer. patience: seconds. Raises BusAway without an answer,
-        WireError when one of the two is no message."""
+        """Send a message and return its answer. patience: seconds. Raises BusAway, WireError."""
         data = encode_message(message, self.most)
         if not self.is_up:
             raise BusAway(f"the bus is away, so {subject} could not be asked")

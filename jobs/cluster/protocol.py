@@ -37,24 +37,7 @@ from core.errors import WireError
 from core.events import Output, Picture
 from jobs.cluster.nats import Message
 from jobs.executors.base import Device, Lost
-from vision.protocol import (
-    Answered,
-    Broke,
-    Check,
-    Checked,
-    Declined,
-    Embed,
-    LoadingModel,
-    Measure,
-    Measured,
-    Question,
-    Select,
-    Selected,
-    Step,
-    Stopped,
-    Talk,
-    WorkerConfig,
-)
+from vision import protocol as worker
 from vision.weights import files
 
 CHUNK = 512 * 2**10  # bytes of a file in one message
@@ -112,7 +95,7 @@ class Order(Message, frozen=True):
     files: Wanted
     digest: str
     cost_key: str = ""
-    talk: Talk | None = None
+    talk: worker.Talk | None = None
     folder: dict[FileName, Sha256] | None = None
     traceparent: str = ""
     instance: str = ""
@@ -149,8 +132,8 @@ class News(Message, frozen=True):
     """A sign of life of a run."""
 
     token: Token
-    step: Step | None = None
-    loading: LoadingModel | None = None
+    step: worker.Step | None = None
+    loading: worker.LoadingModel | None = None
 
 
 class Final(Message, frozen=True):
@@ -161,8 +144,8 @@ class Final(Message, frozen=True):
     token: Token
     job_id: JobId
     done: Output | None = None
-    stopped: Stopped | None = None
-    broke: Broke | None = None
+    stopped: worker.Stopped | None = None
+    broke: worker.Broke | None = None
     lost: Lost | None = None
     sent: tuple[str, ...] = ()
 
@@ -210,10 +193,10 @@ class Ask(Message, frozen=True):
 
     token: Token
     files: Wanted
-    embed: Embed | None = None
-    select: Select | None = None
-    check: Check | None = None
-    measure: Measure | None = None
+    embed: worker.Embed | None = None
+    select: worker.Select | None = None
+    check: worker.Check | None = None
+    measure: worker.Measure | None = None
 
 
 class Reply(Message, frozen=True):
@@ -221,29 +204,29 @@ class Reply(Message, frozen=True):
 
     declined: str | None = None
     vectors: tuple[bytes, ...] | None = None
-    selected: Selected | None = None
-    checked: Checked | None = None
-    measured: tuple[Measured, ...] | None = None
+    selected: worker.Selected | None = None
+    checked: worker.Checked | None = None
+    measured: tuple[worker.Measured, ...] | None = None
 
 
 CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
 FIELDS = {  # a question's in Ask, its answer's in Reply
-    Embed: ("embed", "vectors"),
-    Select: ("select", "selected"),
-    Check: ("check", "checked"),
-    Measure: ("measure", "measured"),
+    worker.Embed: ("embed", "vectors"),
+    worker.Select: ("select", "selected"),
+    worker.Check: ("check", "checked"),
+    worker.Measure: ("measure", "measured"),
 }
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def paths_of(question: Question) -> tuple[str, ...]:
+def paths_of(question: worker.Question) -> tuple[str, ...]:
     """Return the paths of the files that a question is about."""
-    return question.paths if isinstance(question, Embed | Check) else (question.path,)
+    return question.paths if isinstance(question, worker.Embed | worker.Check) else (question.path,)
 
 
-def with_paths(question: Question, paths: Mapping[str, str]) -> Question:
+def with_paths(question: worker.Question, paths: Mapping[str, str]) -> worker.Question:
     """Return a question about the files that ``paths`` has in the place of its own."""
-    if isinstance(question, Embed | Check):
+    if isinstance(question, worker.Embed | worker.Check):
         return replace(question, paths=tuple(paths[path] for path in question.paths))
     return replace(question, path=paths[question.path])
 
@@ -262,32 +245,32 @@ def files_with_endings(paths: Mapping[str, str]) -> Wanted:
     return {sha256: Path(path).suffix[1:].lower() or "png" for sha256, path in paths.items()}
 
 
-def ask_of(token: str, question: Question, names: Mapping[str, str], clip: str) -> Ask:
+def ask_of(token: str, question: worker.Question, names: Mapping[str, str], clip: str) -> Ask:
     """Return a question as a message. names: SHA-256 of its files, by path. clip: the model of vectors as it
     is called here. Raises WireError for a question that no other machine can answer."""
     if type(question) not in FIELDS:
         raise WireError("vectors are compared where their file is")
     sent = with_paths(question, names)
-    if isinstance(sent, Embed) and clip and sent.model == clip:
+    if isinstance(sent, worker.Embed) and clip and sent.model == clip:
         sent = replace(sent, model=CLIP)
     asked: dict[str, Any] = {FIELDS[type(sent)][0]: sent}
     return Ask(token, files_with_endings({sha256: path for path, sha256 in names.items()}), **asked)
 
 
-def reply_of(question: Question, answer: Answered | Declined) -> Reply:
+def reply_of(question: worker.Question, answer: worker.Answered | worker.Declined) -> Reply:
     """Return an answer as a message."""
-    if isinstance(answer, Declined):
+    if isinstance(answer, worker.Declined):
         return Reply(declined=answer.reason)
     told: dict[str, Any] = {FIELDS[type(question)][1]: answer.answer}
     return Reply(**told)
 
 
-def answer_of(question: Question, reply: Reply) -> Answered | Declined:
+def answer_of(question: worker.Question, reply: Reply) -> worker.Answered | worker.Declined:
     """Return what a message says in answer to a question."""
     found = getattr(reply, FIELDS[type(question)][1])
     if found is None:
-        return Declined(question.question_id, reply.declined or "the answer is of another kind")
-    return Answered(question.question_id, found)
+        return worker.Declined(question.question_id, reply.declined or "the answer is of another kind")
+    return worker.Answered(question.question_id, found)
 
 
 EVERY = 0.25  # seconds between two steps that show nothing new
@@ -298,13 +281,13 @@ class StepReports:
 
     def __init__(self, token: str, tell: Callable[[News], None]) -> None:
         self._token, self._tell = token, tell
-        self._kept: Step | None = None
+        self._kept: worker.Step | None = None
         self._later: asyncio.TimerHandle | None = None
         self._told_at = float("-inf")
         self.step = self.total = self.drawn = 0
 
-    def __call__(self, message: LoadingModel | Step) -> None:
-        if isinstance(message, LoadingModel):
+    def __call__(self, message: worker.LoadingModel | worker.Step) -> None:
+        if isinstance(message, worker.LoadingModel):
             self.flush()
             self._tell(News(self._token, loading=message))
             return
@@ -481,7 +464,7 @@ class RunLease:
         return monotonic() - self.renewed_at > self.timing.kept
 
 
-def models_digest(config: WorkerConfig) -> str:
+def models_digest(config: worker.WorkerConfig) -> str:
     """Return what is equal on machines that answer a job alike. Folders may lie elsewhere: their weights
     count. Reads the ends of files of weights, so it blocks."""
 

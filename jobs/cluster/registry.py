@@ -80,8 +80,7 @@ class Host:
 
 
 class Hosts:
-    """All machines, by name. models: digest of what the bot's settings name, "" = any. noted: is told of each
-    that may be seen otherwise from now on."""
+    """All machines, by name. models: digest, "" = any. noted: is told of each that may look different."""
 
     def __init__(self, timing: Timing, models: str, noted: Callable[[str], None] = lambda name: None) -> None:
         self._timing, self._models, self._noted = timing, models, noted

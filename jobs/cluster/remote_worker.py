@@ -20,35 +20,9 @@ from typing import Any
 
 from core.errors import AtelierError, BusAway, WireError
 from core.process import Supervisor
+from jobs.cluster import protocol
 from jobs.cluster.file_transfer import FileFetcher, Gone
 from jobs.cluster.nats import Bus
-from jobs.cluster.protocol import (
-    CLIP,
-    INLINE,
-    NAME,
-    SMALL,
-    Ask,
-    Beat,
-    Final,
-    ForgetAll,
-    Heard,
-    Hold,
-    Holding,
-    Made,
-    News,
-    Order,
-    Reply,
-    RunLease,
-    StepReports,
-    StopRun,
-    Taken,
-    Timing,
-    output_pictures,
-    paths_of,
-    reply_of,
-    taken_apart,
-    with_paths,
-)
 from jobs.executors.base import Device, Executor, Lost, Outcome
 from vision.protocol import Broke, Done, Embed, Fault, Run, Stopped
 
@@ -63,7 +37,13 @@ class RunInHand:
 
     task: asyncio.Task[None]
 
-    def __init__(self, order: Order, held: RunLease, telling: StepReports, executor: Executor) -> None:
+    def __init__(
+        self,
+        order: protocol.Order,
+        held: protocol.RunLease,
+        telling: protocol.StepReports,
+        executor: Executor,
+    ) -> None:
         self.order, self.held, self.telling, self._executor = order, held, telling, executor
         self.over = False
         self.why: str | None = None  # it was given up
@@ -144,18 +124,18 @@ class Runner:
         executor: Executor,
         fetching: FileFetcher,
         root: Path,
-        say: Callable[[str, News], None],
-        timing: Timing,
+        say: Callable[[str, protocol.News], None],
+        timing: protocol.Timing,
     ) -> None:
         self._bus, self._host, self._executor, self._fetching = bus, host, executor, fetching
         self._root, self._say, self._timing = root, say, timing
         self.steps = 0  # of all runs that are over
         self.ends: Counter[str] = Counter()  # of runs, by what they ended with
 
-    def begin(self, order: Order, held: RunLease, older: Sequence[RunInHand]) -> RunInHand:
+    def begin(self, order: protocol.Order, held: protocol.RunLease, older: Sequence[RunInHand]) -> RunInHand:
         """Begin a run, once ``older`` ones of its job have ended."""
         subject = f"job.{order.job_id}"
-        telling = StepReports(order.token, lambda news: self._say(subject, news))
+        telling = protocol.StepReports(order.token, lambda news: self._say(subject, news))
         work = RunInHand(order, held, telling, self._executor)
         name = f"job {order.job_id}"
         work.task = asyncio.create_task(self._see_through(work, older), name=name)
@@ -186,8 +166,10 @@ class Runner:
     async def _tell(self, work: RunInHand, outcome: Outcome) -> None:
         """Say how a run ended until a bot has written it down, or doesn't want to know."""
         final, made = await self._final(work.order, outcome)
-        pictures = output_pictures(outcome.output) if isinstance(outcome, Done) else ()
-        size = min(INLINE, sum(len(picture.data) for picture in pictures))  # bytes in the message, about
+        pictures = protocol.output_pictures(outcome.output) if isinstance(outcome, Done) else ()
+        size = min(
+            protocol.INLINE, sum(len(picture.data) for picture in pictures)
+        )  # bytes in the message, about
         patience = END_PATIENCE + size / SLOWEST
         while not work.held.unnamed:
             if work.held.told:  # a bot has it and will write it down
@@ -195,34 +177,38 @@ class Runner:
                 continue
             try:
                 await self._fetching.put(work.order.token, made)
-                heard = await self._bus.request(f"done.{self._host}", final, Heard, patience=patience)
+                heard = await self._bus.request(
+                    f"done.{self._host}", final, protocol.Heard, patience=patience
+                )
             except Gone:
-                heard = Heard("gone")
+                heard = protocol.Heard("gone")
             except BusAway:
                 await asyncio.sleep(self._timing.again)
                 continue
             except WireError as error:
                 log.error("job %s: its answer can't be sent: %s", work.order.job_id, error)
                 broke = Broke(final.job_id, Fault.USER, TOO_LARGE)
-                final, made = Final(final.token, final.job_id, broke=broke), ()
+                final, made = protocol.Final(final.token, final.job_id, broke=broke), ()
                 continue
             if heard.what == "gone":
                 log.info("job %s: nobody waits for its end", work.order.job_id)
                 return
             work.held.note_told(heard.bot)
 
-    async def _final(self, order: Order, outcome: Outcome) -> tuple[Final, Sequence[Made]]:
+    async def _final(
+        self, order: protocol.Order, outcome: Outcome
+    ) -> tuple[protocol.Final, Sequence[protocol.Made]]:
         token, job_id = order.token, order.job_id
         if not isinstance(outcome, Done):
             ended: dict[str, Any] = {type(outcome).__name__.lower(): outcome}  # stopped, broke or lost
-            return Final(token, job_id, **ended), ()
+            return protocol.Final(token, job_id, **ended), ()
         try:
-            inline = min(INLINE, self._bus.most // 2)
-            output, sent, made = await asyncio.to_thread(taken_apart, outcome.output, inline)
-            return Final(token, job_id, done=output, sent=sent), made
+            inline = min(protocol.INLINE, self._bus.most // 2)
+            output, sent, made = await asyncio.to_thread(protocol.taken_apart, outcome.output, inline)
+            return protocol.Final(token, job_id, done=output, sent=sent), made
         except OSError as error:
             log.warning("job %s: its worker has not written what it says: %s", job_id, error)
-            return Final(token, job_id, lost=Lost(job_id, "what it made isn't there")), ()
+            return protocol.Final(token, job_id, lost=Lost(job_id, "what it made isn't there")), ()
 
     def sweep(self) -> None:
         """Delete what jobs have written that nobody has tried again for a day. Blocks."""
@@ -233,13 +219,12 @@ class Runner:
     def forget(self, names: Collection[str]) -> None:
         """Delete what these jobs have written. Blocks."""
         for name in names:
-            if re.match(NAME, name):
+            if re.match(protocol.NAME, name):
                 shutil.rmtree(self._root / name, ignore_errors=True)
 
 
 def _fill(folder: Path, files: dict[str, Path]) -> None:
-    """Put what a job starts from into its folder. What an earlier try has left there stays, unless it started
-    from something else. Blocks."""
+    """Put what a job starts from into its folder; an earlier try stays if it started alike. Blocks."""
     for name, path in files.items():
         own = folder / name
         if folder.is_dir() and not (own.is_file() and own.read_bytes() == path.read_bytes()):
@@ -275,10 +260,10 @@ class RemoteWorker:
         root: Path,
         *,
         checkpoints: Path | None = None,
-        timing: Timing | None = None,
+        timing: protocol.Timing | None = None,
     ) -> None:
         self.bus, self._known, self._executor = bus, known, executor
-        self._timing = timing or Timing()
+        self._timing = timing or protocol.Timing()
         self._working = Runner(bus, known.host, executor, fetching, root, self._say, self._timing)
         self._fetching, self._checkpoints = fetching, checkpoints
         self._instance = secrets.token_hex(16)
@@ -286,7 +271,7 @@ class RemoteWorker:
         self._bot = ""
         self._draining = self._shares_name = False
         self._changed = asyncio.Event()
-        self._news: asyncio.Queue[tuple[str, News]] = asyncio.Queue(QUEUED)
+        self._news: asyncio.Queue[tuple[str, protocol.News]] = asyncio.Queue(QUEUED)
         self._tasks: list[asyncio.Task[None]] = []
         self._deleting: set[asyncio.Task[None]] = set()
 
@@ -316,11 +301,11 @@ class RemoteWorker:
         await asyncio.to_thread(self._working.sweep)
         await self._executor.start(self._changed.set)
         self.bus.watch(self._changed.set)
-        await self.bus.serve(f"run.{host}", Order, self.take_order)
-        await self.bus.serve(f"ask.{host}", Ask, self._answer)
-        await self.bus.listen(f"stop.{host}", StopRun, self._stop_run, most=SMALL)
-        await self.bus.listen(f"hold.{host}", Hold, self._hold)
-        await self.bus.listen("forget", ForgetAll, self._forget)
+        await self.bus.serve(f"run.{host}", protocol.Order, self.take_order)
+        await self.bus.serve(f"ask.{host}", protocol.Ask, self._answer)
+        await self.bus.listen(f"stop.{host}", protocol.StopRun, self._stop_run, most=protocol.SMALL)
+        await self.bus.listen(f"hold.{host}", protocol.Hold, self._hold)
+        await self.bus.listen("forget", protocol.ForgetAll, self._forget)
         self._tasks = [
             asyncio.create_task(Supervisor().forever("beats", self._beat_for_ever), name="beats"),
             asyncio.create_task(Supervisor().forever("news", self._send_for_ever), name="news"),
@@ -353,7 +338,7 @@ class RemoteWorker:
 
     # What a bot says
 
-    async def take_order(self, order: Order, subject: str) -> Taken | None:
+    async def take_order(self, order: protocol.Order, subject: str) -> protocol.Taken | None:
         """Begin a run, or return why not; None when another process of this name is meant."""
         if order.instance not in ("", self._instance):  # which answers itself
             if not self._shares_name:
@@ -364,12 +349,12 @@ class RemoteWorker:
             return None
         if order.token in self._runs:
             self._runs[order.token].held.renew()
-            return Taken(True)
+            return protocol.Taken(True)
         self._note_bot(order.bot)
         if (reason := self._refusal(order)) is not None:
-            return Taken(False, reason)
+            return protocol.Taken(False, reason)
         older = [work for work in self.runs if work.order.job_id == order.job_id]
-        work = self._working.begin(order, RunLease(self._timing), older)
+        work = self._working.begin(order, protocol.RunLease(self._timing), older)
         self._runs[order.token] = work
 
         def forget(_: object) -> None:
@@ -379,9 +364,9 @@ class RemoteWorker:
         work.task.add_done_callback(forget)
         log.info("job %s comes to %s", order.job_id, order.device)
         self._changed.set()
-        return Taken(True)
+        return protocol.Taken(True)
 
-    def _refusal(self, order: Order) -> str | None:
+    def _refusal(self, order: protocol.Order) -> str | None:
         """Return why an order can't be done here now, None where it can."""
         if self._draining:
             return "this host takes no more"
@@ -399,7 +384,7 @@ class RemoteWorker:
                 work.held.note_bot(bot)
         self._bot = bot
 
-    def _hold(self, hold: Hold, subject: str) -> None:
+    def _hold(self, hold: protocol.Hold, subject: str) -> None:
         self._note_bot(hold.bot)
         named, stopping = set(hold.tokens), set(hold.stopping)
         for work in list(self.runs):
@@ -411,11 +396,11 @@ class RemoteWorker:
             else:
                 work.held.note_unnamed(hold.bot)
 
-    def _stop_run(self, message: StopRun, subject: str) -> None:
+    def _stop_run(self, message: protocol.StopRun, subject: str) -> None:
         if (work := self._runs.get(message.token)) is not None:
             work.cancel()
 
-    def _forget(self, message: ForgetAll, subject: str) -> None:
+    def _forget(self, message: protocol.ForgetAll, subject: str) -> None:
         self._executor.forget(message.names)
         names = set(message.names)
         task = asyncio.create_task(asyncio.to_thread(self._delete, names), name="forgetting")
@@ -430,25 +415,25 @@ class RemoteWorker:
                 if path.name.split(".")[0] in names:
                     path.unlink(missing_ok=True)
 
-    async def _answer(self, ask: Ask, subject: str) -> Reply:
+    async def _answer(self, ask: protocol.Ask, subject: str) -> protocol.Reply:
         question = ask.embed or ask.select or ask.check or ask.measure
-        if question is None or not set(paths_of(question)) <= ask.files.keys():
-            return Reply(declined="that is no question")
+        if question is None or not set(protocol.paths_of(question)) <= ask.files.keys():
+            return protocol.Reply(declined="that is no question")
         lent = self._fetching.lent(ask.token, ask.files)
         try:
             async with asyncio.timeout(QUESTION_PATIENCE), lent as paths:
-                local = with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
-                if isinstance(local, Embed) and local.model == CLIP:
+                local = protocol.with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
+                if isinstance(local, Embed) and local.model == protocol.CLIP:
                     local = replace(local, model=self._known.clip)
-                return reply_of(local, await self._executor.ask(local))
+                return protocol.reply_of(local, await self._executor.ask(local))
         except TimeoutError:
-            return Reply(declined="it takes too long")
+            return protocol.Reply(declined="it takes too long")
         except (AtelierError, OSError) as error:
-            return Reply(declined=f"its pictures can't be had: {type(error).__name__}")
+            return protocol.Reply(declined=f"its pictures can't be had: {type(error).__name__}")
 
     # What it says
 
-    def _say(self, subject: str, message: News) -> None:
+    def _say(self, subject: str, message: protocol.News) -> None:
         try:
             self._news.put_nowait((subject, message))
         except asyncio.QueueFull:
@@ -476,17 +461,19 @@ class RemoteWorker:
             except TimeoutError:
                 continue
 
-    def _beat(self) -> Beat:
+    def _beat(self) -> protocol.Beat:
         known = self._known
         runs = tuple(
-            Holding(
+            protocol.Holding(
                 of.job_id, of.token, of.device, of.digest, work.telling.step, work.telling.total, work.over
             )
             for work in self.runs
             for of in (work.order,)
         )
         devices = tuple(self._executor.devices)
-        return Beat(self._instance, devices, runs, known.models, known.release, time.time(), self._draining)
+        return protocol.Beat(
+            self._instance, devices, runs, known.models, known.release, time.time(), self._draining
+        )
 
     async def _look_for_ever(self) -> None:
         """Stop what nobody has named for too long."""

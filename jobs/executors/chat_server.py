@@ -20,21 +20,8 @@ from cachetools import LRUCache
 from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
 from core.requests.chat import about_tokens
+from jobs.executors import openai_api as api
 from jobs.executors.base import Device, Executor, Lost, Outcome, Report
-from jobs.executors.openai_api import (
-    PICTURES_KEPT,
-    ChatServer,
-    Garbled,
-    Prompt,
-    Refused,
-    ServerError,
-    Silent,
-    Stream,
-    Unreachable,
-    body_of,
-    prompt_of,
-    without_usage,
-)
 from vision.chat.output_parser import (
     Wanted,
     ask_again,
@@ -103,7 +90,7 @@ class Hints:
         a note on what went wrong. is_stopped: whether nobody waits for it any more."""
         if self._look is None or not talk.read or talk.answer == "boxes":  # which needs the question as it is
             return talk, "", ""
-        unseen = sum(len(turn.pictures) for turn in talk.turns) - kept_pictures(talk.turns, PICTURES_KEPT)
+        unseen = sum(len(turn.pictures) for turn in talk.turns) - kept_pictures(talk.turns, api.PICTURES_KEPT)
         texts = dict[int, str]()
         try:
             async with asyncio.timeout(TEXTS_PATIENCE):
@@ -121,8 +108,7 @@ class Hints:
         return replace(talk, turns=turns), said, ""
 
     async def _text(self, one: ToRead, run: Run, look: Look) -> str | None:
-        """Return what a picture says, "" for too little, None where nothing reads it. Kept by its job too, so
-        that it goes with that."""
+        """Return what a picture says, "" for too little, None where nothing reads it. Kept by its job too."""
         key = one.job_id, one.sha256
         if key not in self._kept:
             if one.sha256 not in run.paths:
@@ -163,7 +149,7 @@ class _Running:
     run: Run
     report: Report
     model: str = ""
-    stream: Stream = field(default_factory=Stream)
+    stream: api.Stream = field(default_factory=api.Stream)
     task: asyncio.Task[None] | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     reported: tuple[int, int] = (0, 0)  # characters, thoughts
@@ -171,8 +157,7 @@ class _Running:
     later: asyncio.TimerHandle | None = None
 
     def tell(self) -> None:
-        """Report the newest text, or that the model thinks, at most every REPORT_EVERY: the first words and
-        the last ones, too."""
+        """Report the newest text, or that the model thinks, every REPORT_EVERY at most, the last one too."""
         if self.later is not None or self._news == self.reported:
             return
         wait = self.reported_at + REPORT_EVERY - monotonic()
@@ -196,7 +181,7 @@ class _Running:
     def begin_anew(self) -> None:
         """Forget what has come: the server is asked once more."""
         self.hush()
-        self.stream, self.reported, self.later = Stream(), (0, 0), None
+        self.stream, self.reported, self.later = api.Stream(), (0, 0), None
 
     def hush(self) -> None:
         """Report nothing more."""
@@ -211,7 +196,7 @@ class ChatServerExecutor(Executor):
 
     def __init__(
         self,
-        server: ChatServer,
+        server: api.ChatServer,
         slots: int,
         pauses: Sequence[float] = PAUSES,
         *,
@@ -312,7 +297,7 @@ class ChatServerExecutor(Executor):
             return wanted_of_card({})
         try:
             return wanted_of_card({"boxes": self._boxes}, "" if self._boxes else await self._server.model())
-        except (Unreachable, Refused):  # which will be told when it is asked
+        except (api.Unreachable, api.Refused):  # which will be told when it is asked
             return wanted_of_card({})
 
     async def _said(self, running: _Running, talk: Talk) -> Outcome:
@@ -322,7 +307,7 @@ class ChatServerExecutor(Executor):
             asked = put_in_form(talk, await self._wanted(talk))
             if self._thinks:
                 asked = replace(asked, max_tokens=asked.max_tokens + asked.context // 2)
-            prompt = await asyncio.to_thread(prompt_of, asked, running.run.paths)
+            prompt = await asyncio.to_thread(api.prompt_of, asked, running.run.paths)
         except (OSError, KeyError):
             log.exception("job %s: a picture can't be read", job_id)
             return Broke(job_id, Fault.USER, "A picture of this conversation can't be read any more.")
@@ -343,7 +328,7 @@ class ChatServerExecutor(Executor):
                 raise  # it is us who are cancelled
             if not running.stream.text:
                 return Stopped(job_id)
-        except (TimeoutError, Unreachable, Refused, Garbled, ServerError) as error:
+        except (TimeoutError, api.Unreachable, api.Refused, api.Garbled, api.ServerError) as error:
             log.warning("job %s: the chat server: %s: %s", job_id, type(error).__name__, error)
             self._problem = sentence(error)
             if not running.stream.text:
@@ -359,7 +344,7 @@ class ChatServerExecutor(Executor):
             return await self._said(running, talk)
         return self._answer(running, prompt, note)
 
-    def _answer(self, running: _Running, prompt: Prompt, note: str) -> Outcome:
+    def _answer(self, running: _Running, prompt: api.Prompt, note: str) -> Outcome:
         job_id, stream, talk = running.run.job_id, running.stream, running.run.talk
         assert talk is not None
         if not stream.text.strip() and not running.cancelled.is_set():
@@ -386,7 +371,7 @@ class ChatServerExecutor(Executor):
             parameters["notes"] = [note]
         return Done(job_id, Output(answer=answer, parameters=parameters))
 
-    async def _listen(self, running: _Running, prompt: Prompt, max_tokens: int) -> None:
+    async def _listen(self, running: _Running, prompt: api.Prompt, max_tokens: int) -> None:
         """Ask, and take in the answer; once more where nothing of it had come. max_tokens: of the answer, and
         of what its model thinks before. Raises what ends it."""
         talk, request = running.run.talk, from_json(running.run.kind, running.run.request)
@@ -395,17 +380,17 @@ class ChatServerExecutor(Executor):
         for number in range(TRIES + 1):
             try:
                 running.model = model = await self._server.model()
-                body = body or body_of(prompt, replace(talk, max_tokens=max_tokens), request, model)
+                body = body or api.body_of(prompt, replace(talk, max_tokens=max_tokens), request, model)
                 await self._take(running, body)
                 return
-            except (Refused, Unreachable, ServerError, Garbled) as error:
+            except (api.Refused, api.Unreachable, api.ServerError, api.Garbled) as error:
                 if running.stream.text or number >= TRIES:
                     raise
-                unprocessable = isinstance(error, Refused) and error.status in (400, 422)
+                unprocessable = isinstance(error, api.Refused) and error.status in (400, 422)
                 if unprocessable and "stream_options" in (body or {}):
-                    body = without_usage(body or {})  # some servers know no such field
+                    body = api.without_usage(body or {})  # some servers know no such field
                     continue
-                if isinstance(error, Refused) and error.status == 404 and self._server.forget_model():
+                if isinstance(error, api.Refused) and error.status == 404 and self._server.forget_model():
                     body = None  # it may have another model by now
                     continue
                 pause = self._pause(error, number)
@@ -413,13 +398,13 @@ class ChatServerExecutor(Executor):
                     raise
                 log.info("job %s: the chat server: %s; once more in %.1f s", running.run.job_id, error, pause)
                 await asyncio.sleep(pause)
-                running.stream = Stream()
+                running.stream = api.Stream()
 
     def _pause(self, error: Exception, number: int) -> float | None:
         """Return the seconds before another try, None where that makes no sense."""
-        if number >= len(self._pauses) or isinstance(error, Silent | Garbled):
+        if number >= len(self._pauses) or isinstance(error, api.Silent | api.Garbled):
             return None
-        if isinstance(error, Refused):
+        if isinstance(error, api.Refused):
             if error.status not in AGAIN:
                 return None
             if error.wait is not None:
@@ -440,7 +425,7 @@ class ChatServerExecutor(Executor):
                         data = await anext(pieces)
                 except StopAsyncIteration:
                     break
-                except (TimeoutError, Unreachable):
+                except (TimeoutError, api.Unreachable):
                     if stream.done:
                         break  # all but the bill has come
                     raise
@@ -451,39 +436,38 @@ class ChatServerExecutor(Executor):
                     whole += data
                 taken += len(data)
                 if taken > MOST:
-                    raise Garbled("an answer without an end")
+                    raise api.Garbled("an answer without an end")
             if not answering.streams:
                 stream.whole(bytes(whole))
             if not stream.text and not stream.done:
-                raise Garbled("nothing came")
+                raise api.Garbled("nothing came")
 
 
 def sentence(error: Exception) -> str:
-    """Return what somebody reads whose question wasn't answered: what happened, and who can mend it. Where
-    the server is, is for the host to know."""
+    """Return what somebody reads whose question wasn't answered. Where the server is, only the host knows."""
     where = "The chat server"
     match error:
         case TimeoutError():
             return f"{where} took longer than {WHOLE / 60:.0f} minutes. Ask again, or for less."
-        case Silent():
+        case api.Silent():
             return f"{where} said nothing for too long. Ask again in a minute."
-        case Unreachable():
+        case api.Unreachable():
             return f"{where} can't be reached. Ask again in a minute; if that lasts, tell the host."
-        case Garbled():
+        case api.Garbled():
             return f"{where} doesn't answer as a chat server does. The host has to look at VLM_URL."
-        case ServerError(said=said):
+        case api.ServerError(said=said):
             return f"{where} failed{f': {said}' if said else ''}. Ask again in a minute."
-        case Refused(status=401 | 403):
+        case api.Refused(status=401 | 403):
             return f"{where} refuses the key. The host has to look at VLM_KEY."
-        case Refused(status=404):
+        case api.Refused(status=404):
             return f"{where} knows no such address or model. The host has to look at VLM_URL and VLM_MODEL."
-        case Refused(status=429):
+        case api.Refused(status=429):
             return f"{where} has too much to do. Ask again in a minute."
-        case Refused(status=413):
+        case api.Refused(status=413):
             return f"{where} finds this too large. Ask with fewer or smaller pictures."
-        case Refused(status=status, said=said) if 400 <= status < 500:
+        case api.Refused(status=status, said=said) if 400 <= status < 500:
             return f"{where} refused this question ({status}){f': {said}' if said else '.'}"
-        case Refused(status=status):
+        case api.Refused(status=status):
             return f"{where} failed ({status}). Ask again in a minute; if that lasts, tell the host."
     return f"{where} failed. Ask again in a minute."
 
@@ -503,23 +487,23 @@ class Trial:
     problem: str = ""
 
 
-async def try_server(server: ChatServer) -> Trial:
+async def try_server(server: api.ChatServer) -> Trial:
     """Ask about a red picture and about a blue one: a model that tells them apart sees them."""
     model = ""
     try:
         model = await server.model()
         words = [await _answer(server, model, None)]
-    except (Unreachable, Refused, Garbled, ServerError) as error:
+    except (api.Unreachable, api.Refused, api.Garbled, api.ServerError) as error:
         return Trial(model, problem=sentence(error))
     try:
         words = [await _answer(server, model, colour) for colour in COLOURS]
-    except (Unreachable, Refused, Garbled, ServerError):
+    except (api.Unreachable, api.Refused, api.Garbled, api.ServerError):
         return Trial(model)  # it answers without pictures
     told = [[colour in text.lower() for colour in COLOURS] for text in words]
     return Trial(model, sees=told == [[True, False], [False, True]])
 
 
-async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
+async def _answer(server: api.ChatServer, model: str, colour: str | None) -> str:
     content: list[dict[str, object]] = [{"type": "text", "text": QUESTION}]
     if colour is not None:
         from PIL import Image
@@ -528,10 +512,10 @@ async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
         Image.new("RGB", (SIDE, SIDE), colour).save(out, "JPEG", quality=95)
         url = f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
         content.insert(0, {"type": "image_url", "image_url": {"url": url}})
-    prompt = Prompt([{"role": "user", "content": content if colour else QUESTION}])
+    prompt = api.Prompt([{"role": "user", "content": content if colour else QUESTION}])
     request = AskRequest(question=QUESTION, follows=True)
-    body = without_usage(body_of(prompt, Talk((), max_tokens=1024), request, model))
-    stream = Stream()
+    body = api.without_usage(api.body_of(prompt, Talk((), max_tokens=1024), request, model))
+    stream = api.Stream()
     async with server.ask(body) as answering:
         whole = bytearray()
         async for data in answering.pieces():
@@ -544,5 +528,5 @@ async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
         if not answering.streams:
             stream.whole(bytes(whole))
     if not stream.text and not stream.done:
-        raise Garbled("nothing came")
+        raise api.Garbled("nothing came")
     return stream.text

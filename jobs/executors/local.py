@@ -32,31 +32,13 @@ from typing import Any
 from core.process import step_back
 from jobs.admission import is_video
 from jobs.executors.base import Device, Executor, Lost, Outcome, Report
-from vision.protocol import (
-    LAST_STEP,
-    Answered,
-    Broke,
-    Declined,
-    Done,
-    Fault,
-    Forget,
-    LoadingModel,
-    Nearest,
-    Question,
-    Quit,
-    Ready,
-    Run,
-    Step,
-    Stop,
-    Stopped,
-    WorkerConfig,
-)
+from vision import protocol
 from vision.worker.nearest import nearest
 
 log = logging.getLogger(__name__)
 
 
-def begin_worker(target: str, connection: Connection, config: WorkerConfig) -> None:
+def begin_worker(target: str, connection: Connection, config: protocol.WorkerConfig) -> None:
     """First function in the new process. Signals are the parent's business; its death is ours."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
@@ -126,7 +108,7 @@ class Timeouts:
     loading: float = 600.0  # after a report of loading, and until the first sign after a job was handed over
     forgotten: float = 3600.0  # without a sign from one job while the others go on
     ready: float = 300.0  # imports, on a slow disk
-    quit: float = LAST_STEP + 1.0  # a worker ends itself by then, its last step saved
+    quit: float = protocol.LAST_STEP + 1.0  # a worker ends itself by then, its last step saved
     check: float = 1.0  # between two looks at the clock
 
 
@@ -193,9 +175,11 @@ class Questions:
     """Sends questions and hands their answers to whoever waits."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Future[Answered | Declined]] = {}
+        self._waiting: dict[str, asyncio.Future[protocol.Answered | protocol.Declined]] = {}
 
-    async def ask(self, question: Question, send: Callable[[Question], None]) -> Answered | Declined:
+    async def ask(
+        self, question: protocol.Question, send: Callable[[protocol.Question], None]
+    ) -> protocol.Answered | protocol.Declined:
         """Send ``question`` and return its answer. What comes after the caller has gone is dropped."""
         answer = self._waiting[question.question_id] = asyncio.get_running_loop().create_future()
         try:
@@ -204,7 +188,7 @@ class Questions:
         finally:
             del self._waiting[question.question_id]
 
-    def hear(self, message: Answered | Declined) -> None:
+    def hear(self, message: protocol.Answered | protocol.Declined) -> None:
         """Hand an answer over."""
         answer = self._waiting.get(message.question_id)
         if answer is not None and not answer.done():
@@ -213,7 +197,7 @@ class Questions:
     def lose_all(self, reason: str) -> None:
         """Decline what isn't answered: the process has gone."""
         for question_id in list(self._waiting):
-            self.hear(Declined(question_id, reason))
+            self.hear(protocol.Declined(question_id, reason))
 
 
 # whole and clean: a fork would share the bot's files and locks
@@ -227,13 +211,13 @@ MEMORY_FAULTS = 2  # in a row, then a fresh process: a fragmented card stays fra
 class Worker:
     """One device's process, through all its lives."""
 
-    def __init__(self, name: str, config: WorkerConfig, target: str, timeouts: Timeouts) -> None:
+    def __init__(self, name: str, config: protocol.WorkerConfig, target: str, timeouts: Timeouts) -> None:
         self.name, self.config, self.target, self.timeouts = name, config, target, timeouts
         self.pid: int | None = None
         self._process: Any = None
         self._connection: Connection | None = None
         self._outbox: Outbox | None = None
-        self._ready: Ready | None = None
+        self._ready: protocol.Ready | None = None
         self.runs: dict[str, WorkerRun] = {}
         self._questions = Questions()
         self._pulse = Pulse()
@@ -254,7 +238,7 @@ class Worker:
     def view(self) -> Device:
         """What others see of this device and its worker."""
         state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
-        ready = self._ready or Ready(self.config.device, 0, "", 0)
+        ready = self._ready or protocol.Ready(self.config.device, 0, "", 0)
         card, running = (ready.name, ready.memory, ready.slots), len(self.runs)
         return Device(self.name, state, *card, running, self._restarts, self._problem)
 
@@ -276,7 +260,7 @@ class Worker:
     async def stop(self) -> None:
         """Ask the process to end, and kill it when it takes too long."""
         self._stopping = True
-        self._send(Quit())
+        self._send(protocol.Quit())
         if self._task is not None:
             done, _ = await asyncio.wait({self._task}, timeout=self.timeouts.quit)
             if not done:
@@ -285,7 +269,7 @@ class Worker:
                     self._task.cancel()  # between two lives: nothing to kill
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def run(self, run: Run, report: Report) -> Outcome:
+    async def run(self, run: protocol.Run, report: Report) -> Outcome:
         """Hand a run over and return how it ended; ``report`` hears of its progress."""
         if not self.free_slots:
             return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
@@ -298,18 +282,18 @@ class Worker:
         # whoever stops waiting: the slot is taken until the worker answers
         return await asyncio.shield(running.outcome)
 
-    async def ask(self, question: Question) -> Answered | Declined:
+    async def ask(self, question: protocol.Question) -> protocol.Answered | protocol.Declined:
         """Put a question to the process and return what it says; Declined when it is lost."""
         return await self._questions.ask(question, self._send)
 
     def cancel(self, job_id: str) -> None:
         """Ask the process to stop a job, if it has it."""
         if job_id in self.runs:
-            self._send(Stop(job_id))
+            self._send(protocol.Stop(job_id))
 
     def forget(self, names: Sequence[str]) -> None:
         """Ask the process to give up what it keeps of jobs and pictures; a new one has nothing."""
-        self._send(Forget(tuple(names)))
+        self._send(protocol.Forget(tuple(names)))
 
     def kill(self, why: str) -> None:
         """End the process at once; ``why`` stands in the log."""
@@ -317,7 +301,9 @@ class Worker:
             self._why = self._why or why
             self._process.kill()
 
-    def _send(self, message: Run | Stop | Forget | Question | Quit) -> None:
+    def _send(
+        self, message: protocol.Run | protocol.Stop | protocol.Forget | protocol.Question | protocol.Quit
+    ) -> None:
         if self._outbox is not None:
             self._outbox.put(message)
 
@@ -449,36 +435,36 @@ class Worker:
     def _hear(self, connection: Connection, message: Any) -> None:
         if connection is not self._connection:
             return
-        if isinstance(message, Ready):
+        if isinstance(message, protocol.Ready):
             self._ready, self._problem = message, None
             log.info("worker %s is ready: %s", self.name, message.name)
             self._changed()
             return
-        if isinstance(message, (Answered, Declined)):
+        if isinstance(message, (protocol.Answered, protocol.Declined)):
             self._questions.hear(message)
             return
         running = self.runs.get(message.job_id)
         if running is None:
             log.warning("job %s: worker %s spoke of it too late", message.job_id, self.name)
-        elif isinstance(message, (LoadingModel, Step)):
+        elif isinstance(message, (protocol.LoadingModel, protocol.Step)):
             now = time.monotonic()
-            running.sign(now, step=isinstance(message, Step))
-            self._pulse = Pulse(now, loads=isinstance(message, LoadingModel))
+            running.sign(now, step=isinstance(message, protocol.Step))
+            self._pulse = Pulse(now, loads=isinstance(message, protocol.LoadingModel))
             running.report(message)
         else:
             self._answer(running, message)
 
-    def _answer(self, running: WorkerRun, message: Done | Stopped | Broke) -> None:
+    def _answer(self, running: WorkerRun, message: protocol.Done | protocol.Stopped | protocol.Broke) -> None:
         del self.runs[message.job_id]
         self._deaths = 0
         self._pulse = Pulse(time.monotonic())
         if not running.outcome.done():
             running.outcome.set_result(message)
-        if isinstance(message, Done):
+        if isinstance(message, protocol.Done):
             self._slowest.note(running)
-        fault = message.fault if isinstance(message, Broke) else None
-        self._memory_faults = self._memory_faults + 1 if fault is Fault.MEMORY else 0
-        if fault is Fault.PROCESS:
+        fault = message.fault if isinstance(message, protocol.Broke) else None
+        self._memory_faults = self._memory_faults + 1 if fault is protocol.Fault.MEMORY else 0
+        if fault is protocol.Fault.PROCESS:
             self._take_no_more()
             self._innocent |= self.runs.keys()
             self.kill("the process is poisoned")
@@ -521,7 +507,11 @@ class LocalExecutor(Executor):
     """A worker for each of ``configs`` on this machine. target: "module:function" that its process runs."""
 
     def __init__(
-        self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None
+        self,
+        configs: Sequence[protocol.WorkerConfig],
+        *,
+        target: str = WORKER,
+        timeouts: Timeouts | None = None,
     ) -> None:
         timeouts = timeouts or Timeouts()
         names: Counter[str] = Counter()
@@ -549,14 +539,14 @@ class LocalExecutor(Executor):
     def has(self, job_id: str) -> bool:
         return any(job_id in worker.runs for worker in self.workers.values())
 
-    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+    async def run(self, device: str, run: protocol.Run, report: Report) -> Outcome:
         return await self.workers[device].run(run, report)
 
-    async def ask(self, question: Question) -> Answered | Declined:
+    async def ask(self, question: protocol.Question) -> protocol.Answered | protocol.Declined:
         """Ask the worker that is ready and has the least to do."""
         ready = [worker for worker in self.workers.values() if worker.is_ready]
         if not ready:
-            return Declined(question.question_id, "no worker is ready")
+            return protocol.Declined(question.question_id, "no worker is ready")
         return await min(ready, key=lambda worker: len(worker.runs)).ask(question)
 
     def cancel(self, job_id: str) -> None:
@@ -578,18 +568,18 @@ class VectorComparer:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    async def ask(self, question: Nearest) -> Answered | Declined:
+    async def ask(self, question: protocol.Nearest) -> protocol.Answered | protocol.Declined:
         """Return the places in the file that are nearest."""
         pool = self._pool = self._pool or ProcessPoolExecutor(1, PROCESSES, initializer=end_with_parent)
         try:
             found = await asyncio.get_running_loop().run_in_executor(pool, nearest, question)
         except BrokenProcessPool:
             self._pool = None
-            return Declined(question.question_id, "the process that compares vectors has ended")
+            return protocol.Declined(question.question_id, "the process that compares vectors has ended")
         except Exception as error:
             log.exception("vectors can't be compared")
-            return Declined(question.question_id, type(error).__name__)
-        return Answered(question.question_id, found)
+            return protocol.Declined(question.question_id, type(error).__name__)
+        return protocol.Answered(question.question_id, found)
 
     async def close(self) -> None:
         """End the process."""

@@ -26,19 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from core.errors import FilesAway, StorageError
 from core.traces import Timings, timed
-from storage.blobs.base import (
-    MEDIA_TYPES,
-    OPERATIONS,
-    OWNER,
-    Entry,
-    Files,
-    Taken,
-    checked,
-    extension_of,
-    is_name,
-    is_renewed,
-    place_of,
-)
+from storage.blobs import base
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +48,7 @@ def in_thread(
     return run
 
 
-class Disk(Files):
+class Disk(base.Files):
     """The part of a store below ``root``. incoming: the folder for what is written elsewhere and then taken.
     derived: folder of what was made from files and can be made again; it goes with its file."""
 
@@ -69,7 +57,7 @@ class Disk(Files):
         self.ballast_bytes = ballast_bytes
         self.incoming = incoming
         self._derived = derived
-        self.timings = Timings(OPERATIONS)
+        self.timings = Timings(base.OPERATIONS)
 
     def free_bytes(self) -> int:
         """Return the free space for this user on the disk of ``root`` or of ``incoming``, the smaller one."""
@@ -127,7 +115,7 @@ class Disk(Files):
         return path if path.is_file() else None
 
     def _derived_path(self, sha256: str, name: str) -> Path:
-        return self._derived / checked(sha256)[:2] / sha256[2:4] / f"{sha256}.{name}"
+        return self._derived / base.checked(sha256)[:2] / sha256[2:4] / f"{sha256}.{name}"
 
     def _write_derived(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
@@ -175,7 +163,7 @@ class Folder(Disk):
     @in_thread
     def put(self, data: bytes, media_type: str) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
-        target = self.root / place_of(sha256, extension_of(media_type))
+        target = self.root / base.place_of(sha256, base.extension_of(media_type))
         if self._renewed(sha256):
             return sha256
         try:
@@ -186,19 +174,19 @@ class Folder(Disk):
 
     @timed("take")
     @in_thread
-    def take(self, path: Path, media_type: str) -> Taken:
+    def take(self, path: Path, media_type: str) -> base.Taken:
         """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
         was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
         another. Raises StorageError."""
         try:
             sha256, size = hashed(path)
-            target = self.root / place_of(sha256, extension_of(media_type))
+            target = self.root / base.place_of(sha256, base.extension_of(media_type))
             if not self._renewed(sha256):
                 self._bring(path, target)
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
-        return Taken(sha256, size)
+        return base.Taken(sha256, size)
 
     @timed("get")
     @in_thread
@@ -233,12 +221,12 @@ class Folder(Disk):
         return self.exists(sha256)
 
     @in_thread
-    def entry(self, sha256: str) -> Entry:
+    def entry(self, sha256: str) -> base.Entry:
         if (found := self._entry(self.path(sha256))) is None:
             raise self._missing(sha256)
         return found
 
-    async def entries(self) -> AsyncIterator[Entry]:
+    async def entries(self) -> AsyncIterator[base.Entry]:
         paths = self._paths()
         while some := await asyncio.to_thread(lambda: list(map(self._entry, islice(paths, ENTRIES_AT_ONCE)))):
             for entry in some:
@@ -254,7 +242,7 @@ class Folder(Disk):
                 self._check_there()
             else:
                 with self._renewing:  # until it has gone nobody is told that it is there
-                    if is_renewed(found.stat().st_mtime, unless_after):
+                    if base.is_renewed(found.stat().st_mtime, unless_after):
                         return False
                     found.unlink()
         except FileNotFoundError:
@@ -267,7 +255,7 @@ class Folder(Disk):
     @in_thread
     def owner(self) -> str | None:
         try:
-            owner = (self.root / OWNER).read_text().strip()
+            owner = (self.root / base.OWNER).read_text().strip()
         except FileNotFoundError:
             self._check_there()
             return None
@@ -280,7 +268,7 @@ class Folder(Disk):
     def mark(self, owner: str) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            self._write(owner.encode(), self.root / OWNER, {self.root})
+            self._write(owner.encode(), self.root / base.OWNER, {self.root})
         except OSError as error:
             raise StorageError(f"can't write to {self.root}: {error.strerror}") from error
         self._is_marked = True
@@ -308,8 +296,7 @@ class Folder(Disk):
         return True
 
     def create_ballast(self) -> bool:
-        """Take up ``ballast_bytes`` on the disk; False when there isn't the room, or another disk is there.
-        Blocks: run it in a thread."""
+        """Take up ``ballast_bytes``; False when there isn't the room, or another disk is there. Blocks."""
         return self._is_there() and super().create_ballast()
 
     def all(self) -> Iterator[str]:
@@ -317,18 +304,18 @@ class Folder(Disk):
         return (path.stem for path in self._paths())
 
     def _paths(self) -> Iterator[Path]:
-        return (path for path in self.root.glob("??/??/*") if is_name(path.stem, path.suffix[1:]))
+        return (path for path in self.root.glob("??/??/*") if base.is_name(path.stem, path.suffix[1:]))
 
-    def _entry(self, path: Path) -> Entry | None:
+    def _entry(self, path: Path) -> base.Entry | None:
         """Return what is known of the file at ``path``; None when it has just gone."""
         try:
             status = path.stat()
         except FileNotFoundError:
             return None
-        return Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
+        return base.Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
 
     def _is_there(self) -> bool:
-        return not self._is_marked or (self.root / OWNER).is_file()
+        return not self._is_marked or (self.root / base.OWNER).is_file()
 
     def _check_there(self) -> None:
         if not self._is_there():
@@ -388,12 +375,12 @@ class Folder(Disk):
         return {target.parent, *(folder.parent for folder in new)}
 
     def _find(self, sha256: str) -> Path | None:
-        folder = self.root / checked(sha256)[:2] / sha256[2:4]
+        folder = self.root / base.checked(sha256)[:2] / sha256[2:4]
         try:
             there = set(os.listdir(folder))  # a few; asking for each extension took five times as long
         except (FileNotFoundError, NotADirectoryError):
             return None
-        names = (f"{sha256}.{extension}" for extension in MEDIA_TYPES)
+        names = (f"{sha256}.{extension}" for extension in base.MEDIA_TYPES)
         found = next((folder / name for name in names if name in there), None)
         return found if found is not None and found.is_file() else None
 
@@ -452,7 +439,7 @@ class Cache:
             path.unlink(missing_ok=True)
         found = []
         for path in self._root.glob("??/??/*"):
-            if is_name(path.stem, path.suffix[1:]):
+            if base.is_name(path.stem, path.suffix[1:]):
                 status = path.stat()
                 found.append(_Copy(path, status.st_size, status.st_mtime, status.st_atime))
         with self._lock:
@@ -514,7 +501,7 @@ class Cache:
 
     def adopt(self, sha256: str, extension: str, path: Path) -> Path:
         """Adopt the file at ``path``, whose hash is known to be right; return where it is. Raises OSError."""
-        target = self._root / place_of(sha256, extension)
+        target = self._root / base.place_of(sha256, extension)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.utime(path)
         os.replace(path, target)

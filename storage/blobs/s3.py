@@ -30,17 +30,7 @@ from obstore.store import S3Store
 from core.errors import FilesAway, StorageError
 from core.settings import BucketAddress
 from core.traces import timed
-from storage.blobs.base import (
-    MEDIA_TYPES,
-    OWNER,
-    Entry,
-    Taken,
-    checked,
-    extension_of,
-    is_name,
-    is_renewed,
-    place_of,
-)
+from storage.blobs import base
 from storage.blobs.local import Cache, Disk, hashed
 
 RETRIES = 3  # of a request that failed, within 20 s
@@ -180,15 +170,15 @@ class Bucket(Disk):
     @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
         sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-        extension = extension_of(media_type)
+        extension = base.extension_of(media_type)
         async with self._turn(sha256):
             await self._send(sha256, extension, data)
             await asyncio.to_thread(self._cache.write, sha256, extension, data)
         return sha256
 
     @timed("take")
-    async def take(self, path: Path, media_type: str) -> Taken:
-        extension = extension_of(media_type)
+    async def take(self, path: Path, media_type: str) -> base.Taken:
+        extension = base.extension_of(media_type)
         try:
             sha256, size = await asyncio.to_thread(hashed, path)
             async with self._turn(sha256):
@@ -196,11 +186,11 @@ class Bucket(Disk):
                 await asyncio.to_thread(self._adopt, sha256, extension, path)
         except OSError as error:
             raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
-        return Taken(sha256, size)
+        return base.Taken(sha256, size)
 
     @timed("get")
     async def get(self, sha256: str) -> bytes:
-        async with self._turn(checked(sha256)):
+        async with self._turn(base.checked(sha256)):
             data = await asyncio.to_thread(self._cache.read, sha256)
             if data is not None:
                 return data
@@ -213,14 +203,14 @@ class Bucket(Disk):
             return await asyncio.to_thread(self._checked, sha256, extension, fetched)
 
     async def is_sound(self, sha256: str) -> bool:
-        key, _ = await self._key(checked(sha256))
+        key, _ = await self._key(base.checked(sha256))
         return await self._there(sha256, partial(self._hash_of, key)) == sha256
 
     @timed("local")
     async def local(self, sha256: str) -> Path:
         """Return a copy of the file on this machine, which stays for ten minutes at least. Raises
         StorageError when it is gone, or not what it should be, or the disk is full, FilesAway."""
-        async with self._turn(checked(sha256)):
+        async with self._turn(base.checked(sha256)):
             path = await asyncio.to_thread(self._cache.find, sha256)
             if path is None:
                 await self._copy(sha256)
@@ -249,15 +239,15 @@ class Bucket(Disk):
             yield {sha256: path for sha256, path in zip(wanted, paths, strict=True) if path is not None}
 
     async def has(self, sha256: str) -> bool:
-        return self._cache.has(checked(sha256)) or bool(await self._found(sha256))
+        return self._cache.has(base.checked(sha256)) or bool(await self._found(sha256))
 
-    async def entry(self, sha256: str) -> Entry:
-        found = await self._found(checked(sha256))
+    async def entry(self, sha256: str) -> base.Entry:
+        found = await self._found(base.checked(sha256))
         if not found:
             raise self._gone(sha256)
         return found[0]
 
-    async def entries(self) -> AsyncIterator[Entry]:
+    async def entries(self) -> AsyncIterator[base.Entry]:
         pages = obstore.list(self.server.store, prefix=ROOT, chunk_size=1000).__aiter__()
         while (page := await self.server.ask(lambda: anext(pages, None))) is not None:
             for meta in page:
@@ -266,15 +256,17 @@ class Bucket(Disk):
 
     @timed("remove")
     async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
-        async with self._turn(checked(sha256)):
+        async with self._turn(base.checked(sha256)):
             _note(self._removed, sha256, None)
             await asyncio.to_thread(self._cache.drop, sha256)
             await asyncio.to_thread(self._remove_derived, sha256)
             found = [
-                entry for entry in await self._found(sha256) if not is_renewed(entry.written_at, unless_after)
+                entry
+                for entry in await self._found(sha256)
+                if not base.is_renewed(entry.written_at, unless_after)
             ]
             for entry in found:
-                key = f"{ROOT}/{place_of(sha256, entry.extension)}"
+                key = f"{ROOT}/{base.place_of(sha256, entry.extension)}"
                 await self.server.ask(partial(obstore.delete_async, self.server.store, key))
             self._kinds.pop(sha256, None)
             return bool(found)
@@ -283,7 +275,9 @@ class Bucket(Disk):
 
         async def read() -> str | None:
             try:
-                return bytes(await (await obstore.get_async(self.server.store, OWNER)).bytes_async()).decode()
+                return bytes(
+                    await (await obstore.get_async(self.server.store, base.OWNER)).bytes_async()
+                ).decode()
             except FileNotFoundError as error:
                 if "NoSuchBucket" in str(error):
                     raise
@@ -292,7 +286,7 @@ class Bucket(Disk):
         return await self.server.ask(read)
 
     async def mark(self, owner: str) -> None:
-        await self.server.ask(lambda: obstore.put_async(self.server.store, OWNER, owner.encode()))
+        await self.server.ask(lambda: obstore.put_async(self.server.store, base.OWNER, owner.encode()))
 
     async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
         await asyncio.to_thread(self._write_derived, self._derived_path(sha256, name), data)
@@ -302,7 +296,7 @@ class Bucket(Disk):
     # Objects
 
     async def _send(self, sha256: str, extension: str, data: bytes | Path) -> None:
-        key, media_type = f"{ROOT}/{place_of(sha256, extension)}", MEDIA_TYPES[extension]
+        key, media_type = f"{ROOT}/{base.place_of(sha256, extension)}", base.MEDIA_TYPES[extension]
         await self.server.ask(
             lambda: obstore.put_async(self.server.store, key, data, attributes={"Content-Type": media_type})
         )
@@ -353,13 +347,13 @@ class Bucket(Disk):
         if sha256 not in self._kinds:
             _note(self._kinds, sha256, (await self.entry(sha256)).extension)
         extension = self._kinds[sha256]
-        return f"{ROOT}/{place_of(sha256, extension)}", extension
+        return f"{ROOT}/{base.place_of(sha256, extension)}", extension
 
-    async def _found(self, sha256: str) -> list[Entry]:
+    async def _found(self, sha256: str) -> list[base.Entry]:
         """Return the objects of a file: one, or one for each type that it was put as."""
         folder = f"{ROOT}/{sha256[:2]}/{sha256[2:4]}"
 
-        async def listed() -> list[Entry]:
+        async def listed() -> list[base.Entry]:
             found = []
             async for page in obstore.list(self.server.store, prefix=folder, offset=f"{folder}/{sha256}"):
                 entries = [entry for meta in page if (entry := _entry(meta)) is not None]
@@ -397,12 +391,12 @@ class Bucket(Disk):
         return StorageError(text)
 
 
-def _entry(meta: obstore.ObjectMeta) -> Entry | None:
+def _entry(meta: obstore.ObjectMeta) -> base.Entry | None:
     """Return an object as a file; None for what is none of ours."""
     stem, _, extension = meta["path"].rpartition("/")[2].partition(".")
-    if not is_name(stem, extension):
+    if not base.is_name(stem, extension):
         return None
-    return Entry(stem, extension, meta["size"], meta["last_modified"].timestamp())
+    return base.Entry(stem, extension, meta["size"], meta["last_modified"].timestamp())
 
 
 def _note(known: dict[str, T], sha256: str, value: T) -> None:
@@ -418,8 +412,7 @@ DATA = b"Atelier tries this bucket out."
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it. problem: "" = none. apart: seconds that the server's clock is ahead of ours.
-    keeps: what is deleted can still be read there."""
+    """What came of it. problem: "" = none. apart: seconds between the clocks. keeps: deleted files stay."""
 
     problem: str = ""
     apart: float = 0.0

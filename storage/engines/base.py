@@ -1,6 +1,5 @@
 """What all databases share: functions on rows that share one commit, each as if it were alone; their own
-errors as the rest of the program knows them; and the engine of a SQLite file, with how a transaction
-begins.
+errors as the rest of the program knows them; and the engine of a SQLite file, with how a transaction begins.
 
 A savepoint around each function is two more ways to a server. So there they begin without: a function
 that fails before it has written anything, such as one that refuses a job, leaves nothing to undo."""

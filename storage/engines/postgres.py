@@ -246,8 +246,7 @@ class Server:
         return connection
 
     async def connect_unhurried(self) -> Any:
-        """Return a connection of psycopg's for work that may take long and changes no row: it has no lock, no
-        transactions and no limits."""
+        """Return psycopg's connection for long work that changes no row: no lock, transaction or limits."""
         _, named = self.readers.dialect.create_connect_args(self.url)
         connection = await self._connect("cares", {}, **named)
         connection.answer = None

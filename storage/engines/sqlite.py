@@ -234,8 +234,7 @@ def find_flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sq
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
-    """Copy the file, whole and consistent, also while it is in use, and drop backups that aren't kept.
-    StorageError where no copy can be made."""
+    """Copy the file, also while in use, and drop backups that aren't kept. Raises StorageError."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
     stamp = datetime.fromtimestamp(time.time(), UTC).strftime(STAMP)

@@ -52,8 +52,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Mark:
-    """What somebody (0 = somebody whose data was deleted) calls a picture, and where they see it. mask:
-    SHA-256 of a black and white picture."""
+    """What somebody (0 = deleted) calls a picture, and where. mask: SHA-256 of a black and white picture."""
 
     user_id: int
     label: str
@@ -76,8 +75,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of pictures that were added: SHA-256 of new ones, of those that were there already, and of
-    those for which there was no room."""
+    """What became of pictures that were added, by SHA-256. over: those for which there was no room."""
 
     new: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
@@ -218,8 +216,7 @@ def read_items(
     after: str | None = None,
     limit: int = PAGE,
 ) -> list[Item]:
-    """Return pictures of a project, the oldest first. label, state: only those. after: SHA-256 of the last
-    one that was seen."""
+    """Return a project's pictures, the oldest first, of a label or state. after: SHA-256 of the last seen."""
     chosen: list[Any] = [items.c.project_id == project_id]
     chosen += [] if label is None else [items.c.label == label]
     chosen += [] if state is None else [items.c.state == state]

@@ -39,8 +39,7 @@ _ITEM = ("sha256", "label", "group_key", "part")
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a training left behind: ``core.results.Learned`` with a file in the place of a path.
-    size: bytes of it. charts: (name, SHA-256, media type)."""
+    """``core.results.Learned`` with a file in place of a path. size: bytes. charts: (name, SHA-256, type)."""
 
     artefact: str
     size: int

@@ -57,7 +57,7 @@ def quick() -> Iterator[None]:
 
     with (
         mock.patch.object(engines, "PRAGMAS", fast),
-        mock.patch("storage.database.create_engine", created),
+        mock.patch.object(engines, "create_engine", created),
         mock.patch.object(Dialect, "__eq__", lambda one, other: type(one) is type(other)),
         mock.patch.object(Dialect, "__hash__", lambda one: hash(type(one))),
     ):
