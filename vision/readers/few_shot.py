@@ -157,6 +157,7 @@ def _scaled(name: str, seen: Sequence[Blocks], asked: Sequence[Blocks]) -> tuple
 
 
 def blocks_size(blocks: Blocks) -> int:
+    """Return the bytes of a picture's features."""
     return sum(value.numel() * value.element_size() for value in blocks.values())
 
 
@@ -366,8 +367,7 @@ class Lesson:
         )
         lesson = cls(pairs, talk.turns[-1])
         if len(lesson.labels) < 2:
-            count = ("none", "one")[len(lesson.labels)]
-            raise UserError(TOO_FEW.format(count=count))
+            raise UserError(TOO_FEW.format(count=("none", "one")[len(lesson.labels)]))
         return lesson
 
     @cached_property

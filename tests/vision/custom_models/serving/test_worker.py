@@ -279,7 +279,7 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
     red, other = given.add(coloured(COLOURS["red"], 901)), given.add(part_of("keypad", 1))
     said = asked(running, "ask", inspect(model, red, other, task="classify"), given)
     assert [verdict.label for verdict in said.verdicts] == ["red", ""]
-    assert said.verdicts[1].strange and said.verdicts[1].sentence.startswith("None of these")
+    assert said.verdicts[1].strange and said.verdicts[1].sentence.startswith("Doesn't match any label")
     why = asked(running, "why", inspect(model, red, task="classify"), given)
     assert Image.open(io.BytesIO(why.grid.data)).width == 2 * 96 + 8
 
