@@ -324,7 +324,7 @@ def hunyuan_vae() -> Any:
 
 def _hunyuan_parts() -> dict[str, Any]:
     tokenizer = tiny.qwen_tokenizer()
-    text = Qwen2_5_VLTextConfig(
+    text = transformers.Qwen2_5_VLTextConfig(
         **tiny.QWEN,
         vocab_size=len(tokenizer) + 4,
         num_hidden_layers=3,
