@@ -1,7 +1,5 @@
 """What a press on a job's button does, and what comes back from the windows that some of them open."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace

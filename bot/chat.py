@@ -4,8 +4,6 @@ threads in which they continue; and the right answers and labelled pictures that
 What a message asks is a job like every other; its answer is a reply.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

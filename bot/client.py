@@ -1,7 +1,5 @@
 """The Discord client: loads the cogs, and hands presses, windows and messages to whoever answers them."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

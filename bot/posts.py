@@ -1,8 +1,6 @@
 """What a job's message shows: text, picture or video, files and buttons, for each kind of job and each stage
 of it. Text that was read is in a block of code that it can't leave, and whole in files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

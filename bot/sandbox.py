@@ -1,7 +1,5 @@
 """The sandbox: the same bot inside simcord, its preview page on loopback. Nothing of the bot is stubbed."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,8 +1,6 @@
 """From an interaction to queued jobs: acknowledge in time, hand words and pictures to the studio, ask whether
 so many jobs are meant, queue, and say in plain words what went wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """The events of a job, in the order a watcher sees them, and what a capability returns."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, Literal
 

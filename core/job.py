@@ -1,7 +1,5 @@
 """A job's row as the rest of the program sees it: who asked for what, where, and how far it is."""
 
-from __future__ import annotations
-
 import enum
 import hashlib
 import secrets

@@ -1,8 +1,6 @@
 """The bounds of what may be asked, the names that people may give to what is theirs, and the type that pairs
 words or pictures with weights."""
 
-from __future__ import annotations
-
 from core.errors import UserError
 
 MAX_SEED = 2**32 - 1

@@ -4,8 +4,6 @@ is imported only where a host has named a collector.
 Of OpenTelemetry's own variables OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER count.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

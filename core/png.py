@@ -3,8 +3,6 @@
 https://www.w3.org/TR/png-3/#5DataRep
 """
 
-from __future__ import annotations
-
 import struct
 
 from isal import isal_zlib

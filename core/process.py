@@ -1,8 +1,6 @@
 """How work in the background goes on: what fails is logged and begins again after a pause; and a process
 makes way for others, on the processor and in memory."""
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

@@ -1,8 +1,6 @@
 """Ready sets of models, where the repository and its demo models are, and which readers of photographs and of
 text are here: they come inside packages of PyPI, with the extras ``photo`` and ``ocr``."""
 
-from __future__ import annotations
-
 import importlib.util
 from functools import cache
 from pathlib import Path

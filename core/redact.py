@@ -1,7 +1,5 @@
 """Replaces secrets in text that is logged or shown: tokens by their shape, and known values. Pure."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections import Counter

@@ -1,8 +1,6 @@
 """What capabilities find and make besides pictures: tables and boxes of an answer, a trained model and its
 verdicts, and lines of text with the order in which they are read."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence

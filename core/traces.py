@@ -6,8 +6,6 @@ a restart, adds to the same trace without being told of it. A span says what was
 was asked.
 """
 
-from __future__ import annotations
-
 import functools
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator, Sequence

@@ -1,8 +1,6 @@
 """``atelier doctor``, ``atelier models`` and ``atelier fetch``: they look at this machine and the
 settings, and report every problem with its fix, or mend one."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Rights on the bus: a file for nats-server in which the bot and each machine with workers has an account."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

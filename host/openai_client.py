@@ -1,8 +1,6 @@
 """The wire to a chat server: HTTP with aiohttp, with a limit to every wait. What goes over it is never
 logged."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping

@@ -19,8 +19,6 @@ hundred jobs, free and of no use to the others. Python takes objects up to 512 b
 so that threads rarely wait for each other here. What is freed in the middle of a heap stays with the process
 until it is asked for (``core.process.give_back``): 7 MB were seen after 700 losses of the connection."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import gc

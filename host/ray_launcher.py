@@ -3,8 +3,6 @@ Ray places them, starts them again when they or their nodes are lost, and its au
 wanted. They go on without this program, and it finds them again when it is started anew. Whoever has the
 cluster's token runs code on all of its nodes, so a cluster that asks for none is refused."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import logging

@@ -1,8 +1,6 @@
 """``atelier worker``: keeps the workers of this machine for a bot elsewhere, until SIGINT or SIGTERM, and
 answers ``/healthz``, ``/livez`` and ``/metrics`` (METRICS_PORT). Needs neither the database nor Discord."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,8 +1,6 @@
 """What happens before a job waits: is it known already, allowed, within the limits; then its row.
 Who may ask, how much at once, and what a video may be and takes are pure functions over plain values."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

@@ -5,8 +5,6 @@ Devices are looked at once for all the jobs that are chosen in a moment: with a 
 takes milliseconds. These are claimed in the rows in one commit: a slow disk, or a database far away, holds
 up what comes after them and not each of them in turn."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

@@ -4,8 +4,6 @@ and when they will start, told to those who watch them.
 Seconds are a device's, not the clock's: while n jobs share a device, each takes 1/n of every second. So a
 queue's length in time comes out right however many jobs a worker runs at once."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import Counter, defaultdict, deque

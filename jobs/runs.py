@@ -5,8 +5,6 @@ A folder, where a worker writes videos and other files, is made before a job's r
 what is coming, and removed when the job is over. A job that goes back to the queue keeps it, with whatever
 its worker can go on from."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import errno

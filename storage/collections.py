@@ -1,8 +1,6 @@
 """Rows of what people gather: the trash, and the deletion of single pictures for good; folders; and shares,
 which are links that show something until they end. A job's id and a number from 0 name a picture."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ tokens and seconds of video.
 
 An example that was taken from a job hangs on it, and goes with it; so does one with a picture of it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A page of rows and the note of how far it came are one transaction, so that a mo
 off. Until all is there and compared, the note keeps the studio from serving what is half of it. The source is
 only read; in the end it is noted there, too, where its rows are now. Every start looks for both notes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

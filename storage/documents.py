@@ -1,7 +1,5 @@
 """Rows of the editor's documents: each change counts a version, and is written only over the one it knows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field

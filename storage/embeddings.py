@@ -2,8 +2,6 @@
 copies as a worker reads them: float32, one file a model, in which place and offset are the same thing.
 The rows are the truth: a file that is lost is written anew."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os

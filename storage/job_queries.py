@@ -3,8 +3,6 @@
 A row becomes a ``Job`` here, and only here.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ may make it; and all that decides whether a job may be queued, read in one state
 Attempts are counted when a job is claimed, before anything can crash. Functions here take an open connection;
 the caller decides what is one transaction."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from dataclasses import asdict, astuple, dataclass

@@ -1,8 +1,6 @@
 """Rows of what members choose and keep: preferences, own options, favourites, drafts, and how much they have
 used."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

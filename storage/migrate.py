@@ -1,7 +1,5 @@
 """Brings a database's schema up to this program's, after a backup."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,8 +1,6 @@
 """Rows about what may be made and shown: a guild's policy and words, strikes, time-outs, and how pictures
 were judged. No text of anybody's."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Rows about users and guilds, and what outlives any job: the audit trail, and settings that were changed.
 Beside them what statements of all tables share: ``upsert``, ``put``, ``total``, ``pages``, ``from_row``."""
 
-from __future__ import annotations
-
 import functools
 import json
 import secrets

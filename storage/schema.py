@@ -11,8 +11,6 @@ is kept as it was when it was asked for, in ``training_items`` until it is over 
 for what came of it; a picture that is deleted goes out of both at once.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

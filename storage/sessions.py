@@ -1,8 +1,6 @@
 """Rows of who is signed in on the web, and the secrets that people carry in a cookie or a link: a row never
 holds one, only its SHA-256."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Videos that jobs have made: written with their posters, found by job."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any

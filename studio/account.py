@@ -1,7 +1,5 @@
 """One's own things: settings, options, favourites, jobs and usage, and the data that is kept of oneself."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass

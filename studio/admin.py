@@ -1,8 +1,6 @@
 """What a server's managers and the host decide: the queue, bans, lists, limits, and moderation; and what
 the rules say of a message, which is kept nowhere."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from collections.abc import Collection, Mapping, Sequence

@@ -2,8 +2,6 @@
 reactions and menus alike. The row decides, never the message. What only a chat service knows of people and
 places is one Protocol."""
 
-from __future__ import annotations
-
 import enum
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Set

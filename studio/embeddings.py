@@ -1,8 +1,6 @@
 """What texts and pictures show, as vectors: a worker computes them, and has what every picture shows written
 down after each job, and for older pictures while no job waits or runs."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

@@ -1,8 +1,6 @@
 """Sets of examples, labelled pictures or questions with their right answers: made, shown, shared, given away
 and forgotten, and told to jobs that are handed out."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,8 +1,6 @@
 """Pictures and videos that people work on: one they give, one of a job by its id and number, or their
 last."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

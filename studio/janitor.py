@@ -1,8 +1,6 @@
 """Deletes what has expired, and files that no row names: a share at a time, each step on its own, and nothing
 by age while the clock is in doubt. It tells what it did and what it leaves in the log, and to ``doctor``."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -5,8 +5,6 @@ rows, with a note of which files go, a page of jobs at a time; the files; the wr
 messages on Discord. A copy is rows as JSON, and files, packed into ZIP files that fit, or into one that is
 sent while it is made."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

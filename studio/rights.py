@@ -1,8 +1,6 @@
 """The table of rights, asked with the rows: who is barred, where a job is shown, and what people are in the
 servers that they share with the bot, which the chat service tells and which is kept for seconds."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Set

@@ -1,8 +1,6 @@
 """Finds pictures for an actor: reads the search box, filters, then ranks. Only what they may see is compared
 at all."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

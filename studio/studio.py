@@ -12,8 +12,6 @@ has what managers decide, ``checks`` looks into messages for them, ``regions`` m
 people take of them; custom models are made of ``projects``, their ``dataset`` and its ``labelling`` by
 ``training``, and used by ``inference`` and ``styles``."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any

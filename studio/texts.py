@@ -1,8 +1,6 @@
 """Words about requests, pictures, videos and tables that any door can show: pure functions to text with
 backticks at most, CSV or JSON. Discord's markdown and its limits are left to ``bot/ui/messages.py``."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Processes that tests fork in place of starting them end as those that asyncio starts."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """The container and the service, as far as they can be checked without building or starting them. A check
 whose tool isn't here is skipped and says so; ``make deploy-check`` fetches the linter first."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

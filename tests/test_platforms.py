@@ -1,8 +1,6 @@
 """What only some systems have, and the way out elsewhere, each tried by taking it away: macOS and Windows
 themselves were not at hand."""
 
-from __future__ import annotations
-
 import ast
 import asyncio
 import os

@@ -1,8 +1,6 @@
 """Opens the studio on the web and closes it again, in the bot's own process and loop; lets go of connections
 that are one too many, or say nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

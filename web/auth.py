@@ -5,8 +5,6 @@ https://discord.com/developers/docs/topics/oauth2, https://www.rfc-editor.org/rf
 https://www.rfc-editor.org/rfc/rfc9207 (the issuer in the answer).
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

@@ -1,7 +1,5 @@
 """A call as handlers see it, what they answer, and the line of the table that leads to one."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

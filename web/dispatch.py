@@ -2,8 +2,6 @@
 origin, session, bucket, size, body, handler. A large body lies on the disk; a form with files is taken apart
 where it lies (RFC 7578)."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

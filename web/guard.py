@@ -5,8 +5,6 @@ Sources: https://fetch.spec.whatwg.org/#http-origin, https://www.w3.org/TR/CSP3/
 https://w3c.github.io/webappsec-trusted-types/.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """What is new, sent to every open tab: one task that wakes eight times a second, encodes each person's news
 once, and lets nobody wait for a browser that doesn't read."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

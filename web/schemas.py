@@ -1,7 +1,5 @@
 """What the JSON of each route may hold, and how it is read: what is wrong is named with what is allowed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The front end's own files, compressed once into memory, under an address that changes when they do."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import re

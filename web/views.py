@@ -1,7 +1,5 @@
 """Jobs and pictures as pages and the live socket read them: plain values for JSON and templates."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,8 +1,6 @@
 """What members set and see of themselves: /favourites, /help, /info, /settings, /prefer, /show, /web, /fast,
 /relax, /turbo, /stealth and /public; and /privacy: what is kept of them, a copy of it, and its deletion."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import discord

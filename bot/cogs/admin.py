@@ -1,8 +1,6 @@
 """/studio and /moderation: a server's rules, for its managers: who may use the bot and how much, what it lets
 through, and who changed what."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Literal
 

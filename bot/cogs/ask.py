@@ -1,7 +1,5 @@
 """/ask: a question about pictures, answered in words; what follows has buttons of its own."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -1,7 +1,5 @@
 """/blend: four pictures between two to five others, without words."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import discord

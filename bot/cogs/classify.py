@@ -1,7 +1,5 @@
 """/classify: what is in a picture, with how sure the model is; also by labels that a project has learned."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -1,7 +1,5 @@
 """/cutout: the object in a picture, without its background."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -1,7 +1,5 @@
 """/describe: four prompts that could have made a picture."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -1,7 +1,5 @@
 """/edit: a picture changed as words say."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -1,8 +1,6 @@
 """/examples: sets of labelled pictures, or of questions with their right answers, that are tried on other
 pictures."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import discord

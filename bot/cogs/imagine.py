@@ -1,7 +1,5 @@
 """/imagine: pictures from words, with up to four pictures given along."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

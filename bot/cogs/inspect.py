@@ -1,8 +1,6 @@
 """Custom models from one's own pictures: /inspect finds defects, one's own labels or objects, and /style
 learns a style that prompts can ask for."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Literal, get_args
 

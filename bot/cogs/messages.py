@@ -5,8 +5,6 @@ answer ✅ and ❌ say whether it is right. A message that mentions the bot asks
 message gets a reply with buttons.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """/outpaint: a larger canvas around a picture, whose own pixels stay."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import discord

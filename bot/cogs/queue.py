@@ -1,7 +1,5 @@
 """/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 
 import discord

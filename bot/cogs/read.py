@@ -1,7 +1,5 @@
 """/read: the text in pictures, also from a message's menu: one job for each picture."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 

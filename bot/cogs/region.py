@@ -1,7 +1,5 @@
 """/region: a part of a picture drawn again; the rest stays pixel by pixel."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

@@ -4,8 +4,6 @@
 search itself is a row.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import discord

@@ -1,7 +1,5 @@
 """/shorten: which words of a prompt count, and shorter prompts of those."""
 
-from __future__ import annotations
-
 import discord
 from discord import app_commands
 

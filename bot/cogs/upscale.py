@@ -1,7 +1,5 @@
 """/upscale: a picture two or four times as large, close to it or with detail redrawn."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import discord

@@ -1,7 +1,5 @@
 """/variation: other pictures like this one."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import discord

@@ -1,7 +1,5 @@
 """/video: videos from words, from pictures, or from other videos, attached, linked or named."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal
 

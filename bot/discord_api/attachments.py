@@ -1,7 +1,5 @@
 """Files on Discord's servers, as the studio takes them, and links as files or as names of our pictures."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass

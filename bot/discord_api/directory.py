@@ -1,7 +1,5 @@
 """What Discord knows of people and places: channels from the library's cache, members by asking Discord."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Set

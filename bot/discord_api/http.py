@@ -9,8 +9,6 @@ discord.py deals with itself, such as a 429 after which it waits, and those of a
 No address from a prompt, an option or a message is ever fetched.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

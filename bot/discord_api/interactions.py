@@ -7,8 +7,6 @@ a crash of the whole machine could lose it. One that has no first answer yet is 
 jobs need after their acknowledgement stands back for a moment.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

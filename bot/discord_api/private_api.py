@@ -4,8 +4,6 @@ what a session needs that outlives the process is in ``bot.discord_api.session``
 A new version may change these without notice; ``tests/wire/test_private_api.py`` then says which.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial

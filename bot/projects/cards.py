@@ -4,8 +4,6 @@ label: one message that each press turns to the next.
 Its buttons know which picture it shows, and which came before; what was skipped comes again at the end.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Collection, Sequence
 from typing import Any

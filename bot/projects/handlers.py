@@ -1,8 +1,6 @@
 """What presses, windows and menus of projects do: a version is trained, tried or packed, verdicts are found
 right or wrong, and all else is handed to who answers it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence

@@ -4,8 +4,6 @@ the messages of jobs say that made one, asked it, or packed it to run elsewhere.
 Which pictures come along is for ``bot.posts`` to decide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any

@@ -7,8 +7,6 @@ of a button or menu is all its state, so it works for ever: ``pj:<project id>:<a
 version or the SHA-256 of a picture.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -6,8 +6,6 @@ id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the
 turn the pages of favourites.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

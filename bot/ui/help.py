@@ -1,8 +1,6 @@
 """The text of ``/help``: one entry for each command and for what is in the browser alone, and the prompt
 grammar with an example of every flag."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from core.convert import MAX_OPTIONS

@@ -1,8 +1,6 @@
 """What a chat model answers, and sets of examples for it, as Discord's markdown: formatted as the model meant
 it, but with no link, mention or footer of its own making, and no way out of a block of code."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

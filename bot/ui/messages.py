@@ -3,8 +3,6 @@
 Each text fits a message, and nobody's words in it can act as markdown or mention anybody.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ help; whether pictures made from another keep it; whether moderation reads it; w
 The parser, ``/help``, range checks, ``core.convert``, moderation and the buttons read it from there.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace

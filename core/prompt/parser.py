@@ -10,8 +10,6 @@ prompts, counted before they are written out; ``\\,`` is a plain comma, and sets
 is made from the fields of ``Prompt``; the formatter, ``/help`` and the docs read it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass

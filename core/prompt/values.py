@@ -5,8 +5,6 @@ a request names a LoRA that members have made.
 Reading raises PromptError, checking UserError; both name the flag, the value and what is allowed.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 import unicodedata

@@ -4,8 +4,6 @@
 request is a class in one of this folder's modules and a line there.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

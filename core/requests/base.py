@@ -4,8 +4,6 @@ A field's value kind (``param(…, value=…)``) checks it and knows its picture
 whoever keeps or deletes files go by ``Request.pictures``.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
 from typing import ClassVar

@@ -6,8 +6,6 @@ tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL ha
 video (``processing_qwen3_vl``).
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

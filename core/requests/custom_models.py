@@ -1,7 +1,5 @@
 """Requests about people's own models: learn one from a project's pictures, ask it, and take it elsewhere."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import MISSING, dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Requests that make videos: from words, from pictures, or from other videos."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -2,8 +2,6 @@
 gives a machine up that falls silent, and tells launchers of workers how much there is to do. See
 ``protocol`` for what is said."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

@@ -2,8 +2,6 @@
 end those that it fetches and puts. A token says whose run a part belongs to, and the subject which host
 asks: neither gets at the files of another."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging

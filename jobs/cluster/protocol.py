@@ -19,8 +19,6 @@ only the bot that claimed the job and the agent that has it know it. Files go by
 Of a run's signs of life at most four steps a second are said, and every preview. What of a result is too
 large for one message goes in parts before it, by its SHA-256."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

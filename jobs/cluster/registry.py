@@ -2,8 +2,6 @@
 say how these ended, and the devices that follow from both, reckoned anew only where something has changed.
 Knows no bus."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -1,8 +1,6 @@
 """Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to
 do it, and two executors are one to the queue."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -2,8 +2,6 @@
 first word, and a clear sentence for whatever goes wrong. What a worker of this machine can tell of pictures
 is asked of it first. A server can be tried for the host's doctor."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import io

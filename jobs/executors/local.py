@@ -8,8 +8,6 @@ may take; then it is killed and started again, after a pause that grows while it
 Messages are sent from a thread, because a question may be larger than a pipe holds, and the event loop must
 not wait for the other end."""
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import logging

@@ -5,8 +5,6 @@ https://platform.openai.com/docs/api-reference/chat/create. Servers differ: some
 what a question cost in a last piece of its own, some don't stream at all.
 https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
-from __future__ import annotations
-
 import base64
 import codecs
 import io

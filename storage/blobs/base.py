@@ -2,8 +2,6 @@
 say; where files lie, ``storage.blobs``.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import AsyncIterator, Collection

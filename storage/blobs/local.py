@@ -2,8 +2,6 @@
 here (a folder for what is coming, what can be made again, a ballast for a full disk); and copies of a
 bucket's files, the newest within a bound, each known by its hash."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import errno

@@ -2,8 +2,6 @@
 none has ever named. They are noted in the transaction that takes the last name of them, and looked at again
 in the one before their end: what some row names by then stays."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ errors as the rest of the program knows them; and the engine of a SQLite file, w
 A savepoint around each function is two more ways to a server. So there they begin without: a function
 that fails before it has written anything, such as one that refuses a job, leaves nothing to undo."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ before has ended: what that had under way is settled, and the server tells how. 
 the first connection, never for a database in a file. https://www.postgresql.org/docs/current/explicit-
 locking.html#ADVISORY-LOCKS"""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import logging

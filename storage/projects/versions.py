@@ -3,8 +3,6 @@
 What a training learns from is copied when it is asked for; a picture that is deleted goes out of the copy, so
 that the worker is never told of it, and what was told of it before is spoilt."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

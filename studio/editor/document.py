@@ -4,8 +4,6 @@ docs/editor.md says what each field means. What a schema can't tell is checked h
 strokes that stay within bounds, as many radii as points.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 import struct

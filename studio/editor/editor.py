@@ -9,8 +9,6 @@ with the right to every source checked; and the masks and selections of its pict
 | anything else that leaves something to draw | ``ComposeRequest`` |
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence

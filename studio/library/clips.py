@@ -3,8 +3,6 @@ videos fitted to where they go, cut, as a GIF or side by side; stored videos as 
 the mark that the host wants and within a size limit; and the strip of frames beside an answer about a video.
 What was made of a video is kept beside it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

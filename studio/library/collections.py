@@ -1,8 +1,6 @@
 """A person's own pictures, sorted: folders, of which a smart one has filters and finds its pictures each time
 anew, and the trash, which nothing shows until its author takes it back or its time is up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,8 +1,6 @@
 """Pictures and videos packed into one file that is sent while it is made: a picture, or a piece of a video,
 is in memory at a time, however many there are."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence

@@ -1,8 +1,6 @@
 """What a person looks at without asking for a certain job: their own pictures, page by page, what became of
 each and their newest jobs, and the public pictures of the channels that they read."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ where moderation forbids it; and small copies of them, made once and kept beside
 The image process makes the copies: decoding a large picture takes more memory than the studio's own process
 may have. It is started when it is needed and let go when it is idle."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

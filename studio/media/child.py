@@ -1,8 +1,6 @@
 """Child processes that read strangers' bytes, seen from outside: started without the studio's secrets,
 asked, and ended; for one request, or kept for the next until they are idle."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -4,8 +4,6 @@ other processes.
 Linux on x86-64 and arm64 gets all of it; elsewhere what the system has. Importing this loads nothing heavy.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

@@ -5,8 +5,6 @@ pixels, no palette, no text, no filter (https://www.w3.org/TR/png-3/). Runs go c
 with pixels that aren't marked, as in COCO's files; they and their packed form are pycocotools'
 (``common/maskApi.c``)."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator, Sequence

@@ -7,8 +7,6 @@ encoder, the file to write and the videos as further arguments, and opens these 
 through a pipe.
 """
 
-from __future__ import annotations
-
 import importlib
 import io
 import os

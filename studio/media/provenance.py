@@ -8,8 +8,6 @@ an MP4's uuid box. Content credentials (C2PA, https://spec.c2pa.org/) are a sign
 to be, by a certificate of the host's; they need the extra ``c2pa``, and nothing is asked of other machines.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import io

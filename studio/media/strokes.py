@@ -3,8 +3,6 @@
 Coordinates and radii are whole numbers of 1/8 px. It runs in the painter's process, which alone loads numpy.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 from collections.abc import Callable, Iterable, Mapping

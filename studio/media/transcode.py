@@ -8,8 +8,6 @@ by those before, and one that gets too large is given up at once. x264's own way
 in a file, and this process can open none; aiming fills as much of the limit (docs/video.md has figures).
 """
 
-from __future__ import annotations
-
 import io
 import math
 import os

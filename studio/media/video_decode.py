@@ -5,8 +5,6 @@ Where all frames can be decoded in the processor time there is, they are, and cu
 Else each wanted time is looked for from the key frame before it, for as long as its share of the time lasts,
 and cuts are found among key frames. Nothing is sought by the file's own index."""
 
-from __future__ import annotations
-
 import io
 import math
 import struct

@@ -1,8 +1,6 @@
 """A ZIP file that is sent while it is made: a piece of a file is in memory at a time. The size of each entry
 stands before its bytes, so that a program can unpack them as they come."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 import zlib

@@ -1,8 +1,6 @@
 """A text as a filter has to read it: look-alike letters, digits for letters, hidden marks, spaced-out and
 stretched words made plain. The look-alikes are in ``confusables.toml``."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 import unicodedata

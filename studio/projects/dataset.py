@@ -1,8 +1,6 @@
 """A project's pictures: brought one by one, in zip files, or from what the studio made; counted, looked at,
 taken out; and the labels that they come with."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -1,8 +1,6 @@
 """A project's model at work: asked about pictures, told when it is wrong, taken elsewhere; and what
 ``--lora`` names: LoRAs of the host, and styles of members for those who may use them."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import csv

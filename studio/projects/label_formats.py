@@ -6,8 +6,6 @@ JSON file → what it says). Names in an archive say what its pictures are calle
 Inside, a box is in 0..1 of the sides. A picture that is called something as a whole has, in COCO and YOLO, a
 box around all of it, and such a box means the same when it is read."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,8 +1,6 @@
 """What people call pictures of a project: one after the other, several at once, and by files of other
 programs."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import astuple, dataclass, replace

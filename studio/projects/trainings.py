@@ -1,8 +1,6 @@
 """Versions of a project's model: trained, reported on, chosen, made stricter or looser, compared; trained
 again without deleted pictures, and their files given up when nobody uses them."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -1,8 +1,6 @@
 """What each button, each command on a picture and each operation of ``/video`` makes: the next request; and
 which buttons make sense for which job and picture. Pure but for random seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,8 +1,6 @@
 """Questions about pictures and a video: from words to a turn of a conversation, what a worker is told of the
 turns before it, and what people find of answers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

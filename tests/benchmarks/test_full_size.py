@@ -1,7 +1,5 @@
 """The card's models: their real sizes, counted without memory, and weights of which none is zero."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,8 +1,6 @@
 """The benchmarks' own honesty: equality checks that can fail, missed goals that are shown. Nothing is timed
 here."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import random

@@ -1,8 +1,6 @@
 """A studio with a pretended worker inside a simulated Discord: alice and bob are members, mira manages the
 server."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import importlib

@@ -4,8 +4,6 @@ A picture whose first pixel is more red than green isn't like the good ones. A p
 ("free") takes long and is told as weak; a bundle of one called "huge" is large.
 """
 
-from __future__ import annotations
-
 import os
 import zipfile
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ Prompts steer it: "slow" takes many short steps, "broken" fails, "huge" makes a 
 ends the process once per file named in PRETEND_CRASH.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import os

@@ -1,7 +1,5 @@
 """/ask: an answer that grows in its message, and a conversation by buttons, windows and menus."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

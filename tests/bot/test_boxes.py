@@ -1,8 +1,6 @@
 """/inspect for objects in boxes: from pictures and a file of boxes to what is found, and to pictures whose
 boxes are drawn again."""
 
-from __future__ import annotations
-
 import csv
 import io
 

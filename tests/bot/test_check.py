@@ -1,8 +1,6 @@
 """*Check* in a message's menu: each part with its source, for moderators' eyes alone; nothing is done or
 kept."""
 
-from __future__ import annotations
-
 import discord
 import pytest
 

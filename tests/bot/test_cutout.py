@@ -1,7 +1,5 @@
 """/cutout and the buttons Cut out: a job like every other."""
 
-from __future__ import annotations
-
 from core.requests import CutOutRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio, png

@@ -1,7 +1,5 @@
 """The table of capabilities names all that the bot and the web offer, and why something is at one alone."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 

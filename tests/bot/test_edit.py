@@ -1,7 +1,5 @@
 """/edit and the button Edit by words: a job like every other."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

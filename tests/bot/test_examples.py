@@ -1,7 +1,5 @@
 """/examples in Discord: commands, the message menu, and Teach under an answer."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """✅ and ❌ under an answer: whether people found it right."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 
 from bot.cogs.messages import RIGHT, WRONG

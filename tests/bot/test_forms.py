@@ -1,7 +1,5 @@
 """Answers as tables, boxes and text: what their messages show, and the files that come along."""
 
-from __future__ import annotations
-
 import io
 import json
 

@@ -1,7 +1,5 @@
 """The labelling queue: pressed through, skipped, gone back in, and shared by several."""
 
-from __future__ import annotations
-
 import re
 import time
 

@@ -1,7 +1,5 @@
 """Questions as messages: mentions, replies, threads, words in a direct message."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace

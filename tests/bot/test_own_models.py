@@ -1,7 +1,5 @@
 """/inspect in Discord: the way from an empty project to a verdict, by buttons and by commands."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """A result that is posted from the web to a channel, in the simulated Discord."""
 
-from __future__ import annotations
-
 import discord
 import pytest
 

@@ -1,8 +1,6 @@
 """Somebody else's project: every button, menu, window and command with its id is refused with a sentence, and
 nothing changes; of a server's project, all but what its members may."""
 
-from __future__ import annotations
-
 import pytest
 
 from bot.projects import views

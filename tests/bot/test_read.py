@@ -1,8 +1,6 @@
 """/read and *Read text*: the text in pictures, in a block that it can't leave, under the picture with
 boxes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """/style in Discord: pictures, a training, and the name that prompts use."""
 
-from __future__ import annotations
-
 from core.requests.custom_models import STYLE, BundleRequest, TrainRequest
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import good, ids_of, press, told

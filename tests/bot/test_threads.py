@@ -1,7 +1,5 @@
 """The button Thread under answers, what goes on in the thread, and Ask under a single picture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

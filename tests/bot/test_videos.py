@@ -1,7 +1,5 @@
 """Videos on Discord: by command, menu, mention and direct message; the strip stands beside the answer."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

@@ -1,7 +1,5 @@
 """A collector of traces: it takes OTLP over HTTP on a port of this machine, and keeps what it got."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

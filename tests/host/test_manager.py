@@ -1,8 +1,6 @@
 """What systemd is told: that the process serves, lives and stops, and nothing that it would restart for in
 vain."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

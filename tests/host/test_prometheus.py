@@ -1,7 +1,5 @@
 """The rules and the dashboard in a real Prometheus (Debian's package ``prometheus``), where there is one."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

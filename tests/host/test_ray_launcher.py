@@ -1,8 +1,6 @@
 """The launcher of workers on a Ray that is played, the actor that keeps a worker, and what is refused before
 Ray is asked anything."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,8 +1,6 @@
 """Each job is one trace, from Discord's interaction to its delivery, across the worker's process, and says
 nothing of what was asked."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

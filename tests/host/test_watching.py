@@ -1,7 +1,5 @@
 """The dashboard and the alerts ask for metrics that there are, and the dashboard shows every one of them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

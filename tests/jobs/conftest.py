@@ -1,7 +1,5 @@
 """A queue on a database and files in a temporary folder, its executor worked by hand."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import time

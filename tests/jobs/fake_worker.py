@@ -10,8 +10,6 @@ A question about texts is answered by these, unless one says "die"; about pictur
 The picture's colour is its seed's, so a run again gives the same bytes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """An executor worked by hand: a test decides what each run reports and how it ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Questions in the queue: what is heard of an answer, how it is stopped or refused, who answers it."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Several jobs are claimed in one commit, in the order in which one after another would be."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """A store of files that doesn't answer for a while: jobs wait, and nothing is lost."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path

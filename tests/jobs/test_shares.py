@@ -1,8 +1,6 @@
 """Members share the devices by seconds, not by turns; and where a job stands is where it starts, against a
 plain model that plays every turn."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections import Counter

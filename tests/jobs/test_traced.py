@@ -1,7 +1,5 @@
 """What the queue tells of a job's time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

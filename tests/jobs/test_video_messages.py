@@ -1,7 +1,5 @@
 """Videos as a chat server is sent them: pictures, each behind a text with its time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from core.requests.chat import VIDEO

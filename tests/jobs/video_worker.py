@@ -5,8 +5,6 @@ after each step, then its ends; the prompt's JSON takes what ``fake_worker`` doe
 video.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import hashlib
 import os

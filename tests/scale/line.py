@@ -1,7 +1,5 @@
 """A bus within one process, for tests of what is said over it; messages are written and read as always."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Backups of a server come back, and forget whom they should; by the page's own commands."""
 
-from __future__ import annotations
-
 import configparser
 import shutil
 

@@ -1,8 +1,6 @@
 """Pictures as an attacker would send them: every format Pillow writes, bombs, cut and mutated files,
 polyglots. Seeded."""
 
-from __future__ import annotations
-
 import io
 import random
 import struct

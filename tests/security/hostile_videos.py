@@ -1,8 +1,6 @@
 """Videos as an attacker would send them: damaged ones of every kind that is read, and attacks with a name.
 Seeded; the seeds are made here, so that no stranger's file is kept."""
 
-from __future__ import annotations
-
 import io
 import random
 import struct

@@ -1,7 +1,5 @@
 """The proofs about questions and answers see what they are made to see."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from unittest import mock
 

@@ -1,7 +1,5 @@
 """Servers that others wrote, each started once for all tests, with the weights that our own decoder has."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The process of a llama.cpp server: ``python -m tests.servers.llama FOLDER PORT``, until it is ended."""
 
-from __future__ import annotations
-
 import signal
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A tiny SmolVLM with seeded random weights, as a folder that transformers reads and GGUF holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,8 +1,6 @@
 """Starts chat servers that others wrote, on a free port of this machine, in processes that end with a block:
 ``transformers serve``, and llama.cpp by xllamacpp."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

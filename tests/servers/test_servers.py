@@ -1,8 +1,6 @@
 """Chat servers that others wrote, through VLM_URL: the answers of our own decoder with the same weights,
 several at once, a stop, the doctor, faults on the line, and marks of the template in people's words."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A database in a temporary folder, and jobs to put in it."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import fields

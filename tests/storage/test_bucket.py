@@ -1,7 +1,5 @@
 """What only a store in a bucket does: its copies on this machine, and a server that is away or wrong."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

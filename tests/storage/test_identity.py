@@ -1,7 +1,5 @@
 """Whose database, folder and files these are: what a start takes for one studio, and what it refuses."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import AsyncIterator

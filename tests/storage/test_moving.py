@@ -1,7 +1,5 @@
 """All files from one store to another and back, by the functions and by the command."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

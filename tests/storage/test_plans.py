@@ -1,7 +1,5 @@
 """Among a million jobs nothing that is asked often, or while others wait to write, reads all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """A studio without any door: services with an executor that draws at once, and people as actors."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A chat service with servers, channels and members, for tests that need no Discord."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial

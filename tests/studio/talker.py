@@ -1,7 +1,5 @@
 """An executor that answers questions by telling what it was handed out with, in growing text."""
 
-from __future__ import annotations
-
 from core.events import ChatAnswer
 from core.requests import from_json
 from jobs.executors.base import Outcome, Report

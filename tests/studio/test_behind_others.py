@@ -1,7 +1,5 @@
 """What is asked for with a limit is found, however many rows that don't count came before it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

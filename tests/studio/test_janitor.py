@@ -1,7 +1,5 @@
 """What goes by itself, and what never does: by a wrong clock, in wrong rows, or because one step failed."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import time

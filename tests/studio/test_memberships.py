@@ -1,7 +1,5 @@
 """What people are in their servers: asked of the chat service seldom, and never believed for long."""
 
-from __future__ import annotations
-
 import asyncio
 from types import SimpleNamespace
 

@@ -1,8 +1,6 @@
 """What a public function of the studio raises, itself or by a helper of its module, is in its docstring or in
 that of its class."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Every public method of the studio checks the right of its actor itself: each is called, found by
 introspection, by somebody from elsewhere and by somebody who is banned."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """Sets of examples as any door asks for them: who may do what, what a job is told, and what is deleted."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """S3 servers that others wrote, on this machine: moto in a thread of this process, rclone in its own."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Counts what a process holds in memory: every container, by who has it, and every object, by its type."""
 
-from __future__ import annotations
-
 import functools
 import gc
 import sys

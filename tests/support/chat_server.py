@@ -1,8 +1,6 @@
 """A chat server on loopback that speaks OpenAI's interface, and every fault that a line or a server has: over
 a real socket, written by hand, so that it can be cut anywhere."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

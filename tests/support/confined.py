@@ -5,8 +5,6 @@ Each runs the same ``main`` with the same arguments, pipes, limits and filter as
 start as such is tested, the fixture ``started`` starts them as the studio does.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import os

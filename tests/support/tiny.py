@@ -4,8 +4,6 @@ pictures are noise; their code paths are real.
 ``build(root)`` writes them all once (about 20 MB, a few seconds) and returns role-like names → folders.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import string

@@ -1,7 +1,5 @@
 """Videos that tests make themselves, in every kind that is read."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

@@ -1,8 +1,6 @@
 """Every cell of the matrix: who calls which route about which job, from where; and what is wrong with an
 answer."""
 
-from __future__ import annotations
-
 import enum
 import io
 import itertools

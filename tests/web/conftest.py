@@ -1,7 +1,5 @@
 """The studio on the web over real sockets, with an executor that draws at once and people who sign in."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

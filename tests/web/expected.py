@@ -3,8 +3,6 @@
 A route that isn't here fails a test. Say in its line who may do it, what it takes and what it then answers.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

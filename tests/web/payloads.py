@@ -1,7 +1,5 @@
 """200 texts and more that would run a script if any page took them for markup. Each sets ``window.hit``."""
 
-from __future__ import annotations
-
 from itertools import product
 
 BEGINNINGS = (  # what a text might stand inside of, and how it would get out

@@ -1,7 +1,5 @@
 """An executor that learns what is dark: good parts of the tests are light, defects are dark."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from pathlib import Path

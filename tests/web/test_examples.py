@@ -1,7 +1,5 @@
 """Sets of examples on the web: made, filled, tried, shown and deleted, by their owner alone."""
 
-from __future__ import annotations
-
 from core.events import Output
 from core.requests import TryRequest
 from jobs.executors.base import Outcome, Report

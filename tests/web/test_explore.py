@@ -1,7 +1,5 @@
 """What others made, on the web: only what the person could open on Discord, and only as long as they can."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 

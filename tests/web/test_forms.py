@@ -1,7 +1,5 @@
 """Answers as tables, boxes and text on the web: shown, downloaded, and kept from whoever may not see them."""
 
-from __future__ import annotations
-
 import io
 import json
 

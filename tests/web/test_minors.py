@@ -1,7 +1,5 @@
 """Pictures of minors and words for them, by every door of the web. Guilty words are taken from the lists."""
 
-from __future__ import annotations
-
 import pytest
 
 from studio.moderation.rules import LISTS, Sense

@@ -1,7 +1,5 @@
 """Posting a picture to a channel over HTTP: only one's own, only where one may write, and not without end."""
 
-from __future__ import annotations
-
 import pytest
 
 from studio.authority import Place

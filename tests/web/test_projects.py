@@ -1,8 +1,6 @@
 """Custom models on the web: a project is made, filled, labelled, trained, read about, tried, told when it is
 wrong, set up and forgotten, by whoever may and nobody else."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path

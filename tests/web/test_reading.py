@@ -1,7 +1,5 @@
 """The text of pictures on the web: asked for under a picture, shown on its page and among the newest jobs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from core.results import TextLine

@@ -1,7 +1,5 @@
 """Links that show pictures to whoever has them, and show nothing to anybody from the moment they end."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Awaitable, Callable

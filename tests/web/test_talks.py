@@ -1,7 +1,5 @@
 """Questions about pictures on the web: asked under a picture, answered while one looks, gone on with."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

@@ -1,7 +1,5 @@
 """Why? on the web: under what /classify said, with its map among the newest jobs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.studio.conftest import AllFit

@@ -1,7 +1,5 @@
 """A studio on the web with people and jobs of every kind in it, that can be put back as it was."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

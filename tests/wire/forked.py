@@ -1,8 +1,6 @@
 """The bot in a process that is forked instead of started: it does the same, and is there sooner. In the real
 profile it is started."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

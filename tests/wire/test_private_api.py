@@ -1,7 +1,5 @@
 """The private parts of libraries that ``bot.discord_api.private_api`` uses are all still there."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """A chat model in memory, and the calls of it: a piece of a prompt, or a token of several answers."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections.abc import Mapping, Sequence

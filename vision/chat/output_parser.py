@@ -2,8 +2,6 @@
 JSON as models write it, rows of Markdown or commas, DePlot's lines, and each family's own form of boxes.
 Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024) as their model cards have it."""
 
-from __future__ import annotations
-
 import csv
 import math
 import re

@@ -1,8 +1,6 @@
 """What people see of a chat model's answer: words, a table or boxes, the picture with boxes drawn on it,
 or the chart drawn again from the numbers."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Mapping, Sequence

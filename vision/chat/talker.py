@@ -4,8 +4,6 @@ It tries when it is loaded whether its answers can be written together; those wh
 (cross-attention as in Idefics and Mllama, layers with a state, Florence-2, PaliGemma) are written one after
 the other by transformers' own ``generate``."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ of its label, with how far its sides are from there. CenterNet (arXiv:1904.07850
 What a thing is called is told once more from a closer look, brought to one size, so that a small nut and a
 large one look alike."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math

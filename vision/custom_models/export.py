@@ -4,8 +4,6 @@ child process before anybody gets it.
 It is made in a process of its own: torch's exporter changes what is the whole process's while it runs, and
 others' drawings go on in the worker meanwhile."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -5,8 +5,6 @@ log-Gabor filters (Field, 1987) that every host has, a configured CLIP, SigLIP, 
 A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small things keep their
 size; the vector is always that of the whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

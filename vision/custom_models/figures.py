@@ -1,8 +1,6 @@
 """Pictures of a report as PNG: charts, heat maps with outlined regions, boxes with their labels, and the
 worst mistakes side by side."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Figures of a model on held-out pictures: shares with their intervals, curves, and average precision of
 boxes as COCO counts it: the mean, over 101 recalls, of the best precision at that recall or a higher one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

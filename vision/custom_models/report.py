@@ -1,7 +1,5 @@
 """The report on a version that was just learned: figures for its row, charts, and a sentence for people."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

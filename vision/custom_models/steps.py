@@ -1,8 +1,6 @@
 """A training as a generator of steps that keeps what was expensive in a store, so that one that was killed
 goes on with the same bytes in the end; run in slices between other jobs, each on one thread."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import importlib.util

@@ -5,8 +5,6 @@ the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et a
 need no second set: each good part is scored by all others. Of several pictures of one part the strangest
 stands for it, so that the promise holds for each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -5,8 +5,6 @@ Rollout: R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row o
 patch speaks for the score (arXiv:2103.15679, equations 5 and 6). Occlusion (arXiv:1311.2901, 4.2) is coarse,
 but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

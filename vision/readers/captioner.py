@@ -1,8 +1,6 @@
 """Captioners: BLIP, and any ``AutoModelForImageTextToText`` model with a chat template. They write several
 *different* captions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

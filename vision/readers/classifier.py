@@ -1,7 +1,5 @@
 """Image classifiers with labels of their own: any ``AutoModelForImageClassification``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

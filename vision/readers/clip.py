@@ -1,8 +1,6 @@
 """CLIP and SigLIP: how well each of some labels or texts fits a picture, and how much each word of a prompt
 counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any

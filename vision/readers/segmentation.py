@@ -2,8 +2,6 @@
 (arXiv:2304.02643), all things of a picture by semantic segmentation (UPerNet, SegFormer), and the outline of
 a thing before a plain ground by its colours alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,8 +1,6 @@
 """A person's sessions, begun by a link from the bot or on Discord's own page, the data that is kept of them,
 and their settings for new jobs: the same rows as ``/settings`` on Discord."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime

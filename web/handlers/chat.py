@@ -1,8 +1,6 @@
 """Conversations about pictures, and sets of examples, by which they are answered: their pages, the questions,
 what comes into a set, and what trying it has found."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from typing import Any
 

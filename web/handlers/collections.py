@@ -1,7 +1,5 @@
 """Folders, smart ones among them, the trash, and zip files of pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,8 +1,6 @@
 """The editor's pages, what a document asks for, and the documents that are kept: each is saved over the
 version that one knows."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,8 +1,6 @@
 """Pictures of one's own and of channels that one reads, page by page, and their bytes, each checked against
 its job."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Jobs: asked for, watched, made from others, stopped; and the queues of servers that the person manages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any

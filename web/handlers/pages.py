@@ -1,7 +1,5 @@
 """The pages: HTML that shows what there is at once, until its script takes over."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Projects, their pictures, versions, reports and verdicts as pages and programs read them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import cache

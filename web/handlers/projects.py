@@ -1,8 +1,6 @@
 """Pages of projects, what programs and the pages' scripts ask of them and of what their models say, and the
 bytes of both."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

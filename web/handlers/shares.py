@@ -1,7 +1,5 @@
 """Shares, made and ended by their owner and looked at by whoever has a link; pictures posted to a channel."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import groupby

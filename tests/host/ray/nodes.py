@@ -4,8 +4,6 @@ which can be killed with all that runs on it, as if its machine had failed.
 Tests that need it carry the marker ``ray``; without Ray they are skipped, and fail under CI.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import secrets

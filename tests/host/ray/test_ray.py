@@ -1,8 +1,6 @@
 """The launcher on real nodes of Ray that are started here, killed, and let down by their head. docs/scale.md
 has the figures, which are printed (``make ray-test ARGS=-s``)."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """Agents and a bot in this process, on a real server of the bus."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bots and agents as processes of their own, to be killed, and what rows and disk say of their jobs."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

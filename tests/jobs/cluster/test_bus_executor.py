@@ -1,7 +1,5 @@
 """What a bot believes of the machines that it hears, with a bus that only notes what is said."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

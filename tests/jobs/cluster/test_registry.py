@@ -1,7 +1,5 @@
 """What is kept of a thousand machines is what looking at all of them would give."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import defaultdict

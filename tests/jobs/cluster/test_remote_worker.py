@@ -1,7 +1,5 @@
 """Jobs on workers elsewhere, over a real server of the bus: the same results as here, whatever is lost."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import struct

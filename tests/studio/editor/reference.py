@@ -1,8 +1,6 @@
 """The editor's rasteriser in plain Python, a line of docs/editor.md for a line here: what every other must
 equal, to the bit."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import math

@@ -1,8 +1,6 @@
 """An executor that sees: of a picture how red it is, of a text the number in it. It compares as a worker
 does."""
 
-from __future__ import annotations
-
 import math
 import re
 import struct

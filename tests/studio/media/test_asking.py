@@ -1,7 +1,5 @@
 """Questions about videos as any door asks them: what the model is told, what is kept, what is shown."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Masks as COCO has them: runs of pixels, packed runs, and polygons."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

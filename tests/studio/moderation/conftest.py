@@ -1,7 +1,5 @@
 """A moderator on a database of its own, with a judge and a directory that say what a test wants."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What of an answer may be read while it grows."""
 
-from __future__ import annotations
-
 import pytest
 
 from proofs.security import growing_answers

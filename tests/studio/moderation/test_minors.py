@@ -1,8 +1,6 @@
 """The rules about minors: guilty words are formed from the lists by program, and innocent ones stand in a
 table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path

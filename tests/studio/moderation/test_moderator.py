@@ -1,7 +1,5 @@
 """What may be asked for and shown where, with the rows that decide it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial

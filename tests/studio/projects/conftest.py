@@ -1,8 +1,6 @@
 """A studio whose executor trains, judges and bundles at once: its models are the texts of what they learned
 from, so that a test can read in them whom they know."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import random

@@ -1,7 +1,5 @@
 """Projects that find things: what is marked in pictures, what a training is told of it, and what is found."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

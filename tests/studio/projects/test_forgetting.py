@@ -1,8 +1,6 @@
 """What a deletion leaves of somebody in projects, versions, charts and bundles: nothing, and a version that
 is what it would have been without them."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

@@ -1,7 +1,5 @@
 """Labels as other programs write them: what is written is read again, and what others write is understood."""
 
-from __future__ import annotations
-
 import json
 import random
 import string

@@ -1,7 +1,5 @@
 """What people call pictures: their voices, boxes and masks, and labels of other programs."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """Pictures on their way into a project: by the door, in zip files, from jobs; and out of it again."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Projects as wholes: names, limits, rights, label books, and what a card says."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Between asking for a training and its turn: rights that are taken meanwhile, and what the studio trains by
 itself."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

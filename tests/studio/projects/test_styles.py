@@ -1,7 +1,5 @@
 """``--lora`` with a style that members have made: found for those who may use it, refused to all others."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

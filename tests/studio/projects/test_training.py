@@ -1,7 +1,5 @@
 """Versions: what a training is told, which one is used, thresholds, comparisons, reports."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """A version at work: verdicts, *Wrong?*, tables and bundles."""
 
-from __future__ import annotations
-
 import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError

@@ -1,7 +1,5 @@
 """Answers in a form: kept, exported, hidden and deleted with their job; asked for without a chat model."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

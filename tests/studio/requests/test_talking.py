@@ -1,8 +1,6 @@
 """Questions about pictures as any door asks them: what the model is told again, who may go on, what it
 costs."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

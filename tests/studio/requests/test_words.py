@@ -1,7 +1,5 @@
 """Words about requests: shorter prompts, and the shape that a title tells."""
 
-from __future__ import annotations
-
 import pytest
 
 from core.requests import ImagineRequest, VariationRequest

@@ -1,7 +1,5 @@
 """Each tiny chat model once a session."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Texts made to smuggle control tokens into a prompt, and the tokenizers that they are tried on."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from typing import Any

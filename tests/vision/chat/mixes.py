@@ -1,7 +1,5 @@
 """Random conversations, answered together and each alone."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

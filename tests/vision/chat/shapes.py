@@ -1,8 +1,6 @@
 """Tiny chat models of several families, with seeded random weights that say something else for each
 prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Boxes out of what models write, in the form of each family, and drawn."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

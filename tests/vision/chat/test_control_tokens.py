@@ -1,7 +1,5 @@
 """Control tokens that people write have no power, and what they write otherwise stays as it is."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

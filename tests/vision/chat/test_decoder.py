@@ -1,7 +1,5 @@
 """Answers that are written together: each has the tokens that it has alone, whoever comes and goes."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

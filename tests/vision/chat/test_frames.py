@@ -1,7 +1,5 @@
 """Frames of a video in a prompt: their times before them, in the words of the model's family."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

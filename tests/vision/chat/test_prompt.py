@@ -1,7 +1,5 @@
 """What a model is given of a conversation: turns, pictures, instructions, and what there is no room for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Given answers are compared by their log-probability."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """Tables out of what models write, whole, sloppy or cut off."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

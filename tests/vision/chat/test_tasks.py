@@ -1,7 +1,5 @@
 """Models that do tasks: Florence-2 and PaliGemma, tiny and random, saved and loaded by the real code."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small pictures and inspections for tests, and the extra they need."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A training whose steps are watched, and a store of them that lives as long as a test."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from typing import Any
 

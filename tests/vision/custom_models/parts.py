@@ -6,8 +6,6 @@ mask is where the two differ. Nothing of the detector's own trial defects
 (vision.custom_models.anomaly.train) is used here.
 """
 
-from __future__ import annotations
-
 import colorsys
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Inspections: what is found, where, how it is named, and that the same is learned from the same."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Classifiers with own labels: what they say, how sure they are, what is none of theirs."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """Detectors: what is marked is found again, the same bytes come of a training that was cut off, and average
 precision is what COCO's tool counts."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Bundles: what is in them, that they say what the model says, and what happens when they don't."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

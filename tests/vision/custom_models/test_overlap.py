@@ -1,7 +1,5 @@
 """Pictures that show some of the same places: found, left out together, and told."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reports: figures that follow from what was counted, and pictures of them."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Two extractors that look together, where parts lie anyhow."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from PIL import Image

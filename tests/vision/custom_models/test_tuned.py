@@ -1,8 +1,6 @@
 """A transformer that learns to see labels: only where it is better, going on where it was, kept as what was
 added, exported with that in its weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Classifiers that see with two towers: chosen where both are needed, found again by name, and one head."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -6,8 +6,6 @@ long as it is turned; nuts have six edges and a small hole, washers are round an
 ground is seen through both.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 """Bar charts as programs for numbers draw them, each with the numbers that it shows: drawn by Pillow, or by
 matplotlib where that is installed."""
 
-from __future__ import annotations
-
 import io
 import math
 import random

@@ -1,7 +1,5 @@
 """Bar charts measured: by the labels of an axis and by colours, with and without a real reader of text."""
 
-from __future__ import annotations
-
 import importlib.util
 import random
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """Text read by a real worker: a job of its own, a question that is told it, and a check, one beside the
 other."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

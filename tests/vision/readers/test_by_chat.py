@@ -1,8 +1,6 @@
 """A chat model is shown the most similar examples as turns, and its probabilities of the labels are
 compared."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

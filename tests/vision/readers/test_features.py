@@ -1,7 +1,5 @@
 """What CLIP sees of a picture: the same alone and among others, kept by hash, and given up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """The logistic head: its optimum, its left-out heads, and what it says of itself."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.nn import functional

@@ -1,8 +1,6 @@
 """Text in pictures as hints for the chat model: quoted as data, judged, kept by picture, and left out where
 it is no help."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A part of a picture by words: CLIPSeg, or CLIP with parts covered."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

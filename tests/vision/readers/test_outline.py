@@ -1,7 +1,5 @@
 """Outlines of things whose place is known roughly."""
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The table of the readers."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from vision.loader import LOADERS

@@ -1,7 +1,5 @@
 """All things of a picture with their outlines: the demo models' own segmenter on drawn scenes."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

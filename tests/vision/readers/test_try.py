@@ -1,7 +1,5 @@
 """Trying a set in the worker: both ways, the better one answers, and what is kept is given up."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

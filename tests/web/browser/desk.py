@@ -1,7 +1,5 @@
 """The editor in Chromium, for its tests: a site that draws scenes, a page of it, and what is in it."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator

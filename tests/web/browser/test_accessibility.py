@@ -1,7 +1,5 @@
 """axe finds nothing on any page: light and dark, narrow and wide, empty and full, failing."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Boxes drawn around objects in a browser, one picture after the other, and again where a model was wrong."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

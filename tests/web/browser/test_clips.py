@@ -1,7 +1,5 @@
 """Videos in Chromium: they play, their actions are pressed, a sent one is gone on from, axe finds nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 

@@ -1,8 +1,6 @@
 """The editor in Chromium: strokes lie under the pointer, nothing is lost, and all of it goes by keyboard or
 finger alone."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 

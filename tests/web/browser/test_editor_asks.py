@@ -1,7 +1,5 @@
 """In the editor, in Chromium: questions about what is painted and about all of it, and their answers."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from collections.abc import AsyncIterator

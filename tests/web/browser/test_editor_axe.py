@@ -1,7 +1,5 @@
 """axe finds nothing in the editor: light and dark, narrow and wide, empty, full and failing."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.web.browser.conftest import RULES, RUN, SIDEWAYS

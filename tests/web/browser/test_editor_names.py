@@ -1,7 +1,5 @@
 """A document's name in the editor, in Chromium: given by click and by keys, kept, refused with the reason."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

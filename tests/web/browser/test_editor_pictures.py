@@ -1,8 +1,6 @@
 """Pictures that come to the editor, in Chromium: dropped, pasted and chosen as layers and as references, and
 those that are drawn, in place while they sharpen."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import io

@@ -1,8 +1,6 @@
 """In the editor, in Chromium: results that take turns with the original or lie beside each other, the list of
 steps, the numbered fields, zooming to a point."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.web.browser.desk import DIGEST, READ, SHOWN, drag, painted, point, script, until

@@ -1,8 +1,6 @@
 """Things in the editor, in Chromium: picked by pointing, by a box and by words, cut out, rubbed out, brought
 back."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Sets of examples in a browser: made, filled from files and own pictures, tried, emptied; axe is content."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.studio.conftest import png

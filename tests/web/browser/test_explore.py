@@ -1,7 +1,5 @@
 """Explore and a server's queue in a real browser: looked through, kept, opened, stopped."""
 
-from __future__ import annotations
-
 import random
 from contextlib import AbstractContextManager
 

@@ -1,7 +1,5 @@
 """Answers as tables and boxes in a browser: asked for in the bar, shown without a reload, fitting a phone."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

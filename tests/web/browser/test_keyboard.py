@@ -1,7 +1,5 @@
 """Ten tasks by keyboard alone, from opening the page on: no click, no focus that a person couldn't give."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.web.browser.conftest import FOUR

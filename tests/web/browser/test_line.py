@@ -1,7 +1,5 @@
 """The page's line to the studio in Chromium: it goes silent, sleeps, loses its session or its studio."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

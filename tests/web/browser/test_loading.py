@@ -1,7 +1,5 @@
 """What each page asks for: twelve scripts at most, named in its head so that none waits for another."""
 
-from __future__ import annotations
-
 import pytest
 
 from proofs.web.scripts import taught

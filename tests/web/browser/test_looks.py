@@ -1,7 +1,5 @@
 """Looks that people ask their system for: less motion, colours of their own, 400 % zoom, a phone."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.web.browser.conftest import FOUR, SIDEWAYS, pages_of

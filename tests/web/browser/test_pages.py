@@ -1,7 +1,5 @@
 """The pages in Chromium, served by the studio itself with an executor that draws at once."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Custom models in a browser: dropped, labelled by keys, trained, read about and tried; axe is content."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path

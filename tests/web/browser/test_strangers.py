@@ -1,7 +1,5 @@
 """What strangers try through somebody's browser: another site's page, words that would be scripts."""
 
-from __future__ import annotations
-
 import pytest
 from aiohttp import web
 

@@ -1,8 +1,6 @@
 """A conversation about a picture by keyboard: begun with an upload, gone on with, stopped, asked again; what
 the model writes drawn as text, lists, code and tables; axe, a phone and a narrow window on all of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

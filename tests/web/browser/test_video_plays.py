@@ -1,8 +1,6 @@
 """A video as it is written here, in Chromium's ``<video>``: seen before it is all there, then played to its
 end."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """A video under a conversation in Chromium: added, asked about, its strip shown, its times followed."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.studio.conftest import png

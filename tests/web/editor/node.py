@@ -1,7 +1,5 @@
 """The editor's pure modules under Node: asks ``model.mjs`` one thing a line."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

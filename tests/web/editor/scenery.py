@@ -1,7 +1,5 @@
 """An executor that draws scenes as large as they are wanted: what the editor's tests paint on."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """The editor's pure modules under Node paint the shared masks, keep the shared documents and go back as a
 plain model does."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -6,8 +6,6 @@ showed is found as before, and held-out good parts give the limit of both togeth
 what the detector points at: where the whole picture is looked at, ten examples a kind say little
 (docs/inspect.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 

@@ -6,8 +6,6 @@ Drawn defects say which way is better and what is certainly too fine to be found
 will be found: they aren't real ones. Where there are fewer than four good parts it learns from copies of
 their pictures, as the same camera might have taken them a moment later."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import Counter

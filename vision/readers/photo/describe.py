@@ -2,8 +2,6 @@
 and sentences about them that claim nothing that wasn't looked for. Where the host has left the demo models in
 a role, which know drawings only, these read photographs instead."""
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Iterator, Sequence

@@ -2,8 +2,6 @@
 converts it once to safetensors, or to ONNX with free sizes. What is interrupted leaves nothing behind and is
 tried again next time."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -5,8 +5,6 @@ head that tells photographs from drawings (made by ``demo.photographs``), the sm
 EfficientNet has no squeeze-and-excitation and ReLU6, as TensorFlow's ``efficientnet/lite`` has it, which pads
 a stride of two at the bottom and the right only."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """Projects as a worker is handed them: files by their hashes, and a job's folder with a snapshot."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Detectors in a worker: trained, asked, and packed to run elsewhere."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Own models in a real worker: trained in slices beside others, stopped, killed, asked and bundled."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """A photograph, and readers of photographs that say what a test wants them to."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

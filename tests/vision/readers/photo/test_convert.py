@@ -1,7 +1,5 @@
 """The files of packages become what is loaded: folded weights, ncnn's layers, free sizes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Packages are fetched once, only what was pinned is used, and what goes wrong leaves nothing behind."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import zipfile

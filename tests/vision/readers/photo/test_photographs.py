@@ -1,7 +1,5 @@
 """The demo models are helped out with photographs, and nobody else; every answer says who spoke."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the readers of photographs make of what their networks say."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
