@@ -50,9 +50,7 @@ CAPABILITIES = (
     Capability("speed and secrecy", ("fast", "relax", "turbo", "stealth", "public"), ("/settings",)),
     Capability("one's own data", ("privacy",), ("/privacy", "/api/privacy")),
     Capability(
-        "sign in and out",
-        ("web",),
-        ("/in", "/sessions", "/api/session", "/api/sessions", "/api/sign-in"),
+        "sign in and out", ("web",), ("/in", "/sessions", "/api/session", "/api/sessions", "/api/sign-in")
     ),
     Capability("see what waits", ("queue show", "queue mine"), ("/queue", "/api/queues")),
     Capability("help", ("help",), ("/keys",)),

@@ -88,18 +88,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
     await studio.alice.click(grid, label="U1")
     single = studio.last()
     assert "Image #1" in single.content
-    for action in (
-        "subtle",
-        "strong",
-        "again",
-        "zoom15",
-        "zoom20",
-        "left",
-        "right",
-        "up",
-        "down",
-        "cutout",
-    ):
+    for action in ("subtle", "strong", "again", "zoom15", "zoom20", "left", "right", "up", "down", "cutout"):
         before = studio.last().id
         await studio.alice.click(single, custom_id=custom_id(single, action))
         assert studio.last().id != before, action

@@ -125,9 +125,7 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
             serve_sandbox(built, Studio(built), pending, stopping, Page(), announce)
         )
         await asyncio.wait(
-            (serving, asyncio.ensure_future(opened.wait())),
-            timeout=30,
-            return_when=asyncio.FIRST_COMPLETED,
+            (serving, asyncio.ensure_future(opened.wait())), timeout=30, return_when=asyncio.FIRST_COMPLETED
         )
         assert opened.is_set() and not serving.done()
         assert people["you"] == you.id and set(people) == {"you", "guest"}

@@ -277,9 +277,7 @@ async def test_examples_from_a_channel_that_somebody_cannot_read_are_left_out_fo
 # Rules
 
 
-async def test_words_and_pictures_that_a_rule_forbids_are_not_added_shared_or_tried(
-    tmp_path: Path,
-) -> None:
+async def test_words_and_pictures_that_a_rule_forbids_are_not_added_shared_or_tried(tmp_path: Path) -> None:
     learner = Learner()
     async with open_studio(tmp_path, learner, **MODEL, MODERATION="standard") as opened:
         school, moderator = School(opened, learner), opened.services.moderator

@@ -150,15 +150,7 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
         actions = {part.custom_id.split(":")[2] for part in old if part.custom_id.startswith("at:")}
         assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING - ONLY_ON_THE_WEB - ELSEWHERE and {
             part.custom_id[:2] for part in old
-        } == {
-            "at",
-            "dr",
-            "st",
-            "sm",
-            "rg",
-            "rw",
-            "fv",
-        }
+        } == {"at", "dr", "st", "sm", "rg", "rw", "fv"}
         await bot.kill()
         await bot.start()
         windows, pressed = [], set()

@@ -159,7 +159,7 @@ async def test_everybody_in_a_queue_that_has_moved_learns_the_new_place(bench: B
         script.tell(latest[job_id])
     places = {"1st", "2nd", "3rd", "4th", "5th", "6th"}
     await bench.discord.until(
-        lambda: {place for place in places if any(f", {place}" in text for text in _texts(bench))} == places,
+        lambda: {place for place in places if any(f", {place}" in text for text in _texts(bench))} == places
     )
 
 

@@ -22,11 +22,7 @@ def _thread(parent: object, *, private: bool = False) -> mock.Mock:
 
 @pytest.mark.parametrize(
     ("thread", "reads"),
-    [
-        (_thread(object()), True),
-        (_thread(object(), private=True), False),
-        (_thread(None), False),
-    ],
+    [(_thread(object()), True), (_thread(object(), private=True), False), (_thread(None), False)],
     ids=["public", "private", "its channel isn't cached"],
 )
 def test_who_reads_a_thread(thread: mock.Mock, reads: bool) -> None:

@@ -101,10 +101,7 @@ async def test_it_is_connected_as_long_as_its_client_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [
-        (discord.LoginFailure("x"), "DISCORD_TOKEN"),
-        (discord.PrivilegedIntentsRequired(None), "intents"),
-    ],
+    [(discord.LoginFailure("x"), "DISCORD_TOKEN"), (discord.PrivilegedIntentsRequired(None), "intents")],
 )
 async def test_what_discord_refuses_for_good_ends_it(tmp_path: Path, error: Exception, said: str) -> None:
     made = _Serving(tmp_path, _raise(error))

@@ -15,10 +15,7 @@ ENDED = 8.0  # seconds
 
 
 async def _ready(port: int) -> int:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{port}/readyz") as answer,
-    ):
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
         return answer.status
 
 

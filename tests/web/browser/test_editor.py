@@ -133,10 +133,7 @@ async def test_every_tool_paints_what_it_says(desk) -> None:
     await stage.press("Delete")
     await stage.press("w")
     await desk.mouse.click(*await point(desk, 624, 96))  # the moon
-    await until(
-        desk,
-        script("return editor.mask.bounds !== null;"),
-    )
+    await until(desk, script("return editor.mask.bounds !== null;"))
     left, top, right, bottom = (await desk.evaluate(READ))["bounds"]
     assert (abs(left - 576) < 3, abs(top - 64) < 3, abs(right - 672) < 3, abs(bottom - 128) < 3) == (
         True,
@@ -333,11 +330,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
 async def test_a_pen_paints_as_hard_as_it_is_pressed(desk) -> None:
     wire = await desk.context.new_cdp_session(desk)
     x, y = await point(desk, 200, 200)
-    for kind, dx, force in (
-        ("mousePressed", 0, 0.2),
-        ("mouseMoved", 90, 1.0),
-        ("mouseReleased", 90, 0.0),
-    ):
+    for kind, dx, force in (("mousePressed", 0, 0.2), ("mouseMoved", 90, 1.0), ("mouseReleased", 90, 0.0)):
         event = {"type": kind, "x": x + dx, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
         await wire.send("Input.dispatchMouseEvent", {**event, "pointerType": "pen", "force": force})
     [stroke] = (await painted(desk))["strokes"]

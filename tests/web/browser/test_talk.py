@@ -161,12 +161,7 @@ async def test_what_the_model_writes_is_drawn_and_nothing_in_it_can_be_pressed(a
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 async def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
-    asker,
-    talking: Site,
-    axe: str,
-    tmp_path: Path,
-    scheme: str,
-    width: int,
+    asker, talking: Site, axe: str, tmp_path: Path, scheme: str, width: int
 ) -> None:
     await look(asker, scheme, width)
     assert await faults(asker, axe) == []

@@ -29,9 +29,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(model.path, CONTENT)
     pinned = replace(
-        model,
-        wheel=hashlib.sha256(made.read_bytes()).hexdigest(),
-        member=hashlib.sha256(CONTENT).hexdigest(),
+        model, wheel=hashlib.sha256(made.read_bytes()).hexdigest(), member=hashlib.sha256(CONTENT).hexdigest()
     )
     monkeypatch.setitem(packaged.MODELS, NAME, pinned)
     return made
