@@ -51,7 +51,7 @@ def left_by_the_worker(tokens: ControlTokens, texts: Iterator[str]) -> tuple[int
 
 def left_for_a_server(tokens: ControlTokens, texts: Iterator[str]) -> int:
     """How many texts still bring control tokens in, when a server tokenises what it is sent."""
-    special = {i for i, token in tokens._tokenizer.added_tokens_decoder.items() if token.special}
+    special = {i for i, token in tokens.tokenizer.added_tokens_decoder.items() if token.special}
     return sum(not special.isdisjoint(fuzz.ids(tokens, neutral(_encodable(text)))) for text in texts)
 
 

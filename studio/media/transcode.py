@@ -24,7 +24,6 @@ import numpy as np
 from PIL import Image
 
 from studio.media import video_decode
-from studio.media.media_process import RUN_LENGTHS, encoded
 from studio.media.video_decode import READ, kind_of
 from vision.video import writer as colours
 from vision.video.codecs import Encoder, encoder_of
@@ -136,8 +135,7 @@ def video_header(writer: VideoWriter) -> dict[str, Any]:
 
 def png(frame: av.VideoFrame) -> bytes:
     """Return a frame as PNG in RGB."""
-    picture = Image.fromarray(colours.rgb(frame))
-    return encoded(picture, "PNG", compress_level=1, compress_type=RUN_LENGTHS)[1]
+    return video_decode.encode_png(Image.fromarray(colours.rgb(frame)))
 
 
 def rate(times: list[float]) -> Fraction:

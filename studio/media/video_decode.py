@@ -391,12 +391,15 @@ def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
         found = _some(video, wanted, apart, most, size)
     if not found:
         raise Damaged("is damaged or incomplete: not one frame can be read.")
-    pictures = []
-    for at, picture in sorted(found.items()):
-        out = io.BytesIO()
-        picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
-        pictures.append((at, out.getvalue()))
+    pictures = [(at, encode_png(picture)) for at, picture in sorted(found.items())]
     return Frames(pictures, video.seconds, video.whole)
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """Return a frame as a PNG file."""
+    out = io.BytesIO()
+    picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    return out.getvalue()
 
 
 def _all(
