@@ -395,7 +395,7 @@ def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
     return Frames(pictures, video.seconds, video.whole)
 
 
-def encode_png(picture: Image.Image) -> bytes:
+def encode_png(picture: Any) -> bytes:
     """Return a frame as a PNG file."""
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
