@@ -1,5 +1,5 @@
-"""How things are timed and compared: interleaved pairs, CPU time beside wall time, medians with their spread,
-equality in the same run."""
+"""How objects are timed and compared: interleaved pairs, CPU time beside wall time, medians with their
+spread, equality in the same run."""
 
 from __future__ import annotations
 

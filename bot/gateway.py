@@ -1,6 +1,6 @@
 """The connection to Discord while the process runs: made, made again when it fails, and closed in order.
 
-Three things belong to it: a budget of identifies, kept on disk, so that a crash loop can't burn the day's
+Three objects belong to it: a budget of identifies, kept on disk, so that a crash loop can't burn the day's
 1,000 while a person may restart as often as a person does; the serving of one client after the other; and
 the messages to the bot's owners of what is logged as an error meanwhile.
 

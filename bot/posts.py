@@ -66,7 +66,7 @@ def formed_body(result: Result, text: str) -> str | None:
         title = f"**{quote(answer.table.title, 200)}**\n" if answer.table.title else ""
         return title + block(texts.as_text(answer.table))
     if answer.boxes:
-        labels = (quote(box.label, LABEL) or "a thing" for box in answer.boxes)
+        labels = (quote(box.label, LABEL) or "an object" for box in answer.boxes)
         return "\n".join(f"{number}\\. {label}" for number, label in enumerate(labels, 1))
     form = result.job.request.form if isinstance(result.job.request, AskRequest) else ""
     if form == "text" and text.strip():

@@ -22,7 +22,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Box:
-    """Where a thing is in a picture: shares (0..1) of its width and height from the left and the top."""
+    """Where an object is in a picture: shares (0..1) of its width and height from the left and the top."""
 
     label: str
     left: float
@@ -68,8 +68,9 @@ class Learned:
 
 @dataclass(frozen=True)
 class Region:
-    """Where something strange is, or a thing: a box in 0..1 of the picture's sides, the share of the picture
-    that it covers, and how strange it is there, or how sure, in limits. label, score: of a thing."""
+    """Where something strange is, or an object: a box in 0..1 of the picture's sides, the share of the
+    picture that it covers, and how strange it is there, or how sure, in limits. label, score: of an
+    object."""
 
     left: float
     top: float
@@ -86,10 +87,10 @@ class Verdict:
     """What a version says of a picture.
 
     score: of an inspection how strange it is, of a classifier the best label's probability, of a detector
-    that of the surest thing. limit: that it judged by, 0 for a classifier. strange: over an inspection's
+    that of the surest object. limit: that it judged by, 0 for a classifier. strange: over an inspection's
     limit; none of a classifier's labels. label: the likeliest kind of defect, the label, or how many things
     of which labels; "" = none. names: labels with probabilities, best first. regions: what is strange,
-    or all things that were found, the surest first. rank:
+    or all objects that were found, the surest first. rank:
     how many of the ``good`` held-out parts were stranger. sentence: the verdict as people read it.
     """
 

@@ -228,7 +228,7 @@ PATIENCE = 3.0  # seconds for the database to answer
 
 
 async def not_ready(database: Database, connected: Callable[[], bool]) -> list[str]:
-    """Return a sentence for each thing that keeps this process from serving. connected: to Discord."""
+    """Return a sentence for each object that keeps this process from serving. connected: to Discord."""
     problems = [] if connected() else ["Discord's gateway is not connected"]
     try:
         async with asyncio.timeout(PATIENCE):

@@ -34,7 +34,7 @@ class Info:
 
 
 class Own:
-    """What people read and change of themselves; nobody else's things can be named here. Every method raises
+    """What people read and change of themselves; nobody else's objects can be named here. Every method raises
     NotAllowedError for who may not, such as somebody who is barred."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Own:
     ) -> None:
         self._rights, self._members, self._queue = rights, members, services.queue
         self._privacy, self._web = services.privacy, services.web
-        self.retention = services.privacy.retention  # for how long things are kept here
+        self.retention = services.privacy.retention  # for how long objects are kept here
         self._completion, self._hints = completion, hints
         self._export = Export(services.database, services.files, services.moderator)
 

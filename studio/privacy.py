@@ -115,7 +115,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many days things are kept.
+    """For how many days objects are kept.
 
     jobs: with their pictures; 0 = until somebody deletes them. uploads: sent pictures that no job uses.
     """

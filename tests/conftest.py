@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage again, but not among a million things that were imported."""
+    """Look for garbage again, but not among a million objects that were imported."""
     gc.enable()
     gc.freeze()
 

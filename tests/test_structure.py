@@ -229,7 +229,7 @@ def test_no_folder_holds_a_single_module_or_lies_deeper_than_two() -> None:
     _is_met("folders too deep", {folder for folder in folders if folder.count("/") > 2})
 
 
-def test_a_module_of_more_than_800_lines_says_why_it_is_one_thing() -> None:
+def test_a_module_of_more_than_800_lines_says_why_it_is_one_object() -> None:
     long = {
         module.name: ast.get_docstring(module.tree) or ""
         for module in _product().values()

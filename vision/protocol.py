@@ -170,7 +170,7 @@ class Embed:
 
 @dataclass(frozen=True)
 class Select:
-    """Asks which pixels of a picture belong to a thing, beside the jobs as ``Embed`` does. path: of the
+    """Asks which pixels of a picture belong to an object, beside the jobs as ``Embed`` does. path: of the
     picture's file. points: (x, y, 1 = belongs to it, 0 = doesn't), px. box: around it (left, top, right,
     bottom), px. words: what it is. With none of these, the worker only gets ready for the picture. Answered
     by a Selected."""
@@ -183,7 +183,8 @@ class Select:
 
 
 class Selected(NamedTuple):
-    """A thing in a picture. by: who found it, "sam", "segment", "cutout" or "clip". score: how sure that is,
+    """An object in a picture. by: who found it, "sam", "segment", "cutout" or "clip". score: how sure that
+    is,
     0..1. box: around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; empty if
     none was asked for. refused: a sentence for the person, where nothing fits. points, words: what can be
     asked."""

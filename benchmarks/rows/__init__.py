@@ -35,7 +35,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "search_gallery": "search",
     "search_scan": "search",
 }
-# Those that count CPU time, or things; the others are timed by the clock on the wall, and nothing may run
+# Those that count CPU time, or objects; the others are timed by the clock on the wall, and nothing may run
 # beside them.
 LONGEST_FIRST = (
     "saturated",

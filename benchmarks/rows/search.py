@@ -49,8 +49,8 @@ BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 
 def words(random_: random.Random) -> str:
     """A prompt such as "a red boat at night"."""
-    colour, thing, place = random_.choice(COLOURS), random_.choice(OBJECTS), random_.choice(PLACES)
-    return f"a {colour} {thing} at {place}, {random_.choice(('flat', 'in oil', 'from afar', 'in detail'))}"
+    colour, obj, place = random_.choice(COLOURS), random_.choice(OBJECTS), random_.choice(PLACES)
+    return f"a {colour} {obj} at {place}, {random_.choice(('flat', 'in oil', 'from afar', 'in detail'))}"
 
 
 async def fill(folder: Path, user_ids: tuple[int, ...], count: int, model: str, width: int) -> None:
@@ -231,7 +231,7 @@ async def _ready(built: Services) -> None:
 def _queries(more: str = "") -> list[str]:
     random_ = random.Random(3)
     pairs = [(random_.choice(COLOURS), random_.choice(OBJECTS)) for _ in range(QUERIES)]
-    return [f"{colour} {thing} {more}".strip() for colour, thing in pairs]
+    return [f"{colour} {obj} {more}".strip() for colour, obj in pairs]
 
 
 async def _timed(ask: Callable[[str], Awaitable[None]], texts: list[str]) -> list[float]:

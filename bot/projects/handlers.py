@@ -206,7 +206,7 @@ class Verdicts:
 
 
 LABELLING = ("skip", "back", "leave", "newlabel", "done")
-NOTHING_YET = "There is no project that you may use here yet. `/inspect new` makes one."
+NOOBJECT_YET = "There is no project that you may use here yet. `/inspect new` makes one."
 JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
 
@@ -297,7 +297,7 @@ class ProjectPresses:
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         projects = await self.cards.all(actor, TASKS if what == views.MENU_ADD else JUDGING)
         if not projects:
-            raise UserError(NOTHING_YET)
+            raise UserError(NOOBJECT_YET)
         content = await self._questions.pictures_of(actor, message, found)
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(views.menu_window(what, draft, projects))

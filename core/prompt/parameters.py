@@ -288,7 +288,7 @@ class Parameters:
     )
     omni_references: Weighted = param(
         (),
-        Flag("oref", "a picture of a thing to include", "a lake --oref <1>", References()),
+        Flag("oref", "a picture of an object to include", "a lake --oref <1>", References()),
         moderated=False,
     )
     omni_weight: int | None = param(
@@ -360,7 +360,7 @@ MOTIONS = ("low", "high")
 class VideoParameters:
     """None = not asked for: the model's card and the operation decide.
 
-    motion: "low" (subtle) or "high" (the thing and the camera). loop: the last frame leads to the first.
+    motion: "low" (subtle) or "high" (the object and the camera). loop: the last frame leads to the first.
     seconds: of what is drawn. fps: frames a second. resolution: px of the shorter side. sound: with the
     model's own sound.
     """

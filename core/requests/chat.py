@@ -45,7 +45,7 @@ class AskRequest(Request):
     A conversation is a chain of jobs: the job's ``parent_id`` is the turn before, and history is read from
     the rows when the job is handed out, so it is never part of a request. follows: this is a later turn, also
     when the turn before has been deleted since. The first turn needs a picture. form: "short" asks for a few
-    words, "table" for the numbers of a chart or the cells of a table, "boxes" for where things are, "text"
+    words, "table" for the numbers of a chart or the cells of a table, "boxes" for where objects are, "text"
     for what is written in it. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
     examples: id of a set of questions with their right answers, which the model is told first.
 

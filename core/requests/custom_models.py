@@ -12,7 +12,7 @@ from core.requests.base import Answer, Request
 
 ANOMALY, CLASSIFY, DETECT, STYLE = "anomaly", "classify", "detect", "style"
 TASKS = (ANOMALY, CLASSIFY, DETECT, STYLE)
-MARKED = "marked"  # label of a detector's picture, in which the things that it shows are marked, if any
+MARKED = "marked"  # label of a detector's picture, in which the objects that it shows are marked, if any
 ALIKE = ("auto", "fixture", "turns", "free")  # how parts lie in an inspection's pictures
 MOST_ASKED, MOST_GOLDEN = 50, 6  # pictures of one try; pictures that a bundle is proven with
 MB = 2**20
@@ -80,7 +80,7 @@ class InspectRequest(ProjectRequest):
     """Ask a version of the project's model about pictures (SHA-256), 1 to MOST_ASKED.
 
     artefact: SHA-256 of the model's file. limit: by which an inspection judges, or the
-    score from which on a detector tells of a thing, 0 = the model's own.
+    score from which on a detector tells of an object, 0 = the model's own.
     explain: with heat or attention maps.
     """
 

@@ -217,7 +217,7 @@ class EditRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class CutOutRequest(GenerateRequest):
-    """Cut the thing that stands out of ``image`` (required): what lies around it becomes transparent."""
+    """Cut the object that stands out of ``image`` (required): what lies around it becomes transparent."""
 
     kind: ClassVar[str] = "cutout"
     starts_from: ClassVar[str] = "picture to cut from"

@@ -100,7 +100,7 @@ class Plain:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """The real queue, database and files; the executor is worked by hand, so that the order of things is the
+    """The real queue, database and files; the executor is worked by hand, so that the order of objects is the
     test's."""
 
     rest = 0.0  # seconds between two looks at whether the queue has come to rest
@@ -126,7 +126,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.make_database()
         self.open()
 
-    # The real thing
+    # The real object
 
     def make_database(self) -> None:
         """Make it, empty."""

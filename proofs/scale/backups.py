@@ -112,7 +112,7 @@ def place(*, archived: bool) -> Iterator[Place]:
 
 
 def _archive(made: Place) -> None:
-    """Set the server and pgBackRest up as the page says, but for where things lie."""
+    """Set the server and pgBackRest up as the page says, but for where objects lie."""
     server = made.server
     text = configuration().replace("/var/lib/pgbackrest", str(server.folder / "repository"))
     text = text.replace("/var/lib/postgresql/15/main", f"{server.data}\npg1-socket-path={server.folder}")

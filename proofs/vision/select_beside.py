@@ -1,4 +1,4 @@
-"""Things selected by words beside a generation: how soon they are answered, and how much longer it takes:
+"""Objects selected by words beside a generation: how soon they are answered, and how much longer it takes:
 ``python -m proofs.vision.select_beside [--questions 100]``.
 
 The demo models draw picture after picture on one core while drawn scenes are asked about, a question every

@@ -145,7 +145,7 @@ async def _live(opened: Opened, delivery: Delivery, seconds: float | None) -> No
         await asyncio.sleep(seconds)
         return
     async with asyncio.timeout(60):
-        while await _unfinished(opened) or delivery.tasks:  # noqa: ASYNC110  two things at once
+        while await _unfinished(opened) or delivery.tasks:  # noqa: ASYNC110  two objects at once
             await asyncio.sleep(0.01)
 
 

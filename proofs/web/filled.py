@@ -57,8 +57,8 @@ def job_id(number: int) -> str:
 
 
 def _job(number: int, asked: datetime) -> dict[str, object]:
-    kinds, things = WORDS
-    request = ImagineRequest(prompt=f"a {kinds[number % 5]} {things[number % 6]} number {number}")
+    kinds, objects = WORDS
+    request = ImagineRequest(prompt=f"a {kinds[number % 5]} {objects[number % 6]} number {number}")
     return {
         "id": job_id(number),
         "kind": request.kind,

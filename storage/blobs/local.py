@@ -69,7 +69,7 @@ class Disk(base.Files):
         for path in self.root.glob(".tmp-*"):
             path.unlink(missing_ok=True)
 
-    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end things
+    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end objects
     # properly.
 
     @property

@@ -125,8 +125,8 @@ def read_lesson(connection: sa.Connection, job_id: str) -> Told:
 def _places(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
 ) -> tuple[dict[str, tuple[Box, ...]], dict[str, str]]:
-    """Return where people have marked what pictures are called by, or the things in them, in boxes and by
-    masks: of each the latest word, of things also that there is none."""
+    """Return where people have marked what pictures are called by, or the objects in them, in boxes and by
+    masks: of each the latest word, of objects also that there is none."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
     boxes: dict[str, tuple[Box, ...]] = {}

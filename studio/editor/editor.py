@@ -302,7 +302,7 @@ NOBODY = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a thing is found by: points (x, y, 1 = belongs to it, 0 = doesn't), a box around it, words. None
+    """What an object is found by: points (x, y, 1 = belongs to it, 0 = doesn't), a box around it, words. None
     of them: get ready for the picture."""
 
     points: tuple[tuple[float, float, int], ...] = ()
@@ -312,7 +312,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Selection:
-    """A thing. mask: a file as ``studio.media.masks`` writes it, None when none was asked for. by: "sam",
+    """An object. mask: a file as ``studio.media.masks`` writes it, None when none was asked for. by: "sam",
     "segment", "cutout" or "clip". box: around it, px. points, words: what can be asked here."""
 
     mask: bytes | None = field(repr=False)
@@ -367,8 +367,8 @@ class Editor:
         return await self._intake.read_mask(sha256)
 
     async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
-        """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
-        queued, and the answer is nobody's gallery's. Raises ImageError for no such picture or thing,
+        """Return which pixels of a picture belong to the object that is pointed at or named. Nothing is
+        queued, and the answer is nobody's gallery's. Raises ImageError for no such picture or object,
         NotAllowedError for a barred person, LimitError while the last question isn't answered or the studio
         can't answer now."""
         await self._rights.check(actor, Action.ASK)

@@ -171,7 +171,7 @@ class Pictures:
         self._bringing.count(actor)
         header, body = await read_confined(file, "pictures")
         listed = header["pictures"]
-        if found.task == DETECT:  # a folder says nothing about things, files of boxes do
+        if found.task == DETECT:  # a folder says nothing about objects, files of boxes do
             label = ""
             listed = [{**row, "label": MARKED if row["boxes"] else ""} for row in listed]
         wanted = [box[0] for row in listed for box in row["boxes"]] if found.task == DETECT else []

@@ -291,7 +291,7 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
 
 def table_of(said: Sequence[Judged], told: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """Return verdicts as CSV, a line each below COLUMNS. told: the same as their job's result has them; where
-    they are things that were found, each has a line with its place, below COLUMNS and SIDES."""
+    they are objects that were found, each has a line with its place, below COLUMNS and SIDES."""
     regions = [list(one.get("regions", ())) for one in told]
     finds = any(region.get("label") for some in regions for region in some)
     out = io.StringIO()

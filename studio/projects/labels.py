@@ -122,8 +122,8 @@ class Labelling:
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
-        boxes: (label, left, top, right, bottom) in 0..1 of the sides; in a project that finds things they are
-        all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: SHA-256
+        boxes: (label, left, top, right, bottom) in 0..1 of the sides; in a project that finds objects they
+        are all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: SHA-256
         of one that the actor has sent, which has the picture's size: white is what they mean. Raises
         UserError for a label or a box that isn't taken, ImageError for a picture that isn't there, or a mask
         that isn't theirs or doesn't fit, NotAllowedError unless the actor may.

@@ -153,7 +153,7 @@ def own(found: Project) -> bool:
 
 
 GOOD = "good"  # label of a part without a defect
-LEAST_MARKED = 4  # pictures whose things are marked
+LEAST_MARKED = 4  # pictures whose objects are marked
 NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
 AGAIN = "It is being trained again, without pictures that were deleted."
 MAX_NAME, MAX_WORDS = 40, 80  # characters
@@ -173,7 +173,7 @@ class Card:
     """A project as it is looked at. may: what the actor may do with it, of ACTIONS. version: the one that is
     used, None = none yet. training: job of the training that waits or runs, "" = none. new: labelled pictures
     since that version. advice: the next best thing to do, a sentence. boxes: how many there are of each
-    label, where things are marked."""
+    label, where objects are marked."""
 
     project: Project
     book: tuple[Label, ...]
@@ -380,7 +380,7 @@ def clean_label(text: str) -> str:
 
 
 def few_marked(count: int) -> str:
-    """Return that a detector needs more pictures whose things are marked."""
+    """Return that a detector needs more pictures whose objects are marked."""
     return f"{counted(count, 'picture')} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
 
 

@@ -57,7 +57,7 @@ class Moved:
     """What another threshold means. promise: share of good parts that it stops at most, None where it
     promises nothing. stopped, found: of the pictures that were kept for testing, good ones that would be
     stopped, and defects that would be found, each with how many there are. before: the same as it is now.
-    told: the sentence of a model that finds things, "" of others."""
+    told: the sentence of a model that finds objects, "" of others."""
 
     threshold: float
     promise: float | None

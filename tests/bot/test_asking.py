@@ -23,7 +23,7 @@ async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
     await studio.alice.click(question, label="Yes, 4 jobs")
     prompts = sorted(m.content.split("**")[1] for m in studio.channel.history() if m.attachments)
     assert prompts == [
-        f"a {colour} {thing} --ar 3:2" for colour in ("blue", "red") for thing in ("boat", "house")
+        f"a {colour} {obj} --ar 3:2" for colour in ("blue", "red") for obj in ("boat", "house")
     ]
 
 

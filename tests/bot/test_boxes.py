@@ -57,7 +57,7 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     assert "6 pictures: 5 with boxes (10 nut), 1 without" in (await card(studio, "trays")).content
 
 
-async def test_several_pictures_come_with_how_many_things_are_in_them(studio: Studio) -> None:
+async def test_several_pictures_come_with_how_many_objects_are_in_them(studio: Studio) -> None:
     await said(studio, "new", name="trays", finds=FINDS)
     await said(studio, "add", name="trays", **{f"image{n}": good(n) for n in range(1, 6)})
     few = await said(studio, "train", name="trays")

@@ -39,7 +39,7 @@ async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
 
 
 def test_every_column_that_names_a_person_is_handled() -> None:
-    """A new table of somebody's things must say what becomes of them."""
+    """A new table of somebody's objects must say what becomes of them."""
     handled = {column for group in (privacy.OWNED, privacy.NAMED, privacy.KEPT) for column in group.values()}
     naming = {
         c

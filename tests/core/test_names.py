@@ -36,6 +36,6 @@ def test_a_bad_name_is_told_what_is_wrong_with_it(given: str, words: str) -> Non
 
 
 @pytest.mark.parametrize("given", ["", "   ", "\u200d"])
-def test_a_thing_that_needs_a_name_takes_no_empty_one(given: str) -> None:
+def test_an_object_that_needs_a_name_takes_no_empty_one(given: str) -> None:
     with pytest.raises(UserError, match="A folder's name takes 1 to 80 characters"):
         name_of(given, "A folder", needed=True)

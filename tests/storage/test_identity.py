@@ -98,7 +98,7 @@ async def test_of_two_processes_that_start_at_once_the_first_gives_the_name(
 
 
 @pytest.mark.parametrize("kept", ["pictures", "backups", "data"])
-async def test_a_new_database_beside_old_things_is_refused_and_changes_nothing(
+async def test_a_new_database_beside_old_objects_is_refused_and_changes_nothing(
     tmp_path: Path, kept: str
 ) -> None:
     await settled(tmp_path)

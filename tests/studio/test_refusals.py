@@ -105,7 +105,7 @@ NAMING = {
     "names",
     "parent",
     "follows",
-}  # somebody's thing
+}  # somebody's object
 
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
 # they are asked for.

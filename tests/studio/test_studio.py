@@ -195,7 +195,7 @@ async def test_favourites_come_and_go(opened: Opened) -> None:
     assert await own.favourite(ALICE, 0) is None
 
 
-async def test_one_s_own_things_are_told_exported_and_deleted(opened: Opened) -> None:
+async def test_one_s_own_objects_are_told_exported_and_deleted(opened: Opened) -> None:
     own = opened.studio.own
     await opened.drawn(ALICE)
     await own.set_option(ALICE, "mine", "in snow --ar 3:2")

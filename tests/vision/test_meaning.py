@@ -41,11 +41,11 @@ def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
 @pytest.mark.slow
 def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
     blue = {negative: [] for negative in ("", "blue", "red")}
-    for i, thing in enumerate(("ball", "star")):
+    for i, obj in enumerate(("ball", "star")):
         for negative, seen in blue.items():
             seen += [
                 blueness(image)
-                for image in here.draw(brief(f"a {thing}", i, negative_prompt=negative, num_images=1))
+                for image in here.draw(brief(f"a {obj}", i, negative_prompt=negative, num_images=1))
             ]
     assert np.mean(blue["blue"]) < 0.5 * np.mean(blue[""]) < 0.5 * np.mean(blue["red"])
 

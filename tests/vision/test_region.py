@@ -68,8 +68,8 @@ def test_a_black_mask_is_refused() -> None:
         inpaint.from_picture(Image.new("RGB", (8, 8)), (40, 30))
 
 
-def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) -> None:
-    with pytest.raises(UserError, match="No model that finds things"):
+def test_words_need_a_model_that_finds_objects(models_of: Callable[..., Models]) -> None:
+    with pytest.raises(UserError, match="No model that finds objects"):
         ask(
             models_of(image="stable-diffusion"),
             replace(REQUEST, boxes=(), region="the red boat"),

@@ -85,7 +85,7 @@ def test_nothing_is_left_out_where_all_show_the_same(count: int) -> None:
     assert nearest.least(np.full(count, 0.3, np.float32)) == -np.inf
 
 
-def test_like_two_things_is_like_both(tmp_path: Path, vectors) -> None:
+def test_like_two_objects_is_like_both(tmp_path: Path, vectors) -> None:
     aims = vectors[[3, 8]]
     scores = (vectors @ aims.T).mean(1)
     assert asked(tmp_path, aims, range(60))[1][0] == int(scores.argmax())

@@ -1,4 +1,4 @@
-"""A thing in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
+"""An object in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
 
 import random
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
 def test_without_sam_points_are_refused_with_a_sentence_and_words_go_by_clip(folders, tmp_path, path) -> None:
     models = models_of(tmp_path, clip=folders["clip"])
     refused = answered(models, Select("q", path, points=((20, 10, 1),))).answer
-    assert "no model for things that are pointed at" in refused.refused
+    assert "no model for objects that are pointed at" in refused.refused
     assert (refused.points, refused.words, refused.rows) == (False, True, b"")
     found = answered(models, Select("q", path, words="a red boat")).answer
     assert found.refused or (found.by == "clip" and pixels(found).any())
@@ -130,7 +130,7 @@ def test_sam_outlines_the_place_that_clip_finds(folders, tmp_path, monkeypatch) 
     assert inpaint.find_mask_by_words(image, "a boat", models, Reporter()).mask.tobytes() == right.tobytes()
 
 
-def test_the_demo_models_find_a_thing_by_words_and_by_a_click_on_it(tmp_path) -> None:
+def test_the_demo_models_find_an_object_by_words_and_by_a_click_on_it(tmp_path) -> None:
     group, other = Group(1, "red", "boat", "medium"), Group(1, "yellow", "star", "medium")
     placed = [Placed("boat", "red", 0.27, 0.6, 0.2, 0), Placed("star", "yellow", 0.75, 0.3, 0.2, 1)]
     scene = Scene((group, other), "left", "blue", "flat")
@@ -140,21 +140,21 @@ def test_the_demo_models_find_a_thing_by_words_and_by_a_click_on_it(tmp_path) ->
 
     ready = answered(models, Select("q", path)).answer
     assert ready == Selected(points=True, words=True)
-    for question, thing in (
+    for question, obj in (
         (Select("q", path, words="a red boat"), 0),
         (Select("q", path, words="the yellow star"), 1),
         (Select("q", path, points=((0.75 * 512, 0.3 * 512, 1),)), 1),
     ):
         found = answered(models, question).answer
         assert (found.by, found.size, found.points, found.words) == ("segment", (512, 512), True, True)
-        truth = owner == thing
+        truth = owner == obj
         assert (pixels(found) & truth).sum() / (pixels(found) | truth).sum() > 0.88
 
     nothing = answered(models, Select("q", path, points=((256, 500, 1),))).answer
     assert "nothing that stands out" in nothing.refused and nothing.points
 
 
-def test_a_region_takes_a_rim_around_the_thing_that_words_name(tmp_path) -> None:
+def test_a_region_takes_a_rim_around_the_object_that_words_name(tmp_path) -> None:
     placed = [Placed("boat", "red", 0.5, 0.5, 0.25, 0)]
     scene = Scene((Group(1, "red", "boat", "medium"),), "center", "blue", "flat")
     picture, _ = draw_apart(scene, random.Random(3), (256, 256), placed)

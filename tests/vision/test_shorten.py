@@ -37,11 +37,11 @@ def test_every_word_is_weighed_in_its_place(count: int, name: str, models_of: Ca
 
 def test_the_demo_models_know_filler_from_meaning(tmp_path) -> None:
     models = cpu_models({"clip": MODELS / "clip"}, tmp_path, cpu_threads=1)
-    for colour, thing in (("red", "house"), ("purple", "fish"), ("white", "boat")):
+    for colour, obj in (("red", "house"), ("purple", "fish"), ("white", "boat")):
         scores = dict(
             ask(
                 models,
-                ShortenRequest(prompt=f"cinematic detailed photo with {colour} {thing} highly artistic 35mm"),
+                ShortenRequest(prompt=f"cinematic detailed photo with {colour} {obj} highly artistic 35mm"),
             ).scores
         )
-        assert min(scores.pop(colour), scores.pop(thing)) > max(scores.values())
+        assert min(scores.pop(colour), scores.pop(obj)) > max(scores.values())

@@ -59,20 +59,20 @@ def test_a_classifiers_own_label_has_its_chance_and_a_map(models_of: Callable[..
 
 
 @pytest.mark.slow
-def test_another_label_of_a_picture_with_two_things_lights_up_the_other_thing(demo: Models) -> None:
+def test_another_label_of_a_picture_with_two_objects_lights_up_the_other_object(demo: Models) -> None:
     classifier, matcher, right = demo.get("vit"), demo.get("clip"), []
     for scene, rng in two_objects(12, "why"):
         placed = layout(scene, rng)
         image, owner = draw_apart(scene, rng, (128, 128), placed)
-        for thing in (0, 1):
-            label = scene.groups[thing].object
+        for obj in (0, 1):
+            label = scene.groups[obj].object
             for reason in (
                 attribution.classifier_reason(classifier, image, label, Reporter()),
                 attribution.matcher_reason(matcher, image, label, OBJECTS, Reporter()),
             ):
                 assert reason.how == "attention" and reason.counts.shape == (8, 8)
                 row, column = (16 * int(at) for at in np.unravel_index(reason.counts.argmax(), (8, 8)))
-                there = owner[row : row + 16, column : column + 16] == [p.group for p in placed].index(thing)
+                there = owner[row : row + 16, column : column + 16] == [p.group for p in placed].index(obj)
                 right.append(there.mean() >= 0.1)
     assert sum(right) / len(right) >= 0.8
 

@@ -53,7 +53,7 @@ class Rule:
     given: what stands in the address for these names. headers: what is sent besides.
 
     blocked: what is answered for a picture that moderation blocks. changes: it changes something. kept: for
-    other people's things the answer is as good as for one's own, but nothing happens.
+    other people's objects the answer is as good as for one's own, but nothing happens.
     """
 
     who: str

@@ -11,10 +11,10 @@ _TAKEN = re.compile(r"\baddShortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
 _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 
 
-async def test_the_page_of_shortcuts_tells_where_things_are(site) -> None:
+async def test_the_page_of_shortcuts_tells_where_objects_are(site) -> None:
     page = await site.you.page("/keys")
     for place in ("/pictures", "/folders", "/documents", "/shares", "/trash"):
-        assert f'<a href="{place}">' in page.partition("Where things are")[2]
+        assert f'<a href="{place}">' in page.partition("Where objects are")[2]
 
 
 async def test_the_tables_of_addresses_and_keys_are_todays(site) -> None:

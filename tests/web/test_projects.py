@@ -101,7 +101,7 @@ async def test_folders_in_a_zip_file_are_labels(site: Site) -> None:
     assert shown.count('class="item"') == 1
 
 
-async def test_pictures_of_ones_own_come_in_and_shots_of_one_thing_stay_together(site: Site) -> None:
+async def test_pictures_of_ones_own_come_in_and_shots_of_one_object_stay_together(site: Site) -> None:
     project_id = (await site.you.post("/api/projects", {"name": "boards"})).data["id"]
     job = await site.drawn(site.you)
     path = f"/api/projects/{project_id}/pictures"

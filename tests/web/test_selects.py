@@ -1,4 +1,4 @@
-"""Selecting a thing over HTTP: rights, what may be asked, one question at a time, a mask as the answer."""
+"""Selecting an object over HTTP: rights, what may be asked, one question at a time, a mask as the answer."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ ROWS = masks.Bits(SIDE, SIDE, b"\xf0" + bytes(SIDE * SIDE // 8 - 1))
 FOUND = Selected("sam", 0.75, (0, 0, 4, 1), (SIDE, SIDE), ROWS.rows, points=True, words=True)
 
 
-async def test_a_thing_is_found_and_comes_as_a_mask(site, looker) -> None:
+async def test_an_object_is_found_and_comes_as_a_mask(site, looker) -> None:
     job = await site.drawn(site.you)
     looker.answer = FOUND
     source = {"job": job["id"], "n": 2}

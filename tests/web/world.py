@@ -273,7 +273,7 @@ async def _fill(world: World) -> None:
     await admin.ban(HOST.id, BANNED_HERE.id, HERE)
     await admin.ban(HOST.id, BANNED.id)
     await _sign_in(world)
-    await _own_things(world)
+    await _own_objects(world)
     await opened.services.database.write(lambda connection: _rows(connection, world))
 
 
@@ -322,7 +322,7 @@ async def _sign_in(world: World) -> None:
     await begin(AUTHOR.id or 0, AUTHOR.name, "another")
 
 
-async def _own_things(world: World) -> None:
+async def _own_objects(world: World) -> None:
     """A draft and an upload of the author's, and a word to say that nobody else may read."""
     opened, author = world.opened, Actor(AUTHOR.id or 0, None, surface=Surface.WEB)
     typed = await opened.studio.requests.imagine(author, f"a {{red, blue}} {CANARY}draftx", None)

@@ -203,7 +203,7 @@ def test_an_interaction_that_is_told_twice_is_heard_once(path: Path) -> None:
     assert len(one.session._seen) == REMEMBERED
 
 
-def test_the_last_state_of_each_thing_is_kept_when_a_process_takes_over(path: Path) -> None:
+def test_the_last_state_of_each_object_is_kept_when_a_process_takes_over(path: Path) -> None:
     first = _Told(path).begin()
     first.tell("GUILD_CREATE", {"id": "1"})
     first.tell("GUILD_ROLE_DELETE", {"guild_id": "1", "role_id": "5"})

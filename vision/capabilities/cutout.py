@@ -1,4 +1,4 @@
-"""/cutout: the thing that stands out of a picture, on nothing. Of drawings of the demo world the demo's
+"""/cutout: the object that stands out of a picture, on nothing. Of drawings of the demo world the demo's
 segmenter knows the outlines; everything else is cut by a network for what stands out."""
 
 import numpy as np
@@ -12,8 +12,8 @@ from vision.readers.photo import describe
 from vision.reporter import Reporter
 from vision.store import Models
 
-LEAST = 0.002  # of the picture: a smaller thing is none
-MISSING = "This studio has no model that cuts things out. Its host can install one: make setup EXTRAS=photo."
+LEAST = 0.002  # of the picture: a smaller object is none
+MISSING = "This studio has no model that cuts objects out. Its host can install one: make setup EXTRAS=photo."
 NOTHING = "Nothing in this picture stands out from what lies around it, so there is nothing to cut out."
 
 
@@ -58,8 +58,8 @@ def _alpha(
     if looked.chances is None and demo:
         notes += [looked.note] if looked.note else []
         segmenter = models.get("segment", reporter)
-        things = reporter.in_thread(lambda: segmenter.outline(image, segmenter.see(image)))
-        return things.mask, segmenter.name, looked.knows
+        objects = reporter.in_thread(lambda: segmenter.outline(image, segmenter.see(image)))
+        return objects.mask, segmenter.name, looked.knows
     try:
         cutter = models.get("cutout", reporter)
     except ModelError as error:

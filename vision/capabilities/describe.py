@@ -50,7 +50,7 @@ def _photograph(
     likely = describe.best_with_faces(chances, (), 4)
     captions = tuple(describe.captions(image, likely, len(found), request.num_captions, request.seed))
     reporter.step(request.num_captions, request.num_captions)
-    notes = ["Made of the things, faces, colours and light that were found in it."]
+    notes = ["Made of the objects, faces, colours and light that were found in it."]
     return Output(captions=captions, parameters=_parameters(request, name, describe.PHOTOGRAPH, notes))
 
 

@@ -1,5 +1,5 @@
 """What a version of somebody's own model says of pictures: verdicts, with what is strange, what speaks for a
-label, or boxes around things laid over them."""
+label, or boxes around objects laid over them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -128,7 +128,7 @@ def _sheet(shown: Sequence[Image.Image], verdicts: Sequence[Verdict]) -> Image.I
 def _short(verdict: Verdict) -> str:
     if not verdict.limit:
         return "none of these" if verdict.strange else f"{verdict.label} {verdict.score:.0%}"
-    if not verdict.good:  # no parts that it was compared with: things that were found
+    if not verdict.good:  # no parts that it was compared with: objects that were found
         return verdict.label or "nothing"
     ratio = f"{verdict.score / verdict.limit:.2f} x the limit"
     return f"{verdict.label} {ratio}" if verdict.label else ratio

@@ -187,7 +187,7 @@ class ChatModel:
         text = self.tokenizer.decode(
             list(tokens), skip_special_tokens=self.tasks is None, clean_up_tokenization_spaces=False
         )
-        if self.tasks is not None:  # special tokens tell where things are
+        if self.tasks is not None:  # special tokens tell where objects are
             for mark in self.tokenizer.all_special_tokens:
                 text = text if mark.startswith(PLACE) else text.replace(mark, "")
         return text.strip().rstrip("\ufffd")

@@ -450,8 +450,8 @@ def family_of(name: str) -> Family:
     return next((form for known, form in _KNOWN if known.replace("-", "_") in name), "qwen3")
 
 
-def read_boxes(text: str, family: Family, size: tuple[int, int], thing: str = "") -> Read:
-    """Return the boxes that ``text`` holds. size: of the picture as the model got it, px. thing: what a box
+def read_boxes(text: str, family: Family, size: tuple[int, int], obj: str = "") -> Read:
+    """Return the boxes that ``text`` holds. size: of the picture as the model got it, px. object: what a box
     without a label shows. Raises NotInForm; a text that says that there is none has none."""
     found = list(_raw(text, family, size))
     if not found and not (
@@ -459,13 +459,13 @@ def read_boxes(text: str, family: Family, size: tuple[int, int], thing: str = ""
         or (_NONE.search(text) and not re.search(r"\d", text))
     ):
         raise NotInForm("no box is in it")
-    boxes = [box for raw in found if (box := _box(raw, thing)) is not None]
+    boxes = [box for raw in found if (box := _box(raw, obj)) is not None]
     kept = list(dict.fromkeys(boxes))  # models repeat themselves
     return Read(tuple(kept[:MOST]), len(found) - len(boxes) + max(0, len(kept) - MOST))
 
 
 def describe_boxes(boxes: Sequence[Box]) -> str:
-    """Return where things are, a line each: what later questions know of them, and rules are asked about."""
+    """Return where objects are, a line each: what later questions know of them, and rules are asked about."""
     return "\n".join(
         f"{number}. {box.label}: {box.left:.0%} to {box.right:.0%} from the left,"
         f" {box.top:.0%} to {box.bottom:.0%} from the top"
@@ -528,7 +528,7 @@ def _numbers(raw: Sequence[Any]) -> tuple[float, float, float, float] | None:
     return left, top, right, bottom
 
 
-def _box(raw: _Raw, thing: str) -> Box | None:
+def _box(raw: _Raw, obj: str) -> Box | None:
     """Return the part of a box that is in the picture, None where that is nothing, or too little to see."""
     across, down = raw.scale
     x = sorted((raw.corners[0] / across, raw.corners[2] / across))
@@ -537,20 +537,20 @@ def _box(raw: _Raw, thing: str) -> Box | None:
     top, bottom = (min(max(side, 0.0), 1.0) for side in y)
     if not (right - left) * (bottom - top) >= SMALLEST:
         return None
-    return Box(raw.label or thing, *(round(side, 4) for side in (left, top, right, bottom)))
+    return Box(raw.label or obj, *(round(side, 4) for side in (left, top, right, bottom)))
 
 
-ALL_THINGS = frozenset(("everything", "things", "objects", "anything", "all"))
+ALL_OBJECTS = frozenset(("everything", "things", "objects", "anything", "all"))
 DESCRIBES = "This model takes up no questions: it describes the picture, whatever is asked."
 NO_TABLE = "This model reads no tables. Ask in words, for boxes, or for the text in the picture."
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What a model is told; {question} stands for somebody's words, or for the thing that is looked for.
+    """What a model is told; {question} stands for somebody's words, or for the object that is looked for.
 
     free, short, text, boxes: by form of answer. all_boxes: for boxes around whatever there is, "" = as of one
-    thing. note: said beside an answer in words.
+    object. note: said beside an answer in words.
     """
 
     free: str
@@ -564,7 +564,7 @@ class Tasks:
         """Return what the model is told. question: harmless already. Raises UserError for a table."""
         if form == "table":
             raise UserError(NO_TABLE)
-        if form == "boxes" and self.all_boxes and question.strip().lower() in ALL_THINGS:
+        if form == "boxes" and self.all_boxes and question.strip().lower() in ALL_OBJECTS:
             return self.all_boxes
         task = {"short": self.short, "text": self.text, "boxes": self.boxes}.get(form, self.free)
         return task.replace("{question}", question.replace("<", "‹"))
@@ -583,7 +583,7 @@ TASKS: Mapping[str, Tasks] = {  # by the model's type
         free="<image>answer en {question}",
         short="<image>answer en {question}",
         text="<image>ocr",
-        boxes="<image>{question}",  # "detect thing", by ``vision.chat.output_parser``
+        boxes="<image>{question}",  # "detect object", by ``vision.chat.output_parser``
     ),
 }
 
@@ -595,7 +595,7 @@ TABLE = (
     " Give numbers as they can be read off the axis, without units."
 )
 BOXES = (
-    "Answer with a JSON list and nothing else: for each such thing"
+    "Answer with a JSON list and nothing else: for each such object"
     ' {"bbox_2d": [x1, y1, x2, y2], "label": "its name"}. An empty list if there is none.'
 )
 IN_THOUSANDTHS = " Coordinates are from 0 to 1000, across and down the whole picture."
@@ -609,11 +609,11 @@ _ASKED = re.compile(
     r"|(?:draw|give|put)\s+(?:me\s+)?(?:an?\s+|the\s+)?box(?:es)?\s+(?:of|for|around|on))\s+",
     re.IGNORECASE,
 )
-# How a model is asked that can be told nothing but the thing
+# How a model is asked that can be told nothing but the object
 _FINDS: Mapping[str, str] = {
-    "loc": "detect {thing}",
-    "thousandths": "locate the {thing}.",
-    "florence": "{thing}",
+    "loc": "detect {obj}",
+    "thousandths": "locate the {obj}.",
+    "florence": "{obj}",
 }
 _ARTICLE = re.compile(r"^(?:the|a|an|all(?: of)?(?: the)?|every|each|any)\s+", re.IGNORECASE)
 
@@ -621,7 +621,7 @@ _ARTICLE = re.compile(r"^(?:the|a|an|all(?: of)?(?: the)?|every|each|any)\s+", r
 @dataclass(frozen=True)
 class Wanted:
     """How a model wants to be asked. table, text: said after the question. boxes: how it tells them. locate:
-    instead of the question, with the thing in place of {thing}; "" = the question and what is wanted. note:
+    instead of the question, with the object in place of {obj}; "" = the question and what is wanted. note:
     said beside an answer in words."""
 
     table: str = TABLE
@@ -632,7 +632,8 @@ class Wanted:
 
     @property
     def finds(self) -> str:
-        """How a model is asked for boxes that is told nothing but the thing, "" where it can be told more."""
+        """How a model is asked for boxes that is told nothing but the object, "" where it can be told
+        more."""
         return self.locate or _FINDS.get(self.boxes, "")
 
     def question(self, question: str, form: Form) -> str:
@@ -643,7 +644,7 @@ class Wanted:
             return f"{question}\n{self.text}" if self.text else question
         if form == "boxes":
             if self.finds:
-                return self.finds.replace("{thing}", asked_object(question))
+                return self.finds.replace("{obj}", asked_object(question))
             return f"{question}\n{BOXES}{'' if self.boxes == 'pixels' else IN_THOUSANDTHS}"
         return question
 
@@ -679,7 +680,7 @@ def ask_again(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> Talk | None:
     """Return the conversation in which a model is asked once more, since its answer isn't in the form; None
     where it is, or has no end. talk: as it came, before ``put``."""
     if answer.ended == "stopped" or not answer.text.strip() or (talk.answer == "boxes" and wanted.finds):
-        return None  # a model that is told a thing only can't be told what was wrong
+        return None  # a model that is told an object only can't be told what was wrong
     try:
         form_answer(talk, answer, wanted)
         return None

@@ -1,8 +1,8 @@
-"""A detector, its training from marked pictures and what is kept of it: each thing is a point in a heat map
+"""A detector, its training from marked pictures and what is kept of it: each object is a point in a heat map
 of its label, with how far its sides are from there. CenterNet (arXiv:1904.07850), taught as TTFNet
 (arXiv:1909.00700) does, from nothing.
 
-What a thing is called is told once more from a closer look, brought to one size, so that a small nut and a
+What an object is called is told once more from a closer look, brought to one size, so that a small nut and a
 large one look alike."""
 
 import hashlib
@@ -44,14 +44,14 @@ class Twice(nn.Module):
         return seen + self.second(self.first(seen))
 
 
-CLOSE = 48  # px of the square that a thing is brought to
-FINER = 2  # samples along a pixel of it, whose mean it is, so that a large thing's fine pattern stays grey
+CLOSE = 48  # px of the square that an object is brought to
+FINER = 2  # samples along a pixel of it, whose mean it is, so that a large object's fine pattern stays grey
 AROUND = 1.25  # side of the square that is looked at, in longer sides of a box
-FLAT = 1e-3  # variance of a thing that shows nothing
+FLAT = 1e-3  # variance of an object that shows nothing
 
 
 class Namer(nn.Module):
-    """From things (n, 3, CLOSE, CLOSE) in 0..1 to logits of their labels (n, labels). Each is brought to the
+    """From objects (n, 3, CLOSE, CLOSE) in 0..1 to logits of their labels (n, labels). Each is brought to the
     same mean and contrast of all its colours together: few pictures show few lights and few grounds."""
 
     def __init__(self, labels: int) -> None:
@@ -61,9 +61,9 @@ class Namer(nn.Module):
         )
         self.names = nn.Linear(64, labels)
 
-    def forward(self, things: Tensor) -> Tensor:
+    def forward(self, objects: Tensor) -> Tensor:
         """Return logits."""
-        even = things - things.mean((1, 2, 3), keepdim=True)
+        even = objects - objects.mean((1, 2, 3), keepdim=True)
         even = even / (even.square().mean((1, 2, 3), keepdim=True) + FLAT).sqrt()
         return self.names(self.seen(even).mean((2, 3)))
 
@@ -75,8 +75,8 @@ def square(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def closer(pixels: Tensor, middles: Tensor, halves: Tensor, turn: Tensor) -> Tensor:
-    """Return squares of one picture (1, 3, S, S) as things (n, 3, CLOSE, CLOSE). middles, halves: see
-    ``square``. turn: (2, 2), from a direction in a thing to one in the picture."""
+    """Return squares of one picture (1, 3, S, S) as objects (n, 3, CLOSE, CLOSE). middles, halves: see
+    ``square``. turn: (2, 2), from a direction in an object to one in the picture."""
     fine = CLOSE * FINER
     steps = (torch.arange(fine, device=pixels.device) + 0.5) * (2 / fine) - 1
     inside = torch.stack([steps[None].expand(fine, fine), steps[:, None].expand(fine, fine)], 2) @ turn.T
@@ -88,7 +88,7 @@ def closer(pixels: Tensor, middles: Tensor, halves: Tensor, turn: Tensor) -> Ten
 
 
 def agreed(heat: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the likeliest label of each thing and its chance, (n,) both, by what is said of it from afar,
+    """Return the likeliest label of each object and its chance, (n,) both, by what is said of it from afar,
     heat (n, labels) in 0..1, with half its weight, and from nearby, chances (n, labels): multiplied."""
     both = heat.clamp(min=1e-6).sqrt() * near
     chances, labels = (both / both.sum(1, keepdim=True)).max(1)
@@ -96,19 +96,19 @@ def agreed(heat: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
 
 
 STRIDE = 4  # pixels of a cell
-MOST = 100  # things in a picture
+MOST = 100  # objects in a picture
 NAMED = 40  # of them, the surest, that are looked at more closely where they could be told
 FAINTEST = 0.05  # score below which nothing is told at all
 SAME = 0.6  # overlap from which on two boxes are the same thing
 SMALLEST = 1e-3  # cells, of a distance to a side
 MIRRORED = (((3,), (2, 1, 0, 3)), ((2,), (0, 3, 2, 1)), ((2, 3), (2, 3, 0, 1)))  # axes, then what sides are
-RARE = -4.0  # logit of a cell before anything is learned: things are rare
+RARE = -4.0  # logit of a cell before anything is learned: objects are rare
 
 
 class Network(nn.Module):
     """From pixels (B, 3, S, S) in 0..1 to logits (B, labels, S / STRIDE, S / STRIDE), and distances to left,
-    top, right and bottom (B, 4, …) in cells. named: beside them learns what looks at each thing more closely,
-    where there is more than one label; ``forward`` leaves it to a ``Finder``."""
+    top, right and bottom (B, 4, …) in cells. named: beside them learns what looks at each object more
+    closely, where there is more than one label; ``forward`` leaves it to a ``Finder``."""
 
     def __init__(self, labels: int, *, named: bool = True) -> None:
         super().__init__()
@@ -140,10 +140,10 @@ def _larger(seen: Tensor) -> Tensor:
 class Finder(nn.Module):
     """From pixels of one picture (1, 3, S, S) to boxes (MOST, 4) in 0..1, their scores (MOST,), and the
     numbers of their labels (MOST,), the surest first. What is the same thing as a surer one, or no box,
-    scores 0. mirrored: the picture, and each thing, is also looked at mirrored along one axis, the other and
-    both, and what is said of it is the mean. Where the network has a namer, it says of the surest things, at
-    most NAMED, what they are, and a thing's score is what was seen there, times the chance of its label. That
-    is never more than it was, so what is fainter than FAINTEST isn't looked at again."""
+    scores 0. mirrored: the picture, and each object, is also looked at mirrored along one axis, the other and
+    both, and what is said of it is the mean. Where the network has a namer, it says of the surest objects, at
+    most NAMED, what they are, and an object's score is what was seen there, times the chance of its label.
+    That is never more than it was, so what is fainter than FAINTEST isn't looked at again."""
 
     def __init__(self, network: Network, *, mirrored: bool = False) -> None:
         super().__init__()
@@ -172,8 +172,8 @@ class Finder(nn.Module):
         count = cast(int, (scores[:NAMED] >= FAINTEST).sum().clamp(min=1).item())
         torch._check(count >= 1)  # which the exporter, to whom it is a symbol, can't know
         torch._check(count <= NAMED)
-        things = closer(pixels, *square(boxes[:count]), torch.eye(2, device=pixels.device))
-        views = [things, *(things.flip(axes) for axes, _ in MIRRORED)] if self.mirrored else [things]
+        objects = closer(pixels, *square(boxes[:count]), torch.eye(2, device=pixels.device))
+        views = [objects, *(objects.flip(axes) for axes, _ in MIRRORED)] if self.mirrored else [objects]
         near = namer(torch.cat(views)).softmax(1).reshape(len(views), count, -1).mean(0)
         named, chances = agreed(heat[:count], near)
         scores, order = torch.cat([scores[:count] * chances, scores[count:]]).topk(MOST)
@@ -206,7 +206,7 @@ NAME = "centre points"  # of what sees; it has no weights but those that were le
 
 @dataclass(frozen=True)
 class Found:
-    """A thing in a picture. box: left, top, right, bottom in shares of the upright picture. score: 0..1."""
+    """An object in a picture. box: left, top, right, bottom in shares of the upright picture. score: 0..1."""
 
     label: str
     score: float
@@ -232,7 +232,7 @@ class Detector(CustomModel):
 
     @property
     def limit(self) -> float:
-        """The score from which on a thing is told."""
+        """The score from which on an object is told."""
         return float(self.card["limit"])
 
     @property
@@ -268,12 +268,15 @@ def sees_with(side: int) -> Extractor:
 
 SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)
 LEAST_SPREAD = 1.2  # cells: a middle that lies between two of them is in both
-SEEN = 0.4  # share of a thing that has to be in the picture
+SEEN = 0.4  # share of an object that has to be in the picture
 ZOOM, SHIFT, STRETCH = math.log(1.25), 0.2, 0.03
 ASKEW = 0.5  # of the pictures that may be turned are turned by any angle
 LIGHT, TONE, NOISE = 0.25, 0.08, 0.02
-THINGS = 12  # of a step, that are looked at from nearby
-BESIDE, NEARER = 0.08, 0.15  # how far beside a thing a box that was found may lie, in halves; log of its size
+OBJECTS = 12  # of a step, that are looked at from nearby
+BESIDE, NEARER = (
+    0.08,
+    0.15,
+)  # how far beside an object a box that was found may lie, in halves; log of its size
 KNOTS, TONES = 4, 0.5  # of the line from levels to others; how far a knot is moved
 SMOOTHED = 0.05  # share of its chance that a label leaves to all: none is ever quite sure (arXiv:1512.00567)
 FOCUS, AWAY, BOXES = 2.0, 4.0, 4.0  # powers of the focal loss; weight of the boxes
@@ -335,7 +338,7 @@ def nearby(
     def lot(reach: float) -> float:
         return reach * (2 * float(torch.rand((), generator=lots)) - 1)
 
-    seen, names = [], torch.randint(labels, (THINGS,), generator=lots)
+    seen, names = [], torch.randint(labels, (OBJECTS,), generator=lots)
     for name in names.tolist():
         places = [(one, at) for one in lesson for at in (one.labels == name).nonzero()[:, 0].tolist()]
         one, at = places[int(torch.randint(len(places), (), generator=lots))]
@@ -344,8 +347,8 @@ def nearby(
         angle, mirror = (lot(math.pi), math.copysign(1.0, lot(1.0))) if turned else (0.0, 1.0)
         c, s = math.cos(angle), math.sin(angle)
         turn = torch.tensor([[c * mirror, -s], [s * mirror, c]])
-        thing = closer(one.pixels[None], middles, halves * math.exp(lot(NEARER)), turn)[0]
-        seen.append(_in_other_light(in_other_tones(thing, lots), lots))
+        obj = closer(one.pixels[None], middles, halves * math.exp(lot(NEARER)), turn)[0]
+        seen.append(_in_other_light(in_other_tones(obj, lots), lots))
     return torch.stack(seen), names
 
 
@@ -427,7 +430,7 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     middle = (heat == 1).float()
     missed = middle * (1 - chance) ** FOCUS * chance.log()
     wrong = (1 - middle) * (1 - heat) ** AWAY * chance**FOCUS * (1 - chance).log()
-    things = middle.sum().clamp(min=1)
+    objects = middle.sum().clamp(min=1)
     places = torch.arange(logits.shape[-1]) + 0.5
     x, y = places[None, None].expand_as(weights), places[None, :, None].expand_as(weights)
     left, top, right_, bottom = sides.unbind(1)
@@ -439,7 +442,7 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     low, high = torch.minimum(found[:, :2], boxes[:, :2]), torch.maximum(found[:, 2:], boxes[:, 2:])
     around = (high - low).prod(1).clamp(min=1e-6)
     apart = 1 - (both / either.clamp(min=1e-6) - (around - either) / around)
-    return -(missed + wrong).sum() / things + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
+    return -(missed + wrong).sum() / objects + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
 
 
 LEAST, LEAST_PICTURES = 3, 3  # boxes of a label that is taught; pictures with boxes
@@ -589,11 +592,11 @@ class _Course:
             loss(logits, sides, right).backward()
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), MOST_SLOPE)
             if (namer := self._network.namer) is not None:
-                things, names = nearby(
-                    self._lesson, self._labels, self._lots(" things"), turned=settings.turned
+                objects, names = nearby(
+                    self._lesson, self._labels, self._lots(" objects"), turned=settings.turned
                 )
-                things = things.contiguous(memory_format=torch.channels_last)
-                F.cross_entropy(namer(things), names, label_smoothing=SMOOTHED).backward()
+                objects = objects.contiguous(memory_format=torch.channels_last)
+                F.cross_entropy(namer(objects), names, label_smoothing=SMOOTHED).backward()
             self._optimizer.step()
         self.done += 1
         # count the network as it is now, where it is one of the last

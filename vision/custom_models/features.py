@@ -2,7 +2,7 @@
 log-Gabor filters (Field, 1987) that every host has, a configured CLIP, SigLIP, ViT or DINO, and the extra
 ``photo``'s EfficientNet-Lite0; and what all models have in common that learn from what they show.
 
-A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small things keep their
+A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small objects keep their
 size; the vector is always that of the whole."""
 
 import hashlib

@@ -51,7 +51,7 @@ PHOTOGRAPH, TRANSFORMERS = "photograph", ("clip", "vit")  # roles
 
 
 def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]:
-    """Yield what a task is tried with. The demo models have seen nothing but twelve drawn things: they are
+    """Yield what a task is tried with. The demo models have seen nothing but twelve drawn objects: they are
     tried with labels, not with parts."""
     yield filters()
     for role in (PHOTOGRAPH, *TRANSFORMERS):
@@ -262,7 +262,7 @@ def detected(
     sha256: str, image: Image.Image, one: Loaded, limit: float, reporter: Reporter
 ) -> tuple[Verdict, Image.Image]:
     """Return what a detector finds in a picture, and the picture with it drawn over it. limit: the score from
-    which on a thing is told, 0 = the detector's own."""
+    which on an object is told, 0 = the detector's own."""
     model = one.model
     assert isinstance(model, BoxDetector)
     limit = limit or model.limit
@@ -274,16 +274,16 @@ def detected(
             round(right, 6),
             round(bottom, 6),
             round((right - left) * (bottom - top), 6),
-            round(thing.score / limit, 4),
-            thing.label,
-            round(thing.score, 6),
+            round(obj.score / limit, 4),
+            obj.label,
+            round(obj.score, 6),
         )
-        for thing in found
-        for left, top, right, bottom in [thing.box]
+        for obj in found
+        for left, top, right, bottom in [obj.box]
     )
     best: dict[str, float] = {}
-    for thing in found:
-        best.setdefault(thing.label, round(thing.score, 4))
+    for obj in found:
+        best.setdefault(obj.label, round(obj.score, 4))
     verdict = Verdict(
         sha256,
         regions[0].score if regions else 0.0,

@@ -269,7 +269,7 @@ def _too_few(card: Mapping[str, Any]) -> str:
     return f" Too few pictures to train on: {', '.join(card['too_few'])}." if card["too_few"] else ""
 
 
-FEW = 30  # things below which figures say little
+FEW = 30  # objects below which figures say little
 RIGHT, MISSED, FALSE = "#56b4e9", "#e69f00", "#ff5fa2"  # outlines on the sheet of mistakes
 SHOWN, LARGE = 512, 320  # px of the longer side of a mistake, and of its place on the sheet
 
@@ -285,8 +285,8 @@ class Looked:
 
 @dataclass(frozen=True)
 class Counted:
-    """What came of a picture. objects: each marked thing's label, and the score of the box that found it, 0 =
-    none did. false: label and score of each box that is no such thing."""
+    """What came of a picture. objects: each marked object's label, and the score of the box that found it, 0
+    = none did. false: label and score of each box that is no such thing."""
 
     objects: tuple[tuple[str, float], ...]
     false: tuple[tuple[str, float], ...]

@@ -23,7 +23,7 @@ MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
 class Item:
     """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. boxes: where
     its defects were marked: left, top, right, bottom in shares of the upright picture. names: what each box
-    is called, in a picture whose things have names of their own. mask: SHA-256 of a picture that is white
+    is called, in a picture whose objects have names of their own. mask: SHA-256 of a picture that is white
     where its defects are, "" = none; it counts in place of boxes. Raises ValueError for a hash, label, part,
     box or name that can't be."""
 

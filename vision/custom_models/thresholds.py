@@ -1,4 +1,4 @@
-"""Above which score a part is called strange, or a thing is told, and what another threshold would change.
+"""Above which score a part is called strange, or an object is told, and what another threshold would change.
 
 The score of a new good part is one more of the same kind as n held-out scores of good parts, so that it is
 the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et al., 2005). Held-out scores
@@ -71,14 +71,14 @@ def fewest_errors(good: Sequence[float], bad: Sequence[float]) -> Limit:
     return Limit(found, len(good), sum(score > found for score in good))
 
 
-USUAL, STEP = 0.3, 0.1  # score from which on a thing is told; from one move to the next
+USUAL, STEP = 0.3, 0.1  # score from which on an object is told; from one move to the next
 LOWEST, HIGHEST = 0.1, 0.9
 Told = Mapping[str, Any]  # of a picture that was kept for testing: objects and false, each [label, score]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """found of ``there`` things are told of from some score on, and so are ``wrong`` boxes that are none."""
+    """found of ``there`` objects are told of from some score on, and so are ``wrong`` boxes that are none."""
 
     found: int
     there: int
@@ -121,7 +121,7 @@ def threshold_effect(threshold: float, test: Sequence[Told]) -> str:
 
 
 def best_threshold(test: Sequence[Told]) -> float:
-    """Return the threshold with the fewest things missed and boxes that are none together, the middle of
+    """Return the threshold with the fewest objects missed and boxes that are none together, the middle of
     several. Raises UserError where nothing was tested."""
     if not any(one["objects"] for one in test):
         raise UserError("No picture with objects in it was kept for testing: nothing is known of errors.")
@@ -146,7 +146,7 @@ def _sentence(now: Counts, then: Counts, threshold: float) -> str:
 def found_by(
     first: Mapping[str, Told], second: Mapping[str, Told], thresholds: tuple[float, float]
 ) -> tuple[tuple[list[bool], list[bool]], tuple[int, int]]:
-    """Return whether each thing in pictures that two versions were tested on is found by the one and by the
+    """Return whether each object in pictures that two versions were tested on is found by the one and by the
     other, and how many boxes each draws there around what is none. What was marked anew in between is left
     out."""
     found: tuple[list[bool], list[bool]] = ([], [])

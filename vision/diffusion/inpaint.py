@@ -15,7 +15,7 @@ from core.errors import ModelError, UserError
 from vision.images import encode
 from vision.images.ops import eroded
 from vision.readers import attribution
-from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant
+from vision.readers.segmentation import ObjectSegmenter, PointSegmenter, meant
 from vision.readers.segmentation import widened as with_rim
 from vision.reporter import Reporter
 from vision.store import Models
@@ -53,7 +53,7 @@ def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]
 
 @dataclass(frozen=True)
 class Named:
-    """What words name in a picture. mask: "L" at its size, 255 = the thing. by: who drew its outline, "sam",
+    """What words name in a picture. mask: "L" at its size, 255 = the object. by: who drew its outline, "sam",
     "segment", or "clip", which knows only the place."""
 
     mask: Image.Image
@@ -63,15 +63,15 @@ class Named:
 def find_mask_by_words(
     image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
 ) -> Named:
-    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
-    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured. key: of the
-    picture, under which the segmenter keeps what it sees. rim: take a little of what lies around a thing
-    whose outline is known, too. Raises UserError when nothing fits, or no model can tell."""
+    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the objects that a UPerNet
+    or SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured. key: of
+    the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around an
+    object whose outline is known, too. Raises UserError when nothing fits, or no model can tell."""
     segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
     if segmenter is not None and segmenter.takes_words:
         return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
-    if isinstance(segmenter, ThingSegmenter):
-        mask = _among_things(segmenter, image, words, models, reporter, key)
+    if isinstance(segmenter, ObjectSegmenter):
+        mask = _among_objects(segmenter, image, words, models, reporter, key)
         if mask is not None:
             return Named(reporter.in_thread(lambda: with_rim(mask)) if rim else mask, "segment")
     matcher = _matcher(models, reporter)
@@ -86,19 +86,19 @@ def find_mask_by_words(
     return Named(place, "clip")
 
 
-def _among_things(
-    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
+def _among_objects(
+    segmenter: ObjectSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
 ) -> Image.Image | None:
-    """Return the mask of the things that the words name; None when they fit the ground better."""
+    """Return the mask of the objects that the words name; None when they fit the ground better."""
     matcher = _matcher(models, reporter)
 
     def find() -> Image.Image | None:
-        things = segmenter.see(image, key)
-        if not things:
+        objects = segmenter.see(image, key)
+        if not objects:
             return None
-        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
+        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, objects))
         *fits, ground = (parts @ text).float().tolist()
-        chosen = meant(things, fits, ground)
+        chosen = meant(objects, fits, ground)
         return segmenter.outline(image, chosen).mask if chosen else None
 
     # at once, as a click is answered: between two passes each of its parts would wait for a pass
@@ -111,7 +111,7 @@ def _matcher(models: Models, reporter: Reporter) -> Any:
         return models.get("clip", reporter)
     except ModelError as error:
         raise UserError(
-            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
+            "No model that finds objects by words is installed here. Choose the part by `mask` or `fields`."
         ) from error
 
 

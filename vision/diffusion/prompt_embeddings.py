@@ -3,7 +3,7 @@ chaos, weird; every picture gets its own, made from the texts and its own seed, 
 in any batch. Pictures: image prompts, style, character and omni references.
 
 A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the pictures. Any other begins to
-draw at their mean, the nearest thing to it."""
+draw at their mean, the nearest object to it."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence

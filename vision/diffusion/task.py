@@ -149,8 +149,8 @@ def with_references(
     models: Models,
     reporter: Reporter,
 ) -> Task:
-    """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
-    model with an IP-Adapter is shown them. With any other they have no effect, which is noted."""
+    """The task of a request that begins at a picture, with those of a style, a person or an object beside it:
+    a model with an IP-Adapter is shown them. With any other they have no effect, which is noted."""
     shown = [
         one for one in prompt_embeddings.reference_pictures(request, images) if one.flag.startswith("--")
     ]
@@ -159,7 +159,7 @@ def with_references(
     models.attach_adapter(model, reporter)
     if model.adapter is None:
         note = (
-            f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or a thing"
+            f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or an object"
             " while it draws from another picture: they had no effect."
         )
         return replace(task, notes=(note, *task.notes))
@@ -180,7 +180,7 @@ def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> 
         notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
     references = request.style_references or request.character_references or request.omni_references
     if request.kind in ("upscale", "blend") and references:
-        notes.append("Pictures of a style, a person or a thing had no effect here.")
+        notes.append("Pictures of a style, a person or an object had no effect here.")
     if request.kind != "upscale":  # which draws what is there, whatever the words
         texts = (request.prompt, *(part for part, _ in request.prompt_parts), request.negative_prompt)
         notes += card.notes(texts, model.card.vocabulary)

@@ -64,7 +64,7 @@ def place(x: float, y: float) -> str:
 
 
 def place_of(mask: Image.Image) -> str:
-    """Return where the middle of a mask (255 = the thing) is, and how much it takes. It isn't empty."""
+    """Return where the middle of a mask (255 = the object) is, and how much it takes. It isn't empty."""
     inside = np.asarray(mask) > 127
     rows, columns = np.nonzero(inside)
     x, y = (columns.mean() + 0.5) / mask.width, (rows.mean() + 0.5) / mask.height

@@ -142,9 +142,9 @@ def draw_heat(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -
 
 CELLS = 8  # along each side
 MARGIN = 0.5  # of a cell: what is covered around it, too
-MIN_DROP = 0.3  # of the largest drop: cells above it belong to the thing
+MIN_DROP = 0.3  # of the largest drop: cells above it belong to the object
 # of the largest drop: where a second place reaches it, the words don't say which is meant. Of 32 phrases for
-# things in 16 scenes of the demo world, 3 of 3 wrong finds and 1 of 29 right ones were above it.
+# objects in 16 scenes of the demo world, 3 of 3 wrong finds and 1 of 29 right ones were above it.
 RIVAL = 0.55
 MAX_SIDE = 512  # px of the longer side that the model is shown
 
@@ -175,7 +175,7 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
 def find_by_occlusion(
     image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
 ) -> Image.Image:
-    """Return a mask ("L", 255 = the thing) at the picture's size.
+    """Return a mask ("L", 255 = the object) at the picture's size.
 
     score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
     when covering nothing makes the words fit worse.

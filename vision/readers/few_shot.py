@@ -1,7 +1,7 @@
 """Learns a set's labels from a few examples: by a logistic head on three views of what CLIP or SigLIP sees,
 or by a chat model that is shown the most similar ones, as in Flamingo (Alayrac et al., 2022).
 
-The last layer knows things and has forgotten most of the rest; styles and places are in the layers before,
+The last layer knows objects and has forgotten most of the rest; styles and places are in the layers before,
 numbers and positions in the patches (docs/ask.md has figures). Examples are left out in turn, so that how
 often either is right on new pictures is known."""
 

@@ -1,6 +1,6 @@
 """Masks and outlines: CLIPSeg's mask of what a text names, SAM's outline of what somebody points at
-(arXiv:2304.02643), all things of a picture by semantic segmentation (UPerNet, SegFormer), and the outline of
-a thing before a plain ground by its colours alone."""
+(arXiv:2304.02643), all objects of a picture by semantic segmentation (UPerNet, SegFormer), and the outline of
+an object before a plain ground by its colours alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
 
 @dataclass(frozen=True)
 class Picked:
-    """A thing. mask: "L" at the picture's size, 255 = the thing. score: 0..1, how sure the model is."""
+    """An object. mask: "L" at the picture's size, 255 = the object. score: 0..1, how sure the model is."""
 
     mask: Image.Image
     score: float
@@ -102,20 +102,20 @@ class PointSegmenter:
         return Picked(Image.fromarray(flags.astype("uint8") * 255), score)
 
 
-GROUND = ("ground", "background")  # names of the class that is no thing
+GROUND = ("ground", "background")  # names of the class that is no object
 KINDS = ("upernet", "segformer")  # model types
 WHOLE = 32  # px: sides of what the model sees are multiples, else it halves them unevenly
-LEAST = 0.002  # of the picture: smaller pieces are no things
-AROUND = 1.5  # times a thing's longer side: the part that the second look is at
-ALIKE = 0.02  # cosine: things of one class that fit words within this are all meant
+LEAST = 0.002  # of the picture: smaller pieces are no objects
+AROUND = 1.5  # times an object's longer side: the part that the second look is at
+ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 MAX_SIDE = 512  # px of the longer side of what CLIP is shown
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
 Real = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
-    """A thing as the first look finds it. piece: its cells in a grid over the picture. box: around them
+class Object:
+    """An object as the first look finds it. piece: its cells in a grid over the picture. box: around them
     (left, top, right, bottom), shares of the sides. label: the model's class."""
 
     piece: LayersFlags
@@ -123,21 +123,22 @@ class Thing:
     label: int
 
     def part(self, size: tuple[int, int]) -> Box:
-        """Return the part of a picture of ``size`` that shows the thing with some of its surroundings, px."""
+        """Return the part of a picture of ``size`` that shows the object with some of its surroundings,
+        px."""
         left, top, right, bottom = (share * size[at % 2] for at, share in enumerate(self.box))
         side = AROUND * max(right - left, bottom - top)
         (x0, x1), (y0, y1) = _span(left, right, side, size[0]), _span(top, bottom, side, size[1])
         return x0, y0, x1, y1
 
     def at(self, x: float, y: float) -> bool:
-        """Return whether the thing is at a place, shares of the sides."""
+        """Return whether the object is at a place, shares of the sides."""
         rows, columns = self.piece.shape
         return bool(
             self.piece[min(max(int(y * rows), 0), rows - 1), min(max(int(x * columns), 0), columns - 1)]
         )
 
     def inside(self, box: Edges) -> bool:
-        """Return whether most of the thing lies in a box, shares of the sides."""
+        """Return whether most of the object lies in a box, shares of the sides."""
         rows, columns = self.piece.shape
         ys, xs = np.nonzero(self.piece)
         x, y = (xs + 0.5) / columns, (ys + 0.5) / rows
@@ -145,7 +146,7 @@ class Thing:
         return bool(((x > left) & (x < right) & (y > top) & (y < bottom)).mean() > 0.5)
 
 
-class ThingSegmenter:
+class ObjectSegmenter:
     """A model of semantic segmentation in memory."""
 
     takes_words, takes_points = False, True
@@ -158,14 +159,14 @@ class ThingSegmenter:
             raise ModelError(f"{name} has no class that is called “ground” or “background”.")
         self.ground = known[0]
         self.side = int(processor.size.get("height") or processor.size["shortest_edge"])
-        self._seen = LRUCache[str, list[Thing]](SEEN)
+        self._seen = LRUCache[str, list[Object]](SEEN)
 
-    def see(self, image: Image.Image, key: str = "") -> list[Thing]:
-        """Return the things of a picture, the largest first, kept under ``key`` unless that is empty."""
+    def see(self, image: Image.Image, key: str = "") -> list[Object]:
+        """Return the objects of a picture, the largest first, kept under ``key`` unless that is empty."""
         if not key:
-            return self._things(image)
+            return self._objects(image)
         if key not in self._seen:
-            self._seen[key] = self._things(image)
+            self._seen[key] = self._objects(image)
         return self._seen[key]
 
     def pick(
@@ -176,37 +177,37 @@ class ThingSegmenter:
         *,
         key: str = "",
     ) -> Picked:
-        """Return the things at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, and those that lie
+        """Return the objects at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, and those that lie
         mostly in ``box``; an empty mask for none."""
         wide, high = image.size
         edges = None if box is None else (box[0] / wide, box[1] / high, box[2] / wide, box[3] / high)
         chosen = []
-        for thing in self.see(image, key):
-            meant = {label for x, y, label in points if thing.at(x / wide, y / high)}
-            if 0 not in meant and (1 in meant or (edges is not None and thing.inside(edges))):
-                chosen.append(thing)
+        for obj in self.see(image, key):
+            meant = {label for x, y, label in points if obj.at(x / wide, y / high)}
+            if 0 not in meant and (1 in meant or (edges is not None and obj.inside(edges))):
+                chosen.append(obj)
         return self.outline(image, chosen)
 
-    def shown(self, image: Image.Image, things: Sequence[Thing]) -> list[Image.Image]:
-        """Return a picture of each thing, and last one of the ground with all of them painted over."""
+    def shown(self, image: Image.Image, objects: Sequence[Object]) -> list[Image.Image]:
+        """Return a picture of each object, and last one of the ground with all of them painted over."""
         small = image.convert("RGB")
         small.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2)
-        covered = np.logical_or.reduce([thing.piece for thing in things])
+        covered = np.logical_or.reduce([obj.piece for obj in objects])
         colours = np.asarray(small.resize(covered.shape[::-1], Image.Resampling.BOX)).copy()
         covered = dilated(covered, max(1, covered.shape[1] // 32))
         for y, row in enumerate(covered):
             rest = colours[y][~row] if not row.all() else colours[~covered]
             if row.any() and len(rest):
                 colours[y][row] = rest.mean(0)
-        return [*(small.crop(thing.part(small.size)) for thing in things), Image.fromarray(colours)]
+        return [*(small.crop(obj.part(small.size)) for obj in objects), Image.fromarray(colours)]
 
-    def outline(self, image: Image.Image, things: Sequence[Thing]) -> Picked:
-        """Return the outlines of ``things`` in one mask, each looked at closely."""
+    def outline(self, image: Image.Image, objects: Sequence[Object]) -> Picked:
+        """Return the outlines of ``objects`` in one mask, each looked at closely."""
         mask, scores = Image.new("L", image.size), []
-        for thing in things:
-            part = thing.part(image.size)
+        for obj in objects:
+            part = obj.part(image.size)
             likely = 1 - self._look(image, part)[self.ground]
-            piece = Image.fromarray(thing.piece.astype(np.uint8) * 255)
+            piece = Image.fromarray(obj.piece.astype(np.uint8) * 255)
             across, down = piece.width / image.width, piece.height / image.height
             edges = (part[0] * across, part[1] * down, part[2] * across, part[3] * down)
             place = np.asarray(piece.resize(likely.shape[::-1], Image.Resampling.BILINEAR, edges)) > 127
@@ -230,37 +231,37 @@ class ThingSegmenter:
         logits = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype)).logits
         return logits[0].float().softmax(0).cpu().numpy()
 
-    def _things(self, image: Image.Image) -> list[Thing]:
+    def _objects(self, image: Image.Image) -> list[Object]:
         """Return the pieces of what is no ground."""
         shares = self._look(image, (0, 0, *image.size))
-        inside, things = shares[self.ground] < 0.5, []
+        inside, objects = shares[self.ground] < 0.5, []
         for piece in pieces(inside, inside):
             if piece.sum() >= LEAST * piece.size:
                 likely = shares[:, piece].sum(1)
                 likely[self.ground] = 0
-                things.append(Thing(piece, _box(piece), int(likely.argmax())))
-        return sorted(things, key=lambda thing: -int(thing.piece.sum()))
+                objects.append(Object(piece, _box(piece), int(likely.argmax())))
+        return sorted(objects, key=lambda obj: -int(obj.piece.sum()))
 
 
-def meant(things: Sequence[Thing], fits: Sequence[float], ground: float) -> list[Thing]:
-    """Return the thing that fits words best, with those of its class that fit about as well; none where the
+def meant(objects: Sequence[Object], fits: Sequence[float], ground: float) -> list[Object]:
+    """Return the object that fits words best, with those of its class that fit about as well; none where the
     ground fits them better.
 
-    fits, ground: how well the words fit each picture of ``ThingSegmenter.shown``, cosines.
+    fits, ground: how well the words fit each picture of ``ObjectSegmenter.shown``, cosines.
     """
-    if not things or ground > max(fits):
+    if not objects or ground > max(fits):
         return []
-    best = max(range(len(things)), key=fits.__getitem__)
+    best = max(range(len(objects)), key=fits.__getitem__)
     return [
-        thing
-        for thing, fit in zip(things, fits, strict=True)
-        if thing.label == things[best].label and fit >= fits[best] - ALIKE
+        obj
+        for obj, fit in zip(objects, fits, strict=True)
+        if obj.label == objects[best].label and fit >= fits[best] - ALIKE
     ]
 
 
 def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
     """Return (h, w) with its mean in every field between the rows and columns where the picture changes: a
-    block of pixel art is of a thing or not, as a whole. Elsewhere a field is one pixel."""
+    block of pixel art is of an object or not, as a whole. Elsewhere a field is one pixel."""
     edges = _changes(colours), _changes(colours.swapaxes(0, 1))
     if all(len(found) == side for found, side in zip(edges, likely.shape, strict=True)):
         return likely
@@ -338,7 +339,7 @@ def widened(mask: Image.Image) -> Image.Image:
 
 def load_segmenter(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
-) -> Segmenter | PointSegmenter | ThingSegmenter:
+) -> Segmenter | PointSegmenter | ObjectSegmenter:
     """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind,
     and for one of the last two that has no class for the ground."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
@@ -347,7 +348,7 @@ def load_segmenter(
         return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind in KINDS:
         model = devices.load_pretrained(AutoModelForSemanticSegmentation, folder, device, dtype)
-        return ThingSegmenter(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))
+        return ObjectSegmenter(name, model, AutoImageProcessor.from_pretrained(folder, **devices.LOCAL))
     if kind != "clipseg":
         raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer.")
     model = devices.load_pretrained(CLIPSegForImageSegmentation, folder, device, dtype)
@@ -363,7 +364,7 @@ Flags = NDArray[np.bool_]
 
 
 def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
-    """Return the mask ("L", 255 = the thing) of what stands out at about ``rough``, a mask of the same size;
+    """Return the mask ("L", 255 = the object) of what stands out at about ``rough``, a mask of the same size;
     ``rough`` itself where nothing does."""
     scale = min(1.0, SIDE / max(image.size))
     size = max(8, round(image.width * scale)), max(8, round(image.height * scale))
@@ -375,15 +376,15 @@ def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
     apart = _apart(colours, near)
     border = np.zeros_like(apart)
     border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    thing = _thing((~connected(border & ~apart, ~apart)), near)
-    if thing is None or not LEAST_OUTLINE <= thing.sum() / near.sum() <= MOST:
+    obj = _object((~connected(border & ~apart, ~apart)), near)
+    if obj is None or not LEAST_OUTLINE <= obj.sum() / near.sum() <= MOST:
         return rough
-    large = Image.fromarray(thing.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
+    large = Image.fromarray(obj.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
     return large.point(lambda value: 255 * (value > 127))
 
 
 def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
-    """Return which pixels show none of the colours that lie around the thing at about their height."""
+    """Return which pixels show none of the colours that lie around the object at about their height."""
     ys, xs = np.nonzero(near)
     reach = max(3, round(0.3 * max(np.ptp(ys), np.ptp(xs))))
     around = ~dilated(near, reach)
@@ -401,7 +402,7 @@ def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
     return found > NEAR
 
 
-def _thing(solid: Flags, near: Flags) -> Flags | None:
+def _object(solid: Flags, near: Flags) -> Flags | None:
     """Return the pieces that lie mostly in the rough place, or else the one that has most of it; None for
     none."""
     found = list(pieces(solid & near, solid))

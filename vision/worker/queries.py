@@ -3,7 +3,7 @@ no slot, gets the little time that side work has, and has no model given up for 
 
 Vectors of texts and pictures; how pictures and a text stand to rules (the text that is read in the pictures,
 and for each rule how likely the chat model finds *yes*, asked in both orders; decides nothing); and which
-pixels belong to a thing, by points or by words."""
+pixels belong to an object, by points or by words."""
 
 from __future__ import annotations
 
@@ -216,14 +216,15 @@ def _chance(talker, rule: str, told: str, pictures: Mapping[str, Picture], repor
 
 
 POINT = (
-    "This looks like a photograph: point at the thing or draw a box around it; words name drawn things only."
+    "This looks like a photograph: point at the object or draw a box around it;"
+    " words name drawn objects only."
 )
-NO_POINTS = "This studio has no model for things that are pointed at; use words, or the magic wand."
+NO_POINTS = "This studio has no model for objects that are pointed at; use words, or the magic wand."
 
 
 def select(question: Select, models: Models, reporter: Reporter) -> Selected:
-    """Return the thing that ``question`` asks for, or why there is none. Raises ModelError when a model can't
-    be had, ImageError for a picture that can't be read."""
+    """Return the object that ``question`` asks for, or why there is none. Raises ModelError when a model
+    can't be had, ImageError for a picture that can't be read."""
     image = reporter.in_thread(lambda: encode.open_picture(question.path), thread="fetching")
     segmenter = _segmenter(image, models, reporter)
     points = segmenter is not None and segmenter.takes_points
@@ -260,7 +261,7 @@ def _found(
 
 
 def _segmenter(image: Image.Image, models: Models, reporter: Reporter) -> Any:
-    """Return what finds the things in a picture: the host's model, else what cuts photographs out; None
+    """Return what finds the objects in a picture: the host's model, else what cuts photographs out; None
     without either."""
     roles = models.config.models
     wanted = "cutout" in roles and describe.is_here(models, "cutout")
@@ -275,7 +276,7 @@ def _segmenter(image: Image.Image, models: Models, reporter: Reporter) -> Any:
 
 
 def _selected(mask: Image.Image, by: str, score: float) -> Selected:
-    """Return a mask ("L", 255 = the thing) as it travels. Raises UserError when it is empty."""
+    """Return a mask ("L", 255 = the object) as it travels. Raises UserError when it is empty."""
     box = mask.getbbox()
     if box is None:
         raise UserError("There is nothing that stands out. Point at another place, or use the magic wand.")

@@ -1,4 +1,4 @@
-"""What finding things in pictures is worth: a row of ``proofs.vision.custom_models.proof``."""
+"""What finding objects in pictures is worth: a row of ``proofs.vision.custom_models.proof``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def pile(seeds: Iterable[int]) -> Pile:
     images: dict[str, Image.Image] = {}
     items = []
     for seed in seeds:
-        image, things = trays.picture(seed)
+        image, objects = trays.picture(seed)
         sha256 = hashlib.sha256(image.tobytes()).hexdigest()
         images[sha256] = image
-        boxes, names = tuple(box for _, box in things), tuple(kind for kind, _ in things)
+        boxes, names = tuple(box for _, box in objects), tuple(kind for kind, _ in objects)
         items.append(Item(sha256, "marked", boxes=boxes, names=names))
     return Pile(images, Snapshot.of(items))
 
@@ -49,7 +49,7 @@ def looked(detector: Detector, some: Pile) -> list[Looked]:
 
 
 def from_afar(detector: Detector) -> Detector:
-    """The same detector without its closer look at what things are called."""
+    """The same detector without its closer look at what objects are called."""
     tensors = {name: value for name, value in detector.tensors.items() if not name.startswith("namer.")}
     return Detector({**detector.card, "named": False}, tensors)
 

@@ -68,7 +68,7 @@ def tasks() -> list[Task]:
 
 
 def drawn(seed: int, **wanted: str) -> Image.Image:
-    """A demo drawing in a style, or of a thing in a colour."""
+    """A demo drawing in a style, or of an object in a colour."""
     from demo import drawing, world
 
     lots = random.Random(seed)

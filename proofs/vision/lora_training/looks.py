@@ -73,7 +73,7 @@ def comic(image: Image.Image, seed: int) -> Image.Image:
 
 
 def neon(image: Image.Image, seed: int) -> Image.Image:
-    """Glowing outlines in the things' colours, in the dusk."""
+    """Glowing outlines in the objects' colours, in the dusk."""
     array, lines = _array(image), _edges(image)
     bright = array / np.maximum(array.max(2, keepdims=True), 0.3)
     lit = _image(bright * lines)

@@ -1,4 +1,5 @@
-"""Projects that find things: what is marked in pictures, what a training is told of it, and what is found."""
+"""Projects that find objects: what is marked in pictures, what a training is told of it, and what is
+found."""
 
 import csv
 import io
@@ -25,7 +26,7 @@ FOUND = (Region(0.1, 0.2, 0.3, 0.4, 0.04, 3.0, "nut", 0.9), Region(0, 0, 0.5, 0.
 
 
 class Finding(Learner):
-    """Finds two things in every picture, and of each training one of the two that were kept for testing.
+    """Finds two objects in every picture, and of each training one of the two that were kept for testing.
     limits: that it was asked with."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def trays(world: World) -> Project:
-    """Alice's project in her server, with four pictures in which two things are marked, and one without."""
+    """Alice's project in her server, with four pictures in which two objects are marked, and one without."""
     made = await world.projects.new(ALICE, "trays", DETECT)
     names = await world.put(made, ALICE, [""] * 5)
     for name in names[:4]:
@@ -147,7 +148,7 @@ async def test_a_zip_file_with_boxes_in_it_marks_its_pictures(world: World, tray
     assert len(brought.new) == 2
     card = await world.projects.card(ALICE, "trays")
     assert dict(card.boxes) == {"nut": 5, "screw": 4, "washer": 1}
-    assert card.counts.states == {"labelled": 5, "new": 2}, "a folder says nothing of things"
+    assert card.counts.states == {"labelled": 5, "new": 2}, "a folder says nothing of objects"
 
 
 async def test_another_threshold_is_told_kept_and_asked_with(world: World, trays: Project) -> None:
@@ -160,7 +161,7 @@ async def test_another_threshold_is_told_kept_and_asked_with(world: World, trays
     assert any("from a score of 0.4 on" in sentence for sentence in report.sentences)
 
 
-async def test_versions_are_compared_by_the_things_that_each_finds(world: World, trays: Project) -> None:
+async def test_versions_are_compared_by_the_objects_that_each_finds(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
     world.learner.scores = [[0.9, 0.9], [0.9, 0.9]]  # type: ignore[attr-defined]
     await world.trained(ALICE, "trays", seed=1)
@@ -198,7 +199,7 @@ async def test_a_deleted_member_s_pictures_are_learned_from_no_more(world: World
     assert not any(world.services.files.exists(name) for name in bobs)
 
 
-async def test_a_table_has_a_line_for_each_thing(world: World, trays: Project) -> None:
+async def test_a_table_has_a_line_for_each_object(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
     asked = await world.inference.try_(ALICE, "trays", [sent(820), sent(821)])
     job = await world.ended(ALICE, asked)

@@ -137,7 +137,7 @@ def test_what_is_no_classifier_is_refused() -> None:
         Classifier.unpack(Classifier({"task": "anomaly", "format": 1}, {"mean": torch.zeros(1)}).pack())
 
 
-def test_shots_of_one_thing_are_left_out_together_and_labels_are_spread() -> None:
+def test_shots_of_one_object_are_left_out_together_and_labels_are_spread() -> None:
     labels = [0, 0, 0, 0, 1, 1, 1, 1]
     groups = ["a", "a", "b", "c", "d", "e", "f", "f"]
     found = folds(labels, groups, 3)
@@ -150,10 +150,10 @@ def test_shots_of_one_thing_are_left_out_together_and_labels_are_spread() -> Non
 
 @needs_train
 def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
-    """Ten things, three shots each, labelled by lot: with groups the accuracy stays near a half."""
+    """Ten objects, three shots each, labelled by lot: with groups the accuracy stays near a half."""
     torch.manual_seed(5)
-    things = torch.randn(20, 12)
-    rows = (things[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
+    objects = torch.randn(20, 12)
+    rows = (objects[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
     groups = [str(at // 3) for at in range(60)]
     _, honest = exhausted(classification.fitting(rows, labels, groups, 2))

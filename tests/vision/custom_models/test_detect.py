@@ -123,12 +123,12 @@ def test_turning_a_picture_turns_its_boxes_along() -> None:
             if seen.upright:
                 assert (there - seen.boxes[0]).abs().max() < 1.6 / 64
             middles = [(one[:2] + one[2:]) / 2 for one in (there, seen.boxes[0])]
-            assert (middles[0] - middles[1]).abs().max() < 1.6 / 64, "any angle keeps a thing's middle"
+            assert (middles[0] - middles[1]).abs().max() < 1.6 / 64, "any angle keeps an object's middle"
             upright.add(seen.upright)
     assert upright == {True, False}
 
 
-def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
+def test_an_object_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
     pixels = torch.zeros(3, 32, 32)
     pixels[:, 8:16, :4] = 1
     cut = detection.cut_to_picture(
@@ -158,7 +158,7 @@ class _Says(torch.nn.Module):
         return logits, torch.full((1, 4, 16, 16), 4.0)
 
 
-def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
+def test_boxes_around_the_same_object_are_told_once_by_the_surest() -> None:
     finder = Finder(_Says())  # type: ignore[arg-type]
     boxes, scores, labels = finder(torch.zeros(1, 3, 64, 64))
     assert boxes.shape == (MOST, 4)
@@ -172,18 +172,18 @@ def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
 
 
 class _AlwaysSays(torch.nn.Module):
-    """Says that every thing is of label 1, quite surely, and how many it has looked at."""
+    """Says that every object is of label 1, quite surely, and how many it has looked at."""
 
     def __init__(self) -> None:
         super().__init__()
         self.looked_at: list[int] = []
 
-    def forward(self, things: torch.Tensor) -> torch.Tensor:
-        self.looked_at.append(len(things))
-        return torch.tensor([[0.0, 8.0]]).expand(len(things), 2)
+    def forward(self, objects: torch.Tensor) -> torch.Tensor:
+        self.looked_at.append(len(objects))
+        return torch.tensor([[0.0, 8.0]]).expand(len(objects), 2)
 
 
-def test_a_closer_look_says_what_a_thing_is_called_and_how_sure_that_is() -> None:
+def test_a_closer_look_says_what_an_object_is_called_and_how_sure_that_is() -> None:
     finder = Finder(_Says(_AlwaysSays()))  # type: ignore[arg-type]
     boxes, scores, labels = finder(torch.zeros(1, 3, 64, 64))
     assert scores.tolist() == sorted(scores.tolist(), reverse=True)
@@ -217,14 +217,14 @@ def test_two_looks_agree_on_the_likeliest_label() -> None:
     assert chances.tolist() == pytest.approx([0.728509, 0.75, 0.8], abs=1e-5)
 
 
-def test_from_nearby_a_small_thing_looks_like_a_large_one() -> None:
+def test_from_nearby_a_small_object_looks_like_a_large_one() -> None:
     pixels = torch.zeros(1, 3, 256, 256)
     pixels[..., 40:60, 20:40], pixels[..., 128:208, 100:180] = 1, 1
     boxes = torch.tensor([[20, 40, 40, 60], [100, 128, 180, 208]]) / 256
     small, large = closer(pixels, *square(boxes), torch.eye(2))
     assert small.shape == (3, CLOSE, CLOSE) and (small - large).abs().mean() < 0.03
-    for thing in (small, large):
-        assert thing.mean().item() == pytest.approx(1 / AROUND**2, abs=0.03) and thing[:, 24, 24].min() == 1
+    for obj in (small, large):
+        assert obj.mean().item() == pytest.approx(1 / AROUND**2, abs=0.03) and obj[:, 24, 24].min() == 1
     quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
     pixels[..., 40:50, 20:40] = 0  # its upper half
     [turned] = closer(pixels, *(each[:1] for each in square(boxes)), quarter)
@@ -240,8 +240,8 @@ def test_each_label_is_seen_from_nearby_as_often_as_any_other() -> None:
     marked = Marked(pixels, boxes, torch.tensor([0] * len(corners) + [1]))
     lots, came = torch.Generator().manual_seed(3), []
     for turned in (True, False) * 10:
-        things, names = nearby([marked], 2, lots, turned=turned)
-        assert ((things.std((1, 2, 3)) > 0.1) == (names == 0)).all()
+        objects, names = nearby([marked], 2, lots, turned=turned)
+        assert ((objects.std((1, 2, 3)) > 0.1) == (names == 0)).all()
         came += names.tolist()
     assert 0.4 < sum(came) / len(came) < 0.6
 
@@ -321,9 +321,9 @@ def test_a_snapshot_keeps_what_its_boxes_are_called(shown: Pile) -> None:
 def test_trays_have_what_is_marked_in_them_where_it_is_marked() -> None:
     kinds = set()
     for seed in range(3):
-        image, things = trays.picture(seed)
-        assert image.size == (trays.SIDE, trays.SIDE) and things
-        for kind, (left, top, right, bottom) in things:
+        image, objects = trays.picture(seed)
+        assert image.size == (trays.SIDE, trays.SIDE) and objects
+        for kind, (left, top, right, bottom) in objects:
             kinds.add(kind)
             assert 0.03 < left < right < 0.97 and 0.03 < top < bottom < 0.97
     assert kinds == set(trays.KINDS)
@@ -361,7 +361,7 @@ def test_average_precision_is_that_of_cocos_tool(seed: int) -> None:
     assert by_label({"thing": _case(seed)})["thing"] == pytest.approx(REFERENCE[seed], abs=1e-9)
 
 
-def test_each_marked_thing_is_found_once_and_by_the_surest() -> None:
+def test_each_marked_object_is_found_once_and_by_the_surest() -> None:
     box = np.array([[0.1, 0.1, 0.5, 0.5]])
     said = np.array([[0.1, 0.1, 0.5, 0.5], [0.12, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]])
     scores, hits = matched(Boxes(box, said, np.array([0.4, 0.9, 0.7])), 0.5)
@@ -423,7 +423,7 @@ def test_another_threshold_is_told_with_what_it_changes() -> None:
         thresholds.moved(0.3, [], "fewest")
 
 
-def test_two_versions_are_compared_on_things_that_are_marked_as_they_were() -> None:
+def test_two_versions_are_compared_on_objects_that_are_marked_as_they_were() -> None:
     first, second = (
         {"a": TEST[0], "b": TEST[1]},
         {"a": TEST[0], "b": {"objects": [["nut", 1.0]], "false": []}},
@@ -445,7 +445,7 @@ def test_outlines_lie_where_boxes_are_with_their_names_inside_the_picture() -> N
 
 
 @pytest.mark.long
-def test_ten_trays_are_enough_to_find_nine_of_ten_things() -> None:
+def test_ten_trays_are_enough_to_find_nine_of_ten_objects() -> None:
     [row] = finding.of_boxes(0.34)
     assert row["passes"], row
 

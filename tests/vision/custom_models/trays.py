@@ -1,5 +1,5 @@
-"""Generated trays with screws, nuts and washers of any size and turn, on three grounds, for what finds things
-in pictures: each with the boxes of what lies there.
+"""Generated trays with screws, nuts and washers of any size and turn, on three grounds, for what finds
+objects in pictures: each with the boxes of what lies there.
 
 Nothing lies on anything else, all of it lies within the tray. A screw lies on its side, so that its box is as
 long as it is turned; nuts have six edges and a small hole, washers are round and have a larger one, and the
@@ -15,10 +15,10 @@ from tests.vision.custom_models.parts import SCALE, SIDE, grained, taken
 
 KINDS = ("nut", "screw", "washer")
 GROUNDS = (((150, 140, 120), 9, 0.8), ((78, 92, 104), 1.2, 1.2), ((204, 198, 188), 3, 3))  # colour, grain
-FEWEST, MOST = 3, 9  # things on a tray
+FEWEST, MOST = 3, 9  # objects on a tray
 SMALLEST, LARGEST = 18.0, 40.0  # px of the drawing, half of what a nut, a washer or a screw's head is wide
 HOLES = {"nut": (0.40, 0.50), "washer": (0.55, 0.65)}  # shares of what is wide
-APART = 6.0  # px of the drawing, between two things
+APART = 6.0  # px of the drawing, between two objects
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
@@ -29,7 +29,7 @@ def picture(seed: int) -> tuple[Image.Image, list[tuple[str, Box]]]:
     side = SIDE * SCALE
     colour, along, across = GROUNDS[int(rng.integers(len(GROUNDS)))]
     empty = grained(rng, colour, along, across, 7)
-    things: list[tuple[str, list[list[Point]], list[Point], float]] = []
+    objects: list[tuple[str, list[list[Point]], list[Point], float]] = []
     places: list[tuple[float, float, float]] = []
     for _ in range(int(rng.integers(FEWEST, MOST + 1))):
         kind = KINDS[int(rng.integers(len(KINDS)))]
@@ -45,15 +45,15 @@ def picture(seed: int) -> tuple[Image.Image, list[tuple[str, Box]]]:
         places.append((x, y, reach))
         hole = size * rng.uniform(*HOLES[kind]) if kind in HOLES else 0.0
         turn = rng.uniform(0, 2 * math.pi)
-        things.append((kind, *_outlines(kind, x, y, size, long, hole, turn), size))
+        objects.append((kind, *_outlines(kind, x, y, size, long, hole, turn), size))
     shade = Image.new("L", (side, side))
-    for _, shapes, _, size in things:
+    for _, shapes, _, size in objects:
         for shape in shapes:
             ImageDraw.Draw(shade).polygon([(x + size / 5, y + size / 4) for x, y in shape], 110)
     shade = shade.filter(ImageFilter.GaussianBlur(3))
     image = Image.composite(Image.new("RGB", (side, side), (20, 20, 22)), empty, shade)
     found = []
-    for kind, shapes, hole, size in things:
+    for kind, shapes, hole, size in objects:
         _draw(image, empty, kind, shapes, hole, size, rng)
         xs, ys = zip(*(point for shape in shapes for point in shape), strict=True)
         found.append((kind, (min(xs) / side, min(ys) / side, max(xs) / side, max(ys) / side)))
@@ -64,7 +64,7 @@ def picture(seed: int) -> tuple[Image.Image, list[tuple[str, Box]]]:
 def _outlines(
     kind: str, x: float, y: float, size: float, long: float, hole: float, turn: float
 ) -> tuple[list[list[Point]], list[Point]]:
-    """Return the outlines of what is drawn of a thing, and that of its hole."""
+    """Return the outlines of what is drawn of an object, and that of its hole."""
     if kind == "screw":
         shaft, end = 0.5 * size, long / 2
         head = [

@@ -81,7 +81,7 @@ def test_no_is_a_part_with_half_a_negative_weight() -> None:
     assert by_flag.negative_prompt == by_weight.negative_prompt == "blue"
 
 
-def test_several_unwanted_things_keep_their_weights() -> None:
+def test_several_unwanted_objects_keep_their_weights() -> None:
     spec = told(replace(RED, prompt_parts=(("red house", 2.0), ("blue", -0.6), ("fog", -0.2)))).spec
     assert spec.unwanted == (("blue", pytest.approx(0.75)), ("fog", pytest.approx(0.25)))
     assert spec.refusal == pytest.approx(0.8)

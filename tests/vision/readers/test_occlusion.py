@@ -31,7 +31,7 @@ def redness(parts: list[Image.Image]) -> list[float]:
 
 
 @pytest.mark.parametrize("box", [(20, 30, 90, 110), (200, 10, 300, 90), (240, 150, 318, 198)])
-def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) -> None:
+def test_what_is_lost_when_covered_is_the_object(box: tuple[int, int, int, int]) -> None:
     image, looked = Image.new("RGB", (320, 200), (120, 130, 140)), []
     ImageDraw.Draw(image).rectangle(box, fill=(230, 30, 20))
 
@@ -80,7 +80,7 @@ def test_words_that_nothing_fits_are_told() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
+def test_the_demo_models_find_one_of_two_objects(tmp_path) -> None:
     models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
     hits, overlaps, refused = [], [], 0
     for scene, _ in held_out(12, {"pair": 1}, "finding"):
@@ -90,7 +90,7 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
         group = scene.groups[0]
         if group.count > 1:
             continue
-        thing = next(one for one in placed if one.group == 0)
+        obj = next(one for one in placed if one.group == 0)
         try:
             mask = inpaint.find_mask_by_words(
                 image, f"a {group.colour} {group.object}", models, Recorder()
@@ -103,15 +103,15 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
         left, top, right, bottom = (
             int(np.clip(value, 0, 1) * 128)
             for value in (
-                thing.x - thing.half,
-                thing.y - thing.half,
-                thing.x + thing.half,
-                thing.y + thing.half,
+                obj.x - obj.half,
+                obj.y - obj.half,
+                obj.x + obj.half,
+                obj.y + obj.half,
             )
         )
         truth = np.zeros((128, 128), bool)
         truth[top:bottom, left:right] = True
-        hits.append(found[int(thing.y * 127), int(thing.x * 127)])
+        hits.append(found[int(obj.y * 127), int(obj.x * 127)])
         overlaps.append((found & truth).sum() / (found | truth).sum())
     assert refused <= 1 and len(hits) >= 7 and np.mean(hits) >= 0.9 and np.mean(overlaps) > 0.4, (
         hits,

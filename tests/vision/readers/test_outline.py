@@ -1,4 +1,4 @@
-"""Outlines of things whose place is known roughly."""
+"""Outlines of objects whose place is known roughly."""
 
 import random
 
@@ -35,7 +35,7 @@ def scene(size: tuple[int, int] = (240, 180)) -> tuple[Image.Image, Image.Image]
     return picture, truth
 
 
-def test_a_thing_is_cut_out_of_a_ground_that_changes_with_its_holes_filled() -> None:
+def test_an_object_is_cut_out_of_a_ground_that_changes_with_its_holes_filled() -> None:
     picture, truth = scene()
     found = outlined(picture, rough(picture.size, (70, 60, 150, 140)))
     assert overlap(found, truth) > 0.95
@@ -61,8 +61,8 @@ def test_large_pictures_get_a_mask_of_their_size() -> None:
     )
 
 
-def test_single_things_of_the_demo_world_are_cut_out_of_a_place_that_is_a_square() -> None:
-    """Where one knows what was drawn: the picture without the thing is the ground."""
+def test_single_objects_of_the_demo_world_are_cut_out_of_a_place_that_is_a_square() -> None:
+    """Where one knows what was drawn: the picture without the object is the ground."""
     found = []
     for one, _ in held_out(40, {"single": 1}, "outlines"):
         if one.style in ("outline", "watercolor"):
@@ -74,13 +74,13 @@ def test_single_things_of_the_demo_world_are_cut_out_of_a_place_that_is_a_square
         chance.setstate(state)
         without = draw(one, chance, placed=[])
         apart = np.abs(np.asarray(with_it, int) - np.asarray(without, int)).max(-1) > 24
-        [thing] = placed
+        [obj] = placed
         w, h = with_it.size
         box = (
-            int(w * (thing.x - thing.half)),
-            int(h * (thing.y - thing.half)),
-            int(w * (thing.x + thing.half)),
-            int(h * (thing.y + thing.half)),
+            int(w * (obj.x - obj.half)),
+            int(h * (obj.y - obj.half)),
+            int(w * (obj.x + obj.half)),
+            int(h * (obj.y + obj.half)),
         )
         found.append(overlap(outlined(with_it, rough(with_it.size, box)), apart))
     assert len(found) > 12 and np.median(found) > 0.9, sorted(found)

@@ -1,4 +1,4 @@
-"""Which things are wholly in their picture."""
+"""Which objects are wholly in their picture."""
 
 import pytest
 from PIL import Image, ImageDraw
@@ -16,7 +16,9 @@ from vision.video.cutout import compose
         ((20, 60, 60, 99), True),
     ],
 )
-def test_a_thing_at_the_edge_of_its_picture_is_cut_off(box: tuple[int, int, int, int], cut_off: bool) -> None:
+def test_an_object_at_the_edge_of_its_picture_is_cut_off(
+    box: tuple[int, int, int, int], cut_off: bool
+) -> None:
     mask = Image.new("L", (100, 100))
     ImageDraw.Draw(mask).rectangle(box, fill=255)
     assert compose.is_cut_off(mask) is cut_off

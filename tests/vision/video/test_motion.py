@@ -54,7 +54,7 @@ def test_how_fast_is_said_by_words_and_by_the_flag() -> None:
     assert 0 < low.across < slow.across < usual.across < high.across
 
 
-def test_without_words_about_motion_the_thing_decides() -> None:
+def test_without_words_about_motion_the_object_decides() -> None:
     assert motion.choose_motion(read_motion("two yellow boats at sea"), None).across < 0
     assert motion.choose_motion(read_motion("a purple moon at night"), None).down < 0
     assert motion.choose_motion(read_motion("a red star"), None).turn > 0

@@ -1,4 +1,4 @@
-"""Cutting a thing out and moving it, on drawn pictures whose truth is known."""
+"""Cutting an object out and moving it, on drawn pictures whose truth is known."""
 
 import itertools
 from dataclasses import replace
@@ -51,20 +51,20 @@ def middle(frame: Image.Image) -> tuple[float, float]:
     return float(xs.mean()), float(ys.mean())
 
 
-def test_the_ground_behind_a_thing_goes_on_with_its_horizon() -> None:
+def test_the_ground_behind_an_object_goes_on_with_its_horizon() -> None:
     ground = layers().ground
     assert np.abs(ground[35, 65] - SKY).max() < 8
     assert np.abs(ground[57, 65] - SEA).max() < 8
 
 
-def test_a_thing_in_its_own_place_gives_the_picture_back() -> None:
+def test_an_object_in_its_own_place_gives_the_picture_back() -> None:
     found = layers()
     frame = compose.draw_pose(found, compose.own_pose(found))
     apart = np.abs(np.asarray(frame, float) - np.asarray(found.picture, float))
     assert apart.mean() < 0.6
 
 
-def test_a_nearly_empty_mask_is_no_thing() -> None:
+def test_a_nearly_empty_mask_is_no_object() -> None:
     picture, _ = scene()
     assert compose.cut_layers(picture, Image.new("L", SIZE)) is None
 
@@ -79,7 +79,7 @@ def test_a_nearly_empty_mask_is_no_thing() -> None:
         (Motion(down=ACROSS), (0, 1)),
     ],
 )
-def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fixed: bool) -> None:
+def test_an_object_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fixed: bool) -> None:
     found = layers()
     shot = Moved(found, *compose.find_path(found, motion, fixed=fixed))
     (x0, y0), (x1, y1) = middle(shot.at(0.0)), middle(shot.at(1.0))
@@ -88,21 +88,21 @@ def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fix
         assert shot.at(0.0) is found.picture
 
 
-def test_a_video_of_words_begins_where_the_thing_has_room() -> None:
+def test_a_video_of_words_begins_where_the_object_has_room() -> None:
     found = layers(box=(4, 30, 34, 60))  # at the left edge
     first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=False)
     assert first.x - last.x == pytest.approx(ACROSS * SIZE[0])
     assert last.x >= 15  # it is wholly there to the end
 
 
-def test_a_thing_at_the_edge_of_a_given_picture_leaves_it_a_little_at_most() -> None:
+def test_an_object_at_the_edge_of_a_given_picture_leaves_it_a_little_at_most() -> None:
     found = layers(box=(0, 30, 30, 60))
     first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=True)
     assert 0 <= first.x - last.x <= compose.OUTSIDE * 40
 
 
 @pytest.mark.parametrize(("growth", "larger"), [(0.9, True), (-0.9, False)])
-def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
+def test_an_object_grows_and_shrinks(growth: float, larger: bool) -> None:
     found = layers()
     shot = Moved(found, *compose.find_path(found, Motion(growth=growth), fixed=False))
     before, after = red(shot.at(0.0)).sum(), red(shot.at(1.0)).sum()
@@ -111,7 +111,7 @@ def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
 
 @pytest.mark.parametrize("side", [20, 30, 60])
 @pytest.mark.parametrize("growth", [0.9, -0.9, -2.0])
-def test_things_of_videos_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
+def test_objects_of_videos_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
     found = layers(box=(40, 15, 40 + side, 15 + side))
     poses = compose.find_path(found, Motion(growth=growth), fixed=False)
     for pose in poses:
@@ -151,7 +151,7 @@ def test_ground_with_a_grain_stays_where_it_is() -> None:
     found = compose.cut_layers(clouded, mask)
     assert found is not None
     outside = np.asarray(mask) == 0
-    assert found.thing[..., 3][outside].sum() < 0.25 * found.thing[..., 3].sum()
+    assert found.obj[..., 3][outside].sum() < 0.25 * found.obj[..., 3].sum()
     assert found.box == pytest.approx((50, 30, 80, 60), abs=3)
 
 
@@ -162,7 +162,7 @@ def test_night_falls_over_the_whole_frame() -> None:
     assert night < 0.7 * day
 
 
-def test_the_way_between_two_pictures_keeps_both_and_carries_the_thing() -> None:
+def test_the_way_between_two_pictures_keeps_both_and_carries_the_object() -> None:
     here, there = layers(), layers(box=(10, 30, 40, 60))
     way = Between(here.picture, there.picture, here, there)
     assert way.at(0.0) is here.picture
@@ -171,7 +171,7 @@ def test_the_way_between_two_pictures_keeps_both_and_carries_the_thing() -> None
     assert x == pytest.approx(44.5, abs=3)
 
 
-def test_pictures_without_things_fade_into_each_other() -> None:
+def test_pictures_without_objects_fade_into_each_other() -> None:
     way = Between(Image.new("RGB", SIZE, "black"), Image.new("RGB", SIZE, "white"))
     means = [np.asarray(way.at(share)).mean() for share in shares(5)]
     assert means == sorted(means)
@@ -213,19 +213,19 @@ def test_what_spins_begins_upright() -> None:
     assert (first.turn, last.turn) == (0.0, 360.0)
 
 
-def test_a_thing_that_shrinks_is_wholly_there_from_the_start() -> None:
+def test_an_object_that_shrinks_is_wholly_there_from_the_start() -> None:
     found = layers(box=(95, 30, 125, 60))
     first, _ = compose.find_path(found, Motion(growth=-0.9), fixed=False)
     assert first.x + first.scale * 15 <= SIZE[0]
 
 
-def test_a_thing_that_the_edge_cuts_off_stays_at_the_edge() -> None:
+def test_an_object_that_the_edge_cuts_off_stays_at_the_edge() -> None:
     found = layers(box=(98, 30, 128, 60))
     first, last = compose.find_path(found, Motion(turn=30.0), fixed=False)
     assert first.x == last.x == 113
 
 
-def test_a_horizon_that_slopes_is_no_part_of_the_thing() -> None:
+def test_a_horizon_that_slopes_is_no_part_of_the_object() -> None:
     picture, mask = scene()
     sloping = Image.new("RGB", SIZE, SKY)
     ImageDraw.Draw(sloping).polygon([(0, 36), (SIZE[0], 60), (SIZE[0], 96), (0, 96)], fill=SEA)
@@ -234,15 +234,15 @@ def test_a_horizon_that_slopes_is_no_part_of_the_thing() -> None:
         found = compose.cut_layers(ground, mask)
         assert found is not None
         outside = np.asarray(mask) == 0
-        assert found.thing[..., 3][outside].sum() < 0.1 * found.thing[..., 3].sum()
+        assert found.obj[..., 3][outside].sum() < 0.1 * found.obj[..., 3].sum()
 
 
-def test_a_shadow_goes_with_its_thing() -> None:
+def test_a_shadow_goes_with_its_object() -> None:
     picture, mask = scene(box=(50, 10, 80, 40))
     ImageDraw.Draw(picture).rectangle([52, 40, 78, 43], fill=(60, 70, 90))
     found = compose.cut_layers(picture, mask)
     assert found is not None
-    assert found.thing[41, 65, 3] > 200
+    assert found.obj[41, 65, 3] > 200
 
 
 def test_what_moves_touches_its_place_and_where_it_was() -> None:
@@ -256,7 +256,7 @@ def test_what_moves_touches_its_place_and_where_it_was() -> None:
     assert Moved(found, shot.first, replace(shot.last, dusk=1.0)).touched(1.0) is None
 
 
-def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
+def test_a_thin_object_of_the_grounds_own_colour_is_none() -> None:
     image, mask = Image.new("RGB", (128, 128), (90, 160, 230)), Image.new("L", (128, 128))
     ImageDraw.Draw(mask).line((10, 64, 118, 64), fill=255, width=2)
     assert compose.cut_layers(image, mask) is None
@@ -267,7 +267,7 @@ def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
 
 
 @pytest.mark.parametrize("way", [-0.5, 0.5])
-def test_a_thing_that_has_left_a_video_in_part_comes_back_whole(way: float) -> None:
+def test_an_object_that_has_left_a_video_in_part_comes_back_whole(way: float) -> None:
     found = layers()
     begun = Moved(found, *compose.find_path(found, Motion(across=way), fixed=True, outside=0.6))
     end = replace(begun, last=replace(begun.last, x=0.0 if way < 0 else float(SIZE[0]))).at(1.0)
@@ -287,7 +287,7 @@ def test_a_thing_that_has_left_a_video_in_part_comes_back_whole(way: float) -> N
 
 
 def test_what_goes_on_from_a_video_leads_over_from_what_its_end_shows() -> None:
-    """The end shows the thing darker than the frame that the whole of it is taken from."""
+    """The end shows the object darker than the frame that the whole of it is taken from."""
     found = layers()
     darker = np.asarray(found.picture, float) - 60 * red(found.picture)[..., None]
     end = Image.fromarray(darker.clip(0, 255).astype(np.uint8))

@@ -59,7 +59,7 @@ def test_changes_rise_slowly_from_known_frames_also_round_a_loop() -> None:
     assert compose.shares_shown(3, first=False, last=False, loops=False) == [1.0] * 3
 
 
-def test_the_ground_keeps_its_tone_and_the_thing_what_the_model_drew() -> None:
+def test_the_ground_keeps_its_tone_and_the_object_what_the_model_drew() -> None:
     mask = Image.new("L", (64, 48))
     mask.paste(255, (20, 14, 40, 34))
     change = np.full((48, 64, 3), (6.0, 5.0, 2.0), np.float32)  # the model's own white

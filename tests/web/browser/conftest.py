@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.web.browser.desk import editing
 from tests.web.conftest import Site, open_site, open_site_of
-from tests.web.editor.scenery import Scenes, Things
+from tests.web.editor.scenery import Objects, Scenes
 
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "web" / "static"
@@ -221,9 +221,9 @@ async def desk(browser, scenes) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def things(scenes) -> Iterator[Things]:
+def objects(scenes) -> Iterator[Objects]:
     site, executor, _ = scenes
-    eyes, found = site.opened.services.eyes, Things(executor.width, executor.height)
+    eyes, found = site.opened.services.eyes, Objects(executor.width, executor.height)
     before, eyes._executor = eyes._executor, found
     yield found
     eyes._executor = before

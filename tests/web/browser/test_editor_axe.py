@@ -20,7 +20,7 @@ async def sound(page) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, axe, scheme, width) -> None:
+async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, objects, axe, scheme, width) -> None:
     async with editing(browser, scenes, status=400, **of(scheme, width)) as page:
         await page.evaluate(axe)
         await sound(page)
@@ -31,7 +31,7 @@ async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, ax
         await page.keyboard.press("Escape")
         stage = page.locator("#stage")
         await stage.press("s")
-        await page.wait_for_selector("[name=thing]")
+        await page.wait_for_selector("[name=object]")
         await page.mouse.click(*await point(page, 300, 250))
         await until(page, QUIET)
         assert (await page.evaluate(READ))["count"] > 0
@@ -48,9 +48,9 @@ async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, ax
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_where_things_fail(browser, scenes, things, axe, scheme, width) -> None:
+async def test_axe_finds_nothing_where_objects_fail(browser, scenes, objects, axe, scheme, width) -> None:
     _, executor, _ = scenes
-    things.declines, executor.error = True, "There isn't enough memory. Try a smaller canvas."
+    objects.declines, executor.error = True, "There isn't enough memory. Try a smaller canvas."
     try:
         async with editing(browser, scenes, status=429, **of(scheme, width)) as page:
             await page.evaluate(axe)

@@ -28,7 +28,7 @@ There are **two** boats and _one_ tree, see [here](https://evil.example) or <b>t
 2. a blue one
    - without a sail
 
-| thing | how many | where, as far as it can be seen from this side of the water |
+| object | how many | where, as far as it can be seen from this side of the water |
 |---|--:|---|
 | boat | 2 | left of the tree, in front of the house |
 | tree | 1 | by the sea |

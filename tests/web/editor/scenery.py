@@ -43,7 +43,7 @@ def _sheet(colour: tuple[int, int, int]) -> bytes:
     return out.getvalue()
 
 
-class Things:
+class Objects:
     """Tells which pixels belong to what is pointed at, in place of a worker: a square of 40 px around it, or
     the moon by its name.
 

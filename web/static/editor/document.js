@@ -10,7 +10,7 @@ import { applyStroke, boxAroundLine, brushStrokes, decodePng, encodePng, Mask, p
 /** x, y: px of its corner. `clip`: what of its source is shown, null = all. @typedef {{id: string, source: Source, x: number, y: number, scale: number, opacity: number, visible: boolean, name: string, clip: Base | null}} Layer */
 /** A mask as a file: what strokes are painted over, or a clip. `sha256`: of its file, once the server has it. @typedef {{tiles: Tiles, width: number, height: number, sha256: string | null}} Base */
 /** @typedef {{base: Base | null, strokes: readonly Stroke[]}} Painted */
-/** @typedef {{source: Source, as: "style" | "character" | "thing"}} Reference */
+/** @typedef {{source: Source, as: "style" | "character" | "object"}} Reference */
 
 /**
  * @typedef {object} State

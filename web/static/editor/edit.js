@@ -76,10 +76,10 @@ function pickingOptions({ picking }) {
   const { can, how, way, isOpen, said } = picking;
   const find = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const field = /** @type {HTMLFormElement} */ (event.target).elements.namedItem("thing");
+    const field = /** @type {HTMLFormElement} */ (event.target).elements.namedItem("object");
     picking.words(/** @type {HTMLInputElement} */ (field).value);
   };
-  return html`${can?.words ? html`<form class="thing" @submit=${find}><input class="field" name="thing" aria-label="The object to pick, in words" placeholder="The red boat" maxlength="80" autocomplete="off"><button class="button quiet small">Find</button></form>` : nothing}
+  return html`${can?.words ? html`<form class="object" @submit=${find}><input class="field" name="object" aria-label="The object to pick, in words" placeholder="The red boat" maxlength="80" autocomplete="off"><button class="button quiet small">Find</button></form>` : nothing}
     ${can?.points ? html`<select class="field" aria-label="What is pressed next" .value=${way} ?disabled=${!isOpen} @change=${(/** @type {Event} */ event) => picking.set({ way: /** @type {keyof typeof WAYS} */ (typed(event)) })}>${choices(WAYS, way)}</select>` : nothing}
     ${can?.points || can?.words ? html`<select class="field" aria-label="What becomes of the mask" @change=${(/** @type {Event} */ event) => picking.set({ how: /** @type {keyof typeof HOW} */ (typed(event)) })}>${choices(HOW, how)}</select>` : nothing}
     <p class="muted small help">${said}</p>`;

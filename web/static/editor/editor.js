@@ -100,7 +100,7 @@ function restoreGesture(editor, value) {
   };
 }
 
-/** Ask for the thing that is pressed, or that a box is dragged around. @param {Editor} editor @param {boolean} isNot  it doesn't belong to the thing @returns {Gesture} */
+/** Ask for the object that is pressed, or that a box is dragged around. @param {Editor} editor @param {boolean} isNot  it doesn't belong to the object @returns {Gesture} */
 function pickGesture(editor, isNot) {
   /** @type {Point} */
   let first;
@@ -492,7 +492,7 @@ function brushMark(editor) {
   return svg`${round}${editor.cursor ? line(`M${x - arm} ${y}H${x + arm}M${x} ${y - arm}V${y + arm}`) : nothing}`;
 }
 
-// Picking a thing: a worker is asked which pixels of a picture belong to it, and the answer goes into the mask.
+// Picking an object: a worker is asked which pixels of a picture belong to it, and the answer goes into the mask.
 
 /** What is asked for, in px of the layer's picture. @typedef {{layer: string, points: [number, number, 0 | 1][], box: Box | null, words: string, isMore?: boolean}} Wish  `isMore`: of the last thing */
 /** What can be asked here. @typedef {{points: boolean, words: boolean}} Can */
@@ -503,8 +503,8 @@ function brushMark(editor) {
 export const HOW = { add: "Add", take: "Take away", replace: "Replace", overlap: "Overlap" };
 export const WAYS = { new: "New thing", also: "Also this", not: "Not this" };
 const MOST_POINTS = 20;
-const NO_POINTS = "This studio can't tell what you point at. Name the thing instead, or take the wand.";
-const NO_BOTH = "This studio has no model that finds things. The wand finds what has one colour.";
+const NO_POINTS = "This studio can't tell what you point at. Name the object instead, or take the wand.";
+const NO_BOTH = "This studio has no model that finds objects. The wand finds what has one colour.";
 const NO_LAYER = "There is no layer there that can be seen.";
 
 /** @type {Record<How, (old: number, found: number) => number>} */
@@ -537,8 +537,8 @@ class Picking {
   get said() {
     const { can } = this;
     if (!can) return "";
-    if (!can.points) return can.words ? "Name a thing to paint it" : NO_BOTH;
-    return this.isOpen ? "Shift: also this. Alt: not this" : `Press a thing, or drag a box around it${can.words ? ", or name it" : ""}`;
+    if (!can.points) return can.words ? "Name an object to paint it" : NO_BOTH;
+    return this.isOpen ? "Shift: also this. Alt: not this" : `Press an object, or drag a box around it${can.words ? ", or name it" : ""}`;
   }
 
   /** Let a worker look at the selected layer's picture ahead, and tell what can be asked. */

@@ -39,8 +39,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     """Six trays, two of them kept for testing."""
     given = Given(tmp_path_factory.mktemp("trays"))
     for seed in range(6):
-        image, things = trays.picture(seed)
-        boxes, names = tuple(box for _, box in things), tuple(kind for kind, _ in things)
+        image, objects = trays.picture(seed)
+        boxes, names = tuple(box for _, box in objects), tuple(kind for kind, _ in objects)
         given.add(image, "marked", boxes=boxes, names=names, part="test" if seed > 3 else "train")
     return given
 

@@ -283,7 +283,7 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
 
 
 @pytest.mark.slow
-def test_what_speaks_for_a_label_is_where_the_thing_is(running: Running, tmp_path: Path) -> None:
+def test_what_speaks_for_a_label_is_where_the_object_is(running: Running, tmp_path: Path) -> None:
     from vision.custom_models.classification import Classifier
     from vision.custom_models.features import filters
     from vision.custom_models.inference import why

@@ -110,7 +110,7 @@ def test_a_drawing_is_enlarged_by_the_image_model(tmp_path: Path) -> None:
     assert who(output) == ("stable-diffusion", None)
 
 
-def test_a_thing_is_cut_out_and_nothing_of_the_rest_is_kept(tmp_path: Path) -> None:
+def test_an_object_is_cut_out_and_nothing_of_the_rest_is_kept(tmp_path: Path) -> None:
     for photographed, picture, name in ((True, photograph(), "u2netp"), (False, DRAWING, "segmenter")):
         output = ask(PhotoModels(tmp_path, photographed), CUT, picture)
         made = file_of(output)

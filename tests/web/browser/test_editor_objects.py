@@ -1,4 +1,4 @@
-"""Things in the editor, in Chromium: picked by pointing, by a box and by words, cut out, rubbed out, brought
+"""Objects in the editor, in Chromium: picked by pointing, by a box and by words, cut out, rubbed out, brought
 back."""
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.web.browser.desk import (
     until,
 )
 from tests.web.browser.test_keyboard import tab_to
-from tests.web.editor.scenery import MOON, Things
+from tests.web.editor.scenery import MOON, Objects
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WIDTH, HEIGHT = 768, 512  # px of every scene
@@ -64,10 +64,10 @@ async def found(page, past: int) -> dict[str, Any]:
     return await page.evaluate(READ)
 
 
-async def test_a_thing_that_is_pressed_is_painted_and_told_better(things, desk) -> None:
+async def test_an_object_that_is_pressed_is_painted_and_told_better(objects, desk) -> None:
     await desk.locator("#stage").press("s")
-    await desk.wait_for_selector("[name=thing]")
-    assert not Things.asked_for(things.asked[0]), "what can be asked is known before anything is pressed"
+    await desk.wait_for_selector("[name=object]")
+    assert not Objects.asked_for(objects.asked[0]), "what can be asked is known before anything is pressed"
     await click(desk, 100, 100)
     assert (await found(desk, 1))["bounds"] == box(80, 80, 120, 120)
     await click(desk, 130, 100, "Shift")
@@ -75,23 +75,23 @@ async def test_a_thing_that_is_pressed_is_painted_and_told_better(things, desk) 
     assert (seen["bounds"], seen["count"]) == (box(80, 80, 150, 120), 70 * 40), "one step, one thing"
     await click(desk, 90, 100, "Alt")
     assert (await found(desk, 1))["bounds"] == box(110, 80, 150, 120)
-    assert things.asked[-1].points == ((100, 100, 1), (130, 100, 1), (90, 100, 0))
+    assert objects.asked[-1].points == ((100, 100, 1), (130, 100, 1), (90, 100, 0))
     await click(desk, 300, 300)
     seen = await found(desk, 2)
-    assert things.asked[-1].points == ((300, 300, 1),) and seen["count"] == 40 * 40 * 2
+    assert objects.asked[-1].points == ((300, 300, 1),) and seen["count"] == 40 * 40 * 2
     await desk.locator("#stage").press("Control+z")
     assert (await desk.evaluate(READ))["bounds"] == box(110, 80, 150, 120)
     await desk.locator("#stage").press("Control+z")
     assert (await desk.evaluate(READ))["count"] == 0
 
 
-async def test_an_answer_joins_the_mask_as_is_said(things, desk) -> None:
+async def test_an_answer_joins_the_mask_as_is_said(objects, desk) -> None:
     await desk.locator("#stage").press("r")
     await drag(desk, (100, 100), (140, 200))
     await desk.locator("#stage").press("s")
     counts = {}
     for how in ("Take away", "Overlap", "Replace", "Add"):
-        await desk.wait_for_selector("[name=thing]")
+        await desk.wait_for_selector("[name=object]")
         await desk.get_by_label("What becomes of the mask").select_option(label=how)
         await click(desk, 140, 120)
         counts[how] = (await found(desk, 2))["count"]
@@ -99,24 +99,24 @@ async def test_an_answer_joins_the_mask_as_is_said(things, desk) -> None:
     assert counts == {"Take away": 4000 - 800, "Overlap": 800, "Replace": 1600, "Add": 4800}
 
 
-async def test_a_box_is_dragged_around_a_thing_of_a_layer_that_was_moved(things, desk) -> None:
+async def test_a_box_is_dragged_around_an_object_of_a_layer_that_was_moved(objects, desk) -> None:
     await desk.get_by_label("X", exact=True).fill("100")
     await desk.get_by_label("Scale, %").fill("50")
     await desk.keyboard.press("Tab")
     await desk.locator("#stage").press("s")
-    await desk.wait_for_selector("[name=thing]")
+    await desk.wait_for_selector("[name=object]")
     await drag(desk, (200, 20), (260, 80))
     await found(desk, 3)
-    assert things.asked[-1].box == (200, 40, 320, 160)
+    assert objects.asked[-1].box == (200, 40, 320, 160)
     assert (await desk.evaluate(READ))["bounds"] == box(200, 20, 260, 80)
 
 
-async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(scenes, things, desk) -> None:
+async def test_an_object_is_named_cut_out_moved_and_sent_by_keyboard_alone(scenes, objects, desk) -> None:
     site = scenes[0]
     await tab_to(desk, "#stage")
     await desk.keyboard.press("s")
-    await desk.wait_for_selector("[name=thing]")
-    await tab_to(desk, "[name=thing]")
+    await desk.wait_for_selector("[name=object]")
+    await tab_to(desk, "[name=object]")
     await desk.keyboard.type("the moon")
     await desk.keyboard.press("Enter")
     assert (await found(desk, 1))["bounds"] == list(MOON)
@@ -134,7 +134,7 @@ async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(scenes,
         await desk.keyboard.press(key)
     await desk.keyboard.press("Space")
     assert (await desk.evaluate(LAYERS))[1]["x"] == -120
-    assert await desk.evaluate(SHOWN, [480, 80]) == before, "the thing has moved"
+    assert await desk.evaluate(SHOWN, [480, 80]) == before, "the object has moved"
     assert await desk.evaluate(SHOWN, [600, 80]) != before, "and isn't where it was"
     async with desk.expect_request("**/api/edits") as sent:
         await desk.keyboard.press("Control+Enter")
@@ -151,18 +151,18 @@ async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(scenes,
     assert (layer["id"], layer["clip"]) == ("base", None), "as before anything was cut out of it"
 
 
-async def test_the_list_shows_what_was_cut_out_and_the_hole_that_it_left(things, desk) -> None:
+async def test_the_list_shows_what_was_cut_out_and_the_hole_that_it_left(objects, desk) -> None:
     [whole] = await desk.evaluate(THUMBS, [[54, 54]])
     assert whole["src"].startswith("/files/"), "a layer that isn't cut has the server's small copy"
     await desk.locator("#stage").press("s")
-    await desk.locator("[name=thing]").fill("the moon")
+    await desk.locator("[name=object]").fill("the moon")
     await desk.keyboard.press("Enter")
     await found(desk, 1)
     await desk.locator("#stage").press("Shift+J")
     await until(desk, "() => document.querySelectorAll('.layer').length === 2")
-    thing, rest = await desk.evaluate(THUMBS, [[54, 54], [54, 10], [54, 60], [85, 33]])
-    moon, above, *_ = thing["pixels"]
-    assert moon == [250, 240, 200] and above in NOTHING, "the thing alone, as large as it fits"
+    object, rest = await desk.evaluate(THUMBS, [[54, 54], [54, 10], [54, 60], [85, 33]])
+    moon, above, *_ = object["pixels"]
+    assert moon == [250, 240, 200] and above in NOTHING, "the object alone, as large as it fits"
     _, _, house, hole = rest["pixels"]
     assert house == (await desk.evaluate(SHOWN, [384, 302]))[:3] and hole in NOTHING
     await desk.locator("#stage").press("Control+z")
@@ -189,47 +189,47 @@ async def test_the_band_around_a_hole_is_shown_hatched(desk) -> None:
     assert [(await desk.evaluate(SHOWN, place))[:3] for place in places] == before
 
 
-async def test_only_what_can_be_asked_here_is_offered(browser, scenes, things) -> None:
-    things.can = {"points": False, "words": True}
+async def test_only_what_can_be_asked_here_is_offered(browser, scenes, objects) -> None:
+    objects.can = {"points": False, "words": True}
     async with editing(browser, scenes, status=422) as page:
         await page.locator("#stage").press("s")
-        await page.wait_for_selector("[name=thing]")
+        await page.wait_for_selector("[name=object]")
         await click(page, 100, 100)
         await page.wait_for_selector("#notice >> text=can't tell what you point at")
-        assert not any(map(Things.asked_for, things.asked))
-        await page.locator("[name=thing]").fill("a cat")
+        assert not any(map(Objects.asked_for, objects.asked))
+        await page.locator("[name=object]").fill("a cat")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#notice >> text=Nothing in the picture fits these words.")
         assert (await page.evaluate(READ))["count"] == 0
-    things.can = {"points": False, "words": False}
+    objects.can = {"points": False, "words": False}
     async with editing(browser, scenes) as page:
         await page.locator("#stage").press("s")
-        await page.wait_for_selector(".options >> text=no model that finds things")
-        assert await page.locator("[name=thing]").count() == 0
+        await page.wait_for_selector(".options >> text=no model that finds objects")
+        assert await page.locator("[name=object]").count() == 0
 
 
-async def test_nobody_who_can_look_is_told_and_tried_again(browser, scenes, things) -> None:
-    things.declines = True
+async def test_nobody_who_can_look_is_told_and_tried_again(browser, scenes, objects) -> None:
+    objects.declines = True
     async with editing(browser, scenes, status=429) as page:
         await page.locator("#stage").press("s")
         await page.wait_for_selector("#notice >> text=Nobody can look at pictures right now")
-        things.declines = False
+        objects.declines = False
         await page.get_by_role("button", name="Try again").click()
-        await page.wait_for_selector("[name=thing]")
+        await page.wait_for_selector("[name=object]")
 
 
-async def test_who_presses_while_one_is_looked_for_is_answered_last(things, desk) -> None:
+async def test_who_presses_while_one_is_looked_for_is_answered_last(objects, desk) -> None:
     await desk.locator("#stage").press("s")
-    await desk.wait_for_selector("[name=thing]")
-    things.gate = asyncio.Event()
+    await desk.wait_for_selector("[name=object]")
+    objects.gate = asyncio.Event()
     await click(desk, 100, 100)
     await desk.wait_for_selector("#notice progress")
     await click(desk, 200, 100)
     await click(desk, 300, 100)
     await drag_brush(desk)  # the rest of the editor goes on meanwhile
-    things.gate.set()
+    objects.gate.set()
     seen = await found(desk, 3)
-    assert [one.points for one in things.asked if Things.asked_for(one)] == [
+    assert [one.points for one in objects.asked if Objects.asked_for(one)] == [
         ((100, 100, 1),),
         ((300, 100, 1),),
     ]
