@@ -32,9 +32,8 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
     await studio.alice.click(said(asked), label="No")
     assert studio.channel.history() == []
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3 --seed 8")
-    assert "**3 jobs**" in said(asked).content and "a house --seed 8 (3 times)" in said(
-        asked
-    ).content.replace("\\", "")
+    assert "**3 jobs**" in said(asked).content
+    assert "a house --seed 8 (3 times)" in said(asked).content.replace("\\", "")
     await studio.restart()
     await studio.alice.click(said(asked), label="Yes, 3 jobs")
     seeds = sorted([(await job_of(studio, m)).request.seed for m in studio.channel.history()])
@@ -49,11 +48,8 @@ async def test_too_many_are_refused_at_once(studio: Studio) -> None:
 async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --sref <1>::2", image=picture)
     request = (await job_of(studio, studio.last())).request
-    assert (
-        len(request.style_references) == 1
-        and request.style_references[0][1] == 2
-        and not request.image_prompts
-    )
+    assert len(request.style_references) == 1 and request.style_references[0][1] == 2
+    assert not request.image_prompts
     assert "--sref <1>::2" in studio.last().content.replace("\\", "") and "--sref" in studio.last().content
     result = await studio.alice.slash(studio.channel, "imagine", prompt="<2> a boat", image=picture)
     assert "no picture" in said(result).content
@@ -69,9 +65,8 @@ async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
 )
 async def test_links_lead_nowhere_but_to_discord(studio: Studio, link: str) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=f"{link} a boat")
-    assert "Discord's own" in said(result).content and not [
-        m for m in studio.channel.history() if m.attachments
-    ]
+    assert "Discord's own" in said(result).content
+    assert not [m for m in studio.channel.history() if m.attachments]
 
 
 async def test_a_link_to_an_attachment_or_a_message_is_a_picture(studio: Studio) -> None:
@@ -243,11 +238,8 @@ async def test_auto_dm_sends_a_copy_of_what_is_finished(studio: Studio, picture)
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat")
     await studio.bob.slash(studio.channel, "imagine", prompt="a dog")
     [copy] = inbox.history()
-    assert (
-        copy.attachments
-        and "**a cat**" in copy.content
-        and copy.content == studio.channel.history()[-2].content
-    )
+    assert copy.attachments and "**a cat**" in copy.content
+    assert copy.content == studio.channel.history()[-2].content
     await studio.alice.user.click(copy, label="U1")
     assert "Image #1" in inbox.history()[-1].content
     await studio.alice.slash(studio.channel, "describe", image=picture)
@@ -301,10 +293,8 @@ async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
 
 async def test_unsupported_flags_are_told(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --uplight --v 6 --hd --tile")
-    assert (
-        "`--uplight`: no longer exists" in studio.last().content
-        and "isn't installed here" in studio.last().content
-    )
+    assert "`--uplight`: no longer exists" in studio.last().content
+    assert "isn't installed here" in studio.last().content
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")
     assert "no model `big`" in said(result).content
 
@@ -329,9 +319,8 @@ async def test_enter_sends_what_is_complete(studio: Studio) -> None:
 async def test_a_refused_prompt_comes_back_to_be_copied(studio: Studio) -> None:
     typed = "a boat {by, at} sea ``` --stylise 200"
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt=typed))
-    assert "Did you mean `--stylize`" in refused.content and refused.content.endswith(
-        "\n```\na boat {by, at} sea ''' --stylise 200\n```"
-    )
+    assert "Did you mean `--stylize`" in refused.content
+    assert refused.content.endswith("\n```\na boat {by, at} sea ''' --stylise 200\n```")
     message = await single(studio)
     shown = await press(studio, message, "zoom")
     refused = said(await studio.alice.submit_modal(shown, {"prompt": "a boat of many words", "zoom": "9"}))

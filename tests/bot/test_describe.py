@@ -23,11 +23,8 @@ async def test_a_number_opens_a_window_with_the_caption_to_edit_and_imagine(stud
     shown = await studio.alice.click(studio.last(), label="2")
     assert "telling number 2" in str(shown.modal)
     await studio.alice.submit_modal(shown, {"prompt": "a golden boat --seed 4"})
-    assert (
-        "a golden boat" in studio.last().content
-        and "seed 4" in studio.last().content
-        and studio.last().attachments
-    )
+    assert "a golden boat" in studio.last().content and "seed 4" in studio.last().content
+    assert studio.last().attachments
 
 
 async def test_a_wrong_flag_in_the_window_is_told(studio: Studio, picture) -> None:
@@ -96,11 +93,8 @@ async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
 
 def test_a_shape_is_one_that_ar_takes() -> None:
     assert aspect_ratio(1639, 922) == (16, 9) and aspect_ratio(333, 500) == (2, 3)
-    assert (
-        aspect_ratio(512, 510) is None
-        and aspect_ratio(3000, 100) == (14, 1)
-        and aspect_ratio(1, 5000) == (1, 14)
-    )
+    assert aspect_ratio(512, 510) is None and aspect_ratio(3000, 100) == (14, 1)
+    assert aspect_ratio(1, 5000) == (1, 14)
 
 
 async def test_imagine_all_has_the_members_own_settings(studio: Studio, picture) -> None:

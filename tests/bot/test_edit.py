@@ -31,11 +31,8 @@ async def test_of_an_attached_picture(edits: Studio, picture) -> None:
     message = edits.last()
     job = await job_of(edits, message)
     assert isinstance(job.request, EditRequest) and job.parent_id is None and job.request.seed == 5
-    assert (job.request.prompt, job.request.about, job.request.model_or_role()) == (
-        "make it blue",
-        "",
-        "edit",
-    )
+    assert (job.request.prompt, job.request.about) == ("make it blue", "")
+    assert job.request.model_or_role() == "edit"
     assert f"**make it blue** - Edit by <@{edits.alice.id}> (fast)" in message.content
     assert provenance.EXTENDED.encode() in await message.attachments[0].read()
 

@@ -24,11 +24,8 @@ def notes(prompt: str, pictures: Mapping[str, str] | None = None) -> list[str]:
 def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
     words, _, typed = flag.example.partition(f" --{flag.name}")
     [note] = notes(f"{words} --{flag.name}{typed}")
-    assert (
-        note.startswith(f"`--{flag.name}")
-        and flag.unsupported in note
-        and note.endswith("Everything else in the prompt was used.")
-    )
+    assert note.startswith(f"`--{flag.name}") and flag.unsupported in note
+    assert note.endswith("Everything else in the prompt was used.")
     assert notes(words) == []
 
 
@@ -73,8 +70,5 @@ async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> N
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --ar {3:2, 1:1} --r 2")
     text = said(asked).content
-    assert (
-        "**4 jobs**" in text
-        and "- a boat --ar 3:2 (2 times)\n" in text
-        and "- a boat --ar 1:1 (2 times)\n" in text
-    )
+    assert "**4 jobs**" in text and "- a boat --ar 3:2 (2 times)\n" in text
+    assert "- a boat --ar 1:1 (2 times)\n" in text

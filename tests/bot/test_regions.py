@@ -30,10 +30,8 @@ async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio)
     await studio.alice.submit_modal(
         await window_of(studio, message), {"prompt": "a boat", "mask": ("m.png", mask)}
     )
-    assert (
-        isinstance(ask.request, RegionRequest)
-        and ask.request == (await job_of(studio, studio.last())).request
-    )
+    assert isinstance(ask.request, RegionRequest)
+    assert ask.request == (await job_of(studio, studio.last())).request
     assert ask.parent == (job.id, index)
 
 

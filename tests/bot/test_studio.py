@@ -120,9 +120,8 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(
         if m.ephemeral and "2 of 4 are queued" in m.content and "the limit is 2" in m.content
     ]
     shown = [m.content for m in studio.channel.history() if "Waiting to start" in m.content]
-    assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True] and len(
-        shown
-    ) == 2
+    assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True]
+    assert len(shown) == 2
 
 
 async def test_rules_and_audit_name_limits_people_and_numbers(studio: Studio) -> None:

@@ -469,10 +469,8 @@ async def test_it_is_asked_once_more_with_the_reason_and_both_are_paid(tmp_path:
         output = await asked(server.url, run_of(tmp_path, form="table"))
     first, second = server.asked
     assert "row 2 has 1 cells" in said(second) and TABLE in said(second)
-    assert (
-        second["messages"][-2]["role"] == "assistant"
-        and len(second["messages"]) == len(first["messages"]) + 2
-    )
+    assert second["messages"][-2]["role"] == "assistant"
+    assert len(second["messages"]) == len(first["messages"]) + 2
     assert output.answer.table.rows == READ
     assert (output.answer.tokens_in, output.answer.tokens_out) == (642, 24)
 
@@ -582,9 +580,8 @@ async def test_a_server_is_told_the_text_in_the_pictures_as_a_part_of_them(tmp_p
             outcome = await executor.run("server", run, lambda step: seen.append(step.seen))
             assert isinstance(outcome, Done)
         text = said(server.asked[0])
-        assert text.startswith(HEAD.format(n=1)) and text.endswith(
-            "\n> Apples 4.50\n> Bread 2.80\n\nThe sum?"
-        )
+        assert text.startswith(HEAD.format(n=1))
+        assert text.endswith("\n> Apples 4.50\n> Bread 2.80\n\nThe sum?")
         assert server.asked[0]["messages"] == server.asked[1]["messages"]
         assert [one for one in seen if one] == ["Apples 4.50\nBread 2.80"] * 2, "rules judge it each time"
         assert [one.form for one in eyes.asked] == ["text"], "it is read once"

@@ -264,9 +264,8 @@ def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         (folder / f"atelier-{stamp}-daily.db").write_bytes(b"")
     status, text = examine(BACKUP_DIR=str(folder))
-    assert (
-        status == 0 and f"look  Backups    2 in {folder}, the newest 4 days old, the oldest 42 days" in text
-    )
+    assert status == 0
+    assert f"look  Backups    2 in {folder}, the newest 4 days old, the oldest 42 days" in text
     (tmp_path / "backups").mkdir()
     next(folder.iterdir()).rename(tmp_path / "backups" / "atelier-20260101T000000000000Z-daily.db")
     told = examine(BACKUP_DIR=str(folder))[1]

@@ -25,10 +25,8 @@ async def test_the_tables_of_addresses_and_keys_are_todays(site) -> None:
 def test_every_setting_of_the_web_is_explained() -> None:
     named = [name for name, section in sections().items() if section == "Web"]
     text = PAGE.read_text(encoding="utf-8")
-    assert (
-        len(named) >= 5
-        and [name for name in named if f"`{name}`" not in text and f"{name}=" not in text] == []
-    )
+    assert len(named) >= 5
+    assert [name for name in named if f"`{name}`" not in text and f"{name}=" not in text] == []
 
 
 def test_every_key_that_a_page_takes_is_on_the_page_of_shortcuts() -> None:
