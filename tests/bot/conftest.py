@@ -126,13 +126,8 @@ async def open_studio(
 ) -> AsyncIterator[Studio]:
     """``target``: the worker's entry. ``settle``: seconds that an action may take. Every picture is fit
     until a test gives the moderator another judge."""
-    common = {
-        "DATA_DIR": str(data_dir),
-        "DEVICES": "cpu",
-        "DISK_FLOOR_MB": "0",
-        "GRACE_SECONDS": "2",
-        "PHOTO_READERS": "off",
-    }
+    common = {"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2"}
+    common |= {"PHOTO_READERS": "off"}
     loaded = load_settings({**common, **settings}, data_dir / "none.env")
     with contextlib.ExitStack() as patches:
         if not REAL:

@@ -264,13 +264,8 @@ def _output(request, paths) -> Output:
     assert isinstance(request, GenerateRequest)
     pictures = tuple(_picture(_drawn(request, paths, i), request.seed + i) for i in range(request.num_images))
     grid = _picture(_plain(request.seed), None) if len(pictures) > 1 else None
-    values = {
-        "width": SIDE,
-        "height": SIDE,
-        "num_inference_steps": 4,
-        "guidance_scale": 3.0,
-        "model": "pretend",
-    }
+    values = {"width": SIDE, "height": SIDE, "num_inference_steps": 4, "guidance_scale": 3.0}
+    values |= {"model": "pretend"}
     return Output(pictures, grid, parameters=values)
 
 

@@ -167,9 +167,7 @@ async def test_each_work_in_the_background_that_fails_is_told(studio: Studio) ->
     assert "backups failed; it begins again in 1 s" in told and "indexing failed" in told
 
 
-async def test_trouble_that_lasts_is_told_again_in_one_process(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_trouble_that_lasts_is_told_again_in_one_process(studio: Studio, monkeypatch) -> None:
     monkeypatch.setattr(gateway, "LOOK_AFTER", 0.0)
     owner = _Owner()
     await _trouble(studio, owner, 2)
@@ -179,9 +177,7 @@ async def test_trouble_that_lasts_is_told_again_in_one_process(
     assert len(owner.sent) == 2
 
 
-async def test_an_alert_that_was_not_sent_does_not_count_as_told(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_alert_that_was_not_sent_does_not_count_as_told(studio: Studio, monkeypatch) -> None:
     monkeypatch.setattr(gateway, "LOOK_AFTER", 0.0)
     owner = _Owner(closed=1)
     await _trouble(studio, owner, 2)

@@ -154,9 +154,7 @@ async def test_a_flag_makes_one_job_private_or_public(studio: Studio) -> None:
         ("--v 5", None),
     ],
 )
-async def test_a_version_is_the_model_that_the_host_has_named_so(
-    tmp_path, typed: str, model: str | None
-) -> None:
+async def test_a_version_is_the_model_that_the_host_has_named_so(tmp_path, typed, model) -> None:
     demo = str(DEMO / "stable-diffusion")
     async with open_studio(tmp_path, IMAGE_MODELS=f"v6={demo},niji={demo}") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt=f"a boat {typed}")

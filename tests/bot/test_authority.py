@@ -29,15 +29,8 @@ def _names(path: Path) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-DECIDING = {
-    "manage_guild",
-    "guild_permissions",
-    "administrator",
-    "manage_messages",
-    "moderate_members",
-    "has_permissions",
-    "is_owner",
-}
+DECIDING = {"manage_guild", "guild_permissions", "administrator", "manage_messages", "moderate_members"}
+DECIDING |= {"has_permissions", "is_owner"}
 
 
 def test_rights_are_read_where_somebody_comes_in_only() -> None:

@@ -38,9 +38,7 @@ async def test_of_a_picture_in_a_direct_message(studio: Studio) -> None:
     assert "Cut out by" in studio.last(dora.dm_channel).content
 
 
-async def test_what_is_cut_out_of_something_private_is_private_and_is_deleted(
-    studio: Studio, picture
-) -> None:
+async def test_what_is_cut_out_of_something_private_is_private_and_deleted(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --stealth")
     made = (await studio.members.recent(studio.alice.id))[0]
     await studio.alice.slash(studio.channel, "cutout", source=f"{made.id} 1")

@@ -82,9 +82,7 @@ def below(names: Iterable[str], end: str, there: Collection[str]) -> set[str]:
     return {one for one in there for name in names if one == name or one.startswith(f"{name}{end}")}
 
 
-async def test_every_command_and_route_belongs_to_a_capability_and_each_of_those_is_there(
-    studio: Studio,
-) -> None:
+async def test_every_command_and_route_belongs_to_a_capability_and_each_is_there(studio: Studio) -> None:
     tree, settings = studio.bot.tree, studio.built.settings
     groups = (app_commands.Group,)
     commands = {one.qualified_name for one in tree.walk_commands() if not isinstance(one, groups)}

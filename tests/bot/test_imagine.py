@@ -95,9 +95,7 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
     assert job.request.image and job.request.strength == 0.5
 
 
-async def test_settings_that_come_too_late_keep_the_answer_private(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_settings_that_come_too_late_keep_the_answer_private(studio: Studio, monkeypatch) -> None:
     monkeypatch.setattr("bot.submit.PATIENCE", 0.0)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert result.ephemeral and studio.channel.history() == []
@@ -113,9 +111,7 @@ async def test_settings_that_come_too_late_keep_the_answer_private(
         ("a --strength 0.4", "attach"),
     ],
 )
-async def test_a_wrong_prompt_gets_a_sentence_that_only_its_author_sees(
-    studio: Studio, prompt: str, words: str
-) -> None:
+async def test_a_wrong_prompt_gets_a_sentence_only_its_author_sees(studio: Studio, prompt, words) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
     assert result.ephemeral and words in result.response.content
     assert studio.channel.history() == []
@@ -184,9 +180,7 @@ async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio)
     assert len([m for m in studio.channel.history() if m.attachments]) == 3
 
 
-async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(studio: Studio, monkeypatch) -> None:
     async def failing(self: object, actor: object) -> str:
         raise StorageError("the database failed: locked")
 
@@ -197,9 +191,7 @@ async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(
     assert [m.content for m in result.followups] == [UNEXPECTED_BESIDE]
 
 
-async def test_a_name_that_cannot_be_noted_costs_no_job(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_name_that_cannot_be_noted_costs_no_job(studio: Studio, monkeypatch) -> None:
     def failing(connection: object, **_: object) -> None:
         raise StorageError("the database failed: disk I/O error")
 

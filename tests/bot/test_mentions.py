@@ -106,9 +106,7 @@ def refused_replies(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "normalize_message_reference", checked)
 
 
-async def test_a_question_whose_message_is_gone_is_answered_all_the_same(
-    studio: Studio, refused_replies: None
-) -> None:
+async def test_a_question_whose_message_is_gone_is_answered_anyway(studio: Studio, refused_replies) -> None:
     message = await _sent(studio, "What is it?", CAT)
     await message.delete()
     await _answered(studio, message)
@@ -126,9 +124,7 @@ async def test_where_the_bot_may_not_write_the_answer_comes_by_direct_message(st
     assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
 
 
-async def test_what_was_sent_in_a_direct_message_and_is_gone_makes_no_error(
-    studio: Studio, refused_replies: None
-) -> None:
+async def test_what_is_gone_from_a_direct_message_makes_no_error(studio: Studio, refused_replies) -> None:
     sent = await studio.send_dm(studio.alice.user, "hello")
     channel = await studio.bot.fetch_channel(sent.channel.id)
     message = await channel.fetch_message(sent.id)

@@ -225,9 +225,7 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
         ("spoiler", None, "atelier-", ""),
     ],
 )
-async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(
-    strict: Studio, choice, score, file, words
-) -> None:
+async def test_an_unfit_picture_is_veiled_or_held_back(strict: Studio, choice, score, file, words) -> None:
     strict.built.moderator.check = Judge(score)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")

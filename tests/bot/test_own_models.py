@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import discord
-import pytest
 
 from bot.ui.messages import length
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
@@ -170,9 +169,7 @@ async def test_a_training_that_lacks_pictures_is_refused_in_one_sentence(studio:
     assert "no such project" in await said(studio, "train", name="nothing")
 
 
-async def test_from_one_good_picture_it_is_trained_after_it_was_said_what_that_is_worth(
-    studio: Studio,
-) -> None:
+async def test_from_one_good_picture_it_is_trained_once_it_is_said_what_that_is_worth(studio: Studio) -> None:
     await made(studio, count=1)
     shown = await card(studio)
     assert "➡️ Press **Add pictures**" in shown.content
@@ -182,9 +179,7 @@ async def test_from_one_good_picture_it_is_trained_after_it_was_said_what_that_i
     assert "➡️ Press **Try**" in (await card(studio)).content
 
 
-async def test_a_server_s_project_is_answered_for_all_however_long_reading_takes(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_s_project_is_answered_for_all_after_a_slow_read(studio: Studio, monkeypatch) -> None:
     await made(studio)
     await said(studio, "new", name="mine", only_me=True)
     await said(studio, "add", name="mine", label="good", image1=good(30))

@@ -41,9 +41,7 @@ def _bomb() -> bytes:
     ],
     ids=["gif", "text", "bomb", "animated", "truncated", "tiff", "tiny"],
 )
-async def test_an_unusable_picture_is_refused_in_its_own_words(
-    studio: Studio, name: str, data: bytes, words: str
-) -> None:
+async def test_an_unusable_picture_is_refused_in_its_own_words(studio: Studio, name, data, words) -> None:
     result = await studio.alice.slash(studio.channel, "describe", image=(name, data))
     told = [m for m in result.followups if m.ephemeral]
     assert told and words in told[-1].content and name.split(".")[0] in told[-1].content

@@ -10,26 +10,8 @@ from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, Variat
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
 
-MADE_HERE = (
-    "subtle",
-    "strong",
-    "again",
-    "hd",
-    "up2s",
-    "up2c",
-    "up4s",
-    "up4c",
-    "zoom20",
-    "zoom15",
-    "left",
-    "right",
-    "up",
-    "down",
-    "cutout",
-    "describe",
-    "anihigh",
-    "anilow",
-)
+MADE_HERE = ("subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left")
+MADE_HERE += ("right", "up", "down", "cutout", "describe", "anihigh", "anilow")
 
 
 def made_here(studio: Studio) -> list[str]:

@@ -58,9 +58,7 @@ async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio)
         (None, 0, b"x" * (11 * 2**20), "11.0 MB"),
     ],
 )
-async def test_what_cannot_be_a_region_is_told(
-    studio: Studio, job_id, index: int, mask: bytes, words: str
-) -> None:
+async def test_what_cannot_be_a_region_is_told(studio: Studio, job_id, index, mask, words) -> None:
     job = await job_of(studio, await single(studio))
     with pytest.raises(ImageError, match=words):
         await studio.bot.studio.regions.ask(

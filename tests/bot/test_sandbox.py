@@ -27,15 +27,8 @@ from tests.bot.conftest import WORKER
 
 
 def _start(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    environment = {
-        **os.environ,
-        **more,
-        "DATA_DIR": str(tmp_path),
-        "OPEN_BROWSER": "off",
-        "DISCORD_TOKEN": "",
-        "DISK_FLOOR_MB": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
+    environment = {**os.environ, **more, "DATA_DIR": str(tmp_path), "OPEN_BROWSER": "off"}
+    environment |= {"DISCORD_TOKEN": "", "DISK_FLOOR_MB": "0", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "bot", *arguments],
         cwd=ROOT,

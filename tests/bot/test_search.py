@@ -69,9 +69,7 @@ async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(
     assert await places_of(studio, job) == places, "no row says that others see it there"
 
 
-async def test_a_picture_to_compare_with_is_not_told_by_its_hash(
-    studio: Studio, picture: tuple[str, bytes]
-) -> None:
+async def test_a_picture_to_compare_with_is_not_told_by_its_hash(studio: Studio, picture) -> None:
     await draw(studio, studio.alice, "a boat --seed 40")
     message = await search(studio, words="boat", image=picture)
     assert message.content.startswith("🔍 **boat like a picture of yours** · 1 to ")

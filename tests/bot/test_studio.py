@@ -102,9 +102,7 @@ async def test_imagine_all_is_asked_with_the_members_roles(studio: Studio, pictu
     assert len([m for m in studio.channel.history()[1:] if m.attachments]) == 4
 
 
-async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(
-    studio: Studio, picture
-) -> None:
+async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_behind(studio: Studio, picture) -> None:
     role = studio.guild.create_role("Guests")
     guest = studio.guild.add_member(studio.env.create_user("gus"), roles=[role])
     await guest.slash(studio.channel, "describe", image=picture)

@@ -106,47 +106,15 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     affair."""
     own = {"text", "images", "repeat", "lane", "private", "profile", "pictures"}
     plain = fields_of(Prompt(text="a"))
-    changes = {
-        "parts": (("a", 2.0),),
-        "negative_prompt": "x",
-        "aspect_ratio": (3, 2),
-        "size": (64, 64),
-        "seed": 1,
-        "chaos": 1,
-        "stylize": 1,
-        "raw": True,
-        "weird": 1,
-        "exp": 1,
-        "stop": 20,
-        "tile": True,
-        "quality": 2.0,
-        "draft": True,
-        "hd": True,
-        "image_weight": 1.0,
-        "style_references": (("5", 1.0),),
-        "style_weight": 1,
-        "character_references": (("<1>", 1.0),),
-        "character_weight": 1,
-        "omni_references": (("<1>", 1.0),),
-        "omni_weight": 1,
-        "loras": (("ink", 1.0),),
-        "model": "m",
-        "version": "6",
-        "num_inference_steps": 3,
-        "guidance_scale": 2.0,
-        "sampler": "euler",
-        "strength": 0.5,
-        "unsupported": ("--uplight",),
-        "motion": "low",
-        "loop": True,
-        "seconds": 2.0,
-        "fps": 8,
-        "resolution": 480,
-        "sound": False,
-        "video": True,
-        "end": "<2>",
-        "clips": 2,
-    }
+    changes = {"parts": (("a", 2.0),), "negative_prompt": "x", "aspect_ratio": (3, 2), "size": (64, 64)}
+    changes |= {"seed": 1, "chaos": 1, "stylize": 1, "raw": True, "weird": 1, "exp": 1, "stop": 20}
+    changes |= {"tile": True, "quality": 2.0, "draft": True, "hd": True, "image_weight": 1.0}
+    changes |= {"style_references": (("5", 1.0),), "style_weight": 1, "character_references": (("<1>", 1.0),)}
+    changes |= {"character_weight": 1, "omni_references": (("<1>", 1.0),), "omni_weight": 1}
+    changes |= {"loras": (("ink", 1.0),), "model": "m", "version": "6", "num_inference_steps": 3}
+    changes |= {"guidance_scale": 2.0, "sampler": "euler", "strength": 0.5, "unsupported": ("--uplight",)}
+    changes |= {"motion": "low", "loop": True, "seconds": 2.0, "fps": 8, "resolution": 480, "sound": False}
+    changes |= {"video": True, "end": "<2>", "clips": 2}
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():
         assert fields_of(Prompt(text="a", **{name: value}), numbered(SHA)) != plain, name
@@ -207,12 +175,8 @@ def test_flags_of_pictures_on_videos_are_told() -> None:
     assert any("`--uplight`: no longer exists" in note for note in told)
 
 
-OPTIONS = {
-    "mine": "cinematic, dramatic --ar 3:2 --raw",
-    "fine": "--s 50",
-    "both": "in {oil, ink}",
-    "words": "at night",
-}
+OPTIONS = {"mine": "cinematic, dramatic --ar 3:2 --raw", "fine": "--s 50", "both": "in {oil, ink}"}
+OPTIONS |= {"words": "at night"}
 
 
 def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:

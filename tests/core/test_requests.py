@@ -41,44 +41,16 @@ from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequ
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
-STYLED = {
-    "prompt": "hot, dog",
-    "prompt_parts": (("hot", 2.0), ("dog", 1.0), ("cat", -0.5)),
-    "negative_prompt": "snow",
-    "width": 64,
-    "height": 128,
-    "aspect_ratio": (1, 2),
-    "num_inference_steps": 7,
-    "guidance_scale": 4.5,
-    "seed": 4,
-    "num_images": 2,
-    "image": "0a" * 32,
-    "strength": 0.3,
-    "sampler": "euler",
-    "model": "v6",
-    "draft": True,
-    "chaos": 30,
-    "stylize": 250,
-    "raw": True,
-    "weird": 10,
-    "exp": 5,
-    "stop": 80,
-    "tile": True,
-    "quality": 0.5,
-    "hd": True,
-    "image_prompts": (("1a" * 32, 1.0), ("2a" * 32, -0.5)),
-    "image_weight": 2.0,
-    "style_references": (("3a" * 32, 2.0),),
-    "style_codes": ((77, 1.0),),
-    "style_weight": 300,
-    "character_references": (("4a" * 32, 1.0),),
-    "character_weight": 0,
-    "omni_references": (("5a" * 32, 1.0),),
-    "omni_weight": 400,
-    "loras": (("ink", 0.8),),
-    "version": "niji 6",
-    "unsupported": ("--video",),
-}
+STYLED = {"prompt": "hot, dog", "prompt_parts": (("hot", 2.0), ("dog", 1.0), ("cat", -0.5))}
+STYLED |= {"negative_prompt": "snow", "width": 64, "height": 128, "aspect_ratio": (1, 2)}
+STYLED |= {"num_inference_steps": 7, "guidance_scale": 4.5, "seed": 4, "num_images": 2, "image": "0a" * 32}
+STYLED |= {"strength": 0.3, "sampler": "euler", "model": "v6", "draft": True, "chaos": 30, "stylize": 250}
+STYLED |= {"raw": True, "weird": 10, "exp": 5, "stop": 80, "tile": True, "quality": 0.5, "hd": True}
+STYLED |= {"image_prompts": (("1a" * 32, 1.0), ("2a" * 32, -0.5)), "image_weight": 2.0}
+STYLED |= {"style_references": (("3a" * 32, 2.0),), "style_codes": ((77, 1.0),), "style_weight": 300}
+STYLED |= {"character_references": (("4a" * 32, 1.0),), "character_weight": 0}
+STYLED |= {"omni_references": (("5a" * 32, 1.0),), "omni_weight": 400, "loras": (("ink", 0.8),)}
+STYLED |= {"version": "niji 6", "unsupported": ("--video",)}
 IN_VIDEOS = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
 ASKED = {"project": "abcd2345efgh", "task": "anomaly", "version": 1, "artefact": "ef" * 32}
 JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
@@ -338,9 +310,7 @@ def test_two_pictures_need_no_words() -> None:
         ("ask", {"question": "", "images": [SHA] * 1000}),
     ],
 )
-def test_a_row_that_was_right_when_it_was_written_is_read_but_not_run_again(
-    kind: str, fields: dict[str, Any]
-) -> None:
+def test_a_row_that_was_right_when_it_was_written_is_read_but_not_run_again(kind, fields) -> None:
     request = from_json(kind, json.dumps(fields))
     for name, value in fields.items():
         assert getattr(request, name) == (tuple(value) if isinstance(value, list) else value)

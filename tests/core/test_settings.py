@@ -18,15 +18,8 @@ def test_without_any_setting_everything_has_a_default() -> None:
 
 
 def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
-    wrong = {
-        "USER_RUNNING": "many",
-        "DEVICES": "tpu",
-        "MODEL_PROFILE": "huge",
-        "OWNER_IDS": "me",
-        "DISCORD_TOKEN": "abc",
-        "IMAGE_MODEL": "weights.ckpt",
-        "DATABASE_URL": "mysql://x",
-    }
+    wrong = {"USER_RUNNING": "many", "DEVICES": "tpu", "MODEL_PROFILE": "huge", "OWNER_IDS": "me"}
+    wrong |= {"DISCORD_TOKEN": "abc", "IMAGE_MODEL": "weights.ckpt", "DATABASE_URL": "mysql://x"}
     with pytest.raises(SettingsError) as caught:
         load_settings(wrong, NOWHERE)
     assert len(caught.value.problems) == len(wrong)
@@ -228,9 +221,7 @@ def test_the_web_listens_to_other_machines_only_behind_https_or_for_a_port_of_th
         (b"USER_RUNNING=7\n# caf\xe9\n", "line 2 is no UTF-8 text. Save the file as UTF-8."),
     ],
 )
-def test_a_file_of_any_editor_is_read_or_refused_in_words(
-    tmp_path: Path, data: bytes, read: int | str
-) -> None:
+def test_a_file_of_any_editor_is_read_or_refused_in_words(tmp_path, data: bytes, read: int | str) -> None:
     file = tmp_path / ".env"
     file.write_bytes(data)
     if isinstance(read, int):

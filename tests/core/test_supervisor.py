@@ -22,9 +22,7 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-async def test_work_that_fails_is_logged_and_begins_again_later_each_time(
-    passed: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_work_that_fails_is_logged_and_begins_again_later_each_time(passed, caplog) -> None:
     tries = 0
 
     async def work() -> None:

@@ -90,9 +90,7 @@ async def test_another_try_asks_for_other_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_each_fault_ends_in_an_answer_a_part_or_a_sentence(
-    tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_each_fault_ends_in_an_answer_a_part_or_a_sentence(tmp_path: Path, fault: str, caplog) -> None:
     behave, expected = FAULTS[fault]
     began = time.monotonic()
     with caplog.at_level(logging.DEBUG):
@@ -110,9 +108,7 @@ async def test_each_fault_ends_in_an_answer_a_part_or_a_sentence(
     assert "private question" not in caplog.text and TEXT not in caplog.text
 
 
-async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(tmp_path, caplog) -> None:
     async def repeats(exchange: Exchange) -> None:
         await exchange.head()
         await exchange.event({"error": {"message": "can't answer: A very private question"}})
@@ -125,9 +121,7 @@ async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(
 
 
 @pytest.mark.parametrize("streams", [True, False])
-async def test_an_answer_without_an_end_is_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: bool
-) -> None:
+async def test_an_answer_without_an_end_is_cut_off(tmp_path: Path, monkeypatch, streams: bool) -> None:
     monkeypatch.setattr(chat_server, "MOST", 20_000)
 
     async def endless(exchange: Exchange) -> None:
@@ -374,9 +368,7 @@ async def test_a_server_that_has_another_model_by_now_is_asked_for_its_name(tmp_
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-async def test_thoughts_are_told_as_thinking_and_have_room_beside_the_answer(
-    field: str, tmp_path: Path
-) -> None:
+async def test_thoughts_are_told_as_thinking_and_have_room_beside_the_answer(field: str, tmp_path) -> None:
     async def think(exchange: Exchange) -> None:
         """200 tokens of thoughts before the answer, as far as they are allowed."""
         left = exchange.body["max_tokens"]
@@ -491,9 +483,7 @@ async def test_what_is_no_table_twice_is_shown_as_words(tmp_path: Path) -> None:
         ("alias", "pixels", "[16, 12, 48, 24]"),
     ],
 )
-async def test_boxes_are_read_as_the_servers_model_tells_them(
-    tmp_path: Path, model: str, how: str, box: str
-) -> None:
+async def test_boxes_are_read_as_the_servers_model_tells_them(tmp_path, model, how, box) -> None:
     text = f'[{{"bbox_2d": {box}, "label": "boat"}}]'
     async with chat_server_chat_server(saying(text), models=(model,)) as server:
         output = await asked(server.url, run_of(tmp_path, "Where is the boat?", form="boxes"), boxes=how)
@@ -607,9 +597,7 @@ async def test_without_enough_text_or_a_reader_a_server_is_asked_without_it(tmp_
             assert said(server.asked[0]) == "What is it?" and not output.parameters.get("notes")
 
 
-async def test_reading_that_takes_too_long_is_told_and_one_that_is_stopped_asks_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_read_that_takes_too_long_is_told_and_one_stopped_asks_nobody(tmp_path, monkeypatch) -> None:
     async def never(question: Measure) -> Answered:
         await asyncio.Event().wait()
         raise AssertionError

@@ -123,9 +123,7 @@ async def test_a_disk_whose_clock_is_days_behind_is_not_filled_with_backups(tmp_
 
 
 @pytest.mark.parametrize("words", [["run"], ["sandbox"], []])
-def test_a_studio_is_adopted_only_where_the_host_says_so(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_studio_is_adopted_only_where_the_host_says_so(words: list[str], monkeypatch) -> None:
     asked = list[bool]()
     monkeypatch.setattr(app, "run", lambda settings, *, adopt, **given: asked.append(adopt) or 0)
     assert cli.main(words) == 0 and (not words or cli.main([*words, "--adopt"]) == 0)

@@ -108,9 +108,7 @@ def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
         ((3, 14, 5), 0, "ok    Python"),
     ],
 )
-def test_pythons_with_known_trouble_are_named(
-    examine, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], status: int, words: str
-) -> None:
+def test_pythons_with_known_trouble_are_named(examine, monkeypatch, version, status, words) -> None:
     monkeypatch.setattr("sys.version_info", version)
     found, text = examine()
     assert found == status and words in text
@@ -132,9 +130,7 @@ def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warne
     assert "slower in" not in examine(cards, DEVICES=devices)[1]
 
 
-def test_each_card_is_told_how_the_image_model_is_held(
-    examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_card_is_told_how_the_image_model_is_held(examine, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset({"int8", "fp8", "nf4"}))
     text = examine(cards=2)[1]
     assert text.count("stable-diffusion on cuda:") == 2 and "as it is, all of it on the device" in text
@@ -207,9 +203,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
         ("9999", 1, "schema 9999 is a newer"),
     ],
 )
-def test_looking_changes_no_database(
-    examine, tmp_path: Path, schema: str | None, status: int, told: str
-) -> None:
+def test_looking_changes_no_database(examine, tmp_path, schema: str | None, status: int, told: str) -> None:
     _make_database(tmp_path, schema=schema)
     before = _contents(tmp_path)
     found, text = examine()
@@ -280,9 +274,7 @@ def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
         ({"MODEL_PROFILE": "small", "ALLOW_DOWNLOAD": "off"}, "set ALLOW_DOWNLOAD=on, or", "first job"),
     ],
 )
-def test_each_models_fix_would_help(
-    examine, tmp_path: Path, settings: dict[str, str], advice: str, not_said: str
-) -> None:
+def test_each_models_fix_would_help(examine, tmp_path, settings, advice, not_said) -> None:
     (tmp_path / "empty").mkdir()
     status, text = examine(**{name: value.format(tmp_path / "empty") for name, value in settings.items()})
     assert status == 1 and advice in text and not_said not in text
@@ -297,9 +289,7 @@ def test_the_start_names_models_that_nobody_can_use(tmp_path: Path) -> None:
     assert model_problems(load_settings({"DATA_DIR": str(tmp_path), "MODEL_PROFILE": "small"}, nowhere)) == []
 
 
-def test_the_bot_does_not_start_without_a_folder_to_write_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_the_bot_does_not_start_without_a_folder_to_write_to(tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "file"))
     monkeypatch.setattr("gc.disable", lambda: None)  # for the start of a process, which this is not
@@ -318,9 +308,7 @@ def test_the_bot_does_not_start_without_a_folder_to_write_to(
         ({"WEB_PORT": "0"}, (), "set WEB_PORT"),
     ],
 )
-def test_signing_in_through_discord_is_looked_at(
-    changes: dict[str, str], redirects: tuple[str, ...], said: str
-) -> None:
+def test_signing_in_through_discord_is_looked_at(changes, redirects, said) -> None:
     usual = {"DISCORD_CLIENT_ID": "7", "WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
     settings = load_settings(usual | changes, Path("/nonexistent/.env"))
     [check] = sign_in(settings, 7, redirects)
@@ -328,9 +316,7 @@ def test_signing_in_through_discord_is_looked_at(
     assert sign_in(load_settings({}, Path("/nonexistent/.env")), 7, redirects) == []
 
 
-def test_readers_of_photographs_are_wanted_where_the_extra_is_installed(
-    examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_photo_readers_are_wanted_where_the_extra_is_there(examine, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(profiles, "is_installed", lambda package: package != "rapidocr")
     status, text = examine()
     assert status == 0 and "photograph: efficientnet-lite0 isn't fetched yet; the first job" in text
@@ -388,9 +374,7 @@ GOOD = Server(150020, "15.20", 97, True, "10.0.0.5", 0.01)
         (replace(GOOD, apart=-7.0), [(True, ""), (None, "-7 s from ours")]),
     ],
 )
-def test_what_is_wrong_with_a_server_comes_with_its_fix(
-    server: Server, said: list[tuple[bool | None, str]]
-) -> None:
+def test_what_is_wrong_with_a_server_comes_with_its_fix(server: Server, said) -> None:
     lines = check_server(server, "db/atelier")
     assert [line.ok for line in lines] == [ok for ok, _ in said]
     for line, (ok, words) in zip(lines, said, strict=True):

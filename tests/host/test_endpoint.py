@@ -84,9 +84,7 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 503]
 
 
-async def test_a_process_whose_backups_fail_is_unhealthy_and_alive(
-    tmp_path: Path, unused_tcp_port: int
-) -> None:
+async def test_a_process_whose_backups_fail_is_unhealthy_and_alive(tmp_path, unused_tcp_port: int) -> None:
     async def fail() -> None:
         raise StorageError("no room")
 

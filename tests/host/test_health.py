@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-import pytest
 
 from host.worker_app import AgentMetrics, health, serve_worker_metrics
 from tests.host.pretended import PretendedAgent, PretendedBus
@@ -36,9 +35,7 @@ async def test_a_machine_tells_of_devices_runs_steps_and_the_bus() -> None:
         assert line in text.splitlines(), line
 
 
-async def test_its_pages_are_served_and_a_taken_port_stops_no_work(
-    unused_tcp_port: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_its_pages_are_served_and_a_taken_port_stops_no_work(unused_tcp_port: int, caplog) -> None:
     agent: Any = PretendedAgent()
     bus: Any = PretendedBus()
     where = f"http://127.0.0.1:{unused_tcp_port}"

@@ -50,9 +50,7 @@ async def test_systemd_hears_of_the_start_of_each_sign_of_life_and_of_the_end(sy
                 pass
 
 
-def test_a_process_that_hangs_gives_no_sign_of_life_and_one_with_a_full_disk_does(
-    systemd: socket.socket,
-) -> None:
+def test_a_hung_process_gives_no_sign_of_life_and_one_with_a_full_disk_does(systemd: socket.socket) -> None:
     told = ServiceManager(_environ(systemd, WATCHDOG_USEC="60000000"))
     told.tell_health(HUNG)
     assert systemd.recv(4096) == b"STATUS=no step was finished for 950 s (1 running, 0 waiting)"

@@ -103,9 +103,7 @@ class Peer:
         ("bot", BOT_MAY_NOT_SAY, BOT_MAY_NOT_HEAR),
     ],
 )
-async def test_the_server_refuses_what_an_account_may_not(
-    server: nats.Server, texts: str, who: str, say: list[str], hear: list[str]
-) -> None:
+async def test_the_server_refuses_what_an_account_may_not(server: nats.Server, texts, who, say, hear) -> None:
     spy, other, one = Peer(), Peer(), Peer()
     await spy.connect(server, "spy:spy")
     await other.connect(server, creds(texts, "worker-h2"))
@@ -142,9 +140,7 @@ async def test_the_server_refuses_what_an_account_may_not(
 
 
 @pytest.mark.bus
-async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
-    server: nats.Server, texts: str, tmp_path: Path
-) -> None:
+async def test_with_these_rights_jobs_run_and_doctor_is_content(server: nats.Server, texts, tmp_path) -> None:
     def settings(user: str, node: str) -> dict[str, str]:
         return {"BUS_URL": server.url, "BUS_CREDS": creds(texts, user), "NODE_NAME": node}
 
@@ -190,9 +186,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
     assert [ok for text, ok in found.items() if "read along" in text] == [None]
 
 
-async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(monkeypatch) -> None:
     monkeypatch.setattr(doctor_services, "PATIENCE", 0.2)
     assert await doctor_services.check_bus(load_settings({}, Path("/nowhere"))) == []
     [found] = await doctor_services.check_bus(
@@ -254,9 +248,7 @@ def test_seeds_are_files_of_their_own_and_never_written_over(tmp_path: Path) -> 
 
 
 @pytest.mark.bus
-async def test_by_keys_jobs_are_done_rights_hold_and_a_wrong_seed_is_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_by_keys_jobs_are_done_rights_hold_and_a_wrong_seed_is_refused(tmp_path: Path, caplog) -> None:
     need()
     nats.need()
     caplog.set_level(logging.DEBUG)

@@ -161,9 +161,7 @@ def did(
         (0, (1, 1), ()),
     ],
 )
-def test_workers_are_placed_for_what_waits(
-    ray: Played, waiting: int, running: tuple[int, ...], placed: tuple[int, ...]
-) -> None:
+def test_workers_are_placed_for_what_waits(ray: Played, waiting, running, placed) -> None:
     for number in range(1, len(running) + 1):
         ray.actors[f"ray-{number}"], ray.answers[f"ray-{number}"] = {}, UP
     launcher = launcher_of(ray, "--min", "1", "--max", "4")
@@ -202,9 +200,7 @@ def test_a_queue_that_is_paused_or_unknown_asks_for_nobody_and_drains_nobody(ray
     assert did(ray, launcher, *[None] * 5) == []
 
 
-def test_what_has_no_place_yet_is_waited_for_and_taken_off_without_a_drain(
-    ray: Played, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_has_no_place_yet_is_waited_for_and_taken_off_without_a_drain(ray: Played, caplog) -> None:
     caplog.set_level("INFO")
     launcher = launcher_of(ray, "--min", "0", "--max", "2", "--idle-seconds", "5")
     ray.placing = None
@@ -217,9 +213,7 @@ def test_what_has_no_place_yet_is_waited_for_and_taken_off_without_a_drain(
     assert launcher.reports == {"ray-1": None}
 
 
-def test_what_cant_be_placed_or_ends_by_itself_is_told_once_and_rests(
-    ray: Played, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cant_be_placed_or_ends_by_itself_is_told_once_and_rests(ray: Played, caplog) -> None:
     caplog.set_level("INFO")
     launcher = launcher_of(ray, "--min", "2")
     ray.placing = ActorError("The actor died:\n  no module host")
@@ -325,9 +319,7 @@ def test_an_actor_whose_worker_ends_by_itself_ends_for_ray_to_start_both_again(t
         assert actor.wait(20) == 1
 
 
-def test_a_worker_that_never_ends_its_drain_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_never_ends_its_drain_is_killed(tmp_path: Path, monkeypatch) -> None:
     left = threading.Event()
     played: Any = SimpleNamespace(
         util=SimpleNamespace(get_node_ip_address=lambda: "n"), actor=SimpleNamespace(exit_actor=left.set)
@@ -364,9 +356,7 @@ def test_a_worker_that_never_ends_its_drain_is_killed(
         ("--creds /nowhere", "nats://10.0.0.1:4222", "can't be read"),
     ],
 )
-def test_the_command_refuses_what_cant_be_meant(
-    words: str, bus: str, problem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_command_refuses_what_cant_be_meant(words, bus, problem, monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_AUTH_MODE", "")
     settings = load_settings({"BUS_URL": bus, "DATA_DIR": str(tmp_path)}, Path("/nowhere"))

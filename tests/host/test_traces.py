@@ -56,9 +56,7 @@ async def test_a_job_is_one_trace_across_processes_and_tells_no_words(tmp_path: 
             assert word.encode() not in bodies, word
 
 
-async def test_a_host_without_the_extra_is_told_which(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_host_without_the_extra_is_told_which(tmp_path: Path, monkeypatch) -> None:
     async with opened_tracing(load_settings({}, tmp_path / "none.env")) as tracing:
         assert tracing is UNTRACED
     monkeypatch.setitem(__import__("sys").modules, "core.otlp", None)

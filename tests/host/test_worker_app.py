@@ -73,13 +73,9 @@ async def test_whoever_is_left_alone_amid_a_drain_gives_back_at_once() -> None:
 class _Machines(HandExecutor):
     @property
     def devices(self) -> Sequence[Device]:
-        return [
-            Device("cpu", "down"),
-            Device("h1/cuda:0", "ready", slots=8, running=2),
-            Device("h1/cuda:1", "down"),
-            Device("h2/cuda:0", "starting"),
-            Device("h3/cuda:0", "down"),
-        ]
+        made = [Device("cpu", "down"), Device("h1/cuda:0", "ready", slots=8, running=2)]
+        made += [Device("h1/cuda:1", "down"), Device("h2/cuda:0", "starting"), Device("h3/cuda:0", "down")]
+        return made
 
 
 async def test_a_machine_is_ready_while_one_of_its_devices_is(tmp_path: Path) -> None:
@@ -116,9 +112,7 @@ def test_devices_that_are_named_are_taken_as_they_are(found: list[str]) -> None:
     ("there", "started"),
     [(["cuda:0", "cuda:1", "cpu"], ("cuda:0", "cuda:1")), (["mps", "cpu"], ("mps",)), (["cpu"], ("cpu",))],
 )
-def test_auto_starts_every_gpu_or_else_the_processor(
-    found: list[str], there: list[str], started: tuple[str, ...]
-) -> None:
+def test_auto_starts_every_gpu_or_else_the_processor(found, there, started) -> None:
     found += there
     assert services.device_names(("auto",)) == started
 
@@ -129,9 +123,7 @@ def test_a_torch_that_cannot_be_loaded_is_said(found: list[str]) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="drivers have files on Linux only")
-def test_without_a_driver_nobody_loads_torch_to_find_out(
-    found: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_driver_nobody_loads_torch_to_find_out(found: list[str], monkeypatch) -> None:
     monkeypatch.setattr(services, "_GPU_NODES", ("/dev/no-such-card",))
     found.append("cuda:0")
     assert services.device_names(("auto",)) == ("cpu",)

@@ -85,11 +85,8 @@ POSTED = {"job": "{job}", "n": 1, "server": "10", "channel": "100"}
 HIDDEN = frozenset({400})  # by a rule of moderation
 LABELLED = {"set": "boats", "label": "a boat", "pictures": ["{job} 1"]}
 NO_PICTURE = frozenset({451})
-PICTURED = {
-    "width": 4096,
-    "height": 64,
-    "layers": [{"id": "a", "source": {"job": "{job}", "n": 1}, "y": 0.5}],
-}
+PICTURED = {"width": 4096, "height": 64}
+PICTURED |= {"layers": [{"id": "a", "source": {"job": "{job}", "n": 1}, "y": 0.5}]}
 EDIT = {"document": {"v": 1, **PICTURED}}
 VERSION = {"If-Match": '"1"'}
 RULES: dict[str, Rule] = {
@@ -257,28 +254,11 @@ WITHOUT_SENSE = {
 
 def named(job: str, upload: str, session: str) -> dict[str, str]:
     """What stands in an address, by the names that the table of routes uses."""
-    return {
-        "job": job,
-        "n": "1",
-        "side": "256",
-        "kind": "csv",
-        "step": "1",
-        "session": session,
-        "draft": DRAFT,
-        "folder": FOLDER,
-        "set": SET,
-        "project": PROJECT,
-        "version": "1",
-        "chart": "roc",
-        "form": "csv",
-        "suffix": "webp",
-        "mask": MASK,
-        "example": "1",
-        "document": DOCUMENT,
-        "share": SHARE,
-        "token": LINK,
-        "sha256": upload,
-    }
+    made = {"job": job, "n": "1", "side": "256", "kind": "csv", "step": "1", "session": session}
+    made |= {"draft": DRAFT, "folder": FOLDER, "set": SET, "project": PROJECT, "version": "1", "chart": "roc"}
+    made |= {"form": "csv", "suffix": "webp", "mask": MASK, "example": "1", "document": DOCUMENT}
+    made |= {"share": SHARE, "token": LINK, "sha256": upload}
+    return made
 
 
 def owns(person: Somebody, subject: Subject) -> bool:

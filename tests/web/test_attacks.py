@@ -16,21 +16,12 @@ from web import app
 from web.call import Body
 from web.schemas import NewTalk, Press
 
-TRAVERSALS = (
-    "/static/x/../../server.py",
-    "/static/x/%2e%2e/%2e%2e/server.py",
-    "/static/x/..%2f..%2fserver.py",
-    "/static/x/....//....//server.py",
-    "/static/x//etc/passwd",
-    "/static/x/js/../../../routes.py",
-    "/static/x/%00",
-    "/static/x/js/stream.js%00.png",
-    "/static/x/\\..\\..\\server.py",
-    "/files/..%2f..%2fatelier.db/1",
-    "/files/abcd2345efgh/1/../../../../etc/passwd",
-    "/files/uploads/../../atelier.db.webp",
-    "/previews/abcd2345efgh/%2e%2e",
-)
+TRAVERSALS = ("/static/x/../../server.py", "/static/x/%2e%2e/%2e%2e/server.py")
+TRAVERSALS += ("/static/x/..%2f..%2fserver.py", "/static/x/....//....//server.py", "/static/x//etc/passwd")
+TRAVERSALS += ("/static/x/js/../../../routes.py", "/static/x/%00", "/static/x/js/stream.js%00.png")
+TRAVERSALS += ("/static/x/\\..\\..\\server.py", "/files/..%2f..%2fatelier.db/1")
+TRAVERSALS += ("/files/abcd2345efgh/1/../../../../etc/passwd", "/files/uploads/../../atelier.db.webp")
+TRAVERSALS += ("/previews/abcd2345efgh/%2e%2e",)
 
 
 async def raw(site, text: bytes, seconds: float = 5.0) -> bytes:

@@ -259,9 +259,7 @@ async def test_who_says_no_on_discord_reads_so(way: Way) -> None:
 
 @pytest.mark.parametrize("path", ["/oauth2/token", "/users/@me"])
 @pytest.mark.parametrize("fault", ["500", "slow", "reset", "html"])
-async def test_a_discord_that_does_not_answer_is_said_to_be_silent(
-    way: Way, monkeypatch, path, fault
-) -> None:
+async def test_a_discord_that_never_answers_is_said_to_be_silent(way: Way, monkeypatch, path, fault) -> None:
     monkeypatch.setattr(oauth, "PATIENCE", 0.2)
     browser, way.discord.fault = way.browser(), {path: fault}
     answer = await browser.come_back(way.discord.approve(await browser.leave(), MEMBER))

@@ -8,12 +8,8 @@ from studio.authority import Actor
 from studio.editor.editor import MOST_DOCUMENTS
 from tests.web.conftest import OTHER
 
-ONE = {
-    "v": 1,
-    "width": 512,
-    "height": 256,
-    "layers": [{"id": "a", "source": {"job": "abcd2345efgh", "n": 2}}],
-}
+ONE = {"v": 1, "width": 512, "height": 256}
+ONE |= {"layers": [{"id": "a", "source": {"job": "abcd2345efgh", "n": 2}}]}
 DOT = {"tool": "brush", "value": 1, "r": [80], "at": [800, 800], "xy": ""}
 
 

@@ -18,8 +18,6 @@ async def test_each_job_is_told_by_the_door_that_it_was_asked_at(tmp_path) -> No
     assert figures.by.total() == figures.jobs
 
 
-async def test_the_count_sees_a_discord_that_follows_every_job(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_count_sees_a_discord_that_follows_every_job(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(doors, "LONGEST", 0.5)  # long enough to post something, on a busy machine too
     assert (await doors.run(tmp_path, 8, bug=doors.BUGS[0])).wrong

@@ -45,12 +45,8 @@ async def test_a_full_document_that_is_another_is_seen(site: Site, page: Page) -
 def test_edits_that_three_kills_met_are_counted_apart_from_wrong_ones() -> None:
     page = Page(Browser(None, "", Person(1, "")), seed=4)  # type: ignore[arg-type]
     page.jobs = {"edit-0": "a", "edit-1": "b", "edit-2": "c", "edit-3": "d"}
-    made = [
-        ("web:edit-0", "a", "delivered", 0),
-        ("web:edit-1", "b", "failed", 1),
-        ("web:edit-2", "c", "failed", 0),
-        ("web:edit-4", "e", "delivered", 0),
-    ]
+    made = [("web:edit-0", "a", "delivered", 0), ("web:edit-1", "b", "failed", 1)]
+    made += [("web:edit-2", "c", "failed", 0), ("web:edit-4", "e", "delivered", 0)]
     assert ended_wrongly(page, made) == [
         "edit-2 became ('c', 'failed', 0)",
         "edit-3 became None",

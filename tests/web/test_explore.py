@@ -24,11 +24,8 @@ LABELLED = {"subtle", "strong", "remix", "again", "describe", "up2s"}
 def servers(site: Site, monkeypatch) -> Servers:
     """Two servers: you read the hall of one, and the other not at all."""
     everybody = {YOU, AUTHOR, MANAGER}
-    channels = {
-        HALL: Channel(set(everybody)),
-        CLOSED: Channel({AUTHOR, MANAGER}),
-        ADULT: Channel(set(everybody), adult=True),
-    }
+    channels = {HALL: Channel(set(everybody)), CLOSED: Channel({AUTHOR, MANAGER})}
+    channels |= {ADULT: Channel(set(everybody), adult=True)}
     here = Server("Here", channels, {YOU: False, AUTHOR: False, MANAGER: True})
     abroad = Server("Abroad", {FAR: Channel({AUTHOR})}, {AUTHOR: False})
     found = Servers({HERE: here, ABROAD: abroad})
@@ -88,12 +85,8 @@ async def test_age_restricted_channels_show_up_for_who_says_to_be_of_age(site, s
 
 async def test_who_may_no_longer_read_gets_nothing_at_the_next_request(site, servers) -> None:
     job = await made(site)
-    paths = (
-        f"/pictures/{job.id}/1",
-        f"/api/jobs/{job.id}",
-        f"/files/{job.id}/1",
-        f"/files/{job.id}/1/256.webp",
-    )
+    paths = (f"/pictures/{job.id}/1", f"/api/jobs/{job.id}", f"/files/{job.id}/1")
+    paths += (f"/files/{job.id}/1/256.webp",)
     for take in (
         lambda: servers.servers[HERE].channels[HALL].readers.remove(YOU),
         lambda: servers.servers[HERE].members.pop(YOU),

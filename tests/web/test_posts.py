@@ -14,12 +14,9 @@ HERE, HALL, QUIET, ADULT, CLOSED = 10, 100, 101, 102, 103
 def servers(site: Site, monkeypatch) -> Servers:
     """A server where you write in the hall, read in a quiet one, and see nothing of a third."""
     both = {YOU, OTHER}
-    channels = {
-        HALL: Channel(set(both), set(both)),
-        QUIET: Channel(set(both), set(), name="quiet"),
-        ADULT: Channel(set(both), set(both), adult=True, name="adult"),
-        CLOSED: Channel(set(), set(both), name="closed"),
-    }
+    channels = {HALL: Channel(set(both), set(both)), QUIET: Channel(set(both), set(), name="quiet")}
+    channels |= {ADULT: Channel(set(both), set(both), adult=True, name="adult")}
+    channels |= {CLOSED: Channel(set(), set(both), name="closed")}
     found = Servers({HERE: Server("Here", channels, {YOU: False, OTHER: False})})
     monkeypatch.setattr("studio.rights.KEPT", 0.0)
     with site.opened.services.directory.connected(found):

@@ -380,9 +380,7 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
     assert (await other.get("/api/projects")).data["projects"] == [mine]
 
 
-async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(site: Site, monkeypatch) -> None:
     monkeypatch.setattr("studio.rights.KEPT", 0.0)
     here = Server("Here", members={YOU: False, OTHER: False}, roles={7: "Inspectors", 8: "<b>Bold</b>"})
     with site.opened.services.directory.connected(Servers({10: here})):

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -146,9 +145,7 @@ async def test_the_same_wish_is_one_question(site: Site) -> None:
     assert asked[0].data == asked[1].data
 
 
-async def test_without_a_model_no_picture_has_the_field_and_nothing_leads_to_questions(
-    tmp_path: Path,
-) -> None:
+async def test_without_a_model_no_picture_has_the_field_and_nothing_leads_to_questions(tmp_path) -> None:
     async with open_site(tmp_path, MODEL_PROFILE="small") as site:
         job = await site.drawn(site.you)
         assert "Ask about it" not in await site.you.page(f"/pictures/{job['id']}/1")

@@ -52,13 +52,8 @@ FOLDER = "foldfoldfoad"
 SET = "setsetsetset"
 PROJECT = "projprojproj"
 DOCUMENT = "documentdocu"
-DOCUMENTED = {
-    "v": 1,
-    "width": 64,
-    "height": 64,
-    "layers": [{"id": "a", "source": {"job": GONE, "n": 1}}],
-    "words": f"{CANARY}documentx",
-}
+DOCUMENTED = {"v": 1, "width": 64, "height": 64, "layers": [{"id": "a", "source": {"job": GONE, "n": 1}}]}
+DOCUMENTED |= {"words": f"{CANARY}documentx"}
 MASK_FILE = masks.write_mask(masks.Bits(16, 16, bytes(32)))
 MASK = hashlib.sha256(MASK_FILE).hexdigest()
 SHARE, LINK = "sharesharesh", "L" * 43
@@ -367,15 +362,8 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(
         sa.update(jobs).where(jobs.c.id.in_([hidden, own])).values(parent_id=mine, parent_index=0)
     )
-    shown = (
-        (ON_WEB, None, 0),
-        (STEALTH, None, 0),
-        (STEALTH, HERE, STUDIO),
-        (PUBLIC, HERE, STUDIO),
-        (IN_STAFF, HERE, STAFF),
-        (ABROAD_TOO, THERE, ABROAD),
-        (DM, None, DIRECT),
-    )
+    shown = ((ON_WEB, None, 0), (STEALTH, None, 0), (STEALTH, HERE, STUDIO), (PUBLIC, HERE, STUDIO))
+    shown += ((IN_STAFF, HERE, STAFF), (ABROAD_TOO, THERE, ABROAD), (DM, None, DIRECT))
     for number, (subject, guild, channel) in enumerate(shown, 1):
         row = {"channel_id": channel, "guild_id": guild, "job_id": world.ids[(subject.name, 0)]}
         connection.execute(sa.insert(messages).values(message_id=number, created_at=now, **row))

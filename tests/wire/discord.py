@@ -30,22 +30,9 @@ ACK_DEADLINE = 3.0  # seconds
 NONCE_LIFE = 300.0  # seconds; "the past few minutes"
 THINKING, EPHEMERAL = 128, 64  # message flags
 
-FAULTS = (
-    "500",
-    "502",
-    "503",
-    "520",
-    "524",
-    "429",
-    "429 from Cloudflare",
-    "reset before commit",
-    "reset after commit",
-    "closed before commit",
-    "closed after commit",
-    "slow",
-    "truncated",
-    "wrong content type",
-)
+FAULTS = ("500", "502", "503", "520", "524", "429", "429 from Cloudflare", "reset before commit")
+FAULTS += ("reset after commit", "closed before commit", "closed after commit", "slow", "truncated")
+FAULTS += ("wrong content type",)
 """Ways for one request to fail. 5xx and 429 commit nothing; slow, truncated and wrong content type do."""
 COMMITTED = ("reset after commit", "closed after commit", "slow", "truncated", "wrong content type")
 SLOW = 1.0  # seconds
@@ -233,34 +220,16 @@ class Discord:
         )
 
     def act(self, made: Interaction, extra: dict[str, Any]) -> Interaction:
-        member = {
-            "user": _user(made.user_id),
-            "roles": [],
-            "joined_at": "2026-01-01T00:00:00+00:00",
-            "permissions": "0",
-            "deaf": False,
-            "mute": False,
-            "flags": 0,
-        }
+        member = {"user": _user(made.user_id), "roles": [], "joined_at": "2026-01-01T00:00:00+00:00"}
+        member |= {"permissions": "0", "deaf": False, "mute": False, "flags": 0}
         made.sent, guild_id = time.monotonic(), self.places.get(made.channel_id, GUILD)
-        made.payload = {
-            "id": str(made.id),
-            "application_id": str(APPLICATION),
-            "type": made.kind,
-            "token": made.token,
-            "version": 1,
-            "guild_id": str(guild_id),
-            "channel_id": str(made.channel_id),
-            "channel": _channel(made.channel_id, guild_id),
-            "member": member,
-            "app_permissions": "2147483647",
-            "locale": "en-US",
-            "entitlements": [],
-            "context": 0,
-            "authorizing_integration_owners": {"0": str(guild_id)},
-            "attachment_size_limit": 10 * 2**20,
-            **extra,
-        }
+        made.payload = {"id": str(made.id), "application_id": str(APPLICATION), "type": made.kind}
+        made.payload |= {"token": made.token, "version": 1, "guild_id": str(guild_id)}
+        made.payload |= {"channel_id": str(made.channel_id), "channel": _channel(made.channel_id, guild_id)}
+        made.payload |= {"member": member, "app_permissions": "2147483647", "locale": "en-US"}
+        made.payload |= {"entitlements": [], "context": 0}
+        made.payload |= {"authorizing_integration_owners": {"0": str(guild_id)}}
+        made.payload |= {"attachment_size_limit": 10 * 2**20, **extra}
         self.tell(made)
         return made
 
@@ -298,24 +267,12 @@ class Discord:
             }
             for i, (name, data) in enumerate(message.files)
         ]
-        return {
-            "id": str(message.id),
-            "channel_id": str(message.channel_id),
-            "author": _user(message.author),
-            "content": message.content,
-            "timestamp": "2026-01-01T00:00:00+00:00",
-            "edited_timestamp": None,
-            "tts": False,
-            "mention_everyone": False,
-            "mentions": [],
-            "mention_roles": [],
-            "attachments": attachments,
-            "embeds": [],
-            "pinned": False,
-            "type": 0,
-            "flags": message.flags,
-            "components": message.components,
-        }
+        made = {"id": str(message.id), "channel_id": str(message.channel_id), "author": _user(message.author)}
+        made |= {"content": message.content, "timestamp": "2026-01-01T00:00:00+00:00"}
+        made |= {"edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": []}
+        made |= {"mention_roles": [], "attachments": attachments, "embeds": [], "pinned": False, "type": 0}
+        made |= {"flags": message.flags, "components": message.components}
+        return made
 
     # REST
 
@@ -410,17 +367,10 @@ class Discord:
         return _user(user_id)
 
     def _application(self, call: Call) -> Any:
-        return {
-            "id": str(APPLICATION),
-            "name": "Atelier",
-            "description": "",
-            "icon": None,
-            "bot_public": True,
-            "bot_require_code_grant": False,
-            "owner": _user(OWNER),
-            "verify_key": "0" * 64,
-            "flags": 0,
-        }
+        made = {"id": str(APPLICATION), "name": "Atelier", "description": "", "icon": None}
+        made |= {"bot_public": True, "bot_require_code_grant": False, "owner": _user(OWNER)}
+        made |= {"verify_key": "0" * 64, "flags": 0}
+        return made
 
     def _gateway_address(self, call: Call) -> Any:
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": self.max_concurrency}
@@ -752,82 +702,31 @@ def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None
 
 
 def _user(user_id: int) -> dict[str, Any]:
-    return {
-        "id": str(user_id),
-        "username": f"user{user_id}",
-        "discriminator": "0",
-        "global_name": None,
-        "avatar": None,
-        "bot": user_id == BOT,
-    }
+    made = {"id": str(user_id), "username": f"user{user_id}", "discriminator": "0", "global_name": None}
+    made |= {"avatar": None, "bot": user_id == BOT}
+    return made
 
 
 def _channel(channel_id: int, guild_id: int = GUILD) -> dict[str, Any]:
-    return {
-        "id": str(channel_id),
-        "type": 0,
-        "name": f"channel-{channel_id}",
-        "position": 0,
-        "permission_overwrites": [],
-        "nsfw": False,
-        "parent_id": None,
-        "guild_id": str(guild_id),
-        "permissions": "2147483647",
-    }
+    made = {"id": str(channel_id), "type": 0, "name": f"channel-{channel_id}", "position": 0}
+    made |= {"permission_overwrites": [], "nsfw": False, "parent_id": None, "guild_id": str(guild_id)}
+    made |= {"permissions": "2147483647"}
+    return made
 
 
 def _guild(guild_id: int = GUILD) -> dict[str, Any]:
-    everyone = {
-        "id": str(guild_id),
-        "name": "@everyone",
-        "permissions": "2147483647",
-        "position": 0,
-        "color": 0,
-        "hoist": False,
-        "managed": False,
-        "mentionable": False,
-        "flags": 0,
-        "colors": {"primary_color": 0},
-    }
-    return {
-        "id": str(guild_id),
-        "name": "Wire",
-        "icon": None,
-        "owner_id": str(OWNER),
-        "roles": [everyone],
-        "emojis": [],
-        "stickers": [],
-        "features": [],
-        "channels": [_channel(guild_id + 1, guild_id)],
-        "threads": [],
-        "members": [],
-        "member_count": 2,
-        "voice_states": [],
-        "presences": [],
-        "stage_instances": [],
-        "guild_scheduled_events": [],
-        "soundboard_sounds": [],
-        "verification_level": 0,
-        "default_message_notifications": 0,
-        "explicit_content_filter": 0,
-        "mfa_level": 0,
-        "nsfw_level": 0,
-        "premium_tier": 0,
-        "system_channel_flags": 0,
-        "preferred_locale": "en-US",
-        "afk_timeout": 300,
-        "large": False,
-        "unavailable": False,
-        "joined_at": "2026-01-01T00:00:00+00:00",
-        "application_id": None,
-        "description": None,
-        "banner": None,
-        "splash": None,
-        "discovery_splash": None,
-        "afk_channel_id": None,
-        "system_channel_id": None,
-        "rules_channel_id": None,
-        "public_updates_channel_id": None,
-        "vanity_url_code": None,
-        "premium_progress_bar_enabled": False,
-    }
+    everyone = {"id": str(guild_id), "name": "@everyone", "permissions": "2147483647", "position": 0}
+    everyone |= {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
+    everyone |= {"colors": {"primary_color": 0}}
+    made = {"id": str(guild_id), "name": "Wire", "icon": None, "owner_id": str(OWNER), "roles": [everyone]}
+    made |= {"emojis": [], "stickers": [], "features": [], "channels": [_channel(guild_id + 1, guild_id)]}
+    made |= {"threads": [], "members": [], "member_count": 2, "voice_states": [], "presences": []}
+    made |= {"stage_instances": [], "guild_scheduled_events": [], "soundboard_sounds": []}
+    made |= {"verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0}
+    made |= {"mfa_level": 0, "nsfw_level": 0, "premium_tier": 0, "system_channel_flags": 0}
+    made |= {"preferred_locale": "en-US", "afk_timeout": 300, "large": False, "unavailable": False}
+    made |= {"joined_at": "2026-01-01T00:00:00+00:00", "application_id": None, "description": None}
+    made |= {"banner": None, "splash": None, "discovery_splash": None, "afk_channel_id": None}
+    made |= {"system_channel_id": None, "rules_channel_id": None, "public_updates_channel_id": None}
+    made |= {"vanity_url_code": None, "premium_progress_bar_enabled": False}
+    return made

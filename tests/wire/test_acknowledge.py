@@ -40,9 +40,7 @@ def finals(discord: Discord, user_id: int) -> int:
     )
 
 
-async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(
-    tmp_path: Path,
-) -> None:
+async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(tmp_path) -> None:
     async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         twice = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
         discord.tell(twice)
@@ -61,12 +59,8 @@ async def test_choices_that_another_process_has_offered_are_no_trouble(tmp_path:
     """The owner would be told of a new problem, with a traceback in the log."""
     async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         typing = {"name": "prompt", "type": 3, "value": "a r", "focused": True}
-        data = {
-            "id": str(discord.commands["imagine"]["id"]),
-            "name": "imagine",
-            "type": 1,
-            "options": [typing],
-        }
+        data = {"id": str(discord.commands["imagine"]["id"]), "name": "imagine", "type": 1}
+        data |= {"options": [typing]}
         made = discord.interaction(CHANNEL, 500, 4)
         made.acknowledged = time.monotonic()
         discord.act(made, {"data": data})

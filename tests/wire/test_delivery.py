@@ -110,9 +110,7 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
     )
 
 
-async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(bench: Bench, monkeypatch) -> None:
     for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
         monkeypatch.setattr(bot.delivery, name, value)
     bench.delivery = bench.another(Rations(Ration(1e9), Ration(1e9), place_in_queue=Ration(1e-3)))
@@ -179,9 +177,7 @@ async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: p
 # The ladder
 
 
-async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the_old_message(
-    bench: Bench,
-) -> None:
+async def test_a_dead_token_sends_the_result_to_the_channel_and_removes_the_old_message(bench: Bench) -> None:
     job, script = await _waiting(bench)
     bench.discord.token_life = 0
     script.tell(Rendered())
@@ -282,9 +278,7 @@ async def test_a_result_of_which_no_file_is_taken_comes_without_and_says_how_to_
     assert "Discord refused the files" in final.content and "/show" in final.content
 
 
-async def test_a_message_says_how_to_get_what_discord_refuses_however_small_it_is(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_message_says_how_to_get_what_discord_refuses_at_any_size(bench: Bench, monkeypatch) -> None:
     """It doesn't stand at the last progress for ever."""
     monkeypatch.setattr(bot.delivery, "NEWS_AFTER", 0.0)
 
@@ -374,9 +368,7 @@ async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_send
     assert bench.discord.faults_done == {"reset after commit": 1} and len(bench.discord.finals(job.id)) == 1
 
 
-async def test_a_delivery_that_broke_down_is_taken_up_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_delivery_that_broke_down_is_taken_up_again(bench: Bench, monkeypatch) -> None:
     monkeypatch.setattr(bot.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
     plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
 

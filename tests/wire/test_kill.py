@@ -15,9 +15,7 @@ CHANNEL = GUILD + 1
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [6, pytest.param(18, marks=pytest.mark.long)])
-async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(
-    tmp_path: Path, kills: int
-) -> None:
+async def test_every_job_ends_with_one_message_whenever_bot_or_worker_is_killed(tmp_path, kills: int) -> None:
     """The points beside each other, as many as there is time for; the long form has all of them."""
     points = ["worker", *dict.fromkeys(kill.POINTS)][:: 18 // kills][:kills]
     report = await kill.run(tmp_path, points, process=ForkedBot)

@@ -79,9 +79,7 @@ def test_one_that_was_answered_or_broke_is_pending_no_more(path: Path, notes: Pe
     assert not _left(path)
 
 
-def test_the_file_grows_with_what_is_pending_at_once_and_no_further(
-    path: Path, notes: PendingInteractions
-) -> None:
+def test_the_file_grows_with_what_is_pending_at_once_alone(path: Path, notes: PendingInteractions) -> None:
     for number in range(1000):  # five at once
         notes.note(PendingInteraction(number, 2, "t"))
         notes.drop(number - 4)

@@ -23,13 +23,8 @@ from tests.wire.discord import BOT, GUILD, TOKEN, Discord
 
 INTENTS = 1
 CHANNEL = GUILD + 1
-READY = {
-    "session_id": "s1",
-    "resume_gateway_url": "wss://gateway-x.discord.gg",
-    "user": {"id": str(BOT)},
-    "guilds": [{"id": "1", "unavailable": True}],
-    "shard": [0, 1],
-}
+READY = {"session_id": "s1", "resume_gateway_url": "wss://gateway-x.discord.gg", "user": {"id": str(BOT)}}
+READY |= {"guilds": [{"id": "1", "unavailable": True}], "shard": [0, 1]}
 
 
 class _Told:
@@ -102,9 +97,7 @@ def test_what_was_told_is_there_for_the_next_process_and_names_nobody(path: Path
     ],
     ids=["another bot", "other events", "another user", "too old", "the machine was started again"],
 )
-def test_a_session_that_cannot_be_resumed_is_forgotten(
-    path: Path, token: str, intents: int, user: int, later: float
-) -> None:
+def test_a_session_that_cannot_be_resumed_is_forgotten(path: Path, token, intents, user, later) -> None:
     _Told(path).begin()
     next_one = _Told(path, token, intents, now=1000.0 + later)
     next_one.session.load()
@@ -279,8 +272,11 @@ class _Client(discord.AutoShardedClient):
         self.heard.append(interaction.id)
 
 
+Making = Callable[[Discord], _Client]
+
+
 @pytest.fixture
-def client(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Discord], _Client]:
+def client(path: Path, monkeypatch: pytest.MonkeyPatch) -> Making:
     monkeypatch.setattr(discord.shard, "DiscordWebSocket", DiscordWebSocket)
 
     def make(server: Discord) -> _Client:
@@ -300,9 +296,7 @@ async def _serve(server: Discord, client: _Client, *awaited: str | int) -> None:
     await running
 
 
-async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(client: Making) -> None:
     async with Discord() as server:
         await _serve(server, client(server), "ready")
         assert server.close_codes == [4000]
@@ -321,9 +315,7 @@ async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
         assert (server.identifies, server.resumes) == (1, 3)
 
 
-async def test_a_client_that_is_closed_before_it_is_ready_leaves_no_traceback(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_a_client_that_is_closed_before_it_is_ready_leaves_no_traceback(client: Making) -> None:
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, problem: problems.append(problem))
     async with Discord() as server:
@@ -338,9 +330,7 @@ async def test_a_client_that_is_closed_before_it_is_ready_leaves_no_traceback(
     assert again.heard == [] and problems == []
 
 
-async def test_a_session_that_the_library_makes_no_sense_of_is_begun_anew(
-    client: Callable[[Discord], _Client], path: Path
-) -> None:
+async def test_a_session_that_the_library_makes_no_sense_of_is_begun_anew(client: Making, path: Path) -> None:
     async with Discord() as server:
         first = client(server)
         await _serve(server, first, "ready")
@@ -355,9 +345,7 @@ async def test_a_session_that_the_library_makes_no_sense_of_is_begun_anew(
         await running
 
 
-async def test_a_connection_that_is_lost_is_resumed_in_the_same_process(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_a_connection_that_is_lost_is_resumed_in_the_same_process(client: Making) -> None:
     async with Discord() as server:
         one = client(server)
         running = asyncio.create_task(one.start(TOKEN))
@@ -371,9 +359,7 @@ async def test_a_connection_that_is_lost_is_resumed_in_the_same_process(
         assert (server.identifies, server.resumes) == (1, 1)
 
 
-async def test_a_session_that_discord_has_forgotten_is_begun_anew(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_a_session_that_discord_has_forgotten_is_begun_anew(client: Making) -> None:
     async with Discord() as server:
         await _serve(server, client(server), "ready")
         server.session_life = 0.0
@@ -390,9 +376,7 @@ async def test_a_session_that_discord_has_forgotten_is_begun_anew(
         await _serve(server, client(server), "resumed")
 
 
-async def test_each_connection_is_resumed_and_hears_what_it_missed(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_each_connection_is_resumed_and_hears_what_it_missed(client: Making) -> None:
     async with Discord() as server:
         server.shards = 2
         await _serve(server, client(server), "ready")
@@ -404,9 +388,7 @@ async def test_each_connection_is_resumed_and_hears_what_it_missed(
         assert (server.identifies, server.resumes) == (2, 2)
 
 
-async def test_a_server_that_was_left_while_no_session_lived_is_forgotten(
-    client: Callable[[Discord], _Client],
-) -> None:
+async def test_a_server_that_was_left_while_no_session_lived_is_forgotten(client: Making) -> None:
     async with Discord() as server:
         await _serve(server, client(server), "ready")
         server.session_life, server.servers = 0.0, [GUILD + (1 << 22)]
@@ -416,7 +398,7 @@ async def test_a_server_that_was_left_while_no_session_lived_is_forgotten(
 
 
 async def test_with_a_changed_discord_py_each_start_begins_a_session(
-    client: Callable[[Discord], _Client], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: Making, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = DiscordWebSocket.from_client.__func__
 

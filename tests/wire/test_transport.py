@@ -107,9 +107,7 @@ def test_the_breaker_opens_at_its_limit_and_closes_with_time() -> None:
         (200, {}, 0),
     ],
 )
-async def test_the_breaker_counts_each_answer_whoever_asked(
-    status: int, headers: dict[str, str], counted: int
-) -> None:
+async def test_the_breaker_counts_each_answer_whoever_asked(status, headers, counted) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=status, headers=headers)
 

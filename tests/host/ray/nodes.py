@@ -25,11 +25,8 @@ from tests.support.nats import free_port
 STARTED = "Ray runtime started"
 PATIENCE = 120.0  # seconds for a node to start
 TRIES = 3  # a node gives itself up whose helper took more than 15 s to start, as on a busy machine
-HEALTH = {  # a node that is silent is given up after 6 s, not 30
-    "RAY_health_check_period_ms": "2000",
-    "RAY_health_check_timeout_ms": "2000",
-    "RAY_health_check_failure_threshold": "3",
-}
+HEALTH = {"RAY_health_check_period_ms": "2000"}  # a node that is silent is given up after 6 s, not 30
+HEALTH |= {"RAY_health_check_timeout_ms": "2000", "RAY_health_check_failure_threshold": "3"}
 
 
 def need() -> None:
@@ -75,15 +72,8 @@ class Cluster:
             self.kill(host)
 
     def _try(self, host: str, prefix: Sequence[str], *words: str) -> bool:
-        command = [
-            *prefix,
-            sys.executable,
-            "-m",
-            "ray.scripts.scripts",
-            "start",
-            "--block",
-            "--disable-usage-stats",
-        ]
+        command = [*prefix, sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        command += ["--disable-usage-stats"]
         command += [f"--node-ip-address={host}", "--object-store-memory=80000000", "--num-gpus=0", *words]
         with self._said(host).open("wb") as said:
             process = psutil.Popen(

@@ -166,11 +166,8 @@ async def test_the_programs_own_command_places_an_agent_that_the_bot_hears() -> 
         where = ("--address", on.cluster.address, "--folder", str(on.folder / "workers"))
         words = ("workers", "ray", *where, "--creds", str(on.folder / "nats.conf"), "--gpus-per-worker", "0")
         command = [sys.executable, "-m", "bot", *words]
-        own = {
-            "BUS_URL": on.server.url,
-            "BUS_CREDS": _account(on.creds, "launcher"),
-            "DATA_DIR": str(on.folder),
-        }
+        own = {"BUS_URL": on.server.url, "BUS_CREDS": _account(on.creds, "launcher")}
+        own |= {"DATA_DIR": str(on.folder)}
         environment = {**on.cluster.environment, **own, "GRACE_SECONDS": "1"}
         launcher = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT)
         bot = {"BUS_URL": on.server.url, "BUS_CREDS": _account(on.creds, "bot")}
