@@ -171,9 +171,8 @@ async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(st
     assert (request.left + request.right, request.top + request.bottom) == (128, 32)
     assert request.prompt == "a boat at sea"
     window = await press(studio, message, "zoom")
-    await studio.alice.submit_modal(
-        window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"}
-    )  # its own --ar is no wish for another shape
+    # Its own --ar is no wish for another shape
+    await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"})
     request = (await job_of(studio, studio.last())).request
     assert (request.left + request.right, request.top + request.bottom) == (32, 32)
     assert request.unsupported == ()

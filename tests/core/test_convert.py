@@ -43,9 +43,8 @@ def test_what_a_request_kept_of_a_prompt_makes_the_same_request(prompt: Prompt) 
     again = ImagineRequest(**fields_of(prompt_of(request, seed=True), numbered(references(request))))
     assert again == request
     assert from_json("imagine", to_json(request)) == request
-    typed = parse_prompt(
-        format_prompt(prompt_of(request))
-    )  # what it kept as unsupported is read as flags again
+    # What it kept as unsupported is read as flags again
+    typed = parse_prompt(format_prompt(prompt_of(request)))
     assert (
         ImagineRequest(**fields_of(replace(typed, seed=request.seed), numbered(references(request))))
         == request

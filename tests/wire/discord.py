@@ -430,9 +430,8 @@ class Discord:
     def _followup(self, call: Call, application: int, token: str) -> Any:
         made = self._by_token(token)
         flags = int(call.body.get("flags") or 0)
-        first = (
-            made.message is not None and made.message.flags & THINKING
-        )  # it takes the place of "thinking …"
+        # It takes the place of "thinking …"
+        first = made.message is not None and made.message.flags & THINKING
         message = made.message if first else self.post(made.channel_id, flags=flags)
         if not first:
             made.followups.append(message)

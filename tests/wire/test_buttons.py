@@ -119,9 +119,8 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     job_id = bot.rows()[made.id][0]
     one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
     await discord.until(lambda: one.message and one.message.components)
-    wide = discord.press(
-        one.message, f"at:{job_id}:left:1", ALICE
-    )  # not square, so that Make Square is there
+    # Not square, so that Make Square is there
+    wide = discord.press(one.message, f"at:{job_id}:left:1", ALICE)
     star = discord.press(one.message, f"at:{job_id}:favourite:1", ALICE)
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
     others = [

@@ -64,9 +64,8 @@ async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: 
         for _ in range(450):
             discord.post(CHANNEL, "how nice")
         sent, discord.forgets_nonces = discord.finals(job_id)[0].id, True
-        for message in [m for m in discord.messages.values() if m.content == "how nice"][
-            :250
-        ]:  # said before it, within the minute looked back
+        # Said before it, within the minute looked back
+        for message in [m for m in discord.messages.values() if m.content == "how nice"][:250]:
             discord.messages.pop(message.id)
             message.id = sent - (1 << 22) * 1000 + message.id % (1 << 22)
             discord.messages[message.id] = message
