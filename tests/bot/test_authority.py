@@ -44,13 +44,9 @@ def test_rights_are_read_where_somebody_comes_in_only() -> None:
 
 @pytest.mark.parametrize("place", ["elsewhere", "a channel that bob can't read"])
 async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str) -> None:
-    hidden, open_to = (
-        discord.PermissionOverwrite(view_channel=False),
-        discord.PermissionOverwrite(view_channel=True),
-    )
-    staff = studio.guild.create_text_channel(
-        "staff", overwrites={studio.guild.default_role: hidden, studio.mira: open_to}
-    )
+    hidden, open_to = (discord.PermissionOverwrite(view_channel=seen) for seen in (False, True))
+    overwrites = {studio.guild.default_role: hidden, studio.mira: open_to}
+    staff = studio.guild.create_text_channel("staff", overwrites=overwrites)
     await studio.mira.slash(staff, "imagine", prompt="a secret boat")
     job, _ = await studio.built.queue.job_of_message(studio.last(staff).id)
     if place == "elsewhere":
@@ -58,11 +54,8 @@ async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str
         bob, channel = other.add_member(studio.env.create_user("bobby")), other.create_text_channel("general")
     else:
         bob, channel = studio.bob, studio.channel
-    for command, options in (
-        ("show", {"job": job.id}),
-        ("variation", {"source": f"{job.id} 1"}),
-        ("outpaint", {"source": f"{job.id} 1"}),
-    ):
+    source = {"source": f"{job.id} 1"}
+    for command, options in (("show", {"job": job.id}), ("variation", source), ("outpaint", source)):
         result = await bob.slash(channel, command, **options)
         assert "somebody else" in (result.followups or [result.response])[-1].content, command
     assert not [m for m in channel.history() if m.attachments]

@@ -104,9 +104,7 @@ async def test_imagine_all_has_the_members_own_settings(studio: Studio, picture)
     assert {(await job_of(studio, m)).request.stylize for m in studio.channel.history()[-4:]} == {250}
 
 
-async def test_a_picture_of_ours_keeps_its_mark_and_one_from_outside_has_none(
-    studio: Studio, picture
-) -> None:
+async def test_a_picture_of_ours_keeps_its_mark_and_others_get_none(studio: Studio, picture) -> None:
     message = await single(studio)
     await studio.alice.slash(studio.channel, "describe", link=f"{(await job_of(studio, message)).id} 2")
     assert b"trainedAlgorithmicMedia" in await studio.last().attachments[0].read()

@@ -31,11 +31,8 @@ def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
 
 def test_flags_with_the_same_reason_share_a_sentence() -> None:
     found = notes("a cat --uplight --upbeta --sv 4 --style cute")
-    assert [note.partition(":")[0] for note in found] == [
-        "`--uplight`, `--upbeta`",
-        "`--sv 4`",
-        "`--style cute`",
-    ]
+    named = [note.partition(":")[0] for note in found]
+    assert named == ["`--uplight`, `--upbeta`", "`--sv 4`", "`--style cute`"]
     assert "no longer exists" in found[0] and "Midjourney's own" in found[2]
 
 

@@ -47,20 +47,12 @@ async def job_of(studio: Studio, message):
 async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     message = await single(studio)
     edits = "edit" in studio.built.settings.models
-    assert set(buttons_of(message)) == {
-        *made_here(studio),
-        *(("edit",) if edits else ()),
-        "region",
-        "remix",
-        "zoom",
-        "favourite",
-        "details",
-        "dm",
-        "delete",
-    }  # square is missing: the picture is square; Classify and Ask, which the message's menu has
-    assert (
-        buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"] and buttons_of(message)[5] == "subtle"
-    )  # Midjourney's order
+    others = {"region", "remix", "zoom", "favourite", "details", "dm", "delete"}
+    others |= {"edit"} if edits else set()
+    # Square is missing: the picture is square; Classify and Ask, which the message's menu has
+    assert set(buttons_of(message)) == {*made_here(studio), *others}
+    assert buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"]  # Midjourney's order
+    assert buttons_of(message)[5] == "subtle"
     assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
 
 
@@ -328,14 +320,11 @@ def masks(original: Image.Image) -> dict[str, bytes]:
 async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) -> None:
     message = await single(studio)
     panel = await press(studio, message, "region")
-    window = await studio.alice.click(
-        panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask"
-    )
+    shown = panel.followups[-1] if panel.followups else panel.response
+    window = await studio.alice.click(shown, label="By words or with a mask")
     said = await studio.alice.submit_modal(window, {"prompt": "a boat", "mask": ("mask.png", file)})
     assert words in said.followups[-1].content
-    window = await studio.alice.click(
-        panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask"
-    )
+    window = await studio.alice.click(shown, label="By words or with a mask")
     said = await studio.alice.submit_modal(window, {"prompt": "a boat"})
     assert "but not both" in said.followups[-1].content
 
@@ -370,9 +359,8 @@ async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
     page = await studio.bob.slash(studio.channel, "favourites")
     shown = page.response or page.followups[-1]
     assert page.ephemeral and "1 of 1" in shown.content and "a boat" in shown.content and shown.attachments
-    assert (
-        "no favourites yet" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
-    )
+    page = await studio.alice.slash(studio.channel, "favourites")
+    assert "no favourites yet" in page.followups[-1].content
     said = await press(studio, message, "favourite", studio.bob)
     assert "Removed" in said.followups[-1].content
 
@@ -399,12 +387,8 @@ async def test_favourites_are_leafed_through(studio: Studio) -> None:
     await studio.restart()
     await studio.alice.click(shown, custom_id="fv:2:r")
     assert "3 of 3" in shown.content and sides() == {"fv:1:l": True, "fv:3:r": False}
-    kept = next(
-        c["custom_id"]
-        for row in shown.components
-        for c in row["components"]
-        if ":favourite:" in c["custom_id"]
-    )
+    ids = [child["custom_id"] for row in shown.components for child in row["components"]]
+    kept = next(custom_id for custom_id in ids if ":favourite:" in custom_id)
     await studio.alice.click(shown, custom_id=kept)  # takes it out
     await studio.alice.click(shown, custom_id="fv:1:l")
     assert "2 of 2" in shown.content

@@ -15,9 +15,8 @@ from tests.bot.test_presses import job_of, masks, press, single
 
 
 async def window_of(studio: Studio, message):
-    return await studio.alice.click(
-        said(await press(studio, message, "region")), label="By words or with a mask"
-    )
+    shown = said(await press(studio, message, "region"))
+    return await studio.alice.click(shown, label="By words or with a mask")
 
 
 async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio) -> None:

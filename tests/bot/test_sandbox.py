@@ -96,11 +96,8 @@ def test_what_is_replaced_on_simcords_page_is_there() -> None:
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
     channel, [you, _] = create_world(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
-    settings = load_settings(
-        {"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"},
-        tmp_path / "none.env",
-    )
-    async with services(settings, target=WORKER) as built:
+    given = {"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"}
+    async with services(load_settings(given, tmp_path / "none.env"), target=WORKER) as built:
         await built.queue.pause(you.id)
         origin = Origin(you.id, channel.id, channel.guild.id)
         reply = Reply(5, "a token of yesterday", 6)

@@ -18,11 +18,8 @@ from tests.bot.test_presses import press, single
 
 REASONS = {row.reason for row in TABLE.values()}
 WINDOWS = ("caption", "short", "zoom", "region", *(f"remix:{action}" for action in RIGHTS))
-ABOUT_A_JOB = {
-    JobButton,
-    RegionMenu,
-    RegionButton,
-}  # the others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
+# The others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
+ABOUT_A_JOB = {JobButton, RegionMenu, RegionButton}
 
 
 BY_THEMSELVES = {"users", "audit", "guilds", "picture_places", "picture_vectors"}  # tables that change

@@ -45,19 +45,15 @@ def test_what_a_request_kept_of_a_prompt_makes_the_same_request(prompt: Prompt) 
     assert from_json("imagine", to_json(request)) == request
     # What it kept as unsupported is read as flags again
     typed = parse_prompt(format_prompt(prompt_of(request)))
-    assert (
-        ImagineRequest(**fields_of(replace(typed, seed=request.seed), numbered(references(request))))
-        == request
-    )
+    typed = replace(typed, seed=request.seed)
+    assert ImagineRequest(**fields_of(typed, numbered(references(request)))) == request
 
 
 def test_pictures_have_numbers_in_words() -> None:
-    request = ImagineRequest(
-        **fields_of(parse_prompt("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2"), numbered(SHA))
-    )
-    assert request.image_prompts == ((SHA[0], 2.0), (SHA[1], 1.0)) and request.style_references == (
-        (SHA[0], 1.0),
-    )
+    typed = parse_prompt("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2")
+    request = ImagineRequest(**fields_of(typed, numbered(SHA)))
+    assert request.image_prompts == ((SHA[0], 2.0), (SHA[1], 1.0))
+    assert request.style_references == ((SHA[0], 1.0),)
     assert references(request) == SHA
     assert format_prompt(prompt_of(request)) == "<1>::2 <2> a boat --iw 2 --sref <1> --cref <3>"
 
@@ -181,12 +177,10 @@ OPTIONS |= {"words": "at night"}
 def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
     chosen = Preferences(raw=True, stylize=250, lane=Lane.RELAX, private=True)
     assert chosen.defaults == Prompt(raw=True, stylize=250, lane=Lane.RELAX, private=True)
-    assert replace(chosen, suffix="--ar 3:2").defaults == Prompt(
-        aspect_ratio=(3, 2), lane=Lane.RELAX, private=True
-    )
-    assert with_defaults(parse_prompt("a --s 5 --public"), chosen.defaults) == Prompt(
-        text="a", stylize=5, raw=True, lane=Lane.RELAX, private=False
-    )
+    shaped = Prompt(aspect_ratio=(3, 2), lane=Lane.RELAX, private=True)
+    assert replace(chosen, suffix="--ar 3:2").defaults == shaped
+    both = Prompt(text="a", stylize=5, raw=True, lane=Lane.RELAX, private=False)
+    assert with_defaults(parse_prompt("a --s 5 --public"), chosen.defaults) == both
 
 
 @given(
@@ -257,16 +251,10 @@ def test_own_options_are_spelled_out(source: str, expected: str) -> None:
 
 
 def test_sets_own_options_and_both_together() -> None:
-    assert [p.text for p in prompts_of("a {cat, dog} --both", OPTIONS)] == [
-        "a cat in oil",
-        "a cat in ink",
-        "a dog in oil",
-        "a dog in ink",
-    ]
-    assert [(p.text, p.stylize) for p in prompts_of("a {cat --fine, dog}", OPTIONS)] == [
-        ("a cat", 50),
-        ("a dog", None),
-    ]
+    texts = [p.text for p in prompts_of("a {cat, dog} --both", OPTIONS)]
+    assert texts == ["a cat in oil", "a cat in ink", "a dog in oil", "a dog in ink"]
+    read = [(p.text, p.stylize) for p in prompts_of("a {cat --fine, dog}", OPTIONS)]
+    assert read == [("a cat", 50), ("a dog", None)]
     assert prompts_of("a cat", {}) == [Prompt(text="a cat")]
 
 

@@ -219,20 +219,8 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
     assert [*REQUESTS, *AT_ONCE] == [type(example) for example in FULL]
-    assert set(PICTURE_KINDS) == {
-        "imagine",
-        "variation",
-        "outpaint",
-        "upscale",
-        "edit",
-        "cutout",
-        "region",
-        "blend",
-        "compose",
-        "video",
-        "cut",
-        "frame",
-    }
+    kinds = "imagine variation outpaint upscale edit cutout region blend compose video cut frame"
+    assert set(PICTURE_KINDS) == set(kinds.split())
 
 
 @pytest.mark.parametrize("request_", FULL, ids=lambda r: r.kind)
@@ -270,17 +258,13 @@ def test_the_worker_is_given_every_picture_once() -> None:
 
 def test_a_row_of_an_older_version_still_loads() -> None:
     assert from_json("imagine", '{"prompt": "a", "seed": 3}') == ImagineRequest(prompt="a", seed=3)
-    assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == VariationRequest(
-        prompt="", image=SHA
-    )
+    varied = VariationRequest(prompt="", image=SHA)
+    assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == varied
 
 
 OLD_ROW = (  # as it was stored before parameters had a table of their own
     '{"prompt": "hot, dog", "negative_prompt": "snow", "width": 64, "height": 128, "aspect_ratio": [1, 2],'
-    ' "num_inference_steps": 7, "guidance_scale": 4.5, "seed": 4, "num_images": 2, "image": "'
-    + "0a"
-    * 32
-    + '",'
+    f' "num_inference_steps": 7, "guidance_scale": 4.5, "seed": 4, "num_images": 2, "image": "{"0a" * 32}",'
     ' "strength": 0.3, "sampler": "euler", "model": "v6", "draft": true, "prompt_parts": [["hot", 2.0],'
     ' ["dog", 1.0], ["cat", -0.5]], "chaos": 30, "stylize": 250, "raw": true, "weird": 10, "exp": 5,'
     ' "stop": 80, "tile": true, "quality": 0.5, "hd": true, "image_prompts": [["' + "1a" * 32 + '", 1.0],'
@@ -364,18 +348,8 @@ def test_all_files_that_a_video_starts_from_are_known():
 
 
 def test_videos_of_different_work_have_different_sizes():
-    sizes = {
-        VideoRequest(prompt="a boat", **more).size()
-        for more in (
-            {},
-            {"seconds": 4.0},
-            {"fps": 16},
-            {"resolution": 720},
-            {"num_images": 4},
-            {"draft": True},
-        )
-    }
-    assert len(sizes) == 6
+    given = [{}, {"seconds": 4.0}, {"fps": 16}, {"resolution": 720}, {"num_images": 4}, {"draft": True}]
+    assert len({VideoRequest(prompt="a boat", **more).size() for more in given}) == 6
 
 
 TIMES = (0.5, 1.5, 3.5, 7.25, 12.0)

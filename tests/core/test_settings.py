@@ -28,10 +28,8 @@ def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
 
 @pytest.mark.parametrize("value", ["--5", "²", "5_0", "٣", "5.0", "9" * 5000], ids=lambda v: v[:4])
 def test_only_plain_digits_are_a_whole_number(value: str) -> None:
-    for name, words in (
-        ("DISK_FLOOR_MB", "takes a whole number from 0 to 1000000"),
-        ("OWNER_IDS", "takes D"),
-    ):
+    told = {"DISK_FLOOR_MB": "takes a whole number from 0 to 1000000", "OWNER_IDS": "takes D"}
+    for name, words in told.items():
         with pytest.raises(SettingsError) as caught:
             load_settings({name: value}, NOWHERE)
         assert f"{name}={value}: {words}" in str(caught.value)

@@ -29,11 +29,8 @@ def test_what_is_no_secret_stays() -> None:
 
 
 def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
-    settings = load_settings(
-        {"DISCORD_TOKEN": "t0ken-of-no-known-shape", "HF_TOKEN": "secret-hf", "DATA_DIR": str(tmp_path)},
-        tmp_path / "none.env",
-    )
-    redact = redactor(settings)
+    given = {"DISCORD_TOKEN": "t0ken-of-no-known-shape", "HF_TOKEN": "secret-hf", "DATA_DIR": str(tmp_path)}
+    redact = redactor(load_settings(given, tmp_path / "none.env"))
     assert redact("a t0ken-of-no-known-shape b secret-hf c") == f"a {GONE} b {GONE} c"
     redact.add(["a prompt"])
     assert "a prompt" not in redact("x a prompt y")

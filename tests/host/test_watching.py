@@ -110,11 +110,8 @@ def test_every_expression_can_be_read_by_prometheus() -> None:
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
-    rules = [
-        rule
-        for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-        for rule in group["rules"]
-    ]
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) == len({rule["alert"] for rule in rules}) > 10
     for rule in rules:
         assert rule["labels"]["severity"] in ("page", "look"), rule["alert"]
@@ -126,11 +123,9 @@ def test_the_panels_of_the_dashboard_lie_beside_each_other() -> None:
     ids = set()
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         place = panel["gridPos"]
-        cells = {
-            (x, y)
-            for x in range(place["x"], place["x"] + place["w"])
-            for y in range(place["y"], place["y"] + place["h"])
-        }
+        across = range(place["x"], place["x"] + place["w"])
+        down = range(place["y"], place["y"] + place["h"])
+        cells = {(x, y) for x in across for y in down}
         assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
         assert panel["id"] not in ids
         taken |= cells

@@ -8,28 +8,8 @@ from typing import Any
 
 from studio.requests.actions import OF_VIDEOS
 from tests.studio.conftest import png
-from tests.web.world import (
-    BANNED_HERE,
-    DOCUMENT,
-    DOCUMENTED,
-    DRAFT,
-    EXPIRED,
-    FOLDER,
-    FORGED,
-    GONE,
-    HERE,
-    LINK,
-    LOST,
-    MASK,
-    MASK_FILE,
-    NOBODY,
-    ON_WEB,
-    PROJECT,
-    SET,
-    SHARE,
-    Somebody,
-    Subject,
-)
+from tests.web import world
+from tests.web.world import Somebody, Subject
 
 EVERYBODY = "everybody"  # nobody has to be signed in
 SIGNED_IN = "signed in"  # about oneself: also for those who are banned
@@ -43,7 +23,7 @@ GIVE = "give"  # a link to something of one's own: its author, unless they are b
 OWN = "own"  # a job's pictures put away or sorted: its author always, nobody else ever
 AUTHOR_ONLY = "author only"  # the author's own thing, which isn't named by a job
 SPENT = frozenset({400, 403, 404, 422})  # what is answered to whom it doesn't belong, if not "nothing here"
-STRANGERS = (NOBODY, EXPIRED, FORGED)
+STRANGERS = (world.NOBODY, world.EXPIRED, world.FORGED)
 
 
 @dataclass(frozen=True)
@@ -77,7 +57,7 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
 
 ASKED = {"question": "What is it?"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
-NEVER = {"pictures": [f"{GONE}/1"]}
+NEVER = {"pictures": [f"{world.GONE}/1"]}
 OF_JOB = {"job": "{job}"}
 PICTURE = png(33, 33)
 THIS = {"picture": "{upload}", "label": "good"}
@@ -162,7 +142,7 @@ RULES: dict[str, Rule] = {
     "POST /api/examples": _rule(ASK, 201, body=LABELLED, blocked=HIDDEN, changes=True),
     "POST /api/examples/new": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
     "DELETE /api/examples/{set}": _rule(AUTHOR_ONLY, 204, changes=True),
-    "POST /api/examples/{set}/try": _rule(AUTHOR_ONLY, 400, body={"picture": GONE}),  # it has one label
+    "POST /api/examples/{set}/try": _rule(AUTHOR_ONLY, 400, body={"picture": world.GONE}),  # it has one label
     "GET /api/zip": _rule(LOOK, 200, query="?job={job}"),
     "POST /api/zip": _rule(LOOK, 200, body={"pictures": "{job}/1"}),
     "GET /api/shares": _rule(SIGNED_IN, 200),
@@ -173,12 +153,12 @@ RULES: dict[str, Rule] = {
     "POST /api/edits": _rule(ASK, 202, body=EDIT, blocked=STOPPED, changes=True),
     "POST /api/edits/look": _rule(ASK, 200, body=EDIT),
     "POST /api/selects": _rule(ASK, 429, body={"source": {"job": "{job}", "n": 1}}),  # nobody looks here
-    "POST /api/masks": _rule(NOT_BARRED, 201, body=MASK_FILE, changes=True),
+    "POST /api/masks": _rule(NOT_BARRED, 201, body=world.MASK_FILE, changes=True),
     "GET /api/documents": _rule(SIGNED_IN, 200),
-    "POST /api/documents": _rule(SIGNED_IN, 201, body={"document": DOCUMENTED}, changes=True),
+    "POST /api/documents": _rule(SIGNED_IN, 201, body={"document": world.DOCUMENTED}, changes=True),
     "GET /api/documents/{document}": _rule(AUTHOR_ONLY, 200),
     "PUT /api/documents/{document}": _rule(
-        AUTHOR_ONLY, 200, body={"document": DOCUMENTED}, headers=VERSION, changes=True
+        AUTHOR_ONLY, 200, body={"document": world.DOCUMENTED}, headers=VERSION, changes=True
     ),
     "PATCH /api/documents/{document}": _rule(
         AUTHOR_ONLY, 200, body={"strokes": [{"tool": "invert"}]}, headers=VERSION, changes=True
@@ -242,7 +222,7 @@ RULES: dict[str, Rule] = {
     "GET /files/uploads/{sha256}": _rule(AUTHOR_ONLY, 200),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
     "GET /files/examples/{set}/{example}.webp": _rule(AUTHOR_ONLY, 200),
-    "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
+    "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": world.MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
 # Buttons that make no sense: this world's pictures are square, of none a label was said, none is of a video
@@ -255,9 +235,10 @@ WITHOUT_SENSE = {
 def named(job: str, upload: str, session: str) -> dict[str, str]:
     """What stands in an address, by the names that the table of routes uses."""
     made = {"job": job, "n": "1", "side": "256", "kind": "csv", "step": "1", "session": session}
-    made |= {"draft": DRAFT, "folder": FOLDER, "set": SET, "project": PROJECT, "version": "1", "chart": "roc"}
-    made |= {"form": "csv", "suffix": "webp", "mask": MASK, "example": "1", "document": DOCUMENT}
-    made |= {"share": SHARE, "token": LINK, "sha256": upload}
+    made |= {"draft": world.DRAFT, "folder": world.FOLDER, "set": world.SET, "project": world.PROJECT}
+    made |= {"version": "1", "chart": "roc", "form": "csv", "suffix": "webp", "mask": world.MASK}
+    made |= {"example": "1", "document": world.DOCUMENT, "share": world.SHARE, "token": world.LINK}
+    made |= {"sha256": upload}
     return made
 
 
@@ -272,12 +253,12 @@ def may_look(person: Somebody, subject: Subject) -> bool:
     if owns(person, subject) and not person.banned and not person.timed_out:
         return True
     shown = not subject.private and subject.guild is not None and subject.channel in person.reads
-    return shown and not person.banned and not (person is BANNED_HERE and subject.guild == HERE)
+    return shown and not person.banned and not (person is world.BANNED_HERE and subject.guild == world.HERE)
 
 
 def knows_of(person: Somebody, subject: Subject) -> bool:
     """Return whether the person may know that a job exists: their own, or shown in a channel they read."""
-    if subject is LOST or person.id is None:
+    if subject is world.LOST or person.id is None:
         return False
     return owns(person, subject) or (
         not subject.private and subject.guild is not None and subject.channel in person.reads
@@ -289,7 +270,7 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
     if rule.who == EVERYBODY:
         return True
     if rule.who == SHARED:
-        return subject is ON_WEB
+        return subject is world.ON_WEB
     if person in STRANGERS:
         return False
     if rule.who == SIGNED_IN:
@@ -298,7 +279,7 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
         return not person.banned and not person.timed_out
     if rule.who == AUTHOR_ONLY:
         return person.id == 1
-    if subject is LOST:
+    if subject is world.LOST:
         return False
     if rule.who == GIVE:
         return owns(person, subject) and not person.banned and not person.timed_out

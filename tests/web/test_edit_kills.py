@@ -47,11 +47,8 @@ def test_edits_that_three_kills_met_are_counted_apart_from_wrong_ones() -> None:
     page.jobs = {"edit-0": "a", "edit-1": "b", "edit-2": "c", "edit-3": "d"}
     made = [("web:edit-0", "a", "delivered", 0), ("web:edit-1", "b", "failed", 1)]
     made += [("web:edit-2", "c", "failed", 0), ("web:edit-4", "e", "delivered", 0)]
-    assert ended_wrongly(page, made) == [
-        "edit-2 became ('c', 'failed', 0)",
-        "edit-3 became None",
-        "edit-4 is nobody's",
-    ]
+    wrong = ["edit-2 became ('c', 'failed', 0)", "edit-3 became None", "edit-4 is nobody's"]
+    assert ended_wrongly(page, made) == wrong
     assert page.report.given_up == 1
 
 

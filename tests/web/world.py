@@ -82,11 +82,8 @@ HOST = Somebody("host", 6, frozenset({STUDIO}), host=True)
 BANNED_HERE = Somebody("banned here", 7, frozenset({STUDIO}))
 BANNED = Somebody("banned", 8, frozenset({STUDIO}), banned=True)
 TIMED_OUT = Somebody("timed out", 9, frozenset({STUDIO}), timed_out=True)
-NOBODY, EXPIRED, FORGED = (
-    Somebody("nobody", None),
-    Somebody("expired session", None),
-    Somebody("forged session", None),
-)
+NOBODY, EXPIRED = Somebody("nobody", None), Somebody("expired session", None)
+FORGED = Somebody("forged session", None)
 SIGNED_IN = (AUTHOR, READER, OUTSIDER, MANAGER, ELSEWHERE, HOST, BANNED_HERE, BANNED, TIMED_OUT)
 PEOPLE = (*SIGNED_IN, NOBODY, EXPIRED, FORGED)
 

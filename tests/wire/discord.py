@@ -36,6 +36,8 @@ FAULTS += ("wrong content type",)
 """Ways for one request to fail. 5xx and 429 commit nothing; slow, truncated and wrong content type do."""
 COMMITTED = ("reset after commit", "closed after commit", "slow", "truncated", "wrong content type")
 SLOW = 1.0  # seconds
+TOUCHING = ("GET", "PATCH", "DELETE")  # what can be done with a message that is there
+Files = list[tuple[str, bytes]]
 
 
 class Refusal(Exception):
@@ -52,7 +54,7 @@ class Message:
     id: int
     channel_id: int
     content: str = ""
-    files: list[tuple[str, bytes]] = field(default_factory=list)
+    files: Files = field(default_factory=list)
     components: list[Any] = field(default_factory=list)
     flags: int = 0
     deleted: bool = False
@@ -97,7 +99,7 @@ class Call:
     method: str
     path: str
     body: Any
-    files: list[tuple[str, bytes]]
+    files: Files
     query: dict[str, str]
 
     @property
@@ -215,9 +217,8 @@ class Discord:
     def press(self, message: Message, custom_id: str, user_id: int) -> Interaction:
         """Somebody presses a button."""
         made = self.interaction(message.channel_id, user_id, kind=3)
-        return self.act(
-            made, {"data": {"custom_id": custom_id, "component_type": 2}, "message": self._message(message)}
-        )
+        data = {"custom_id": custom_id, "component_type": 2}
+        return self.act(made, {"data": data, "message": self._message(message)})
 
     def act(self, made: Interaction, extra: dict[str, Any]) -> Interaction:
         member = {"user": _user(made.user_id), "roles": [], "joined_at": "2026-01-01T00:00:00+00:00"}
@@ -239,16 +240,8 @@ class Discord:
 
     # The world
 
-    def post(
-        self,
-        channel_id: int,
-        content: str = "",
-        *,
-        flags: int = 0,
-        files: list[tuple[str, bytes]] | None = None,
-        author: int = BOT,
-    ) -> Message:
-        message = Message(self.new_id(), channel_id, content, files or [], flags=flags, author=author)
+    def post(self, channel_id: int, content: str = "", *, flags: int = 0, author: int = BOT) -> Message:
+        message = Message(self.new_id(), channel_id, content, flags=flags, author=author)
         self.messages[message.id] = message
         return message
 
@@ -319,9 +312,8 @@ class Discord:
             await asyncio.sleep(SLOW)
             return answer
         elif fault == "truncated":
-            return web.Response(
-                body=answer.body[: len(answer.body) // 2], headers={"Content-Type": "application/json"}
-            )
+            half = answer.body[: len(answer.body) // 2]
+            return web.Response(body=half, headers={"Content-Type": "application/json"})
         elif fault == "wrong content type":
             return web.Response(body=answer.body, headers={"Content-Type": "text/plain"})
         return web.Response()
@@ -336,17 +328,11 @@ class Discord:
             ("GET", "/oauth2/applications/@me", self._application),
             ("PUT", r"/applications/(\d+)/commands", self._put_commands),
             ("POST", r"/interactions/(\d+)/([^/]+)/callback", self._acknowledge),
-            *(
-                (method, r"/webhooks/(\d+)/([^/]+)/messages/@original", self._original)
-                for method in ("GET", "PATCH", "DELETE")
-            ),
+            *((method, r"/webhooks/(\d+)/([^/]+)/messages/@original", self._original) for method in TOUCHING),
             ("POST", r"/webhooks/(\d+)/([^/]+)", self._followup),
             ("POST", r"/channels/(\d+)/messages", self._create),
             ("GET", r"/channels/(\d+)/messages", self._history),
-            *(
-                (method, r"/channels/(\d+)/messages/(\d+)", self._one)
-                for method in ("GET", "PATCH", "DELETE")
-            ),
+            *((method, r"/channels/(\d+)/messages/(\d+)", self._one) for method in TOUCHING),
             ("POST", "/users/@me/channels", self._open_dm),
             ("GET", r"/attachments/(\d+)/(\d+)", self._attachment),
         )
@@ -374,21 +360,13 @@ class Discord:
 
     def _gateway_address(self, call: Call) -> Any:
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": self.max_concurrency}
-        return {
-            "url": self.url.replace("http", "ws") + "/gateway/",
-            "shards": self.shards,
-            "session_start_limit": limit,
-        }
+        url = self.url.replace("http", "ws") + "/gateway/"
+        return {"url": url, "shards": self.shards, "session_start_limit": limit}
 
     def _put_commands(self, call: Call, application: int) -> Any:
-        self.commands = {
-            c["name"]: {**c, "id": self.new_id(), "application_id": application} for c in call.body
-        }
-        known = {
-            "description": "",
-            "contexts": None,
-            "integration_types": None,
-        }  # context menus have no description
+        named = {"application_id": application}
+        self.commands = {c["name"]: {**c, **named, "id": self.new_id()} for c in call.body}
+        known = {"description": "", "contexts": None, "integration_types": None}  # menus have no description
         return [{**known, **c, "id": str(c["id"])} for c in self.commands.values()]
 
     def _acknowledge(self, call: Call, number: int, token: str) -> Any:
@@ -408,10 +386,10 @@ class Discord:
             made.message = self.messages.get(int(made.payload.get("message", {}).get("id", 0)))
             if kind == 7 and made.message is not None:
                 self._change(made.message, data, call.files)
-        resource = (
-            {"resource": {"type": kind, "message": self._message(made.message)}} if made.message else {}
-        )
-        return {"interaction": {"id": str(made.id), "type": made.kind}, **resource}
+        told = {"interaction": {"id": str(made.id), "type": made.kind}}
+        if made.message:
+            told["resource"] = {"type": kind, "message": self._message(made.message)}
+        return told
 
     def _by_token(self, token: str) -> Interaction:
         made = self.interactions.get(token)
@@ -452,14 +430,7 @@ class Discord:
             self._change(message, call.body, call.files)
         return self._message(message)
 
-    def _change(
-        self,
-        message: Message,
-        body: dict[str, Any],
-        files: list[tuple[str, bytes]],
-        *,
-        keep_flags: bool = False,
-    ) -> None:
+    def _change(self, message: Message, body: dict, files: Files, *, keep_flags: bool = False) -> None:
         if not keep_flags:
             message.flags &= ~THINKING
         message.content = body.get("content", message.content) or ""
@@ -486,13 +457,9 @@ class Discord:
 
     def _history(self, call: Call, channel_id: int) -> Any:
         after, before = int(call.query.get("after", 0)), int(call.query.get("before", 1 << 63))
-        found = [
-            m
-            for m in self.messages.values()
-            if m.channel_id == channel_id and m.shown and after < m.id < before
-        ]
+        here = [m for m in self.messages.values() if m.channel_id == channel_id and m.shown]
+        found = sorted((m for m in here if after < m.id < before), key=lambda m: m.id)
         limit = int(call.query.get("limit", 50))
-        found = sorted(found, key=lambda m: m.id)
         return [self._message(m) for m in reversed(found[:limit] if after else found[-limit:])]
 
     def _open_dm(self, call: Call) -> Any:
@@ -668,14 +635,13 @@ class _Gateway:
                 if self._deflate is None:
                     await self.socket.send_str(text)
                 else:
-                    await self.socket.send_bytes(
-                        self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-                    )
+                    packed = self._deflate.compress(text.encode())
+                    await self.socket.send_bytes(packed + self._deflate.flush(zlib.Z_SYNC_FLUSH))
             except (ConnectionError, RuntimeError):  # the bot is gone
                 return
 
 
-async def _read(request: web.Request) -> tuple[Any, list[tuple[str, bytes]]]:
+async def _read(request: web.Request) -> tuple[Any, Files]:
     """The JSON body and the files, from JSON or from multipart ("payload_json" and "files[n]")."""
     if not request.content_type.startswith("multipart/"):
         text = await request.text()
@@ -693,11 +659,8 @@ async def _read(request: web.Request) -> tuple[Any, list[tuple[str, bytes]]]:
 
 def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """discord.py reads a body as JSON only when the type is exactly this, without a charset."""
-    return web.Response(
-        body=json.dumps(payload).encode(),
-        status=status,
-        headers={**(headers or {}), "Content-Type": "application/json"},
-    )
+    headers = {**(headers or {}), "Content-Type": "application/json"}
+    return web.Response(body=json.dumps(payload).encode(), status=status, headers=headers)
 
 
 def _user(user_id: int) -> dict[str, Any]:

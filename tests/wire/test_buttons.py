@@ -102,14 +102,10 @@ def said(discord: Screen, made: Interaction) -> str:
     if message is None or message.flags & THINKING:
         return ""
     if made.id in discord.stood:
-        return (
-            "deleted"
-            if message.deleted
-            else message.content * (len(message.versions) > discord.stood[made.id])
-        )
-    return (
-        "" if message.content == "…" or any(word in message.content for word in PROGRESS) else message.content
-    )
+        changed = len(message.versions) > discord.stood[made.id]
+        return "deleted" if message.deleted else message.content * changed
+    waits = message.content == "…" or any(word in message.content for word in PROGRESS)
+    return "" if waits else message.content
 
 
 async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:

@@ -410,10 +410,8 @@ def test_sets_in_braces_are_written_out(source: str, expected: list[str]) -> Non
 
 
 def test_an_escaped_comma_becomes_a_comma() -> None:
-    assert [parse_prompt(s).text for s in expand_sets("a {red\\, white, blue} flag")] == [
-        "a red, white flag",
-        "a blue flag",
-    ]
+    texts = [parse_prompt(one).text for one in expand_sets("a {red\\, white, blue} flag")]
+    assert texts == ["a red, white flag", "a blue flag"]
 
 
 @settings(max_examples=300)
