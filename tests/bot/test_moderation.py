@@ -264,9 +264,9 @@ async def test_a_job_with_a_minor_in_its_words_never_shows_an_unfit_picture(tmp_
     async with open_studio(tmp_path, MODERATION="off") as studio:
         studio.built.moderator.check = Judge(0.6)
         adult = await _adults(studio)
-        await studio.alice.slash(adult, "imagine", prompt="a child in the snow")
+        await studio.alice.slash(adult, "imagine", prompt="a child in the snow --seed 1")
         assert "held back" in studio.last(adult).content and not studio.last(adult).attachments
-        await studio.alice.slash(adult, "imagine", prompt="a boat")
+        await studio.alice.slash(adult, "imagine", prompt="a boat --seed 2")
         assert studio.last(adult).attachments
 
 
