@@ -104,8 +104,7 @@ async def test_a_studio_that_stops_meanwhile_draws_the_job_again(
 async def test_a_job_whose_picture_can_t_be_fetched_waits_and_one_that_is_asked_for_is_told(
     queue: Queue, executor: HandExecutor, files: Flaky
 ) -> None:
-    sha256 = await files.put(picture_of(1).data, "image/png")
-    request = VariationRequest(image=sha256, prompt="a red house")
+    request = VariationRequest(image=await files.put(picture_of(1).data, "image/png"), prompt="a red house")
     await queue.pause(9)
     job_id = (await queue.submit(request, Origin(1, 2, 3), Reply(77))).job.id
     files.away = True

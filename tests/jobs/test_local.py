@@ -77,16 +77,14 @@ async def test_a_run_reports_every_step_and_ends_once() -> None:
 @pytest.mark.parametrize("fault", ["segfault", "kill", "exit", "exception", "garbage", "close"])
 async def test_a_dead_worker_costs_one_run_and_is_replaced(executor: LocalExecutor, fault: str) -> None:
     (before,) = executor.pids().values()
-    outcome = await go(executor, run_of(fault=fault, at=2))
-    assert isinstance(outcome, Lost)
+    assert isinstance(await go(executor, run_of(fault=fault, at=2)), Lost)
     assert isinstance(await go(executor, run_of("next")), Done)
     (after,) = executor.pids().values()
     assert after != before and not psutil.pid_exists(before)
 
 
 async def test_the_reason_names_the_signal(executor: LocalExecutor) -> None:
-    outcome = await go(executor, run_of(fault="segfault"))
-    assert "SIGSEGV" in outcome.reason
+    assert "SIGSEGV" in (await go(executor, run_of(fault="segfault"))).reason
 
 
 async def test_a_worker_that_hangs_in_a_step_is_killed(executor: LocalExecutor) -> None:

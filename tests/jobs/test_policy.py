@@ -141,8 +141,7 @@ def test_a_loaded_model_is_used_within_ones_own_turn_only() -> None:
 
 def test_a_job_is_passed_over_for_a_loaded_model_three_times_at_most() -> None:
     clip = job(1, model="clip")
-    waitlist = listed(clip, *(job(1, model="image") for _ in range(10)))
-    order = served(waitlist, 6, loaded="image")
+    order = served(listed(clip, *(job(1, model="image") for _ in range(10))), 6, loaded="image")
     assert order.index(clip) == MAX_PASSED_OVER
 
 
@@ -321,12 +320,8 @@ def test_removing_in_any_order_leaves_nothing() -> None:
     for each in jobs:
         assert waitlist.remove(each.job_id, 0.0) is each
         assert waitlist.remove(each.job_id, 0.0) is None
-    assert (
-        not waitlist
-        and not list(waitlist.order(0.0))
-        and not waitlist.by_cost
-        and waitlist.next({}, None, 0.0) is None
-    )
+    assert not waitlist and not list(waitlist.order(0.0)) and not waitlist.by_cost
+    assert waitlist.next({}, None, 0.0) is None
 
 
 # Limits

@@ -132,11 +132,8 @@ async def test_every_wait_of_a_watcher_goes_through_the_hook(queue: Queue, execu
 async def test_a_job_that_never_was_is_said(queue: Queue) -> None:
     with pytest.raises(UserError, match="no such job"):
         await anext(queue.watch("nobody"))
-    assert (
-        await queue.job("nobody") is None
-        and await queue.result("nobody") is None
-        and not await queue.cancel("nobody")
-    )
+    assert await queue.job("nobody") is None and await queue.result("nobody") is None
+    assert not await queue.cancel("nobody")
 
 
 # Asking
@@ -301,8 +298,7 @@ async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExe
     for attempt in range(1, 4):
         await until(lambda n=attempt: len(executor.started) == n)
         executor.end(outcome(job_id))
-    end = await ends(queue, job_id)
-    assert end in (Failed("It broke."), Failed(GAVE_UP))
+    assert await ends(queue, job_id) in (Failed("It broke."), Failed(GAVE_UP))
     assert executor.started == [job_id] * 3
 
 
@@ -894,11 +890,8 @@ async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, execu
     assert [(v.job.id, v.position) for v in snapshot.waiting] == [(waiting[0], 1), (waiting[1], 2)]
     assert [round(v.eta) for v in snapshot.waiting] == [10, 20]
     mine = await queue.mine(3)
-    assert (
-        [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)]
-        and mine.running == ()
-        and mine.total_waiting == 1
-    )
+    assert [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)] and mine.running == ()
+    assert mine.total_waiting == 1
     assert (await queue.snapshot(limit=1)).total_waiting == 2
 
 

@@ -30,8 +30,7 @@ async def ask(
     queue: Queue, prompt: str = "a red boat", *, user: int = 1, seed: int = 0, **fields: object
 ) -> str:
     request = VideoRequest(prompt=prompt, seed=seed, **fields)
-    submitted = await queue.submit(request, Origin(user, 2, request_key=str(next(_keys))))
-    return submitted.job.id
+    return (await queue.submit(request, Origin(user, 2, request_key=str(next(_keys))))).job.id
 
 
 async def held(executor: HandExecutor, job_id: str) -> Run:

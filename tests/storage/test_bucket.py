@@ -206,8 +206,7 @@ def test_the_copies_that_were_used_longest_ago_go_first(tmp_path: Path) -> None:
     more = hashlib.sha256(b"more" * 250).hexdigest()
     cache.write(more, "png", b"more" * 250)
     assert _there(cache, [*names, more]) == [0, 2, 3, 4] and cache.size == 4000
-    on_disk = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
-    assert on_disk == cache.size
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.png")) == cache.size
     again = Cache(tmp_path, most=2500)
     again.scan()
     assert again.size == 2000

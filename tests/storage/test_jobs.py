@@ -133,12 +133,8 @@ async def test_delivery_is_noted_once_and_drops_the_token(database: Database) ->
         lambda c: jobs.deliver(c, job.id, message_id=6, channel_id=2, rung="dm", now=NOW)
     )
     found, index = await database.read(lambda c: job_queries.of_message(c, 5))
-    assert (found.status, found.reply.message_id, found.reply.interaction_token, index) == (
-        Status.DELIVERED,
-        5,
-        None,
-        None,
-    )
+    assert (found.status, found.reply.message_id) == (Status.DELIVERED, 5)
+    assert (found.reply.interaction_token, index) == (None, None)
     assert await database.read(job_queries.undelivered) == []
 
 
@@ -621,12 +617,8 @@ async def test_a_told_end_stays_what_it_was(database: Database, status: str) -> 
         await database.write(lambda c: jobs.cancel(c, job.id, now=NOW))
     assert await deliver(database, job.id, message_id=None, channel_id=None, rung="kept")
     told = await row(database, job.id)
-    assert (told["status"], told["delivered_at"], told["rung"], told["message_id"]) == (
-        status,
-        LATER,
-        "kept",
-        4,
-    )
+    assert (told["status"], told["delivered_at"]) == (status, LATER)
+    assert (told["rung"], told["message_id"]) == ("kept", 4)
     assert await rows_of(database, schema.messages) == []
 
 

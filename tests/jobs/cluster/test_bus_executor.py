@@ -75,8 +75,7 @@ class Bot:
         self.executor = BusExecutor(self.bus, folder)
 
     def beat(self, host: str, *runs: Holding, instance: str = "a", draining: bool = False) -> None:
-        device = Device("cpu", "ready", slots=4)
-        said = Beat(instance * 32, (device,), runs, "", "1", 0.0, draining)
+        said = Beat(instance * 32, (Device("cpu", "ready", slots=4),), runs, "", "1", 0.0, draining)
         self.bus.takers["beat.*"](said, f"beat.{host}")
 
     def look(self) -> None:

@@ -40,10 +40,8 @@ async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each
 
 
 def test_the_model_is_the_hosts_or_the_package_s() -> None:
-    assert (PictureCheck().name, PictureCheck().child.command[1:]) == (
-        "open_nsfw",
-        ("-m", "vision.worker.safety"),
-    )
+    assert PictureCheck().name == "open_nsfw"
+    assert PictureCheck().child.command[1:] == ("-m", "vision.worker.safety")
     own = PictureCheck("models/mine")
     assert (own.name, own.child.command[1:]) == ("models/mine", ("-m", "vision.worker.safety", "models/mine"))
 

@@ -475,8 +475,7 @@ async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, ca
 async def test_what_a_training_draws_is_of_a_minor_where_what_it_learned_from_is(world: World) -> None:
     for name, caption, is_one in (("a", CHILD, True), ("b", FINE, False)):
         await learned(world, name, "", await world.picture(b"sent", 0.0), caption)
-        request = TrainRequest(project=name * 12, task=STYLE)
-        sheet = await world.drawn(request, f"sheet {name}".encode())
+        sheet = await world.drawn(TrainRequest(project=name * 12, task=STYLE), f"sheet {name}".encode())
         made = sa.select(schema.pictures.c.job_id).where(schema.pictures.c.sha256 == sheet)
         work = sa.update(schema.versions).where(schema.versions.c.project_id == name * 12)
         await world.database.write(

@@ -346,11 +346,8 @@ def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> 
     back = state.scheduler
     assert back["outputs"][0] is None and torch.equal(back["outputs"][1], turned)
     assert (back["pair"], back["flag"], back["far"], back["count"]) == ((1, 2.5), True, float("inf"), 3)
-    assert (
-        np.array_equal(back["steps"], scheduler["steps"])
-        and back["t"] == 981
-        and back["half"].dtype == torch.bfloat16
-    )
+    assert np.array_equal(back["steps"], scheduler["steps"]) and back["t"] == 981
+    assert back["half"].dtype == torch.bfloat16
     assert state.veiled == [3]
 
 

@@ -188,8 +188,7 @@ def test_the_result_says_how_the_shapes_were_kept(models: Models) -> None:
     plain = run(models, replace(REQUEST, keep_structure=False))
     assert "keep_structure" not in plain.parameters
     assert not [note for note in plain.parameters["notes"] if "ControlNet" in note]
-    asked = run(models, replace(REQUEST, strength=0.5))
-    assert asked.parameters["strength"] == 0.5
+    assert run(models, replace(REQUEST, strength=0.5)).parameters["strength"] == 0.5
 
 
 def test_without_a_controlnet_it_is_image_to_image(models_of: Any) -> None:
@@ -197,8 +196,7 @@ def test_without_a_controlnet_it_is_image_to_image(models_of: Any) -> None:
     found = run(models)
     assert "by image-to-image" in found.parameters["notes"][0]
     assert (found.parameters["keep_structure"], found.parameters["strength"]) == ("image-to-image", 0.45)
-    asked = replace(REQUEST, keep_structure=False, strength=0.45)
-    same = run(models, asked)
+    same = run(models, replace(REQUEST, keep_structure=False, strength=0.45))
     assert apart(found.pictures[0], same.pictures[0]) == 0
 
 
