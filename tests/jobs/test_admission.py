@@ -86,9 +86,7 @@ async def test_a_nearly_full_disk_takes_nothing_and_names_its_floor(database: Da
     assert await admitting(database, Store(free=500_000_000)).full_disk() is None
 
 
-async def test_the_disk_is_looked_at_once_a_second_while_it_has_room(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_disk_is_looked_at_once_a_second_while_it_has_room(database: Database, monkeypatch) -> None:
     now = [0.5]  # seconds since the machine's start, say
     monkeypatch.setattr(admission.time, "monotonic", lambda: now[0])
     store = Store()

@@ -294,9 +294,7 @@ async def test_stop_ends_every_process_and_run(monkeypatch: pytest.MonkeyPatch) 
         assert not psutil.pid_exists(pid)
 
 
-async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(caplog) -> None:
     caplog.set_level("INFO", logger="jobs.executors.local")
     async with working(timeouts=replace(QUICK, quit=20)):
         caplog.clear()
@@ -337,9 +335,7 @@ if __name__ == "__main__":
     )
 
 
-async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(monkeypatch) -> None:
     class NoThread:
         def __init__(self, **options: Any) -> None:
             monkeypatch.setattr(local, "threading", threading)  # the next one works

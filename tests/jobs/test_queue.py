@@ -477,9 +477,7 @@ async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_
             assert (await queue.job(job_id)).attempts == 1
 
 
-async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_two_alone(
-    tmp_path: Path,
-) -> None:
+async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_two_alone(tmp_path) -> None:
     for life in range(2):
         executor = HandExecutor({"cuda:0": 4})
         async with open_queue(tmp_path, executor) as queue:
@@ -546,9 +544,7 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
 
 
-async def test_the_time_told_runs_down_while_nothing_moves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_time_told_runs_down_while_nothing_moves(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(eta, "COUNT_DOWN", 0.1)
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
@@ -920,9 +916,7 @@ async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
 # Stop and start
 
 
-async def test_stop_lets_running_jobs_finish_within_the_grace_time(
-    tmp_path: Path, executor: HandExecutor
-) -> None:
+async def test_stop_lets_running_jobs_finish_within_the_grace_time(tmp_path, executor: HandExecutor) -> None:
     async with open_queue(tmp_path, executor) as queue:
         first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
         await held(executor, first)

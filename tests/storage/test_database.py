@@ -109,9 +109,7 @@ async def test_a_writer_that_fails_answers_whoever_waits_and_begins_again(
         await _put(database, "b")
 
 
-async def test_a_transaction_is_one_trip_to_the_databases_thread(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_transaction_is_one_trip_to_the_databases_thread(database: Database, monkeypatch) -> None:
     trips, threads = [], set[int]()
     send = aiosqlite.Connection._execute
 
@@ -283,9 +281,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     assert "before-9000" in saved.name
 
 
-async def test_a_migration_that_fails_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch) -> None:
 
     from storage import migrate as module
 

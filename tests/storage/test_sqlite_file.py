@@ -102,9 +102,7 @@ def test_a_copy_ahead_of_the_clock_is_neither_the_newest_nor_kept_for_ever(
     assert made_at(ahead) <= sqlite.time.time()
 
 
-def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(
-    at: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(at: Callable[..., Path], tmp_path) -> None:
     right = [at(day, "daily") for day in (0, 1, 2)]
     for hour in range(9):
         at(-3000 + hour / 24)
@@ -213,9 +211,7 @@ async def test_any_backup_can_be_put_back_by_its_name(two_states: tuple[Path, Pa
     assert restore(path, folder) == older
 
 
-async def test_a_log_that_cannot_be_emptied_is_a_storage_error(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_log_that_cannot_be_emptied_is_a_storage_error(database: Database, monkeypatch) -> None:
     async def refuse(connection: aiosqlite.Connection, statement: str, *_: Any) -> Any:
         if "wal_checkpoint" in statement:
             raise sqlite3.OperationalError("database or disk is full")
@@ -226,9 +222,7 @@ async def test_a_log_that_cannot_be_emptied_is_a_storage_error(
         await database.scrub()
 
 
-async def test_a_database_is_checked_unless_it_is_as_it_was_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_database_is_checked_unless_it_is_as_it_was_left(tmp_path, monkeypatch) -> None:
     checked, path = list[Path](), tmp_path / "atelier.db"
     monkeypatch.setattr(sqlite, "check_database", lambda database, folder: checked.append(database))
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from jobs.queue import Queue
 from storage import privacy as rows
 from storage.blobs.local import Folder
@@ -17,9 +15,7 @@ from tests.storage.conftest import added
 from tests.studio.conftest import ALICE, open_studio, privacy_of
 
 
-async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(privacy, "JOBS_AT_ONCE", 2, raising=False)
     pages: list[int] = []
 

@@ -122,9 +122,7 @@ async def test_a_studio_that_was_off_for_weeks_goes_on_after_some_days(kept: Kep
 # Steps
 
 
-async def test_a_step_that_fails_ends_no_other_and_is_told(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_step_that_fails_ends_no_other_and_is_told(kept: Kept, monkeypatch) -> None:
     async def fails() -> str:
         raise RuntimeError("a surprise")
 
@@ -139,9 +137,7 @@ async def test_a_step_that_fails_ends_no_other_and_is_told(
     assert report.done == ("1 uploads that nothing uses were deleted",)
 
 
-async def test_what_expires_in_one_sweep_is_a_part_of_all(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_expires_in_one_sweep_is_a_part_of_all(kept: Kept, monkeypatch) -> None:
     monkeypatch.setattr(module, "FEW", 3)
     for _ in range(7):
         await kept.sent(days=31)
@@ -173,9 +169,7 @@ async def test_a_report_that_is_spoilt_is_none(kept: Kept) -> None:
 # Files
 
 
-async def test_one_file_that_cannot_be_deleted_keeps_no_other(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_file_that_cannot_be_deleted_keeps_no_other(kept: Kept, monkeypatch) -> None:
     names = [await kept.sent() for _ in range(5)]
     unlink = Path.unlink
 

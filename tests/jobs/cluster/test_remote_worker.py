@@ -220,9 +220,7 @@ async def _is(queue: Queue, job_id: str, status: Status) -> bool:
     return job is not None and job.status is status
 
 
-async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(
-    server: nats.Server, tmp_path: Path
-) -> None:
+async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(server: nats.Server, tmp_path) -> None:
     async with agents(server, tmp_path, "h1") as found:
         async with bot(server, tmp_path) as queue:
             asked = await ask(queue, json.dumps({"steps": 100_000, "delay": 0.01}))

@@ -126,9 +126,7 @@ async def test_captions_that_break_a_rule_of_the_place_are_left_out(world: World
     assert await world.moderator.captions(captions, Place(None, 5)) == [FINE, None, "a clown"]
 
 
-async def test_what_an_interaction_waits_for_begins_no_transaction(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_an_interaction_waits_for_begins_no_transaction(world: World, monkeypatch) -> None:
     """Each is one statement, and is sent without a BEGIN and a COMMIT around it."""
     sha256, read, alone = await world.picture(b"one", 0.3), world.database.read, []
 
@@ -265,9 +263,7 @@ async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World
     assert abs(row.at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_a_strike_that_cannot_be_written_stops_nobody(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_strike_that_cannot_be_written_stops_nobody(world: World, monkeypatch) -> None:
     async def refuse(work: object, **options: object) -> None:
         raise StorageError("disk I/O error")
 

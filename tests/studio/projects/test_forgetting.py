@@ -34,9 +34,7 @@ def _holds(folder: Path, canary: str) -> list[str]:
     return [str(path) for path in found if canary in path.name or raw in path.read_bytes()]
 
 
-async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learned_anew(
-    tmp_path: Path,
-) -> None:
+async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learned_anew(tmp_path) -> None:
     async with open_world(tmp_path) as world:
         boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)

@@ -231,9 +231,7 @@ async def test_a_days_tokens_end_and_are_told_before(tmp_path: Path) -> None:
         assert await chat.first(BOB), "they have tokens of their own"
 
 
-async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them_holds(
-    tmp_path: Path,
-) -> None:
+async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them_holds(tmp_path) -> None:
     async with open_chat(tmp_path, ASK_PER_DAY="1000", ASK_TOKENS="100") as chat:
         database, now = chat.opened.services.database, datetime.now(UTC)
         patron, guild = replace(ALICE, roles=(7, 8)), ALICE.guild_id

@@ -63,9 +63,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile,
     assert other.pack() != detector.pack()
 
 
-def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
-    shown: Pile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(shown: Pile, monkeypatch) -> None:
     monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
     whole = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()

@@ -131,9 +131,7 @@ def test_nothing_to_cut_out_is_said(tmp_path: Path) -> None:
         ask(PhotoModels(tmp_path, there=False, segment=""), CUT, photograph())
 
 
-def test_the_editor_picks_what_stands_out_of_a_photograph(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_editor_picks_what_stands_out_of_a_photograph(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("vision.readers.photo.describe.is_here", lambda models, role: True)
     file = tmp_path / "picture.png"
     photograph().save(file)
