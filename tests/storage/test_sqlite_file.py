@@ -19,15 +19,7 @@ from core.errors import StorageError
 from storage.database import Database, open_database
 from storage.engines import sqlite
 from storage.engines.sqlite import backups, made_at, restore
-from tests.storage.conftest import added, url_of
-
-
-async def _put(database: Database, key: str) -> None:
-    await database.write(lambda c: c.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": key}))
-
-
-async def _count(database: Database) -> int:
-    return await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM settings")))
+from tests.storage.conftest import added, count_settings, put_setting, url_of
 
 
 async def test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request(tmp_path: Path) -> None:
@@ -133,7 +125,7 @@ async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(da
 
 async def _rows_at(path: Path) -> int:
     async with open_database(path, None) as database:
-        return await _count(database)
+        return await count_settings(database)
 
 
 @pytest.fixture
@@ -141,9 +133,9 @@ async def two_states(tmp_path: Path) -> tuple[Path, Path]:
     """A database with 300 settings, and a folder with a backup that has 200 of them."""
     path, folder = tmp_path / "atelier.db", tmp_path / "backups"
     async with open_database(path, folder) as database:
-        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200)))
+        await asyncio.gather(*(put_setting(database, f"{number} {'x' * 2000}") for number in range(200)))
         await database.backup("before")
-        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200, 300)))
+        await asyncio.gather(*(put_setting(database, f"{number} {'x' * 2000}") for number in range(200, 300)))
     return path, folder
 
 
@@ -229,7 +221,7 @@ async def test_a_database_is_checked_unless_it_is_as_it_was_left(tmp_path, monke
     async def opened() -> int:
         checked.clear()
         async with open_database(path, None) as database:
-            await _put(database, str(path.stat().st_mtime_ns))
+            await put_setting(database, str(path.stat().st_mtime_ns))
             assert not path.with_name("atelier.db.clean").exists(), "whoever is killed now leaves no note"
         return len(checked)
 

@@ -19,7 +19,7 @@ from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
 from tests.jobs import video_worker
 from tests.jobs.cluster.conftest import FAKE, VIDEOS, agents, bot
-from tests.jobs.conftest import ask, eventually, open_queue, until
+from tests.jobs.conftest import ask, eventually, is_at, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.video_worker import video_bytes
 from tests.support import nats
@@ -209,15 +209,10 @@ async def test_a_run_that_ended_while_no_bot_was_there_is_told_to_the_next(
         await until(lambda: all(work.over for work in found["h1"].runs))
         assert len(found["h1"].runs) == 1
         async with bot(server, tmp_path) as queue:
-            await eventually(lambda: _is(queue, asked.job.id, Status.RENDERED))
+            await eventually(lambda: is_at(queue, asked.job.id, Status.RENDERED))
             job = await queue.job(asked.job.id)
             assert job is not None and job.attempts == 1
             await until(lambda: idle(found))
-
-
-async def _is(queue: Queue, job_id: str, status: Status) -> bool:
-    job = await queue.job(job_id)
-    return job is not None and job.status is status
 
 
 async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(server: nats.Server, tmp_path) -> None:
@@ -227,7 +222,7 @@ async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(server: nats
             await until(lambda: any(work.telling.step for work in found["h1"].runs))
         await until(lambda: all(work.over for work in found["h1"].runs))
         async with bot(server, tmp_path) as queue:  # which is told that it was given up, and begins anew
-            await eventually(lambda: _is(queue, asked.job.id, Status.RUNNING))
+            await eventually(lambda: is_at(queue, asked.job.id, Status.RUNNING))
             job = await queue.job(asked.job.id)
             assert job is not None and job.attempts == 1
             await queue.cancel(asked.job.id)
@@ -261,7 +256,7 @@ async def test_an_agent_that_stops_lets_jobs_end_and_gives_the_rest_back(
             await until(lambda: [work.telling.step > 0 for work in found["h1"].runs] == [True, True])
             await found["h1"].stop(1.0)
             assert isinstance(await end(queue, short.job.id), Rendered)
-            await eventually(lambda: _is(queue, long.job.id, Status.QUEUED))
+            await eventually(lambda: is_at(queue, long.job.id, Status.QUEUED))
             job = await queue.job(long.job.id)
             assert job is not None and job.attempts == 0
             assert queue.executor.free() == {}

@@ -195,16 +195,9 @@ async def strikes(world: World, count: int, origin: Origin, rule: Rule = Rule.EX
     now = datetime.now(UTC)
     for number in range(count - 1, 0, -1):
         at = now - timedelta(hours=number)
-        await world.database.write(
-            partial(
-                rows.add_strike,
-                user_id=origin.user_id,
-                guild_id=origin.guild_id,
-                rule=rule.name,
-                now=at,
-                apart=at - timedelta(seconds=1),
-            )
-        )
+        who = {"user_id": origin.user_id, "guild_id": origin.guild_id}
+        apart = at - timedelta(seconds=1)
+        await world.database.write(partial(rows.add_strike, **who, rule=rule.name, now=at, apart=apart))
     await world.moderator.strike(origin, rule)
 
 
@@ -399,14 +392,8 @@ async def learned(world: World, name: str, words: str, picture: str, caption: st
     project, settings = name * 12, to_json(TrainRequest(project=name * 12, task=STYLE, words=words))
     row = {"id": project, "user_id": 1, "guild_id": None, "name": name, "task": STYLE}
     version = {"project_id": project, "number": 1, "user_id": 1, "state": "active", "artefact": artefact}
-    item = {
-        "project_id": project,
-        "number": 1,
-        "sha256": picture,
-        "label": caption,
-        "group_key": "",
-        "part": "train",
-    }
+    item = {"project_id": project, "number": 1, "sha256": picture, "label": caption}
+    item |= {"group_key": "", "part": "train"}
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sa.insert(schema.projects).values(**row, created_at=at))
@@ -537,11 +524,8 @@ async def test_an_unfit_picture_is_mixed_with_a_minor_nowhere(world: World) -> N
 async def test_many_pictures_are_shown_as_each_alone(world: World) -> None:
     await level(world, "strict")
     named = [await world.picture(name, score) for name, score in SCORED.items()]
-    assert await world.moderator.visibilities(named, HERE) == [
-        Visibility.BLOCK,
-        Visibility.BLOCK,
-        Visibility.SHOW,
-    ]
+    block, show = Visibility.BLOCK, Visibility.SHOW
+    assert await world.moderator.visibilities(named, HERE) == [block, block, show]
 
 
 async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world: World) -> None:
