@@ -62,20 +62,12 @@ def test_yolos_names_are_read_as_people_write_them(text: str) -> None:
 
 
 def test_cocos_polygons_are_masks_and_ids_may_have_gaps() -> None:
+    images = [{"id": 9, "file_name": "a/b.jpg", "width": 100, "height": 50}, {"id": 11, "file_name": "c"}]
+    dent = {"bbox": [10, 5, 20, 10], "segmentation": [[10, 5, 30, 5, 30, 15]]}
     made = {
-        "images": [
-            {"id": 9, "file_name": "a/b.jpg", "width": 100, "height": 50},
-            {"id": 11, "file_name": "c"},
-        ],
+        "images": images,
         "categories": [{"id": 90, "name": "dent"}],
-        "annotations": [
-            {
-                "image_id": 9,
-                "category_id": 90,
-                "bbox": [10, 5, 20, 10],
-                "segmentation": [[10, 5, 30, 5, 30, 15]],
-            }
-        ],
+        "annotations": [{"image_id": 9, "category_id": 90, **dent}],
     }
     [row] = label_formats.read_coco(json.dumps(made))
     assert (row.file, row.label, row.boxes) == ("a/b.jpg", "dent", ())

@@ -20,16 +20,10 @@ from vision.diffusion.prompt_embeddings import Conditioning, Encoded
 from vision.store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
+PARTS = (("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5))
+TURNED = {"chaos": 80, "weird": 900, "stylize": 400, "exp": 20, "style_codes": ((5, 1.0),)}
 EVERYTHING = ImagineRequest(
-    prompt="a red house, a cat",
-    prompt_parts=(("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5)),
-    negative_prompt="blue",
-    seed=7,
-    chaos=80,
-    weird=900,
-    stylize=400,
-    exp=20,
-    style_codes=((5, 1.0),),
+    prompt="a red house, a cat", prompt_parts=PARTS, negative_prompt="blue", seed=7, **TURNED
 )
 
 

@@ -113,27 +113,9 @@ def jobs_of(model: Any) -> list[Job]:
     """Two with edges of other pictures, words, steps and seeds, and one without."""
     side = model.card.native_size
     starts = [tiny.picture(side, side, seed=seed) for seed in (1, 2)]
-    one = Generation(
-        Mode.IMAGE,
-        "in clay",
-        (7, 8),
-        side,
-        side,
-        4,
-        3.0,
-        image=starts[0],
-        strength=0.9,
-        edges=edges(starts[0]),
-    )
-    other = replace(
-        one,
-        prompt="b",
-        seeds=(50,),
-        num_inference_steps=6,
-        image=starts[1],
-        edges=edges(starts[1]),
-        sampler="heun",
-    )
+    shown, others = ({"image": start, "edges": edges(start)} for start in starts)
+    one = Generation(Mode.IMAGE, "in clay", (7, 8), side, side, 4, 3.0, strength=0.9, **shown)
+    other = replace(one, prompt="b", seeds=(50,), num_inference_steps=6, sampler="heun", **others)
     return [Job(one), Job(other), Job(replace(one, edges=None))]
 
 
