@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.job import Origin, Reply
+from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from jobs.admission import Limits
 from jobs.executors.base import Executor
@@ -68,15 +68,27 @@ async def ask(
     queue: Queue, prompt: str = "a red house", *, user: int = 1, seed: int = 0, **options: Any
 ) -> Submitted:
     """Queue an /imagine of a user in guild 3, channel 2."""
-    origin = {
-        "user_id": user,
-        "channel_id": 2,
-        "guild_id": 3,
-        "interaction_id": next(_interactions),
-        **options.pop("origin", {}),
-    }
+    origin = {"user_id": user, "channel_id": 2, "guild_id": 3, "interaction_id": next(_interactions)}
+    origin |= options.pop("origin", {})
     reply = Reply(**{name: origin.pop(name) for name in REPLY & origin.keys()})
     return await queue.submit(ImagineRequest(prompt=prompt, seed=seed), Origin(**origin), reply, **options)
+
+
+async def ask_held(executor: HandExecutor, queue: Queue, *prompt: str, **options: Any) -> str:
+    """Queue an /imagine, and wait until the executor has it: the job's id."""
+    job_id = (await ask(queue, *prompt, **options)).job.id
+    await held(executor, job_id)
+    return job_id
+
+
+async def held(executor: HandExecutor, job_id: str) -> None:
+    """Wait until the executor has a job."""
+    await until(lambda: job_id in executor.held)
+
+
+async def is_at(queue: Queue, job_id: str, status: Status) -> bool:
+    job = await queue.job(job_id)
+    return job is not None and job.status is status
 
 
 async def until(condition: Callable[[], Any], patience: float = 20.0) -> None:

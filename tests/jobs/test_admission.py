@@ -86,9 +86,7 @@ async def test_a_nearly_full_disk_takes_nothing_and_names_its_floor(database: Da
     assert await admitting(database, Store(free=500_000_000)).full_disk() is None
 
 
-async def test_the_disk_is_looked_at_once_a_second_while_it_has_room(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_disk_is_looked_at_once_a_second_while_it_has_room(database: Database, monkeypatch) -> None:
     now = [0.5]  # seconds since the machine's start, say
     monkeypatch.setattr(admission.time, "monotonic", lambda: now[0])
     store = Store()
@@ -159,8 +157,7 @@ async def test_waiting_jobs_are_counted_for_the_member_and_for_the_server(databa
 
 async def test_in_a_direct_message_no_server_s_limit_counts(database: Database) -> None:
     await added(database, user=2, guild_id=None)
-    admitted = await admitting(database, guild_waiting=1).admit(a_job(guild_id=None), None)
-    assert admitted.row is not None
+    assert (await admitting(database, guild_waiting=1).admit(a_job(guild_id=None), None)).row is not None
 
 
 async def test_a_parent_must_be_there(database: Database) -> None:
@@ -175,8 +172,7 @@ async def test_a_key_is_of_one_person_s_and_a_press_is_over_when_its_job_is(data
     first = await added(database, request_key="k", interaction_id=None)
     asked = admitting(database)
     assert (await asked.admit(a_job(request_key="k", interaction_id=None), None)).job.id == first.id
-    other = await asked.admit(a_job(user=2, request_key="k", interaction_id=None), None)
-    assert other.row is not None
+    assert (await asked.admit(a_job(user=2, request_key="k", interaction_id=None), None)).row is not None
     pressed = await added(database, press_key="p", interaction_id=None)
     await database.write(partial(rows.cancel, job_id=pressed.id, now=NOW))
     assert (await asked.admit(a_job(press_key="p"), None)).row is not None

@@ -137,8 +137,7 @@ async def test_an_answer_that_breaks_a_rule_is_stopped_and_never_told(tmp_path, 
             assert not await queue.cancel(job.id) or (await queue.job(job.id)).status is Status.CANCELLED
             return
         executor.end(answered(job.id, "The word is secret."))
-        end = await end_of(queue, job.id)
-        assert end == Failed("A rule stopped this answer.")
+        assert await end_of(queue, job.id) == Failed("A rule stopped this answer.")
         assert await queue.result(job.id) is None
 
 
@@ -218,10 +217,8 @@ async def test_tokens_are_counted_by_person_and_day(queue: Queue, executor: Hand
         executor.end(answered(job.id, "fine", tokens_in=tokens, tokens_out=5))
         await end_of(queue, job.id)
     used = await queue.database.read(lambda c: conversations.read_token_use(c, 1, now=now))
-    assert (
-        used == (160, 0)
-        and (await queue.database.read(lambda c: conversations.read_token_use(c, 2, now=now))).tokens == 0
-    )
+    assert used == (160, 0)
+    assert (await queue.database.read(lambda c: conversations.read_token_use(c, 2, now=now))).tokens == 0
     await asked(queue)
     assert (await queue.database.read(lambda c: conversations.read_token_use(c, 1, now=now))).open == 1
 

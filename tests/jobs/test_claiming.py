@@ -30,9 +30,7 @@ def _go(queue: Queue) -> None:
     queue.dispatcher.wake()
 
 
-async def test_what_devices_take_now_is_claimed_in_one_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_devices_take_now_is_claimed_in_one_commit(tmp_path, monkeypatch) -> None:
     executor, commits = HandExecutor({"a": 4, "b": 4}), list[int]()
     async with open_queue(tmp_path, executor, LIMITS) as queue:
         queue.dispatcher.waitlist.paused = True
@@ -73,9 +71,7 @@ async def _order(folder: Path, seed: int) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_jobs_start_in_the_order_of_one_after_another(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_jobs_start_in_the_order_of_one_after_another(tmp_path, seed: int, monkeypatch) -> None:
     several = await _order(tmp_path / "several", seed)
     monkeypatch.setattr(dispatching, "AT_ONCE", 1)
     assert several == await _order(tmp_path / "one", seed)
@@ -86,9 +82,7 @@ def _claiming(queue: Queue, monkeypatch: pytest.MonkeyPatch, claim: Callable[...
     monkeypatch.setattr(queue.dispatcher.claims, "claim_row", claim)
 
 
-async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_jobs_whose_claims_are_not_written_wait_on_as_before(tmp_path, monkeypatch) -> None:
     tries = list[str]()
 
     def away(waiting: Any, *rest: Any) -> Any:
@@ -135,9 +129,7 @@ async def test_a_job_that_waits_no_more_costs_its_member_nothing_and_holds_up_no
         assert queue.dispatcher.waitlist.had(2) == 0 and queue.dispatcher.waitlist.had(1) > 0
 
 
-async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(tmp_path, monkeypatch) -> None:
     executor = HandExecutor({f"cuda:{n}": 1 for n in range(12)})
     async with open_queue(tmp_path, executor) as queue:
         look, looks, spent = queue.dispatcher.look, list[float](), 0.0

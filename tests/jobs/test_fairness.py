@@ -95,5 +95,4 @@ async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
 
 
 def test_the_conditions_of_partial_indexes_are_written_into_the_statements() -> None:
-    text = str(job_queries.waiting_statement().compile(dialect=sqlite.dialect()))
-    assert "status = 'queued'" in text
+    assert "status = 'queued'" in str(job_queries.waiting_statement().compile(dialect=sqlite.dialect()))

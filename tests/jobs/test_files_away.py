@@ -12,7 +12,7 @@ from core.requests import VariationRequest
 from jobs import runs
 from jobs.queue import Queue
 from storage.blobs.local import Folder
-from tests.jobs.conftest import ask, done, eventually, open_queue, until
+from tests.jobs.conftest import ask, ask_held, done, eventually, is_at, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 
@@ -65,8 +65,7 @@ async def status_of(queue: Queue, job_id: str) -> Status:
 async def test_what_was_made_is_stored_when_the_store_is_back_and_nothing_is_started_meanwhile(
     queue: Queue, executor: HandExecutor, files: Flaky
 ) -> None:
-    job_id = (await ask(queue, seed=7)).job.id
-    await until(lambda: job_id in executor.held)
+    job_id = await ask_held(executor, queue, seed=7)
     files.away = True
     executor.end(done(executor, job_id))
     await until(lambda: files.refused > 2)
@@ -75,13 +74,9 @@ async def test_what_was_made_is_stored_when_the_store_is_back_and_nothing_is_sta
     await until(lambda: files.refused > refused + 2)
     assert await status_of(queue, job_id) is Status.RUNNING and another not in executor.held
     files.away = False
-    await eventually(lambda: _is(queue, job_id, Status.RENDERED))
+    await eventually(lambda: is_at(queue, job_id, Status.RENDERED))
     result = await queue.result(job_id)
     assert await files.get(result.pictures[0].sha256) == picture_of(7).data
-
-
-async def _is(queue: Queue, job_id: str, status: Status) -> bool:
-    return await status_of(queue, job_id) is status
 
 
 async def test_a_studio_that_stops_meanwhile_draws_the_job_again(
@@ -98,14 +93,13 @@ async def test_a_studio_that_stops_meanwhile_draws_the_job_again(
     async with open_queue(tmp_path, again, files=files) as second:
         await until(lambda: job_id in again.held)
         again.end(done(again, job_id))
-        await eventually(lambda: _is(second, job_id, Status.RENDERED))
+        await eventually(lambda: is_at(second, job_id, Status.RENDERED))
 
 
 async def test_a_job_whose_picture_can_t_be_fetched_waits_and_one_that_is_asked_for_is_told(
     queue: Queue, executor: HandExecutor, files: Flaky
 ) -> None:
-    sha256 = await files.put(picture_of(1).data, "image/png")
-    request = VariationRequest(image=sha256, prompt="a red house")
+    request = VariationRequest(image=await files.put(picture_of(1).data, "image/png"), prompt="a red house")
     await queue.pause(9)
     job_id = (await queue.submit(request, Origin(1, 2, 3), Reply(77))).job.id
     files.away = True

@@ -18,7 +18,7 @@ from jobs.eta import Estimate, Shares
 from jobs.executors.base import Device
 from jobs.queue import HUNG_AFTER, Queue
 from storage.schema import jobs
-from tests.jobs.conftest import ask, done, eventually, open_queue, until
+from tests.jobs.conftest import ask, ask_held, done, eventually, is_at, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from tests.scale.line import Pipe
 from vision.protocol import LoadingModel, Step
@@ -36,8 +36,7 @@ def grow_old(queue: Queue) -> None:
 async def test_a_job_that_loads_or_draws_is_not_hung_and_a_silent_one_is(
     queue: Queue, executor: HandExecutor
 ) -> None:
-    job_id = (await ask(queue)).job.id
-    await until(lambda: job_id in executor.held)
+    job_id = await ask_held(executor, queue)
     assert not queue.health().hung
     for sign in (LoadingModel(job_id, "a large model", 0.1), Step(job_id, 1, 4)):
         grow_old(queue)
@@ -50,8 +49,7 @@ async def test_a_job_that_loads_or_draws_is_not_hung_and_a_silent_one_is(
 async def test_a_job_that_was_taken_up_after_a_restart_is_not_hung(tmp_path: Path) -> None:
     executor = HandExecutor()
     async with open_queue(tmp_path, executor) as queue:
-        job_id = (await ask(queue)).job.id
-        await until(lambda: job_id in executor.held)
+        job_id = await ask_held(executor, queue)
         executor.surviving.add(executor.held[job_id].run.token)
     async with open_queue(tmp_path, executor, start=False) as queue:
         long_ago = datetime.now(UTC) - timedelta(seconds=LONG)
@@ -96,12 +94,7 @@ async def test_jobs_that_wait_for_files_or_rows_are_not_hung(
         grow_old(queue)
         assert not queue.health().hung
         monkeypatch.setattr(queue.dispatcher.saving.database, "write", write)
-        await eventually(lambda: _is(queue, job_id, Status.RENDERED))
-
-
-async def _is(queue: Queue, job_id: str, status: Status) -> bool:
-    job = await queue.job(job_id)
-    return job is not None and job.status is status
+        await eventually(lambda: is_at(queue, job_id, Status.RENDERED))
 
 
 async def test_waiting_for_files_is_no_time_of_a_device(
@@ -115,8 +108,7 @@ async def test_waiting_for_files_is_no_time_of_a_device(
         now += 3600 * running  # an hour's outage
 
     async with open_queue(tmp_path, executor, gate=gate) as queue:
-        job_id = (await ask(queue)).job.id
-        await until(lambda: job_id in executor.held)
+        job_id = await ask_held(executor, queue)
         live = queue.dispatcher.running[job_id]
         assert queue.dispatcher.positions.remaining(live) is None
         now += 60
@@ -164,8 +156,7 @@ async def test_a_job_that_waits_for_its_files_still_takes_all_of_its_time(
 async def test_what_goes_on_after_a_restart_has_begun_and_has_worked_before(tmp_path: Path) -> None:
     executor = HandExecutor()
     async with open_queue(tmp_path, executor) as queue:
-        job_id = (await ask(queue)).job.id
-        await until(lambda: job_id in executor.held)
+        job_id = await ask_held(executor, queue)
         live = queue.dispatcher.running[job_id]
         assert not live.is_begun
         again = replace(live, before=100.0)

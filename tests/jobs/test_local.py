@@ -77,16 +77,14 @@ async def test_a_run_reports_every_step_and_ends_once() -> None:
 @pytest.mark.parametrize("fault", ["segfault", "kill", "exit", "exception", "garbage", "close"])
 async def test_a_dead_worker_costs_one_run_and_is_replaced(executor: LocalExecutor, fault: str) -> None:
     (before,) = executor.pids().values()
-    outcome = await go(executor, run_of(fault=fault, at=2))
-    assert isinstance(outcome, Lost)
+    assert isinstance(await go(executor, run_of(fault=fault, at=2)), Lost)
     assert isinstance(await go(executor, run_of("next")), Done)
     (after,) = executor.pids().values()
     assert after != before and not psutil.pid_exists(before)
 
 
 async def test_the_reason_names_the_signal(executor: LocalExecutor) -> None:
-    outcome = await go(executor, run_of(fault="segfault"))
-    assert "SIGSEGV" in outcome.reason
+    assert "SIGSEGV" in (await go(executor, run_of(fault="segfault"))).reason
 
 
 async def test_a_worker_that_hangs_in_a_step_is_killed(executor: LocalExecutor) -> None:
@@ -296,9 +294,7 @@ async def test_stop_ends_every_process_and_run(monkeypatch: pytest.MonkeyPatch) 
         assert not psutil.pid_exists(pid)
 
 
-async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(caplog) -> None:
     caplog.set_level("INFO", logger="jobs.executors.local")
     async with working(timeouts=replace(QUICK, quit=20)):
         caplog.clear()
@@ -339,9 +335,7 @@ if __name__ == "__main__":
     )
 
 
-async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(monkeypatch) -> None:
     class NoThread:
         def __init__(self, **options: Any) -> None:
             monkeypatch.setattr(local, "threading", threading)  # the next one works

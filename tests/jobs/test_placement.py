@@ -52,8 +52,7 @@ def test_a_job_that_failed_before_gets_a_device_to_itself() -> None:
 def test_a_device_is_cleared_for_it_while_others_go_on_elsewhere() -> None:
     suspect, other = job(1, alone=True), job(2)
     placement, _ = placed(suspect, other)
-    rooms = {"a": Room(1, 3), "b": Room(2, 2)}
-    assert placement.choose(rooms, {}, 0.0) == ("a", other)
+    assert placement.choose({"a": Room(1, 3), "b": Room(2, 2)}, {}, 0.0) == ("a", other)
     assert placement.choose({"b": Room(3, 1)}, {}, 0.0) is None, (
         "a newcomer may not take the device that is being cleared"
     )

@@ -141,8 +141,7 @@ def test_a_loaded_model_is_used_within_ones_own_turn_only() -> None:
 
 def test_a_job_is_passed_over_for_a_loaded_model_three_times_at_most() -> None:
     clip = job(1, model="clip")
-    waitlist = listed(clip, *(job(1, model="image") for _ in range(10)))
-    order = served(waitlist, 6, loaded="image")
+    order = served(listed(clip, *(job(1, model="image") for _ in range(10))), 6, loaded="image")
     assert order.index(clip) == MAX_PASSED_OVER
 
 
@@ -256,14 +255,8 @@ def test_positions_count_moved_jobs_and_every_length_of_others_lists() -> None:
 
 
 def test_age_lifts_a_lane_at_a_time_and_no_further_than_the_best() -> None:
-    assert [rank_of(Lane.RELAX, seconds) for seconds in (0, 599.9, 600, 1199.9, 1200, 9999)] == [
-        2,
-        2,
-        1,
-        1,
-        0,
-        0,
-    ]
+    assert [rank_of(Lane.RELAX, seconds) for seconds in (0, 599.9, 600, 1199.9)] == [2, 2, 1, 1]
+    assert [rank_of(Lane.RELAX, seconds) for seconds in (1200, 9999)] == [0, 0]
     assert [rank_of(Lane.FAST, 600), rank_of(Lane.TURBO, 600)] == [0, 0]
     assert [lifted_at(2, 100.0, now) for now in (50.0, 100.0, 699.0, 700.0)] == [700, 700, 700, 1300]
     assert lifted_at(0, 100.0, 100.0) == float("inf")
@@ -321,12 +314,8 @@ def test_removing_in_any_order_leaves_nothing() -> None:
     for each in jobs:
         assert waitlist.remove(each.job_id, 0.0) is each
         assert waitlist.remove(each.job_id, 0.0) is None
-    assert (
-        not waitlist
-        and not list(waitlist.order(0.0))
-        and not waitlist.by_cost
-        and waitlist.next({}, None, 0.0) is None
-    )
+    assert not waitlist and not list(waitlist.order(0.0)) and not waitlist.by_cost
+    assert waitlist.next({}, None, 0.0) is None
 
 
 # Limits
@@ -342,60 +331,41 @@ def test_removing_in_any_order_leaves_nothing() -> None:
         (Rules(), (0, 200), LimitError, "200 jobs waiting; the limit is 200"),
     ],
 )
-def test_a_refusal_names_its_limit(
-    rules: Rules, waiting: tuple[int, int], kind: type[Exception], words: str
-) -> None:
+def test_a_refusal_names_its_limit(rules: Rules, waiting: tuple[int, int], kind: type, words: str) -> None:
     with pytest.raises(kind, match=words):
-        check_limits(
-            ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1]
-        )
+        may_ask(rules, waiting=waiting)
 
 
-@pytest.mark.parametrize(
-    ("rules", "allowed", "waiting", "words"),
-    [
-        (
-            Rules(banned=True),
-            Allowance(3, 10),
-            (0, 0),
-            "You can't use Atelier here: an admin has blocked you.",
-        ),
-        (
-            Rules(channels=frozenset({10, 11, 12, 13, 14, 15})),
-            Allowance(3, 10),
-            (0, 0),
-            "Atelier isn't allowed in this channel. It works in <#10>, <#11>, <#12>, <#13>, <#14>.",
-        ),
-        (
-            Rules(roles=frozenset({10, 11, 12, 13, 14, 15})),
-            Allowance(3, 10),
-            (0, 0),
-            "Only members with these roles can use Atelier here: <@&10>, <@&11>, <@&12>, <@&13>, <@&14>.",
-        ),
-        (
-            Rules(),
-            Allowance(0, 10),
-            (0, 0),
-            "Your roles may have 0 jobs running here, so none would ever start; "
-            "the server's managers set that.",
-        ),
-        (
-            Rules(),
-            Allowance(3, 2),
-            (3, 0),
-            "You have 3 jobs waiting; the limit is 2. One has to start or be cancelled first.",
-        ),
-        (
-            Rules(),
-            Allowance(3, 10),
-            (0, 201),
-            "This server has 201 jobs waiting; the limit is 200. Try again in a while.",
-        ),
-    ],
-)
-def test_a_refusal_reads(rules: Rules, allowed: Allowance, waiting: tuple[int, int], words: str) -> None:
+SIX = frozenset(range(10, 16))
+REFUSALS = {
+    "You can't use Atelier here: an admin has blocked you.": {"rules": Rules(banned=True)},
+    "Atelier isn't allowed in this channel. It works in <#10>, <#11>, <#12>, <#13>, <#14>.": {
+        "rules": Rules(channels=SIX)
+    },
+    "Only members with these roles can use Atelier here: <@&10>, <@&11>, <@&12>, <@&13>, <@&14>.": {
+        "rules": Rules(roles=SIX)
+    },
+    "Your roles may have 0 jobs running here, so none would ever start; the server's managers set that.": {
+        "allowed": (0, 10)
+    },
+    "You have 3 jobs waiting; the limit is 2. One has to start or be cancelled first.": {
+        "allowed": (3, 2),
+        "waiting": (3, 0),
+    },
+    "This server has 201 jobs waiting; the limit is 200. Try again in a while.": {"waiting": (0, 201)},
+}
+
+
+def may_ask(rules=Rules(), allowed=(3, 10), waiting=(0, 0)) -> None:  # noqa: B008
+    """Raises what somebody is told who may have so many jobs running and waiting, and has so many waiting."""
+    user, guild = waiting
+    check_limits(ORIGIN, rules, Allowance(*allowed), Limits(), user_waiting=user, guild_waiting=guild)
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_a_refusal_reads(words: str) -> None:
     with pytest.raises((NotAllowedError, LimitError)) as caught:
-        check_limits(ORIGIN, rules, allowed, Limits(), user_waiting=waiting[0], guild_waiting=waiting[1])
+        may_ask(**REFUSALS[words])
     assert str(caught.value) == words
 
 

@@ -55,5 +55,4 @@ async def test_who_stops_waiting_leaves_nothing_behind() -> None:
 
 
 async def test_without_a_worker_that_is_ready_a_question_is_declined() -> None:
-    executor = LocalExecutor((config(),))
-    assert await executor.ask(Embed("q", "clip")) == Declined("q", "no worker is ready")
+    assert await LocalExecutor((config(),)).ask(Embed("q", "clip")) == Declined("q", "no worker is ready")

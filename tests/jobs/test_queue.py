@@ -27,7 +27,7 @@ from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF, claim, recover
 from storage.people import RoleLimit
-from tests.jobs.conftest import LIMITS, ask, done, eventually, open_queue, until
+from tests.jobs.conftest import LIMITS, ask, ask_held, done, eventually, held, is_at, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.support.fresh import address_in
@@ -43,10 +43,6 @@ async def ends(queue: Queue, job_id: str, wait: Wait | None = None) -> Any:
         async for event in queue.watch(job_id, wait):
             last = event
     return last
-
-
-async def held(executor: HandExecutor, job_id: str) -> None:
-    await until(lambda: job_id in executor.held)
 
 
 # One job's life
@@ -132,11 +128,8 @@ async def test_every_wait_of_a_watcher_goes_through_the_hook(queue: Queue, execu
 async def test_a_job_that_never_was_is_said(queue: Queue) -> None:
     with pytest.raises(UserError, match="no such job"):
         await anext(queue.watch("nobody"))
-    assert (
-        await queue.job("nobody") is None
-        and await queue.result("nobody") is None
-        and not await queue.cancel("nobody")
-    )
+    assert await queue.job("nobody") is None and await queue.result("nobody") is None
+    assert not await queue.cancel("nobody")
 
 
 # Asking
@@ -243,9 +236,8 @@ async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(
     await asyncio.gather(*queue.tasks, return_exceptions=True)
     rows = await queue.undelivered()
     await until(lambda: not queue.dispatcher.claims)
-    assert {job.id for job in rows} == {w.job_id for w in queue.dispatcher.waitlist} | set(
-        queue.dispatcher.running
-    )
+    taken = {w.job_id for w in queue.dispatcher.waitlist} | set(queue.dispatcher.running)
+    assert {job.id for job in rows} == taken
 
 
 async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the_reading(
@@ -280,8 +272,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
 async def test_what_would_end_the_same_is_not_tried_again(
     queue: Queue, executor: HandExecutor, fault: Fault
 ) -> None:
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
     executor.end(Broke(job_id, fault, "It can't be done."))
     assert await ends(queue, job_id) == Failed("It can't be done.")
     assert (await queue.job(job_id)).attempts == 1
@@ -301,16 +292,14 @@ async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExe
     for attempt in range(1, 4):
         await until(lambda n=attempt: len(executor.started) == n)
         executor.end(outcome(job_id))
-    end = await ends(queue, job_id)
-    assert end in (Failed("It broke."), Failed(GAVE_UP))
+    assert await ends(queue, job_id) in (Failed("It broke."), Failed(GAVE_UP))
     assert executor.started == [job_id] * 3
 
 
 async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(
     queue: Queue, executor: HandExecutor
 ) -> None:
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
     watch = queue.watch(job_id)
     async with asyncio.timeout(10):
         assert await anext(watch) == Started()
@@ -327,8 +316,7 @@ async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(
 async def test_a_database_that_refuses_for_a_while_loses_no_result(
     queue: Queue, executor: HandExecutor
 ) -> None:
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
     write, refused = queue.database.write, []
 
     async def refuse(work: Any, **options: Any) -> Any:
@@ -344,8 +332,7 @@ async def test_a_database_that_refuses_for_a_while_loses_no_result(
 
 
 async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, executor: HandExecutor) -> None:
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
     put = queue.files.put
 
     async def full_while_there_is_ballast(data: bytes, media_type: str) -> str:
@@ -362,8 +349,7 @@ async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "AWAY_PAUSES", (0.01,))
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
     put, tries = queue.files.put, 0
 
     async def full(data: bytes, media_type: str) -> str:
@@ -383,8 +369,7 @@ async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
 
 
 async def test_what_can_not_be_written_is_an_honest_failure(queue: Queue, executor: HandExecutor) -> None:
-    job_id = (await ask(queue)).job.id
-    await held(executor, job_id)
+    job_id = await ask_held(executor, queue)
 
     async def broken(data: bytes, media_type: str) -> str:
         raise StorageError("Input/output error") from OSError(errno.EIO, "Input/output error")
@@ -403,9 +388,8 @@ def no_space() -> StorageError:
 async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, executor: HandExecutor) -> None:
     await queue.pause(9)
     odd, good = (await ask(queue)).job.id, (await ask(queue, user=2)).job.id
-    await queue.database.write(
-        lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd})
-    )
+    sculpt = sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i")
+    await queue.database.write(lambda c: c.execute(sculpt, {"i": odd}))
     task = asyncio.create_task(ends(queue, odd))
     await asyncio.sleep(0)
     await queue.resume(9)
@@ -417,9 +401,8 @@ async def test_a_job_from_before_a_limit_was_lowered_is_shown_and_ends_with_the_
     await queue.pause(9)
     job_id = (await ask(queue)).job.id
     wide = {"i": job_id, "r": '{"prompt": "a red house", "width": 100000, "height": 64}'}
-    await queue.database.write(
-        lambda c: c.execute(sa.text("UPDATE jobs SET request = :r WHERE id = :i"), wide) and None
-    )
+    change = sa.text("UPDATE jobs SET request = :r WHERE id = :i")
+    await queue.database.write(lambda c: c.execute(change, wide) and None)
     job = await queue.job(job_id)
     assert job is not None and job.request.width == 100_000
     await queue.resume(9)
@@ -481,9 +464,7 @@ async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_
             assert (await queue.job(job_id)).attempts == 1
 
 
-async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_two_alone(
-    tmp_path: Path,
-) -> None:
+async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_two_alone(tmp_path) -> None:
     for life in range(2):
         executor = HandExecutor({"cuda:0": 4})
         async with open_queue(tmp_path, executor) as queue:
@@ -517,9 +498,8 @@ async def test_a_newcomer_gets_a_free_slot_at_once(tmp_path: Path) -> None:
 async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None:
     executor = HandExecutor({"cuda:0": 2})
     async with open_queue(tmp_path, executor) as queue:
-        queue.dispatcher.positions.estimate.add(
-            "imagine|0x0x4s0|image", 10.0
-        )  # of the device, not of the clock
+        # of the device, not of the clock
+        queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
         running = await _together(queue, executor, 2)
         waiting = [(await ask(queue, user=user)).job.id for user in (3, 4, 5)]
         times = [view.eta for view in (await queue.snapshot()).waiting]
@@ -536,12 +516,8 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
             await ask(queue)
         await until(lambda: len(executor.held) == 3)
         mine = [await ask(queue) for _ in range(4)]
-        expected = [
-            30,
-            30,
-            30,
-            40,
-        ]  # three beside each other take 10 s each of the one device; then the first of those that waited
+        # three beside each other take 10 s each of the one device; then the first of those that waited
+        expected = [30, 30, 30, 40]
         assert [round(submitted.eta) for submitted in mine] == expected
         assert [round(view.eta) for view in (await queue.snapshot()).waiting] == expected
         queue.dispatcher.positions.told = {}
@@ -550,9 +526,7 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
 
 
-async def test_the_time_told_runs_down_while_nothing_moves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_time_told_runs_down_while_nothing_moves(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(eta, "COUNT_DOWN", 0.1)
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
@@ -615,8 +589,7 @@ async def test_finish_and_cancel_at_the_same_moment_agree(tmp_path: Path) -> Non
     executor = HandExecutor()
     async with open_queue(tmp_path, executor) as queue:
         for number in range(25):
-            job_id = (await ask(queue, user=number)).job.id
-            await held(executor, job_id)
+            job_id = await ask_held(executor, queue, user=number)
             task = asyncio.create_task(ends(queue, job_id))
             await asyncio.sleep(0)
             executor.end(done(executor, job_id))
@@ -671,22 +644,14 @@ async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
         await until(lambda: {waits, gone} <= set(asked))
         other = (await ask(queue, user=3)).job.id
         await held(executor, other)  # it stands in nobody's way
-        await eventually(lambda: _is_queued(queue, gone))
+        await eventually(lambda: is_at(queue, gone, Status.QUEUED))
         assert await queue.cancel(gone)
         known.set()
         executor.end(done(executor, other))
         await held(executor, waits)
         assert (await queue.job(waits)).attempts == 1 and gone not in executor.held
         executor.end(done(executor, waits))
-        await eventually(lambda: _is_rendered(queue, waits))
-
-
-async def _is_rendered(queue: Queue, job_id: str) -> bool:
-    return (await queue.job(job_id)).status is Status.RENDERED
-
-
-async def _is_queued(queue: Queue, job_id: str) -> bool:
-    return (await queue.job(job_id)).status is Status.QUEUED
+        await eventually(lambda: is_at(queue, waits, Status.RENDERED))
 
 
 async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
@@ -771,8 +736,7 @@ async def test_drain_finishes_what_is_there_and_takes_nothing_more(
 
 
 async def test_clear_cancels_waiting_jobs_of_one_or_of_all(queue: Queue, executor: HandExecutor) -> None:
-    ran = (await ask(queue)).job.id
-    await held(executor, ran)
+    ran = await ask_held(executor, queue)
     mine, other = [(await ask(queue)).job.id for _ in range(3)], (await ask(queue, user=2)).job.id
     tasks = [asyncio.create_task(ends(queue, i)) for i in mine]
     await asyncio.sleep(0)
@@ -807,8 +771,7 @@ async def test_a_clear_of_many_lets_others_write_in_between(
 
 
 async def test_a_job_moved_to_the_front_runs_next(queue: Queue, executor: HandExecutor) -> None:
-    first = (await ask(queue)).job.id
-    await held(executor, first)
+    first = await ask_held(executor, queue)
     waiting = [(await ask(queue, user=user)).job.id for user in (2, 3, 4)]
     assert await queue.move_to_front(9, waiting[2])
     assert not await queue.move_to_front(9, first)
@@ -845,35 +808,19 @@ async def test_only_listed_channels_and_roles_may_be_used(queue: Queue) -> None:
 
 async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> None:
     job_id = (await ask(queue)).job.id
-    (
-        await queue.pause(9),
-        await queue.resume(9),
-        await queue.drain(9),
-        await queue.clear(9, 1),
-        await queue.move_to_front(9, job_id),
-    )
-    (
-        await queue.admin.ban(9, 1, 3),
-        await queue.admin.unban(9, 1, 3),
-        await queue.admin.allow(9, 3, "role", 7),
-        await queue.admin.disallow(9, 3, "role", 7),
-    )
+    for act in (queue.pause, queue.resume, queue.drain, partial(queue.clear, user_id=1)):
+        await act(9)
+    await queue.move_to_front(9, job_id)
+    for act in (queue.admin.ban, queue.admin.unban):
+        await act(9, 1, 3)
+    for act in (queue.admin.allow, queue.admin.disallow):
+        await act(9, 3, "role", 7)
     await queue.admin.set_role_rule(9, 3, RoleLimit(7, 1, 2))
     await queue.admin.remove_role_rule(9, 3, 7, RoleLimit)
     rows = await queue.admin.audit()
-    assert [row.action for row in rows][::-1] == [
-        "pause",
-        "resume",
-        "drain",
-        "clear",
-        "move to front",
-        "ban",
-        "unban",
-        "allow role",
-        "disallow role",
-        "set role limit",
-        "remove role limit",
-    ]
+    of_jobs = ["pause", "resume", "drain", "clear", "move to front"]
+    of_members = ["ban", "unban", "allow role", "disallow role", "set role limit", "remove role limit"]
+    assert [row.action for row in rows][::-1] == of_jobs + of_members
     assert {row.actor_id for row in rows} == {9}
     assert rows[1].detail == {"user_running": 1, "user_waiting": 2}
 
@@ -884,8 +831,7 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
 async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, executor: HandExecutor) -> None:
     for _ in range(3):
         queue.dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
-    ran = (await ask(queue)).job.id
-    await held(executor, ran)
+    ran = await ask_held(executor, queue)
     waiting = [(await ask(queue, user=user)).job.id for user in (2, 3)]
     executor.report(Step(ran, 1, 4))
     snapshot = await queue.snapshot()
@@ -894,11 +840,8 @@ async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, execu
     assert [(v.job.id, v.position) for v in snapshot.waiting] == [(waiting[0], 1), (waiting[1], 2)]
     assert [round(v.eta) for v in snapshot.waiting] == [10, 20]
     mine = await queue.mine(3)
-    assert (
-        [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)]
-        and mine.running == ()
-        and mine.total_waiting == 1
-    )
+    assert [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)] and mine.running == ()
+    assert mine.total_waiting == 1
     assert (await queue.snapshot(limit=1)).total_waiting == 2
 
 
@@ -927,9 +870,7 @@ async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
 # Stop and start
 
 
-async def test_stop_lets_running_jobs_finish_within_the_grace_time(
-    tmp_path: Path, executor: HandExecutor
-) -> None:
+async def test_stop_lets_running_jobs_finish_within_the_grace_time(tmp_path, executor: HandExecutor) -> None:
     async with open_queue(tmp_path, executor) as queue:
         first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
         await held(executor, first)
@@ -950,8 +891,7 @@ async def test_what_does_not_finish_goes_back_without_an_attempt_and_runs_after_
     tmp_path: Path, executor: HandExecutor
 ) -> None:
     async with open_queue(tmp_path, executor) as queue:
-        job_id = (await ask(queue)).job.id
-        await held(executor, job_id)
+        job_id = await ask_held(executor, queue)
         watcher = asyncio.create_task(ends(queue, job_id))
         await asyncio.sleep(0)
         await queue.stop(0.05)
@@ -968,8 +908,7 @@ async def test_what_does_not_finish_goes_back_without_an_attempt_and_runs_after_
 
 async def test_a_second_stop_cuts_the_grace_time_short(tmp_path: Path, executor: HandExecutor) -> None:
     async with open_queue(tmp_path, executor) as queue:
-        job_id = (await ask(queue)).job.id
-        await held(executor, job_id)
+        job_id = await ask_held(executor, queue)
         began = time.monotonic()
         first = asyncio.create_task(queue.stop(60))
         await asyncio.sleep(0.02)
@@ -981,8 +920,7 @@ async def test_a_second_stop_cuts_the_grace_time_short(tmp_path: Path, executor:
 
 async def test_turns_survive_a_restart(tmp_path: Path, executor: HandExecutor) -> None:
     async with open_queue(tmp_path, executor) as queue:
-        first = (await ask(queue, user=1)).job.id
-        await held(executor, first)
+        first = await ask_held(executor, queue, user=1)
         executor.end(done(executor, first))
         await ends(queue, first)
         await queue.pause(9)
@@ -1014,8 +952,7 @@ async def test_a_member_runs_no_more_at_once_than_allowed(tmp_path: Path) -> Non
     async with open_queue(tmp_path, executor) as queue:
         for _ in range(5):
             await ask(queue, user=1)
-        other = (await ask(queue, user=2)).job.id
-        await held(executor, other)
+        await ask_held(executor, queue, user=2)
         await until(lambda: len(executor.held) == 4)
         await asyncio.sleep(0.05)
         assert len(executor.held) == 4
@@ -1091,8 +1028,7 @@ async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end
 async def test_power_cuts_cost_a_job_no_attempt_and_ten_of_them_end_it(tmp_path: Path) -> None:
     executor = HandExecutor()
     async with open_queue(tmp_path, executor) as queue:
-        job_id = (await ask(queue)).job.id
-        await held(executor, job_id)
+        job_id = await ask_held(executor, queue)
         token = executor.held[job_id].run.token
         for cut in range(1, MAX_CUT_OFF):
             [(found, status)] = await queue.database.write(lambda c: recover(c, CUT_OFF, now=NOW))

@@ -13,7 +13,7 @@ from core.job import Status, Surface
 from jobs import feed
 from jobs.feed import Feeds
 from jobs.queue import Queue
-from tests.jobs.conftest import ask, done, open_queue, until
+from tests.jobs.conftest import ask, done, held, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Fault, Step
 
@@ -24,17 +24,13 @@ async def _ask_on_the_web(queue: Queue, **origin: object) -> str:
     return (await ask(queue, origin={**WEB, **origin})).job.id
 
 
-async def _held(executor: HandExecutor, job_id: str) -> None:
-    await until(lambda: job_id in executor.held)
-
-
 async def _ended(queue: Queue, job_id: str) -> None:
     await until(lambda: job_id not in queue.dispatcher.feeds)
 
 
 async def test_a_web_job_is_delivered_when_it_is_rendered(queue: Queue, executor: HandExecutor) -> None:
     job_id = await _ask_on_the_web(queue)
-    await _held(executor, job_id)
+    await held(executor, job_id)
     assert (await queue.job(job_id)).origin.surface is Surface.WEB
     executor.end(done(executor, job_id))
     await _ended(queue, job_id)
@@ -45,13 +41,13 @@ async def test_a_web_job_is_delivered_when_it_is_rendered(queue: Queue, executor
 
 
 async def _failed(queue: Queue, executor: HandExecutor, job_id: str) -> None:
-    await _held(executor, job_id)
+    await held(executor, job_id)
     executor.end(Broke(job_id, Fault.USER, "No."))
 
 
 async def _given_up(queue: Queue, executor: HandExecutor, job_id: str) -> None:
     for _ in range(3):
-        await _held(executor, job_id)
+        await held(executor, job_id)
         executor.end(Broke(job_id, Fault.ERROR, "Broken."))
         await until(lambda: job_id not in executor.held)
 
@@ -83,11 +79,11 @@ async def test_a_web_job_that_a_crash_cut_off_is_taken_up_but_never_followed(tmp
     executor = HandExecutor()
     async with open_queue(tmp_path, executor) as queue:
         job_id = await _ask_on_the_web(queue)
-        await _held(executor, job_id)
+        await held(executor, job_id)
     second = HandExecutor()
     async with open_queue(tmp_path, second) as queue:
         assert await queue.undelivered() == []
-        await _held(second, job_id)
+        await held(second, job_id)
         second.end(done(second, job_id))
         await _ended(queue, job_id)
         assert (await queue.job(job_id)).status is Status.DELIVERED
@@ -97,7 +93,7 @@ async def test_a_request_key_gives_its_person_the_same_job_for_good(
     queue: Queue, executor: HandExecutor
 ) -> None:
     first = await ask(queue, origin={**WEB, "request_key": "form"})
-    await _held(executor, first.job.id)
+    await held(executor, first.job.id)
     executor.end(done(executor, first.job.id))
     await _ended(queue, first.job.id)
     again = await ask(queue, origin={**WEB, "request_key": "form"})
@@ -119,7 +115,7 @@ async def test_news_tells_the_newest_state_of_ones_own_jobs(tmp_path: Path) -> N
         mine, others = await _ask_on_the_web(queue), (await ask(queue, user=2)).job.id
         asked_in_chat = (await ask(queue)).job.id
         for job_id in (mine, others, asked_in_chat):
-            await _held(executor, job_id)
+            await held(executor, job_id)
         executor.report(Step(mine, 1, 4, None))
         executor.report(Step(mine, 2, 4, None))
         news = queue.news(1, start)

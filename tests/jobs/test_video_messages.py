@@ -21,8 +21,7 @@ def told(message: dict) -> list[str]:
 
 
 def test_each_frame_comes_behind_its_time(tmp_path: Path) -> None:
-    video = Turn("user", "What moves?", ("a", "b", "b"), "j", (None, 0.5, 3.5), 4.0)
-    _, question = sent(tmp_path, video)
+    _, question = sent(tmp_path, Turn("user", "What moves?", ("a", "b", "b"), "j", (None, 0.5, 3.5), 4.0))
     assert told(question) == ["▢", "Frame at 0.5 s:", "▢", "Frame at 3.5 s:", "▢", f"What moves?\n{VIDEO}"]
 
 

@@ -30,8 +30,7 @@ async def ask(
     queue: Queue, prompt: str = "a red boat", *, user: int = 1, seed: int = 0, **fields: object
 ) -> str:
     request = VideoRequest(prompt=prompt, seed=seed, **fields)
-    submitted = await queue.submit(request, Origin(user, 2, request_key=str(next(_keys))))
-    return submitted.job.id
+    return (await queue.submit(request, Origin(user, 2, request_key=str(next(_keys))))).job.id
 
 
 async def held(executor: HandExecutor, job_id: str) -> Run:
@@ -154,9 +153,7 @@ async def test_a_worker_that_names_a_video_it_has_not_written_is_tried_again_and
     assert elsewhere.exists() and list(queue.files.all()) == [] and incoming(queue) == []
 
 
-async def test_a_start_removes_the_folders_of_jobs_that_are_over_and_keeps_those_that_wait(
-    tmp_path: Path,
-) -> None:
+async def test_a_start_removes_the_folders_of_jobs_that_are_over_and_keeps_those_that_wait(tmp_path) -> None:
     executor = HandExecutor({"cpu": 1})
     async with open_queue(tmp_path, executor) as queue:
         waits = await ask(queue)

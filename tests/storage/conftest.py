@@ -85,3 +85,11 @@ async def running(database: Database, token: str = "t", **options: Any) -> Job:
     claimed = await database.write(lambda c: jobs.claim(c, job.id, token=token, device="cpu", now=NOW))
     assert claimed is not None
     return claimed
+
+
+async def put_setting(database: Database, key: str) -> None:
+    await database.write(lambda c: c.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": key}))
+
+
+async def count_settings(database: Database) -> int:
+    return await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM settings")))

@@ -43,9 +43,7 @@ def key(sha256: str, prefix: str, extension: str = "png") -> str:
 # The server
 
 
-async def test_an_object_s_key_and_type_tell_what_it_is(
-    bucket: Bucket, server: Server, tmp_path: Path
-) -> None:
+async def test_an_object_s_key_and_type_tell_what_it_is(bucket: Bucket, server: Server, tmp_path) -> None:
     await bucket.put(DATA, "image/png")
     assert server.keys(tmp_path.name) == [key(SHA, tmp_path.name)]
     found = server.client().get_object(Bucket=BUCKET, Key=key(SHA, tmp_path.name))
@@ -131,9 +129,7 @@ async def test_what_was_deleted_while_the_server_was_away_is_gone_from_this_mach
 # Secrets
 
 
-async def test_no_key_is_told_to_anybody(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_no_key_is_told_to_anybody(server: Server, tmp_path, caplog, capfd) -> None:
     settings = server.settings(tmp_path, "p", AWS_SESSION_TOKEN="session-canary")
     nobody = Server("nobody", f"http://127.0.0.1:{buckets.free_port()}")
     with mock.patch.object(server_module, "RETRIES", 0):
@@ -206,16 +202,13 @@ def test_the_copies_that_were_used_longest_ago_go_first(tmp_path: Path) -> None:
     more = hashlib.sha256(b"more" * 250).hexdigest()
     cache.write(more, "png", b"more" * 250)
     assert _there(cache, [*names, more]) == [0, 2, 3, 4] and cache.size == 4000
-    on_disk = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
-    assert on_disk == cache.size
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.png")) == cache.size
     again = Cache(tmp_path, most=2500)
     again.scan()
     assert again.size == 2000
 
 
-def test_what_is_lent_or_was_just_handed_out_stays_beyond_the_bound(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_lent_or_was_just_handed_out_stays_beyond_the_bound(tmp_path, monkeypatch) -> None:
     cache, names = _filled(tmp_path, 10**6, 3)
     cache.most = 0
     with cache.held([names[0]]):
@@ -227,9 +220,7 @@ def test_what_is_lent_or_was_just_handed_out_stays_beyond_the_bound(
     assert _there(cache, names) == [] and cache.size == 0 and not list(tmp_path.rglob("*.png"))
 
 
-def test_copies_give_way_when_the_disk_is_short_and_end_after_a_week(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_give_way_when_the_disk_is_short_and_end_after_a_week(tmp_path, monkeypatch) -> None:
     cache, names = _filled(tmp_path, 10**6, 3)
     monkeypatch.setattr(Cache, "_is_short", lambda self: self.size > 1500)
     cache.shrink()
@@ -239,9 +230,7 @@ def test_copies_give_way_when_the_disk_is_short_and_end_after_a_week(
     assert _there(cache, names) == []
 
 
-async def test_a_disk_that_is_full_keeps_no_copy_and_loses_nothing(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_disk_that_is_full_keeps_no_copy_and_loses_nothing(bucket: Bucket, monkeypatch) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 

@@ -23,17 +23,8 @@ from storage import moderation
 from storage.database import CAN_WAIT, Database, open_database
 from storage.migrate import MIGRATIONS
 from storage.schema import metadata
-from tests.storage.conftest import a_job, added, make_first_schema, url_of
+from tests.storage.conftest import a_job, added, count_settings, make_first_schema, put_setting, url_of
 from tests.support.fresh import address_in
-
-
-async def _put(database: Database, key: str) -> None:
-    await database.write(lambda c: c.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": key}))
-
-
-async def _count(database: Database) -> int:
-    return await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM settings")))
-
 
 LEFT = {"handled", "identifies"}  # that databases of before the first release may have
 
@@ -78,20 +69,20 @@ async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everyt
         raise ValueError("half-way")
 
     results = await asyncio.gather(
-        _put(database, "a"), database.write(half), _put(database, "b"), return_exceptions=True
+        put_setting(database, "a"), database.write(half), put_setting(database, "b"), return_exceptions=True
     )
     assert [type(result) for result in results] == [type(None), ValueError, type(None)]
-    assert await _count(database) == 2
+    assert await count_settings(database) == 2
 
 
 async def test_a_stop_iteration_ends_its_own_write_alone(database: Database) -> None:
     results = await asyncio.gather(
-        _put(database, "a"), database.write(lambda c: next(iter(()))), return_exceptions=True
+        put_setting(database, "a"), database.write(lambda c: next(iter(()))), return_exceptions=True
     )
     assert results[0] is None and isinstance(results[1], RuntimeError)
     async with asyncio.timeout(3):
-        await _put(database, "b")
-    assert await _count(database) == 2
+        await put_setting(database, "b")
+    assert await count_settings(database) == 2
 
 
 async def test_a_writer_that_fails_answers_whoever_waits_and_begins_again(
@@ -104,14 +95,12 @@ async def test_a_writer_that_fails_answers_whoever_waits_and_begins_again(
         with monkeypatch.context() as patch:
             patch.setattr(database, "_write_some", fail)
             with pytest.raises(StorageError, match="writer failed"):
-                await _put(database, "a")
+                await put_setting(database, "a")
         assert database.problem == "what failed is tried again: database writer"
-        await _put(database, "b")
+        await put_setting(database, "b")
 
 
-async def test_a_transaction_is_one_trip_to_the_databases_thread(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_transaction_is_one_trip_to_the_databases_thread(database: Database, monkeypatch) -> None:
     trips, threads = [], set[int]()
     send = aiosqlite.Connection._execute
 
@@ -124,11 +113,11 @@ async def test_a_transaction_is_one_trip_to_the_databases_thread(
         connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), [{"k": "a"}, {"k": "b"}])
         return connection.scalar(sa.text("SELECT count(*) FROM settings"))
 
-    assert await _count(database) == 0  # the connection is there
+    assert await count_settings(database) == 0  # the connection is there
     monkeypatch.setattr(aiosqlite.Connection, "_execute", count)
     assert await database.write(several) == 2 and len(trips) == 1
-    assert await _count(database) == 2 and len(trips) == 2
-    await asyncio.gather(*(_put(database, str(n)) for n in range(20)))
+    assert await count_settings(database) == 2 and len(trips) == 2
+    await asyncio.gather(*(put_setting(database, str(n)) for n in range(20)))
     assert len(trips) == 3
     assert threading.get_ident() not in threads
 
@@ -140,8 +129,8 @@ async def test_a_transaction_that_waits_for_something_else_is_refused_whole(data
 
     with pytest.raises(RuntimeError, match="nothing but its connection"):
         await database.write(waits)
-    await _put(database, "whole")
-    assert await _count(database) == 1
+    await put_setting(database, "whole")
+    assert await count_settings(database) == 1
 
 
 async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: Database) -> None:
@@ -154,9 +143,8 @@ async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: D
     await crowd[0]
     await database.write(partial(note, "claim"), first=True)
     await asyncio.gather(*crowd)
-    assert order.index("claim") < 600 and [name for name in order if name != "claim"] == [
-        str(i) for i in range(1000)
-    ]
+    assert order.index("claim") < 600
+    assert [name for name in order if name != "claim"] == [str(i) for i in range(1000)]
 
 
 async def test_reads_that_can_wait_leave_room_for_others(database: Database) -> None:
@@ -170,7 +158,7 @@ async def test_reads_that_can_wait_leave_room_for_others(database: Database) -> 
     await asyncio.sleep(0.1)
     try:
         async with asyncio.timeout(5):
-            assert await _count(database) == 0
+            assert await count_settings(database) == 0
     finally:
         go.set()
         await asyncio.gather(*waiting)
@@ -190,7 +178,7 @@ async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Da
         cancelled += isinstance(
             (await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError
         )
-    await _put(database, "last")
+    await put_setting(database, "last")
     keys = set(await database.read(lambda c: c.scalars(sa.text("SELECT key FROM settings")).all()))
     assert cancelled > 5
     assert all((f"{n}a" in keys) == (f"{n}b" in keys) for n in range(60))
@@ -198,27 +186,27 @@ async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Da
 
 async def test_a_cancelled_read_leaves_its_connection_usable(database: Database) -> None:
     for _ in range(20):
-        task = asyncio.create_task(_count(database))
+        task = asyncio.create_task(count_settings(database))
         await asyncio.sleep(0.0005)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert await asyncio.gather(*(_count(database) for _ in range(10))) == [0] * 10
+    assert await asyncio.gather(*(count_settings(database) for _ in range(10))) == [0] * 10
 
 
 async def test_many_writers_share_commits(database: Database) -> None:
-    await asyncio.gather(*(_put(database, str(number)) for number in range(200)))
-    assert await _count(database) == 200
+    await asyncio.gather(*(put_setting(database, str(number)) for number in range(200)))
+    assert await count_settings(database) == 200
 
 
 async def test_what_was_handed_in_is_written_before_the_database_closes(tmp_path: Path) -> None:
     async with open_database(url_of(tmp_path), None) as database:
-        tasks = [asyncio.create_task(_put(database, str(number))) for number in range(20)]
+        tasks = [asyncio.create_task(put_setting(database, str(number))) for number in range(20)]
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     with pytest.raises(StorageError, match="closed"):
-        await _put(database, "late")
+        await put_setting(database, "late")
     async with open_database(url_of(tmp_path), None) as database:
-        assert await _count(database) == 20
+        assert await count_settings(database) == 20
 
 
 async def test_two_processes_cannot_use_one_file(tmp_path: Path) -> None:
@@ -284,9 +272,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     assert "before-9000" in saved.name
 
 
-async def test_a_migration_that_fails_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch) -> None:
 
     from storage import migrate as module
 

@@ -168,8 +168,7 @@ async def test_what_is_no_file_is_not_taken(files: Files, tmp_path: Path) -> Non
 
 
 async def test_two_who_fetch_and_delete_the_same_leave_nothing(again: Again) -> None:
-    store = again()
-    await store.put(DATA, "image/png")
+    await again().put(DATA, "image/png")
     other = again()
     await asyncio.gather(*(other.get(SHA) for _ in range(5)), other.remove(SHA), return_exceptions=True)
     assert not await other.has(SHA) and await names(other) == []

@@ -83,9 +83,7 @@ async def test_the_event_loop_looks_at_no_file(files: Folder, monkeypatch: pytes
     assert threads and threading.get_ident() not in threads
 
 
-async def test_a_file_on_another_disk_is_copied(
-    files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_file_on_another_disk_is_copied(files: Folder, tmp_path, monkeypatch) -> None:
     video, real = tmp_path / "0.mp4", os.replace
     video.write_bytes(DATA)
 

@@ -48,6 +48,5 @@ async def test_what_could_not_go_is_tried_again_then_and_never_years_later(datab
 
 async def test_only_what_no_row_names_is_an_orphan_and_once(database: Database) -> None:
     await database.write(partial(privacy.note_upload, user_id=1, sha256=A, now=NOW))
-    work = partial(removal.note_orphans, sha256s=[A, B], now=NOW, wait=DAY)
-    assert await database.write(work) == 1
+    assert await database.write(partial(removal.note_orphans, sha256s=[A, B], now=NOW, wait=DAY)) == 1
     assert await database.read(partial(removal.find_orphans, sha256s=[A, B, C])) == [C]

@@ -78,9 +78,7 @@ async def test_a_fresh_installation_and_one_of_before_get_one_name_without_a_wor
         assert name and others == [name, name] and await old.setting(ADOPTED) is None
 
 
-async def test_of_two_processes_that_start_at_once_the_first_gives_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_of_two_processes_that_start_at_once_the_first_gives_the_name(tmp_path, monkeypatch) -> None:
     async with studio(tmp_path) as one:
         owner, names = one.files.owner, []
 
@@ -98,9 +96,7 @@ async def test_of_two_processes_that_start_at_once_the_first_gives_the_name(
 
 
 @pytest.mark.parametrize("kept", ["pictures", "backups", "data"])
-async def test_a_new_database_beside_old_objects_is_refused_and_changes_nothing(
-    tmp_path: Path, kept: str
-) -> None:
+async def test_a_new_database_beside_old_objects_is_refused_and_changes_nothing(tmp_path, kept: str) -> None:
     await settled(tmp_path)
     if kept != "data":
         (tmp_path / "data" / MARK).unlink()

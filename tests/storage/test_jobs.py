@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,26 +22,13 @@ from storage.schema import GRID
 from tests.storage.conftest import NOW, a_job, added, running
 
 PICTURE = StoredPicture("a" * 64, "image/png", 64, 48, 7, 0, 123)
-OUTPUT = StoredOutput(
-    (PICTURE,),
-    StoredPicture("b" * 64, "image/webp", 128, 96, None, GRID, 456),
-    ("one",),
-    (("cat", 0.5),),
-    {"model": "m"},
-)
+GRID_PICTURE = StoredPicture("b" * 64, "image/webp", 128, 96, None, GRID, 456)
+OUTPUT = StoredOutput((PICTURE,), GRID_PICTURE, ("one",), (("cat", 0.5),), {"model": "m"})
 
 
 async def test_a_job_comes_back_as_it_was(database: Database) -> None:
-    job = a_job(
-        user=2**62,
-        roles=(5, 6),
-        press_key="1:x:2",
-        interaction_token="secret",
-        application_id=9,
-        private=True,
-        file_limit=77,
-    )
-    await added(database, job)
+    reply = {"interaction_token": "secret", "application_id": 9, "file_limit": 77}
+    job = await added(database, user=2**62, roles=(5, 6), press_key="1:x:2", private=True, **reply)
     assert await database.read(lambda c: job_queries.read_job(c, job.id)) == job
 
 
@@ -54,9 +42,7 @@ async def test_a_claim_is_made_once(database: Database) -> None:
 async def test_finishing_stores_everything_in_one_go(database: Database) -> None:
     job = await running(database)
     later = NOW + timedelta(seconds=5)
-    assert await database.write(
-        lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=later, run_seconds=5.0)
-    )
+    assert await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=later, run_seconds=5))
     found, output = await database.read(lambda c: job_queries.read_output(c, job.id))
     assert output == OUTPUT
     assert (found.status, found.rendered_at, found.finished_at) == (Status.RENDERED, later, later)
@@ -116,29 +102,19 @@ async def test_a_button_can_be_pressed_again_when_its_job_was_delivered(database
     await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=NOW, run_seconds=1.0))
     with pytest.raises(IntegrityError):
         await added(database, a_job(press_key="1:v1:2"))
-    await database.write(lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW))
+    await deliver(database, job.id)
     await added(database, a_job(press_key="1:v1:2"))
 
 
 async def test_delivery_is_noted_once_and_drops_the_token(database: Database) -> None:
     job = await running(database, interaction_token="secret")
-    assert not await database.write(
-        lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW)
-    )
+    assert not await deliver(database, job.id)
     await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=NOW, run_seconds=1.0))
-    assert await database.write(
-        lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW)
-    )
-    assert not await database.write(
-        lambda c: jobs.deliver(c, job.id, message_id=6, channel_id=2, rung="dm", now=NOW)
-    )
+    assert await deliver(database, job.id)
+    assert not await deliver(database, job.id, message_id=6, rung="dm")
     found, index = await database.read(lambda c: job_queries.of_message(c, 5))
-    assert (found.status, found.reply.message_id, found.reply.interaction_token, index) == (
-        Status.DELIVERED,
-        5,
-        None,
-        None,
-    )
+    assert (found.status, found.reply.message_id) == (Status.DELIVERED, 5)
+    assert (found.reply.interaction_token, index) == (None, None)
     assert await database.read(job_queries.undelivered) == []
 
 
@@ -146,26 +122,19 @@ async def test_a_failure_stays_a_failure_when_it_was_told(database: Database) ->
     job = await running(database)
     await database.write(lambda c: jobs.fail(c, job.id, "No.", token="t", now=NOW))
     assert [j.id for j in await database.read(job_queries.undelivered)] == [job.id]
-    assert await database.write(
-        lambda c: jobs.deliver(c, job.id, message_id=None, channel_id=None, rung="kept", now=NOW)
-    )
+    assert await deliver(database, job.id, message_id=None, channel_id=None, rung="kept")
     assert (await database.read(lambda c: job_queries.read_job(c, job.id))).status is Status.FAILED
 
 
 async def test_a_message_can_come_to_show_another_job_or_one_picture(database: Database) -> None:
     one, two = await added(database), await added(database)
-    await database.write(
-        lambda c: jobs.add_message(c, one.id, message_id=8, channel_id=2, guild_id=3, index=2, now=NOW)
-    )
+    shown = {"message_id": 8, "channel_id": 2, "guild_id": 3, "now": NOW}
+    await database.write(lambda c: jobs.add_message(c, one.id, index=2, **shown))
     assert await database.read(lambda c: job_queries.of_message(c, 8)) == (one, 2)
-    await database.write(
-        lambda c: jobs.remember_message(c, two.id, message_id=8, channel_id=2, guild_id=3, now=NOW)
-    )
+    await database.write(lambda c: jobs.remember_message(c, two.id, **shown))
     found, index = await database.read(lambda c: job_queries.of_message(c, 8))
     assert (found.id, index) == (two.id, None)
-    assert not await database.write(
-        lambda c: jobs.remember_message(c, "nobody", message_id=9, channel_id=2, guild_id=3, now=NOW)
-    )
+    assert not await database.write(lambda c: jobs.remember_message(c, "nobody", **shown | {"message_id": 9}))
 
 
 async def test_the_front_is_for_the_last_one_moved(database: Database) -> None:
@@ -186,9 +155,8 @@ async def test_clearing_takes_only_what_waits_and_only_theirs(database: Database
 async def test_children_are_counted_by_picture(database: Database) -> None:
     parent = await added(database)
     await added(database, parent=(parent.id, 1))
-    assert [
-        await database.read(lambda c, i=i: job_queries.count_children(c, parent.id, i)) for i in range(3)
-    ] == [0, 1, 0]
+    for index, count in enumerate((0, 1, 0)):
+        assert await database.read(lambda c, i=index: job_queries.count_children(c, parent.id, i)) == count
 
 
 async def test_a_row_of_another_version_hides_no_other(database: Database) -> None:
@@ -205,17 +173,12 @@ async def test_a_row_of_another_version_hides_no_other(database: Database) -> No
 async def test_deleting_a_job_takes_its_rows_along_and_frees_its_files(database: Database) -> None:
     job = await running(database)
     await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=NOW, run_seconds=1.0))
-    await database.write(lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW))
+    await deliver(database, job.id)
     child = await added(database, parent=(job.id, 0))
     assert await database.read(lambda c: privacy.known_files(c, ["a" * 64, "c" * 64])) == {"a" * 64}
     await database.write(lambda c: c.execute(sa.text("DELETE FROM jobs WHERE id = :i"), {"i": job.id}))
-    for table in ("pictures", "inputs", "messages"):
-        assert (
-            await database.read(
-                lambda c, t=table: c.scalar(sa.select(sa.func.count()).select_from(sa.table(t)))
-            )
-            == 0
-        )
+    for table in (schema.pictures, schema.inputs, schema.messages):
+        assert await rows_of(database, table) == []
     assert await database.read(lambda c: privacy.known_files(c, ["a" * 64])) == set()
     assert (await database.read(lambda c: job_queries.read_job(c, child.id))).parent_id is None
 
@@ -338,41 +301,16 @@ def test_the_table_of_moves_is_the_one_of_the_page() -> None:
 
 async def test_a_new_row_has_everything_that_was_asked(database: Database) -> None:
     parent = await added(database)
-    job = a_job(
-        user=4,
-        lane=Lane.TURBO,
-        parent=(parent.id, 2),
-        press_key="p",
-        request_key="k",
-        private=True,
-        roles=(5, 6),
-        message_id=77,
-        interaction_token="secret",
-        application_id=8,
-        file_limit=99,
-    )
+    keys = {"press_key": "p", "request_key": "k"}
+    reply = {"message_id": 77, "interaction_token": "secret", "application_id": 8, "file_limit": 99}
+    job = a_job(user=4, lane=Lane.TURBO, parent=(parent.id, 2), private=True, roles=(5, 6), **keys, **reply)
     written = await database.write(lambda c: jobs.add_job(c, job, cost_key="imagine|1|m", max_running=7))
     assert written == WaitingRow(job.id, 2, 4, 3, Lane.TURBO, None, "imagine|1|m", 7, NOW, 0)
     stored = await row(database, job.id)
-    assert {
-        "kind": "imagine",
-        "prompt": "a red house",
-        "status": "queued",
-        "lane": "turbo",
-        "surface": "discord",
-        "request_key": "k",
-        "press_key": "p",
-        "private": 1,
-        "roles": "[5, 6]",
-        "parent_id": parent.id,
-        "parent_index": 2,
-        "message_id": 77,
-        "interaction_id": job.reply.interaction_id,
-        "interaction_token": "secret",
-        "application_id": 8,
-        "file_limit": 99,
-        "created_at": NOW,
-    }.items() <= stored.items()
+    asked = {"kind": "imagine", "prompt": "a red house", "parent_id": parent.id, "parent_index": 2}
+    begun = {"status": "queued", "lane": "turbo", "surface": "discord", "created_at": NOW}
+    more = {"private": 1, "roles": "[5, 6]", "interaction_id": job.reply.interaction_id}
+    assert (keys | reply | asked | begun | more).items() <= stored.items()
     assert await database.read(lambda c: job_queries.read_job(c, job.id)) == job
     assert await rows_of(database, schema.inputs) == []
 
@@ -381,10 +319,8 @@ async def test_a_new_row_names_the_pictures_it_needs(database: Database) -> None
     one, two = "a" * 64, "b" * 64
     job = replace(a_job(), request=BlendRequest(images=(one, two)))
     await database.write(lambda c: jobs.add_job(c, job, cost_key="blend||m", max_running=1))
-    assert await rows_of(database, schema.inputs) == [
-        {"job_id": job.id, "sha256": one},
-        {"job_id": job.id, "sha256": two},
-    ]
+    needed = [{"job_id": job.id, "sha256": sha256} for sha256 in (one, two)]
+    assert await rows_of(database, schema.inputs) == needed
     assert (await row(database, job.id))["prompt"] == ""
 
 
@@ -399,21 +335,13 @@ async def test_a_claim_counts_an_attempt_and_the_fourth_is_never_made(database: 
     claim = {"token": "t", "device": "cpu", "now": LATER}
     claimed, changed = await change(database, job.id, lambda c: jobs.claim(c, job.id, **claim))
     assert claimed is not None and claimed.id == job.id
-    assert changed == {
-        "status": "running",
-        "attempts": 1,
-        "lease_token": "t",
-        "device": "cpu",
-        "started_at": LATER,
-    }
+    lease = {"lease_token": "t", "device": "cpu", "started_at": LATER}
+    assert changed == {"status": "running", "attempts": 1, **lease}
     spent = await added(database)
     tried = sa.update(schema.jobs).where(schema.jobs.c.id == spent.id).values(attempts=MAX_ATTEMPTS)
     await database.write(lambda c: c.execute(tried) and None)
     assert await database.write(lambda c: jobs.claim(c, spent.id, **claim)) is None
     assert (await row(database, spent.id))["status"] == "queued"
-
-
-GRID_PICTURE = StoredPicture("b" * 64, "image/webp", 128, 96, None, schema.GRID, 456)
 
 
 @pytest.mark.parametrize("surface", ["discord", "web"])
@@ -448,21 +376,18 @@ async def test_a_rendered_job_is_told_on_discord_and_delivered_elsewhere(
 
 async def test_what_a_job_did_not_make_leaves_no_trace(database: Database) -> None:
     job = await running(database)
-    _, changed = await change(
-        database,
-        job.id,
-        lambda c: jobs.finish(c, job.id, StoredOutput(), token="t", now=LATER, run_seconds=0.0),
+    nothing = partial(
+        jobs.finish, job_id=job.id, output=StoredOutput(), token="t", now=LATER, run_seconds=0.0
     )
+    _, changed = await change(database, job.id, nothing)
     assert {"captions", "scores"}.isdisjoint(changed) and changed["parameters"] == "{}"
     assert await rows_of(database, schema.pictures) == []
 
 
 async def test_a_failure_is_kept_with_its_reason(database: Database) -> None:
     job = await running(database)
-    ended, changed = await change(
-        database, job.id, lambda c: jobs.fail(c, job.id, "No.", token="t", now=LATER)
-    )
-    assert ended is True and changed == {**OVER, "status": "failed", "error": "No."}
+    end, changed = await change(database, job.id, lambda c: jobs.fail(c, job.id, "No.", token="t", now=LATER))
+    assert end is True and changed == {**OVER, "status": "failed", "error": "No."}
     web = await _web(database)
     _, changed = await change(database, web, lambda c: jobs.fail(c, web, "No.", token="t", now=LATER))
     assert changed == {**OVER, "status": "failed", "error": "No.", "delivered_at": LATER}
@@ -485,11 +410,8 @@ async def test_a_job_is_tried_again_until_its_attempts_are_spent(
     job = await running(database)
     tried = sa.update(schema.jobs).values(attempts=attempts)
     await database.write(lambda c: c.execute(tried) and None)
-    found, changed = await change(
-        database,
-        job.id,
-        lambda c: jobs.retry(c, job.id, "Given up.", token="t", now=LATER, uncounted=uncounted),
-    )
+    work = partial(jobs.retry, job_id=job.id, message="Given up.", token="t", now=LATER, uncounted=uncounted)
+    found, changed = await change(database, job.id, work)
     assert found is status
     tried_now = min(MAX_ATTEMPTS, attempts + uncounted)
     counted = {"attempts": tried_now} if tried_now != attempts else {}
@@ -508,12 +430,8 @@ async def test_what_is_given_back_has_lost_no_attempt(database: Database) -> Non
 
 async def test_a_start_takes_up_what_ran_and_ends_what_ran_too_often(database: Database) -> None:
     once, often, waits = await running(database), await running(database), await added(database)
-    tried = (
-        sa.update(schema.jobs)
-        .where(schema.jobs.c.id == often.id)
-        .values(attempts=MAX_ATTEMPTS, cut_off=MAX_CUT_OFF - 1)
-    )
-    await database.write(lambda c: c.execute(tried) and None)
+    tried = sa.update(schema.jobs).values(attempts=MAX_ATTEMPTS, cut_off=MAX_CUT_OFF - 1)
+    await database.write(lambda c: c.execute(tried.where(schema.jobs.c.id == often.id)) and None)
     before = await row(database, waits.id)
     found = await database.write(lambda c: jobs.recover(c, "Given up.", now=LATER))
     assert sorted(found) == sorted([(once.id, Status.QUEUED), (often.id, Status.FAILED)])
@@ -566,11 +484,8 @@ async def test_the_front_is_counted_among_those_that_wait(database: Database) ->
     async def front(job_id: str) -> tuple[Any, dict]:
         return await change(database, job_id, lambda c: jobs.set_front(c, job_id))
 
-    assert [await front(job.id) for job in (one, two, one)] == [
-        (1, {"front": 1}),
-        (2, {"front": 2}),
-        (3, {"front": 3}),
-    ]
+    for place, job in enumerate((one, two, one), 1):
+        assert await front(job.id) == (place, {"front": place})
     await database.write(lambda c: jobs.cancel(c, one.id, now=NOW))
     assert await front(three.id) == (3, {"front": 3}), "after two, which waits still"
     assert await front(one.id) == (None, {})
@@ -584,29 +499,14 @@ async def deliver(database: Database, job_id: str, **given: Any) -> bool:
 
 async def test_a_delivery_notes_its_message_and_forgets_the_token(database: Database) -> None:
     job = await running(database, interaction_token="secret", message_id=4)
-    await database.write(
-        lambda c: jobs.finish(c, job.id, StoredOutput(), token="t", now=NOW, run_seconds=1.0)
-    )
-    before = await row(database, job.id)
-    assert await deliver(database, job.id)
-    after = await row(database, job.id)
-    assert {name: value for name, value in after.items() if value != before[name]} == {
-        "status": "delivered",
-        "delivered_at": LATER,
-        "rung": "edit",
-        "interaction_token": None,
-        "message_id": 5,
-    }
-    assert await rows_of(database, schema.messages) == [
-        {
-            "message_id": 5,
-            "channel_id": 2,
-            "guild_id": 3,
-            "job_id": job.id,
-            "position": None,
-            "created_at": LATER,
-        }
-    ]
+    await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=NOW, run_seconds=1.0))
+    delivery = {"message_id": 5, "channel_id": 2, "rung": "edit", "now": LATER}
+    told, changed = await change(database, job.id, lambda c: jobs.deliver(c, job.id, **delivery))
+    end = {"status": "delivered", "delivered_at": LATER, "rung": "edit"}
+    assert told and changed == {**end, "interaction_token": None, "message_id": 5}
+    place = {"message_id": 5, "channel_id": 2, "guild_id": 3}
+    noted = place | {"job_id": job.id, "position": None, "created_at": LATER}
+    assert await rows_of(database, schema.messages) == [noted]
     assert not await deliver(database, job.id, message_id=6)
     assert len(await rows_of(database, schema.messages)) == 1
     assert await rows_of(database, schema.unposted) == [], "the job is there still"
@@ -621,12 +521,8 @@ async def test_a_told_end_stays_what_it_was(database: Database, status: str) -> 
         await database.write(lambda c: jobs.cancel(c, job.id, now=NOW))
     assert await deliver(database, job.id, message_id=None, channel_id=None, rung="kept")
     told = await row(database, job.id)
-    assert (told["status"], told["delivered_at"], told["rung"], told["message_id"]) == (
-        status,
-        LATER,
-        "kept",
-        4,
-    )
+    assert (told["status"], told["delivered_at"]) == (status, LATER)
+    assert (told["rung"], told["message_id"]) == ("kept", 4)
     assert await rows_of(database, schema.messages) == []
 
 

@@ -158,9 +158,7 @@ def _head() -> str:
     return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
 
 
-async def test_a_rebuilt_table_keeps_what_hangs_on_it(
-    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_rebuilt_table_keeps_what_hangs_on_it(tmp_path, path: Path, monkeypatch) -> None:
     before = fill(path)
     more = _add_migration(tmp_path / "migrations", REBUILD.format(before=_head()))
     monkeypatch.setattr(migrate, "MIGRATIONS", more)
@@ -173,9 +171,7 @@ async def test_a_rebuilt_table_keeps_what_hangs_on_it(
     assert enforced == 1, "links are enforced again"
 
 
-async def test_a_migration_that_breaks_a_link_changes_nothing(
-    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_migration_that_breaks_a_link_changes_nothing(tmp_path, path: Path, monkeypatch) -> None:
     before = fill(path)
     rebuild = REBUILD.format(before=_head())
     breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'  # noqa: S608

@@ -42,9 +42,7 @@ def counts(moved: Moved) -> tuple[int, int, int, int]:
     return moved.found, moved.there, moved.copied, len(moved.problems)
 
 
-async def test_files_go_there_and_back_with_their_kinds(
-    folder: Folder, server: Server, tmp_path: Path
-) -> None:
+async def test_files_go_there_and_back_with_their_kinds(folder: Folder, server: Server, tmp_path) -> None:
     bucket = buckets.opened(server, tmp_path / "machine", tmp_path.name)
     assert counts(await move(folder, bucket, dry_run=True)) == (12, 0, 12, 0)
     assert await listed(bucket) == {}, "a dry run copies nothing"
@@ -120,9 +118,7 @@ async def test_a_file_that_is_not_what_its_name_says_is_told_and_not_copied(
     assert len(await listed(bucket)) == 11 and wrong.name not in await listed(bucket)
 
 
-def test_the_command_counts_copies_and_says_what_is_next(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_counts_copies_and_says_what_is_next(server: Server, tmp_path, capsys) -> None:
     settings = server.settings(tmp_path / "data", tmp_path.name, FILES_URL="")
     data = os.urandom(1000)
     sha256 = hashlib.sha256(data).hexdigest()

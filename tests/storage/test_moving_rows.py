@@ -58,9 +58,7 @@ async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -
         await refuse_half_moved(target)
 
 
-async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(copy_database, "PAGE", 2)
     write, pages = copy_database._write_page, []
 

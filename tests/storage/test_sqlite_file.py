@@ -19,15 +19,7 @@ from core.errors import StorageError
 from storage.database import Database, open_database
 from storage.engines import sqlite
 from storage.engines.sqlite import backups, made_at, restore
-from tests.storage.conftest import added, url_of
-
-
-async def _put(database: Database, key: str) -> None:
-    await database.write(lambda c: c.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": key}))
-
-
-async def _count(database: Database) -> int:
-    return await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM settings")))
+from tests.storage.conftest import added, count_settings, put_setting, url_of
 
 
 async def test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request(tmp_path: Path) -> None:
@@ -102,9 +94,7 @@ def test_a_copy_ahead_of_the_clock_is_neither_the_newest_nor_kept_for_ever(
     assert made_at(ahead) <= sqlite.time.time()
 
 
-def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(
-    at: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(at: Callable[..., Path], tmp_path) -> None:
     right = [at(day, "daily") for day in (0, 1, 2)]
     for hour in range(9):
         at(-3000 + hour / 24)
@@ -135,7 +125,7 @@ async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(da
 
 async def _rows_at(path: Path) -> int:
     async with open_database(path, None) as database:
-        return await _count(database)
+        return await count_settings(database)
 
 
 @pytest.fixture
@@ -143,9 +133,9 @@ async def two_states(tmp_path: Path) -> tuple[Path, Path]:
     """A database with 300 settings, and a folder with a backup that has 200 of them."""
     path, folder = tmp_path / "atelier.db", tmp_path / "backups"
     async with open_database(path, folder) as database:
-        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200)))
+        await asyncio.gather(*(put_setting(database, f"{number} {'x' * 2000}") for number in range(200)))
         await database.backup("before")
-        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200, 300)))
+        await asyncio.gather(*(put_setting(database, f"{number} {'x' * 2000}") for number in range(200, 300)))
     return path, folder
 
 
@@ -213,9 +203,7 @@ async def test_any_backup_can_be_put_back_by_its_name(two_states: tuple[Path, Pa
     assert restore(path, folder) == older
 
 
-async def test_a_log_that_cannot_be_emptied_is_a_storage_error(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_log_that_cannot_be_emptied_is_a_storage_error(database: Database, monkeypatch) -> None:
     async def refuse(connection: aiosqlite.Connection, statement: str, *_: Any) -> Any:
         if "wal_checkpoint" in statement:
             raise sqlite3.OperationalError("database or disk is full")
@@ -226,16 +214,14 @@ async def test_a_log_that_cannot_be_emptied_is_a_storage_error(
         await database.scrub()
 
 
-async def test_a_database_is_checked_unless_it_is_as_it_was_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_database_is_checked_unless_it_is_as_it_was_left(tmp_path, monkeypatch) -> None:
     checked, path = list[Path](), tmp_path / "atelier.db"
     monkeypatch.setattr(sqlite, "check_database", lambda database, folder: checked.append(database))
 
     async def opened() -> int:
         checked.clear()
         async with open_database(path, None) as database:
-            await _put(database, str(path.stat().st_mtime_ns))
+            await put_setting(database, str(path.stat().st_mtime_ns))
             assert not path.with_name("atelier.db.clean").exists(), "whoever is killed now leaves no note"
         return len(checked)
 

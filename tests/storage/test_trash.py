@@ -19,8 +19,7 @@ ANN, BEN = 1, 2
 
 def stored(job_id: str, index: int) -> StoredPicture:
     """A picture whose hash tells whose it is."""
-    sha256 = f"{abs(hash((job_id, index))):064x}"
-    return StoredPicture(sha256, "image/png", 64, 64, 7, index, 100)
+    return StoredPicture(f"{abs(hash((job_id, index))):064x}", "image/png", 64, 64, 7, index, 100)
 
 
 async def made(database: Database, user: int = ANN, count: int = 4) -> str:

@@ -55,8 +55,7 @@ async def test_videos_are_found_with_their_job(database: Database) -> None:
     _, found = await database.read(lambda c: job_queries.read_output(c, job_id))
     assert found.videos == output.videos and found.pictures == output.pictures
     assert [video.seconds for video in found.videos] == [1.5, 1.5]
-    one = await database.read(lambda c: gallery.read_made(c, ANN, job_id))
-    assert one.output.videos == output.videos
+    assert (await database.read(lambda c: gallery.read_made(c, ANN, job_id))).output.videos == output.videos
     newest = await database.read(lambda c: gallery.newest_jobs(c, ANN, 5))
     assert {(m.job.id, len(m.output.videos)) for m in newest} == {(job_id, 2), (other, 1)}
 

@@ -96,8 +96,7 @@ class Opened:
         follows: str | None = None,
     ) -> NewJob:
         """A question, with no settings of the actor's."""
-        ask = self.studio.requests.ask
-        return await ask(actor, question, given, Preferences(), form, follows=follows)
+        return await self.studio.requests.ask(actor, question, given, Preferences(), form, follows=follows)
 
 
 @asynccontextmanager

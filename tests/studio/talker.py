@@ -27,8 +27,7 @@ class Talker(AtOnce):
             return await super().run(device, run, report)
         turns = self.talks[run.job_id] = run.talk.turns
         assert {sha256 for turn in turns for sha256 in turn.pictures} <= set(run.paths)
-        question = turns[-1].text
-        text = self.say.get(question, f"{len(turns)} turns\n" + "\n".join(map(told, turns)))
+        text = self.say.get(turns[-1].text, f"{len(turns)} turns\n" + "\n".join(map(told, turns)))
         for end in range(1, len(text), 7):
             report(Step(run.job_id, end, 1000, text=text[:end]))
         request = from_json(run.kind, run.request)

@@ -17,9 +17,7 @@ async def test_nobody_reads_words_of_others_by_any_turn(tmp_path: Path, cells: i
 
 
 @pytest.mark.long
-async def test_the_walk_sees_a_studio_that_tells_every_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_walk_sees_a_studio_that_tells_every_turn(tmp_path, monkeypatch) -> None:
     async def sees(*_: object) -> bool:
         return True
 

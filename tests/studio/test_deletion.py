@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from jobs.queue import Queue
 from storage import privacy as rows
 from storage.blobs.local import Folder
@@ -17,9 +15,7 @@ from tests.storage.conftest import added
 from tests.studio.conftest import ALICE, open_studio, privacy_of
 
 
-async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(privacy, "JOBS_AT_ONCE", 2, raising=False)
     pages: list[int] = []
 
@@ -31,8 +27,7 @@ async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
         files = Folder(tmp_path / "pictures", ballast_bytes=4096)
         for user in (1, 1, 1, 1, 1, 2):
             await added(database, user=user)
-        queue = Counted(database, files, HandExecutor())
-        own = privacy_of(queue, tmp_path)
+        own = privacy_of(Counted(database, files, HandExecutor()), tmp_path)
         assert await own.delete(1) == Deleted(5, 0, 0)
         assert pages == [2, 2, 1]
         assert (await own.holdings(1)).jobs == 0 and (await own.holdings(2)).jobs == 1
@@ -51,8 +46,7 @@ async def test_a_restored_backup_forgets_jobs_and_pictures_that_were_deleted(tmp
         (tmp_path / name).unlink(missing_ok=True)
     (tmp_path / "atelier.db").write_bytes(saved.read_bytes())
     async with open_studio(tmp_path) as opened:
-        there = await opened.services.database.read(partial(rows.jobs_among, ids=[whole.job.id]))
-        assert there == []
+        assert await opened.services.database.read(partial(rows.jobs_among, ids=[whole.job.id])) == []
         left = await opened.services.queue.result(part.job.id)
         assert [one.index for one in left.pictures] == [0, 2, 3]
         other = await opened.services.queue.result(stays.job.id)

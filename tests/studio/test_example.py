@@ -2,18 +2,13 @@
 
 import asyncio
 from functools import partial
-from pathlib import Path
-
-import pytest
 
 from docs.examples import ask
 from host.services import services
 from tests.studio.conftest import AtOnce
 
 
-async def test_the_example_prints_its_progress_and_writes_its_pictures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_example_prints_its_progress_and_writes_its_pictures(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(ask, "services", partial(services, executor=AtOnce()))
     await ask.main("a red house", tmp_path)
     printed = capsys.readouterr().out.split("\n")

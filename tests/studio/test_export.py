@@ -37,9 +37,8 @@ async def test_one_file_with_everything_comes_in_pieces(opened) -> None:
     files = read(b"".join(pieces))
     assert len(pieces) > 5, "a file at a time"
     told = rows_of(files)
-    assert [job["prompt"] for job in told["jobs"]] == ["a red house"] and told.keys() == stored.personal_rows(
-        1
-    ).keys()
+    assert [job["prompt"] for job in told["jobs"]] == ["a red house"]
+    assert told.keys() == stored.personal_rows(1).keys()
     pictures = {name for name in files if name.startswith("pictures/")}
     assert {f"pictures/{picture.sha256}.png" for picture in result.pictures} <= pictures
     assert all("actor_id" not in row and "token_hash" not in row for rows in told.values() for row in rows)

@@ -122,9 +122,7 @@ async def test_a_studio_that_was_off_for_weeks_goes_on_after_some_days(kept: Kep
 # Steps
 
 
-async def test_a_step_that_fails_ends_no_other_and_is_told(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_step_that_fails_ends_no_other_and_is_told(kept: Kept, monkeypatch) -> None:
     async def fails() -> str:
         raise RuntimeError("a surprise")
 
@@ -139,9 +137,7 @@ async def test_a_step_that_fails_ends_no_other_and_is_told(
     assert report.done == ("1 uploads that nothing uses were deleted",)
 
 
-async def test_what_expires_in_one_sweep_is_a_part_of_all(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_expires_in_one_sweep_is_a_part_of_all(kept: Kept, monkeypatch) -> None:
     monkeypatch.setattr(module, "FEW", 3)
     for _ in range(7):
         await kept.sent(days=31)
@@ -173,9 +169,7 @@ async def test_a_report_that_is_spoilt_is_none(kept: Kept) -> None:
 # Files
 
 
-async def test_one_file_that_cannot_be_deleted_keeps_no_other(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_file_that_cannot_be_deleted_keeps_no_other(kept: Kept, monkeypatch) -> None:
     names = [await kept.sent() for _ in range(5)]
     unlink = Path.unlink
 
@@ -186,10 +180,8 @@ async def test_one_file_that_cannot_be_deleted_keeps_no_other(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
-        deleted = await kept.privacy.delete(ANN)
-        assert deleted.files == 4 and list(kept.files.all()) == [names[1]]
-        report = await kept.later(hours=1)
-        assert any("Permission denied" in line for line in report.problems)
+        assert (await kept.privacy.delete(ANN)).files == 4 and list(kept.files.all()) == [names[1]]
+        assert any("Permission denied" in line for line in (await kept.later(hours=1)).problems)
         assert await kept.count(schema.going) == 1
     await kept.later(minutes=2)
     assert list(kept.files.all()) == [] and await kept.count(schema.going) == 0
@@ -212,8 +204,7 @@ async def test_a_file_that_is_sent_again_while_it_goes_stays(kept: Kept) -> None
 
 async def test_a_file_that_was_put_off_by_a_wrong_clock_goes_by_the_right_one(kept: Kept) -> None:
     sha256 = await kept.sent(days=3, named=False)
-    note = partial(removal.note_going, sha256s=[sha256], now=kept.now, wait=YEARS)
-    await kept.database.write(note)
+    await kept.database.write(partial(removal.note_going, sha256s=[sha256], now=kept.now, wait=YEARS))
     await kept.later()
     for _ in range(7):
         await kept.later(days=1, minutes=1)

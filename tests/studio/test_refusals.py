@@ -95,108 +95,49 @@ def _methods(kind: type) -> list[tuple[type, str]]:
 METHODS = [pair for kind in PARTS for pair in _methods(kind)]
 LAST = ((Shelf, "forget"), (Own, "delete"))  # which leave nothing to the others
 METHODS.sort(key=lambda pair: LAST.index(pair) if pair in LAST else -1)
-NAMING = {
-    "job",
-    "job_id",
-    "message_id",
-    "draft_id",
-    "sha256",
-    "named",
-    "names",
-    "parent",
-    "follows",
-}  # somebody's object
+NAMING = set("job job_id message_id draft_id sha256 named names parent follows".split())  # somebody's object
+
+
+def _named(**names: str) -> set[str]:
+    """Methods as "Class.name", of words with the names of each class."""
+    return {f"{kind}.{name}" for kind, those in names.items() for name in those.split()}
+
 
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
 # they are asked for.
-KEPT_BY_THE_BANNED = {
-    "Requests.imagine",
-    "Requests.imagine_each",
-    "Requests.video",
-    "Requests.edit",
-    "Requests.read_prompt",
-    "Requests.confirmed",
-    "Studio.news",
-    "Sources.is_seen",
-    "Sources.read",  # of what `check_upload` has let pass
-    "Own.preferences",
-    "Own.options",
-    "Own.suggestions",
-    "Own.first_hint",
-    "Own.favourite",
-    "Own.recent",
-    "Own.jobs",
-    "Own.info",
-    "Own.holdings",
-    "Own.export",
-    "Own.delete",
-    "Own.let_go",
-    "Own.sign_out",
-    "Editor.mask",
-    "Documents.all",
-    "Documents.one",
-    "Documents.create",  # up to a bound
-    "Documents.save",
-    "Documents.extend",
-    "Documents.rename",
-    "Documents.delete",
-    "Gallery.pictures",
-    "Gallery.months",
-    "Gallery.newest",
-    "Gallery.sent",
-    "Gallery.is_own",
-    "Explore.servers",  # of none where they are barred
-    "Explore.pictures",
-    "Server.queues",
-    "Search.find",
-    "Search.within",
-    "Explore.channels",  # of none where they are barred
-    "Gallery.visible",  # of tiles that they have
-    "Gallery.page",  # the same
-    "Search.sheet",  # of what was found
-    "Search.keep",
-    "Search.kept",
-    "Talking.index_of",  # which is none
-    "Feedback.withdraw",  # of their own
-    "Sets.all",
-    "Sets.last",
-    "Sets.forget",
-    "Copies.mine",
-    "Shelf.all",  # of those that they own
-    "Shelf.forget",
-    "Styles.ready",  # of words that name none
-    "Styles.check",
-    "Styles.offered",  # none
-    "Trying.styles",
-    "Copies.sheet",  # of what they have been shown
-    "Trash.put",
-    "Trash.take_back",
-    "Trash.delete",
-    "Trash.empty",
-    "Trash.count",
-    "Folders.all",
-    "Folders.one",
-    "Folders.create",
-    "Folders.rename",
-    "Folders.delete",
-    "Folders.put",
-    "Folders.take_out",
-    "Shares.all",
-    "Shares.revoke",
-    "Server.cancellable",  # tells only of what the actor may cancel
-}
-OPEN_TO_STRANGERS = {
-    "Requests.edit",  # whose caller has the row of the job whose pictures are meant
-    "Sources.is_seen",  # says no
-    "Own.let_go",  # one's own mark
-    "Feedback.withdraw",  # the same
-    "Server.cancellable",
-    "Server.queues",  # of none
-    "Gallery.is_own",  # no
-    "Folders.put",  # finds no such folder
-    "Talking.index_of",  # none
-    "Folders.take_out",
-}
+KEPT_BY_THE_BANNED = _named(
+    Requests="imagine imagine_each video edit read_prompt confirmed",
+    Studio="news",
+    Sources="is_seen read",  # `read` of what `check_upload` has let pass
+    Own="preferences options suggestions first_hint favourite recent jobs info holdings export delete"
+    " let_go sign_out",
+    Editor="mask",
+    Documents="all one create save extend rename delete",  # `create` up to a bound
+    Gallery="pictures months newest sent is_own visible page",  # the last two of tiles that they have
+    Explore="servers pictures channels",  # of no server where they are barred
+    Server="queues cancellable",  # `cancellable` tells only of what the actor may cancel
+    Search="find within sheet keep kept",  # `sheet` of what was found
+    Talking="index_of",  # which is none
+    Feedback="withdraw",  # of their own
+    Sets="all last forget",
+    Copies="mine sheet",  # `sheet` of what they have been shown
+    Shelf="all forget",  # `all` of those that they own
+    Styles="ready check offered",  # `ready` of words that name none, `offered` none
+    Trying="styles",
+    Trash="put take_back delete empty count",
+    Folders="all one create rename delete put take_out",
+    Shares="all revoke",
+)
+OPEN_TO_STRANGERS = _named(
+    Requests="edit",  # whose caller has the row of the job whose pictures are meant
+    Sources="is_seen",  # says no
+    Own="let_go",  # one's own mark
+    Feedback="withdraw",  # the same
+    Server="cancellable queues",  # of none
+    Gallery="is_own",  # no
+    Folders="put take_out",  # finds no such folder
+    Talking="index_of",  # none
+)
 
 
 @dataclass
@@ -234,33 +175,29 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         mask = masks.write_mask(masks.Bits(16, 16, b"\xff" * 32))
         drawn = {"v": 1, "width": 64, "height": 64, "layers": layers}
         values = {
-            "document": documents.read_document(drawn),
-            "document_id": "abcdabcdabcd",
-            "data": drawn,
-            "version": 1,
+            **dict.fromkeys(("document_id", "folder_id", "share_id"), "abcdabcdabcd"),
+            **dict.fromkeys(("keep", "index", "page", "offset", "position"), 0),
+            **dict.fromkeys(
+                ("version", "example_id", "target_id", "role_id", "voices", "number", "first"), 1
+            ),
             "strokes": [],
-            "keep": 0,
+            "tiles": [],
+            **dict.fromkeys(("members_only", "right", "shared"), True),
+            **dict.fromkeys(("job_id", "follows"), job.id),
+            "document": documents.read_document(drawn),
+            "data": drawn,
             "job": job,
-            "job_id": job.id,
-            "follows": job.id,
             "message_id": MESSAGE,
             "draft_id": (await studio.requests.keep_question(ALICE, [Prompt(text="a boat")])).draft_id,
             "sha256": sent.sha256,
             "source": source_of(result, 0),
             "named": f"{job.id} 1",
             "label": "a browser",
-            "tiles": [],
-            "members_only": True,
             "query": Query(),
             "found": Found(page.tiles, page.visible),
-            "folder_id": "abcdabcdabcd",
-            "share_id": "abcdabcdabcd",
             "what": Shared(job.id),
             "names": [(job.id, 0)],
             "action": Action.VARY,
-            "index": 0,
-            "right": True,
-            "example_id": 1,
             "indexes": [0],
             "actions": [Action.VARY],
             "text": "a boat",
@@ -276,25 +213,19 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "mask": Sent(png()),
             "new": NewJob(job.request),
             "current": "a",
-            "offset": 0,
             "limit": 10**7,
             "name": "raw",
             "value": "in snow",
             "user_id": ALICE.user_id,
-            "target_id": 1,
-            "role_id": 1,
             "tokens": RoleTokens(1, 5),
             "minutes": 5,
             "word": "clown",
-            "number": 1,
             "files": [Sent(png())],
             "question": "What is it?",
             "content": {},
             "wanted": Filter(),
             "side": 64,
             "answer": "A boat.",
-            "page": 0,
-            "shared": True,
             "place": Place(ALICE.guild_id, 100),
             "asked": Asked(text="a boat"),
             "material": Material(),
@@ -302,15 +233,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "request": ImagineRequest(prompt="a boat"),
             "task": "anomaly",
             "alike": "auto",
-            "voices": 1,
             "rights": ("use",),
             "sha256s": [sent.sha256],
             "file": Sent(png()),
             "form": "csv",
             "move": "usual",
-            "first": 1,
             "second": 2,
-            "position": 0,
             "chart": "roc",
         }
         special = {

@@ -226,8 +226,7 @@ async def test_what_a_channel_shows_that_somebody_can_read_is_seen_from_anywhere
     assert not await rights.sees(from_afar, job)
     rows.readable = {(OTHER, place)}
     assert await rights.sees(from_afar, job) and not await rights.sees(Actor(7, None, 77), job)
-    private = rows.asked(user=AUTHOR, channel_id=LOUNGE, private=True)
-    assert not await rights.sees(from_afar, private)
+    assert not await rights.sees(from_afar, rows.asked(user=AUTHOR, channel_id=LOUNGE, private=True))
 
 
 async def test_a_direct_message_is_nothing_that_others_can_read(rows: Rows) -> None:

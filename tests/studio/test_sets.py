@@ -34,8 +34,7 @@ class Learner(Talker):
     """Answers tries with the labels that it was told, the latest first."""
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        request = from_json(run.kind, run.request)
-        if not isinstance(request, TryRequest):
+        if not isinstance(from_json(run.kind, run.request), TryRequest):
             return await super().run(device, run, report)
         assert run.talk is not None
         turns = self.talks[run.job_id] = run.talk.turns
@@ -107,8 +106,7 @@ async def test_a_try_is_told_the_examples_as_the_rows_have_them_then(school: Sch
 
 async def test_a_picture_under_another_label_moves_there(school: School) -> None:
     await school.filled()
-    contents = await school.sets.add(ALICE, "pets", "dog", [picture(0)])
-    assert contents.labels == {"cat": 1, "dog": 2}
+    assert (await school.sets.add(ALICE, "pets", "dog", [picture(0)])).labels == {"cat": 1, "dog": 2}
 
 
 async def test_a_set_that_is_too_small_is_told_before_anything_is_queued(school: School) -> None:
@@ -204,8 +202,7 @@ def test_the_table_of_rights_decides_about_sets(
 ) -> None:
     authority = Authority(CurrentDirectory(), {99})
     assert authority.allows_to(actor, action, Belonging(ALICE.user_id, guild)) is granted
-    barred = authority.allows_to(replace(actor, barred=True), Action.USE, Belonging(ALICE.user_id, guild))
-    assert not barred
+    assert not authority.allows_to(replace(actor, barred=True), Action.USE, Belonging(ALICE.user_id, guild))
 
 
 async def test_nothing_of_a_set_reaches_another_server_or_door(school: School) -> None:
@@ -220,8 +217,7 @@ async def test_nothing_of_a_set_reaches_another_server_or_door(school: School) -
                 await school.sets.contents(actor, name)
         request = TryRequest(set_id=found.id, image="a" * 64)
         sent = await school.sets.try_on(BOB, "pets", picture(9))
-        forged = replace(sent, request=replace(request, image=sent.request.image))
-        _, last = await school.run(actor, forged)
+        _, last = await school.run(actor, replace(sent, request=replace(request, image=sent.request.image)))
         assert isinstance(last, Failed) and last.message == copies.GONE
     await school.sets.share(ALICE, "pets", shared=False)
     assert await school.sets.all(BOB) == []

@@ -103,8 +103,7 @@ async def test_a_button_makes_what_it_says(opened: Opened) -> None:
 
 
 async def test_a_web_job_is_its_authors_alone_and_no_message_is_due(opened: Opened) -> None:
-    alone = Actor(1, None, 0, surface=Surface.WEB)
-    job = (await opened.drawn(alone)).job
+    job = (await opened.drawn(Actor(1, None, 0, surface=Surface.WEB))).job
     assert job.origin.surface is Surface.WEB
     with pytest.raises(NotAllowedError):
         await opened.studio.rights.job(Actor(2, None, 0, surface=Surface.WEB), job.id, Action.SHOW)
@@ -139,8 +138,7 @@ async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
     typed = await studio.requests.imagine(BOB, "a house like this", chosen, attached=1)
     [new] = await typed.jobs(attached([Sent(png())]))
     assert len(new.request.pictures) == 1
-    source = await studio.sources.find(BOB, None, f"{job.id} 2")
-    assert source.parent == (job.id, 1)
+    assert (await studio.sources.find(BOB, None, f"{job.id} 2")).parent == (job.id, 1)
     linked = await studio.requests.imagine(BOB, "https://evil.example/a.png a house", chosen)
     with pytest.raises(ImageError, match="doesn't lead to a picture"):
         await linked.jobs()

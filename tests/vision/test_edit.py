@@ -36,8 +36,7 @@ def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         if name not in made:
             folder = tiny_editors.build(tmp_path_factory.mktemp("editors"), name)
             specs = {"image": str(folders["stable-diffusion"]), "edit": str(folder)}
-            cache = str(tmp_path_factory.mktemp("cache"))
-            made[name] = cpu_models(specs, cache, cpu_threads=1)
+            made[name] = cpu_models(specs, str(tmp_path_factory.mktemp("cache")), cpu_threads=1)
         return made[name]
 
     return make
@@ -110,8 +109,7 @@ def test_edits_share_steps_and_draw_what_each_draws_alone(name: str, editor, kee
         ]
 
     shared, alone = jobs(), jobs()
-    engine = together(model, shared, [0, 1])
-    assert engine.fibers == []
+    assert together(model, shared, [0, 1]).fibers == []
     for both, one in zip(shared, alone, strict=True):
         together(model, [one], [0])
         assert both.error is None and one.error is None
@@ -147,8 +145,7 @@ def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:
     models, request = editor("qwen-image-edit-2509"), replace(REQUEST, num_images=1)
     first, other = (ask(models, request, tiny.picture(seed=seed)).pictures[0] for seed in (0, 1))
     assert np.abs(pixels(first) - pixels(other)).max() > 0
-    pipe = models.editor(None, Recorder()).pipeline(Mode.EDIT)
-    assert type(pipe).__name__ == "QwenImageEditPlusPipeline"
+    assert type(models.editor(None, Recorder()).pipeline(Mode.EDIT)).__name__ == "QwenImageEditPlusPipeline"
 
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -176,7 +173,6 @@ def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path,
 
 def test_what_has_no_effect_on_an_edit_is_told(editor) -> None:
     request = replace(REQUEST, num_images=1, strength=0.5, tile=True)
-    output = ask(editor("instruct-pix2pix"), request, tiny.picture(640, 16))
-    notes = output.parameters["notes"]
+    notes = ask(editor("instruct-pix2pix"), request, tiny.picture(640, 16)).parameters["notes"]
     assert "`--strength` had no effect on an edit." in notes and "`--tile` had no effect on an edit." in notes
     assert any("its middle was used" in note for note in notes)

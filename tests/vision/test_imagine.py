@@ -68,9 +68,8 @@ def test_the_parameters_really_used_are_reported_and_written_into_every_png(mode
         == "a red house\nNegative prompt: blue\nSteps: 4, Sampler: dpm++, CFG scale: 6.5, Seed: 9, Size:"
         " 64x64, Model: stable-diffusion"
     )
-    assert (
-        json.loads(texts["atelier"])["seed"] == 9 and json.loads(texts["atelier"])["prompt"] == "a red house"
-    )
+    assert json.loads(texts["atelier"])["seed"] == 9
+    assert json.loads(texts["atelier"])["prompt"] == "a red house"
 
 
 def test_a_prompt_in_any_script_survives_in_the_file(models_of: Callable[..., Models]) -> None:

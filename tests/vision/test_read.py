@@ -90,16 +90,14 @@ def test_it_can_be_stopped_between_two_lines() -> None:
 
 
 def test_a_large_picture_is_shown_smaller_with_its_boxes_in_place() -> None:
-    image = Image.new("RGB", (4096, 1024), "white")
-    drawn = ocr.draw_lines(image, [at(2000, 500, "x" * 50)])
+    drawn = ocr.draw_lines(Image.new("RGB", (4096, 1024), "white"), [at(2000, 500, "x" * 50)])
     assert drawn.size == (2048, 512)
     changed = Image.eval(drawn.convert("L"), lambda value: 255 * (value < 250)).getbbox()
     assert changed is not None and abs(changed[0] - 1000) < 20 and abs(changed[2] - 1200) < 20
 
 
 def test_a_box_that_is_drawn_leaves_room_around_the_letters() -> None:
-    level = ocr.wider(at(100, 50, "x" * 10), 5)
-    assert level == [(95, 45), (185, 45), (185, 65), (95, 65)]
+    assert ocr.wider(at(100, 50, "x" * 10), 5) == [(95, 45), (185, 45), (185, 65), (95, 65)]
     turned = TextLine("x", 1.0, ((10, 10), (10, 30), (0, 30), (0, 10)))  # from the top to the bottom
     assert ocr.wider(turned, 2) == [(12, 8), (12, 32), (-2, 32), (-2, 8)]
 

@@ -84,12 +84,8 @@ def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int
     size = (512, 384) if box[3] <= 384 else (512, 512)
     layout = inpaint.plan_region(inpaint.from_boxes((box,), size), CARD)
     left, top, right, bottom = layout.box
-    assert (
-        0 <= left <= box[0]
-        and 0 <= top <= box[1]
-        and box[2] <= right <= size[0]
-        and box[3] <= bottom <= size[1]
-    )
+    assert 0 <= left <= box[0] and 0 <= top <= box[1] and box[2] <= right <= size[0]
+    assert box[3] <= bottom <= size[1]
     assert right - left >= 32 and bottom - top >= 32
     assert layout.size[0] % 8 == layout.size[1] % 8 == 0
     if layout.box != (0, 0, *size):

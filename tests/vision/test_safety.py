@@ -16,8 +16,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch, frames: bytes) -> tuple[int, list[
     monkeypatch.setattr(safety, "from_package", lambda: lambda image: image.width / 100)
     monkeypatch.setattr(safety.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(frames)))
     monkeypatch.setattr(safety.sys, "stdout", SimpleNamespace(buffer=sink))
-    status = safety.main([])
-    return status, [json.loads(line) for line in sink.getvalue().splitlines()]
+    return safety.main([]), [json.loads(line) for line in sink.getvalue().splitlines()]
 
 
 def _frame(data: bytes) -> bytes:

@@ -89,8 +89,7 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
     masks = model.processor.image_processor.post_process_masks(
         right.pred_masks, given["original_sizes"], given["reshaped_input_sizes"]
     )
-    found = np.asarray(model.pick(image, points).mask, bool)
-    assert (found == masks[0][0, 0].numpy()).all()
+    assert (np.asarray(model.pick(image, points).mask, bool) == masks[0][0, 0].numpy()).all()
 
 
 def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
@@ -138,8 +137,7 @@ def test_the_demo_models_find_an_object_by_words_and_by_a_click_on_it(tmp_path) 
     picture.save(path := str(tmp_path / "scene.png"))
     models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
 
-    ready = answered(models, Select("q", path)).answer
-    assert ready == Selected(points=True, words=True)
+    assert answered(models, Select("q", path)).answer == Selected(points=True, words=True)
     for question, obj in (
         (Select("q", path, words="a red boat"), 0),
         (Select("q", path, words="the yellow star"), 1),

@@ -43,10 +43,8 @@ def test_a_wide_picture_of_imagine_keeps_its_shape(models_of: Callable[..., Mode
     drawn = ask(models, ImagineRequest(prompt="a", aspect_ratio=(4, 1), num_images=1)).pictures[0]
     source = Image.open(io.BytesIO(drawn.data)).convert("RGB")
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), source)
-    assert (
-        Image.open(io.BytesIO(output.pictures[0].data)).size == source.size
-        and output.parameters["notes"] == []
-    )
+    assert Image.open(io.BytesIO(output.pictures[0].data)).size == source.size
+    assert output.parameters["notes"] == []
 
 
 def test_a_variation_keeps_the_whole_picture_and_its_shape(models_of: Callable[..., Models]) -> None:

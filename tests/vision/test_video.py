@@ -89,8 +89,7 @@ def test_words_become_a_video_with_its_poster_and_its_ends(ask) -> None:
 
 def test_a_video_begins_with_its_picture_exactly_and_in_its_shape(ask, tmp_path) -> None:
     path = picture(tmp_path)
-    output = ask({SHA: path}, image=SHA)
-    video = output.videos[0]
+    video = ask({SHA: path}, image=SHA).videos[0]
     assert video.width / video.height == pytest.approx(1.5, rel=0.05)
     kept = reader.opened(video.path, video.ends)
     given = reader.placed(Image.open(path).convert("RGB"), kept.size)

@@ -33,6 +33,5 @@ def test_it_is_given_paths_that_nobody_has_opened_and_its_folder(monkeypatch, tm
     answer = _run(monkeypatch, tmp_path, work)
     assert isinstance(answer, Done)
     (video,) = answer.output.videos
-    assert Path(video.path).parent == tmp_path and Path(video.path).read_bytes() == video_worker.video_bytes(
-        3
-    )
+    assert Path(video.path).parent == tmp_path
+    assert Path(video.path).read_bytes() == video_worker.video_bytes(3)

@@ -104,12 +104,8 @@ def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("worker")
     made = start(specs, folder, method="spawn", allow_download=False, image_models=others)
     ready = made.receive()
-    assert (
-        isinstance(ready, Ready)
-        and ready.pid == made.process.pid
-        and ready.memory > 2**28
-        and ready.slots > 1
-    )
+    assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28
+    assert ready.slots > 1
     yield made
     made.conn.send(Quit())
     made.process.join(PATIENCE)
@@ -209,8 +205,7 @@ def test_jobs_that_come_together_share_their_steps_and_each_gets_its_own_picture
             order.append(message.job_id)
         if isinstance(message, Done):
             together[message.job_id] = message.output
-    turns = sum(a != b for a, b in zip(order, order[1:], strict=False))
-    assert turns > 2, "they went on beside each other"
+    assert sum(a != b for a, b in zip(order, order[1:], strict=False)) > 2, "they went on beside each other"
     for name, output in together.items():
         assert max(apart(a, b) for a, b in zip(output.pictures, alone[name].pictures, strict=True)) <= SAME
 

@@ -40,19 +40,16 @@ class Plan:
 
 
 async def _agent(url: str, host: str, folder: Path, slots: int) -> None:
-    settings = load_settings({"BUS_URL": url, "NODE_NAME": host}, Path("/nowhere"))
-    async with connected(settings) as bus:
+    async with connected(load_settings({"BUS_URL": url, "NODE_NAME": host}, Path("/nowhere"))) as bus:
         agent = agent_of(bus, host, folder, slots=slots, timing=Timing())
         await agent.start()
         await asyncio.Event().wait()
 
 
 async def _bot(url: str, folder: Path, plan: Plan) -> None:
-    settings = load_settings({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))
-    async with connected(settings) as bus:
+    async with connected(load_settings({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))) as bus:
         await bus.until_up(30)
-        executor = BusExecutor(bus, folder / "scratch")
-        async with open_queue(folder, executor, LIMITS) as queue:
+        async with open_queue(folder, BusExecutor(bus, folder / "scratch"), LIMITS) as queue:
             await ask_for(plan, folder, queue)
             await asyncio.Event().wait()
 

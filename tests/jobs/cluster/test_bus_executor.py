@@ -75,8 +75,7 @@ class Bot:
         self.executor = BusExecutor(self.bus, folder)
 
     def beat(self, host: str, *runs: Holding, instance: str = "a", draining: bool = False) -> None:
-        device = Device("cpu", "ready", slots=4)
-        said = Beat(instance * 32, (device,), runs, "", "1", 0.0, draining)
+        said = Beat(instance * 32, (Device("cpu", "ready", slots=4),), runs, "", "1", 0.0, draining)
         self.bus.takers["beat.*"](said, f"beat.{host}")
 
     def look(self) -> None:
@@ -104,9 +103,7 @@ async def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await made.executor.stop()
 
 
-async def test_two_agents_of_one_name_lose_no_job_and_the_younger_gets_none(
-    bot: Bot, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_two_agents_of_one_name_lose_no_job_and_the_younger_gets_none(bot: Bot, caplog) -> None:
     bot.beat("box")
     run = await bot.hand("job1", "box")
     assert bot.bus.told(Order)[0][1].instance == "a" * 32
@@ -147,9 +144,7 @@ async def test_an_agent_that_starts_anew_has_its_jobs_again_once_the_old_process
     assert bot.executor.free() == {"h1/cpu": 4} and bot.executor.devices[0].problem is None
 
 
-async def test_an_agent_leaves_orders_for_another_of_its_name_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_agent_leaves_orders_for_another_of_its_name_alone(tmp_path, caplog) -> None:
     agent = RemoteWorker(Line(), Identity("box"), HandExecutor(), object(), tmp_path)
     order = Order("f" * 32, "0" * 32, "job1", "cpu", "imagine", "{}", {}, "", instance="b" * 32)
     with caplog.at_level(logging.ERROR):
@@ -209,9 +204,7 @@ async def test_an_end_of_another_job_or_of_none_is_a_loss_that_says_so(tmp_path:
     assert outcome == Lost("job1", "its end can't be read")
 
 
-async def test_a_machine_names_no_file_outside_of_its_jobs_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_machine_names_no_file_outside_of_its_jobs_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         FileReceiver, "take", lambda receiving, token, sha256, target: pytest.fail(str(target))
     )
@@ -229,9 +222,7 @@ async def test_a_machine_names_no_file_outside_of_its_jobs_folder(
     assert (os.listdir(tmp_path), os.listdir(folder)) == (["incoming"], [])
 
 
-async def test_what_a_machine_may_write_is_moved_into_its_jobs_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_machine_may_write_is_moved_into_its_jobs_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         FileReceiver, "take", lambda receiving, token, sha256, target: target.write_bytes(b"zip")
     )

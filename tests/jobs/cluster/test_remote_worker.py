@@ -19,7 +19,7 @@ from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue, Result
 from tests.jobs import video_worker
 from tests.jobs.cluster.conftest import FAKE, VIDEOS, agents, bot
-from tests.jobs.conftest import ask, eventually, open_queue, until
+from tests.jobs.conftest import ask, eventually, is_at, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.video_worker import video_bytes
 from tests.support import nats
@@ -74,8 +74,7 @@ async def test_pictures_and_videos_go_by_their_hash_and_in_parts(server: nats.Se
         asked = await queue.submit(DescribeRequest(image=sha256), Origin(1, 2, request_key="a"))
         assert isinstance(await end(queue, asked.job.id), Rendered)
         assert list((tmp_path / "h1" / "files").rglob(f"{sha256}.png"))
-        wish = json.dumps({"kilobytes": 3000})
-        request = VideoRequest(prompt=wish, seed=5, num_images=2)
+        request = VideoRequest(prompt=json.dumps({"kilobytes": 3000}), seed=5, num_images=2)
         asked = await queue.submit(request, Origin(1, 2, request_key="b"))
         assert isinstance(await end(queue, asked.job.id), Rendered)
         result = await queue.result(asked.job.id)
@@ -210,27 +209,20 @@ async def test_a_run_that_ended_while_no_bot_was_there_is_told_to_the_next(
         await until(lambda: all(work.over for work in found["h1"].runs))
         assert len(found["h1"].runs) == 1
         async with bot(server, tmp_path) as queue:
-            await eventually(lambda: _is(queue, asked.job.id, Status.RENDERED))
+            await eventually(lambda: is_at(queue, asked.job.id, Status.RENDERED))
             job = await queue.job(asked.job.id)
             assert job is not None and job.attempts == 1
             await until(lambda: idle(found))
 
 
-async def _is(queue: Queue, job_id: str, status: Status) -> bool:
-    job = await queue.job(job_id)
-    return job is not None and job.status is status
-
-
-async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(
-    server: nats.Server, tmp_path: Path
-) -> None:
+async def test_without_a_bot_a_run_is_stopped_when_its_lease_is_out(server: nats.Server, tmp_path) -> None:
     async with agents(server, tmp_path, "h1") as found:
         async with bot(server, tmp_path) as queue:
             asked = await ask(queue, json.dumps({"steps": 100_000, "delay": 0.01}))
             await until(lambda: any(work.telling.step for work in found["h1"].runs))
         await until(lambda: all(work.over for work in found["h1"].runs))
         async with bot(server, tmp_path) as queue:  # which is told that it was given up, and begins anew
-            await eventually(lambda: _is(queue, asked.job.id, Status.RUNNING))
+            await eventually(lambda: is_at(queue, asked.job.id, Status.RUNNING))
             job = await queue.job(asked.job.id)
             assert job is not None and job.attempts == 1
             await queue.cancel(asked.job.id)
@@ -264,7 +256,7 @@ async def test_an_agent_that_stops_lets_jobs_end_and_gives_the_rest_back(
             await until(lambda: [work.telling.step > 0 for work in found["h1"].runs] == [True, True])
             await found["h1"].stop(1.0)
             assert isinstance(await end(queue, short.job.id), Rendered)
-            await eventually(lambda: _is(queue, long.job.id, Status.QUEUED))
+            await eventually(lambda: is_at(queue, long.job.id, Status.QUEUED))
             job = await queue.job(long.job.id)
             assert job is not None and job.attempts == 0
             assert queue.executor.free() == {}

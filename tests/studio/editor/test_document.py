@@ -140,5 +140,4 @@ def test_what_a_field_takes_is_said_with_its_range(changed, said) -> None:
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
-    given = {**EXAMPLES["valid"][0]["document"], "images": 2.0}
-    assert document.read_document(given).images == 2
+    assert document.read_document({**EXAMPLES["valid"][0]["document"], "images": 2.0}).images == 2

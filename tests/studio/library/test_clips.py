@@ -58,8 +58,7 @@ async def test_one_that_fits_in_no_way_is_told_and_gives_nothing(files, stored, 
 
 
 async def test_with_a_certificate_videos_leave_signed_by_every_way(files, stored, tmp_path) -> None:
-    marker = Marker(ai_mark=True, credentials=Credentials(*certified(tmp_path)))
-    shows = showing(files, tmp_path, marker)
+    shows = showing(files, tmp_path, Marker(ai_mark=True, credentials=Credentials(*certified(tmp_path))))
     told = ("Valid", "Studio", SOURCE)
     limit = stored.size // 2
     fitted = (await shows.video(stored, JOB, limit)).data

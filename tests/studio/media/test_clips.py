@@ -44,11 +44,8 @@ def taken(data: bytes, **given) -> tuple[dict, np.ndarray, bytes]:
     assert "error" not in header, header
     assert [box.kind for box in codecs.boxes(io.BytesIO(body))] == [b"ftyp", b"moov", b"mdat"]
     with VideoReader(io.BytesIO(body)) as found:
-        assert (found.width, found.height, found.frames) == (
-            header["width"],
-            header["height"],
-            header["frames"],
-        )
+        assert (found.width, found.height) == (header["width"], header["height"])
+        assert found.frames == header["frames"]
         assert not found.has_sound and found.fps == Fraction(*header["fps"])
         return header, np.concatenate(list(found.chunks())), poster
 
@@ -69,8 +66,7 @@ def test_every_kind_of_video_becomes_a_clip_with_the_same_frames(kind: str) -> N
     header, frames, poster = taken(video(pictures, kind))
     assert header["fps"] == [8, 1] and abs(header["frames"] - 16) <= 1
     assert header["whole"] == pytest.approx(2, abs=0.15)
-    night = [bool(one[2, 2].sum() < 150) for one in frames]
-    assert night == [number >= 8 for number in range(len(frames))]
+    assert [bool(one[2, 2].sum() < 150) for one in frames] == [number >= 8 for number in range(len(frames))]
     assert clean_png(poster) and Image.open(io.BytesIO(poster)).size == (64, 48)
     if kind != "gif":
         assert psnr(frames[0], np.asarray(pictures[0])) > 22
@@ -104,8 +100,7 @@ def test_the_rate_is_the_videos_own_or_an_even_part_of_it(times: list[float], fp
 
 
 def test_no_frame_is_dropped_or_doubled_where_times_are_in_milliseconds() -> None:
-    colours = [plain((8 * i, 255 - 8 * i, 90)) for i in range(24)]
-    _, frames, _ = taken(video(colours, "vp9", fps=24))
+    _, frames, _ = taken(video([plain((8 * i, 255 - 8 * i, 90)) for i in range(24)], "vp9", fps=24))
     reds = [int(one[20, 20, 0]) for one in frames]
     assert len(reds) == 24 and all(abs(red - 8 * i) < 6 for i, red in enumerate(reds))
 

@@ -68,8 +68,7 @@ confine.serve_confined(lambda: answer, 2**28, 5)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 def test_a_process_is_shut_in_before_it_reads_and_answers_until_nothing_more_comes() -> None:
-    request = LENGTHS.pack(2, 3) + b"{}abc"
-    run = python("-c", OPENS, data=2 * request)
+    run = python("-c", OPENS, data=2 * (LENGTHS.pack(2, 3) + b"{}abc"))
     answer = b'{"stopped": "1"}'
     assert run.stdout == 2 * (LENGTHS.pack(len(answer), 3) + answer + b"abc") and run.returncode == 0
 
@@ -158,8 +157,7 @@ runpy.run_module("studio.media.media_process", run_name="__main__")
 def test_a_system_without_a_limit_on_memory_still_takes_pictures() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (64, 64)).save(picture, "PNG")
-    sent = LENGTHS.pack(2, len(picture.getvalue())) + b"{}" + picture.getvalue()
-    run = python("-c", MACOS, data=sent)
+    run = python("-c", MACOS, data=LENGTHS.pack(2, len(picture.getvalue())) + b"{}" + picture.getvalue())
     assert run.returncode == 0, run.stderr.decode()[-300:]
     assert b'"width": 64' in run.stdout
 

@@ -85,14 +85,12 @@ async def test_a_mask_is_painted_beside_the_studio_and_kept(tmp_path) -> None:
     vector = next(one for one in MASKS if one["base"])
     files = Folder(tmp_path)
     intake = Intake(files, 2**20, note)
-    base = base64.b64decode(vector["base"])
-    below = await files.put(base, "image/png")
+    below = await files.put(base64.b64decode(vector["base"]), "image/png")
     size = vector["width"], vector["height"]
     painted = await intake.paint(size, vector["strokes"], below, 7)
     assert (painted.pixels, painted.count) == (vector["sha256"], vector["painted"])
-    assert (
-        noted == [(7, painted.sha256)] and masks.read_mask(await files.get(painted.sha256)).width == size[0]
-    )
+    assert noted == [(7, painted.sha256)]
+    assert masks.read_mask(await files.get(painted.sha256)).width == size[0]
     every = MASKS[-1]  # strokes of every kind: nothing is left to import once the process is shut in
     whole = await intake.paint((every["width"], every["height"]), every["strokes"], None, 7)
     assert whole.pixels == every["sha256"]

@@ -78,9 +78,7 @@ async def test_a_cancelled_copy_is_not_handed_to_the_next_picture(small: Thumbna
         assert b > 150 > r
 
 
-async def test_a_process_that_dies_is_said_and_replaced(
-    small: Thumbnails, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_process_that_dies_is_said_and_replaced(small: Thumbnails, monkeypatch) -> None:
     sha256 = await small.files.put(png(), "image/png")
     command, small.child.command = small.child.command, ("false",)
     with pytest.raises(ImageError, match="No small copy"):

@@ -40,17 +40,13 @@ async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each
 
 
 def test_the_model_is_the_hosts_or_the_package_s() -> None:
-    assert (PictureCheck().name, PictureCheck().child.command[1:]) == (
-        "open_nsfw",
-        ("-m", "vision.worker.safety"),
-    )
+    assert PictureCheck().name == "open_nsfw"
+    assert PictureCheck().child.command[1:] == ("-m", "vision.worker.safety")
     own = PictureCheck("models/mine")
     assert (own.name, own.child.command[1:]) == ("models/mine", ("-m", "vision.worker.safety", "models/mine"))
 
 
-async def test_its_process_knows_no_secret_and_writes_nowhere(
-    echo: PictureCheck, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_its_process_knows_no_secret_and_writes_nowhere(echo: PictureCheck, monkeypatch, capfd) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     told = ECHO.replace("data.decode()", "'DISCORD_TOKEN' in os.environ").replace(
         "sys, time", "os, sys, time"
@@ -118,9 +114,7 @@ async def test_what_it_cannot_read_is_said_with_its_reason(echo: PictureCheck) -
         await echo.score(b"0.5")
 
 
-async def test_without_pictures_the_process_ends_after_a_while(
-    echo: PictureCheck, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_pictures_the_process_ends_after_a_while(echo: PictureCheck, monkeypatch) -> None:
     monkeypatch.setattr(moderator, "IDLE", 0.4)
     assert await echo.score(b"0.5") == 0.5
     process = echo.child.process

@@ -126,9 +126,7 @@ async def test_captions_that_break_a_rule_of_the_place_are_left_out(world: World
     assert await world.moderator.captions(captions, Place(None, 5)) == [FINE, None, "a clown"]
 
 
-async def test_what_an_interaction_waits_for_begins_no_transaction(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_an_interaction_waits_for_begins_no_transaction(world: World, monkeypatch) -> None:
     """Each is one statement, and is sent without a BEGIN and a COMMIT around it."""
     sha256, read, alone = await world.picture(b"one", 0.3), world.database.read, []
 
@@ -197,16 +195,9 @@ async def strikes(world: World, count: int, origin: Origin, rule: Rule = Rule.EX
     now = datetime.now(UTC)
     for number in range(count - 1, 0, -1):
         at = now - timedelta(hours=number)
-        await world.database.write(
-            partial(
-                rows.add_strike,
-                user_id=origin.user_id,
-                guild_id=origin.guild_id,
-                rule=rule.name,
-                now=at,
-                apart=at - timedelta(seconds=1),
-            )
-        )
+        who = {"user_id": origin.user_id, "guild_id": origin.guild_id}
+        apart = at - timedelta(seconds=1)
+        await world.database.write(partial(rows.add_strike, **who, rule=rule.name, now=at, apart=apart))
     await world.moderator.strike(origin, rule)
 
 
@@ -265,9 +256,7 @@ async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World
     assert abs(row.at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_a_strike_that_cannot_be_written_stops_nobody(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_strike_that_cannot_be_written_stops_nobody(world: World, monkeypatch) -> None:
     async def refuse(work: object, **options: object) -> None:
         raise StorageError("disk I/O error")
 
@@ -403,14 +392,8 @@ async def learned(world: World, name: str, words: str, picture: str, caption: st
     project, settings = name * 12, to_json(TrainRequest(project=name * 12, task=STYLE, words=words))
     row = {"id": project, "user_id": 1, "guild_id": None, "name": name, "task": STYLE}
     version = {"project_id": project, "number": 1, "user_id": 1, "state": "active", "artefact": artefact}
-    item = {
-        "project_id": project,
-        "number": 1,
-        "sha256": picture,
-        "label": caption,
-        "group_key": "",
-        "part": "train",
-    }
+    item = {"project_id": project, "number": 1, "sha256": picture, "label": caption}
+    item |= {"group_key": "", "part": "train"}
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sa.insert(schema.projects).values(**row, created_at=at))
@@ -475,8 +458,7 @@ async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, ca
 async def test_what_a_training_draws_is_of_a_minor_where_what_it_learned_from_is(world: World) -> None:
     for name, caption, is_one in (("a", CHILD, True), ("b", FINE, False)):
         await learned(world, name, "", await world.picture(b"sent", 0.0), caption)
-        request = TrainRequest(project=name * 12, task=STYLE)
-        sheet = await world.drawn(request, f"sheet {name}".encode())
+        sheet = await world.drawn(TrainRequest(project=name * 12, task=STYLE), f"sheet {name}".encode())
         made = sa.select(schema.pictures.c.job_id).where(schema.pictures.c.sha256 == sheet)
         work = sa.update(schema.versions).where(schema.versions.c.project_id == name * 12)
         await world.database.write(
@@ -542,11 +524,8 @@ async def test_an_unfit_picture_is_mixed_with_a_minor_nowhere(world: World) -> N
 async def test_many_pictures_are_shown_as_each_alone(world: World) -> None:
     await level(world, "strict")
     named = [await world.picture(name, score) for name, score in SCORED.items()]
-    assert await world.moderator.visibilities(named, HERE) == [
-        Visibility.BLOCK,
-        Visibility.BLOCK,
-        Visibility.SHOW,
-    ]
+    block, show = Visibility.BLOCK, Visibility.SHOW
+    assert await world.moderator.visibilities(named, HERE) == [block, block, show]
 
 
 async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world: World) -> None:

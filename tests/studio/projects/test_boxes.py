@@ -172,8 +172,7 @@ async def test_versions_are_compared_by_the_objects_that_each_finds(world: World
 async def test_wrong_boxes_bring_their_picture_in_to_be_drawn_anew(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
     job = await world.ended(ALICE, await world.inference.try_(ALICE, "trays", [sent(810)]))
-    noted = await world.inference.answer(ALICE, job.id, 0, right=False)
-    assert "draw its boxes" in noted
+    assert "draw its boxes" in await world.inference.answer(ALICE, job.id, 0, right=False)
     [judged] = await world.inference.judged(ALICE, job.id)
     assert judged.is_right is False and judged.sha256 in await _items(world, state="new")
     with pytest.raises(ImageError):
@@ -193,8 +192,7 @@ async def test_a_deleted_member_s_pictures_are_learned_from_no_more(world: World
         return len(world.learner.snapshots) == 2 and not card.project.due
 
     await eventually(learned_again)
-    never = world.learner.settled[0].without(bobs)
-    assert never.sha256 == world.learner.snapshots[1].sha256
+    assert world.learner.settled[0].without(bobs).sha256 == world.learner.snapshots[1].sha256
     assert {item.names for item in world.learner.snapshots[1].items} == {("nut", "screw")}
     assert not any(world.services.files.exists(name) for name in bobs)
 
@@ -205,7 +203,6 @@ async def test_a_table_has_a_line_for_each_object(world: World, trays: Project) 
     job = await world.ended(ALICE, asked)
     rows = list(csv.DictReader(io.StringIO((await world.inference.table(ALICE, job.id)).decode())))
     assert [row["picture"] for row in rows] == ["1", "1", "2", "2"]
-    said = [rows[0][name] for name in ("label", "score", "left", "bottom")]
-    assert said == ["nut", "0.9", "0.1", "0.4"]
+    assert [rows[0][name] for name in ("label", "score", "left", "bottom")] == ["nut", "0.9", "0.1", "0.4"]
     assert rows[1]["label"] == "'=screw", "no spreadsheet takes it for a formula"
     assert json.dumps(rows)

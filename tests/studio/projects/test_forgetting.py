@@ -34,9 +34,7 @@ def _holds(folder: Path, canary: str) -> list[str]:
     return [str(path) for path in found if canary in path.name or raw in path.read_bytes()]
 
 
-async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learned_anew(
-    tmp_path: Path,
-) -> None:
+async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learned_anew(tmp_path) -> None:
     async with open_world(tmp_path) as world:
         boards = await world.projects.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
@@ -85,8 +83,7 @@ async def test_a_server_s_project_goes_to_its_managers_and_one_s_own_goes(world:
     assert [one.user_id for one in await world.projects.all(manager)] == [0]
     assert (await world.projects.card(manager, ours.id)).may > {"manage"}
     assert not any(world.services.files.exists(name) for name in names)
-    nobody = Actor(0, 10, 100)
-    assert (await world.projects.card(nobody, ours.id)).may == {"use"}, "0 is nobody's id"
+    assert (await world.projects.card(Actor(0, 10, 100), ours.id)).may == {"use"}, "0 is nobody's id"
 
 
 async def test_a_picture_that_is_taken_out_taints_what_learned_from_it(world: World, boards: Project) -> None:
@@ -220,8 +217,7 @@ async def test_a_picture_of_a_job_goes_with_its_job_unless_that_only_expires(
     brought = await world.dataset.add(ALICE, "boards", [f"{drawn.id} 1", f"{kept.id} 1"], "good")
     await world.studio.delete(ALICE, drawn.id)
     now = datetime.now(UTC) + timedelta(days=1)
-    expire = partial(rows.delete_jobs, ids=[kept.id], now=now, unpost=False)
-    await world.services.database.write(expire)
+    await world.services.database.write(partial(rows.delete_jobs, ids=[kept.id], now=now, unpost=False))
     there = {one.sha256 for one in await world.dataset.page(ALICE, "boards")}
     assert set(brought.new) & there == {brought.new[1]}
 
@@ -242,8 +238,7 @@ async def test_one_s_pictures_and_words_are_in_what_one_takes_away(world: World,
     data = json.loads(files[0])
     assert len(data["project_items"]) == 7 and [one["name"] for one in data["projects"]] == ["boards"]
     assert {one["label"] for one in data["project_marks"]} == {"good", "scratch"}
-    held = await world.services.privacy.holdings(ALICE.user_id)
-    assert held.items == 7
+    assert (await world.services.privacy.holdings(ALICE.user_id)).items == 7
     assert noise(0) in files
 
 

@@ -19,8 +19,7 @@ def _rows(seed: int, count: int) -> list[Labelled]:
         for _ in range(rng.randrange(4)):
             left, right = sorted(rng.sample(range(4097), 2))
             top, bottom = sorted(rng.sample(range(4097), 2))
-            box = (left / 4096, top / 4096, right / 4096, bottom / 4096)
-            boxes.append((rng.choice(names), *box))
+            boxes.append((rng.choice(names), left / 4096, top / 4096, right / 4096, bottom / 4096))
         label = boxes[0][0] if boxes else rng.choice(names)
         rows.append(Labelled(f"{number:064x}.png", label, tuple(boxes), 4096, 4096))
     return rows
@@ -29,8 +28,7 @@ def _rows(seed: int, count: int) -> list[Labelled]:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_thousand_boxes_come_back_to_a_hundredth_of_a_pixel(form: str) -> None:
     rows = _rows(7, 700)
-    boxes = sum(len(row.boxes) for row in rows)
-    assert boxes > 1000
+    assert sum(len(row.boxes) for row in rows) > 1000
     back = {
         row.file.removesuffix(".png"): row
         for row in label_formats.read_labels(label_formats.write_labels(form, rows))
@@ -45,8 +43,7 @@ def test_a_thousand_boxes_come_back_to_a_hundredth_of_a_pixel(form: str) -> None
 
 
 def test_a_table_has_no_formula_in_it() -> None:
-    rows = [Labelled("=cmd.png", "@evil")]
-    text = label_formats.write_labels("csv", rows)["labels.csv"].decode()
+    text = label_formats.write_labels("csv", [Labelled("=cmd.png", "@evil")])["labels.csv"].decode()
     assert "'=cmd.png,'@evil" in text
     assert label_formats.read_csv(text)[0].label == "@evil"
 
@@ -65,20 +62,12 @@ def test_yolos_names_are_read_as_people_write_them(text: str) -> None:
 
 
 def test_cocos_polygons_are_masks_and_ids_may_have_gaps() -> None:
+    images = [{"id": 9, "file_name": "a/b.jpg", "width": 100, "height": 50}, {"id": 11, "file_name": "c"}]
+    dent = {"bbox": [10, 5, 20, 10], "segmentation": [[10, 5, 30, 5, 30, 15]]}
     made = {
-        "images": [
-            {"id": 9, "file_name": "a/b.jpg", "width": 100, "height": 50},
-            {"id": 11, "file_name": "c"},
-        ],
+        "images": images,
         "categories": [{"id": 90, "name": "dent"}],
-        "annotations": [
-            {
-                "image_id": 9,
-                "category_id": 90,
-                "bbox": [10, 5, 20, 10],
-                "segmentation": [[10, 5, 30, 5, 30, 15]],
-            }
-        ],
+        "annotations": [{"image_id": 9, "category_id": 90, **dent}],
     }
     [row] = label_formats.read_coco(json.dumps(made))
     assert (row.file, row.label, row.boxes) == ("a/b.jpg", "dent", ())

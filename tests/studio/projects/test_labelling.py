@@ -157,8 +157,7 @@ async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     await world.projects.put_label(ALICE, "again", "scratch")
     brought = await world.dataset.add_zip(ALICE, "again", Sent(packed, "boards.zip"))
     assert len(brought.new) == 7
-    counts = (await world.projects.card(ALICE, "again")).counts
-    assert counts.labels == {"good": 5, "scratch": 2}
+    assert (await world.projects.card(ALICE, "again")).counts.labels == {"good": 5, "scratch": 2}
     monkeypatch.setattr("studio.projects.labels.MOST_TAKEN", 1000)
     with pytest.raises(UserError, match="Export the labels alone"):
         await anext(world.labelling.pack(ALICE, "boards", "csv"))

@@ -33,8 +33,7 @@ async def test_pictures_come_with_a_label_and_the_same_one_twice_is_one(
     there = await world.dataset.page(ALICE, "boards", label="scratch", limit=100)
     mine = [one for one in there if one.sha256 in brought.new]
     assert len(mine) == 2 and len({one.group for one in mine}) == 1 and mine[0].group, "shots of one part"
-    again = await world.dataset.add(ALICE, "boards", [sent(51)])
-    assert again.sentence == "0 taken, 1 here already."
+    assert (await world.dataset.add(ALICE, "boards", [sent(51)])).sentence == "0 taken, 1 here already."
 
 
 async def test_what_is_no_picture_is_refused_alone(world: World, boards: Project) -> None:

@@ -134,8 +134,7 @@ async def test_a_training_waits_for_the_chat_service_to_answer(
 async def test_trainings_that_are_asked_for_at_once_keep_the_limit(world: World, boards: Project) -> None:
     await world.services.queue.pause(1)
     new = [await world.training.train(ALICE, "boards", seed=seed) for seed in range(6)]
-    asked = (world.studio.submit(ALICE, one) for one in new)
-    ends = await asyncio.gather(*asked, return_exceptions=True)
+    ends = await asyncio.gather(*(world.studio.submit(ALICE, one) for one in new), return_exceptions=True)
     refused = [end for end in ends if isinstance(end, BaseException)]
     assert len(refused) == 4 and all(isinstance(end, LimitError) for end in refused), refused
     await world.projects.new(ALONE, "mine", shared=False)

@@ -43,8 +43,7 @@ async def test_a_style_is_named_by_one_word_and_brings_its_words(world: World, i
 
 
 async def test_a_style_is_offered_to_those_who_may_draw_with_it(world: World, ink: str) -> None:
-    untrained = await world.projects.new(ALICE, "Ink blots", "style")
-    assert untrained
+    assert await world.projects.new(ALICE, "Ink blots", "style")
     typed = "a boat --lora in"
     assert await world.studio.own.suggestions(BOB, typed) == ["a boat --lora Ink-wash"]
     assert await world.studio.own.suggestions(BOB, "a boat --lora x") == []

@@ -34,8 +34,7 @@ async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: Wo
 
 async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:
     scratched = [one.sha256 for one in await world.dataset.page(ALICE, "boards", label="scratch")]
-    mark = world.labelling.mark
-    await mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
+    await world.labelling.mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
     await world.trained(ALICE, "boards")
     told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
     assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
@@ -57,8 +56,7 @@ async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
 ) -> None:
     await world.trained(ALICE, "boards")
     await world.put(boards, ALICE, ["good"] * 3, first=410)
-    card = await world.projects.card(ALICE, "boards")
-    assert card.since == "3 new since version 1"
+    assert (await world.projects.card(ALICE, "boards")).since == "3 new since version 1"
     await world.trained(ALICE, "boards")
     states = {one.number: one.state for one in await world.training.versions(BOB, "boards")}
     assert states == {1: "active", 2: "candidate"}
@@ -133,9 +131,8 @@ async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_t
     await world.trained(ALICE, "boards")
     tried = await world.training.threshold(ALICE, "boards", "stricter")
     assert (tried.threshold, tried.promise) == (1.2, pytest.approx(2 / 5)) and not tried.kept
-    assert tried.stopped[1] + tried.found[1] == 3 and tried.sentence.startswith(
-        "Of 100 good parts at most about 40"
-    )
+    assert tried.stopped[1] + tried.found[1] == 3
+    assert tried.sentence.startswith("Of 100 good parts at most about 40")
     assert (await world.training.versions(ALICE, "boards"))[0].threshold == LIMIT
     await world.training.threshold(ALICE, "boards", "stricter", keep=True)
     assert (await world.training.versions(ALICE, "boards"))[0].threshold == 1.2
@@ -180,11 +177,8 @@ def test_a_difference_is_told_from_six_against_none_on() -> None:
 
 
 def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
-    assert (
-        drift(Tally(19, 19), 0.05) == ""
-        and drift(Tally(40, 3), 0.05) == ""
-        and drift(Tally(40, 9), None) == ""
-    )
+    assert drift(Tally(19, 19), 0.05) == "" and drift(Tally(40, 3), 0.05) == ""
+    assert drift(Tally(40, 9), None) == ""
     assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were unusual")
     assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
 

@@ -52,8 +52,7 @@ async def test_a_false_alarm_joins_the_good_ones_and_is_counted(world: World, bo
     assert told == "Noted. Someone who may add and label pictures can train it on this one."
     assert (await world.projects.card(BOB, "boards")).tally.wrong == 1
     assert await world.inference.answer(ALICE, job_id, 0, right=False) == "Noted; 1 new since version 1."
-    counts = (await world.projects.card(BOB, "boards")).counts
-    assert counts.labels == {"good": 6, "scratch": 2}
+    assert (await world.projects.card(BOB, "boards")).counts.labels == {"good": 6, "scratch": 2}
     assert (await world.projects.card(BOB, "boards")).since == "1 new since version 1"
     assert (await world.inference.judged(BOB, job_id))[0].is_right is False
 

@@ -89,8 +89,7 @@ async def test_a_conversation_is_told_again_with_its_pictures(chat: Chat) -> Non
 async def test_a_conversation_branches_anywhere(chat: Chat) -> None:
     first = await chat.first()
     await chat.more(ALICE, first, "One way")
-    other = await chat.more(ALICE, first, "Another way")
-    assert chat.told(other) == ["What is it?", "Another way"]
+    assert chat.told(await chat.more(ALICE, first, "Another way")) == ["What is it?", "Another way"]
     replies = [asked.job.request.question for asked in await chat.talking.replies(ALICE, first.id)]
     assert replies == ["One way", "Another way"]
 
@@ -118,8 +117,7 @@ async def test_what_is_private_stays_so_in_all_that_follows(chat: Chat) -> None:
     for stranger in (BOB, MIRA):
         with pytest.raises(NotAllowedError, match="keeps it private"):
             await chat.opened.ask(stranger, "And?", follows=hidden.id)
-    second = await chat.opened.ask(ALICE, "And?", follows=hidden.id)
-    assert second.private
+    assert (await chat.opened.ask(ALICE, "And?", follows=hidden.id)).private
     third = await chat.opened.ask(ALICE, "What is it?", [f"{(await chat.opened.drawn(ALICE)).job.id} 1"])
     assert not third.private
 
@@ -233,9 +231,7 @@ async def test_a_days_tokens_end_and_are_told_before(tmp_path: Path) -> None:
         assert await chat.first(BOB), "they have tokens of their own"
 
 
-async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them_holds(
-    tmp_path: Path,
-) -> None:
+async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them_holds(tmp_path) -> None:
     async with open_chat(tmp_path, ASK_PER_DAY="1000", ASK_TOKENS="100") as chat:
         database, now = chat.opened.services.database, datetime.now(UTC)
         patron, guild = replace(ALICE, roles=(7, 8)), ALICE.guild_id
@@ -286,8 +282,7 @@ async def test_an_answer_is_hidden_where_another_place_is_stricter(chat: Chat) -
 async def test_on_the_web_a_question_is_its_askers(chat: Chat) -> None:
     alone = Actor(1, None, 0, surface=Surface.WEB)
     first = await chat.first(alone)
-    second = await chat.more(alone, first)
-    assert chat.told(second) == ["What is it?", "And now?"]
+    assert chat.told(await chat.more(alone, first)) == ["What is it?", "And now?"]
     with pytest.raises(NotAllowedError):
         await chat.opened.ask(Actor(2, None, 0, surface=Surface.WEB), "And?", follows=first.id)
 

@@ -136,8 +136,7 @@ def test_remix_says_what_else_to_show_and_how_far_to_go() -> None:
 
 def test_a_blend_is_private_if_either_video_is() -> None:
     for mine, theirs in ((True, False), (False, True)):
-        new = actions.blend_videos(clip(private=mine), clip(index=1, private=theirs))
-        assert new.private
+        assert actions.blend_videos(clip(private=mine), clip(index=1, private=theirs)).private
     request = video(actions.blend_videos(clip(), clip(index=1), words("waves between --seconds 2")))
     assert (request.clip, request.clip_2, request.clip_2_ends) == (VIDEO, OTHER, ENDS)
     assert (request.operation, request.seconds, request.num_images) == ("blend", 2, 1)

@@ -8,8 +8,7 @@ from studio.texts import prompt_text, shorter_prompts
 
 def scored(prompt: str, *weak: str) -> list[tuple[str, float]]:
     """The words of ``prompt``, each worth a little less than the one before; ``weak`` ones least of all."""
-    words = prompt.split()
-    return [(word, 0.01 if word in weak else 1 - i / 100) for i, word in enumerate(words)]
+    return [(word, 0.01 if word in weak else 1 - i / 100) for i, word in enumerate(prompt.split())]
 
 
 @pytest.mark.parametrize(
@@ -38,5 +37,4 @@ def test_what_cannot_be_shortened_is_left_alone(prompt: str) -> None:
 def test_a_title_tells_the_shape_that_a_picture_gave() -> None:
     variation = VariationRequest(prompt="a fox", image="0" * 64, variation="subtle")
     assert prompt_text(variation, (3, 2)) == "a fox --ar 3:2" and prompt_text(variation) == "a fox"
-    typed = ImagineRequest(prompt="a fox", aspect_ratio=(2, 3))
-    assert prompt_text(typed, (3, 2)) == "a fox --ar 2:3"
+    assert prompt_text(ImagineRequest(prompt="a fox", aspect_ratio=(2, 3)), (3, 2)) == "a fox --ar 2:3"

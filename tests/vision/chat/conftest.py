@@ -48,7 +48,6 @@ def talker_of(loaded: Callable[[str], Talker]) -> Callable[[str], Talker]:
     """Name → the model, with nothing under way and nothing kept."""
 
     def fresh(name: str) -> Talker:
-        model = loaded(name).model
-        return Talker(model, KEPT)
+        return Talker(loaded(name).model, KEPT)
 
     return fresh

@@ -84,6 +84,5 @@ def more_than_the_template(prompts: PromptMaker, rng: random.Random) -> int:
     counts = []
     for words in (texts, ["hello"] * 3):
         turns = (Turn("user", words[0], names), Turn("assistant", words[1]), Turn("user", words[2]))
-        prompt = prompts.make(Talk(turns), mixes.PICTURES, 2**20)
-        counts.append(prompts.control_tokens.count(prompt.ids))
+        counts.append(prompts.control_tokens.count(prompts.make(Talk(turns), mixes.PICTURES, 2**20).ids))
     return abs(counts[0] - counts[1])

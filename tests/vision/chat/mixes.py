@@ -120,8 +120,7 @@ def mixes(talker: Talker, seed: int, people: int, rounds: int = 2) -> tuple[int,
         mix = Mix(talker.decoder)
         going_on = [i for i in range(people) if number == 0 or rng.random() < 0.8]
         for i in going_on:
-            job_id = f"{seed}-{i}-{number}"
-            turns[i].append(question(rng, job_id))
+            turns[i].append(question(rng, f"{seed}-{i}-{number}"))
             talk = Talk(tuple(turns[i]), rng.choice(("free", "short")))
             stop = rng.randint(1, 6) if rng.random() < 0.2 else None
             mix.asked.append(

@@ -49,5 +49,4 @@ def test_half_a_sign_is_no_reason_to_fail() -> None:
 
 
 def test_tokens_that_look_like_words_are_taken_apart() -> None:
-    tokens = fuzz.tokenizers()["brackets"]
-    assert tokens.neutralise("[INST] hi STOPHERE") == "⁅INST⁆ hi S T O P H E R E"
+    assert fuzz.tokenizers()["brackets"].neutralise("[INST] hi STOPHERE") == "⁅INST⁆ hi S T O P H E R E"

@@ -73,13 +73,11 @@ def test_a_picture_that_is_known_is_not_opened_again(talker_of: Talkers) -> None
     image = mixes.PICTURES["p0"].open()
     picture = Picture("p", image.size, lambda: opened.append(1) or image)
     talk = Talk((Turn("user", "what", ("p",), "a"),))
-    reply = Reply(talker.model.prompts.make(talk, {"p": picture}, 4096), 4, "a")
-    write(talker, reply)
+    write(talker, Reply(talker.model.prompts.make(talk, {"p": picture}, 4096), 4, "a"))
     before = len(opened)
     assert before in (1, 2)  # once more if a picture of that size was seen before
     more = Talk((*talk.turns, Turn("assistant", "a cat", (), "a"), Turn("user", "where", (), "b")))
-    prompt = talker.model.prompts.make(more, {"p": picture}, 4096)
-    write(talker, Reply(prompt, 4, "b", ("a",)))
+    write(talker, Reply(talker.model.prompts.make(more, {"p": picture}, 4096), 4, "b", ("a",)))
     assert len(opened) == before
 
 

@@ -22,13 +22,11 @@ FRAMES = {name: replace(picture, frame=True) for name, picture in mixes.PICTURES
 
 def about_video(*later: str, times=(0.5, 1.5, 3.5), text: str = "What moves?") -> Talk:
     first = Turn("user", text, NAMES[: len(times)], "a", times, 4.0)
-    rest = [Turn("user" if i % 2 else "assistant", text) for i, text in enumerate(later)]
-    return Talk((first, *rest))
+    return Talk((first, *(Turn("user" if i % 2 else "assistant", text) for i, text in enumerate(later))))
 
 
 def text_of(talker: Talker, talk: Talk) -> str:
-    made = talker.model.prompts.make(talk, FRAMES, 8192)
-    return talker.model.tokenizer.decode(made.ids)
+    return talker.model.tokenizer.decode(talker.model.prompts.make(talk, FRAMES, 8192).ids)
 
 
 def shown(times, words: str, seconds: float = 4.0) -> str:
@@ -88,8 +86,7 @@ def test_a_video_is_told_to_smolvlm_as_its_own_processor_tells_one() -> None:
 
 @pytest.mark.parametrize("name", shapes.SHAPES)
 def test_every_family_is_told_when_each_frame_is_seen(loaded: Loaded, name: str) -> None:
-    talker = loaded(name)
-    found = text_of(talker, about_video())
+    found = text_of(loaded(name), about_video())
     times = {"smolvlm": ("00:00", "00:01", "00:03"), "qwen3-vl": ("<0.5", "<1.5", "<3.5")}
     expected = times.get(name, ("at 0.5 s", "at 1.5 s", "at 3.5 s"))
     places = [found.index(word) for word in expected]
@@ -117,8 +114,7 @@ def test_a_frame_is_never_cut_into_pieces(loaded: Loaded) -> None:
 
 
 def test_all_frames_of_the_newest_video_stay_in_later_turns() -> None:
-    many = tuple(f"f{i}" for i in range(16))
-    video = Turn("user", "what", many, "a", tuple(map(float, range(16))), 16.0)
+    video = Turn("user", "what", tuple(f"f{i}" for i in range(16)), "a", tuple(map(float, range(16))), 16.0)
     stills = [Turn("user", "x", tuple(f"s{i}" for i in range(9)))]
     after = [Turn("assistant", "that"), Turn("user", "why")]
     assert kept_pictures([video, *after], 8) == 16

@@ -160,8 +160,7 @@ def test_models_that_cannot_be_joined_answer_one_after_the_other(loaded: Talkers
     answers = [asker.answer for asker in askers]
     assert [answer.tokens_out for answer in answers if answer] == [6, 6, 6]
     assert answers[0] and answers[2] and answers[0].text == answers[2].text
-    order = [asker.steps[-1] for asker in askers]
-    assert len(order) == 3
+    assert len([asker.steps[-1] for asker in askers]) == 3
 
 
 @pytest.mark.parametrize("name", shapes.SHAPES)

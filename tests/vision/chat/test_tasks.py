@@ -31,8 +31,7 @@ def florence2():
         Florence2VisionConfig,
     )
 
-    places = [f"<loc_{n}>" for n in range(1000)]
-    tokenizer = tiny.bpe_tokenizer("<s>", "</s>", "<image>", *places)
+    tokenizer = tiny.bpe_tokenizer("<s>", "</s>", "<image>", *[f"<loc_{n}>" for n in range(1000)])
     tokenizer.bos_token, tokenizer.eos_token = "<s>", "</s>"
     tokenizer.init_kwargs["image_token"] = tokenizer.image_token = "<image>"
     tokenizer.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
@@ -163,8 +162,7 @@ def test_it_answers_about_what_it_sees_alone_and_with_its_pixels(talkers, name: 
     }
     assert all(answer.tokens_out > 0 and answer.pictures == ((64, 48),) for answer in said.values())
     assert said["red"].text != said["blue"].text
-    again = talker.answer(asked("What is it?"), {"red": picture()}, Reporter())
-    assert again.text == said["red"].text
+    assert talker.answer(asked("What is it?"), {"red": picture()}, Reporter()).text == said["red"].text
 
 
 def test_florence_is_told_the_task_of_each_form(talkers) -> None:
@@ -206,8 +204,7 @@ def test_places_in_an_answer_stay_and_other_marks_go(talkers) -> None:
         ),
     ):
         model = talkers[name].model
-        ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-        assert model.text(ids) == left
+        assert model.text(model.tokenizer(text, add_special_tokens=False)["input_ids"]) == left
         answer = talkers[name].answer(asked("Where is the boat?", "boxes"), {"red": picture()}, Reporter())
         found, _ = form_answer(asked("Where is the boat?", "boxes"), replace(answer, text=left), model.wanted)
         [box] = found.boxes

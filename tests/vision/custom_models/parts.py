@@ -45,8 +45,7 @@ def picture(
     strength: how clearly it is seen, 0..1."""
     rng = np.random.default_rng((seed, 7))
     turn, shift = rng.normal(0, TURN), rng.normal(0, SHIFT * SCALE, 2)
-    whole = _drawn(part, seed, None, 0)
-    good = np.asarray(_moved(whole, turn, shift), np.float32)
+    good = np.asarray(_moved(_drawn(part, seed, None, 0), turn, shift), np.float32)
     if defect is None:
         return Image.fromarray(taken(good, rng)), np.zeros((SIDE, SIDE), bool)
     for attempt in range(20):  # until it can be seen: a dark stain on a dark chip is none

@@ -202,8 +202,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
 ) -> None:
     """A change of a direction that good parts hardly vary in, too faint for the distance of all of them.
     Where nobody marks it, what the pictures have in common tells where it is."""
-    lots = torch.Generator().manual_seed(1)
-    maps = torch.randn(24, 12, 16, 16, generator=lots)
+    maps = torch.randn(24, 12, 16, 16, generator=torch.Generator().manual_seed(1))
     fitted = exhausted(features.fitting_cells(maps[:12]))
     kernel = gaussian(1.0, 3)
 
@@ -225,11 +224,9 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     value = max(lesson.good)
     for at in range(18, 24):
         new = shown(at)
-        heat = torch.maximum(new.heat, lesson.module(new.apart))
-        assert float(score(heat)) > value
+        assert float(score(torch.maximum(new.heat, lesson.module(new.apart)))) > value
     strange, apart = fitted.module(maps[18:])
-    quiet = torch.maximum(blurred(strange, kernel), lesson.module(apart))
-    assert int((score(quiet) > value).sum()) <= 1
+    assert int((score(torch.maximum(blurred(strange, kernel), lesson.module(apart))) > value).sum()) <= 1
 
 
 def test_a_mask_marks_what_is_painted_and_counts_in_place_of_boxes() -> None:
@@ -362,8 +359,7 @@ def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:
 def test_a_trial_defect_changes_a_small_place_and_is_the_same_for_the_same_seed(kind: str, part_of) -> None:
     one, other = pixels(part_of("circuit", 1), 256), pixels(part_of("circuit", 2), 256)
     drawn = train.drawn(one, other, kind, 4)
-    changed = ((drawn - one).abs().amax(0) > 0.02).float().mean()
-    assert 0.0003 < changed < 0.05
+    assert 0.0003 < ((drawn - one).abs().amax(0) > 0.02).float().mean() < 0.05
     assert torch.equal(drawn, train.drawn(one, other, kind, 4))
     assert not torch.equal(drawn, train.drawn(one, other, kind, 5))
 

@@ -114,8 +114,7 @@ def test_words_count_while_they_help(colours, store) -> None:
 
     helped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=knowing))
     assert helped.card["weights"][1] > 0.05
-    answer = helped.classify(coloured(COLOURS["red"], 902), filters(), words=knowing)
-    assert answer.label == "red"
+    assert helped.classify(coloured(COLOURS["red"], 902), filters(), words=knowing).label == "red"
     unhelped = exhausted(train_classifier(colours.snapshot, colours.open, [filters()], store, words=blind))
     assert unhelped.classify(coloured(COLOURS["red"], 902), filters(), words=blind).label == "red"
 
@@ -139,8 +138,7 @@ def test_what_is_no_classifier_is_refused() -> None:
 
 def test_shots_of_one_object_are_left_out_together_and_labels_are_spread() -> None:
     labels = [0, 0, 0, 0, 1, 1, 1, 1]
-    groups = ["a", "a", "b", "c", "d", "e", "f", "f"]
-    found = folds(labels, groups, 3)
+    found = folds(labels, ["a", "a", "b", "c", "d", "e", "f", "f"], 3)
     assert sorted(at for fold in found for at in fold) == list(range(8))
     assert all(len({i for i, fold in enumerate(found) if at in fold}) == 1 for at in range(8))
     for one, other in ((0, 1), (6, 7)):
@@ -152,11 +150,9 @@ def test_shots_of_one_object_are_left_out_together_and_labels_are_spread() -> No
 def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
     """Ten objects, three shots each, labelled by lot: with groups the accuracy stays near a half."""
     torch.manual_seed(5)
-    objects = torch.randn(20, 12)
-    rows = (objects[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
+    rows = (torch.randn(20, 12)[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
-    groups = [str(at // 3) for at in range(60)]
-    _, honest = exhausted(classification.fitting(rows, labels, groups, 2))
+    _, honest = exhausted(classification.fitting(rows, labels, [str(at // 3) for at in range(60)], 2))
     _, leaky = exhausted(classification.fitting(rows, labels, [str(at) for at in range(60)], 2))
     right = torch.tensor(labels)
     assert (leaky.logits.argmax(1) == right).float().mean() > 0.9

@@ -103,8 +103,7 @@ def test_shots_of_one_part_are_grouped_and_parts_of_one_kind_are_not(part_of) ->
         for gain, shift in ((1.0, 0), (0.9, 1), (1.05, -1)):
             taken = np.roll(pixels, shift, 1) * gain + rng.normal(0, 2, pixels.shape)
             shots.append(Image.fromarray(taken.clip(0, 255).astype(np.uint8)))
-    found = groups([structure(image) for image in shots])
-    assert found == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]
+    assert groups([structure(image) for image in shots]) == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]
 
 
 def test_known_groups_stay_together_and_join_what_they_touch(part_of) -> None:
@@ -115,8 +114,7 @@ def test_known_groups_stay_together_and_join_what_they_touch(part_of) -> None:
 
 def test_boxes_are_kept_in_a_snapshot_and_leave_others_as_they_were() -> None:
     plain = Item("0" * 64, "good")
-    marked = Item("1" * 64, "scratch", boxes=((0.1, 0.2, 0.5, 0.25),))
-    found = Snapshot.of([plain, marked])
+    found = Snapshot.of([plain, Item("1" * 64, "scratch", boxes=((0.1, 0.2, 0.5, 0.25),))])
     assert Snapshot.read(found.text()) == found
     assert '["' + "0" * 64 + '","good","","train"]' in found.text()
     with pytest.raises(ValueError, match="goes from left to right"):

@@ -63,9 +63,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile,
     assert other.pack() != detector.pack()
 
 
-def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
-    shown: Pile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(shown: Pile, monkeypatch) -> None:
     monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
     whole = exhausted(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()
@@ -98,9 +96,8 @@ def test_a_packed_detector_finds_what_it_found_before(shown: Pile, detector: Det
     image = shown.images[shown.snapshot.items[0].sha256]
     found = again.detect(image, 0.001)
     assert found == detector.detect(image, 0.001)
-    assert len(found) > 1 and [one.score for one in found] == sorted(
-        (one.score for one in found), reverse=True
-    )
+    assert len(found) > 1
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert again.detect(image, 0.999) == []
     for data in (b"", b"nothing", detector.pack()[:-40]):
         with pytest.raises(ModelError, match="no detector"):
@@ -298,8 +295,7 @@ def test_too_few_boxes_are_told_with_the_numbers(shown: Pile) -> None:
     with pytest.raises(UserError, match="there are 0, with none"):
         taught_labels(few)
     first, *rest = shown.snapshot.items
-    rare = Snapshot.of([replace(first, names=("bolt", *first.names[1:])), *rest])
-    labels, too_few = taught_labels(rare)
+    labels, too_few = taught_labels(Snapshot.of([replace(first, names=("bolt", *first.names[1:])), *rest]))
     assert "bolt" not in labels and "bolt" in too_few
 
 
@@ -366,8 +362,7 @@ def test_each_marked_object_is_found_once_and_by_the_surest() -> None:
     said = np.array([[0.1, 0.1, 0.5, 0.5], [0.12, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]])
     scores, hits = matched(Boxes(box, said, np.array([0.4, 0.9, 0.7])), 0.5)
     assert scores.tolist() == [0.9, 0.7, 0.4] and hits.tolist() == [0, -1, -1]
-    empty = Boxes(np.zeros((0, 4)), said, np.ones(3))
-    assert by_label({"thing": [empty]}) == {}
+    assert by_label({"thing": [Boxes(np.zeros((0, 4)), said, np.ones(3))]}) == {}
 
 
 # The report
@@ -412,10 +407,8 @@ def test_another_threshold_is_told_with_what_it_changes() -> None:
     value, told = thresholds.moved(0.3, TEST, "stricter")
     assert value == 0.4 and "1 of 3 objects in test pictures are found (2 now)" in told
     assert "1 box is drawn around what is none (2 now)" in told
-    assert (
-        thresholds.moved(0.4, TEST, "looser")[0] == 0.3
-        and thresholds.moved(0.7, TEST, "usual")[0] == thresholds.USUAL
-    )
+    assert thresholds.moved(0.4, TEST, "looser")[0] == 0.3
+    assert thresholds.moved(0.7, TEST, "usual")[0] == thresholds.USUAL
     assert 0.5 < thresholds.moved(0.3, TEST, "fewest")[0] <= 0.9
     with pytest.raises(UserError, match="0.1 to 0.9"):
         thresholds.moved(0.9, TEST, "stricter")

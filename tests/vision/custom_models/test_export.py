@@ -60,8 +60,7 @@ def judged(folder: Path, *arguments: str) -> list[dict]:
 
 @pytest.mark.slow
 def test_a_bundle_holds_what_runs_it_and_says_what_it_is(folder: Path) -> None:
-    names = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    assert names == {
+    assert {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} == {
         "Dockerfile", "MODEL_CARD.md", "SHA256SUMS", "card.json", "golden/0.png", "golden/1.png",
         "golden/expected.json", "model.onnx", "predict.py", "requirements.txt",
     }  # fmt: skip
@@ -170,8 +169,7 @@ def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
     golden = [coloured(colour, 990) for colour in COLOURS.values()]
     data = bundles.bundle(classifier, filters(), "colours", golden)
     zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path)
-    lines = judged(tmp_path, "golden")
-    for line, image in zip(lines, golden, strict=True):
+    for line, image in zip(judged(tmp_path, "golden"), golden, strict=True):
         mine = classifier.classify(image, filters())
         assert line["label"] == mine.label
         assert line["distance"] == pytest.approx(mine.distance, rel=1e-4)

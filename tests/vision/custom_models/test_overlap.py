@@ -22,8 +22,7 @@ from vision.custom_models.steps import exhausted
 
 def ground() -> np.ndarray:
     """A wide surface of grains, (200, 1000)."""
-    rng = np.random.default_rng(0)
-    grains = rng.normal(0, 1, (200, 1000))
+    grains = np.random.default_rng(0).normal(0, 1, (200, 1000))
     for _ in range(2):
         grains = (
             grains + np.roll(grains, 1, 0) + np.roll(grains, 1, 1) + np.roll(grains, (1, 1), (0, 1))

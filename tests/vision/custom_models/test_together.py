@@ -41,8 +41,7 @@ def _surface(seed: int, hole: bool = False) -> Image.Image:
 @needs_train
 def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     """They find, name and learn as one does, and are read as they were written."""
-    shown = [(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)]
-    some = pile(shown)
+    some = pile([(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)])
     made = exhausted(train_inspection(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
     assert made.card["extractor"] == "blurs-4+blurs-8"
     assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}

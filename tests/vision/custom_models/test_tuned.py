@@ -104,8 +104,7 @@ def test_one_that_is_killed_goes_on_where_it_was_and_learns_the_same(
             break
     stopped.close()
     kept = {file.name for file in tmp_path.iterdir()}
-    resumed = exhausted(learning(spots, store := Store(tmp_path)))
-    assert resumed.pack() == classifier.pack()
+    assert exhausted(learning(spots, store := Store(tmp_path))).pack() == classifier.pack()
     assert kept <= {file.name for file in store.folder.iterdir()}
 
 

@@ -44,8 +44,7 @@ def picture(seed: int) -> tuple[Image.Image, list[tuple[str, Box]]]:
             continue
         places.append((x, y, reach))
         hole = size * rng.uniform(*HOLES[kind]) if kind in HOLES else 0.0
-        turn = rng.uniform(0, 2 * math.pi)
-        objects.append((kind, *_outlines(kind, x, y, size, long, hole, turn), size))
+        objects.append((kind, *_outlines(kind, x, y, size, long, hole, rng.uniform(0, 2 * math.pi)), size))
     shade = Image.new("L", (side, side))
     for _, shapes, _, size in objects:
         for shape in shapes:

@@ -28,16 +28,11 @@ from vision.protocol import Broke, Done, Quit, Ready, Step, Stop, WorkerConfig
 from vision.store import Models
 
 EAGER = Pace(shortest_job=0, share=0, min_pause=0, max_pause=0, max_cost=0)  # after every step
+ASKED = {"prompt": "a red house", "seed": 7, "num_images": 2, "num_inference_steps": 6}
 MODES = {
-    "words": ImagineRequest(
-        prompt="a red house", negative_prompt="blue", seed=7, num_images=2, num_inference_steps=6
-    ),
-    "a picture": VariationRequest(
-        prompt="a red house", image=SHA, seed=7, num_images=2, num_inference_steps=6, strength=0.9
-    ),
-    "a mask": OutpaintRequest(
-        prompt="a red house", image=SHA, left=32, seed=7, num_images=2, num_inference_steps=6
-    ),
+    "words": ImagineRequest(**ASKED, negative_prompt="blue"),
+    "a picture": VariationRequest(**ASKED, image=SHA, strength=0.9),
+    "a mask": OutpaintRequest(**ASKED, image=SHA, left=32),
 }
 
 
@@ -218,17 +213,23 @@ DAMAGES = {
 }
 
 
+def drawn_anew(models_of, folder: Path, caplog, *, damage=lambda path: None, other=lambda request: request):
+    """The reporter of a drawing beside a checkpoint of no use, once it has come out as without one."""
+    models, request = models_of(image="stable-diffusion"), MODES["words"]
+    wanted = pictures(ask(models, other(request)))
+    with pytest.raises(Died):
+        ask(models, request, reporter=Kept(folder, die_after=3))
+    damage(Checkpoint(folder, "job").path)
+    with caplog.at_level(logging.WARNING):
+        assert pictures(ask(models, other(request), reporter=(again := Kept(folder)))) == wanted
+    return again
+
+
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_not_used_and_the_log_says_so(
     damage: Callable, models_of, tmp_path: Path, caplog
 ) -> None:
-    models, request = models_of(image="stable-diffusion"), MODES["words"]
-    wanted = pictures(ask(models, request))
-    with pytest.raises(Died):
-        ask(models, request, reporter=Kept(tmp_path, die_after=3))
-    damage(Checkpoint(tmp_path, "job").path)
-    with caplog.at_level(logging.WARNING):
-        assert pictures(ask(models, request, reporter=(again := Kept(tmp_path)))) == wanted
+    again = drawn_anew(models_of, tmp_path, caplog, damage=damage)
     assert again.steps[0] == (1, 6)
     assert "damaged and not used" in caplog.text
 
@@ -246,12 +247,7 @@ OTHERS = {
 def test_a_checkpoint_of_another_drawing_is_not_used_and_the_log_says_so(
     other: Callable, models_of, tmp_path: Path, caplog
 ) -> None:
-    models, request = models_of(image="stable-diffusion"), MODES["words"]
-    wanted = pictures(ask(models, other(request)))
-    with pytest.raises(Died):
-        ask(models, request, reporter=Kept(tmp_path, die_after=3))
-    with caplog.at_level(logging.WARNING):
-        assert pictures(ask(models, other(request), reporter=(again := Kept(tmp_path)))) == wanted
+    again = drawn_anew(models_of, tmp_path, caplog, other=other)
     assert again.steps[0][0] == 1
     assert "another drawing" in caplog.text
 
@@ -346,11 +342,8 @@ def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> 
     back = state.scheduler
     assert back["outputs"][0] is None and torch.equal(back["outputs"][1], turned)
     assert (back["pair"], back["flag"], back["far"], back["count"]) == ((1, 2.5), True, float("inf"), 3)
-    assert (
-        np.array_equal(back["steps"], scheduler["steps"])
-        and back["t"] == 981
-        and back["half"].dtype == torch.bfloat16
-    )
+    assert np.array_equal(back["steps"], scheduler["steps"]) and back["t"] == 981
+    assert back["half"].dtype == torch.bfloat16
     assert state.veiled == [3]
 
 

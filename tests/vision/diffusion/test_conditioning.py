@@ -20,16 +20,10 @@ from vision.diffusion.prompt_embeddings import Conditioning, Encoded
 from vision.store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
+PARTS = (("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5))
+TURNED = {"chaos": 80, "weird": 900, "stylize": 400, "exp": 20, "style_codes": ((5, 1.0),)}
 EVERYTHING = ImagineRequest(
-    prompt="a red house, a cat",
-    prompt_parts=(("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5)),
-    negative_prompt="blue",
-    seed=7,
-    chaos=80,
-    weird=900,
-    stylize=400,
-    exp=20,
-    style_codes=((5, 1.0),),
+    prompt="a red house, a cat", prompt_parts=PARTS, negative_prompt="blue", seed=7, **TURNED
 )
 
 
@@ -84,9 +78,8 @@ def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
     ]
     assert kept == sorted(kept) and abs(kept[0]) < 0.1 and kept[-2] > 0.999
     assert torch.equal(made.at(1.0)[0], text[0])
-    assert made.at(0.0).std() == pytest.approx(float(text.std()), rel=0.1) and made.at(
-        0.0
-    ).mean() == pytest.approx(float(text.mean()), abs=0.2)
+    assert made.at(0.0).std() == pytest.approx(float(text.std()), rel=0.1)
+    assert made.at(0.0).mean() == pytest.approx(float(text.mean()), abs=0.2)
     assert not torch.equal(made.at(0.0)[0], made.at(0.0)[1]), "each picture has noise of its own"
     little = replace(made, chaos=0.1)
     assert torch.equal(little.at(0.14), little.prompt.expand(2, -1, -1))
@@ -141,10 +134,8 @@ def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callabl
         ask(models_of(image=name), request)
         for request in (long, at_the_end, replace(long, negative_prompt="blue, " * 90))
     ]
-    assert (
-        apart(outputs[0].pictures[0], outputs[1].pictures[0]) > 0
-        and apart(outputs[0].pictures[0], outputs[2].pictures[0]) > 0
-    )
+    assert apart(outputs[0].pictures[0], outputs[1].pictures[0]) > 0
+    assert apart(outputs[0].pictures[0], outputs[2].pictures[0]) > 0
     assert not any(output.parameters["notes"] for output in outputs)
 
 

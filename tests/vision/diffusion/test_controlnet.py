@@ -113,27 +113,9 @@ def jobs_of(model: Any) -> list[Job]:
     """Two with edges of other pictures, words, steps and seeds, and one without."""
     side = model.card.native_size
     starts = [tiny.picture(side, side, seed=seed) for seed in (1, 2)]
-    one = Generation(
-        Mode.IMAGE,
-        "in clay",
-        (7, 8),
-        side,
-        side,
-        4,
-        3.0,
-        image=starts[0],
-        strength=0.9,
-        edges=edges(starts[0]),
-    )
-    other = replace(
-        one,
-        prompt="b",
-        seeds=(50,),
-        num_inference_steps=6,
-        image=starts[1],
-        edges=edges(starts[1]),
-        sampler="heun",
-    )
+    shown, others = ({"image": start, "edges": edges(start)} for start in starts)
+    one = Generation(Mode.IMAGE, "in clay", (7, 8), side, side, 4, 3.0, strength=0.9, **shown)
+    other = replace(one, prompt="b", seeds=(50,), num_inference_steps=6, sampler="heun", **others)
     return [Job(one), Job(other), Job(replace(one, edges=None))]
 
 
@@ -188,8 +170,7 @@ def test_the_result_says_how_the_shapes_were_kept(models: Models) -> None:
     plain = run(models, replace(REQUEST, keep_structure=False))
     assert "keep_structure" not in plain.parameters
     assert not [note for note in plain.parameters["notes"] if "ControlNet" in note]
-    asked = run(models, replace(REQUEST, strength=0.5))
-    assert asked.parameters["strength"] == 0.5
+    assert run(models, replace(REQUEST, strength=0.5)).parameters["strength"] == 0.5
 
 
 def test_without_a_controlnet_it_is_image_to_image(models_of: Any) -> None:
@@ -197,8 +178,7 @@ def test_without_a_controlnet_it_is_image_to_image(models_of: Any) -> None:
     found = run(models)
     assert "by image-to-image" in found.parameters["notes"][0]
     assert (found.parameters["keep_structure"], found.parameters["strength"]) == ("image-to-image", 0.45)
-    asked = replace(REQUEST, keep_structure=False, strength=0.45)
-    same = run(models, asked)
+    same = run(models, replace(REQUEST, keep_structure=False, strength=0.45))
     assert apart(found.pictures[0], same.pictures[0]) == 0
 
 

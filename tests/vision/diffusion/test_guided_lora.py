@@ -36,8 +36,7 @@ def own(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> M
     save_lora("stable-diffusion", any_other, 3, ("unet",))
     save_file(load_file(any_other), told, {ABOUT: json.dumps({"guided": USE.told()})})
     named = {"told": str(told), "any": str(any_other)}
-    specs = {"image": str(folders["stable-diffusion"])}
-    return cpu_models(specs, folder, cpu_threads=1, loras=named)
+    return cpu_models({"image": str(folders["stable-diffusion"])}, folder, cpu_threads=1, loras=named)
 
 
 def by_hand(own: Models, g: Generation) -> list[torch.Tensor]:
@@ -96,13 +95,11 @@ def test_outside_an_engine_it_counts_the_same(own) -> None:
     alone = ask(own, styled).pictures[0]
     shared = in_engine({"one": lambda reporter: ask(own, styled, reporter=reporter)})["one"]
     assert pictures_apart(alone, shared.pictures[0]) < 0.5
-    as_any = ask(own, replace(request, loras=(("any", 1.0),))).pictures[0]
-    assert pictures_apart(alone, as_any) > 0.5
+    assert pictures_apart(alone, ask(own, replace(request, loras=(("any", 1.0),))).pictures[0]) > 0.5
 
 
 def test_it_falls_to_nothing_in_pure_noise() -> None:
-    weights = [USE.weight(noise, 3.0) for noise in (0.0, 0.4, 0.7, 1.0)]
-    assert weights == pytest.approx([0.6, 0.6, 0.3, 0.0])
+    assert [USE.weight(noise, 3.0) for noise in (0.0, 0.4, 0.7, 1.0)] == pytest.approx([0.6, 0.6, 0.3, 0.0])
 
 
 @pytest.mark.parametrize(

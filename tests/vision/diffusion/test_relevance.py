@@ -77,8 +77,7 @@ def test_what_the_words_do_not_mean_ends_as_it_was(sampler: str, kind: str) -> N
     keeping, source, latents = drawn(sampler, kind)
     free = keeping.free
     assert free is not None and free[:, 2:5, 3:6].all() and not free[:, :, 9:].any()
-    outside = ~free[:, None].expand_as(source)
-    assert (latents - source)[outside].abs().max() < 0.02
+    assert (latents - source)[~free[:, None].expand_as(source)].abs().max() < 0.02
     assert (latents - source)[PLACE].mean() > 2.5
     masks = [np.asarray(mask) for mask in keeping.masks()]
     assert all(np.array_equal(mask > 0, one.numpy()) for mask, one in zip(masks, free, strict=True))
@@ -121,10 +120,8 @@ def certain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def editor(root: Path, threshold: float) -> Models:
     """The tiny editor as the product loads it, with a card of its own."""
     folder = tiny_editors.build(root / f"{threshold}", "instruct-pix2pix")
-    card = {**tiny.CARD, "relevance_threshold": threshold}
-    (folder / "atelier.json").write_text(json.dumps(card))
-    specs = {"image": str(folder), "edit": str(folder)}
-    return cpu_models(specs, root / "cache", cpu_threads=1)
+    (folder / "atelier.json").write_text(json.dumps({**tiny.CARD, "relevance_threshold": threshold}))
+    return cpu_models({"image": str(folder), "edit": str(folder)}, root / "cache", cpu_threads=1)
 
 
 def test_an_edit_that_means_nothing_gives_the_picture_back(tmp_path: Path) -> None:

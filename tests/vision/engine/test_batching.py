@@ -389,8 +389,7 @@ def test_one_slow_pass_on_a_busy_machine_changes_nothing() -> None:
 
 
 def test_a_wider_pass_is_never_taken_for_quicker() -> None:
-    curve = measured({2: 1.0, 4: 0.8})
-    assert curve.seconds(4) == 1.0
+    assert measured({2: 1.0, 4: 0.8}).seconds(4) == 1.0
 
 
 def test_an_unknown_curve_lets_jobs_join_once_so_that_it_becomes_known() -> None:

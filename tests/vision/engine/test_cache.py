@@ -81,8 +81,7 @@ def test_beside_others_the_same_steps_are_skipped_to_the_same_bits(folder: Path,
     alone = [Job(g) for g in JOBS]
     one_by_one = sum(drawn(model, [job], [0]) for job in alone)
     beside = [Job(g) for g in JOBS]
-    interleaved = drawn(model, beside, [0, 1, 2])
-    assert interleaved == one_by_one <= full / 2
+    assert drawn(model, beside, [0, 1, 2]) == one_by_one <= full / 2
     for a, b in zip(alone, beside, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a.latents, b.latents, strict=True))
     assert states(model) == 0, "what was remembered of a request goes with it"
@@ -118,8 +117,7 @@ def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(
     )
     ticks = iter(range(10**6))
     monkeypatch.setattr(test_engine.Crowd, "clock_ticks", lambda self: next(ticks), raising=False)
-    interleaved = drawn(model, beside, [0, 0, 0])
-    assert interleaved > 1.5 * one_by_one
+    assert drawn(model, beside, [0, 0, 0]) > 1.5 * one_by_one
     assert not torch.equal(beside[0].latents[0], alone[0].latents[0])
 
 

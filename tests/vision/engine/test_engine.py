@@ -327,8 +327,7 @@ def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model, kee
 
 def test_a_job_whose_decoding_waits_lets_the_others_step_on(model, monkeypatch) -> None:
     first, second = three(1)[:2]
-    steps = first.generation.num_inference_steps + 5
-    second = Job(replace(second.generation, num_inference_steps=steps))
+    second = Job(replace(second.generation, num_inference_steps=first.generation.num_inference_steps + 5))
     gate, decode, seen = threading.Event(), generate.decode, []
 
     def slow(*args):

@@ -249,8 +249,7 @@ def test_labels_and_words_of_several_users_are_read_at_once(name: str, models_of
     alone = [ask(models, request, image).scores for request, image in asked]
     matcher._label_cache.clear()
     looks: list[int] = []
-    vision = matcher.model.vision_model
-    hook = vision.register_forward_hook(
+    hook = matcher.model.vision_model.register_forward_hook(
         lambda module, given, named, out: looks.append(len(named["pixel_values"])), with_kwargs=True
     )
     found = [output.scores for output in together(models, asked)]

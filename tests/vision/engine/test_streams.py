@@ -78,8 +78,7 @@ def test_without_a_stream_nothing_changes() -> None:
     clock = Clock()
     engine, step = Engine(clock=clock), Step(clock, PASS)
     assert [draw(engine, clock, step, 10) for _ in range(3)] == pytest.approx([1.0] * 3)
-    written = list[float]()
-    writer(engine, clock, written, 4, 0.5)
+    writer(engine, clock, list[float](), 4, 0.5)
     engine.run()
     assert draw(engine, clock, step, 10) == pytest.approx(1.0)  # what was written while nobody drew is free
     engine.stop()

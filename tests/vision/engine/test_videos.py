@@ -17,24 +17,13 @@ from vision.diffusion.vae import LatentMap
 from vision.engine import collate, denoiser
 from vision.engine.denoiser import ALONE, Call, Denoiser, denoiser_attributes, evaluate_now
 
-CALL = {
-    "prompt": "a red ball",
-    "num_inference_steps": 3,
-    "height": 32,
-    "width": 32,
-    "num_frames": 9,
-    "output_type": "latent",
-}
+SHAPE = {"height": 32, "width": 32, "num_frames": 9, "output_type": "latent"}
+CALL = {"prompt": "a red ball", "num_inference_steps": 3, **SHAPE}
 SHORT = {"max_sequence_length": 16}
 SOUND = {  # LTX-2 with guidance in one call a step
-    "guidance_scale": 3.0,
-    "stg_scale": 0.0,
-    "modality_scale": 1.0,
-    "guidance_rescale": 0.0,
-    "audio_guidance_scale": 3.0,
-    "audio_stg_scale": 0.0,
-    "audio_modality_scale": 1.0,
-    "audio_guidance_rescale": 0.0,
+    **dict.fromkeys(("guidance_scale", "audio_guidance_scale"), 3.0),
+    **dict.fromkeys(("modality_scale", "audio_modality_scale"), 1.0),
+    **dict.fromkeys(("stg_scale", "audio_stg_scale", "guidance_rescale", "audio_guidance_rescale"), 0.0),
     "spatio_temporal_guidance_blocks": None,
     "use_cross_timestep": False,
 }

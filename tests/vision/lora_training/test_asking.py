@@ -104,8 +104,7 @@ def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_p
 
 def test_a_stored_style_is_shown_as_it_is_typed() -> None:
     name = str(StoredLora("chalk", "abcdefgh2345", "a" * 64))
-    request = ImagineRequest(prompt="a castle", loras=((name, 0.5), ("ink", 1.0)))
-    text = format_prompt(prompt_of(request))
+    text = format_prompt(prompt_of(ImagineRequest(prompt="a castle", loras=((name, 0.5), ("ink", 1.0)))))
     assert "--lora chalk:0.5 ink" in text
     assert parse_prompt(text).loras == (("chalk", 0.5), ("ink", 1.0))
     assert shown_lora("ink+wash") == "ink+wash" and stored_lora("ink+wash") is None

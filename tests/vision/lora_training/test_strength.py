@@ -73,8 +73,7 @@ def test_what_clip_sees_of_the_drawings_decides(folders, tmp_path: Path, monkeyp
 
 
 def with_clip(folders: dict[str, Path], folder: Path, family: str = "stable-diffusion") -> Models:
-    config = {"image": str(folders[family]), "clip": str(folders["clip"])}
-    return cpu_models(config, folder, cpu_threads=1)
+    return cpu_models({"image": str(folders[family]), "clip": str(folders["clip"])}, folder, cpu_threads=1)
 
 
 @pytest.mark.slow
@@ -84,8 +83,7 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path)
-    found = in_engine({"style": lambda reporter: learn_style(GUIDED, own, MemoryStore(), reporter)})
-    made = found["style"]
+    made = in_engine({"style": lambda reporter: learn_style(GUIDED, own, MemoryStore(), reporter)})["style"]
     assert isinstance(made, Learned), made
     plain = learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
     assert (made.about["strength"], made.about["guided"]) == (9.0, {"strength": 9.0, "whole": 0.4})
@@ -130,8 +128,7 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
 def test_a_family_without_guidance_has_the_strength_in_its_weights(folders, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
-    own = with_clip(folders, tmp_path, "flux")
-    made = learn_style(GUIDED, own, MemoryStore(), Reporter())
+    made = learn_style(GUIDED, with_clip(folders, tmp_path, "flux"), MemoryStore(), Reporter())
     plain = learn_style(PLAN, models(folders, "flux", tmp_path), MemoryStore(), Reporter())
     assert (made.about["strength"], made.about.get("guided")) == (9.0, None)
     ours, theirs = load(made.file), load(plain.file)

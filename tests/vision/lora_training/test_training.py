@@ -122,8 +122,7 @@ def test_what_was_kept_is_gone_on_with_and_not_begun_anew(folders, tmp_path: Pat
 
 
 def test_a_state_of_another_training_or_a_damaged_one_is_not_used() -> None:
-    state = State(2, {"w": torch.ones(2)}, (0.5, 0.25))
-    data = state.encode("a")
+    data = State(2, {"w": torch.ones(2)}, (0.5, 0.25)).encode("a")
     read = State.decode(data, "a")
     assert read is not None and read.step == 2 and read.losses == (0.5, 0.25)
     assert State.decode(data, "b") is None

@@ -33,8 +33,7 @@ CHART = Drawn(("North", "South", "East"), ("",), ((1250.0, 430.0, 980.0),), "Sal
 
 def measured(chart: Drawn):
     lines: list[TextLine] = []
-    image = draw(chart, lines)
-    return charts.read_bars(colours_of(image), lines)
+    return charts.read_bars(colours_of(draw(chart, lines)), lines)
 
 
 def at(text: str, x: float, y: float, wide: float = 20, high: float = 12) -> TextLine:

@@ -44,10 +44,8 @@ def test_a_worker_reads_a_bill_and_tells_each_line_as_a_step(running: Running) -
     running.conn.send(read("one", running))
     heard, end = running.answer()
     assert isinstance(end, Done), end
-    rows = text_of_lines(end.output.lines).split("\n")
-    assert rows == ["  ".join(filter(None, row)) for row in BILL]
-    steps = [message.step for message in heard if isinstance(message, Step)]
-    assert steps == list(range(1, 12))
+    assert text_of_lines(end.output.lines).split("\n") == ["  ".join(filter(None, row)) for row in BILL]
+    assert [message.step for message in heard if isinstance(message, Step)] == list(range(1, 12))
 
 
 def test_reading_is_stopped(running: Running) -> None:

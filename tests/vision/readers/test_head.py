@@ -52,9 +52,7 @@ def test_it_is_the_optimum_of_its_loss_where_every_label_counts_the_same(
     assert torch.allclose(found.exp(), wanted.exp(), atol=2e-3)
 
 
-def test_a_left_out_head_has_not_seen_the_example_nor_one_of_every_other_label(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_left_out_head_has_not_seen_the_example_nor_one_of_every_other_label(monkeypatch) -> None:
     monkeypatch.setattr(few_shot, "ROUNDS", 600)
     seen, labels = points(3, 4, 0.8)
     without = few_shot.folds(labels.tolist(), 99)

@@ -117,8 +117,7 @@ def test_the_way_that_is_right_more_often_answers_and_both_are_shown(
 def test_a_chat_model_without_room_is_told_and_the_head_answers(
     models_of: Callable[..., Models], paths: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = torch.OutOfMemoryError("CUDA out of memory")
-    output = both(monkeypatch, error, models_of(clip="clip"), paths)
+    output = both(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), models_of(clip="clip"), paths)
     assert output.parameters["notes"] == [examples.NO_CHAT] and output.scores[0][0] == "a red one"
 
 

@@ -50,8 +50,7 @@ LONG = {"animatediff": (8, 20, 3), "ltx": (25, 49, 3), "ltx2": (25, 49, 3), "wan
 def test_a_long_video_is_drawn_in_windows_that_go_on_from_each_other(short, name: str) -> None:
     longest, frames, least = LONG[name]
     model, watcher = short(name, longest), Recorder()
-    shot = replace(shots(model)[Operation.WORDS], frames=frames)
-    video = generate(model, shot, watcher)
+    video = generate(model, replace(shots(model)[Operation.WORDS], frames=frames), watcher)
     assert video.count >= frames and len(drawn(video)) == video.count
     assert len([step for step, total in watcher.steps]) >= 2 * least
     done = [step / total for step, total in watcher.steps]
@@ -62,16 +61,14 @@ def test_a_long_video_is_drawn_in_windows_that_go_on_from_each_other(short, name
 def test_extending_backwards_over_several_windows_ends_at_the_clip(short, name: str) -> None:
     longest, frames, _ = LONG[name]
     model = short(name, longest)
-    shot = replace(shots(model)[Operation.EXTEND_BACK], frames=frames)
-    video = generate(model, shot, Reporter())
+    video = generate(model, replace(shots(model)[Operation.EXTEND_BACK], frames=frames), Reporter())
     assert video.count >= frames and len(drawn(video)) == video.count
 
 
 @pytest.mark.parametrize("name", ["animatediff", "ltx", "wan-vace"])
 def test_a_loop_of_words_is_a_video_and_the_way_back_to_its_start(video_model: Models, name: str) -> None:
     model = video_model(name)
-    shot = replace(shots(model)[Operation.WORDS], loop=True)
-    video = generate(model, shot, Reporter())
+    video = generate(model, replace(shots(model)[Operation.WORDS], loop=True), Reporter())
     assert len(drawn(video)) == video.count > model.family.overlap
 
 

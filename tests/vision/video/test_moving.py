@@ -60,8 +60,7 @@ def test_the_ground_behind_an_object_goes_on_with_its_horizon() -> None:
 def test_an_object_in_its_own_place_gives_the_picture_back() -> None:
     found = layers()
     frame = compose.draw_pose(found, compose.own_pose(found))
-    apart = np.abs(np.asarray(frame, float) - np.asarray(found.picture, float))
-    assert apart.mean() < 0.6
+    assert np.abs(np.asarray(frame, float) - np.asarray(found.picture, float)).mean() < 0.6
 
 
 def test_a_nearly_empty_mask_is_no_object() -> None:
@@ -96,8 +95,7 @@ def test_a_video_of_words_begins_where_the_object_has_room() -> None:
 
 
 def test_an_object_at_the_edge_of_a_given_picture_leaves_it_a_little_at_most() -> None:
-    found = layers(box=(0, 30, 30, 60))
-    first, last = compose.find_path(found, Motion(across=-ACROSS), fixed=True)
+    first, last = compose.find_path(layers(box=(0, 30, 30, 60)), Motion(across=-ACROSS), fixed=True)
     assert 0 <= first.x - last.x <= compose.OUTSIDE * 40
 
 
@@ -141,8 +139,7 @@ def test_in_all_videos_of_a_set_only_what_was_asked_for_happens(motion: Motion) 
 
 def test_ground_with_a_grain_stays_where_it_is() -> None:
     picture, mask = scene()
-    rng = np.random.default_rng(0)
-    grain = rng.normal(0, 40, (12, 16, 3)).clip(-90, 90)
+    grain = np.random.default_rng(0).normal(0, 40, (12, 16, 3)).clip(-90, 90)
     waves = np.asarray(
         [Image.fromarray(grain[..., i].astype(np.float32)).resize(SIZE, Image.BICUBIC) for i in range(3)]
     ).transpose(1, 2, 0)
@@ -188,8 +185,7 @@ def test_the_end_of_a_loop_leads_to_its_start(motion: Motion) -> None:
 
 
 def test_a_camera_stays_in_its_picture() -> None:
-    rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 255, (96, 128, 3), np.uint8))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8))
     for motion in (Motion(across=1.0), Motion(down=-1.0, growth=2.0), Motion(growth=-2.0)):
         shot = ThereAndBack(Camera(picture, motion))
         assert {shot.at(share).size for share in shares(7)} == {SIZE}
@@ -214,14 +210,12 @@ def test_what_spins_begins_upright() -> None:
 
 
 def test_an_object_that_shrinks_is_wholly_there_from_the_start() -> None:
-    found = layers(box=(95, 30, 125, 60))
-    first, _ = compose.find_path(found, Motion(growth=-0.9), fixed=False)
+    first, _ = compose.find_path(layers(box=(95, 30, 125, 60)), Motion(growth=-0.9), fixed=False)
     assert first.x + first.scale * 15 <= SIZE[0]
 
 
 def test_an_object_that_the_edge_cuts_off_stays_at_the_edge() -> None:
-    found = layers(box=(98, 30, 128, 60))
-    first, last = compose.find_path(found, Motion(turn=30.0), fixed=False)
+    first, last = compose.find_path(layers(box=(98, 30, 128, 60)), Motion(turn=30.0), fixed=False)
     assert first.x == last.x == 113
 
 
@@ -271,8 +265,7 @@ def test_an_object_that_has_left_a_video_in_part_comes_back_whole(way: float) ->
     found = layers()
     begun = Moved(found, *compose.find_path(found, Motion(across=way), fixed=True, outside=0.6))
     end = replace(begun, last=replace(begun.last, x=0.0 if way < 0 else float(SIZE[0]))).at(1.0)
-    mask = Image.fromarray(red(end).astype(np.uint8) * 255)
-    left = compose.cut_layers(end, mask)
+    left = compose.cut_layers(end, Image.fromarray(red(end).astype(np.uint8) * 255))
     assert left is not None and red(end).sum() < 500, "a half of it has left"
     assert whole(found, found) is None, "nothing is missing"
     assert whole(left, left) is None, "the other frame doesn't show it either"

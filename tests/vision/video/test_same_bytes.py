@@ -28,14 +28,8 @@ for careful in (False, True):
 
 def test_a_video_does_not_depend_on_what_lies_in_memory() -> None:
     """With x264's macroblock tree the two differ: glibc fills what is asked for with a byte of its own."""
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env={**os.environ, "MALLOC_PERTURB_": byte},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for byte in ("0", "1")
-    ]
+    command, told = [sys.executable, "-c", PROGRAM], []
+    for byte in ("0", "1"):
+        env = {**os.environ, "MALLOC_PERTURB_": byte}
+        told.append(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
     assert told[0] == told[1] and len(told[0].split()) == 2

@@ -14,8 +14,7 @@ RATE, FPS, FRAMES = 24000, 12, 30
 
 
 def video(path: Path) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 255, (FRAMES, 32, 48, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 255, (FRAMES, 32, 48, 3), np.uint8)
     with video_at(path, (48, 32), FPS, encoder_of("auto")) as writer:
         writer.write(frames)
     return read(path)

@@ -13,8 +13,7 @@ def test_a_missing_component_is_named(folders: dict[str, Path], tmp_path: Path) 
     folder = tmp_path / "half"
     shutil.copytree(folders["stable-diffusion"], folder)
     shutil.rmtree(folder / "vae")
-    info = describe_models.describe_models({"image": str(folder)}, tmp_path)[0]
-    assert "vae/ missing" in info.problem
+    assert "vae/ missing" in describe_models.describe_models({"image": str(folder)}, tmp_path)[0].problem
 
 
 def test_the_configured_models_are_described_without_loading_them(folders, tmp_path) -> None:

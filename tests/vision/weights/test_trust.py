@@ -39,13 +39,13 @@ def test_executions_that_happen_are_seen(watch: weights.Watch) -> None:
 def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "vit"
     shutil.copytree(folders["vit"], folder)
-    spec = f"{folder}@sha256:{files.digest(folder)}"
-    source = files.parse(spec)
+    source = files.parse(f"{folder}@sha256:{files.digest(folder)}")
     assert (source.kind, source.path, source.name) == (
         "folder",
         folder,
         "vit",
-    ) and source.digest == files.digest(folder)
+    )
+    assert source.digest == files.digest(folder)
     hub.verify(source, folder, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     with pytest.raises(ModelError, match="isn't what was pinned"):
@@ -79,8 +79,7 @@ def test_a_folder_takes_a_part_from_the_one_beside_it(folders: dict[str, Path], 
         torch.equal(one, other)
         for one, other in zip(whole.vae.state_dict().values(), part.vae.state_dict().values(), strict=True)
     )
-    weights_of = files.weight_files(folder)
-    assert weights_of[-1].parent == tmp_path / "whole" / "vae"
+    assert files.weight_files(folder)[-1].parent == tmp_path / "whole" / "vae"
     assert files.size(folder) == files.size(tmp_path / "whole")
     before = files.digest(folder)
     (tmp_path / "whole" / "vae" / "config.json").write_text("{}")
@@ -150,8 +149,7 @@ def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path, monke
 
 def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, monkeypatch) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
-    source = files.parse("owner/name")
-    folder = hub.fetch(source, tmp_path)
+    folder = hub.fetch(files.parse("owner/name"), tmp_path)
     assert cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
     weights.changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):

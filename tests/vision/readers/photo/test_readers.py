@@ -50,11 +50,9 @@ def test_a_picture_without_anything_has_no_mask() -> None:
 def test_tiles_leave_no_seams() -> None:
     torch.manual_seed(1)
     enlarger = Enlarger(Compact().eval().requires_grad_(False))
-    rng = np.random.default_rng(0)
-    image = Image.fromarray(rng.integers(0, 255, (TILE + 40, TILE + 30, 3), np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (TILE + 40, TILE + 30, 3), np.uint8))
     whole = Image.new("RGB", (image.width * 2, image.height * 2))
-    tiled = enlarger.parts(image, 2)
-    assert len(tiled.tiles) == 4
+    assert len(enlarger.parts(image, 2).tiles) == 4
     made = enlarger.enlarge(image, 2)
     assert made.size == whole.size
     part = image.crop((TILE - 2 * MARGIN, 0, image.width, TILE))  # the seam is in its middle
