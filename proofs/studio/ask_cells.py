@@ -16,8 +16,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from core.convert import Preferences
 from core.errors import UserError
 from core.job import Surface
 from studio.authority import Action, Actor
@@ -71,6 +73,7 @@ class Stranger:
     def __init__(self, studio, talker: Talker, seed: int) -> None:
         self.studio, self.talker, self.dice = studio, talker, random.Random(seed)
         self.talk = studio.talking
+        self.ask = partial(studio.requests.ask, chosen=Preferences())
         self.cells = 0
         self.leaks: list[str] = []
         self.granted = Counter[str]()
@@ -85,10 +88,8 @@ class Stranger:
             who = actor(user, channel)
             question = f"What is {word}?"
             self.talker.say[question] = f"It is {word}."
-            if turns:
-                new = await self.talk.ask_more(who, turns[-1].job, question)
-            else:
-                new = await self.talk.ask(who, question, [Sent(png())])
+            given, follows = ([], turns[-1].job) if turns else ([Sent(png())], None)
+            new = await self.ask(who, question, given, follows=follows)
             new = replace(new, private=new.private or self.dice.random() < 0.08)
             job = (await self.studio.submit(who, new)).job
             async for _event in await self.studio.watch(who, job.id):
@@ -140,7 +141,7 @@ class Stranger:
                 self.leaks.append(f"TOLD {name}: {word} of {owner} to {who}")
 
     async def ask_more(self, who: Actor, job_id: str) -> str:
-        return await self.told(who, await self.talk.ask_more(who, job_id, "And now?"))
+        return await self.told(who, await self.ask(who, "And now?", [], follows=job_id))
 
     async def again(self, who: Actor, job_id: str) -> str:
         return await self.told(who, await self.studio.from_button(who, job_id, "again", 0))
