@@ -183,7 +183,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
         server.stop()
     assert [ok for text, ok in found.items() if "everybody who reaches" in text] == [None]
     assert [ok for text, ok in found.items() if "up to 1 MB" in text] == [None]
-    assert [ok for text, ok in found.items() if "read along" in text] == [None]
+    assert [ok for text, ok in found.items() if "not encrypted" in text] == [None]
 
 
 async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(monkeypatch) -> None:
