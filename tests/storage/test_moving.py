@@ -86,8 +86,9 @@ async def test_a_move_that_is_cut_off_goes_on_where_it_was(
     with pytest.raises(FilesAway):
         await move(folder, bucket)
     monkeypatch.setattr(bucket, "take", take)
-    there = len(await listed(bucket))
-    assert 5 <= there < 12 and counts(await move(folder, bucket)) == (12, there, 12 - there, 0)
+    there = len(await listed(bucket))  # one that was on its way may still come
+    total, known, copied, failed = counts(await move(folder, bucket))
+    assert 5 <= there <= known < 12 and (total, known + copied, failed) == (12, 12, 0)
     assert await listed(bucket) == await listed(folder)
 
 
