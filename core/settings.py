@@ -850,11 +850,16 @@ def _model_problem(spec: str) -> str | None:
     return None
 
 
+RENAMED = {"MAX_FILM_MB": "MAX_VIDEO_MB"}  # as 0.1.0 was made
+
+
 def misspelt(values: Mapping[str, str]) -> list[str]:
-    """Return a line for each name that is none of the settings but looks like one."""
+    """Return a line for each name that is none of the settings but looks like one, or was one."""
     lines = []
     for name in values:
-        if name not in KNOWN and (near := difflib.get_close_matches(name.upper(), KNOWN, 1, cutoff=0.85)):
+        if name in RENAMED:
+            lines.append(f"{name}: this setting is called {RENAMED[name]} now.")
+        elif name not in KNOWN and (near := difflib.get_close_matches(name.upper(), KNOWN, 1, cutoff=0.85)):
             lines.append(f"{name}: there is no such setting; did you mean {near[0]}?")
     return lines
 

@@ -51,12 +51,13 @@ def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
-    env_file.write_text("USER_WAITNG=4\nDISCORD_TOKN=x\nCOMPOSE_PROJECT_NAME=mine\n")
+    env_file.write_text("USER_WAITNG=4\nDISCORD_TOKN=x\nCOMPOSE_PROJECT_NAME=mine\nMAX_FILM_MB=5\n")
     with pytest.raises(SettingsError) as caught:
         load_settings({}, env_file)
     assert caught.value.problems == [
         "USER_WAITNG: there is no such setting; did you mean USER_WAITING?",
         "DISCORD_TOKN: there is no such setting; did you mean DISCORD_TOKEN?",
+        "MAX_FILM_MB: this setting is called MAX_VIDEO_MB now.",
     ]
 
 

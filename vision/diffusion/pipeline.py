@@ -75,6 +75,7 @@ class StepCallback:
         raise NotImplementedError
 
     def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:
+        """Return what a checkpoint after ``step`` of ``total`` keeps. latents: as the call has them."""
         raise NotImplementedError
 
 
