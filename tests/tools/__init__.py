@@ -1,0 +1,1 @@
+"""The programs in tools/: full-size models without their weights, and a card without one."""
