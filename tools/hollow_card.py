@@ -370,6 +370,8 @@ class _Functions(TorchFunctionMode):
             return function(*args, **kwargs)
         if function is F.scaled_dot_product_attention:
             return self._attention(*args, **kwargs)
+        if function is torch.Tensor.new_tensor:
+            return torch.tensor(args[1], dtype=kwargs.get("dtype", first.dtype)).to(DEVICE)
         if function is torch.Tensor.pin_memory:
             return first
         if function is torch.Tensor.__getitem__:
