@@ -268,9 +268,9 @@ class ImageModel:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may wait between two steps, else each is one whole call: offloaded weights move
-        around within a call."""
-        return self.family.shares_steps and self.offload == "none"
+        """Whether its jobs may wait between two steps, else each is one whole call: parts that are moved stay
+        where they are for a whole call, layers for a pass."""
+        return self.family.shares_steps and self.offload != "model"
 
     @property
     def supports_weights(self) -> bool:
@@ -308,7 +308,7 @@ class ImageModel:
     def compile(self) -> None:
         """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
         that no job's steps wait for compiling. Where that fails, a line in the log says so."""
-        if not self.shares_steps or self.has_step_memory:
+        if not self.family.shares_steps or self.offload != "none" or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
                 self.name,

@@ -114,14 +114,14 @@ MARGIN = 1.25
 WAYS = {
     "none": "all of it on the device",
     "model": "each part on the device while it is needed",
-    "sequential": "each layer on the device while it is needed",
+    "group": "each layer on the device while it is needed",
 }
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a model is held. quantize: off, int8, fp8 or nf4. offload: none, model (each part visits the card
-    when it is needed) or sequential (each layer does)."""
+    when it is needed) or group (each layer does, the next one on its way meanwhile)."""
 
     quantize: str = "off"
     offload: str = "none"
@@ -141,7 +141,7 @@ ORDER = (
     Plan("int8", "model"),
     Plan("nf4", "none"),
     Plan("nf4", "model"),
-    Plan("off", "sequential"),
+    Plan("off", "group"),
 )
 
 
@@ -176,7 +176,7 @@ def choose(
     if not device.startswith("cuda"):
         is_resident = device == "cpu" or device.startswith("mps") or offload == "auto"
         return Plan("off" if quantize == "auto" else kind, "none" if is_resident else offload)
-    ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
+    ways = ("none", "model", "group") if kind == "off" else ("none", "model")
     allowed = [
         plan
         for plan in (ORDER if quantize == "auto" else [Plan(kind, way) for way in ways])
@@ -186,7 +186,7 @@ def choose(
     ]
     for plan in allowed:
         size = sizes[plan.quantize]
-        # bytes that must be free on the card; of a sequential plan, next to nothing
+        # bytes that must be free on the card; of layers, next to nothing
         if MARGIN * {"none": size.total, "model": size.largest}.get(plan.offload, 0) <= free:
             return plan
     return allowed[-1]
