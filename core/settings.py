@@ -81,7 +81,7 @@ def one_of(*allowed: str, **renamed: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text.lower() in renamed:
-            raise ValueError(f"{text.lower()} is gone; take {renamed[text.lower()]}")
+            raise ValueError(f"this is called {renamed[text.lower()]} now")
         if text.lower() not in allowed:
             raise ValueError(f"takes one of: {', '.join(allowed)}")
         return text.lower()

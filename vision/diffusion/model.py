@@ -426,6 +426,12 @@ class ImageModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
+def least_steps(scheduler: Any) -> int:
+    """Return how few steps a noise schedule can have: 2 where it is stretched to end at a given level, since
+    a single step would be divided by its own distance from the start, 0."""
+    return 2 if getattr(scheduler.config, "shift_terminal", None) else 1
+
+
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Return those of ``given`` that the pipeline's ``__call__`` takes and that aren't None."""
     names = inspect.signature(type(pipe).__call__).parameters
