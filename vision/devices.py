@@ -55,6 +55,11 @@ def has_bfloat16(device: str) -> bool:
     return device.startswith("xpu") or (device == "mps" and torch.backends.mps.is_macos_or_newer(14, 0))
 
 
+def has_float8() -> bool:
+    """Return whether the graphics card multiplies in float8: NVIDIA's from Ada (8.9) on."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9)
+
+
 def choose_dtype(device: str, setting: str, *, float16: bool = True) -> torch.dtype:
     """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
     there), else bfloat16 where the device has it, else float16, or float32 for models that can't be held in

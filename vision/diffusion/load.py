@@ -24,20 +24,26 @@ from vision.weights.memory import Plan, quantizable_parts
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made, and fp8's, but for bfloat16 on cards
+    that multiply in float8."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
 
-    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
+    def of(library: Any) -> Any:  # weights alone, or a scale for each row: rows never count for each other
         if kind == "nf4":
             nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
             return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+        from torchao import quantization
 
-        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
+        if kind == "int8":
+            return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
+        if dtype is not torch.bfloat16 or not devices.has_float8():
+            return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
+        by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
+        return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
 
     mapping = {part: of(libraries[index[part][0]]) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
