@@ -66,16 +66,28 @@ def timer(device: torch.device) -> Any:
     return None if module is None else module.Event(enable_timing=True)
 
 
-def choose_dtype(device: str, setting: str) -> torch.dtype:
+def has_bfloat16(device: str) -> bool:
+    """Return whether the device computes in bfloat16: graphics cards of NVIDIA from Ampere on, Apple's from
+    macOS 14 on."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.startswith("xpu") or (device == "mps" and torch.backends.mps.is_macos_or_newer(14, 0))
+
+
+def has_float8() -> bool:
+    """Return whether the graphics card multiplies in float8: NVIDIA's from Ada (8.9) on."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9)
+
+
+def choose_dtype(device: str, setting: str, *, float16: bool = True) -> torch.dtype:
     """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
-    there), else bfloat16 where the GPU has it, else float16."""
+    there), else bfloat16 where the device has it, else float16, or float32 for models that can't be held in
+    ``float16``."""
     if setting != "auto":
         return getattr(torch, setting)
-    if device == "cpu":
-        return torch.float32
-    if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float16
-    return torch.bfloat16 if device.startswith(("cuda", "xpu")) else torch.float16
+    if device != "cpu" and has_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device != "cpu" and float16 else torch.float32
 
 
 def choose_threads(setting: int, weights: int) -> int:

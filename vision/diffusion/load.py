@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from core.errors import ModelError, first_line
+from vision import devices
 from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
@@ -23,26 +24,53 @@ from vision.weights.memory import Plan, quantizable_parts
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made, and fp8's, but for bfloat16 on cards
+    that multiply in float8."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
 
-    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
+    def of(library: Any) -> Any:  # weights alone, or a scale for each row: rows never count for each other
         if kind == "nf4":
             nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
             return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+        from torchao import quantization
 
-        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
+        if kind == "int8":
+            return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
+        if dtype is not torch.bfloat16 or not devices.has_float8():
+            return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
+        by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
+        return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
 
     mapping = {part: of(libraries[index[part][0]]) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 
 log = logging.getLogger(__name__)
+
+
+def place(pipe: Any, device: str, offload: str) -> None:
+    """Put the weights of a pipeline where a plan has them. "group": a layer of the denoiser and of the text
+    encoders comes to the device while the one before it computes; the decoder stays there."""
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "group":
+        modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+        moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
+        weights = sum(w.numel() * w.element_size() for name in moved for w in modules[name].parameters())
+        pipe.enable_group_offload(
+            torch.device(device),
+            offload_type="leaf_level",
+            use_stream=device != "cpu",
+            # pinned copies take up to twice the weights' bytes; without these, one is made for each layer
+            low_cpu_mem_usage=devices.memory("cpu")[0] < 2 * weights,
+            exclude_modules=list(modules.keys() - moved),
+        )
+    else:
+        pipe.to(device)
 
 
 def load_image_model(
@@ -70,10 +98,7 @@ def load_image_model(
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
-    if plan.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    elif plan.offload == "none":
-        pipe.to(device)
+    place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"

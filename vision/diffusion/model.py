@@ -8,7 +8,8 @@ import hashlib
 import inspect
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,7 @@ class ImageModel:
     ) -> None:
         self._upscaler = upscaler
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
+        self._planned, self._moved = offload, 0  # how it is held usually; bytes of weights that are off
         self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes = base, dict[Mode, Any]()
         self._active: Mode | None = None
@@ -266,9 +268,9 @@ class ImageModel:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may wait between two steps, else each is one whole call: offloaded weights move
-        around within a call."""
-        return self.family.shares_steps and self.offload == "none"
+        """Whether its jobs may wait between two steps, else each is one whole call: parts that are moved stay
+        where they are for a whole call, layers for a pass."""
+        return self.family.shares_steps and self.offload != "model"
 
     @property
     def supports_weights(self) -> bool:
@@ -306,7 +308,7 @@ class ImageModel:
     def compile(self) -> None:
         """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
         that no job's steps wait for compiling. Where that fails, a line in the log says so."""
-        if not self.shares_steps or self.has_step_memory:
+        if not self.family.shares_steps or self.offload != "none" or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
                 self.name,
@@ -380,15 +382,52 @@ class ImageModel:
         """Unload what was read of these files (SHA-256), which are deleted."""
         self.loras.forget(names)
 
-    def shrink(self) -> None:
-        """Use less memory from now on, at the price of speed, by keeping weights on the CPU between uses."""
+    @contextmanager
+    def by_parts(self) -> Iterator[None]:
+        """Have each part on the device only while it works, inside the ``with`` block: for a picture that has
+        no room beside the weights. Other jobs' steps must stand still meanwhile."""
         if self.device != "cpu" and self.offload == "none":
-            self.offload, self._active = "model", None
+            log.warning("%s: its parts visit the device one by one for this picture", self.name)
+            self._move_off()
+        try:
+            yield
+        finally:
+            self.put_back()
+
+    def _move_off(self) -> None:
+        """Move the weights to the host. The next ``pipeline`` brings each part to the device and back."""
+        free, _ = devices.memory(self.device)
+        self.offload, self._active = "model", None
+        self._base.enable_model_cpu_offload(device=torch.device(self.device))
+        self._moved = devices.memory(self.device)[0] - free
+
+    def put_back(self) -> None:
+        """Bring weights that ``by_parts`` moved off back to the device. Where others have taken their place
+        meanwhile they stay, until this is called again."""
+        if self.offload == self._planned:
+            return
+        if devices.memory(self.device)[0] < self._moved:
+            return
+        self._base.remove_all_hooks()
+        try:
+            self._base.to(self.device)
+            self.offload, self._active = self._planned, None
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+        if self.offload != self._planned:
+            self._move_off()
 
     def free_hooks(self) -> None:
         """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
-        if self.offload == "model":
-            self._base.maybe_free_model_hooks()
+        if self.offload == "model" and self._active is not None:
+            self._pipes[self._active].maybe_free_model_hooks()
+
+
+def least_steps(scheduler: Any) -> int:
+    """Return how few steps a noise schedule can have: 2 where it is stretched to end at a given level, since
+    a single step would be divided by its own distance from the start, 0."""
+    return 2 if getattr(scheduler.config, "shift_terminal", None) else 1
 
 
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -441,10 +480,10 @@ def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Ten
         except Exception as error:
             if not devices.is_out_of_memory(error) or not hasattr(vae, "enable_tiling"):
                 raise
-        log.warning("out of memory in the decoder, decoding in tiles from now on")
+        log.warning("out of memory in the decoder, decoding in tiles")
         devices.release()
-        vae.enable_tiling()
-        return tiny_vae.decode(vae, latents.to(dtype))
+        with tiny_vae.tiled(vae):
+            return tiny_vae.decode(vae, latents.to(dtype))
     finally:
         if dtype != before:
             vae.to(before)

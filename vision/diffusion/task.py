@@ -15,7 +15,7 @@ from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
 from vision.diffusion import adapters, parameters, prompt_embeddings
 from vision.diffusion.generate import generate
-from vision.diffusion.model import ImageModel
+from vision.diffusion.model import ImageModel, least_steps
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
 from vision.images import encode, ops
@@ -94,6 +94,9 @@ def prepare(
     if sampler and not model.takes_sampler(sampler):
         sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
         sampler = None
+    step_notes = []
+    if steps < (least := least_steps(model.scheduler(sampler))):
+        steps, step_notes = least, [f"{model.name} takes {least} steps at least, so it took {least}."]
     if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
         given["strength"] = min(1.0, max(strength, 1.0001 / steps))
     weights, guided = model.supports_weights, model.guided(guidance)
@@ -115,7 +118,13 @@ def prepare(
         draft=request.draft,
         **given,
     )
-    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
+    notes = (
+        *guidance_notes,
+        *sampler_notes,
+        *step_notes,
+        *text.notes,
+        *_ignored_notes(request, model, text.prompt),
+    )
     return Task(generation, _reported(request, model, generation), notes)
 
 

@@ -4,6 +4,8 @@ previews of unfinished latents, a linear map to RGB."""
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,22 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     if is_video(vae):
         return vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
     return vae.decode(latents, return_dict=False)[0]
+
+
+@contextmanager
+def tiled(vae: Any) -> Iterator[None]:
+    """Have ``vae`` work in tiles inside the ``with`` block, with blended seams. diffusers' tiles are as large
+    as the pictures that most decoders were made for, so that such a picture is one tile and saves nothing;
+    these have half the side, a quarter of the memory."""
+    sizes = ("tile_sample_min_size", "tile_latent_min_size")  # those of videos are small: 256 px
+    before = {name: getattr(vae, name) for name in sizes if hasattr(vae, name)}
+    vars(vae).update({name: size // 2 for name, size in before.items()})
+    vae.enable_tiling()
+    try:
+        yield
+    finally:
+        vae.disable_tiling()
+        vars(vae).update(before)
 
 
 def encode_pixels(vae: Any, pixels: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+# of models that aren't drawn in float16
+OVERFLOWS = "in float16 its numbers leave the range, and every picture comes out black"
+
 
 class Mode(StrEnum):
     """What a pipeline starts from."""
@@ -50,7 +53,8 @@ class Family:
     single file with one of these in a tensor's name is of this family.
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
-    where none is given, for pipelines that draw with guidance only if there is one.
+    where none is given, for pipelines that draw with guidance only if there is one. float16: it can be drawn
+    in that; else in bfloat16 and float32 alone.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Family:
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
+    float16: bool = True
     text: str | None = None
     image: str | None = None
     inpaint: str | None = None

@@ -27,6 +27,7 @@ FAMILY = Family(
     # its model card: real guidance by true_cfg_scale, away from one space
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
+    float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
 )
 
@@ -43,5 +44,6 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     draft_steps=20,
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
+    float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
 )

@@ -14,5 +14,6 @@ FAMILY = Family(
     num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
+    float16=False,  # all latents are NaN (github.com/Tongyi-MAI/Z-Image, issues 14 and 15, November 2025)
     file_keys=("cap_embedder.", "noise_refiner."),
 )
