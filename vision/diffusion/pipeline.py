@@ -209,9 +209,10 @@ class PicturePipeline(JobPipeline):
         scheduler = model.scheduler(generation.sampler)
         self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
         if hasattr(self.pipe, "encode_prompt"):
-            self._replace(
-                encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
-            )
+            encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
+            if multiple is not None:
+                encode = prompt_embeddings.filled_up(encode, multiple)
+            self._replace(encode_prompt=cached_encoder(model, generation, encode, "pipeline"))
         self._replace_denoiser(model, generation)
 
     def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from core.limits import IMAGE_WEIGHT_CAP
@@ -25,6 +26,21 @@ CHAOS_EXPONENT = 0.7
 MAX_REFUSAL = 1.5
 MAX_WEIRD = 0.5  # share of the text's variance that full weird replaces
 CHAOS, WEIRD = 0x9E3779B9, 0x85EBCA6B  # added to a picture's seed, so that no noise is drawn twice
+
+
+def filled_up(
+    encode: Callable[..., tuple[torch.Tensor, torch.Tensor | None]], multiple: int
+) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """Return a pipeline's ``encode_prompt``, which gives tokens (B, T, D) and a mask (B, T), or None for all,
+    with T filled up to a whole multiple of ``multiple`` and the mask always there."""
+
+    def encode_filled(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens, mask = encode(*args, **kwargs)
+        mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device) if mask is None else mask
+        missing = -tokens.shape[1] % multiple
+        return F.pad(tokens, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+
+    return encode_filled
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Family:
     False where a pipeline changes its denoiser for the time of a call, or where that isn't known.
 
     encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its texts can't be weighed
-    against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the
+    against each other. text_multiple: ``encode_prompt`` returns a mask, and texts are filled up to whole
+    multiples of so many tokens, so that jobs share passes whatever their prompts. rescales: calls take ``guidance_rescale``. references: how many pictures the
     text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
     and a ControlNet may be attached. file_keys: a
     single file with one of these in a tensor's name is of this family.
@@ -69,6 +70,7 @@ class Family:
     whole_mask: bool = False
     shares_steps: bool = True
     encode: Callable[[Any, str], tuple[Any, Any | None]] | None = None
+    text_multiple: int | None = None
     rescales: bool = False
     references: int = 0
     adapts: bool = False

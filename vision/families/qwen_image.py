@@ -4,6 +4,8 @@ is drawn, and whose transformer reads its latents behind the noisy ones."""
 
 from vision.families.family import Family
 
+LENGTH = 512  # tokens of a text that the pipelines read; beside a picture, multiples of it
+
 
 def unpack_latents(pipe, latents, height, width):
     """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
@@ -28,6 +30,7 @@ FAMILY = Family(
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
     unpack=unpack_latents,
+    text_multiple=LENGTH,
 )
 
 
@@ -44,4 +47,5 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
     unpack=unpack_latents,
+    text_multiple=LENGTH,
 )
