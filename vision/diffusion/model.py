@@ -355,15 +355,17 @@ class ImageModel:
 
     def prompt_limit(self, prompt: str) -> int | None:
         """Return how many tokens the text encoder reads, if ``prompt`` has more, which would be ignored; else
-        None. Only models with CLIP alone have a limit."""
-        tokenizers = [
-            c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None
-        ]
-        if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
+        None. The encoder that reads furthest comes last."""
+        parts = {name: part for name, part in self._base.components.items() if part is not None}
+        tokenizers = [parts[name] for name in sorted(parts) if name.startswith("tokenizer")]
+        if not tokenizers:
             return None
-        limit = tokenizers[0].model_max_length
-        count = len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids)
-        return limit if count > limit else None
+        tokenizer, limit = tokenizers[-1], self.family.text_tokens
+        if type(tokenizer).__name__.startswith("CLIP"):
+            limit = tokenizer.model_max_length
+        if limit is None or len(tokenizer(prompt, truncation=False, verbose=False).input_ids) <= limit:
+            return None
+        return limit
 
     @property
     def latent_map(self) -> tiny_vae.LatentMap | None:

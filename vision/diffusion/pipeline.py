@@ -3,6 +3,7 @@
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -327,8 +328,14 @@ def _text_arguments(
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
+    guided = model.guided(g.guidance_scale)
+    if family.encode is None:
+        return {}
+    # CLIP reads a long one in pieces; FLUX.2 klein takes a negative one as embeddings alone
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
-    if family.encode is None or (g.text_spec == TextSpec() and not is_long):
+    by_pipeline = "negative_prompt" in inspect.signature(type(pipe).__call__).parameters
+    needs = (is_long and family.text_tokens is None) or (guided and g.negative_prompt and not by_pipeline)
+    if g.text_spec == TextSpec() and not needs:
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
@@ -336,11 +343,12 @@ def _text_arguments(
     encoded = prompt_embeddings.encode_prompt(
         lambda text: prompt_embeddings.Encoded(*encoder(text)),
         g.prompt,
-        g.negative_prompt,
+        g.negative_prompt or family.usual_negative,
         g.text_spec,
         g.seeds,
-        guided=model.guided(g.guidance_scale),
+        guided=guided,
         zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+        rows=family.text_rows,
     )
     given: dict[str, Any] = {
         **encoded.arguments(begin),

@@ -115,7 +115,7 @@ def prepare(
         draft=request.draft,
         **given,
     )
-    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
+    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text)
     return Task(generation, _reported(request, model, generation), notes)
 
 
@@ -170,9 +170,11 @@ def with_references(
     return replace(task, generation=generation, notes=(note, *task.notes))
 
 
-def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
+def _ignored_notes(request: GenerateRequest, model: ImageModel, text: parameters.ModelText) -> list[str]:
     notes = []
-    if not model.supports_weights and (limit := model.prompt_limit(prompt)) is not None:
+    limits = [model.prompt_limit(one) for one, _ in text.spec.wanted or ((text.prompt, 1.0),)]
+    if any(limits) and (not model.supports_weights or model.family.text_tokens):
+        limit = next(filter(None, limits))
         notes.append(
             f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
         )

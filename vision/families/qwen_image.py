@@ -15,6 +15,12 @@ def unpack_latents(pipe, latents, height, width):
     return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
 
 
+def encode_words(pipe, words):
+    """Return the language model's tokens, and which of them are the words'."""
+    tokens, mask = pipe.encode_prompt(words, max_sequence_length=LENGTH)
+    return tokens, None, mask
+
+
 FAMILY = Family(
     name="qwen-image",
     title="Qwen-Image",
@@ -30,6 +36,8 @@ FAMILY = Family(
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
     unpack=unpack_latents,
+    encode=encode_words,
+    text_tokens=500,  # of LENGTH, with the template's
     text_multiple=LENGTH,
 )
 

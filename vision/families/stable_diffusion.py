@@ -141,5 +141,6 @@ STABLE_DIFFUSION_3_FAMILY = Family(
     guidance_scale=7.0,
     draft_steps=14,
     encode=encode_clips,
+    text_tokens=256,
     file_keys=("joint_blocks.",),
 )
