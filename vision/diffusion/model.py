@@ -250,6 +250,21 @@ class ImageModel:
             self._schedulers[sampler] = kind.from_config(self._own_scheduler.config, **extra)
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
+    @property
+    def fewest_steps(self) -> int:
+        """The least steps that come to numbers: a schedule that is stretched to a given last level divides by
+        how far that lies below the first."""
+        return 2 if self._own_scheduler.config.get("shift_terminal") else 1
+
+    def starts_by_noise(self, mode: Mode) -> bool:
+        """Return whether a picture to start from gets a share of noise that follows from the strength, and
+        not as many of the steps; see FlowFromShare."""
+        if not isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
+            return False
+        return {"sigmas", "strength"} <= inspect.signature(
+            type(self.pipeline(mode)).__call__
+        ).parameters.keys()
+
     def calm_sampler(self) -> str | None:
         """Return the sampler for frames of a video: the model's own, without the noise that some add in each
         step, since what comes of that differs from frame to frame. None = its own adds none."""

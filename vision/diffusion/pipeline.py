@@ -207,8 +207,10 @@ class PicturePipeline(JobPipeline):
         fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
         pipe, encodes = model.pipeline(generation.mode), generation.mode is not Mode.TEXT
         super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
-        scheduler = model.scheduler(generation.sampler)
-        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
+        scheduler, strength = model.scheduler(generation.sampler), generation.strength
+        if strength is not None and strength < 1 and model.starts_by_noise(generation.mode):
+            scheduler, strength = checkpoint.FlowFromShare.from_config(scheduler.config), None
+        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, strength))
         if hasattr(self.pipe, "encode_prompt"):
             encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
             if multiple is not None:
@@ -286,13 +288,18 @@ def denoise(
     the family's pipeline decodes itself."""
     g, card, family = generation, model.card, model.family
     negative = g.negative_prompt or family.usual_negative or None
+    steps, strength, sigmas = g.num_inference_steps, g.strength, None
+    if strength is not None and isinstance(checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowFromShare):
+        sigmas = checkpoint.FlowFromShare.shares(strength, steps)
+        steps, strength = len(sigmas), 0.9999  # all of them; with 1 SD 3 paints into noise alone
     given = {
         "prompt": g.prompt,
         "width": g.width,
         "height": g.height,
-        "num_inference_steps": g.num_inference_steps,
+        "num_inference_steps": steps,
         "num_images_per_prompt": len(generators),
-        "strength": g.strength,
+        "strength": strength,
+        "sigmas": sigmas,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
         "negative_prompt": negative if card.negative != "none" else None,
         "guidance_rescale": g.guidance_rescale,

@@ -88,14 +88,16 @@ def prepare(
     """Fill in what the request leaves open from the model's card. given: fields of the generation (strength,
     image, mask_image, references, shape)."""
     card = model.card
-    steps = parameters.steps(request, card)
+    steps, fewest = parameters.steps(request, card), model.fewest_steps
+    steps_notes = [f"{model.name} draws in {fewest} steps at least."] if steps < fewest else []
+    steps = max(steps, fewest)
     guidance, rescale, guidance_notes = parameters.guidance(request, card)
     sampler, sampler_notes = request.sampler or (card.draft.sampler if request.draft else None), []
     if sampler and not model.takes_sampler(sampler):
         sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
         sampler = None
-    if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
-        given["strength"] = min(1.0, max(strength, 1.0001 / steps))
+    if (strength := given.get("strength")) is not None and not model.starts_by_noise(mode):
+        given["strength"] = min(1.0, max(strength, 1.0001 / steps))  # which leaves at least one of the steps
     weights, guided = model.supports_weights, model.guided(guidance)
     text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
@@ -115,7 +117,7 @@ def prepare(
         draft=request.draft,
         **given,
     )
-    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text)
+    notes = *steps_notes, *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text)
     return Task(generation, _reported(request, model, generation), notes)
 
 
@@ -252,8 +254,8 @@ def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: I
         notes.append(prompt_embeddings.references_note(shown, model.name, model.family.references))
     elif shown and model.has(Mode.IMAGE):
         image, strength = prompt_embeddings.mean(shown, size)
-        # else few steps begin at noise alone
-        strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
+        if not model.starts_by_noise(Mode.IMAGE):  # else few steps begin at noise alone
+            strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
         notes.append(prompt_embeddings.mean_note(shown, model.name, given["strength"]))
     elif shown:
