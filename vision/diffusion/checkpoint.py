@@ -42,7 +42,7 @@ def noise_share(strength: float) -> float:
     return float(sigma / (1 + sigma))
 
 
-class FlowFromShare(diffusers.FlowMatchEulerDiscreteScheduler):
+class FlowMatchFromShare(diffusers.FlowMatchEulerDiscreteScheduler):
     """A flow model's schedule from a picture on. The pipelines' own way is to leave out steps at the
     beginning; but bent for large pictures, nearly all of such a schedule is near pure noise."""
 

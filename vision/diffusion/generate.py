@@ -89,7 +89,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         model.device,
         pipe.dtype,
         type(pipe).__name__,
-        (checkpoint.FlowFromShare if by_noise else type(scheduler)).__name__,
+        (checkpoint.FlowMatchFromShare if by_noise else type(scheduler)).__name__,
         config,
         model.loras.identity(generation.loras),
         tiny_decoder.identity if tiny_decoder else None,

@@ -258,7 +258,7 @@ class ImageModel:
 
     def starts_by_noise(self, mode: Mode) -> bool:
         """Return whether a picture to start from gets a share of noise that follows from the strength, and
-        not as many of the steps; see FlowFromShare."""
+        not as many of the steps; see FlowMatchFromShare."""
         if not isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
             return False
         return {"sigmas", "strength"} <= inspect.signature(

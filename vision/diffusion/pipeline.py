@@ -209,7 +209,7 @@ class PicturePipeline(JobPipeline):
         super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
         scheduler, strength = model.scheduler(generation.sampler), generation.strength
         if strength is not None and strength < 1 and model.starts_by_noise(generation.mode):
-            scheduler, strength = checkpoint.FlowFromShare.from_config(scheduler.config), None
+            scheduler, strength = checkpoint.FlowMatchFromShare.from_config(scheduler.config), None
         self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, strength))
         if hasattr(self.pipe, "encode_prompt"):
             encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
@@ -289,8 +289,10 @@ def denoise(
     g, card, family = generation, model.card, model.family
     negative = g.negative_prompt or family.usual_negative or None
     steps, strength, sigmas = g.num_inference_steps, g.strength, None
-    if strength is not None and isinstance(checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowFromShare):
-        sigmas = checkpoint.FlowFromShare.shares(strength, steps)
+    if strength is not None and isinstance(
+        checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowMatchFromShare
+    ):
+        sigmas = checkpoint.FlowMatchFromShare.shares(strength, steps)
         steps, strength = len(sigmas), 0.9999  # all of them; with 1 SD 3 paints into noise alone
     given = {
         "prompt": g.prompt,

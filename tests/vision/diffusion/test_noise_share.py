@@ -17,7 +17,7 @@ from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
-from vision.diffusion.checkpoint import FlowFromShare, noise_share
+from vision.diffusion.checkpoint import FlowMatchFromShare, noise_share
 from vision.diffusion.parameters import Generation
 from vision.engine.denoiser import denoiser_of
 from vision.families import Mode
@@ -55,7 +55,7 @@ USUAL_STEPS = {"flux": 28, "flux2-klein": 4, "qwen-image": 50, "stable-diffusion
 @pytest.mark.parametrize("strength", STRENGTHS)
 @pytest.mark.parametrize("family", FLOW)
 def test_a_picture_gets_the_noise_that_stable_diffusion_xl_gives_it(family: str, strength: float) -> None:
-    scheduler = FlowFromShare.from_config(real_scheduler(family))
+    scheduler = FlowMatchFromShare.from_config(real_scheduler(family))
     tokens = (SIDES.get(family, 1024) // 16) ** 2
     config, mu = scheduler.config, None
     if family == "flux2-klein":
@@ -64,7 +64,7 @@ def test_a_picture_gets_the_noise_that_stable_diffusion_xl_gives_it(family: str,
         mu = calculate_shift(
             tokens, config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift
         )
-    asked = FlowFromShare.shares(strength, USUAL_STEPS[family])
+    asked = FlowMatchFromShare.shares(strength, USUAL_STEPS[family])
     scheduler.set_timesteps(sigmas=asked, mu=mu)
     assert float(scheduler.sigmas[0]) == pytest.approx(noise_share(strength), abs=1e-4)
     assert float(scheduler.sigmas[0]) == pytest.approx(stable_diffusions_share(strength), abs=NEAR)
