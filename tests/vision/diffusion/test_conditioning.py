@@ -19,6 +19,7 @@ from tests.vision.test_imagine import with_card
 from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
+from vision.families.stable_diffusion import pieces
 from vision.store import Models
 
 UNGUIDED = ("flux2-klein", "z-image")  # as they are distilled to few steps
@@ -193,6 +194,22 @@ def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callabl
     assert apart(outputs[0].pictures[0], outputs[1].pictures[0]) > 0
     assert apart(outputs[0].pictures[0], outputs[2].pictures[0]) > 0
     assert not any(output.parameters["notes"] for output in outputs)
+
+
+def test_a_long_text_is_cut_behind_a_sentence_else_a_phrase_else_a_word() -> None:
+    class Letters:
+        """A tokenizer whose tokens are words."""
+
+        def convert_ids_to_tokens(self, ids: list[str]) -> list[str]:
+            return [f"{word}</w>" if word[-1] != "-" else word for word in ids]
+
+    def cut(text: str) -> list[str]:
+        return [" ".join(piece) for piece in pieces(Letters(), text.split(), 5)]
+
+    assert cut("a b . c , d e") == ["a b .", "c , d e"]
+    assert cut("a b , c d e . f") == ["a b ,", "c d e . f"]
+    assert cut("a b c d- e- f g") == ["a b c", "d- e- f g"]
+    assert cut("a- b- c- d- e- f") == ["a- b- c- d- e-", "f"] and cut("a b c d e") == ["a b c d e"]
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
