@@ -290,7 +290,7 @@ def z_image():
     )
 
 
-def flux2_klein():
+def flux2_klein(is_distilled: bool = True):
     """Batch-normalised latents; its text comes from layers 9, 18 and 27 of the language model, so that has
     28."""
     from diffusers import (
@@ -330,7 +330,7 @@ def flux2_klein():
         text_encoder=Qwen3ForCausalLM(_qwen(28)),
         tokenizer=qwen_tokenizer(),
         transformer=transformer,
-        is_distilled=True,
+        is_distilled=is_distilled,
     )
 
 

@@ -86,6 +86,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         (name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_")
     )
     tiny_decoder = model.tiny_decoder if generation.draft else None
+    by_noise = generation.strength is not None and model.starts_by_noise(generation.mode)
     return checkpoint.fingerprint(
         generation,
         model.identity,
@@ -93,7 +94,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         model.device,
         pipe.dtype,
         type(pipe).__name__,
-        type(scheduler).__name__,
+        (checkpoint.FlowMatchFromShare if by_noise else type(scheduler)).__name__,
         config,
         model.loras.identity(generation.loras),
         tiny_decoder.identity if tiny_decoder else None,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
@@ -76,6 +77,7 @@ log = logging.getLogger(__name__)
 NOISE_LEVELS = 1000  # of Stable Diffusion's schedules: a timestep of as many is pure noise
 MAX_LOADED = 16  # kept beside one model
 WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
+MAX_PLANS = 16  # kept: which rows of a pass have which LoRAs, for each company of jobs
 # adapter, rows (None = all), weights: a number, or one for each of the rows
 Plan = list[tuple[str, torch.Tensor | None, Any]]
 
@@ -91,6 +93,8 @@ class Loras:
         self._guided: dict[str, GuidedUse | None] = {}
         self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
         self._plan: Plan = []  # read by the hooks, which torch calls with nothing of ours; see ``applied``
+        # with the same company their numbers stay on the device from step to step
+        self._plans = LRUCache[Any, Plan](MAX_PLANS)
 
     def ensure_loaded(self, wanted: WeightedLoras, reporter: Reporter) -> None:
         """Load the LoRAs that aren't there yet; their files are read beside the steps of other jobs. Raises
@@ -184,7 +188,10 @@ class Loras:
     def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
         """Apply ``rows[i]`` to row *i* of whatever the model evaluates inside the ``with`` block. If all rows
         are equal, there may be any number of them."""
-        before, self._plan = self._plan, self._planned(rows)
+        key = self._count, tuple(rows)
+        if key not in self._plans:
+            self._plans[key] = self._planned(rows)
+        before, self._plan = self._plan, self._plans[key]
         try:
             yield
         finally:
@@ -306,17 +313,21 @@ class Loras:
     def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
         """Return ``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have a LoRA (Hu
         et al., arXiv:2106.09685, eq. 3)."""
-        for adapter, rows, weights in self._plan:
+        for i, (adapter, rows, weights) in enumerate(self._plan):
             if adapter not in layer.lora_A:
                 continue
             down, up, x = layer.lora_A[adapter], layer.lora_B[adapter], args[0]
-            x = x if rows is None else x[rows.to(x.device)]
+            if rows is not None:
+                if rows.device != x.device:
+                    rows, weights = rows.to(x.device), weights.to(x.device)
+                    self._plan[i] = adapter, rows, weights
+                x = x[rows]
             change = up(down(x.to(down.weight.dtype))) * layer.scaling[adapter]
             if rows is None:
                 output = output + (change * weights).to(output.dtype)
             else:
                 change = change * weights.to(change).view(-1, *[1] * (change.ndim - 1))
-                output = output.index_add(0, rows.to(output.device), change.to(output.dtype))
+                output = output.index_add(0, rows, change.to(output.dtype))
         return output
 
 

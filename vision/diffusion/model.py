@@ -252,6 +252,15 @@ class ImageModel:
             self._schedulers[sampler] = kind.from_config(self._own_scheduler.config, **extra)
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
+    def starts_by_noise(self, mode: Mode) -> bool:
+        """Return whether a picture to start from gets a share of noise that follows from the strength, and
+        not as many of the steps; see FlowMatchFromShare."""
+        if not isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
+            return False
+        return {"sigmas", "strength"} <= inspect.signature(
+            type(self.pipeline(mode)).__call__
+        ).parameters.keys()
+
     def calm_sampler(self) -> str | None:
         """Return the sampler for frames of a video: the model's own, without the noise that some add in each
         step, since what comes of that differs from frame to frame. None = its own adds none."""
@@ -357,15 +366,17 @@ class ImageModel:
 
     def prompt_limit(self, prompt: str) -> int | None:
         """Return how many tokens the text encoder reads, if ``prompt`` has more, which would be ignored; else
-        None. Only models with CLIP alone have a limit."""
-        tokenizers = [
-            c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None
-        ]
-        if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
+        None. The encoder that reads furthest comes last."""
+        parts = {name: part for name, part in self._base.components.items() if part is not None}
+        tokenizers = [parts[name] for name in sorted(parts) if name.startswith("tokenizer")]
+        if not tokenizers:
             return None
-        limit = tokenizers[0].model_max_length
-        count = len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids)
-        return limit if count > limit else None
+        tokenizer, limit = tokenizers[-1], self.family.text_tokens
+        if type(tokenizer).__name__.startswith("CLIP"):
+            limit = tokenizer.model_max_length
+        if limit is None or len(tokenizer(prompt, truncation=False, verbose=False).input_ids) <= limit:
+            return None
+        return limit
 
     @property
     def latent_map(self) -> tiny_vae.LatentMap | None:

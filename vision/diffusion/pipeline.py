@@ -3,6 +3,7 @@
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -206,12 +207,15 @@ class PicturePipeline(JobPipeline):
         fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
         pipe, encodes = model.pipeline(generation.mode), generation.mode is not Mode.TEXT
         super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
-        scheduler = model.scheduler(generation.sampler)
-        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
+        scheduler, strength = model.scheduler(generation.sampler), generation.strength
+        if strength is not None and strength < 1 and model.starts_by_noise(generation.mode):
+            scheduler, strength = checkpoint.FlowMatchFromShare.from_config(scheduler.config), None
+        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, strength))
         if hasattr(self.pipe, "encode_prompt"):
-            self._replace(
-                encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
-            )
+            encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
+            if multiple is not None:
+                encode = prompt_embeddings.filled_up(encode, multiple)
+            self._replace(encode_prompt=cached_encoder(model, generation, encode, "pipeline"))
         self._replace_denoiser(model, generation)
 
     def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
@@ -284,13 +288,20 @@ def denoise(
     the family's pipeline decodes itself."""
     g, card, family = generation, model.card, model.family
     negative = g.negative_prompt or family.usual_negative or None
+    steps, strength, sigmas = g.num_inference_steps, g.strength, None
+    if strength is not None and isinstance(
+        checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowMatchFromShare
+    ):
+        sigmas = checkpoint.FlowMatchFromShare.shares(strength, steps)
+        steps, strength = len(sigmas), 0.9999  # all of them; with 1 SD 3 paints into noise alone
     given = {
         "prompt": g.prompt,
         "width": g.width,
         "height": g.height,
-        "num_inference_steps": g.num_inference_steps,
+        "num_inference_steps": steps,
         "num_images_per_prompt": len(generators),
-        "strength": g.strength,
+        "strength": strength,
+        "sigmas": sigmas,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
         "negative_prompt": negative if card.negative != "none" else None,
         "guidance_rescale": g.guidance_rescale,
@@ -326,8 +337,14 @@ def _text_arguments(
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
+    guided = model.guided(g.guidance_scale)
+    if family.encode is None:
+        return {}
+    # CLIP reads a long one in pieces; FLUX.2 klein takes a negative one as embeddings alone
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
-    if family.encode is None or (g.text_spec == TextSpec() and not is_long):
+    by_pipeline = "negative_prompt" in inspect.signature(type(pipe).__call__).parameters
+    needs = (is_long and family.text_tokens is None) or (guided and g.negative_prompt and not by_pipeline)
+    if g.text_spec == TextSpec() and not needs:
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
@@ -335,11 +352,12 @@ def _text_arguments(
     encoded = prompt_embeddings.encode_prompt(
         lambda text: prompt_embeddings.Encoded(*encoder(text)),
         g.prompt,
-        g.negative_prompt,
+        g.negative_prompt or family.usual_negative,
         g.text_spec,
         g.seeds,
-        guided=model.guided(g.guidance_scale),
+        guided=guided,
         zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+        rows=family.text_rows,
     )
     given: dict[str, Any] = {
         **encoded.arguments(begin),

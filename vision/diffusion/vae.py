@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny
+from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 from core.errors import ModelError
@@ -191,12 +191,12 @@ def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) 
     if sigmas is None or not index or index >= len(sigmas):
         return after
     flow = type(scheduler).__name__.startswith("FlowMatch")
-    s0, s1 = float(sigmas[index - 1]), float(sigmas[index])
-    a0, a1 = (1 - s0, 1 - s1) if flow else (1.0, 1.0)
-    if (
-        before is None
-        or type(scheduler).__name__ not in ("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler")
-        or s0 == s1
-    ):
-        return after if flow else after / (1 + s1**2) ** 0.5
-    return (s0 * after - s1 * before) / (s0 * a1 - s1 * a0)
+    s0, s1 = sigmas[index - 1], sigmas[index]
+    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler) and before is not None:
+        return (s0 * after - s1 * before) / (s0 - s1)  # on the device: a card isn't waited for
+    if flow:
+        return after
+    s0, s1 = float(s0), float(s1)  # which lie in host memory
+    if before is None or type(scheduler).__name__ != "EulerDiscreteScheduler" or s0 == s1:
+        return after / (1 + s1**2) ** 0.5
+    return (s0 * after - s1 * before) / (s0 - s1)

@@ -74,7 +74,7 @@ def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes
         elif name in SCALES:
             parts.append((name, digest(value)))
         else:
-            parts.append((name, _same(value)))
+            parts.append((name, value_key(value)))
     return tuple(parts)
 
 
@@ -102,9 +102,10 @@ def _empty(value: Any) -> bool:
     return value is None or isinstance(value, dict) and not value
 
 
-def _same(value: Any) -> Any:
+def value_key(value: Any) -> Any:
+    """Return what is equal for numbers and texts that are, in lists too, and for one and the same object."""
     if isinstance(value, (list, tuple)):  # img_shapes: the sizes of what the rows show
-        return tuple(map(_same, value))
+        return tuple(map(value_key, value))
     return value if isinstance(value, (bool, int, float, str)) else ("?", id(value))
 
 

@@ -4,6 +4,8 @@ is drawn, and whose transformer reads its latents behind the noisy ones."""
 
 from vision.families.family import Family
 
+LENGTH = 512  # tokens of a text that the pipelines read; beside a picture, multiples of it
+
 
 def unpack_latents(pipe, latents, height, width):
     """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
@@ -11,6 +13,12 @@ def unpack_latents(pipe, latents, height, width):
     config = pipe.vae.config
     mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
     return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+
+
+def encode_words(pipe, words):
+    """Return the language model's tokens, and which of them are the words'."""
+    tokens, mask = pipe.encode_prompt(words, max_sequence_length=LENGTH)
+    return tokens, None, mask
 
 
 FAMILY = Family(
@@ -29,6 +37,9 @@ FAMILY = Family(
     usual_negative=" ",
     float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
+    encode=encode_words,
+    text_tokens=500,  # of LENGTH, with the template's
+    text_multiple=LENGTH,
 )
 
 
@@ -46,4 +57,5 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     usual_negative=" ",
     float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
+    text_multiple=LENGTH,
 )

@@ -21,6 +21,7 @@ from tests.support import tiny
 from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
+from vision.diffusion.checkpoint import FlowMatchFromShare
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import collate
@@ -129,6 +130,10 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     elif g.mode is not Mode.TEXT and not model.family.whole_mask:
         image = [image] * len(g.seeds)
     given |= {"image": image, "strength": g.strength} if image is not None else {}
+    if g.strength is not None and g.strength < 1 and model.starts_by_noise(g.mode):
+        pipe.scheduler = FlowMatchFromShare.from_config(pipe.scheduler.config)
+        sigmas = FlowMatchFromShare.shares(g.strength, g.num_inference_steps)
+        given |= {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given |= {"mask_image": mask} if mask is not None else {}
     generators = [torch.Generator().manual_seed(seed) for seed in g.seeds]
     result = pipe(
