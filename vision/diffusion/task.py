@@ -96,7 +96,7 @@ def prepare(
         sampler = None
     if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
         given["strength"] = min(1.0, max(strength, 1.0001 / steps))
-    weights, guided = model.supports_weights, model.guided(guidance)
+    weights, guided = model.supports_weights, card.guided(guidance)
     text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
         mode,

@@ -50,7 +50,10 @@ class Family:
     single file with one of these in a tensor's name is of this family.
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
-    where none is given, for pipelines that draw with guidance only if there is one.
+    where none is given, for pipelines that draw with guidance only if there is one. calls_back: its pipelines
+    call back after each step. other_rows: parts of the names of the denoiser's layers whose rows aren't those
+    of the call, so that jobs with different LoRAs there share no passes. unused: parts of its folders that
+    are neither fetched nor read.
     """
 
     name: str
@@ -75,6 +78,9 @@ class Family:
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
+    calls_back: bool = True
+    other_rows: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     text: str | None = None
     image: str | None = None
     inpaint: str | None = None
