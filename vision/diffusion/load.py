@@ -158,7 +158,7 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         local_files_only=True,
         trust_remote_code=False,
         **({} if config is None else {"quantization_config": config}),
-        **{**shared, **parts},
+        **{**dict.fromkeys(family.unused), **shared, **parts},
     )
 
 

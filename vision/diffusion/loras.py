@@ -84,10 +84,17 @@ Plan = list[tuple[str, torch.Tensor | None, Any]]
 
 class Loras:
     """The LoRAs of one model, for one thread. pipe: whose denoiser and text encoders get them. find: a name
-    that the host has set up → file; it raises UserError for any other."""
+    that the host has set up → file; it raises UserError for any other. other_rows: as in ``Family``."""
 
-    def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
-        self._pipe, self._name, self._find = pipe, name, find
+    def __init__(
+        self,
+        pipe: Any,
+        name: str,
+        find: Callable[[str, Reporter], Path],
+        other_rows: Sequence[str] = (),
+    ) -> None:
+        self._pipe, self._name, self._find, self._other_rows = pipe, name, find, other_rows
+        self._unmixable = set[str]()  # names of those that change layers with other rows
         self.adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
         self._files: dict[str, str] = {}  # name → which file it was
         self._guided: dict[str, GuidedUse | None] = {}
@@ -161,6 +168,10 @@ class Loras:
         finally:
             self.adapters.pop(name, None)
             self._drop(adapter)
+
+    def apart(self, wanted: WeightedLoras) -> WeightedLoras | None:
+        """Return ``wanted`` where passes can be shared only with jobs that want the same; else None."""
+        return wanted if any(name in self._unmixable for name, _ in wanted) else None
 
     def is_guided(self, wanted: WeightedLoras) -> bool:
         """Return whether the rows of a drawing with guidance get different weights of ``wanted``."""
@@ -253,6 +264,9 @@ class Loras:
         finally:
             self._deactivate()
         self.adapters[name], self._files[name] = adapter, file
+        changed = [path for part in self._parts() for path, _ in part.named_modules() if adapter in path]
+        if any(other in path for path in changed for other in self._other_rows):
+            self._unmixable.add(name)
         log.info("LoRA %s loaded for %s", name, self._name)
 
     @contextmanager

@@ -178,7 +178,7 @@ class ImageModel:
         self._adapted: tuple[Path, int] | None = None
         self._controlled: Path | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
-        self.loras = Loras(base, name, find_lora)
+        self.loras = Loras(base, name, find_lora, family.other_rows)
         base.set_progress_bar_config(disable=True)
         first = Mode.TEXT if family.text else Mode.EDIT  # the only one that a family of editors has
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), first)] = (
@@ -342,6 +342,7 @@ class ImageModel:
         given: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 1.0}
         given |= {"num_images_per_prompt": count}
         given |= {"prompt": "a", "width": side, "height": side, "output_type": "latent"}
+        given |= self.family.extra or {}
         pipe(**arguments(pipe, given))
 
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
@@ -353,10 +354,6 @@ class ImageModel:
         if self.compiled is None or loras or own is not denoiser_of(self._base):
             return own, self.label
         return self.compiled, f"{self.label} compiled"
-
-    def guided(self, guidance_scale: float) -> bool:
-        """Return whether a negative prompt has an effect."""
-        return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
 
     @property
     def label(self) -> str:

@@ -21,9 +21,10 @@ from vision.diffusion.parameters import Generation, TextSpec
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber, PriorityLock
-from vision.families import Mode, stable_diffusion
+from vision.families import Family, Mode, stable_diffusion
 from vision.images import encode
 from vision.reporter import Leaving, Reporter
+from vision.weights.card import Card
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,24 @@ class JobPipeline:
         return self.fiber.evaluate(call)
 
 
+class Watched(checkpoint.EarlyStop):
+    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
+    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
+
+    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(wrapped, 1, None)
+        self._after, self._steps = after, 0
+
+    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        self.wrapped.set_timesteps(*args, **kwargs)
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.wrapped.step(*args, **kwargs)
+        values = self._after(self._steps, args[1], {"latents": made[0]})
+        self._steps += 1
+        return (values["latents"], *made[1:])
+
+
 class PicturePipeline(JobPipeline):
     """A job's own pipeline of pictures: its own noise scheduler and, in an engine, a denoiser that waits for
     shared passes."""
@@ -236,7 +255,8 @@ class PicturePipeline(JobPipeline):
         loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, wanted)
-            shared = Denoiser(module, self._evaluate, label, model.loras.applied, loras, control=control)
+            applied, apart = model.loras.applied, model.loras.apart(wanted)
+            shared = Denoiser(module, self._evaluate, label, applied, loras, control=control, apart=apart)
             self._denoisers.append(shared)
             self._replace(**{name: shared})
         elif name and model.loras.is_guided(wanted):
@@ -286,24 +306,41 @@ def denoise(
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
-    g, card, family = generation, model.card, model.family
-    negative = g.negative_prompt or family.usual_negative or None
-    steps, strength, sigmas = g.num_inference_steps, g.strength, None
-    if strength is not None and isinstance(
+    if not model.family.calls_back:
+        # not setattr: that would note its class in the configuration
+        vars(pipe)["scheduler"] = Watched(pipe.scheduler, partial(on_step, pipe))
+    shares: dict[str, Any] = {}
+    if generation.strength is not None and isinstance(
         checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowMatchFromShare
     ):
-        sigmas = checkpoint.FlowMatchFromShare.shares(strength, steps)
-        steps, strength = len(sigmas), 0.9999  # all of them; with 1 SD 3 paints into noise alone
+        sigmas = checkpoint.FlowMatchFromShare.shares(generation.strength, generation.num_inference_steps)
+        # all of them; with 1 SD 3 paints into noise alone
+        shares = {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given = {
+        **call_arguments(model.family, model.card, generation, generators),
+        **shares,
+        "callback_on_step_end": on_step,
+        **_text_arguments(model, pipe, generation, on_step),
+    }
+    return pipe(**arguments(pipe, given)).images
+
+
+def call_arguments(
+    family: Family, card: Card, generation: Generation, generators: list[torch.Generator]
+) -> dict[str, Any]:
+    """Return what a pipeline of ``family`` is called with for one picture for each of ``generators``; what
+    its class doesn't take, or is None, isn't passed."""
+    g = generation
+    negative = g.negative_prompt or family.usual_negative or None
+    return {
         "prompt": g.prompt,
         "width": g.width,
         "height": g.height,
-        "num_inference_steps": steps,
+        "num_inference_steps": g.num_inference_steps,
         "num_images_per_prompt": len(generators),
-        "strength": strength,
-        "sigmas": sigmas,
+        "strength": g.strength,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
-        "negative_prompt": negative if card.negative != "none" else None,
+        "negative_prompt": negative if card.guided(g.guidance_scale) else None,
         "guidance_rescale": g.guidance_rescale,
         "max_area": g.width * g.height if g.mode is Mode.EDIT else None,  # Kontext's, else a megapixel
         "image_guidance_scale": card.image_guidance_scale,
@@ -311,21 +348,18 @@ def denoise(
         "generator": generators,
         family.guidance_argument: g.guidance_scale,
         "output_type": "latent" if family.unpack else "pil",
-        "callback_on_step_end": on_step,
-        **_picture_arguments(model, g, len(generators)),
+        **_picture_arguments(family, g, len(generators)),
         **(family.extra or {}),
-        **_text_arguments(model, pipe, g, on_step),
     }
-    return pipe(**arguments(pipe, given)).images
 
 
-def _picture_arguments(model: ImageModel, generation: Generation, count: int) -> dict[str, Any]:
+def _picture_arguments(family: Family, generation: Generation, count: int) -> dict[str, Any]:
     g, mask = generation, generation.mask_image
     # SD3 wants a picture for each seed; the others take a list, too
     image: Any = list(g.images) or (g.image and [g.image] * count)
-    if g.mode is Mode.EDIT and model.family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
+    if g.mode is Mode.EDIT and family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
         image = g.image  # the others take a list for several pictures to look at
-    elif model.family.whole_mask and image:  # FLUX.2: a list would be several references
+    elif family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
     if g.references and g.reference_scale is None:
         image = list(g.references)
@@ -337,7 +371,7 @@ def _text_arguments(
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
-    guided = model.guided(g.guidance_scale)
+    guided = model.card.guided(g.guidance_scale)
     if family.encode is None:
         return {}
     # CLIP reads a long one in pieces; FLUX.2 klein takes a negative one as embeddings alone

@@ -54,7 +54,10 @@ Adapt = Callable[[list[Any]], AbstractContextManager[None]]
 ATTRIBUTES = ("transformer", "transformer_2", "unet")
 MOST_TOKENS = 16_384  # of a row: beyond, a pass fills any card by itself, and joining it only makes all wait
 ALONE = " alone"  # ends the kind of passes that nobody joins for that
-TEXT_ARGUMENTS = {"encoder_hidden_states", "encoder_hidden_states_mask", "pooled_projections", "txt_ids"}
+TEXT_ARGUMENTS = {
+    *("encoder_hidden_states", "encoder_hidden_states_mask", "encoder_attention_mask"),
+    *("pooled_projections", "txt_ids"),
+}
 
 
 @dataclass
@@ -144,7 +147,8 @@ class Denoiser:
 
     evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
     adapters: (rows of a call, its timestep) → the job's own, one entry for each of its rows. control: what
-    else each of the job's rows gets (1, …), for a module that takes it.
+    else each of the job's rows gets (1, …), for a module that takes it. apart: what jobs must have in common
+    to share passes.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -156,6 +160,7 @@ class Denoiser:
     adapt: Adapt | None = None
     adapters: Callable[[int, Any], list[Any]] = _no_adapters
     control: torch.Tensor | None = None
+    apart: Any = None
     _context: str | None = None
     _where: dict[str, Any] = field(default_factory=dict)
     _serial: int = field(default_factory=itertools.count().__next__)
@@ -199,7 +204,7 @@ class Denoiser:
             arguments = {**arguments, name: arguments[name].unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
-        key = (id(self.module), *collate.key(arguments, count, self._digest))
+        key = (id(self.module), self.apart, *collate.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments = {**arguments, "adapters": self.adapters(count, arguments.get("timestep"))}
         kind, context = f"{self.label} {collate.size(arguments)}", self._context

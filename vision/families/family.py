@@ -58,7 +58,10 @@ class Family:
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
     where none is given, for pipelines that draw with guidance only if there is one. float16: it can be drawn
-    in that; else in bfloat16 and float32 alone.
+    in that; else in bfloat16 and float32 alone. calls_back: its pipelines call back after each step.
+    other_rows: parts of the names of the denoiser's layers whose rows aren't those of the call, so that jobs
+    with different LoRAs there share no passes. unused: parts of its folders that are neither fetched nor
+    read.
     """
 
     name: str
@@ -87,6 +90,9 @@ class Family:
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
     float16: bool = True
+    calls_back: bool = True
+    other_rows: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     text: str | None = None
     image: str | None = None
     inpaint: str | None = None

@@ -19,9 +19,11 @@ from tests.vision.test_imagine import with_card
 from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
+from vision.families import FAMILIES
 from vision.families.stable_diffusion import pieces
 from vision.store import Models
 
+WEIGHING = [family.name for family in FAMILIES if family.encode]
 UNGUIDED = ("flux2-klein", "z-image")  # as they are distilled to few steps
 PARTS = (("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5))
 TURNED = {"chaos": 80, "weird": 900, "stylize": 400, "exp": 20, "style_codes": ((5, 1.0),)}
@@ -88,7 +90,7 @@ def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
     assert torch.equal(little.at(0.14), little.prompt.expand(2, -1, -1))
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", WEIGHING)
 def test_a_picture_with_everything_on_is_the_one_its_seed_makes_alone(name: str, models_of) -> None:
     models = models_of(image=name)
     four, alone = ask(models, EVERYTHING), ask(models, replace(EVERYTHING, seed=9, num_images=1))
@@ -117,7 +119,7 @@ BY_GUIDANCE = ("a negative weight", "stylize", "exp")
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", WEIGHING)
 def test_each_parameter_changes_the_picture_or_says_why_not(
     name: str, change: str, models_of: Callable[..., Models]
 ) -> None:
@@ -183,6 +185,14 @@ def test_texts_of_a_language_model_are_joined_token_by_token() -> None:
     assert [row[:, 0].tolist() for row in given["negative_prompt_embeds"]] == [[97.0, 98.0, 99.0]] * 2
 
 
+@pytest.mark.parametrize("name", sorted(set(FAMILY_NAMES) - set(WEIGHING)))
+def test_a_family_that_reads_sentences_says_what_has_no_effect(name: str, models_of) -> None:
+    text = " ".join(ask(models_of(image=name), replace(EVERYTHING, num_images=1)).parameters["notes"])
+    assert all(word in text for word in ("`--chaos`", "`--weird`", "weights"))
+    # which are guided away from it
+    assert ("`--no`" in text) is (name not in ("qwen-image", "krea-2", "longcat-image"))
+
+
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
 def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callable[..., Models]) -> None:
     long = ImagineRequest(prompt="red house, " * 40, num_images=1, num_inference_steps=3)
@@ -212,7 +222,7 @@ def test_a_long_text_is_cut_behind_a_sentence_else_a_phrase_else_a_word() -> Non
     assert cut("a- b- c- d- e- f") == ["a- b- c- d- e-", "f"] and cut("a b c d e") == ["a b c d e"]
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", WEIGHING)
 def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, models_of) -> None:
     model = models_of(image=name).get("image")
     pipe = model.pipeline("text-to-image")
