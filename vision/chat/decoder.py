@@ -162,7 +162,8 @@ class Reply:
     """An answer to ``prompt``.
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
-    the prompt. temperature: 0 = always the likeliest token. tell: called with the reply when a part of the
+    the prompt. temperature: 0 = always the likeliest token. spare: tokens that it may have beyond max_tokens
+    if it ``is_thinking`` until there. tell: called with the reply when a part of the
     prompt is read or there are new words, at most every TELL_EVERY seconds; the first come at once.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
@@ -176,6 +177,8 @@ class Reply:
     known: tuple[str, ...] = ()
     temperature: float = 0.0
     seed: int = 0
+    spare: int = 0
+    is_thinking: Callable[[Sequence[int]], bool] = lambda tokens: False
     tell: Callable[[Reply], None] = lambda reply: None
     read: int = 0
     cached: int = 0
@@ -214,7 +217,9 @@ class Reply:
         if token in ends:
             self.ended = "end"
         elif len(self.tokens) >= self.max_tokens:
-            self.ended = "length"
+            more, self.spare = self.spare if self.is_thinking(self.tokens) else 0, 0
+            self.max_tokens += more
+            self.ended = None if more else "length"
         if self.ended is None:
             self.report(at_once=len(self.tokens) == 1)
 

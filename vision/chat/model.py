@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache
 
 from vision import devices
-from vision.chat.output_parser import TASKS, wanted_of_card
+from vision.chat.output_parser import TASKS, THOUGHT_MARKS, answer_in, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
@@ -45,6 +45,11 @@ class ChatModel:
         self.max_tokens = int(card.get("max_new_tokens", 0))
         self.context = int(getattr(text, "max_position_embeddings", 0) or 2**20)
         self.ends = self._ends()
+        marks = [mark for pair in THOUGHT_MARKS for mark in pair]
+        specials = self.tokenizer.all_special_tokens
+        self._reads_specials = self.tasks is not None or any(
+            token in mark for token in filter(None, specials) for mark in marks
+        )
         self._takes = inspect.signature(model.forward).parameters
         # transformers 5.24 has renamed it
         self._cache = "cache" if "cache" in self._takes else "past_key_values"
@@ -67,7 +72,7 @@ class ChatModel:
         ]
         if not self.prompts.has_template:
             return frozenset(i for i in found if i is not None)
-        text = self.processor.apply_chat_template(messages, tokenize=False)
+        text = self.prompts.render(messages, to_answer=False)
         after = self.tokenizer(text.rpartition("Qqzx")[2], add_special_tokens=False)["input_ids"]
         found |= set(after[:1]) & self.prompts.control_tokens.ids
         return frozenset(i for i in found if i is not None)
@@ -182,12 +187,21 @@ class ChatModel:
         """Return what a processor made, on the model's device and in its dtype."""
         return devices.moved_to(self.model, inputs)
 
-    def text(self, tokens: Sequence[int]) -> str:
-        """Return the words of an answer, without a sign at its end of which a part is still to come."""
-        text = self.tokenizer.decode(
-            list(tokens), skip_special_tokens=self.tasks is None, clean_up_tokenization_spaces=False
-        )
-        if self.tasks is not None:  # special tokens tell where objects are
+    def text(self, tokens: Sequence[int], *, growing: bool = False) -> str:
+        """Return the words of an answer without what was thought before, nor a sign at its end of which a
+        part is still to come. growing: see ``answer_in``."""
+        text = answer_in(self._decode(tokens), growing=growing)
+        if self._reads_specials:  # special tokens tell where objects are, or thoughts
             for mark in self.tokenizer.all_special_tokens:
                 text = text if mark.startswith(PLACE) else text.replace(mark, "")
         return text.strip().rstrip("\ufffd")
+
+    def is_thinking(self, tokens: Sequence[int]) -> bool:
+        """Whether these are thoughts alone so far."""
+        text = self._decode(tokens)
+        return not answer_in(text).strip() and any(mark in text for mark, _ in THOUGHT_MARKS)
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        """Return the words of an answer from where its thoughts begin, be it in the prompt."""
+        skips = {"skip_special_tokens": not self._reads_specials, "clean_up_tokenization_spaces": False}
+        return self.prompts.opened + self.tokenizer.decode(list(tokens), **skips)

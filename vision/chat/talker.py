@@ -21,7 +21,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from core.errors import JobCancelled, ModelError
+from core.errors import JobCancelled, ModelError, UserError
 from core.events import ChatAnswer
 from vision import devices
 from vision.chat.decoder import (
@@ -36,6 +36,7 @@ from vision.chat.decoder import (
     piece_end,
 )
 from vision.chat.model import ChatModel
+from vision.chat.output_parser import THINKING
 from vision.chat.prompt import Picture, Prompt
 from vision.engine.fiber import Fiber
 from vision.protocol import Talk, Turn
@@ -69,7 +70,7 @@ def write_answer(
         torch.manual_seed(reply.seed)
         model.model.generate(
             **inputs,
-            max_new_tokens=reply.max_tokens,
+            max_new_tokens=reply.max_tokens + reply.spare,
             num_beams=1,  # Florence-2's files want three, of which no token is sure before the last
             eos_token_id=sorted(model.ends) or None,
             stopping_criteria=criteria,
@@ -77,6 +78,7 @@ def write_answer(
         )
 
 
+STARVED = "The chat model thought for too long and gave no answer. Ask for less."
 TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
 
 
@@ -123,7 +125,7 @@ class Talker:
         its first token.
 
         pictures: SHA-256 → those that ``talk`` names. A step is a token; words are reported as they come.
-        Raises UserError when the question is too long.
+        Raises UserError when the question is too long, or nothing but thoughts came.
         """
         model = self.model
         context = min(model.context, talk.context)
@@ -132,6 +134,12 @@ class Talker:
             reporter.fiber.stream_pause()  # opening pictures is part of answering
         prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, context - max_tokens))
         reporter.check()
+
+        def tell(reply: Reply) -> None:
+            text = model.text(reply.tokens, growing=True)
+            reporter.doing("" if text or not model.is_thinking(reply.tokens) else THINKING)
+            reporter.write(len(reply.tokens), reply.max_tokens, text)
+
         reply = Reply(
             prompt,
             max_tokens,
@@ -139,16 +147,20 @@ class Talker:
             tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns[:-1]))),
             temperature=temperature,
             seed=seed,
-            tell=lambda reply: reporter.write(len(reply.tokens), max_tokens, model.text(reply.tokens)),
+            spare=max(0, min(context // 2, context - len(prompt.ids) - max_tokens)),
+            is_thinking=model.is_thinking,
+            tell=tell,
         )
         try:
             (self._write_together if model.joins else self._write_alone)(reply, reporter)
         except JobCancelled as stop:
             self.decoder.stop(reply)
-            if isinstance(stop, Leaving) or not reply.tokens:
+            if isinstance(stop, Leaving) or not reply.tokens or model.is_thinking(reply.tokens):
                 raise
         if reply.error is not None:
             raise reply.error
+        if model.is_thinking(reply.tokens):
+            raise UserError(STARVED)
         return reply.answer(model.text(reply.tokens))
 
     def _write_together(self, reply: Reply, reporter: Reporter) -> None:
@@ -265,9 +277,7 @@ def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any
             {"type": "image", "image": image} if part["type"] == "image" else part
             for part in message["content"]
         ]
-    return model.processor.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-    )
+    return model.prompts.process(messages)
 
 
 def _read_on(
