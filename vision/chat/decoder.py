@@ -13,36 +13,28 @@ from functools import partial
 import torch
 from cachetools import Cache, LRUCache
 from transformers import DynamicCache
+from transformers.cache_utils import LinearAttentionLayer
 
 from core.events import ChatAnswer, Ended
 from vision import devices
-from vision.chat.model import ChatModel
+from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
 from vision.chat.prompt import Place, Prompt
-
-Layers = list[tuple[torch.Tensor, torch.Tensor]]  # keys and values (B, heads, length, size) of each layer
-
-
-def layers_of(cache: DynamicCache) -> Layers:
-    """Return keys and values of each layer."""
-    return [(layer.keys, layer.values) for layer in cache.layers]
-
-
-def cache_of(layers: Layers) -> DynamicCache:
-    """Return a cache that begins with ``layers``, which it never changes."""
-    cache = DynamicCache()
-    for number, (keys, values) in enumerate(layers):
-        cache.update(keys, values, number)
-    return cache
 
 
 class JoinedCaches:
     """Caches of rows that may come and go between any two tokens. They are padded on the left, so that all
-    end at the same column. lengths: tokens of each row. deltas: of each, see Prompt."""
+    end at the same column; states are of one size. lengths: tokens of each row. deltas: of each, see
+    Prompt."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
         self.deltas: list[int] = []
         self.cache = DynamicCache()
+
+    @property
+    def has_states(self) -> bool:
+        """Whether some of it can't be taken back after a call that failed half-way."""
+        return any(self.cache.is_linear)
 
     def add(self, cache: DynamicCache, length: int, delta: int) -> None:
         """Take in one more row, the last from now on."""
@@ -51,6 +43,9 @@ class JoinedCaches:
         else:
             width = max(length, *self.lengths)
             for mine, new in zip(self.cache.layers, cache.layers, strict=True):
+                if isinstance(mine, LinearAttentionLayer):
+                    _replace_states(mine, partial(torch.cat, dim=0), new)
+                    continue
                 mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
                 mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
         self.lengths.append(length)
@@ -61,17 +56,22 @@ class JoinedCaches:
         self.lengths = [length + 1 for length in self.lengths]
 
     def restore(self) -> None:
-        """Take off what a call that failed half-way has left in some of the layers."""
+        """Take off what a call that failed half-way has left in some of the layers, but for states."""
         width = max(self.lengths)
         for layer in self.cache.layers:
-            layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
+            if not isinstance(layer, LinearAttentionLayer):
+                layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
 
     def row(self, place: int) -> Layers:
-        """Return a copy of what one row has in the cache."""
+        """Return a copy of what one row has in the cache, without its states."""
         begin = self.cache.get_seq_length() - self.lengths[place]
         return [
-            (keys[place : place + 1, :, begin:].clone(), values[place : place + 1, :, begin:].clone())
-            for keys, values in layers_of(self.cache)
+            (
+                layer.keys[place : place + 1, :, begin:].clone(),
+                layer.values[place : place + 1, :, begin:].clone(),
+            )
+            for layer in self.cache.layers
+            if not isinstance(layer, LinearAttentionLayer)
         ]
 
     def keep(self, places: Sequence[int]) -> None:
@@ -85,8 +85,23 @@ class JoinedCaches:
             return
         begin = self.cache.get_seq_length() - max(self.lengths)
         for layer in self.cache.layers:
+            if isinstance(layer, LinearAttentionLayer):
+                _replace_states(layer, lambda states: states[0][places])
+                continue
             layer.keys = layer.keys[places][:, :, begin:]
             layer.values = layer.values[places][:, :, begin:]
+
+
+def _replace_states(
+    layer: LinearAttentionLayer,
+    change: Callable[[list[torch.Tensor]], torch.Tensor],
+    *others: LinearAttentionLayer,
+) -> None:
+    """Put what ``change`` makes of a layer's states, and those of others, in their place."""
+    for name in ("conv_states", "recurrent_states"):
+        found = [getattr(one, name)[0] for one in (layer, *others)]
+        if found[0] is not None:
+            getattr(layer, name)[0] = change(found)
 
 
 def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
@@ -97,17 +112,20 @@ def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
 @dataclass(frozen=True)
 class Kept:
     """What is kept of a conversation. ids: of the tokens, one for each column of ``layers``. places: of the
-    pictures among them. jobs: whose turns it holds."""
+    pictures among them. jobs: whose turns it holds. settled: tokens that its states know of, from behind
+    which alone it can be gone on; 0 = it has none."""
 
     ids: tuple[int, ...]
     places: tuple[Place, ...]
     layers: Layers
     jobs: frozenset[str] = frozenset()
+    settled: int = 0
 
     @property
     def bytes(self) -> int:
-        """Of keys and values."""
-        return sum(states.numel() * states.element_size() for layer in self.layers for states in layer)
+        """Of keys and values, and states."""
+        found = [states for layer in self.layers for states in layer if states is not None]
+        return sum(states.numel() * states.element_size() for states in found)
 
     def common(self, prompt: Prompt) -> int:
         """Return how many tokens at the beginning of ``prompt`` are the same here, and show the same
@@ -115,10 +133,11 @@ class Kept:
         most = min(len(self.ids), len(prompt.ids) - 1)
         same = next((i for i in range(most) if self.ids[i] != prompt.ids[i]), most)
         for number, place in enumerate(prompt.places):
-            if place.begin < same and (number >= len(self.places) or self.places[number] != place):
-                return place.begin
-            if place.begin < same < place.end:
-                return place.begin
+            known = number < len(self.places) and self.places[number] == place
+            if place.begin < same and not (known and place.end <= same):
+                same = place.begin
+        if self.settled:
+            return self.settled if self.settled <= same else 0
         return same
 
 
@@ -144,7 +163,13 @@ class KeptCaches(LRUCache[str, Kept]):
                 continue
             same = Cache.__getitem__(self, job_id).common(prompt)  # without counting as a use
             if same > found[0]:
-                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in self[job_id].layers]
+                found = (
+                    same,
+                    [
+                        layer if isinstance(layer, State) else (layer[0][:, :, :same], layer[1][:, :, :same])
+                        for layer in self[job_id].layers
+                    ],
+                )
         return found
 
     def forget(self, job_ids: Collection[str]) -> None:
@@ -163,12 +188,13 @@ class Reply:
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
     the prompt. temperature: 0 = always the likeliest token. spare: tokens that it may have beyond max_tokens
-    if it ``is_thinking`` until there. tell: called with the reply when a part of the
-    prompt is read or there are new words, at most every TELL_EVERY seconds; the first come at once.
+    if it ``is_thinking`` until there. tell: called with the reply when a part of the prompt is read or there
+    are new words, at most every TELL_EVERY seconds; the first come at once.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
-    from an earlier turn. tokens: of the answer. written_before: of them, how many are part of ``prompt``
-    since the answer was begun anew. ended: how it is over, None = it isn't. error: what broke it.
+    from an earlier turn. states: of its layers where the prompt is settled. tokens: of the answer.
+    written_before: of them, how many are part of ``prompt`` since the answer was begun anew. ended: how it is
+    over, None = it isn't. error: what broke it.
     """
 
     prompt: Prompt
@@ -183,6 +209,7 @@ class Reply:
     read: int = 0
     cached: int = 0
     cache: DynamicCache | None = None
+    states: list[State] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     written_before: int = 0
     ended: Ended | None = None
@@ -341,7 +368,9 @@ class Decoder:
             self.model.locate(prompt)
             reply.read, layers = self.kept.best(prompt, reply.known)
             reply.cached = reply.cached or reply.read
-            reply.cache = cache_of(layers)
+            reply.cache = self.model.cache_of(layers)
+        if reply.read == prompt.settled > 0:
+            reply.states = states_of(reply.cache)
         begin, reply.read = reply.read, piece_end(prompt, reply.read)
         return self.model.read(prompt, begin, reply.read, reply.cache)
 
@@ -397,7 +426,8 @@ class Decoder:
         log.warning("%d answers can't be written at once: %s", len(self._writing), error)
         self.kept.clear()
         self.max_rows = max(1, len(self._writing) - 1)
-        waiting = self._writing if not devices.is_out_of_memory(error) else self._writing[-1:]
+        youngest = devices.is_out_of_memory(error) and not self._rows.has_states
+        waiting = self._writing[-1:] if youngest else self._writing
         if not devices.is_out_of_memory(error):
             self.max_rows = 1
         for reply in reversed(waiting):
@@ -421,10 +451,11 @@ class Decoder:
 
     def _keep(self, reply: Reply, layers: Layers) -> None:
         reply.cache = None
-        if reply.job_id:
-            jobs = frozenset((reply.job_id, *reply.known))
-            kept = Kept(tuple(reply.in_cache), reply.prompt.places, layers, jobs)
-            self.kept.keep(reply.job_id, kept)
+        prompt = reply.prompt
+        if reply.job_id and (reply.states or not prompt.settled):
+            ids, jobs = tuple(reply.in_cache), frozenset((reply.job_id, *reply.known))
+            layers = self.model.with_states(layers, reply.states)
+            self.kept.keep(reply.job_id, Kept(ids, prompt.places, layers, jobs, prompt.settled))
 
 
 def _tried(work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Exception | None]:
@@ -442,6 +473,8 @@ def piece_end(prompt: Prompt, begin: int) -> int:
     """Return where the piece ends that is read in one slice: after PIECE tokens, but with one picture at
     most, and that as a whole."""
     end, pictures = min(begin + PIECE, len(prompt.ids)), 0
+    if begin < prompt.settled < end:
+        end = prompt.settled
     for place in prompt.places:
         if begin <= place.begin < end:
             if pictures:

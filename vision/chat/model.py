@@ -3,17 +3,51 @@
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 from vision import devices
 from vision.chat.output_parser import TASKS, THOUGHT_MARKS, answer_in, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
-PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of different lengths can be joined
+STATEFUL_LAYERS = {"linear_attention", "conv"}  # which hold a state of one size instead of all tokens
+JOINED_LAYERS = {"full_attention", "sliding_attention", *STATEFUL_LAYERS}
+
+
+class State(NamedTuple):
+    """What a layer of linear attention knows of the tokens before (Gated DeltaNet, arXiv:2412.06464; as
+    transformers holds it). conv: the last columns before its convolution, (B, channels, kernel). recurrent:
+    (B, heads, keys, values), None in layers that have none."""
+
+    conv: torch.Tensor
+    recurrent: torch.Tensor | None
+
+
+# of each layer: keys and values (B, heads, length, size), or a state
+Layers = list[tuple[torch.Tensor, torch.Tensor] | State]
+
+
+def states_of(cache: DynamicCache) -> list[State]:
+    """Return copies of the states in a cache, since a call changes them where they are."""
+    found = []
+    for layer in cache.layers:
+        if isinstance(layer, LinearAttentionLayer):
+            conv, recurrent = layer.conv_states[0], layer.recurrent_states[0]
+            found.append(State(conv.clone(), None if recurrent is None else recurrent.clone()))
+    return found
+
+
+def layers_of(cache: DynamicCache) -> Layers:
+    """Return what each layer has in a cache."""
+    states = iter(states_of(cache))
+    return [
+        next(states) if isinstance(layer, LinearAttentionLayer) else (layer.keys, layer.values)
+        for layer in cache.layers
+    ]
 
 
 class ChatModel:
@@ -39,6 +73,8 @@ class ChatModel:
             if self.tasks
             else PromptMaker(processor, self.image_id, told)
         )
+        self.layer_kinds = tuple(getattr(text, "layer_types", None) or ("full_attention",))
+        self.prompts.settles = not STATEFUL_LAYERS.isdisjoint(self.layer_kinds)
         self.wanted = wanted_of_card(card, str(config.model_type))
         self.joins = True
         self.takes_hints = bool(card.get("hints", self.tasks is None))
@@ -83,7 +119,6 @@ class ChatModel:
     def why_alone(self) -> str:
         """Why this model's answers can't be written together, as far as its files say; "" = they can."""
         text = self.model.config.get_text_config()
-        layers = set(getattr(text, "layer_types", None) or ["full_attention"])
         if self.tasks is not None:
             return "it does one task at a time"
         missing = {"position_ids", "attention_mask", self._cache} - set(self._takes)
@@ -91,8 +126,8 @@ class ChatModel:
             return "it looks at pictures in layers of their own"
         if missing:
             return f"its forward has no {', '.join(sorted(missing))}"
-        if not layers <= PLAIN_LAYERS:
-            return f"it has layers of {', '.join(sorted(layers - PLAIN_LAYERS))}"
+        if not JOINED_LAYERS.issuperset(self.layer_kinds):
+            return f"it has layers of {', '.join(sorted(set(self.layer_kinds) - JOINED_LAYERS))}"
         if self.model.config.is_encoder_decoder:
             return "it reads and writes by different parts"
         if not self.prompts.mark or self.image_id < 0:
@@ -106,6 +141,22 @@ class ChatModel:
             self.prompts = WholePrompts(self.processor, self.image_id, self.prompts.instructions)
 
     # Calls
+
+    def cache_of(self, layers: Layers) -> DynamicCache:
+        """Return a cache that begins with ``layers``, which it never changes; [] = nothing."""
+        cache = DynamicCache()
+        if not layers and self.prompts.settles:
+            kinds = {True: LinearAttentionLayer, False: DynamicLayer}
+            cache.layers = [kinds[kind in STATEFUL_LAYERS]() for kind in self.layer_kinds]
+        for number, layer in enumerate(layers):
+            if isinstance(layer, State):
+                cache.layers.append(state := LinearAttentionLayer())
+                state.update_conv_state(layer.conv)
+                if layer.recurrent is not None:
+                    state.update_recurrent_state(layer.recurrent)
+            else:
+                cache.update(*layer, number)
+        return cache
 
     def locate(self, prompt: Prompt) -> None:
         """Set the positions of a prompt, for a model that counts in rows and columns."""
@@ -122,6 +173,12 @@ class ChatModel:
         takes = inspect.signature(module.get_rope_index).parameters
         prompt.positions, delta = module.get_rope_index(**{k: v for k, v in given.items() if k in takes})
         prompt.delta = int(delta)
+
+    def with_states(self, layers: Layers, states: Sequence[State]) -> Layers:
+        """Return keys and values of ``layers`` with these states among them."""
+        held, others = iter(states), (one for one in layers if not isinstance(one, State))
+        kinds = self.layer_kinds if states else ()
+        return [next(held) if kind in STATEFUL_LAYERS else next(others) for kind in kinds] or layers
 
     def read(self, prompt: Prompt, begin: int, end: int, cache: DynamicCache) -> torch.Tensor:
         """Read ids[begin:end] behind what is in ``cache``, and return the logits after the last of them: (V,)

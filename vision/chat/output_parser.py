@@ -21,11 +21,7 @@ THINKING = "thinking"  # told in place of words while a model thinks to itself
 # Mistral; Kimi; Gemma 4; Cohere; gpt-oss. From vLLM's and SGLang's parsers of reasoning, November 2026:
 # https://docs.vllm.ai/en/stable/features/reasoning_outputs, https://docs.sglang.io/docs/advanced_features
 THOUGHT_MARKS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
+    *((f"<{tag}>", f"</{tag}>") for tag in ("think", "thinking", "thought", "reasoning", "seed:think")),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|channel>thought", "<channel|>"),
@@ -33,18 +29,10 @@ THOUGHT_MARKS = (
     ("<|channel|>analysis<|message|>", "<|end|>"),
     ("<|channel|>commentary<|message|>", "<|end|>"),
 )
-ANSWER_MARKS = (  # around the answer itself
-    "<|start|>assistant",
-    "<|channel|>final<|message|>",
-    "<|end|>",
-    "<|return|>",
-    "<|START_RESPONSE|>",
-    "<|END_RESPONSE|>",
-    "<|begin_of_box|>",
-    "<|end_of_box|>",
-    "<answer>",
-    "</answer>",
+_AROUND = (
+    "<|start|>assistant <|channel|>final<|message|> <|end|> <|return|> <|START_RESPONSE|> <|END_RESPONSE|>"
 )
+ANSWER_MARKS = (*_AROUND.split(), "<|begin_of_box|>", "<|end_of_box|>", "<answer>", "</answer>")
 _BLOCKS = [rf"{re.escape(begin)}.*?(?:{re.escape(end)}|\Z)" for begin, end in THOUGHT_MARKS]
 _THOUGHTS = re.compile(
     rf"^\s*(?:<\|start\|>assistant)?(?:{'|'.join(_BLOCKS)}|analysis(?=[A-Z]).*?(?:assistantfinal|\Z))\s*",
@@ -427,7 +415,7 @@ def _width(row: Any) -> int:
 def _of_lines(text: str) -> Table:
     text = text.replace("<0x0A>", "\n").replace("<br>", " ")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("```")]
-    for split in (_bars, _tabs, _commas, _colon):
+    for split in (_bars, lambda line: [part.strip() for part in line.split("\t")], _commas, _colon):
         rows = [row for line in lines if len(row := split(line)) > 1]
         rows = [row for row in rows if not all(_RULE.fullmatch(value) for value in row)]
         if not rows or len(rows) < len(lines) / 2:
@@ -457,10 +445,6 @@ def _with_head(rows: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
 
 def _bars(line: str) -> list[str]:
     return [part.strip(" *") for part in line.strip("|").split("|")] if "|" in line else []
-
-
-def _tabs(line: str) -> list[str]:
-    return [part.strip() for part in line.split("\t")]
 
 
 def _commas(line: str) -> list[str]:

@@ -219,7 +219,9 @@ class Prompt:
     in rows and columns (M-RoPE), else None; ``delta``: what the next position is beyond len(ids). inputs:
     place → what the processor made of that picture, as far as it was asked; taken out when it is used. grids:
     what it says of the shapes of all pictures. seen: width and height of each picture as the model gets it.
-    dropped: see Conversation. whole: all that ``generate`` takes, of a model whose answers are written alone.
+    dropped: see Conversation. settled: tokens at its beginning that later turns begin with too, for models
+    that can go on from there only; 0 = the model can go on from anywhere. whole: all that ``generate``
+    takes, of a model whose answers are written alone.
     """
 
     ids: list[int]
@@ -230,6 +232,7 @@ class Prompt:
     grids: Inputs = field(default_factory=dict, repr=False)
     seen: tuple[tuple[int, int], ...] = ()
     dropped: int = 0
+    settled: int = 0
     whole: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def extended(self, tokens: Sequence[int]) -> Prompt:
@@ -257,7 +260,7 @@ class PromptMaker:
     """Makes the prompts of one model, in any thread. image_id: of the token that its features replace.
 
     told: what the chat template is told: not to let the model think. opened: the mark of thoughts with which
-    it begins an answer nevertheless, "" = none.
+    it begins an answer nevertheless, "" = none. settles: whether its prompts say where they are settled.
     """
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions) -> None:
@@ -279,8 +282,9 @@ class PromptMaker:
             for role, text in (("system", "Qqzx"), ("user", "hello"))
         ]
         self._takes_system = "Qqzx" in self._try_template(turns)
-        begun = self._try_template(turns[1:]).rstrip()
-        self.opened = next((mark for mark, _ in THOUGHT_MARKS if begun.endswith(mark)), "")
+        begun, asked = (self._try_template(turns[1:], to_answer=begins) for begins in (True, False))
+        self.opened = next((mark for mark, _ in THOUGHT_MARKS if begun.rstrip().endswith(mark)), "")
+        self.settles, self._begin_of_answer = False, begun.removeprefix(asked)
 
     def make(self, talk: Talk, pictures: Mapping[str, Picture], most_tokens: int) -> Prompt:
         """Return the prompt of a conversation. pictures: SHA-256 → those that ``talk`` names. most_tokens:
@@ -338,10 +342,10 @@ class PromptMaker:
         how = {"tokenize": True, "return_dict": True, "return_tensors": "pt", **self.told}
         return dict(self.processor.apply_chat_template(messages, add_generation_prompt=True, **how))
 
-    def _try_template(self, messages: list[dict[str, Any]]) -> str:
+    def _try_template(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
         """Return the text of messages, "" where the chat template knows no such turns."""
         try:
-            return self.render(messages)
+            return self.render(messages, to_answer=to_answer)
         except Exception:  # a template raises what it likes
             return ""
 
@@ -362,9 +366,11 @@ class PromptMaker:
         if len(pieces) != len(instead) + 1:
             raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
         ids = self.tokenise("".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True)))
+        begun = len(self.tokenise(self._begin_of_answer, more=True)) if self.settles else 0
         return Prompt(
             ids,
             self._places(ids, shown, looks),
+            settled=len(ids) - max(1, begun) if self.settles else 0,
             inputs=inputs,
             grids={
                 name: torch.cat([look.grids[name] for look in looks])

@@ -1,8 +1,8 @@
 """A loaded chat model that answers questions and says how likely given answers are.
 
 It tries when it is loaded whether its answers can be written together; those whose caches can't be joined
-(cross-attention as in Idefics and Mllama, layers with a state, Florence-2, PaliGemma) are written one after
-the other by transformers' own ``generate``."""
+(cross-attention as in Idefics and Mllama, Florence-2, PaliGemma) are written one after the other by
+transformers' own ``generate``."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,13 +29,10 @@ from vision.chat.decoder import (
     JoinedCaches,
     Kept,
     KeptCaches,
-    Layers,
     Reply,
-    cache_of,
-    layers_of,
     piece_end,
 )
-from vision.chat.model import ChatModel
+from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
 from vision.chat.output_parser import THINKING
 from vision.chat.prompt import Picture, Prompt
 from vision.engine.fiber import Fiber
@@ -258,12 +255,12 @@ def _is_as_alone(model: ChatModel) -> bool:
             return False
         right = model.model(**model.moved(whole)).logits[0, -1].float()
         model.locate(prompt)
-        logits = _read_on(model, prompt, cache := DynamicCache())
+        logits, _ = _read_on(model, prompt, cache := model.cache_of([]))
         if not _close(model, logits, right):
             return False
         tokens.append(int(right.argmax()))
         longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
-        expected.append(model.read(longer, length, length + 1, cache_of(layers_of(cache))))
+        expected.append(model.read(longer, length, length + 1, model.cache_of(layers_of(cache))))
         rows.add(cache, len(prompt.ids), prompt.delta)
     written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
     return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))
@@ -286,15 +283,18 @@ def _read_on(
     cache: DynamicCache,
     read: int = 0,
     before_slice: Callable[[], None] = lambda: None,
-) -> torch.Tensor:
-    """Read a prompt from its token ``read`` on, piece by piece, and return the logits after it."""
-    logits = torch.empty(0)
+) -> tuple[torch.Tensor, list[State]]:
+    """Read a prompt from its token ``read`` on, piece by piece; return the logits after it, and the states
+    where it is settled."""
+    logits, states = torch.empty(0), list[State]()
     while read < len(prompt.ids):
         before_slice()
+        if read == prompt.settled > 0:
+            states = states_of(cache)
         begin, read = read, piece_end(prompt, read)
         with torch.no_grad():
             logits = model.read(prompt, begin, read, cache)
-    return logits
+    return logits, states
 
 
 def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -359,10 +359,12 @@ def _read_from_kept(
     model.locate(prompt)
     jobs = dict.fromkeys(turn.job_id for turn in reversed(talk.turns))
     read, layers = kept.best(prompt, jobs)
-    cache = cache_of(layers)
-    logits = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
+    cache = model.cache_of(layers)
+    logits, states = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
+    layers = model.with_states(layers_of(cache), states)
     kept.keep(
-        talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs))
+        talk.turns[-1].job_id,
+        Kept(tuple(prompt.ids), prompt.places, layers, frozenset(jobs), prompt.settled),
     )
     return cache, logits
 
@@ -379,7 +381,11 @@ def _scores(
         row[: len(answer)] = torch.tensor(answer, device=model.device)
     logits = first.expand(rows, 1, -1)  # (B, 1, V)
     if width > 1:
-        cache = cache_of([(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers])
+        wide: Layers = []
+        for layer in layers:
+            found: list[Any] = [None if one is None else one.expand(rows, *one.shape[1:]) for one in layer]
+            wide.append(State(*found) if isinstance(layer, State) else (found[0], found[1]))
+        cache = model.cache_of(wide)
         after = model.read_after(ids[:, :-1], len(prompt.ids), prompt.delta, cache)
         logits = torch.cat([logits, after], dim=1)  # (B, L, V)
     chosen = torch.log_softmax(logits, dim=-1).gather(-1, ids[..., None])[..., 0]  # (B, L)

@@ -70,6 +70,51 @@ def qwen3_vl():
     return _with_room(model, processor)
 
 
+def qwen3_5():
+    """Layers with a state of one size, three in four, and a template with thoughts."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3_5Config,
+        Qwen3_5ForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer = tiny.bpe_tokenizer(*marks, "<|im_start|>", "<|im_end|>")
+    start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
+    text = {
+        **tiny.QWEN,
+        "num_hidden_layers": 4,
+        "head_dim": 8,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "vocab_size": len(tokenizer) + 4,
+        "rope_parameters": {**tiny.ROPE, "partial_rotary_factor": 1.0, "mrope_interleaved": True},
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    look = {"depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": 8}
+    config = Qwen3_5Config(
+        text_config=text,
+        vision_config={**look, "out_hidden_size": 16, "num_position_embeddings": 16},
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    patches = {"patch_size": 8, "temporal_patch_size": 2, "merge_size": 2}
+    room = {"size": {"shortest_edge": 256, "longest_edge": 4096}}
+    return Qwen3_5ForConditionalGeneration(config), Qwen3VLProcessor(
+        Qwen2VLImageProcessor(**patches, **room),
+        tokenizer,
+        Qwen3VLVideoProcessor(**patches, **room),
+        chat_template=QWEN_THINKS,
+    )
+
+
 def gemma3():
     """Layers that look back 24 tokens only, and pictures whose tokens look at each other."""
     from transformers import (
@@ -153,7 +198,13 @@ def idefics():
     )
 
 
-JOINED: dict[str, Callable] = {"smolvlm": smolvlm, "qwen3-vl": qwen3_vl, "llava": llava, "gemma3": gemma3}
+JOINED: dict[str, Callable] = {
+    "smolvlm": smolvlm,
+    "qwen3-vl": qwen3_vl,
+    "qwen3.5": qwen3_5,
+    "llava": llava,
+    "gemma3": gemma3,
+}
 SHAPES: dict[str, Callable] = {**JOINED, "idefics": idefics}
 
 
