@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 from cachetools import Cache, LRUCache
-from transformers import DynamicCache
+from transformers import DynamicCache, TopKLogitsWarper, TopPLogitsWarper
 from transformers.cache_utils import LinearAttentionLayer
 
 from core.events import ChatAnswer, Ended
@@ -187,7 +187,8 @@ class Reply:
     """An answer to ``prompt``.
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
-    the prompt. temperature: 0 = always the likeliest token. spare: tokens that it may have beyond max_tokens
+    the prompt. temperature: 0 = always the likeliest token. top_k, top_p: of how many tokens
+    it is sampled, 0 and 1 = of all. spare: tokens that it may have beyond max_tokens
     if it ``is_thinking`` until there. tell: called with the reply when a part of the prompt is read or there
     are new words, at most every TELL_EVERY seconds; the first come at once.
 
@@ -202,6 +203,8 @@ class Reply:
     job_id: str = ""
     known: tuple[str, ...] = ()
     temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
     seed: int = 0
     spare: int = 0
     is_thinking: Callable[[Sequence[int]], bool] = lambda tokens: False
@@ -235,7 +238,12 @@ class Reply:
             return int(logits.argmax())
         if self._generator is None:
             self._generator = torch.Generator().manual_seed(self.seed)
-        shares = torch.softmax(logits.cpu() / self.temperature, dim=-1)
+        scores = logits.cpu()[None] / self.temperature
+        if self.top_k:
+            scores = TopKLogitsWarper(self.top_k)(None, scores)
+        if self.top_p < 1:
+            scores = TopPLogitsWarper(self.top_p)(None, scores)
+        shares = torch.softmax(scores[0], dim=-1)
         return int(torch.multinomial(shares, 1, generator=self._generator))
 
     def take(self, token: int, ends: frozenset[int]) -> None:

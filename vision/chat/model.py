@@ -55,12 +55,13 @@ class ChatModel:
     "max_new_tokens" replace ours, and those that vision.chat.output_parser knows; with "hints" false it
     isn't told the text in pictures.
 
-    max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids
+    max_tokens: of an answer, 0 = as asked for. top_k, top_p: of tokens that are sampled, as the model's files
+    have it; 0 and 1 = all. context: most tokens that the model was made for. ends: ids
     after which an answer is over. joins: whether answers can be written together; else each is written alone.
     """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
-        self.name, self.model, self.processor = name, model, processor
+        self.name, self.model, self.processor, self.card = name, model, processor, card
         self.tokenizer = copy.deepcopy(processor.tokenizer)  # prompts are made by the other in a thread
         config = model.config
         text = config.get_text_config()
@@ -79,6 +80,8 @@ class ChatModel:
         self.joins = True
         self.takes_hints = bool(card.get("hints", self.tasks is None))
         self.max_tokens = int(card.get("max_new_tokens", 0))
+        self.top_k = int(model.generation_config.top_k or 0)
+        self.top_p = float(model.generation_config.top_p or 1.0)
         self.context = int(getattr(text, "max_position_embeddings", 0) or 2**20)
         self.ends = self._ends()
         marks = [mark for pair in THOUGHT_MARKS for mark in pair]

@@ -61,7 +61,12 @@ def write_answer(
     token; what it raises ends the writing."""
     how: dict[str, Any] = {"do_sample": False}
     if reply.temperature:
-        how = {"do_sample": True, "temperature": reply.temperature, "top_k": 0}
+        how = {
+            "do_sample": True,
+            "temperature": reply.temperature,
+            "top_k": reply.top_k,
+            "top_p": reply.top_p,
+        }
     criteria = StoppingCriteriaList([_BeforeToken(reply, model.ends, before_slice)])
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(reply.seed)
@@ -117,11 +122,13 @@ class Talker:
         *,
         temperature: float = 0.0,
         seed: int = 0,
+        top_p: float = 1.0,
     ) -> ChatAnswer:
         """Return the answer to the last turn of ``talk``; what there is of it when the job is stopped after
         its first token.
 
-        pictures: SHA-256 → those that ``talk`` names. A step is a token; words are reported as they come.
+        pictures: SHA-256 → those that ``talk`` names. top_p: of tokens that are sampled, where the model's
+        files want no less. A step is a token; words are reported as they come.
         Raises UserError when the question is too long, or nothing but thoughts came.
         """
         model = self.model
@@ -141,8 +148,10 @@ class Talker:
             prompt,
             max_tokens,
             talk.turns[-1].job_id,
-            tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns[:-1]))),
+            tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns))),
             temperature=temperature,
+            top_k=model.top_k,
+            top_p=min(top_p, model.top_p),
             seed=seed,
             spare=max(0, min(context // 2, context - len(prompt.ids) - max_tokens)),
             is_thinking=model.is_thinking,

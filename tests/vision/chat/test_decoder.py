@@ -189,6 +189,15 @@ def test_a_seed_says_the_same_whoever_is_answered_beside_it(talker_of: Talkers) 
     assert beside.tokens == sampled[2]
 
 
+def test_words_are_sampled_from_those_that_the_models_files_allow(talker_of: Talkers) -> None:
+    """Of one token, or of so few that one alone is left, whatever the temperature."""
+    talker = talker_of("smolvlm")
+    greedy = answered(talker, QUESTIONS[0]).tokens
+    assert answered(talker, QUESTIONS[0], temperature=1.5).tokens != greedy
+    assert answered(talker, QUESTIONS[0], temperature=1.5, top_k=1).tokens == greedy
+    assert answered(talker, QUESTIONS[0], temperature=1.5, top_p=1e-6).tokens == greedy
+
+
 def test_what_is_kept_has_a_limit_and_the_least_recently_used_goes_first() -> None:
     def kept(*ids: int) -> Kept:
         states = torch.zeros(1, 1, 4, 8)  # 128 bytes, and as many of values
