@@ -218,14 +218,20 @@ LOW_TOLERANCE = 0.1  # … in half precision
 
 
 def load_chat_model(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+    folder: Path,
+    name: str,
+    card: Mapping[str, Any],
+    device: str,
+    dtype: torch.dtype,
+    quantize: str = "off",
 ) -> Talker:
-    """Return the chat model in ``folder``. Raises ModelError for a model that can't talk about pictures."""
+    """Return the chat model in ``folder``. quantize: off, or see ``devices.quantization``. Raises ModelError
+    for a model that can't talk about pictures."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
     if not hasattr(processor, "tokenizer"):
         raise ModelError(f"{name} ({kind}) has no processor for pictures and words; {WANTED}")
-    model = devices.load_pretrained(AutoModelForImageTextToText, folder, device, dtype)
+    model = devices.load_pretrained(AutoModelForImageTextToText, folder, device, dtype, quantize)
     chat = ChatModel(name, model, processor, card)
     if not chat.prompts.has_template and chat.tasks is None and kind != WITHOUT_TEMPLATE:
         raise ModelError(f"{name} ({kind}) has no chat template; {WANTED}")

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from core.errors import ModelError, first_line
+from vision import devices
 from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
@@ -29,16 +30,7 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
         return None
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
-
-    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
-        if kind == "nf4":
-            nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-            return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
-
-    mapping = {part: of(libraries[index[part][0]]) for part in parts}
+    mapping = {part: devices.quantization(libraries[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 

@@ -182,12 +182,16 @@ def content(caption: str) -> frozenset[str]:
 
 
 def load_captioner(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype, **how: Any
+    folder: Path,
+    name: str,
+    card: Mapping[str, Any],
+    device: str,
+    dtype: torch.dtype,
+    quantize: str = "off",
 ) -> Captioner | Talker:
-    """Load BLIP or a chat model. how: see ``load_chat_model``. Raises ModelError for a model that can't
-    caption."""
+    """Load BLIP, as it is, or a chat model. Raises ModelError for a model that can't caption."""
     if AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type != "blip":
-        return load_chat_model(folder, name, card, device, dtype, **how)
+        return load_chat_model(folder, name, card, device, dtype, quantize)
     processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
     model = devices.load_pretrained(BlipForConditionalGeneration, folder, device, dtype)
     return Captioner(name, model, processor, card)
