@@ -112,20 +112,21 @@ def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
 @dataclass(frozen=True)
 class Kept:
     """What is kept of a conversation. ids: of the tokens, one for each column of ``layers``. places: of the
-    pictures among them. jobs: whose turns it holds. settled: tokens that its states know of, from behind
-    which alone it can be gone on; 0 = it has none."""
+    pictures among them. jobs: whose turns it holds. states: those of the first ``settled`` tokens, from
+    behind which alone it can be gone on; 0 = it has none."""
 
     ids: tuple[int, ...]
     places: tuple[Place, ...]
     layers: Layers
     jobs: frozenset[str] = frozenset()
     settled: int = 0
+    states: Sequence[State] = ()
 
     @property
     def bytes(self) -> int:
         """Of keys and values, and states."""
-        found = [states for layer in self.layers for states in layer if states is not None]
-        return sum(states.numel() * states.element_size() for states in found)
+        found = [one for held in (*self.layers, *self.states) for one in held if one is not None]
+        return sum(one.numel() * one.element_size() for one in found)
 
     def common(self, prompt: Prompt) -> int:
         """Return how many tokens at the beginning of ``prompt`` are the same here, and show the same
@@ -154,22 +155,17 @@ class KeptCaches(LRUCache[str, Kept]):
         if job_id and kept.bytes <= self.maxsize:
             self[job_id] = kept
 
-    def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers]:
-        """Return the longest beginning of ``prompt`` that one of the jobs has left, and its keys and values;
-        (0, []) when there is none."""
-        found: tuple[int, Layers] = (0, [])
+    def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers, Sequence[State]]:
+        """Return the longest beginning of ``prompt`` that one of the jobs has left, its keys and values, and
+        its states; (0, [], ()) when there is none."""
+        found: tuple[int, Layers, Sequence[State]] = (0, [], ())
         for job_id in job_ids:
             if job_id not in self:
                 continue
             same = Cache.__getitem__(self, job_id).common(prompt)  # without counting as a use
             if same > found[0]:
-                found = (
-                    same,
-                    [
-                        layer if isinstance(layer, State) else (layer[0][:, :, :same], layer[1][:, :, :same])
-                        for layer in self[job_id].layers
-                    ],
-                )
+                kept = self[job_id]
+                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in kept.layers], kept.states
         return found
 
     def forget(self, job_ids: Collection[str]) -> None:
@@ -374,9 +370,9 @@ class Decoder:
         prompt = reply.prompt
         if reply.cache is None:
             self.model.locate(prompt)
-            reply.read, layers = self.kept.best(prompt, reply.known)
+            reply.read, layers, states = self.kept.best(prompt, reply.known)
             reply.cached = reply.cached or reply.read
-            reply.cache = self.model.cache_of(layers)
+            reply.cache = self.model.cache_of(layers, states)
         if reply.read == prompt.settled > 0:
             reply.states = states_of(reply.cache)
         begin, reply.read = reply.read, piece_end(prompt, reply.read)
@@ -462,8 +458,8 @@ class Decoder:
         prompt = reply.prompt
         if reply.job_id and (reply.states or not prompt.settled):
             ids, jobs = tuple(reply.in_cache), frozenset((reply.job_id, *reply.known))
-            layers = self.model.with_states(layers, reply.states)
-            self.kept.keep(reply.job_id, Kept(ids, prompt.places, layers, jobs, prompt.settled))
+            kept = Kept(ids, prompt.places, layers, jobs, prompt.settled, reply.states)
+            self.kept.keep(reply.job_id, kept)
 
 
 def _tried(work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Exception | None]:

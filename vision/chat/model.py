@@ -27,26 +27,24 @@ class State(NamedTuple):
     recurrent: torch.Tensor | None
 
 
-# of each layer: keys and values (B, heads, length, size), or a state
-Layers = list[tuple[torch.Tensor, torch.Tensor] | State]
+# keys and values (B, heads, length, size) of each layer that has them
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def layers_of(cache: DynamicCache) -> Layers:
+    """Return keys and values of each layer that has them."""
+    return [
+        (layer.keys, layer.values) for layer in cache.layers if not isinstance(layer, LinearAttentionLayer)
+    ]
 
 
 def states_of(cache: DynamicCache) -> list[State]:
     """Return copies of the states in a cache, since a call changes them where they are."""
-    found = []
-    for layer in cache.layers:
-        if isinstance(layer, LinearAttentionLayer):
-            conv, recurrent = layer.conv_states[0], layer.recurrent_states[0]
-            found.append(State(conv.clone(), None if recurrent is None else recurrent.clone()))
-    return found
-
-
-def layers_of(cache: DynamicCache) -> Layers:
-    """Return what each layer has in a cache."""
-    states = iter(states_of(cache))
     return [
-        next(states) if isinstance(layer, LinearAttentionLayer) else (layer.keys, layer.values)
+        State(layer.conv_states[0].clone(), None if recurrent is None else recurrent.clone())
         for layer in cache.layers
+        if isinstance(layer, LinearAttentionLayer)
+        for recurrent in layer.recurrent_states.values()
     ]
 
 
@@ -145,20 +143,21 @@ class ChatModel:
 
     # Calls
 
-    def cache_of(self, layers: Layers) -> DynamicCache:
-        """Return a cache that begins with ``layers``, which it never changes; [] = nothing."""
-        cache = DynamicCache()
-        if not layers and self.prompts.settles:
-            kinds = {True: LinearAttentionLayer, False: DynamicLayer}
-            cache.layers = [kinds[kind in STATEFUL_LAYERS]() for kind in self.layer_kinds]
-        for number, layer in enumerate(layers):
-            if isinstance(layer, State):
-                cache.layers.append(state := LinearAttentionLayer())
-                state.update_conv_state(layer.conv)
-                if layer.recurrent is not None:
-                    state.update_recurrent_state(layer.recurrent)
+    def cache_of(self, layers: Layers, states: Sequence[State] = ()) -> DynamicCache:
+        """Return a cache that begins with these, which it never changes; without any, with nothing."""
+        cache, left, held = DynamicCache(), iter(layers), iter(states)
+        for kind in self.layer_kinds if self.prompts.settles else ["full_attention"] * len(layers):
+            if kind in STATEFUL_LAYERS:
+                cache.layers.append(stateful := LinearAttentionLayer())
+                conv, recurrent = next(held, (None, None))
+                if conv is not None:
+                    stateful.update_conv_state(conv)
+                if recurrent is not None:
+                    stateful.update_recurrent_state(recurrent)
             else:
-                cache.update(*layer, number)
+                cache.layers.append(plain := DynamicLayer())
+                if (known := next(left, None)) is not None:
+                    plain.update(*known)
         return cache
 
     def locate(self, prompt: Prompt) -> None:
@@ -176,12 +175,6 @@ class ChatModel:
         takes = inspect.signature(module.get_rope_index).parameters
         prompt.positions, delta = module.get_rope_index(**{k: v for k, v in given.items() if k in takes})
         prompt.delta = int(delta)
-
-    def with_states(self, layers: Layers, states: Sequence[State]) -> Layers:
-        """Return keys and values of ``layers`` with these states among them."""
-        held, others = iter(states), (one for one in layers if not isinstance(one, State))
-        kinds = self.layer_kinds if states else ()
-        return [next(held) if kind in STATEFUL_LAYERS else next(others) for kind in kinds] or layers
 
     def read(self, prompt: Prompt, begin: int, end: int, cache: DynamicCache) -> torch.Tensor:
         """Read ids[begin:end] behind what is in ``cache``, and return the logits after the last of them: (V,)

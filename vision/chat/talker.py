@@ -275,7 +275,9 @@ def _is_as_alone(model: ChatModel) -> bool:
             return False
         tokens.append(int(right.argmax()))
         longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
-        expected.append(model.read(longer, length, length + 1, model.cache_of(layers_of(cache))))
+        expected.append(
+            model.read(longer, length, length + 1, model.cache_of(layers_of(cache), states_of(cache)))
+        )
         rows.add(cache, len(prompt.ids), prompt.delta)
     written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
     return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))
@@ -337,11 +339,11 @@ def score_answers(
     room = min(model.context, talk.context) - max(map(len, answers), default=0)
     prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, room))
     cache, first = _read_from_kept(talker, talk, prompt, reporter)
-    layers, scores = layers_of(cache), list[float]()
+    layers, states, scores = layers_of(cache), states_of(cache), list[float]()
     for begin in range(0, len(answers), ROWS):
         _pause(reporter)
         with torch.no_grad():
-            scores += _scores(model, prompt, layers, first, answers[begin : begin + ROWS])
+            scores += _scores(model, prompt, layers, states, first, answers[begin : begin + ROWS])
     return scores
 
 
@@ -373,19 +375,23 @@ def _read_from_kept(
     model, kept = talker.model, talker.decoder.kept
     model.locate(prompt)
     jobs = dict.fromkeys(turn.job_id for turn in reversed(talk.turns))
-    read, layers = kept.best(prompt, jobs)
-    cache = model.cache_of(layers)
+    read, layers, states = kept.best(prompt, jobs)
+    cache = model.cache_of(layers, states)
     logits, states = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
-    layers = model.with_states(layers_of(cache), states)
+    ids, layers = tuple(prompt.ids), layers_of(cache)
     kept.keep(
-        talk.turns[-1].job_id,
-        Kept(tuple(prompt.ids), prompt.places, layers, frozenset(jobs), prompt.settled),
+        talk.turns[-1].job_id, Kept(ids, prompt.places, layers, frozenset(jobs), prompt.settled, states)
     )
     return cache, logits
 
 
 def _scores(
-    model: ChatModel, prompt: Prompt, layers: Layers, first: torch.Tensor, answers: Sequence[list[int]]
+    model: ChatModel,
+    prompt: Prompt,
+    layers: Layers,
+    states: Sequence[State],
+    first: torch.Tensor,
+    answers: Sequence[list[int]],
 ) -> list[float]:
     """Return the score of each answer. first: logits after the prompt."""
     rows, width = len(answers), max(map(len, answers))
@@ -396,11 +402,11 @@ def _scores(
         row[: len(answer)] = torch.tensor(answer, device=model.device)
     logits = first.expand(rows, 1, -1)  # (B, 1, V)
     if width > 1:
-        wide: Layers = []
-        for layer in layers:
-            found: list[Any] = [None if one is None else one.expand(rows, *one.shape[1:]) for one in layer]
-            wide.append(State(*found) if isinstance(layer, State) else (found[0], found[1]))
-        cache = model.cache_of(wide)
+        wide = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers]
+        held = [
+            State(c.expand(rows, -1, -1), r if r is None else r.expand(rows, -1, -1, -1)) for c, r in states
+        ]
+        cache = model.cache_of(wide, held)
         after = model.read_after(ids[:, :-1], len(prompt.ids), prompt.delta, cache)
         logits = torch.cat([logits, after], dim=1)  # (B, L, V)
     chosen = torch.log_softmax(logits, dim=-1).gather(-1, ids[..., None])[..., 0]  # (B, L)

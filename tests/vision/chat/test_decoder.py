@@ -9,7 +9,6 @@ import torch
 from tests.vision.chat import mixes, shapes
 from tests.vision.chat.mixes import Asked, Mix, alone, reply_to
 from vision.chat.decoder import PIECE, Decoder, Kept, KeptCaches, Reply, piece_end
-from vision.chat.model import State
 from vision.chat.prompt import Picture, Place, Prompt
 from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
@@ -265,10 +264,8 @@ def test_states_are_kept_where_later_turns_begin_alike(talker_of: Talkers) -> No
     kept, prompt = talker.decoder.kept["a"], first.prompt
     text = talker.model.tokenizer.decode(prompt.ids[: prompt.settled])
     assert text.endswith("table<|im_end|>\n") and kept.settled == prompt.settled < len(prompt.ids)
-    states = [layer for layer in kept.layers if isinstance(layer, State)]
-    keys_and_values = [layer for layer in kept.layers if not isinstance(layer, State)]
-    assert len(states) == 3 and keys_and_values[0][0].shape[2] == len(kept.ids)
-    assert kept.bytes == sum(one.numel() * 4 for layer in kept.layers for one in layer)
+    assert len(kept.states) == 3 and kept.layers[0][0].shape[2] == len(kept.ids)
+    assert kept.bytes == sum(one.numel() * 4 for held in (*kept.layers, *kept.states) for one in held)
     other = Talk((Turn("user", "what is on the mat", ("p0",), "b"),))  # the same picture, other words
     reply = reply_to(talker, other, 10)
     reply.known = ("a",)
