@@ -78,9 +78,7 @@ def bytes_in_memory(path: Path, itemsize: int) -> int:
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 
-CHAT_SHARE = (
-    0.4  # of a device's memory, that the weights of a chat model take at most where they can take less
-)
+CHAT_SHARE = 0.42  # of a card's memory, that a chat model's weights take at most where they can take less
 
 
 def choose_for_chat(

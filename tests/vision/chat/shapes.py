@@ -115,6 +115,49 @@ def qwen3_5():
     )
 
 
+def lfm2_vl():
+    """Layers with the last columns before a convolution as their only state."""
+    from transformers import (
+        Lfm2VlConfig,
+        Lfm2VlForConditionalGeneration,
+        Lfm2VlImageProcessor,
+        Lfm2VlProcessor,
+    )
+
+    marks = {"image": "<image>", "image_start": "<|image_start|>", "image_end": "<|image_end|>"}
+    marks["image_thumbnail"] = "<|img_thumbnail|>"
+    tokenizer = tiny.bpe_tokenizer(*marks.values(), "<|im_start|>", "<|im_end|>")
+    for name, token in marks.items():
+        tokenizer.init_kwargs[f"{name}_token"] = token
+        setattr(tokenizer, f"{name}_token", token)
+        setattr(tokenizer, f"{name}_token_id", tokenizer.convert_tokens_to_ids(token))
+    text = {
+        "model_type": "lfm2",
+        "vocab_size": len(tokenizer) + 2,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "layer_types": ["conv", "conv", "full_attention", "conv"],
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    look = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Lfm2VlConfig(
+        text_config=text,
+        vision_config={"model_type": "siglip2_vision_model", **look, "num_patches": 256, "patch_size": 16},
+        image_token_id=tokenizer.image_token_id,
+        projector_hidden_size=16,
+    )
+    room = {"min_image_tokens": 4, "max_image_tokens": 16, "tile_size": 64, "max_num_patches": 64}
+    processor = Lfm2VlImageProcessor(do_image_splitting=False, encoder_patch_size=16, **room)
+    template = QWEN.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
+    return Lfm2VlForConditionalGeneration(config), Lfm2VlProcessor(
+        processor, tokenizer, chat_template=template
+    )
+
+
 def gemma3():
     """Layers that look back 24 tokens only, and pictures whose tokens look at each other."""
     from transformers import (
@@ -202,6 +245,7 @@ JOINED: dict[str, Callable] = {
     "smolvlm": smolvlm,
     "qwen3-vl": qwen3_vl,
     "qwen3.5": qwen3_5,
+    "lfm2-vl": lfm2_vl,
     "llava": llava,
     "gemma3": gemma3,
 }

@@ -1,5 +1,6 @@
 """Chat models whose weights take fewer bits: on which cards, and that answers are those of each alone."""
 
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,25 +19,45 @@ GIB = 2**30
 BOTH = frozenset(("int8", "fp8", "nf4"))
 
 
-@pytest.fixture(scope="module", params=["qwen3-vl-4b"])
-def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of full size without its weights."""
-    folder = tmp_path_factory.mktemp("full") / request.param
-    full_size.write_model(request.param, folder)
-    return folder
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("qwen3-vl-2b", ["int8", "off", "off", "off"]),
+        ("qwen3-vl-4b", ["nf4", "int8", "int8", "off"]),
+        ("qwen3-vl-8b", ["nf4", "nf4", "nf4", "int8"]),
+        ("qwen3.5-4b", ["nf4", "int8", "int8", "off"]),
+    ],
+)
+def test_each_card_holds_a_chat_model_beside_those_that_draw(
+    name: str, expected: list[str], tmp_path: Path
+) -> None:
+    full_size.write_model(name, tmp_path / name)
+    cards = [8, 12, 16, 24]  # GiB
+    assert [
+        memory.choose_for_chat(gib * GIB, tmp_path / name, 2, "auto", BOTH)[0] for gib in cards
+    ] == expected
 
 
-def test_a_chat_model_leaves_the_card_to_those_that_draw(full: Path) -> None:
-    def chosen(gib: int, **how) -> tuple[str, float]:
-        kind, size = memory.choose_for_chat(gib * GIB, full, 2, **{"installed": BOTH, **how})
-        return kind, round(size / 1e9, 1)
+def test_a_chat_model_is_quantised_where_it_would_crowd_a_card(
+    folder_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of("qwen3-vl"), folder)
+    plain = memory.bytes_in_memory(folder, 2)
 
-    assert chosen(24) == chosen(80) == ("off", 8.9)
-    assert chosen(16) == ("int8", 4.8) and chosen(8) == ("nf4", 3.1)
-    assert chosen(16, quantize="off") == chosen(16, installed=()) == ("off", 8.9)
-    assert chosen(16, quantize="nf4") == ("nf4", 3.1) and chosen(8, installed={"int8"}) == ("int8", 4.8)
-    (full / "config.json").write_text('{"quantization_config": {"quant_method": "torchao"}}')
-    assert chosen(8)[0] == "off"
+    def chosen(share: float, **how) -> str:
+        """By how much of the card its weights would take."""
+        given = {"installed": BOTH, **how}
+        kind, size = memory.choose_for_chat(round(plain / share), folder, 2, **given)
+        assert (size < plain) == (kind != "off")
+        return kind
+
+    assert [chosen(share) for share in (0.1, 0.4, 0.5, 1.0)] == ["off", "off", "int8", "nf4"]
+    assert chosen(1.0, quantize="off") == chosen(1.0, installed=()) == "off"
+    assert chosen(0.5, quantize="nf4") == "nf4" and chosen(1.0, installed={"int8"}) == "int8"
+    (folder / "config.json").write_text('{"quantization_config": {"quant_method": "torchao"}}')
+    assert chosen(1.0) == "off"
 
 
 @pytest.mark.skipif(find_spec("torchao") is None, reason="make quantize-test installs torchao")
