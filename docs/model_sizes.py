@@ -160,13 +160,15 @@ def _siglip2_base() -> torch.nn.Module:
 @dataclass(frozen=True)
 class Model:
     """One row. parts: name of a part → how it is built. steps: as its card has it. on_disk: bytes of a weight
-    in the files, of parts that aren't stored in 16 bits."""
+    in the files, of parts that aren't stored in 16 bits. pipeline: diffusers' class, by which is known what
+    it needs beside its weights."""
 
     name: str
     licence: str
     parts: dict[str, Callable[[], torch.nn.Module]]
     steps: str = ""
     on_disk: tuple[tuple[str, int], ...] = ()
+    pipeline: str = ""
 
 
 COMMUNITY = "Stability Community (free under $1M a year), gated"
@@ -180,12 +182,14 @@ MODELS = (
             "vae": _kl,
         },
         "30",
+        pipeline="StableDiffusionPipeline",
     ),
     Model(
         "SDXL base",
         "OpenRAIL++-M",
         {"unet": _sdxl_unet, "text_encoder": clip_l, "text_encoder_2": _clip_bigg, "vae": _kl},
         "30",
+        pipeline="StableDiffusionXLPipeline",
     ),
     Model(
         "SD 3.5 medium",
@@ -198,6 +202,7 @@ MODELS = (
             "vae": _kl_16,
         },
         "28",
+        pipeline="StableDiffusion3Pipeline",
     ),
     Model(
         "SD 3.5 large",
@@ -210,6 +215,7 @@ MODELS = (
             "vae": _kl_16,
         },
         "28",
+        pipeline="StableDiffusion3Pipeline",
     ),
     Model(
         "FLUX.2 klein 4B",
@@ -220,6 +226,7 @@ MODELS = (
             "vae": diffusers.AutoencoderKLFlux2,
         },
         "4",
+        pipeline="Flux2KleinPipeline",
     ),
     Model(
         "Z-Image-Turbo",
@@ -231,6 +238,7 @@ MODELS = (
         },
         "9",
         (("transformer", 4),),
+        pipeline="ZImagePipeline",
     ),
     Model(
         "Qwen-Image 2512",
@@ -241,6 +249,7 @@ MODELS = (
             "vae": diffusers.AutoencoderKLQwenImage,
         },
         "50, two passes each",
+        pipeline="QwenImagePipeline",
     ),
     Model("SigLIP2 base", "Apache-2.0", {"clip": _siglip2_base}, "", (("clip", 4),)),
     Model("SmolVLM2 500M", "Apache-2.0", {"caption": _smolvlm2_500m}, "", (("caption", 4),)),
@@ -271,7 +280,7 @@ PUBLISHED = {
 
 CARDS = (8, 12, 16, 24)  # GB of 2³⁰ bytes
 TAKEN = 0.6  # of them by the driver and torch itself
-WAYS = {"none": "", "model": ", by parts", "sequential": ", by layers"}
+WAYS = {"none": "", "model": ", by parts", "sequential": ", by layers"}  # how a plan is told
 
 
 def _umt5_xxl() -> torch.nn.Module:
@@ -352,6 +361,7 @@ VIDEO_MODELS = (
             )
         ),
         "50, two passes each",
+        pipeline="WanPipeline",
     ),
     Model(
         "LTX-Video 2B",
@@ -391,12 +401,14 @@ VIDEO_MODELS = (
         "Apache-2.0",
         {"transformer": _wan_5b, "text_encoder": _umt5_xxl, "vae": _wan_5b_vae},
         "50, two passes each",
+        pipeline="WanPipeline",
     ),
     Model(
         "Wan 2.1 14B",
         "Apache-2.0",
         _wan(transformer=diffusers.WanTransformer3DModel),
         "50, two passes each",
+        pipeline="WanPipeline",
     ),
     Model(
         "Wan 2.2 A14B",
@@ -406,6 +418,7 @@ VIDEO_MODELS = (
             transformer_2=diffusers.WanTransformer3DModel,
         ),
         "40, two passes each",
+        pipeline="WanPipeline",
     ),
     Model(
         "LTX-2 19B",
@@ -417,6 +430,7 @@ VIDEO_MODELS = (
             "audio_vae": diffusers.AutoencoderKLLTX2Audio,
         },
         "40; distilled 8",
+        pipeline="LTX2Pipeline",
     ),
 )
 # (model, part) → weights in billions, as published
@@ -462,7 +476,8 @@ def row(model: Model, cards: bool = False) -> str:
         part for part in model.parts if part in ("text_encoder", "text_encoder_2") and "unet" in model.parts
     }
     clip |= {"text_encoder", "text_encoder_2"} if "text_encoder_3" in model.parts else set()
-    found = memory.of_tensors(_tensors(shapes), [p for p in shapes if p in QUANTIZABLE and p not in clip])
+    quantizable = [part for part in shapes if part in QUANTIZABLE and part not in clip]
+    found = memory.of_tensors(_tensors(shapes), quantizable, model.pipeline)
     disk = sum(count * dict(model.on_disk).get(part, 2) for part, count in counts.items())
     cells = [model.name, model.licence, f"{sum(counts.values()) / 1e9:.2f}", f"{disk / GB:.1f}"]
     cells += [

@@ -33,6 +33,11 @@ KEPT = 65_536  # elements: up to here a tensor keeps its values
 RESULT_KEPT = 16 * KEPT  # of what is computed from such
 BLOCK = 512  # bytes: CUDA's allocator rounds up to these
 DEVICE = torch.device("cuda:0")
+ACCELERATOR: dict[str, Any] = {  # what ``torch.accelerator`` says of the card
+    "current_accelerator": lambda check_available=False: torch.device("cuda"),
+    "device_count": lambda: 1,
+    "synchronize": lambda *device: None,
+}
 aten = torch.ops.aten
 
 
@@ -61,8 +66,9 @@ class HollowCard:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> HollowCard:
-        for name, value in self._cuda().items():
-            self._open.enter_context(mock.patch.object(torch.cuda, name, value))
+        for module, said in ((torch.cuda, self._cuda()), (torch.accelerator, ACCELERATOR)):
+            for name, value in said.items():
+                self._open.enter_context(mock.patch.object(module, name, value))
         torch._C._ensureCUDADeviceGuardSet()
         swap = (
             torch.__future__.get_swap_module_params_on_conversion()

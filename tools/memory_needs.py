@@ -1,54 +1,100 @@
-"""Measures what a model needs beside its weights: its texts, a pass of one row, and its decoder, at native
+"""Measures what a model needs beside its weights: for its words, for a pass and for its decoder, at native
 size.
 
-    python -m tools.memory_needs [FAMILY …]
+    python -m tools.memory_needs [FAMILY …] [--write] [--plans]
 
-Each is written hollow, loaded and drawn with by the program's own code on a card that isn't there. Prints
-JSON of bytes, which ``vision/weights/needs.json`` keeps and a test compares.
+Each model is written hollow, loaded and drawn with by the program's own code on a card that isn't there.
+Prints JSON of bytes; --write puts it into ``vision/weights/needs.json``, which plans are made by. --plans
+draws once more for each way to hold a model and prints, as a table, what the plan asks beside what was taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import inspect
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import diffusers
 import torch
+from PIL import Image
 
-from core.requests.images import ImagineRequest
+from core.requests.images import EditRequest, ImagineRequest
+from core.requests.video import VideoRequest
 from tools import full_size
 from tools.hollow_card import HollowCard
 from vision import loader
-from vision.capabilities import capability
+from vision.capabilities import edit, imagine
 from vision.diffusion import model as image_model
+from vision.families import EDITORS, FAMILIES
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
+from vision.video.families import FAMILIES as VIDEO_FAMILIES
+from vision.video.reader import open_sources
+from vision.video.request import prepare
+from vision.weights import memory
+from vision.worker.main import quiet_libraries
 
-IMAGES = ("stable-diffusion-xl", "flux2-klein-4b", "z-image-turbo", "qwen-image-2512")
+DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
+OFFLOADS = ("none", "model")
+PROMPT, STEPS = "a red house on a hill", 2
+SHA = "a" * 64
+GIB = 2**30
 
 
-def measure_image_model(family: str, root: Path) -> dict[str, int]:
-    """Return the bytes that ``family`` needs: weights, and over them text, step (a row's pass) and decode."""
-    folder = root / family
-    full_size.write_model(family, folder)
+def measure(family: str, folder: Path) -> dict[str, int]:
+    """Return the bytes that the model in ``folder`` needs: weights, and over them text, step and decode."""
     with hollow_card() as card:
-        models = Models(
-            WorkerConfig("cuda:0", {"image": str(folder)}, str(root / "data"), allow_download=False)
-        )
-        loaded = models.image(None)
-        weights, found = card.live, dict[str, int]()
-        with watched(card, loaded._base, found):
-            request = ImagineRequest(
-                prompt="a red house on a hill", seed=7, num_images=1, num_inference_steps=2
-            )
-            capability(request.kind)(request, {}, models, Reporter())
-    return {"weights": weights, **{name: peak - weights for name, peak in sorted(found.items())}}
+        pipe, draw = load(family, folder, quantize="off", offload="none")
+        weights = card.live
+        with watched(card, pipe) as found:
+            draw()
+    return {"weights": weights, **{what: found[what] - weights for what in ("text", "step", "decode")}}
+
+
+def peak(family: str, folder: Path, **how: str) -> int:
+    """Return the bytes that are in use at most while the model in ``folder`` is loaded and draws. how:
+    quantize and offload, as in the settings."""
+    with hollow_card() as card:
+        _, draw = load(family, folder, **how)
+        draw()
+    return card.peak
+
+
+def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]:
+    """Load the model in ``folder``; return its pipeline, and what draws a picture or video of native size."""
+    name = full_size.read_architectures()[family]["pipeline"]
+    data = str(folder.parent / "data")
+    if any(name in one.pipelines for one in VIDEO_FAMILIES):
+        models = Models(WorkerConfig("cuda:0", {"video": str(folder)}, data, **how))
+        request = VideoRequest(prompt=PROMPT, seed=7, num_inference_steps=STEPS)
+        videos = prepare(request, open_sources(request, {}), models, Reporter())
+        return models.video(None, Reporter()).pipe, lambda: list(videos.draw(0).chunks)
+    if any(one.has_pipeline(name) for one in FAMILIES):
+        models = Models(WorkerConfig("cuda:0", {"image": str(folder)}, data, **how))
+        picture = ImagineRequest(prompt=PROMPT, seed=7, num_images=1, num_inference_steps=STEPS)
+        return models.image(None)._base, lambda: imagine.run(picture, {}, models, Reporter())
+    if any(one.has_pipeline(name) for one in EDITORS):
+        models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
+        change = EditRequest(prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS)
+        pictures = {SHA: Image.new("RGB", (1024, 1024), "grey")}
+        return models.editor(None, Reporter())._base, lambda: edit.run(change, pictures, models, Reporter())
+    pipe = getattr(diffusers, name).from_pretrained(folder, dtype=torch.bfloat16)  # of no family known by now
+    pipe.set_progress_bar_config(disable=True)
+    if how["offload"] == "model":
+        pipe.enable_model_cpu_offload(device="cuda:0")
+    else:
+        pipe.to("cuda:0")
+    more = {"use_pe": False} if "use_pe" in inspect.signature(pipe.__call__).parameters else {}
+    return pipe, lambda: pipe(prompt=PROMPT, num_inference_steps=STEPS, **more)
 
 
 @contextlib.contextmanager
@@ -63,36 +109,71 @@ def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
 
 
 @contextlib.contextmanager
-def watched(card: HollowCard, pipe: Any, found: dict[str, int]) -> Iterator[None]:
-    """Note the peaks while the pipeline's parts work. found: what → bytes, the largest."""
+def watched(card: HollowCard, pipe: Any) -> Iterator[dict[str, int]]:
+    """Yield what → the bytes in use at most: text and step, while those parts of the pipeline work, and
+    decode, all the time outside of them."""
+    found = dict.fromkeys(("text", "step", "decode"), 0)
 
-    def noted(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(what: str) -> None:
+        found[what] = max(found[what], card.peak)
+        card.reset()
+
+    def watching(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(work)
         def call(*args: Any, **kwargs: Any) -> Any:
-            card.reset()
+            noted("decode")
             try:
                 return work(*args, **kwargs)
             finally:
-                found[what] = max(found.get(what, 0), card.peak)
+                noted(what)
 
         return call
 
     with contextlib.ExitStack() as stack:
         for name, part in pipe.components.items():
-            if not isinstance(part, torch.nn.Module):
-                continue
-            what = "decode" if name == "vae" else "text" if "encoder" in name else "step"
-            work = "decode" if name == "vae" else "forward"
-            stack.enter_context(mock.patch.object(part, work, noted(what, getattr(part, work))))
-        yield
+            if isinstance(part, torch.nn.Module) and (name in memory.DENOISERS or "encoder" in name):
+                what = "step" if name in memory.DENOISERS else "text"
+                stack.enter_context(mock.patch.object(part, "forward", watching(what, part.forward)))
+        yield found
+        noted("decode")
+
+
+def plans(family: str, folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield, for each way to hold the model in ``folder``: its name, what the plan asks and what is taken, in
+    bytes."""
+    for offload in OFFLOADS:
+        size = memory.sizes(folder, 2)["off"]
+        yield (
+            offload,
+            size.held(offload) + size.working(offload),
+            peak(family, folder, quantize="off", offload=offload),
+        )
 
 
 def main() -> None:
-    """Print the needs of the families that the command line names."""
+    """Print the needs of the models that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("families", nargs="*", default=IMAGES)
-    with tempfile.TemporaryDirectory() as folder:
-        needs = {family: measure_image_model(family, Path(folder)) for family in parser.parse_args().families}
-    print(json.dumps(needs, indent=1))
+    parser.add_argument("families", nargs="*", default=DRAWING, metavar="FAMILY", help=", ".join(DRAWING))
+    parser.add_argument("--write", action="store_true", help=f"put them into {memory.NEEDS}")
+    parser.add_argument("--plans", action="store_true", help="compare plans with what is taken")
+    given = parser.parse_args()
+    quiet_libraries()
+    logging.disable(logging.WARNING)
+    needs = json.loads(memory.NEEDS.read_text(encoding="utf-8"))
+    for family in given.families:
+        with tempfile.TemporaryDirectory() as root:
+            folder = Path(root) / family
+            full_size.write_model(family, folder)
+            if given.plans:
+                for way, asked, taken in plans(family, folder):
+                    shares = f"{asked / GIB:.2f} | {taken / GIB:.2f} | {asked / taken - 1:+.1%}"
+                    print(f"| {family} | {way} | {shares} |", flush=True)
+                continue
+            pipeline = full_size.read_architectures()[family]["pipeline"]
+            needs[family] = {"pipeline": pipeline, **measure(family, folder)}
+            print(json.dumps({family: needs[family]}), flush=True)
+        if given.write:
+            memory.NEEDS.write_text(json.dumps(needs, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -145,8 +145,10 @@ def devices() -> list[dict]:
 
     from vision import devices
 
-    names = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    names += ["mps"] if torch.backends.mps.is_available() else []
+    names, kind = ["cpu"], torch.accelerator.current_accelerator(check_available=True)
+    if kind is not None:  # of which a machine has one; a Mac has one device of it
+        count = torch.accelerator.device_count()
+        names += ["mps"] if kind.type == "mps" else [f"{kind.type}:{i}" for i in range(count)]
     found = []
     for name in names:
         free, total = devices.memory(name)

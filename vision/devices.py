@@ -3,23 +3,31 @@ model of transformers gets there."""
 
 import gc
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import torch
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # bytes of weights; below, a second CPU thread costs more in barriers than it brings
 SMALL_MODEL = 200 * 2**20
 
 
+def _accelerator(device: str | torch.device) -> Any:
+    """Return torch's module for the kind of accelerator that ``device`` is; None for a processor."""
+    kind = torch.device(device).type
+    return None if kind == "cpu" else torch.get_device_module(kind)
+
+
 def name(device: str) -> str:
     """Return the name of the GPU or processor."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
+    module = _accelerator(device)
+    if hasattr(module, "get_device_name"):
+        return module.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if device == "cpu" and cpuinfo.is_file() else ():
         if line.startswith("model name"):
@@ -27,24 +35,35 @@ def name(device: str) -> str:
     return device
 
 
-def memory(device: str) -> tuple[int, int]:
-    """Return (free, total) bytes of the device's memory."""
-    if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)
-    host = psutil.virtual_memory()
-    return host.available, host.total
+def memory(device: str | torch.device) -> tuple[int, int]:
+    """Return (free, total) bytes of the device's memory. What torch's allocator keeps there and doesn't use
+    counts as free. Metal's is the host's, of which it gives programs a share."""
+    module, host = _accelerator(device), psutil.virtual_memory()
+    if module is None:
+        return host.available, host.total
+    if not hasattr(module, "mem_get_info"):
+        total, used = module.recommended_max_memory(), module.current_allocated_memory()
+        return min(total - used, host.available + module.driver_allocated_memory() - used), total
+    free, total = module.mem_get_info(device)
+    return free + module.memory_reserved(device) - module.memory_allocated(device), total
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Return the bytes that new tensors can have, inside and outside of what the allocator keeps; None off
-    CUDA, where nothing tells what a pass takes."""
-    if device.type != "cuda":
-        return None
-    return (
-        torch.cuda.mem_get_info(device)[0]
-        + torch.cuda.memory_reserved(device)
-        - torch.cuda.memory_allocated(device)
-    )
+def measured(device: torch.device, work: Callable[[], T]) -> tuple[T, int | None]:
+    """Return what ``work`` returns, and the bytes that it took on the device meanwhile; None where nothing
+    tells those: on a processor and on Metal."""
+    module = _accelerator(device)
+    if not hasattr(module, "reset_peak_memory_stats"):
+        return work(), None
+    module.reset_peak_memory_stats(device)
+    before = module.memory_allocated(device)
+    made = work()
+    return made, module.max_memory_allocated(device) - before
+
+
+def timer(device: torch.device) -> Any:
+    """Return an event that notes when the device gets to it; None for a processor, where the caller waits."""
+    module = _accelerator(device)
+    return None if module is None else module.Event(enable_timing=True)
 
 
 def choose_dtype(device: str, setting: str) -> torch.dtype:
@@ -97,15 +116,16 @@ def is_sticky(error: BaseException) -> bool:
 
 def settle() -> None:
     """Wait until the device has done what it was given, where it works on while the caller does."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+    if torch.accelerator.current_accelerator(check_available=True) is not None:
+        torch.accelerator.synchronize()
 
 
 def release() -> None:
     """Give cached memory back to the device. Not in an ``except`` block: it holds tensors."""
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is not None:
+        torch.get_device_module(found.type).empty_cache()
 
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of transformers are read

@@ -5,7 +5,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,33 @@ LOADERS = {
     "ask": "vision.chat.talker:load_chat_model",
     "ocr": "vision.readers.ocr:load_ocr",
 }  # role → module:function(folder, name, card, device, dtype), of chat models also quantize=
+READING = 512 * 2**20  # bytes that a model which reads pictures or writes answers needs beside its weights
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model whose files are on this machine and have been checked. bytes: of its weights in memory, if it
-    has the device to itself. sizes: of an image model, by kind of quantising. plan: how a chat model is
-    held."""
+    """A model whose files are on this machine and have been checked. bytes: of its weights in memory. sizes:
+    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen, or how a
+    chat model is."""
 
     name: str
     path: Path
     bytes: int
     sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
     plan: memory.Plan = memory.Plan()
+
+    @property
+    def held(self) -> int:
+        """Bytes on the device while no job uses it."""
+        return self.sizes[self.plan.quantize].held(self.plan.offload) if self.sizes else self.bytes
+
+    @property
+    def working(self) -> int:
+        """Bytes that a job needs there beside those, at most; of one that reads, a careful guess."""
+        if self.sizes:
+            return self.sizes[self.plan.quantize].working(self.plan.offload)
+        return max(self.bytes // 8, min(self.bytes, READING))
 
 
 class ModelLoader:
@@ -85,26 +98,23 @@ class ModelLoader:
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
         found = memory.sizes(path, self.dtype.itemsize)
-        plan = self._choose_plan(found, devices.memory(self.device)[1])
-        return FoundModel(source.name, path, found[plan.quantize].total, found)
+        return FoundModel(source.name, path, found["off"].total, found)
 
-    def _plan(self, found: FoundModel) -> memory.Plan:
-        """Return how a model that draws is held in what is free now."""
-        plan = self._choose_plan(found.sizes, devices.memory(self.device)[0])
-        if plan != memory.Plan():
-            log.info("%s is held %s", found.name, plan)
-        return plan
-
-    def _choose_plan(self, found: Mapping[str, memory.Sizes], free: int) -> memory.Plan:
-        """Return how an image model of these sizes is held where ``free`` bytes are."""
-        return memory.choose(
+    def plan(self, found: FoundModel, free: int) -> FoundModel:
+        """Return the model as it is held where ``free`` bytes of the device are. Raises ModelError when what
+        QUANTIZE names can't be had."""
+        if not found.sizes:
+            return found
+        plan = memory.choose(
             self.device,
             free,
-            found,
+            found.sizes,
             quantize=self.config.quantize,
             offload=self.config.offload,
             installed=memory.installed(self.device),
+            host=devices.memory("cpu")[0],
         )
+        return replace(found, plan=plan, bytes=found.sizes[plan.quantize].total)
 
     def load(
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
@@ -113,15 +123,16 @@ class ModelLoader:
         Segmenter or Talker. check: called between pieces of the work; what it raises ends the loading.
         threads: of the CPU, that the model will run on. Raises ModelError for a model that doesn't load."""
         begun = time.monotonic()
+        if found.plan != memory.Plan():
+            log.info("%s is held %s", found.name, found.plan)
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(files.weight_files(found.path), report, check)
         model: Any
         if role in ("image", "edit"):
             model = self._load_image_model(found, report, threads)
         elif role == "video":
-            plan = self._plan(found)
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+                found.path, found.name, device=self.device, dtype=self.dtype, plan=found.plan, report=report
             )
         else:
             model = self._load_reader(role, found)
@@ -142,7 +153,7 @@ class ModelLoader:
             found.name,
             device=self.device,
             dtype=self.dtype,
-            plan=self._plan(found),
+            plan=found.plan,
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,

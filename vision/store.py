@@ -22,8 +22,7 @@ from vision.families import editing
 from vision.loader import FoundModel, ModelLoader, Progress
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import files
-from vision.weights.memory import MARGIN
+from vision.weights import files, memory
 
 if TYPE_CHECKING:
     from vision.custom_models.anomaly.detector import Detector, Inspector
@@ -83,11 +82,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Held:
-    """A model in memory. bytes: of its weights. threads: of the CPU, that it runs on. fibers: of jobs that
-    have asked for it, and for no other since; it is in use while one of them hasn't ended."""
+    """A model in memory. found: what it was loaded from, and how it is held. threads: of the CPU, that it
+    runs on. fibers: of jobs that have asked for it, and for no other since; it is in use while one of them
+    hasn't ended."""
 
     model: Any
-    bytes: int
+    found: FoundModel
     threads: int
     fibers: set[Fiber] = field(default_factory=set)
 
@@ -202,8 +202,7 @@ class Models:
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
         key, fiber = f"{role}:{spec}", reporter.fiber
         if fiber is not None:
-            for held in self.held.values():
-                held.fibers.discard(fiber)
+            self.let_go(reporter)  # a loop here would keep the last model alive while another is loaded
             fiber.wait_until(lambda: not self._waits_for_room or key == self._loading)
         while key not in self.held:
             if fiber is None or key not in self.coming:
@@ -253,12 +252,12 @@ class Models:
             self._take_arrived()
             if key in self.held:
                 return
-            self._wait_for_room(found, reporter)
+            found = self._wait_for_room(found, reporter)
             threads = devices.choose_threads(self.config.cpu_threads, found.bytes)
 
             def load() -> None:
                 model = self.loader.load(role, found, report, reporter.check, threads=threads)
-                self._arrived[key] = _Held(model, found.bytes, threads)
+                self._arrived[key] = _Held(model, found, threads)
 
             reporter.build(load)
             self._take_arrived()
@@ -269,35 +268,64 @@ class Models:
         for key in list(self._arrived):
             self.held[key] = self._arrived.pop(key)
 
-    def _wait_for_room(self, found: FoundModel, reporter: Reporter) -> None:
-        if reporter.is_guest and not self._fits(found.bytes):
+    def _wait_for_room(self, found: FoundModel, reporter: Reporter) -> FoundModel:
+        """Return how the model is held. That is chosen for the room that there would be without the others,
+        so that it isn't a matter of who came first; they give way until it fits."""
+        free, _ = devices.memory(self.device)
+        found = self.loader.plan(found, free + sum(held.found.held for held in self.held.values()))
+        if reporter.is_guest and not self._fits(found):
             raise ModelError(f"{found.name} has no room beside the models that are loaded.")
-        if self.make_room(found.bytes):
-            return
-        if reporter.fiber is None:
-            raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
-        self._waits_for_room = True
-        reporter.fiber.wait_until(lambda: self.make_room(found.bytes))
+        if not self.make_room(found):
+            if reporter.fiber is None:
+                raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
+            self._waits_for_room = True
+            reporter.fiber.wait_until(lambda: self.make_room(found))
+        return found if self._fits(found) else self.loader.plan(found, devices.memory(self.device)[0])
 
     def _keeping(self) -> list[Any]:
         """The models that keep something for later."""
         return [held.model for held in self.held.values() if getattr(held.model, "keeps", False)]
 
-    def make_room(self, weights: int) -> bool:
-        """Give up what is kept for later, then models that nobody uses, the least recently used first, until
-        ``weights`` bytes fit with a margin. Returns False when they don't fit yet."""
-        if (keeping := self._keeping()) and not self._fits(weights):
-            for model in keeping:
-                model.make_room()
+    def make_room(self, wanted: FoundModel) -> bool:
+        """Give up what is kept for later, then models that nobody uses, until ``wanted`` fits. Returns False
+        when it doesn't fit yet."""
+        if self._fits(wanted):
+            return True
+        for model in self._keeping():
+            model.make_room()
+        devices.release()
+        while not self._fits(wanted):
+            keys = self._dispensable(wanted)
+            if not keys:
+                return False
+            for key in keys:
+                del self.held[key]
+                log.info("%s is given up to make room", key)
             devices.release()
-        for key in [key for key, held in self.held.items() if not held.in_use()]:
-            if self._fits(weights):
-                break
-            del self.held[key]
-            log.info("%s is given up to make room", key)
-            devices.release()
-        return self._fits(weights)
+        return True
 
-    def _fits(self, weights: int) -> bool:
-        """Return whether ``weights`` bytes fit beside the models in memory; alone, they are always tried."""
-        return not self.held or weights * MARGIN <= devices.memory(self.device)[0]
+    def _dispensable(self, wanted: FoundModel) -> list[str]:
+        """The keys of models to give up for ``wanted``: those that read before those that draw, of each the
+        least recently used first, and none without which it fits as well. None while it has to wait for those
+        in use anyway."""
+        idle = [key for key, held in self.held.items() if not held.in_use()]
+        found = list[str]()
+        for key in sorted(idle, key=lambda key: bool(self.held[key].found.sizes)):
+            if not self._fits(wanted, found):
+                found.append(key)
+        if not self._fits(wanted, found) and len(idle) < len(self.held):
+            return []
+        for key in list(found):
+            rest = [other for other in found if other != key]
+            found = rest if self._fits(wanted, rest) else found
+        return found
+
+    def _fits(self, wanted: FoundModel, without: Collection[str] = ()) -> bool:
+        """Return whether a model fits beside those in memory, and the work of any of them; alone, it is
+        always tried. without: keys of models that count as given up."""
+        others = [held.found for key, held in self.held.items() if key not in without]
+        if not others:
+            return True
+        free = devices.memory(self.device)[0] + sum(self.held[key].found.held for key in without)
+        reserve = 0 if self.device == "cpu" else memory.RESERVE
+        return wanted.held + max(one.working for one in (wanted, *others)) + reserve <= free

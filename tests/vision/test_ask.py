@@ -15,6 +15,7 @@ from tests.vision.conftest import SHA, cpu_models
 from tests.vision.test_worker import PATIENCE, Running, start
 from vision.capabilities.ask import SMALLER, run
 from vision.chat.decoder import Decoder
+from vision.loader import FoundModel
 from vision.protocol import Broke, Done, Fault, Forget, Quit, Run, Step, Stop, Stopped, Talk, Turn
 from vision.reporter import Reporter
 from vision.store import Models
@@ -160,6 +161,6 @@ def test_what_is_kept_for_later_goes_first_when_another_model_needs_room(
     models.forget(["a"])
     assert "a" not in kept
     run(AskRequest(question="What?", images=(SHA,)), picture, models, Reporter(), talk)
-    monkeypatch.setattr(models, "_fits", lambda weights: len(kept) == 0)
-    assert models.make_room(1)
+    monkeypatch.setattr(models, "_fits", lambda wanted: len(kept) == 0)
+    assert models.make_room(FoundModel("another", Path(), 1))
     assert len(models.held) == 1

@@ -1,11 +1,106 @@
 """What is chosen by what a device can do."""
 
+import itertools
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from vision import devices
+from vision.engine.engine import AHEAD, Stopwatch
 
 GB = 10**9
+
+
+class Event:
+    """What a device gets to when it is told so."""
+
+    made: list["Event"]
+    recorded: Iterator[int]
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+        self.over, self.at = False, 0.0
+        self.made.append(self)
+
+    def record(self) -> None:
+        self.at = float(next(self.recorded))
+
+    def query(self) -> bool:
+        return self.over
+
+    def synchronize(self) -> None:
+        self.over = True
+
+    def elapsed_time(self, other: "Event") -> float:
+        return 1000 * (other.at - self.at)
+
+
+class Accelerator(SimpleNamespace):
+    """Stands for torch.xpu, or with ``metal`` for torch.mps, which tells less. calls: what it was told."""
+
+    def __init__(self, *, metal: bool) -> None:
+        self.calls: list[str] = []
+        self.Event = type("Event", (Event,), {"made": [], "recorded": itertools.count()})
+        if metal:
+            self.recommended_max_memory = lambda: 20 * GB
+            self.current_allocated_memory, self.driver_allocated_memory = lambda: 4 * GB, lambda: 7 * GB
+        else:
+            self.mem_get_info = lambda device: (5 * GB, 16 * GB)
+            self.memory_reserved, self.memory_allocated = lambda device: 9 * GB, lambda device: 6 * GB
+            self.max_memory_allocated = lambda device: 8 * GB
+            self.reset_peak_memory_stats = lambda device: self.calls.append("reset")
+
+    def empty_cache(self) -> None:
+        self.calls.append("empty")
+
+
+@pytest.fixture(params=["xpu", "mps"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def accelerator(kind: str, monkeypatch: pytest.MonkeyPatch) -> Accelerator:
+    """This machine's accelerator: no card of CUDA's, of which there is none."""
+    made = Accelerator(metal=kind == "mps")
+    monkeypatch.setattr(torch, "get_device_module", lambda device: made)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device(kind))
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: made.calls.append("synchronize"))
+    host = SimpleNamespace(available=10 * GB, total=32 * GB)
+    monkeypatch.setattr(devices.psutil, "virtual_memory", lambda: host)
+    return made
+
+
+def test_free_is_what_the_allocator_keeps_without_using_it_too(accelerator, kind: str) -> None:
+    free, total = {"xpu": (8, 16), "mps": (13, 20)}[kind]  # of Metal's share the host has 10 left, and 3 kept
+    assert devices.memory(kind) == (free * GB, total * GB)
+    assert devices.memory("cpu") == (10 * GB, 32 * GB)
+
+
+def test_what_work_takes_is_told_where_a_device_tells_it(accelerator, kind: str) -> None:
+    took = {"xpu": 2 * GB, "mps": None}[kind]
+    assert devices.measured(torch.device(kind), lambda: "made") == ("made", took)
+    assert devices.measured(torch.device("cpu"), lambda: "made") == ("made", None)
+
+
+def test_a_device_is_waited_for_and_its_cache_given_back(accelerator) -> None:
+    devices.settle()
+    devices.release()
+    assert accelerator.calls == ["synchronize", "empty"]
+
+
+def test_passes_are_timed_by_the_device_that_works_on_while_the_host_goes_on(accelerator, kind: str) -> None:
+    clock, noted = iter(range(100)), list[float]()
+    stopwatch = Stopwatch(lambda: next(clock))
+    for _ in range(AHEAD):
+        stopwatch.time(torch.device(kind), lambda: None, noted.append)
+    assert noted == [], "none has ended there"
+    stopwatch.time(torch.device(kind), lambda: None, noted.append)
+    assert noted == [1.0] and accelerator.Event.made[1].over and not accelerator.Event.made[3].over
+    stopwatch.time(torch.device("cpu"), lambda: None, noted.append)
+    assert noted == [1.0, 1]
 
 
 @pytest.mark.parametrize(

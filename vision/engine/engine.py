@@ -166,30 +166,29 @@ class Passes:
             self._warm.add(size)
 
         device = collate.device(call.arguments)
-        free = devices.free_memory(device)
-        if free is not None:
-            torch.cuda.reset_peak_memory_stats(device)
-            before = torch.cuda.memory_allocated(device)
-        output = self.stopwatch.time(device, lambda: evaluate_now(call), note)
-        if free is not None:
-            took = (torch.cuda.max_memory_allocated(device) - before) / call.count
-            self._bytes[call.kind] = max(took, self._bytes.get(call.kind, 0.0))
+        free, _ = devices.memory(device)
+        output, took = devices.measured(
+            device, lambda: self.stopwatch.time(device, lambda: evaluate_now(call), note)
+        )
+        if took is not None:
+            self._bytes[call.kind] = max(took / call.count, self._bytes.get(call.kind, 0.0))
             self._estimated[call.kind] = max(1, int(MEMORY_SHARE * free / max(1.0, self._bytes[call.kind])))
         return output
 
 
 class Stopwatch:
-    """Times passes on a device that works asynchronously (CUDA) or while the caller waits (every other);
-    calls ``note(seconds)`` once a pass has ended there."""
+    """Times passes on a device that works asynchronously (an accelerator) or while the caller waits (a
+    processor); calls ``note(seconds)`` once a pass has ended there."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._under_way: deque[tuple[Any, Any, Callable[[float], None]]] = deque()
 
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
-        """Return what ``work`` returns; on CUDA it has only begun, behind at most AHEAD - 1 others."""
-        under_way = self._under_way
-        if device.type != "cuda":
+        """Return what ``work`` returns; on an accelerator it has only begun, behind at most AHEAD - 1
+        others."""
+        under_way, first = self._under_way, devices.timer(device)
+        if first is None:
             begin = self.clock()
             result = work()
             note(self.clock() - begin)
@@ -199,7 +198,7 @@ class Stopwatch:
             begun, ended, note_it = under_way.popleft()
             ended.synchronize()
             note_it(begun.elapsed_time(ended) / 1000)
-        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        last = devices.timer(device)
         first.record()
         result = work()
         last.record()

@@ -1,29 +1,83 @@
-"""How much memory an image model's weights take, as they are or quantised, counted from the headers of its
-files; and how the model is held on a device by that: quantised or as it is, kept there or moved in part by
-part. Loads no torch."""
+"""How much memory a model takes: its weights, as they are or quantised, counted from the headers of its
+files, and what it needs beside them, measured (``needs.json``); and how an image model is held on a device by
+that: quantised or as it is, kept there or moved in part by part. Loads no torch."""
 
+import functools
 import importlib.util
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core.errors import ModelError
+from vision.weights import card as cards
 from vision.weights import files
 
 DENOISERS = ("transformer", "transformer_2", "unet")  # folders of a pipeline's denoiser, or its two
 # kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
 QUANTIZED = {"int8": 1.0, "fp8": 1.0, "nf4": 0.5 + 4 / 64}
 # in names of matrices that the libraries leave as they are: they look words up, or come last
+CARDS = ("cuda", "xpu")  # kinds of devices with a memory of their own
 KEPT = ("embed_tokens", "shared", "lm_head", "relative_attention_bias")
+
+
+RESERVE = 2**30  # bytes of a card beside all tensors: workspaces of its libraries, gaps between tensors
+UNKNOWN = round(3.5 * 2**30)  # bytes: the largest need of one picture of 1 megapixel that was measured
+NEEDS = Path(__file__).with_name("needs.json")  # made by ``python -m tools.memory_needs --write``
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that a model needs beside its weights for one picture or video of its native size. text: while it
+    reads the words; step: in a pass; decode: while latents become pixels."""
+
+    text: int
+    step: int
+    decode: int
+
+    @property
+    def most(self) -> int:
+        """What it needs at most."""
+        return max(self.text, self.step, self.decode)
+
+    def of_part(self, name: str) -> int:
+        """Return what a part of a pipeline needs while it works; of one that nobody knows, the most."""
+        if name.startswith("text_encoder"):
+            return self.text
+        return self.step if name in DENOISERS else self.decode if name == "vae" else self.most
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of a model's weights in memory: of all of its parts, and of the largest part."""
+    """What a model takes in memory, in bytes. parts: the weights of each. needs: beside those.
+    largest_tensor: of any part."""
 
-    total: int
-    largest: int
+    parts: Mapping[str, int]
+    needs: Needs
+    largest_tensor: int = 0
+
+    @property
+    def total(self) -> int:
+        """Weights of all parts."""
+        return sum(self.parts.values())
+
+    @property
+    def largest(self) -> int:
+        """Weights of the largest part."""
+        return max(self.parts.values(), default=0)
+
+    def held(self, offload: str) -> int:
+        """Return what lies on the device while no job works."""
+        return self.total if offload == "none" else 0
+
+    def working(self, offload: str) -> int:
+        """Return what is on the device beside that while a job works, at most. Of layers that visit it, two
+        are there at once: the next comes while one works."""
+        if offload == "model":
+            return max((size + self.needs.of_part(name) for name, size in self.parts.items()), default=0)
+        return self.needs.most + (0 if offload == "none" else 2 * self.largest_tensor)
 
 
 @dataclass(frozen=True)
@@ -58,19 +112,63 @@ def quantizable_parts(path: Path) -> tuple[str, ...]:
 def sizes(path: Path, itemsize: int) -> dict[str, Sizes]:
     """Return kind of quantising, "off" among them → what the image model in ``path`` takes when its other
     floats have ``itemsize`` bytes each. Raises ModelError for a damaged file."""
-    return of_tensors(_tensors(path, itemsize), quantizable_parts(path))
+    folder = path if path.is_dir() else files.gguf_folder(path) or files.config_folder(path)
+    pipeline = files.read_json(folder / "model_index.json").get("_class_name") if folder else None
+    if pipeline is None and not path.is_dir():
+        pipeline = cards.family_of_file(path).text
+    return of_tensors(_tensors(path, itemsize), quantizable_parts(path), str(pipeline), itemsize)
 
 
-def of_tensors(tensors: Iterable[Tensor], quantizable: Collection[str]) -> dict[str, Sizes]:
+def of_tensors(
+    tensors: Iterable[Tensor], quantizable: Collection[str], pipeline: str, itemsize: int = 2
+) -> dict[str, Sizes]:
     """Return kind of quantising, "off" among them → what these tensors take. quantizable: parts that can be
-    quantised; without any, "off" is the only kind."""
+    quantised; without any, "off" is the only kind. pipeline: diffusers' class."""
     kinds = {"off": 0.0, **(QUANTIZED if quantizable else {})}
     found = {kind: Counter[str]() for kind in kinds}
+    largest, unpacked = dict.fromkeys(kinds, 0), 0
     for tensor in tensors:
         for kind, per_weight in kinds.items():
             quantized = per_weight and tensor.weights and tensor.part in quantizable
-            found[kind][tensor.part] += round(tensor.weights * per_weight) if quantized else tensor.bytes
-    return {kind: Sizes(sum(parts.values()), max(parts.values(), default=0)) for kind, parts in found.items()}
+            size = round(tensor.weights * per_weight) if quantized else tensor.bytes
+            found[kind][tensor.part] += size
+            largest[kind] = max(largest[kind], size)
+        if tensor.weights and tensor.part in quantizable:  # for a product it becomes what it was
+            unpacked = max(unpacked, tensor.bytes)
+    plain = needs(pipeline, found["off"].total(), itemsize)
+    packed = replace(plain, text=plain.text + unpacked, step=plain.step + unpacked)
+    return {
+        kind: Sizes(dict(parts), packed if kinds[kind] else plain, largest[kind])
+        for kind, parts in found.items()
+    }
+
+
+@functools.cache
+def _measured() -> dict[str, dict[str, Any]]:
+    """What was measured: model → its pipeline's class, and bytes of its weights and of its needs."""
+    known: dict[str, dict[str, Any]] = json.loads(NEEDS.read_text(encoding="utf-8"))
+    return known
+
+
+def needs(pipeline: str, weights: int, itemsize: int) -> Needs:
+    """Return what a model of ``weights`` bytes needs whose pipeline is diffusers' class ``pipeline``. That
+    was measured for some in 16 bits; of a class, those whose names begin alike are kin (``…Img2Img``), and a
+    larger model needs more in proportion. Of all others the most is taken that anybody has seen.
+
+    itemsize: bytes of a float in memory."""
+    stem = pipeline.removesuffix("Pipeline")
+    kin = [
+        (len(own), -abs(weights - one["weights"] * itemsize // 2), name)
+        for name, one in _measured().items()
+        if stem.startswith(own := one["pipeline"].removesuffix("Pipeline"))
+        and not stem[len(own) :][:1].isdigit()  # StableDiffusion3 is no StableDiffusion
+    ]
+    found = _measured()[max(kin)[2]] if kin else {}
+    if 4 * weights < found.get("weights", 0) * itemsize // 2 or not found:
+        careful = max(weights // 4, min(weights, itemsize * UNKNOWN // 2))
+        return Needs(careful // 4, careful, careful)
+    share = max(itemsize / 2, weights / found["weights"])
+    return Needs(*(round(share * found[what]) for what in ("text", "step", "decode")))
 
 
 def bytes_in_memory(path: Path, itemsize: int) -> int:
@@ -128,10 +226,6 @@ def float_tensor(part: str, name: str, count: int, dimensions: int, itemsize: in
     return Tensor(part, count * itemsize, count if is_matrix else 0)
 
 
-# weights × this must fit: activations, the decoder and the allocator's slack want room
-MARGIN = 1.25
-
-
 WAYS = {
     "none": "all of it on the device",
     "model": "each part on the device while it is needed",
@@ -170,7 +264,7 @@ def installed(device: str) -> frozenset[str]:
     """Return the kinds of quantising that can be had on ``device``: int8 and fp8 with torchao; nf4 with
     bitsandbytes, through which diffusers loads on cards only."""
     kinds = {"int8", "fp8"} if importlib.util.find_spec("torchao") else set()
-    if device.startswith("cuda") and importlib.util.find_spec("bitsandbytes"):
+    if device.startswith(CARDS) and importlib.util.find_spec("bitsandbytes"):
         kinds.add("nf4")
     return frozenset(kinds)
 
@@ -183,20 +277,21 @@ def choose(
     quantize: str = "auto",
     offload: str = "auto",
     installed: Collection[str] = (),
+    host: int = 1 << 60,
 ) -> Plan:
-    """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes; if none
-    does, the last that they allow. sizes: see ``sizes``; a model whose weights can't be quantised has "off"
-    only. quantize, offload: the settings, "auto" = free choice. installed: kinds of quantising whose library
-    is there. Raises ModelError when what QUANTIZE names can't be had."""
+    """Return the first plan of ``ORDER`` that the settings allow and that fits into ``free`` bytes of the
+    device, and into ``host`` bytes of the host's memory what isn't kept there; if none does, the last that
+    they allow. sizes: see ``sizes``; a model whose weights can't be quantised has "off" only. quantize,
+    offload: the settings, "auto" = free choice. installed: kinds of quantising whose library is there. Raises
+    ModelError when what QUANTIZE names can't be had."""
     if quantize in QUANTIZED and quantize not in installed:
         raise ModelError(
             f"QUANTIZE={quantize} can't be had here: it needs `make setup EXTRAS=quantize`"
             f"{' and a graphics card' if quantize == 'nf4' else ''}."
         )
     kind = quantize if quantize in sizes else "off"
-    if not device.startswith("cuda"):
-        is_resident = device == "cpu" or device.startswith("mps") or offload == "auto"
-        return Plan("off" if quantize == "auto" else kind, "none" if is_resident else offload)
+    if not device.startswith(CARDS):  # the device's memory is the host's
+        return Plan("off" if quantize == "auto" else kind)
     ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
     allowed = [
         plan
@@ -207,7 +302,7 @@ def choose(
     ]
     for plan in allowed:
         size = sizes[plan.quantize]
-        # bytes that must be free on the card; of a sequential plan, next to nothing
-        if MARGIN * {"none": size.total, "model": size.largest}.get(plan.offload, 0) <= free:
+        needed = size.held(plan.offload) + size.working(plan.offload) + RESERVE
+        if needed <= free and size.total - size.held(plan.offload) <= host:
             return plan
     return allowed[-1]
