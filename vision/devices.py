@@ -143,9 +143,33 @@ def release() -> None:
 LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of transformers are read
 
 
-def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> Any:
-    """Return the model in a folder, read by a class of transformers, on a device and ready to answer."""
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **LOCAL).to(device).eval()
+def quantization(library: Any, kind: str, dtype: torch.dtype) -> Any:
+    """Return how ``library``, diffusers or transformers, quantises a model's weights: those alone, or with a
+    scale for each row of a pass, so that rows never count for each other. kind: int8, fp8 or nf4. dtype: in
+    which nf4's products are made."""
+    if kind == "nf4":
+        nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+        return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
+    from torchao import quantization
+
+    if kind == "int8":
+        return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
+    if dtype is not torch.bfloat16 or not has_float8():
+        return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
+    by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
+    return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
+
+
+def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype, quantize: str = "off") -> Any:
+    """Return the model in a folder, read by a class of transformers, on a device and ready to answer.
+    quantize: off, or see ``quantization``."""
+    how: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **LOCAL}
+    if quantize == "off":
+        return kind.from_pretrained(folder, **how).to(device).eval()
+    import transformers  # which takes a second: not of everybody who asks about devices
+
+    how["quantization_config"] = quantization(transformers, quantize, dtype)
+    return kind.from_pretrained(folder, device_map={"": device}, **how).eval()
 
 
 def moved_to(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,13 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 DRAWING = ("image", "edit", "video")  # roles whose weights may be quantised or moved about
+CHATTING = ("ask", "caption")  # whose weights may be quantised
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 LOADERS = {
     **READERS,
     "ask": "vision.chat.talker:load_chat_model",
     "ocr": "vision.readers.ocr:load_ocr",
-}  # role → module:function(folder, name, card, device, dtype)
+}  # role → module:function(folder, name, card, device, dtype), of chat models also quantize=
 READING = 512 * 2**20  # bytes that a model which reads pictures or writes answers needs beside its weights
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
@@ -46,7 +47,8 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 @dataclass(frozen=True)
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory. sizes:
-    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen."""
+    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen, or how a
+    chat model is."""
 
     name: str
     path: Path
@@ -90,6 +92,11 @@ class ModelLoader:
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        if role in CHATTING and self.device.startswith(("cuda", "xpu")):
+            total, installed = devices.memory(self.device)[1], memory.installed(self.device)
+            how = (total, path, self.dtype.itemsize, self.config.quantize, installed)
+            kind, size = memory.choose_for_chat(*how)
+            return FoundModel(source.name, path, size, plan=memory.Plan(kind))
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
         dtype, total = self._dtype(role, path, source.name), devices.memory(self.device)[1]
@@ -153,7 +160,7 @@ class ModelLoader:
                 found.path, found.name, device=self.device, dtype=dtype, plan=found.plan, report=report
             )
         else:
-            model = self._load_reader(role, found.path, found.name)
+            model = self._load_reader(role, found)
         report(1.0)
         log.info(
             "%s loaded in %.1f s: %s on %s, %d MB",
@@ -198,7 +205,8 @@ class ModelLoader:
             log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
         self.tiny_problems[model.family.name] = problem
 
-    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+    def _load_reader(self, role: str, found: FoundModel) -> Any:
+        path, name, quantize = found.path, found.name, found.plan.quantize
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
         if role not in (*profiles.PACKAGED, "ocr"):
@@ -206,7 +214,8 @@ class ModelLoader:
         module, _, function = LOADERS[role].partition(":")
         load = getattr(importlib.import_module(module), function)
         try:
-            return load(path, name, cards.read_card(path), self.device, self.dtype)
+            how = {} if quantize == "off" else {"quantize": quantize}
+            return load(path, name, cards.read_card(path), self.device, self.dtype, **how)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise

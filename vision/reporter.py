@@ -96,6 +96,17 @@ class Reporter:
         return work() if self.fiber is None else self.fiber.build(work, inline=inline)
 
 
+class Quiet(Reporter):
+    """Ends what is done for a job when that is stopped, and tells nobody of its steps."""
+
+    def __init__(self, whole: Reporter) -> None:
+        self._whole, self.fiber = whole, whole.fiber
+
+    def check(self) -> None:
+        """Raise what the whole job's ``check`` raises."""
+        self._whole.check()
+
+
 class Stage(Reporter):
     """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. keeps:
     the stage may save a checkpoint; otherwise it starts again after a crash."""

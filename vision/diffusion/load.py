@@ -31,21 +31,7 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
         return None
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
-
-    def of(library: Any) -> Any:  # weights alone, or a scale for each row: rows never count for each other
-        if kind == "nf4":
-            nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-            return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao import quantization
-
-        if kind == "int8":
-            return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
-        if dtype is not torch.bfloat16 or not devices.has_float8():
-            return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
-        by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
-        return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
-
-    mapping = {part: of(libraries[index[part][0]]) for part in parts}
+    mapping = {part: devices.quantization(libraries[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 

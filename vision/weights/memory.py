@@ -176,6 +176,27 @@ def bytes_in_memory(path: Path, itemsize: int) -> int:
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 
+CHAT_SHARE = 0.42  # of a card's memory, that a chat model's weights take at most where they can take less
+
+
+def choose_for_chat(
+    total: int, path: Path, itemsize: int, quantize: str = "auto", installed: Collection[str] = ()
+) -> tuple[str, int]:
+    """Return how the weights of the chat model in ``path`` are quantised on a card of ``total`` bytes, and
+    the bytes that they take then: as they are, int8 or nf4, the first of these that leaves the models which
+    draw their share, else the last. quantize: the setting; one kind, or "off", leaves the others out.
+    installed: see ``choose``."""
+    tensors = list(_tensors(path, itemsize))
+    found = "off", sum(tensor.bytes for tensor in tensors)
+    if "quantization_config" in files.read_json(path / "config.json"):
+        return found
+    for kind in ("int8", "nf4"):
+        if found[1] > CHAT_SHARE * total and kind in installed and quantize in ("auto", kind):
+            sizes = (round(one.weights * QUANTIZED[kind]) if one.weights else one.bytes for one in tensors)
+            found = kind, sum(sizes)
+    return found
+
+
 def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
     for file in files.weight_files(path):
         if file.parent == path / files.MERGED:

@@ -142,7 +142,7 @@ class PipeReporter(Reporter):
 
     def write(self, step: int, total: int, text: str) -> None:
         """Send Step with the words so far."""
-        self.send(Step(self.job_id, step, total, text=text))
+        self.send(Step(self.job_id, step, total, text=text, doing=self._doing))
 
     def seen(self, text: str) -> None:
         """Send what was read, with a step that isn't shown."""

@@ -284,7 +284,7 @@ export function stepOf(job) {
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }
   if (!job.total) return ["Starting", null];
-  if (job.talk) return ["Answering", null]; // nobody knows how long it will be
+  if (job.talk) return [job.doing === "thinking" ? "Thinking" : "Answering", null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
   const doing = job.doing ? `, ${job.doing}` : "";
   return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${durationOf(job.eta)} left` : ""}`, share];
