@@ -3,9 +3,10 @@ models is best used (``VideoCard``), what it can be shown, and how its latents b
 
 Loads no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -295,12 +296,13 @@ class VideoFamily:
         """Return how many latents the first ``frames`` frames of a video take."""
         return (frames - 1) // self.step + 1
 
-    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
-        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory."""
+    def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
+        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory. tiled: see
+        decode.in_tiles."""
         from vision.video import decode
 
-        pieces: Iterator[Any] = getattr(decode, self.decoder)(vae, latents)
-        return pieces
+        pieces: Callable[[Any], Iterator[Any]] = partial(getattr(decode, self.decoder), vae)
+        return decode.in_tiles(pieces, latents) if tiled else pieces(latents)
 
     def ends(self, latents: Any) -> dict[str, Any]:
         """Return what is kept of a video's latents to go on from it later: "head" and "tail", the first and

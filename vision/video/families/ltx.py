@@ -3,6 +3,7 @@ LTX-2, which draws video and sound in one."""
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from vision.video.families import family
@@ -95,7 +96,7 @@ class Ltx(VideoFamily):
         """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, self._unpacked(pipe, latents, take))
 
-    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
+    def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
         """Decode piece by piece."""
         import torch
 
@@ -107,7 +108,8 @@ class Ltx(VideoFamily):
             noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
             scale = card.decode_noise_scale
             latents = (1 - scale) * latents + scale * self._decoder_noise(vae, noise)
-        return decode.overlapping(vae, latents, temb)
+        pieces = partial(decode.overlapping, vae, temb=temb)
+        return decode.in_tiles(pieces, latents) if tiled else pieces(latents)
 
     def _decoder_noise(self, vae: Any, noise: Any) -> Any:
         return noise
