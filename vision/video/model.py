@@ -118,7 +118,8 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
     Atelier knows, or when ``atelier.json`` can't be used."""
     index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
-        path.parent.name: files.read_json(path) for path in folder.glob("*/config.json")
+        path.parent.name: files.read_json(path)
+        for path in (*folder.glob("*/config.json"), folder / "scheduler" / "scheduler_config.json")
     }
     family = next((one for one in FAMILIES if one.belongs(index, configs)), None)
     if family is None:

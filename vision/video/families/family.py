@@ -3,6 +3,7 @@ models is best used (``VideoCard``), what it can be shown, and how its latents b
 
 Loads no torch."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -16,6 +17,8 @@ from core.errors import ModelError, UserError
 from vision.weights.card import FILE, check_ranges
 
 KNOWN = ("noised", "clean")
+SIZES = {"480": 960 * 640, "720": math.inf}  # px of a frame, at most
+MOST = {"sigmas": 1, "flow_shift": 100}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class VideoCard:
     how far from a video that is remixed, by what is asked for. motion: words that "low" and "high" add to the
     prompt. known: of families that put known frames between the others' latents, whether those have the noise
     of the step ("noised") or none (a motion adapter trained so). output_scale: factor by which frames are
-    enlarged.
+    enlarged. guidance_scale_2: of the transformer for the low noise, None = the same. flow_shift: of the
+    noise scheduler by the size of a frame, "480" up to 960×640 px and "720" above it; {} = as shipped.
+    sigmas: the noise at which each step of a distilled model begins; () = the scheduler's own.
     """
 
     native_size: int
@@ -41,6 +46,9 @@ class VideoCard:
     longest: int
     max_area: float = 4.0
     output_scale: int = 1
+    guidance_scale_2: float | None = None
+    flow_shift: Mapping[str, float] = field(default_factory=dict)
+    sigmas: Sequence[float] = ()
     remix: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.35, "mild": 0.55, "strong": 0.75})
     motion: Mapping[str, str] = field(
         default_factory=lambda: {"low": "slow, subtle motion", "high": "fast, dynamic motion, moving camera"}
@@ -53,6 +61,11 @@ class VideoCard:
         check_ranges(self, draft_steps=(1, 200), fps=(1, 60), longest=(2, 2000))
         if self.known not in KNOWN:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
+        for name, numbers in (("sigmas", self.sigmas), ("flow_shift", [*self.flow_shift.values()])):
+            if not all(0 < number <= MOST[name] for number in numbers):
+                raise ModelError(f"{FILE}: {name} is {numbers!r}; it takes numbers above 0 to {MOST[name]}.")
+        if not self.flow_shift.keys() <= {*SIZES}:
+            raise ModelError(f"{FILE}: flow_shift is for {', '.join(self.flow_shift)}; it takes 480 and 720.")
 
 
 def make_video_card(
@@ -70,7 +83,7 @@ def make_video_card(
             entries[name] = value
     try:
         return VideoCard(**{name: value for name, value in entries.items() if name in known})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{FILE}: {error}.") from error
 
 
