@@ -113,7 +113,13 @@ class ModelLoader:
         elif role == "video":
             plan = self._plan(found)
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+                found.path,
+                found.name,
+                device=self.device,
+                dtype=self.dtype,
+                plan=plan,
+                report=report,
+                find_lora=self.lora,
             )
         else:
             model = self._load_reader(role, found.path, found.name)

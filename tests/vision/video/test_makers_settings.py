@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES
+from safetensors.torch import save_file
 
-from core.errors import ModelError
+from core.errors import ModelError, UserError
 from proofs.vision.video.operations import drawn, shots
 from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
@@ -18,7 +21,8 @@ from vision.video import pipeline
 from vision.video.families import FAMILIES, Operation, Take
 from vision.video.families.family import VideoCard, make_video_card
 from vision.video.generate import generate
-from vision.video.model import VideoModel, family_and_card
+from vision.video.model import VideoModel, family_and_card, load_video_model
+from vision.weights.memory import Plan
 
 Models = Callable[[str], VideoModel]
 LARGE, SMALL = ({"transformer": {"num_attention_heads": heads}} for heads in (40, 12))
@@ -123,6 +127,110 @@ def test_a_distilled_ltx2_is_known_by_its_scheduler_and_drawn_with_its_eight_sig
     fewer = replace(take_of(model), num_inference_steps=4)
     given = pipeline.call_arguments(model.family, model.pipeline("LTX2ConditionPipeline"), fewer, found)
     assert given["sigmas"] == [DISTILLED_SIGMA_VALUES[i] for i in (0, 2, 4, 6)]
+
+
+# LoRAs
+
+LAYERS = ("attn1.to_q", "attn2.to_k", "ffn.net.0.proj")
+THEIRS = {"attn1.to_q": "self_attn.q", "attn2.to_k": "cross_attn.k", "ffn.net.0.proj": "ffn.0"}
+
+
+def lightning(path: Path, transformer: Any, seed: int) -> dict[str, torch.Tensor]:
+    """Write a LoRA as lightx2v's files for Wan are: names of Wan's own code, an alpha beside each. Returns
+    what it adds to each weight."""
+    generator, tensors, added = torch.Generator().manual_seed(seed), dict[str, torch.Tensor](), {}
+    for block in range(len(transformer.blocks)):
+        for name in LAYERS:
+            weight = transformer.get_submodule(f"blocks.{block}.{name}").weight
+            down = torch.randn(4, weight.shape[1], generator=generator) / 4
+            up = torch.randn(weight.shape[0], 4, generator=generator) / 4
+            stem = f"diffusion_model.blocks.{block}.{THEIRS[name]}"
+            tensors |= {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up}
+            tensors[f"{stem}.alpha"] = torch.tensor(2.0)
+            added[f"blocks.{block}.{name}"] = 2.0 / 4 * up @ down
+    save_file(tensors, path)
+    return added
+
+
+def loaded_with(
+    folder: Path, loras: dict[str, str], own: dict[str, Any] | None = None, quantize: str = "off"
+) -> VideoModel:
+    """The model in ``folder`` with LoRAs, which lie beside it under their names."""
+    given = {"native_size": 64, "loras": loras, **(own or {})}
+    (folder / "atelier.json").write_text(json.dumps(given))
+
+    def find(name: str, reporter: Reporter) -> Path:
+        path = folder.parent / f"{name}.safetensors"
+        if not path.exists():
+            raise UserError(f"`lora` is `{name}`; it takes one of: high, low.")
+        return path
+
+    return load_video_model(
+        folder,
+        "wan",
+        device="cpu",
+        dtype=torch.float32,
+        plan=Plan(quantize),
+        report=lambda share: None,
+        find_lora=find,
+    )
+
+
+def test_a_lora_for_each_transformer_is_added_to_its_weights_and_few_steps_follow(tmp_path: Path) -> None:
+    folder = tiny_videos.save("wan-a14b", tmp_path / "wan")
+    plain = loaded_with(folder, {})
+    parts = {"transformer": "high", "transformer_2": "low"}
+    added = {
+        part: lightning(tmp_path / f"{name}.safetensors", getattr(plain.pipe, part), seed)
+        for seed, (part, name) in enumerate(parts.items())
+    }
+    model = loaded_with(folder, parts)
+    for part, changes in added.items():
+        for name, change in changes.items():
+            before, after = (getattr(one.pipe, part).get_submodule(name).weight for one in (plain, model))
+            assert torch.allclose(after - before, change, atol=1e-5)
+        assert not any("lora" in name for name, _ in getattr(model.pipe, part).named_modules())
+    assert (model.card.num_inference_steps, model.card.guidance_scale, model.card.guidance_scale_2) == (
+        4,
+        1,
+        1,
+    )
+    assert model.card.flow_shift == {"480": 5.0, "720": 5.0} and model.identity != plain.identity
+    shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4, guidance_scale=1.0)
+    assert not np.array_equal(*(drawn(generate(one, shot, Reporter())) for one in (plain, model)))
+    said = loaded_with(folder, parts, {"num_inference_steps": 30}).card
+    assert (said.num_inference_steps, said.guidance_scale) == (30, 4.0), "a card that says so keeps its steps"
+
+
+def test_a_lora_of_quantised_weights_stays_beside_them_and_draws_as_much(tmp_path: Path) -> None:
+    pytest.importorskip("torchao")
+    folder = tiny_videos.save("wan", tmp_path / "wan")
+    plain, loras = loaded_with(folder, {}), {"transformer": "high"}
+    lightning(tmp_path / "high.safetensors", plain.pipe.transformer, 1)
+    models = plain, loaded_with(folder, loras), loaded_with(folder, loras, quantize="int8")
+    without, merged, beside = (
+        drawn(generate(one, shots(one)[Operation.WORDS], Reporter())).astype(int) for one in models
+    )
+    assert any("lora_A" in name for name, _ in models[2].pipe.transformer.named_modules())
+    assert np.abs(beside - merged).mean() < 0.25 * np.abs(without - merged).mean()
+
+
+@pytest.mark.parametrize(
+    ("loras", "why"),
+    [
+        ({"transformer": "none"}, "it takes one of: high, low"),
+        ({"transformer_2": "low"}, "this model has no such part"),
+        ({"vae": "low"}, "this model has no such part"),
+        ({"transformer": "other"}, "it has no weights for this model"),
+    ],
+)
+def test_a_lora_that_cant_be_added_is_told_with_its_name(tmp_path: Path, loras: dict, why: str) -> None:
+    folder = tiny_videos.save("wan", tmp_path / "wan")
+    save_file({"unet.x.lora_A.weight": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
+    save_file({"unet.x.lora_A.weight": torch.zeros(2, 2)}, tmp_path / "low.safetensors")
+    [name] = loras.values()
+    with pytest.raises(ModelError, match=rf"atelier\.json: the LoRA '{name}' for .* can't be added: .*{why}"):
+        loaded_with(folder, loras)
 
 
 def test_the_card_of_a_folder_sees_its_noise_scheduler(tmp_path: Path) -> None:

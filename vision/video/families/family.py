@@ -19,6 +19,12 @@ from vision.weights.card import FILE, check_ranges
 KNOWN = ("noised", "clean")
 SIZES = {"480": 960 * 640, "720": math.inf}  # px of a frame, at most
 MOST = {"sigmas": 1, "flow_shift": 100}
+# What LoRAs for few steps take: lightx2v's for Wan 2.1 and 2.2, by their model cards (August 2025)
+LIGHTNING = {
+    **dict.fromkeys(("num_inference_steps", "draft_steps"), 4),
+    **dict.fromkeys(("guidance_scale", "guidance_scale_2"), 1.0),
+    "flow_shift": {"480": 5.0, "720": 5.0},
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class VideoCard:
     of the step ("noised") or none (a motion adapter trained so). output_scale: factor by which frames are
     enlarged. guidance_scale_2: of the transformer for the low noise, None = the same. flow_shift: of the
     noise scheduler by the size of a frame, "480" up to 960×640 px and "720" above it; {} = as shipped.
-    sigmas: the noise at which each step of a distilled model begins; () = the scheduler's own.
+    sigmas: the noise at which each step of a distilled model begins; () = the scheduler's own. loras: part
+    of the pipeline → name of a LoRA that the host has set up, which is added to the part's weights.
     """
 
     native_size: int
@@ -49,6 +56,7 @@ class VideoCard:
     guidance_scale_2: float | None = None
     flow_shift: Mapping[str, float] = field(default_factory=dict)
     sigmas: Sequence[float] = ()
+    loras: Mapping[str, str] = field(default_factory=dict)
     remix: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.35, "mild": 0.55, "strong": 0.75})
     motion: Mapping[str, str] = field(
         default_factory=lambda: {"low": "slow, subtle motion", "high": "fast, dynamic motion, moving camera"}
@@ -72,10 +80,11 @@ def make_video_card(
     defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
 ) -> VideoCard:
     """Return the card of a video model: its family's defaults, then what its configuration says, then
-    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of
-    the wrong type or range."""
+    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored; one with LoRAs that says nothing
+    of steps draws with few. Raises ModelError for an entry of the wrong type or range."""
     known, entries = {f.name for f in fields(VideoCard)}, dict(defaults)
-    for layer in (adjusted, own):
+    few = LIGHTNING if own.get("loras") and "num_inference_steps" not in own else {}
+    for layer in (adjusted, few, own):
         for name, value in layer.items():
             before = entries.get(name)
             if isinstance(value, Mapping) and isinstance(before, Mapping):
