@@ -157,7 +157,13 @@ class ModelLoader:
             model = self._load_image_model(found, dtype, report, threads)
         elif role == "video":
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=dtype, plan=found.plan, report=report
+                found.path,
+                found.name,
+                device=self.device,
+                dtype=dtype,
+                plan=found.plan,
+                report=report,
+                find_lora=self.lora,
             )
         else:
             model = self._load_reader(role, found)
