@@ -1,5 +1,6 @@
-"""Ready sets of models, where the repository and its demo models are, and which readers of photographs and of
-text are here: they come inside packages of PyPI, with the extras ``photo`` and ``ocr``."""
+"""Ready sets of models, what other models' licences ask for, where the repository and its demo models are,
+and which readers of photographs and of text are here: they come inside packages of PyPI, with the extras
+``photo`` and ``ocr``."""
 
 import importlib.util
 from functools import cache
@@ -63,6 +64,30 @@ PROFILES: dict[str, dict[str, str]] = {  # setting → what it is unless the hos
         VIDEO_MODEL=WAN_5B,
     ),
 }
+
+CONDITIONS = {  # how ids begin → what their licences ask for; looked up 30 November 2026
+    "black-forest-labs/FLUX.1-": "not for commercial use (FLUX.1 dev); to be accepted first",
+    "black-forest-labs/FLUX.1-schnell": "",
+    "black-forest-labs/FLUX.2-dev": "not for commercial use (FLUX); to be accepted first",
+    "black-forest-labs/FLUX.2-klein-9B": "not for commercial use (FLUX); to be accepted first",
+    "black-forest-labs/FLUX.2-klein-base-9B": "not for commercial use (FLUX); to be accepted first",
+    "stabilityai/stable-diffusion-3": "free below $1M a year (Stability Community); to be accepted first",
+    "stabilityai/sdxl-turbo": "free below $1M a year (Stability Community)",
+    "Qwen/Qwen-Image-2.1": "not for commercial use (Qwen Research)",
+    "krea/Krea-2": "up to 50 seats (Krea 2)",
+    "Lightricks/LTX-": "free below a turnover (LTX)",
+    "hunyuanvideo-community/": "not in the EU, the UK and South Korea (Tencent Hunyuan)",
+    "tencent/Hunyuan": "not in the EU, the UK and South Korea (Tencent Hunyuan)",
+    "zai-org/CogVideoX-5b": "to be registered for commercial use (CogVideoX)",
+    "THUDM/CogVideoX-5b": "to be registered for commercial use (CogVideoX)",
+}
+
+
+def conditions(name: str) -> str:
+    """Return what the licence of the hub's model ``name`` asks for beyond naming it, "" where nothing is
+    known."""
+    known = max((begin for begin in CONDITIONS if name.startswith(begin)), key=len, default="")
+    return CONDITIONS.get(known, "")
 
 
 def packaged_models(photo: bool, ocr: str) -> dict[str, str]:

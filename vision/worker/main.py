@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import requests
-from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
+from core.errors import AtelierError, JobCancelled, ModelError, NotFetched, OutOfMemory, UserError
 from core.events import Output
 from core.prompt.parameters import parameters
 from core.prompt.values import Words
@@ -284,7 +284,7 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         log.info("job %s stopped", run.job_id)
         return Stopped(run.job_id)
     except Exception as error:
-        answer = Broke(run.job_id, *_blame(error))
+        answer = Broke(run.job_id, *_blame(error), later=isinstance(error, NotFetched))
         log.log(
             logging.INFO if answer.fault is Fault.USER else logging.ERROR,
             "job %s: %s",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
+from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
 from vision.weights import files, hub
@@ -42,35 +43,12 @@ def test_a_revision_is_resolved_once_and_remembered(folders, tmp_path, monkeypat
     source = files.parse("owner/name")
     snapshot(tmp_path, folders["vit"])
     assert hub.find_downloaded(source, tmp_path) is None, "main could be any commit by now"
-    asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
-    folder = hub.fetch(source, tmp_path)
-    assert folder.name == COMMIT and hub.find_downloaded(source, tmp_path) == folder
-    assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
-    hub.fetch(source, tmp_path)
-    assert asked == [None, COMMIT], "once known, the commit is what is asked for"
-
-
-def fake_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, cache: Path) -> list[str | None]:
-    """A hub with one repository; returns the revisions it is asked for."""
-    import huggingface_hub
-
-    asked = []
-
-    class File:
-        def __init__(self, path: Path) -> None:
-            self.rfilename, self.size = path.name, path.stat().st_size
-
-    class Api:
-        def __init__(self, token: str | None = None) -> None: ...
-
-        def model_info(self, name: str, revision: str | None, files_metadata: bool):
-            asked.append(revision)
-            self.sha, self.siblings = COMMIT, [File(p) for p in folder.iterdir()]
-            return self
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, name, **how: None)
-    return asked
+    with serving(folders["vit"], monkeypatch) as played:
+        folder = hub.fetch(source, tmp_path)
+        assert folder.name == COMMIT and hub.find_downloaded(source, tmp_path) == folder
+        assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
+        hub.fetch(source, tmp_path)
+    assert played.asked == [None, COMMIT], "once known, the commit is what is asked for"
 
 
 def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
