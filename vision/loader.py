@@ -46,12 +46,13 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 @dataclass(frozen=True)
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory, if it
-    has the device to itself. sizes: of an image model, by kind of quantising."""
+    has the device to itself. sizes: of an image model, by kind of quantising. card: the host's entries."""
 
     name: str
     path: Path
     bytes: int
     sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ModelLoader:
@@ -77,11 +78,13 @@ class ModelLoader:
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
         if role not in DRAWING:
-            return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
+            size = memory.bytes_in_memory(path, self.dtype.itemsize)
+            return FoundModel(source.name, path, size, card=card)
         found = memory.sizes(path, self.dtype.itemsize)
         plan = self._choose_plan(found, devices.memory(self.device)[1])
-        return FoundModel(source.name, path, found[plan.quantize].total, found)
+        return FoundModel(source.name, path, found[plan.quantize].total, found, card)
 
     def _plan(self, found: FoundModel) -> memory.Plan:
         """Return how a model that draws is held in what is free now."""
@@ -116,10 +119,15 @@ class ModelLoader:
         elif role == "video":
             plan = self._plan(found)
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+                *(found.path, found.name),
+                device=self.device,
+                dtype=self.dtype,
+                plan=plan,
+                report=report,
+                more=found.card,
             )
         else:
-            model = self._load_reader(role, found.path, found.name)
+            model = self._load_reader(role, found)
         report(1.0)
         log.info(
             "%s loaded in %.1f s: %s on %s, %d MB",
@@ -141,6 +149,7 @@ class ModelLoader:
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,
+            more=found.card,
         )
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):
@@ -162,7 +171,8 @@ class ModelLoader:
             log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
         self.tiny_problems[model.family.name] = problem
 
-    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+    def _load_reader(self, role: str, found: FoundModel) -> Any:
+        path, name = found.path, found.name
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
         if role not in (*profiles.PACKAGED, "ocr"):
@@ -170,7 +180,7 @@ class ModelLoader:
         module, _, function = LOADERS[role].partition(":")
         load = getattr(importlib.import_module(module), function)
         try:
-            return load(path, name, cards.read_card(path), self.device, self.dtype)
+            return load(path, name, cards.read_card(path, found.card), self.device, self.dtype)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise

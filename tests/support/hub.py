@@ -119,17 +119,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Serve ``folder`` as the hub that this process asks, with no other cache than the one it is told."""
+def open_hub(folder: Path) -> Iterator[Hub]:
+    """Serve ``folder`` on a free port."""
     hub = Hub(folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", hub.address)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield hub
@@ -137,3 +132,15 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         hub.gate.set()
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Serve ``folder`` as the hub that this process asks, with no other cache than the one it is told."""
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with open_hub(folder) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        yield hub

@@ -285,13 +285,12 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         return Stopped(run.job_id)
     except Exception as error:
         answer = Broke(run.job_id, *_blame(error), later=isinstance(error, NotFetched))
-        log.log(
-            logging.INFO if answer.fault is Fault.USER else logging.ERROR,
-            "job %s: %s",
-            run.job_id,
-            answer.fault,
-            exc_info=answer.fault is not Fault.USER,
-        )
+        if answer.later:
+            log.warning("job %s waits: %s", run.job_id, answer.message)
+        else:
+            by_user = answer.fault is Fault.USER
+            level = logging.INFO if by_user else logging.ERROR
+            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
     return answer
 
 

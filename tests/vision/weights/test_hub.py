@@ -11,6 +11,7 @@ from core.errors import ModelError
 from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
+from vision import describe_models
 from vision.weights import files, hub
 
 
@@ -88,3 +89,24 @@ def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
         "model.safetensors",
         "onnx/config.json",
     }
+
+
+def test_a_model_of_the_hub_is_told_by_the_hosts_card_how_it_is_used(folders, tmp_path, monkeypatch) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    cache, spec = tmp_path / "cache", f"owner/name@{COMMIT}"
+    snapshot(cache, folders["z-image"])
+    plain = cpu_models({"image": spec}, cache, allow_download=False).image(None)
+    (tmp_path / "cards").mkdir()
+    card = tmp_path / "cards" / "owner--name.json"
+    card.write_text('{"num_inference_steps": 28, "guidance_scale": 4.0}')
+    model = cpu_models({"image": spec}, cache, allow_download=False).image(None)
+    assert plain.card.num_inference_steps != 28 == model.card.num_inference_steps
+    assert model.card.guidance_scale == 4.0 and model.card.native_size == plain.card.native_size
+    (told,) = describe_models.describe_models({"image": spec}, cache)
+    assert (
+        "28 steps, guidance 4" in told.notes[0] and told.notes[-1] == "with DATA_DIR/cards/owner--name.json"
+    )
+    card.write_text("{")
+    (told,) = describe_models.describe_models({"image": spec}, cache)
+    assert "owner--name.json of cards isn't valid JSON" in told.problem
