@@ -31,7 +31,7 @@ from core.requests.base import Answer
 from core.traces import UNTRACED, Tracing, open_tracing
 from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import card, files, hub
+from vision.weights import card, files, hub, memory
 from vision.worker.nearest import Finder
 from vision.worker.pipe import Inbox, PipeReporter, sender
 
@@ -105,6 +105,8 @@ def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
     gc.enable()
     name, (_, total) = devices.name(models.device), devices.memory(models.device)
     log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - begun)
+    if config.quantize == "auto" and (lacks := memory.lacks(models.device)):
+        log.warning("%s; `make setup` installs it", lacks)
     return models, Ready(config.device, os.getpid(), name, total, slots)
 
 
