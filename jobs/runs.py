@@ -252,7 +252,7 @@ class Outcomes:
         elif isinstance(outcome, Broke) and outcome.later:
             await self._wait_for_files(live, outcome.message)
         elif isinstance(outcome, Lost) and live.fetches and not self._stopping.is_set():
-            await self._wait_for_files(live, FETCH_LOST)
+            await self._wait_for_files(live, FETCH_LOST, FETCH_PAUSES[0])
         elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
             log.info("job %s failed: %s", job_id, outcome.fault.value)
             await self._failed(live, outcome.message)
@@ -327,13 +327,13 @@ class Outcomes:
         elif status is Status.QUEUED:
             self.back_to_waiting(live)
 
-    async def _wait_for_files(self, live: ActiveJob, message: str) -> None:
+    async def _wait_for_files(self, live: ActiveJob, message: str, pause: float = 0.0) -> None:
         """Queue the job again until its model's files can be had, which its watchers are told. It fails with
-        ``message`` in the end."""
+        ``message`` in the end. pause: seconds, 0 = longer each time."""
         count = live.waiting.unfetched = live.waiting.unfetched + 1
         if count > MOST_UNFETCHED:
             return await self._failed(live, message)
-        pause = FETCH_PAUSES[min(count, len(FETCH_PAUSES)) - 1]
+        pause = pause or FETCH_PAUSES[min(count, len(FETCH_PAUSES)) - 1]
         await self.wait_on(live, message, pause)
         if live.job.id in self.held and (feed := self._feeds.get(live.job.id)) is not None:
             feed.publish(Queued(0, pause, why=message))

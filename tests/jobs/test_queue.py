@@ -654,7 +654,7 @@ async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
         await eventually(lambda: is_at(queue, waits, Status.RENDERED))
 
 
-NO_NETWORK = "owner/name can't be fetched: no route. The host looks at this machine's network."
+NO_NETWORK = "owner/name can't be fetched: no route. The host needs to look at this machine's network."
 
 
 async def test_a_job_whose_model_cannot_be_fetched_keeps_its_place_and_no_attempt_is_spent(

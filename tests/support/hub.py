@@ -119,10 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def open_hub(folder: Path) -> Iterator[Hub]:
-    """Serve ``folder`` on a free port."""
+def open_hub(folder: Path, port: int = 0) -> Iterator[Hub]:
+    """Serve ``folder`` on a port, 0 = a free one."""
     hub = Hub(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

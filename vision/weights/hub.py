@@ -157,28 +157,32 @@ def _unfetched(source: ModelSource, error: Exception) -> ModelError:
     name = source.id
     if isinstance(error, errors.OfflineModeIsEnabled):
         return ModelError(
-            f"{name} isn't on this machine, and HF_HUB_OFFLINE forbids to fetch it: the host unsets it, or"
-            f" runs `hf download {name}`."
+            f"{name} isn't on this machine, and HF_HUB_OFFLINE forbids to fetch it: the host can unset it, or"
+            f" run `hf download {name}`."
         )
     if isinstance(error, errors.GatedRepoError):
         return NotFetched(
-            f"{name} is given only to who accepts its licence: the host does so on https://huggingface.co/{name}"
-            " and sets HF_TOKEN."
+            f"{name} is given only to those who accept its licence: the host needs to do so on"
+            f" https://huggingface.co/{name} and to set HF_TOKEN."
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return ModelError(f"{name} has no revision {source.revision}; the host corrects the setting.")
+        return ModelError(f"{name} has no revision {source.revision}: the host needs to correct the setting.")
     if isinstance(error, errors.RepositoryNotFoundError):
         return ModelError(
-            f"The hub has no {name}, or not for everyone: the host corrects the setting, or sets HF_TOKEN."
+            f"The hub has no {name}, or not for everyone: the host needs to correct the setting, or to set"
+            " HF_TOKEN."
         )
     if isinstance(error, errors.HfHubHTTPError):
         return NotFetched(f"{name} can't be fetched now: the hub answers {error.response.status_code}.")
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         why = "the disk is full" if error.errno in FULL else error.strerror
-        return NotFetched(f"{name} can't be stored: {why}. The host looks at the disk where models are kept.")
+        return NotFetched(
+            f"{name} can't be stored: {why}. The host needs to look at the disk where models are kept."
+        )
     proxy = " or its proxy (HTTPS_PROXY)" if os.environ.get("HTTPS_PROXY") else ""
     return NotFetched(
-        f"{name} can't be fetched: {first_line(error)}. The host looks at this machine's network{proxy}."
+        f"{name} can't be fetched: {first_line(error)}. The host needs to look at this machine's"
+        f" network{proxy}."
     )
 
 
@@ -246,8 +250,8 @@ class _Download:
         if needed > RESERVE and needed > (free := shutil.disk_usage(self._folder).free):
             raise NotFetched(
                 f"{self._name} needs {needed / 1e9:.1f} GB of disk where models are kept, and"
-                f" {free / 1e9:.1f} GB are free: the host frees some, or sets HF_HOME to a folder on a larger"
-                " disk."
+                f" {free / 1e9:.1f} GB are free: the host needs to free some, or to set HF_HOME to a folder"
+                " on a larger disk."
             )
         for name in sorted(wanted, key=wanted.__getitem__):
             self._fetch(name)

@@ -168,7 +168,7 @@ REFUSED = [
     (
         "GatedRepo",
         NotFetched,
-        "given only to who accepts its licence: .*huggingface.co/owner/name and sets HF_TOKEN",
+        "only to those who accept its licence: .*huggingface.co/owner/name and to set HF_TOKEN",
     ),
     ("RepoNotFound", ModelError, "The hub has no owner/name, or not for everyone: .* HF_TOKEN"),
     ("RevisionNotFound", ModelError, f"owner/name has no revision {COMMIT}"),
@@ -192,7 +192,7 @@ def test_without_a_network_the_sentence_says_where_to_look(tmp_path, monkeypatch
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     if proxy:
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(NotFetched, match="The host looks at this machine's network") as caught:
+    with pytest.raises(NotFetched, match="The host needs to look at this machine's network") as caught:
         hub.fetch(SOURCE, tmp_path)
     assert ("HTTPS_PROXY" in str(caught.value)) is proxy
 
@@ -219,7 +219,9 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_is_lost(played, t
     part = tmp_path / "hub" / "models--owner--name" / "snapshots" / COMMIT / f"{name}.part"
     part.parent.mkdir(parents=True)
     part.symlink_to("/dev/full")  # which takes nothing
-    with pytest.raises(NotFetched, match="can't be stored: the disk is full. The host looks at the disk"):
+    with pytest.raises(
+        NotFetched, match="can't be stored: the disk is full. The host needs to look at the disk"
+    ):
         hub.fetch(SOURCE, tmp_path)
     part.unlink()
     played.handed.clear()
