@@ -118,9 +118,11 @@ class VideoModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
-def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
-    """Return family and card of the video model in ``folder``. Raises ModelError when it isn't one that
-    Atelier knows, or when ``atelier.json`` can't be used."""
+def family_and_card(
+    folder: Path, more: Mapping[str, Any] | None = None
+) -> tuple[VideoFamily, cards.VideoCard]:
+    """Return family and card of the video model in ``folder``. more: entries of its card, in place of its
+    own. Raises ModelError when it isn't one that Atelier knows, or when ``atelier.json`` can't be used."""
     index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
         path.parent.name: files.read_json(path)
@@ -133,7 +135,7 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
         what = f"is a {name}" if isinstance(name, str) else "has no model_index.json that names a pipeline"
         raise ModelError(f"{folder.name} {what}; videos are drawn with one of: {titles}.")
     return family, cards.make_video_card(
-        family.defaults(), family.adjust(configs), image_cards.read_card(folder)
+        family.defaults(), family.adjust(configs), image_cards.read_card(folder, more)
     )
 
 
@@ -171,12 +173,13 @@ def load_video_model(
     plan: Plan,
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
+    more: Mapping[str, Any] | None = None,
 ) -> VideoModel:
     """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
     to be trusted. plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights
-    are read. find_lora: see Loras."""
+    are read. find_lora: see Loras. more: of its card."""
     files.check_folder(folder)
-    family, card = family_and_card(folder)
+    family, card = family_and_card(folder, more)
     config = quantize.configuration(folder, plan.quantize, dtype)
     cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
     try:
