@@ -5,7 +5,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import torch
 from core import profiles
 from core.errors import ModelError, UserError, first_line
 from core.prompt.values import stored_lora
+from core.requests.custom_models import STYLE
 from vision import devices
 from vision.diffusion import model as compiled
 from vision.diffusion.load import load_image_model as load_image_model
 from vision.diffusion.model import ImageModel
+from vision.lora_training import config
+from vision.lora_training.base import TRANSFORMER, load_base
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.readers.photo import fetch
@@ -43,7 +46,8 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 @dataclass(frozen=True)
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory, if it
-    has the device to itself. sizes: of an image model, by kind of quantising."""
+    has the device to itself. sizes: by kind of quantising, of an image model, or of what styles are learned
+    on with all that a training takes."""
 
     name: str
     path: Path
@@ -68,17 +72,28 @@ class ModelLoader:
     def find(self, source: files.ModelSource, report: Report, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
         can't be had, or its files aren't what they should be."""
+        source = replace(source, part=TRANSFORMER) if role == STYLE else source
         path = self._path(source, report)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        if role == STYLE:
+            usual = config.usual_settings(STYLE, config.MOST, config.LARGE)
+            needs = config.base_memory(path, usual, self.dtype.itemsize)
+            kind = self._kind(source.name, needs, devices.memory(self.device)[1])
+            return FoundModel(source.name, path, needs[kind].total, needs)
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
         found = memory.sizes(path, self.dtype.itemsize)
         plan = self._choose_plan(found, devices.memory(self.device)[1])
         return FoundModel(source.name, path, found[plan.quantize].total, found)
+
+    def _kind(self, name: str, needs: Mapping[str, memory.Sizes], free: int) -> str:
+        """Return how the base of styles is held where ``free`` bytes are."""
+        installed = memory.installed(self.device)
+        return config.choose_kind(needs, name, free, self.config.quantize, installed)
 
     def _plan(self, found: FoundModel) -> memory.Plan:
         """Return how a model that draws is held in what is free now."""
@@ -106,10 +121,14 @@ class ModelLoader:
         threads: of the CPU, that the model will run on. Raises ModelError for a model that doesn't load."""
         begun = time.monotonic()
         if role != "ocr":  # tesseract's folder is one of programs
-            _read_ahead(files.weight_files(found.path), report, check)
+            path = found.path / TRANSFORMER if role == STYLE else found.path
+            _read_ahead(files.weight_files(path), report, check)
         model: Any
         if role in ("image", "edit"):
             model = self._load_image_model(found, report, threads)
+        elif role == STYLE:
+            kind = self._kind(found.name, found.sizes, devices.memory(self.device)[0])
+            model = load_base(found.path, found.name, self.device, self.dtype, kind)
         elif role == "video":
             plan = self._plan(found)
             model = load_video_model(

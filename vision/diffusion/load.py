@@ -30,16 +30,21 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
 
-    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
-        if kind == "nf4":
-            nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-            return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
-
-    mapping = {part: of(libraries[index[part][0]]) for part in parts}
+    mapping = {part: quantization_of(libraries[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
+
+
+def quantization_of(library: Any, kind: str, dtype: torch.dtype) -> Any:
+    """Return the configuration of one part, by diffusers or transformers; None for "off". Weights alone are
+    quantised, so that rows of a pass never count for each other."""
+    if kind == "off":
+        return None
+    if kind == "nf4":
+        nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+        return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
+    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+
+    return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
 
 
 log = logging.getLogger(__name__)

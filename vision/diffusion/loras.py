@@ -158,6 +158,17 @@ class Loras:
             self.adapters.pop(name, None)
             self._drop(adapter)
 
+    @contextmanager
+    def added(self, name: str, tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+        """Have a LoRA that is in no file, to draw with as ``name`` inside the ``with`` block. tensors: by the
+        names that a file would have. Raises UserError for one that doesn't fit."""
+        self._add(name, dict(tensors), name)
+        try:
+            with self.in_use(((name, 1.0),)):
+                yield
+        finally:
+            self._drop(self.adapters.pop(name))
+
     def is_guided(self, wanted: WeightedLoras) -> bool:
         """Return whether the rows of a drawing with guidance get different weights of ``wanted``."""
         return any(self._guided.get(name) for name, _ in wanted)

@@ -2,6 +2,15 @@
 
 from vision.families.family import Family
 
+BASE = "Tongyi-MAI/Z-Image@04cc4abb7c5069926f75c9bfde9ef43d49423021"  # Apache-2.0
+TURBO_SHIFT = 3.0  # of its schedule; the base's is 6.0
+
+
+def adjust(configs):
+    """Return what styles for Turbo are learned on."""
+    return {"base": BASE} if configs.get("scheduler", {}).get("shift") == TURBO_SHIFT else {}
+
+
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
@@ -14,5 +23,6 @@ FAMILY = Family(
     num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
+    adjust=adjust,
     file_keys=("cap_embedder.", "noise_refiner."),
 )

@@ -5,13 +5,13 @@ The activations are those of gradient checkpointing (arXiv:1604.06174): what goe
 and one block at a time is computed again; without it, all that every block computes. The constants are upper
 bounds of what was counted on the real models' layers (tests/vision/lora_training/test_memory.py)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import UserError
-from vision.weights import files, memory
+from core.errors import ModelError, UserError
+from vision.weights import card, files, memory
 
 FEWEST, MOST = 5, 40  # pictures
 STEPS, RANKS = (1, 4000), (1, 128)
@@ -114,7 +114,8 @@ def worded(caption: str, trigger: str) -> str:
 BYTES_A_WEIGHT = 16  # of a LoRA: itself, its gradient and AdamW's two moments, in float32
 SLACK = 1.1  # what the allocator and the libraries take besides
 # tensors as large as a block's input, that are alive while it is computed again
-IN_RESNET, IN_TRANSFORMER, IN_FLUX = 12, 55, 40
+IN_RESNET, IN_TRANSFORMER = 12, 55
+IN_FLUX, IN_FLUX2, IN_Z_IMAGE = 40, 50, 45
 LATENT_PIXELS, FLUX_PIXELS, FLUX_WORDS = 8, 16, 512  # px of a latent's side, of a token's; tokens of a text
 GB, MB = 10**9, 10**6
 
@@ -141,6 +142,33 @@ def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
     return usual_settings(trigger, pictures, memory.bytes_in_memory(parts[0], 1)) if parts else None
 
 
+def choose_kind(
+    needs: Mapping[str, memory.Sizes], name: str, free: int, quantize: str, installed: Collection[str]
+) -> str:
+    """Return how the base of styles is held, the nearest to its files that fits into ``free`` bytes: off,
+    int8 or nf4. needs: of each kind. quantize: the host's setting; "off" leaves no choice. Raises UserError,
+    with the number, where none fits."""
+    may = ["off", *(kind for kind in ("int8", "nf4") if kind in installed and quantize != "off")]
+    for kind in may:
+        if needs[kind].total <= free:
+            return kind
+    raise UserError(
+        f"Training a style on {name} needs about {_told(needs[may[-1]].total)} of memory; this device has"
+        f" {_told(free)} free."
+    )
+
+
+def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, memory.Sizes]:
+    """Return kind of quantising → what a training takes on the transformer of the pipeline in ``folder``,
+    which is loaded without the rest. Raises ModelError for damaged files, and for no such transformer."""
+    needs = transformer_memory(files.read_json(folder / "transformer" / "config.json"), settings, itemsize, 0)
+    if needs is None:
+        raise ModelError(f"{folder.name} has no transformer that styles can be learned on.")
+    sizes = memory.part_sizes(folder, "transformer", itemsize)
+    whole = {kind: replace(needs, weights=size.total).total for kind, size in sizes.items()}
+    return {kind: memory.Sizes(size, size) for kind, size in whole.items()}
+
+
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
     name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
@@ -163,29 +191,46 @@ def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | Non
     folder = path if path.is_dir() else files.config_folder(path)
     if folder is None:
         return None
-    weights = memory.sizes(path, itemsize)["off"].total
+    if card.family_and_card(folder)[1].base:  # another transformer, alone, but of the same size
+        sizes = memory.part_sizes(folder, "transformer", itemsize)
+        weights = sizes["off" if itemsize == 4 else "nf4"].total  # at least
+    else:
+        weights = memory.sizes(path, itemsize)["off"].total
     if unet := files.read_json(folder / "unet" / "config.json"):
         shape = UNet.read(unet)
         side = settings.resolution // LATENT_PIXELS or shape.sample_size
     elif transformer := files.read_json(folder / "transformer" / "config.json"):
-        return flux_memory(transformer, settings, itemsize, weights)
+        return transformer_memory(transformer, settings, itemsize, weights)
     else:
         return None
     activations = settings.batch * itemsize * shape.elements(side, settings.recompute)
     return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
 
 
-def flux_memory(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
-    """Return what a training of a FLUX.1 transformer takes; None for another. weights: bytes of the model."""
-    if config.get("_class_name") != "FluxTransformer2DModel":
+def transformer_memory(
+    config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int
+) -> Needed | None:
+    """Return what a training of a FLUX.1, FLUX.2 klein or Z-Image transformer takes; None for another.
+    weights: bytes of what is held besides."""
+    kind = config.get("_class_name")
+    if kind == "FluxTransformer2DModel":
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        blocks = config["num_layers"] + config["num_single_layers"]
+        lora, inside = 36 * config["num_layers"] + 6 * config["num_single_layers"], IN_FLUX
+    elif kind == "Flux2Transformer2DModel":
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        blocks = config["num_layers"] + config["num_single_layers"]
+        lora = 8 * config["num_layers"] + round((6 + 3 * config["mlp_ratio"]) * config["num_single_layers"])
+        inside = IN_FLUX2
+    elif kind == "ZImageTransformer2DModel":
+        width, blocks = config["dim"], config["n_layers"] + 2 * config["n_refiner_layers"]
+        lora, inside = 8 * blocks, IN_Z_IMAGE
+    else:
         return None
-    width = config["num_attention_heads"] * config["attention_head_dim"]
-    double, single = config["num_layers"], config["num_single_layers"]
-    lora = settings.rank * width * (36 * double + 6 * single)
     tokens = ((settings.resolution or 1024) // FLUX_PIXELS) ** 2 + FLUX_WORDS
-    blocks = double + single
-    elements = tokens * width * (blocks + IN_FLUX if settings.recompute else blocks * IN_FLUX)
-    return Needed(weights, lora * BYTES_A_WEIGHT, settings.batch * itemsize * elements)
+    elements = tokens * width * (blocks + inside if settings.recompute else blocks * inside)
+    trained = settings.rank * width * lora
+    return Needed(weights, trained * BYTES_A_WEIGHT, settings.batch * itemsize * elements)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def complete_snapshot(source: ModelSource, cache_dir: Path) -> Path | None:
     files = [(folder / name, size) for name, size in wanted.items()]
     if any(not path.is_file() or path.stat().st_size != size for path, size in files):
         return None  # a download of ours that was cut off
-    return folder if folder.is_dir() and not contents.missing_files(folder) else None
+    is_whole = folder.is_dir() and not contents.missing_files(folder, only=source.part)
+    return folder if is_whole else None
 
 
 def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:
@@ -137,7 +138,7 @@ def fetch(
 
 def _wanted(source: ModelSource, files: Mapping[str, RepoSibling], *, half: bool) -> dict[str, int]:
     """Return the files worth having: name → bytes. Raises ModelError where no weights are safetensors."""
-    wanted = choose_files(tuple(files), half=half)
+    wanted = choose_files(tuple(files), half=half, only=source.part)
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelError(
             f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded."
@@ -191,15 +192,15 @@ def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]
     return Meter
 
 
-def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
+def choose_files(names: tuple[str, ...], *, half: bool, only: str = "") -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder. half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file
-    checkpoints at its top, which aren't needed."""
+    folder, or the folder ``only``. half: prefer 16-bit weights. A diffusers repository (model_index.json)
+    often has single-file checkpoints at its top, which aren't needed."""
     pipeline = "model_index.json" in names
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []
     for folder in sorted({n.rpartition("/")[0] for n in names if n.endswith(".safetensors")}):
-        if pipeline == bool(folder) and not folder.count("/"):
+        if pipeline == bool(folder) and not folder.count("/") and only in ("", folder):
             inside = [n for n in names if n.rpartition("/")[0] == folder]
             chosen += _weights(inside, pipeline=pipeline, half=half)
     return sorted(texts) + chosen
@@ -234,7 +235,7 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
     if source.kind == "program":
         return
     if path.is_dir():
-        contents.check_folder(path)
+        contents.check_folder(path, only=source.part)
     else:
         contents.check_file(path)
     check_pin(source, path, cache_dir)

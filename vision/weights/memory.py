@@ -61,6 +61,11 @@ def sizes(path: Path, itemsize: int) -> dict[str, Sizes]:
     return of_tensors(_tensors(path, itemsize), quantizable_parts(path))
 
 
+def part_sizes(folder: Path, part: str, itemsize: int) -> dict[str, Sizes]:
+    """Return ``sizes`` of one part of the pipeline in ``folder`` by itself."""
+    return of_tensors(_tensors(folder / part, itemsize), (part,))
+
+
 def of_tensors(tensors: Iterable[Tensor], quantizable: Collection[str]) -> dict[str, Sizes]:
     """Return kind of quantising, "off" among them → what these tensors take. quantizable: parts that can be
     quantised; without any, "off" is the only kind."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel, UNet2DConditionModel
@@ -17,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from core.errors import UserError
+from tools import full_size
 from vision.lora_training import config, families
 from vision.lora_training.config import Settings, UNet, needed_memory, refuse_memory
 
@@ -163,20 +165,53 @@ def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: i
 def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted("flux", settings, 1024)
-    found = config.flux_memory(FLUX, settings, 2, 0)
+    found = config.transformer_memory(FLUX, settings, 2, 0)
     assert found is not None
     assert found.lora == weights * config.BYTES_A_WEIGHT
     assert peak - 4 * weights <= found.activations <= 1.3 * (peak - 4 * weights)
 
 
-@pytest.mark.parametrize("family", ["stable-diffusion", "stable-diffusion-xl", "flux"])
+FEWER = {"num_layers": 2, "num_single_layers": 4, "n_layers": 4}  # blocks: each is like the next
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "model", "words"),
+    [("flux2-klein", "flux2-klein-4b", (1, 512)), ("z-image", "z-image-turbo", (512,))],
+)
+def test_the_planner_is_over_what_torch_counts_for_the_base_of_a_distilled_model(
+    family: str, model: str, words: tuple[int, ...]
+) -> None:
+    part, recipe = full_size.read_architectures()[model]["parts"]["transformer"], families.RECIPES[family]
+    made = {**part["config"], **{name: few for name, few in FEWER.items() if name in part["config"]}}
+    width = made.get("joint_attention_dim") or made["cap_feat_dim"]
+    latents = (1, made["in_channels"], *((64, 64) if family == "flux2-klein" else (128, 128)))
+    before = torch.get_default_dtype()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            module = getattr(diffusers, part["class"])(**made)
+            weights = injected(module, recipe.targets("attention", module), 16)
+        finally:
+            torch.set_default_dtype(before)
+        module.enable_gradient_checkpointing()
+        texts = {"words": torch.randn(*words, width, dtype=torch.bfloat16), "ids": torch.zeros(1, 512, 4)}
+        row = families.Row(torch.zeros(1), torch.zeros(1), texts, families.Crop((1024, 1024)))
+        with Peak(module) as peak:
+            noisy = torch.randn(latents, dtype=torch.bfloat16)
+            recipe.predicted(module, noisy, torch.full((1,), 0.5), [row]).float().pow(2).mean().backward()
+    found = config.transformer_memory({**made, "_class_name": part["class"]}, Settings("a", rank=16), 2, 0)
+    assert found is not None and found.lora == weights * config.BYTES_A_WEIGHT
+    assert peak.peak - 4 * weights <= found.activations <= 1.3 * (peak.peak - 4 * weights)
+
+
+@pytest.mark.parametrize("family", list(families.RECIPES))
 @pytest.mark.parametrize("layers", ["attention", "all", "fine"])
 def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, folders) -> None:
     settings = Settings("a", rank=4, layers=layers)
-    path = folders[family]
-    part = "transformer" if family == "flux" else "unet"
-    cls = FluxTransformer2DModel if family == "flux" else UNet2DConditionModel
-    recipe = families.RECIPES[family]
+    path, recipe = folders[family], families.RECIPES[family]
+    part = recipe.part
+    cls = getattr(diffusers, json.loads((path / part / "config.json").read_text())["_class_name"])
     module = cls.from_pretrained(path / part)
     weights = injected(module, recipe.targets(settings.layers, module), 4)
     found = needed_memory(path, settings, 4)
