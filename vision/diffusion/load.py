@@ -1,6 +1,8 @@
 """Loads an image model from a folder or a single file, quantised where the plan says so: by diffusers' own
 configurations, one for each part of a pipeline."""
 
+import importlib
+import importlib.util
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,34 @@ def quantization_of(library: Any, kind: str, dtype: torch.dtype) -> Any:
     return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
 
 
+# quant_method of weights that are quantised in their files → package and extra; others say what they lack
+QUANTIZERS = {
+    "torchao": ("torchao", "quantize"),
+    "bitsandbytes": ("bitsandbytes", "quantize"),
+    "sdnq": ("sdnq", "sdnq"),
+}
+
+
+def check_quantized(folder: Path, name: str) -> None:
+    """Raise ModelError, with what to do, when a part of the pipeline in ``folder`` is quantised in its files
+    in a way that can't be read here."""
+    for path in sorted(folder.glob("*/config.json")):
+        given = files.read_json(path).get("quantization_config") or {}
+        four_or_eight = given.get("load_in_4bit") or given.get("load_in_8bit")
+        method = given.get("quant_method") or ("bitsandbytes" if four_or_eight else "")
+        part = f"{name}: its {path.parent.name} is quantised by {method}"
+        if method == "nunchaku_lite":
+            raise ModelError(
+                f"{part}, whose products are code that diffusers would fetch from the hub and run; Atelier"
+                " runs none. Take the model as it is, or one quantised by torchao, bitsandbytes or SDNQ."
+            )
+        package, extra = QUANTIZERS.get(method, ("", ""))
+        if package and not importlib.util.find_spec(package):
+            raise ModelError(f"{part}, which needs `make setup EXTRAS={extra}`.")
+        if method == "sdnq":
+            importlib.import_module(package)  # which makes it known to transformers, for text encoders
+
+
 log = logging.getLogger(__name__)
 
 
@@ -65,9 +95,10 @@ def load_image_model(
     whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
     single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
     family, card = identify.family_and_card(path)
+    check_quantized(path if path.is_dir() else path.with_suffix(""), name)
     try:
         pipe = _pipeline(family, path, dtype, plan.quantize, offline)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
         if "out of memory" in str(error).lower():
             raise
         log.exception("%s doesn't load", name)
@@ -96,8 +127,10 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
     folder = files.gguf_folder(path)
     if folder is not None:
         files.check_file(path)
-        name = files.read_json(folder / "model_index.json")[files.GGUF_PART][1]
-        transformer = getattr(diffusers, name).from_single_file(
+        cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
+        if not hasattr(cls, "from_single_file"):
+            raise ModelError(f"{family.title} can't be loaded from GGUF: diffusers has no way to.")
+        transformer = cls.from_single_file(
             str(path),
             config=str(folder),
             subfolder=files.GGUF_PART,
