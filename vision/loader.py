@@ -17,6 +17,7 @@ from core.prompt.values import stored_lora
 from core.requests.custom_models import STYLE
 from vision import devices
 from vision.diffusion import model as compiled
+from vision.diffusion.load import kept_as
 from vision.diffusion.load import load_image_model as load_image_model
 from vision.diffusion.model import ImageModel
 from vision.lora_training import config
@@ -27,7 +28,7 @@ from vision.readers.photo import fetch
 from vision.reporter import Reporter
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
-from vision.weights import files, hub, memory, packaged
+from vision.weights import copies, files, hub, memory, packaged
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class ModelLoader:
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self.tiny_problems: dict[str, str] = {}
         self._cache = Path(config.cache_dir)
+        self._kept = self._cache / copies.FOLDER
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
@@ -120,17 +122,21 @@ class ModelLoader:
         Segmenter or Talker. check: called between pieces of the work; what it raises ends the loading.
         threads: of the CPU, that the model will run on. Raises ModelError for a model that doesn't load."""
         begun = time.monotonic()
+        plan = self._plan(found) if role in DRAWING else memory.Plan()
         if role != "ocr":  # tesseract's folder is one of programs
-            path = found.path / TRANSFORMER if role == STYLE else found.path
+            path, how = (
+                found.path / TRANSFORMER if role == STYLE else found.path,
+                kept_as(plan.quantize, self.dtype),
+            )
+            path = (copies.find(self._kept, path, how) if plan.quantize != "off" else None) or path
             _read_ahead(files.weight_files(path), report, check)
         model: Any
         if role in ("image", "edit"):
-            model = self._load_image_model(found, report, threads)
+            model = self._load_image_model(found, plan, report, threads)
         elif role == STYLE:
             kind = self._kind(found.name, found.sizes, devices.memory(self.device)[0])
             model = load_base(found.path, found.name, self.device, self.dtype, kind)
         elif role == "video":
-            plan = self._plan(found)
             model = load_video_model(
                 found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
             )
@@ -147,16 +153,19 @@ class ModelLoader:
         )
         return model
 
-    def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+    def _load_image_model(
+        self, found: FoundModel, plan: memory.Plan, report: Report, threads: int
+    ) -> ImageModel:
         model = load_image_model(
             found.path,
             found.name,
             device=self.device,
             dtype=self.dtype,
-            plan=self._plan(found),
+            plan=plan,
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,
+            kept=self._kept,
         )
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):

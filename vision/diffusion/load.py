@@ -4,7 +4,9 @@ configurations, one for each part of a pipeline."""
 import importlib
 import importlib.util
 import logging
+import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from vision.engine import denoiser
 from vision.families import Family
 from vision.images import upscaler
 from vision.weights import card as identify
-from vision.weights import files
-from vision.weights.memory import Plan, quantizable_parts
+from vision.weights import copies, files
+from vision.weights.memory import Plan, quantizable_parts, sizes
 
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
@@ -90,14 +92,20 @@ def load_image_model(
     offline: bool,
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
+    kept: Path | None = None,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
     whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras. kept: the folder for copies
+    of what is quantised here."""
     family, card = identify.family_and_card(path)
     check_quantized(path if path.is_dir() else path.with_suffix(""), name)
     try:
-        pipe = _pipeline(family, path, dtype, plan.quantize, offline)
+        pipe = _kept(family, path, dtype, plan.quantize, kept) if kept else None
+        if pipe is None:
+            pipe = _pipeline(family, path, dtype, plan.quantize, offline)
+            if kept and plan.quantize != "off":
+                _keep(pipe, path, dtype, plan.quantize, kept)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
         if "out of memory" in str(error).lower():
             raise
@@ -116,6 +124,53 @@ def load_image_model(
     shared = files.shared_parts(path).get(upscaler.FOLDER)
     found = upscaler.load_upscaler(path if shared is None else shared.parent, card.output_scale, device)
     return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
+
+
+def kept_as(kind: str, dtype: torch.dtype) -> str:
+    """Return what a copy of a quantised model depends on besides its files."""
+    packages = ("torch", "diffusers", "transformers", "torchao", "bitsandbytes")
+    there = {name: version(name) for name in packages if importlib.util.find_spec(name)}
+    return f"{kind} {dtype} {there}"
+
+
+def _kept(family: Family, path: Path, dtype: torch.dtype, kind: str, root: Path) -> Any:
+    """The pipeline with its quantised parts from the copy that was kept of them; None without one, or when it
+    doesn't load, which removes it."""
+    folder = copies.find(root, path, kept_as(kind, dtype)) if kind != "off" and path.is_dir() else None
+    if folder is None:
+        return None
+    index, libraries = (
+        files.read_json(path / "model_index.json"),
+        {"diffusers": diffusers, "transformers": transformers},
+    )
+    try:
+        parts = {
+            part: getattr(libraries[index[part][0]], index[part][1]).from_pretrained(
+                folder / part, dtype=dtype, use_safetensors=True, local_files_only=True
+            )
+            for part in quantizable_parts(path)
+        }
+        return _from_folder(family, path, dtype, None, **parts)
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.warning("the quantised copy of %s can't be used: %s", path.name, first_line(error))
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _keep(pipe: Any, path: Path, dtype: torch.dtype, kind: str, root: Path) -> None:
+    """Keep a copy of the parts of ``pipe`` that were quantised, as safetensors."""
+    parts = {name: pipe.components[name] for name in quantizable_parts(path)} if path.is_dir() else {}
+    if not parts:
+        return
+
+    def save(folder: Path) -> None:
+        for name, part in parts.items():
+            part.save_pretrained(folder / name, safe_serialization=True)
+
+    size = sizes(path, dtype.itemsize)[kind].total
+    copies.write(root, path, kept_as(kind, dtype), size, save)
 
 
 def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline: bool) -> Any:
