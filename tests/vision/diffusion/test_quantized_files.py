@@ -15,6 +15,7 @@ from proofs.vision import quantized
 from proofs.vision.quantized import NEAR, models_of, pixels
 from tests.vision.diffusion.test_loras import save_lora
 from vision.diffusion import load
+from vision.families import Mode
 from vision.weights import memory
 
 
@@ -62,7 +63,8 @@ def test_files_that_are_quantised_by_sdnq_draw_nearly_the_same_and_take_loras(
     save_lora("flux", tmp_path / "ink.safetensors", 0, ("transformer",), 6.0)
     more = {"loras": {"ink": str(tmp_path / "ink.safetensors")}}
     plain, own = models_of(folders["flux"], tmp_path, **more), models_of(house, tmp_path, **more)
-    assert any(type(one).__name__ == "SDNQLinear" for one in own.image(None)._base.transformer.modules())
+    denoiser = own.image(None).pipeline(Mode.TEXT).transformer
+    assert any(type(one).__name__ == "SDNQLinear" for one in denoiser.modules())
     assert 0 < np.abs(pixels(plain) - pixels(own)).mean() < NEAR["int8"]
     request = replace(quantized.REQUEST, loras=(("ink", 1.0),))
     changed, ours = (pixels(one, request) - pixels(one) for one in (plain, own))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,8 +22,8 @@ def large_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies.shutil, "disk_usage", lambda path: disk(10**12))
 
 
-def disk(free: int) -> object:
-    return copies.shutil._ntuple_diskusage(2 * 10**12, 10**12, free)
+def disk(free: int) -> SimpleNamespace:
+    return SimpleNamespace(total=2 * 10**12, free=free)
 
 
 def save(folder: Path) -> None:
