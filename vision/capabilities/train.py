@@ -201,6 +201,8 @@ def train_style(
     learned = train.learn_style(plan, models, store, reporter)
     (folder / MODEL).write_bytes(learned.file)
     size, on = max(1, len(learned.losses) // CURVE), learned.about.get("learned_on", name)
+    if on != name:
+        notes.append(f"{name} was distilled from {on}, which has learned the style in its place.")
     parts = [learned.losses[start : start + size] for start in range(0, len(learned.losses), size)]
     loss = [round(sum(part) / len(part), 4) for part in parts]
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))

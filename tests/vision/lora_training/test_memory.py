@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 from core.errors import UserError
 from tools import full_size
 from vision.lora_training import config, families
-from vision.lora_training.config import Settings, UNet, needed_memory, refuse_memory
+from vision.lora_training.config import Settings, needed_memory, refuse_memory
 
 SD = {
     "sample_size": 64,
@@ -146,19 +146,19 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
     return weights, peak.peak
 
 
-LARGE = [pytest.param(*case, marks=pytest.mark.long) for case in (("sd", 512), ("xl", 1024))]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("recompute", [True, False])
-@pytest.mark.parametrize(("kind", "side"), [("sd", 256), *LARGE])
-def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int, recompute: bool) -> None:
-    settings = Settings("a", rank=16, recompute=recompute)
-    weights, peak = counted(kind, settings, side)
-    shape = UNet.read(SD if kind == "sd" else XL)
-    assert shape.lora(settings) == weights
-    # the peak has gradients in it, which the planner counts with the LoRA
-    assert peak - 4 * weights <= 2 * shape.elements(side // 8, recompute) <= 2.2 * (peak - 4 * weights)
+@pytest.mark.parametrize(
+    ("kind", "side", "millions"),
+    [
+        ("sd", 256, 859),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in (("sd", 512, 859), ("xl", 1024, 2567))),
+    ],
+)
+def test_a_training_takes_less_over_a_unet_than_is_reckoned(kind: str, side: int, millions: int) -> None:
+    weights, peak = counted(kind, Settings("a", rank=16), side)
+    # the peak has gradients in it, which are among the bytes of each trained weight
+    taken = peak - 4 * weights + config.BYTES_A_WEIGHT * weights
+    assert taken <= config.UNET_SHARE * 2 * millions * 1e6
 
 
 @pytest.mark.slow
@@ -205,10 +205,9 @@ def test_the_planner_is_over_what_torch_counts_for_the_base_of_a_distilled_model
     assert peak.peak - 4 * weights <= found.activations <= 1.3 * (peak.peak - 4 * weights)
 
 
-@pytest.mark.parametrize("family", list(families.RECIPES))
-@pytest.mark.parametrize("layers", ["attention", "all", "fine"])
-def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, folders) -> None:
-    settings = Settings("a", rank=4, layers=layers)
+@pytest.mark.parametrize("family", ["flux", "flux2-klein", "z-image"])
+def test_the_weights_of_a_lora_are_counted_exactly(family: str, folders) -> None:
+    settings = Settings("a", rank=4)
     path, recipe = folders[family], families.RECIPES[family]
     part = recipe.part
     cls = getattr(diffusers, json.loads((path / part / "config.json").read_text())["_class_name"])
