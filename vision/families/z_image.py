@@ -9,6 +9,22 @@ def encode(pipe, words):
     return tokens[None], None, tokens.new_ones(1, len(tokens))
 
 
+BASE = "Tongyi-MAI/Z-Image@04cc4abb7c5069926f75c9bfde9ef43d49423021"  # Apache-2.0
+TURBO_SHIFT = 3.0  # of its schedule
+
+
+def adjust(configs):
+    """Return what styles for Turbo are learned on, or the settings of the model that isn't distilled, whose
+    noise schedule is shifted by 6 (its model card)."""
+    if configs.get("scheduler", {}).get("shift", TURBO_SHIFT) == TURBO_SHIFT:
+        return {"base": BASE}
+    return {
+        "num_inference_steps": 50,
+        "guidance_scale": 4.0,
+        "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
+    }
+
+
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
@@ -25,5 +41,6 @@ FAMILY = Family(
     encode=encode,
     text_tokens=504,  # of 512, with the template's
     text_rows=True,
+    adjust=adjust,
     file_keys=("cap_embedder.", "noise_refiner."),
 )
