@@ -9,6 +9,18 @@ def encode(pipe, words):
     return tokens[None], None, tokens.new_ones(1, len(tokens))
 
 
+def adjust_base(configs):
+    """Return the settings of the model that isn't distilled, whose noise schedule is shifted by 6, not by
+    Turbo's 3 (its model card)."""
+    if configs.get("scheduler", {}).get("shift", 3.0) > 3:
+        return {
+            "num_inference_steps": 50,
+            "guidance_scale": 4.0,
+            "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
+        }
+    return {}
+
+
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
@@ -17,11 +29,12 @@ FAMILY = Family(
     inpaint="ZImageInpaintPipeline",
     native_size=1024,
     multiple=16,
-    # Turbo's model card: 9 steps = 8 evaluations, no guidance. The base model: set them in atelier.json
+    # Turbo's model card: 9 steps = 8 evaluations, no guidance
     num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
     float16=False,  # all latents are NaN (github.com/Tongyi-MAI/Z-Image, issues 14 and 15, November 2025)
+    adjust=adjust_base,
     encode=encode,
     text_tokens=504,  # of 512, with the template's
     text_rows=True,
