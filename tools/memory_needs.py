@@ -47,17 +47,21 @@ DRAWING = tuple(name for name, known in full_size.read_architectures().items() i
 OFFLOADS = ("none", "model")
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
-GIB = 2**30
+COMPUTED = 6 * 10**9  # bytes of weights up to which they are quantised, which the host computes
+GIB, ROUND = 2**30, 16 * 2**20
 
 
 def measure(family: str, folder: Path) -> dict[str, int]:
-    """Return the bytes that the model in ``folder`` needs: weights, and over them text, step and decode."""
+    """Return the bytes that the model in ``folder`` needs: weights, as its files have them, and over
+    those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds to each tensor.
+    A decoder that is held in float32 is larger than in the files, at any time."""
     with hollow_card() as card:
         pipe, draw = load(family, folder, quantize="off", offload="none")
-        weights = card.live
+        weights = memory.sizes(folder, 2)["off"].total
         with watched(card, pipe) as found:
             draw()
-    return {"weights": weights, **{what: found[what] - weights for what in ("text", "step", "decode")}}
+    over = {what: found[what] - weights + 2**20 for what in ("text", "step", "decode")}
+    return {"weights": weights, **{what: -(-size // ROUND) * ROUND for what, size in over.items()}}
 
 
 def peak(family: str, folder: Path, **how: str) -> int:
@@ -141,13 +145,14 @@ def watched(card: HollowCard, pipe: Any) -> Iterator[dict[str, int]]:
 def plans(family: str, folder: Path) -> Iterator[tuple[str, int, int]]:
     """Yield, for each way to hold the model in ``folder``: its name, what the plan asks and what is taken, in
     bytes."""
-    for offload in OFFLOADS:
-        size = memory.sizes(folder, 2)["off"]
-        yield (
-            offload,
-            size.held(offload) + size.working(offload),
-            peak(family, folder, quantize="off", offload=offload),
-        )
+    sizes = memory.sizes(folder, 2)
+    ways = [memory.Plan("off", offload) for offload in OFFLOADS]
+    if "int8" in memory.installed("cpu") and sizes.get("int8", sizes["off"]).total < COMPUTED:
+        ways.append(memory.Plan("int8"))
+    for plan in ways:
+        size = sizes[plan.quantize]
+        asked = size.held(plan.offload) + size.working(plan.offload)
+        yield str(plan), asked, peak(family, folder, quantize=plan.quantize, offload=plan.offload)
 
 
 def main() -> None:
