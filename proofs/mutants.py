@@ -1,7 +1,7 @@
 """Of seeded bugs in what decides, how many the tests see: ``make mutants``, by mutmut.
 
-What [tool.mutmut] of pyproject.toml names is changed, in a copy (``mutants/``). All mutants of the modules
-that check rights are tried, and of each other module at most ``--most``, drawn with ``--seed``.
+What [tool.mutmut] of pyproject.toml names is changed, in a copy (``mutants/``). Of each module at most
+``--most`` mutants are tried, drawn with ``--seed``; of those that check rights, four times as many.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from core.settings import ROOT
 
 COPY = ROOT / "mutants"
-WHOLE = ("studio/authority", "studio/rights")  # every mutant of these is tried
+RIGHTS = ("studio/authority", "studio/rights")
 KILLED = {1, 3, 24, 36, 152, 255, -24}  # exit codes: a test failed, or it took too long
 SURVIVED, UNTESTED = {0, 5}, {33, 34}
 
@@ -36,8 +36,9 @@ def _outcomes() -> Iterator[tuple[str, dict[str, int | None]]]:
 
 
 def sample(module: str, names: list[str], most: int, seed: int) -> list[str]:
-    """Return the mutants of ``module`` to be tried: all, or ``most`` of them, the same for the same seed."""
-    if module in WHOLE or len(names) <= most:
+    """Return the mutants of ``module`` to be tried: all, or as many as that, the same for the same seed."""
+    most *= 4 if module in RIGHTS else 1
+    if len(names) <= most:
         return names
     return sorted(random.Random(f"{seed} {module}").sample(sorted(names), most))
 
@@ -69,7 +70,7 @@ def _report(tried: dict[str, list[str]], everything: dict[str, dict[str, int | N
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=40, help="mutants of a module that checks no rights")
+    parser.add_argument("--most", type=int, default=40, help="mutants of a module")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="modules whose path has this, such as studio/moderation")
     parser.add_argument("--at-least", type=float, default=0.9, help="share killed, or else exit with 1")

@@ -1,12 +1,15 @@
-"""Floors and constraints hold together."""
+"""Floors and constraints hold together, and what `make mutants` copies is enough for its tests."""
 
+import ast
 import json
 import subprocess
+import tomllib
 from unittest import mock
 
 import pytest
 from packaging.requirements import Requirement
 
+from core.settings import ROOT
 from proofs.security import dependencies
 
 
@@ -42,3 +45,17 @@ def test_the_audit_says_what_it_found_and_when_it_could_not_look(
     with mock.patch.object(dependencies.subprocess, "run", lambda *a, **k: done):
         assert dependencies.audit() == status
     assert words in capsys.readouterr().out
+
+
+def test_the_copy_that_mutants_are_made_in_has_all_that_its_tests_import() -> None:
+    own = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    mutmut = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+    copied = {*mutmut["source_paths"], *mutmut["also_copy"], "tests"}
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).partition(".")[0]
+        for name in mutmut["pytest_add_cli_args_test_selection"]
+        for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+    }
+    assert imported & own <= copied

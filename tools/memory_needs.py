@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import inspect
 import json
 import logging
 import tempfile
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import diffusers
 import torch
 from PIL import Image
 
@@ -33,7 +31,7 @@ from tools.hollow_card import HollowCard
 from vision import loader
 from vision.capabilities import edit, imagine
 from vision.diffusion import model as image_model
-from vision.families import EDITORS, FAMILIES
+from vision.families import FAMILIES
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -44,7 +42,7 @@ from vision.weights import memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
-OFFLOADS = ("none", "model")
+OFFLOADS = ("none", "model", "group")
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
 COMPUTED = 6 * 10**9  # bytes of weights up to which they are quantised, which the host computes
@@ -86,19 +84,10 @@ def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]
         models = Models(WorkerConfig("cuda:0", {"image": str(folder)}, data, **how))
         picture = ImagineRequest(prompt=PROMPT, seed=7, num_images=1, num_inference_steps=STEPS)
         return models.image(None)._base, lambda: imagine.run(picture, {}, models, Reporter())
-    if any(one.has_pipeline(name) for one in EDITORS):
-        models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
-        change = EditRequest(prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS)
-        pictures = {SHA: Image.new("RGB", (1024, 1024), "grey")}
-        return models.editor(None, Reporter())._base, lambda: edit.run(change, pictures, models, Reporter())
-    pipe = getattr(diffusers, name).from_pretrained(folder, dtype=torch.bfloat16)  # of no family known by now
-    pipe.set_progress_bar_config(disable=True)
-    if how["offload"] == "model":
-        pipe.enable_model_cpu_offload(device="cuda:0")
-    else:
-        pipe.to("cuda:0")
-    more = {"use_pe": False} if "use_pe" in inspect.signature(pipe.__call__).parameters else {}
-    return pipe, lambda: pipe(prompt=PROMPT, num_inference_steps=STEPS, **more)
+    models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
+    change = EditRequest(prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS)
+    pictures = {SHA: Image.new("RGB", (1024, 1024), "grey")}
+    return models.editor(None, Reporter())._base, lambda: edit.run(change, pictures, models, Reporter())
 
 
 @contextlib.contextmanager

@@ -66,16 +66,28 @@ def timer(device: torch.device) -> Any:
     return None if module is None else module.Event(enable_timing=True)
 
 
-def choose_dtype(device: str, setting: str) -> torch.dtype:
+def has_bfloat16(device: str) -> bool:
+    """Return whether the device computes in bfloat16: graphics cards of NVIDIA from Ampere on, Apple's from
+    macOS 14 on."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.startswith("xpu") or (device == "mps" and torch.backends.mps.is_macos_or_newer(14, 0))
+
+
+def has_float8() -> bool:
+    """Return whether the graphics card multiplies in float8: NVIDIA's from Ada (8.9) on."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9)
+
+
+def choose_dtype(device: str, setting: str, *, float16: bool = True) -> torch.dtype:
     """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
-    there), else bfloat16 where the GPU has it, else float16."""
+    there), else bfloat16 where the device has it, else float16, or float32 for models that can't be held in
+    ``float16``."""
     if setting != "auto":
         return getattr(torch, setting)
-    if device == "cpu":
-        return torch.float32
-    if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float16
-    return torch.bfloat16 if device.startswith(("cuda", "xpu")) else torch.float16
+    if device != "cpu" and has_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device != "cpu" and float16 else torch.float32
 
 
 def choose_threads(setting: int, weights: int) -> int:
@@ -131,9 +143,33 @@ def release() -> None:
 LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of transformers are read
 
 
-def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> Any:
-    """Return the model in a folder, read by a class of transformers, on a device and ready to answer."""
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **LOCAL).to(device).eval()
+def quantization(library: Any, kind: str, dtype: torch.dtype) -> Any:
+    """Return how ``library``, diffusers or transformers, quantises a model's weights: those alone, or with a
+    scale for each row of a pass, so that rows never count for each other. kind: int8, fp8 or nf4. dtype: in
+    which nf4's products are made."""
+    if kind == "nf4":
+        nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+        return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
+    from torchao import quantization
+
+    if kind == "int8":
+        return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
+    if dtype is not torch.bfloat16 or not has_float8():
+        return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
+    by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
+    return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
+
+
+def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype, quantize: str = "off") -> Any:
+    """Return the model in a folder, read by a class of transformers, on a device and ready to answer.
+    quantize: off, or see ``quantization``."""
+    how: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **LOCAL}
+    if quantize == "off":
+        return kind.from_pretrained(folder, **how).to(device).eval()
+    import transformers  # which takes a second: not of everybody who asks about devices
+
+    how["quantization_config"] = quantization(transformers, quantize, dtype)
+    return kind.from_pretrained(folder, device_map={"": device}, **how).eval()
 
 
 def moved_to(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

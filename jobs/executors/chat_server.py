@@ -21,6 +21,7 @@ from core.requests.chat import about_tokens
 from jobs.executors import openai_api as api
 from jobs.executors.base import Device, Executor, Lost, Outcome, Report
 from vision.chat.output_parser import (
+    THINKING,
     Wanted,
     ask_again,
     join_answers,
@@ -134,8 +135,8 @@ REPORT_EVERY = 0.3  # seconds
 MOST = 1 << 22  # bytes of one answer with all that is sent around its words
 FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
-EMPTY = "gave an empty answer."
-THINKING = "thinking"  # told in place of words while a model thinks to itself
+EMPTY = "The chat server gave an empty answer."
+STARVED = "The chat server thought for too long and gave no answer. Ask for less."
 CUT_OFF = "The server cut this answer off."
 log = logging.getLogger(__name__)
 
@@ -208,6 +209,7 @@ class ChatServerExecutor(Executor):
         self._stopping = False
         # its model was seen to think to itself: it gets more tokens than its answer may have
         self._thinks = False
+        self._instead: dict[str, Any] = {}  # what it takes for fields that it has refused
         self._problem: str | None = None
 
     @property
@@ -336,7 +338,8 @@ class ChatServerExecutor(Executor):
             running.task.cancel()
         stream, knew = running.stream, self._thinks
         self._thinks = knew or stream.thoughts > 0
-        if not knew and self._thinks and not stream.text and not running.cancelled.is_set():
+        if not knew and stream.is_starved and not running.cancelled.is_set():
+            self._thinks = True
             log.info("job %s: the chat server's model thinks; it is asked again with room for that", job_id)
             running.begin_anew()
             return await self._said(running, talk)
@@ -346,8 +349,7 @@ class ChatServerExecutor(Executor):
         job_id, stream, talk = running.run.job_id, running.stream, running.run.talk
         assert talk is not None
         if not stream.text.strip() and not running.cancelled.is_set():
-            why = "thought for too long and gave no answer. Ask for less." if stream.thoughts else EMPTY
-            return Broke(job_id, Fault.USER, f"The chat server {why}")
+            return Broke(job_id, Fault.USER, STARVED if stream.is_starved else EMPTY)
         stopped = running.cancelled.is_set() or bool(note)
         answer = ChatAnswer(
             stream.text.strip(),
@@ -374,24 +376,26 @@ class ChatServerExecutor(Executor):
         of what its model thinks before. Raises what ends it."""
         talk, request = running.run.talk, from_json(running.run.kind, running.run.request)
         assert talk is not None and isinstance(request, AskRequest)
-        body: Mapping[str, Any] | None = None
-        for number in range(TRIES + 1):
+        asked, instead, number = replace(talk, max_tokens=max_tokens), dict(self._instead), 0
+        while True:
             try:
                 running.model = model = await self._server.model()
-                body = body or api.body_of(prompt, replace(talk, max_tokens=max_tokens), request, model)
-                await self._take(running, body)
+                body = api.body_of(prompt, asked, request, model, instead)
+                await self._take(running, body, spare=max_tokens > talk.max_tokens)
+                self._instead = instead
                 return
             except (api.Refused, api.Unreachable, api.ServerError, api.Garbled) as error:
                 if running.stream.text or number >= TRIES:
                     raise
-                unprocessable = isinstance(error, api.Refused) and error.status in (400, 422)
-                if unprocessable and "stream_options" in (body or {}):
-                    body = api.without_usage(body or {})  # some servers know no such field
+                if isinstance(error, api.Refused) and error.status in (400, 422):
+                    if not (changed := api.refused_fields(body, error.said)):
+                        raise
+                    instead |= changed  # some servers know no such field
                     continue
+                number += 1
                 if isinstance(error, api.Refused) and error.status == 404 and self._server.forget_model():
-                    body = None  # it may have another model by now
-                    continue
-                pause = self._pause(error, number)
+                    continue  # it may have another model by now
+                pause = self._pause(error, number - 1)
                 if pause is None:
                     raise
                 log.info("job %s: the chat server: %s; once more in %.1f s", running.run.job_id, error, pause)
@@ -409,11 +413,12 @@ class ChatServerExecutor(Executor):
                 return error.wait if error.wait <= LONGEST_PAUSE else None
         return self._pauses[number]
 
-    async def _take(self, running: _Running, body: Mapping[str, Any]) -> None:
+    async def _take(self, running: _Running, body: Mapping[str, Any], *, spare: bool) -> None:
+        """Take in an answer. spare: more tokens are asked for than it may have, the rest is for thoughts."""
         stream, talk = running.stream, running.run.talk
         assert talk is not None
-        if body["max_tokens"] > talk.max_tokens:  # the rest is for thoughts
-            stream.most = talk.max_tokens
+        stream.most = talk.max_tokens if spare else 0
+        stream.no_thinking = "chat_template_kwargs" in body
         async with self._server.ask(body) as answering:
             whole, taken = bytearray(), 0
             pieces = answering.pieces()
@@ -437,6 +442,7 @@ class ChatServerExecutor(Executor):
                     raise api.Garbled("an answer without an end")
             if not answering.streams:
                 stream.whole(bytes(whole))
+            stream.finish()
             if not stream.text and not stream.done:
                 raise api.Garbled("nothing came")
 
@@ -512,19 +518,27 @@ async def _answer(server: api.ChatServer, model: str, colour: str | None) -> str
         content.insert(0, {"type": "image_url", "image_url": {"url": url}})
     prompt = api.Prompt([{"role": "user", "content": content if colour else QUESTION}])
     request = AskRequest(question=QUESTION, follows=True)
-    body = api.without_usage(api.body_of(prompt, Talk((), max_tokens=1024), request, model))
-    stream = api.Stream()
-    async with server.ask(body) as answering:
-        whole = bytearray()
-        async for data in answering.pieces():
-            if answering.streams:
-                stream.feed(data)
-            else:
-                whole += data
-            if stream.over or len(stream.text) > ENOUGH:
-                break
-        if not answering.streams:
-            stream.whole(bytes(whole))
+    talk, instead, stream = Talk((), max_tokens=1024), dict[str, Any](), api.Stream()
+    while True:
+        body, whole = api.body_of(prompt, talk, request, model, instead), bytearray()
+        try:
+            async with server.ask(body) as answering:
+                async for data in answering.pieces():
+                    if answering.streams:
+                        stream.feed(data)
+                    else:
+                        whole += data
+                    if stream.over or len(stream.text) > ENOUGH:
+                        break
+            break
+        except api.Refused as error:
+            changed = api.refused_fields(body, error.said) if error.status in (400, 422) else {}
+            if not changed:
+                raise
+            instead |= changed
+    if whole:
+        stream.whole(bytes(whole))
+    stream.finish()
     if not stream.text and not stream.done:
         raise api.Garbled("nothing came")
     return stream.text

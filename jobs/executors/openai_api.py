@@ -2,7 +2,9 @@
 answer read from what a server streams. The wire itself is the host's.
 
 https://platform.openai.com/docs/api-reference/chat/create. Servers differ: some send no ``[DONE]``, some send
-what a question cost in a last piece of its own, some don't stream at all.
+what a question cost in a last piece of its own, some don't stream at all. Of models that think before they
+answer, each is told in its own way not to: ``chat_template_kwargs`` for vLLM, SGLang and llama.cpp,
+``reasoning_effort`` for Ollama, LM Studio and OpenAI; a server that refuses a field is asked without it.
 https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
 import base64
@@ -18,6 +20,7 @@ from typing import Any, Protocol
 
 from core.requests import AskRequest
 from core.requests.chat import SHORT, SYSTEM, VIDEO, about_tokens, parts_of_turn
+from vision.chat.output_parser import answer_in
 from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent
@@ -71,18 +74,47 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
     return Prompt(messages, tuple(sizes), dropped)
 
 
-def body_of(prompt: Prompt, talk: Talk, request: AskRequest, model: str) -> dict[str, Any]:
-    """Return the body of a request to the server."""
+MAY_BE_REFUSED = ("chat_template_kwargs", "reasoning_effort", "stream_options", "temperature", "seed")
+UNNAMED = MAY_BE_REFUSED[:3]  # what a server is spared that refuses a question without saying why
+LEAST_EFFORTS = ("minimal", "low")  # of reasoning, for models that can't do without
+
+
+def body_of(
+    prompt: Prompt, talk: Talk, request: AskRequest, model: str, instead: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the body of a request to the server. instead: field → what this server takes in its place, None
+    = nothing; of ``max_tokens`` it is the newer name of that field."""
     sampled = {"seed": request.seed} if request.temperature else {}
-    return {
+    body = {
         "model": model,
         "messages": prompt.messages,
         "max_tokens": talk.max_tokens,
         "temperature": request.temperature,
         "stream": True,
         "stream_options": {"include_usage": True},
+        "chat_template_kwargs": {"enable_thinking": False, "thinking": False},
+        "reasoning_effort": "none",
         **sampled,
     }
+    for name, value in (instead or {}).items():
+        old = body.pop(name, None)
+        if name == "max_tokens":
+            body[value] = old
+        elif value is not None and old is not None:
+            body[name] = value
+    return body
+
+
+def refused_fields(body: Mapping[str, Any], said: str) -> dict[str, Any]:
+    """Return what to send instead of the fields that a server has refused, as ``body_of`` takes it; {} =
+    there is nothing that it could be spared. said: the server's words."""
+    if "max_completion_tokens" in said and "max_tokens" in body:
+        return {"max_tokens": "max_completion_tokens"}
+    named = [name for name in MAY_BE_REFUSED if name in body and name in said]
+    found = dict.fromkeys(named or [name for name in UNNAMED if name in body])
+    if "reasoning_effort" in named and body["reasoning_effort"] == "none":
+        found["reasoning_effort"] = next((effort for effort in LEAST_EFFORTS if effort in said), None)
+    return found
 
 
 def neutral(text: str) -> str:
@@ -125,14 +157,9 @@ def _encoded(path: str, max_pixels: int) -> tuple[bytes, tuple[int, int]]:
     return out.getvalue(), picture.size
 
 
-def without_usage(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body for a server that refuses to be asked what a question cost."""
-    return {name: value for name, value in body.items() if name != "stream_options"}
-
-
 MOST_OF_A_LINE = 1 << 20  # characters without a line's end
-THOUGHTS = ("reasoning_content", "reasoning")  # as vLLM, llama.cpp and SGLang, and as Ollama call them
-BEGINS, _END = ("<think>", "<thinking>", "[THINK]"), re.compile(r"</think(?:ing)?>|\[/THINK\]")
+# Fields of thoughts: llama.cpp, SGLang and older vLLM; vLLM and Ollama; Ollama's own interface; OpenRouter
+THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 
 
 class Garbled(Exception):
@@ -153,17 +180,20 @@ class Stream:
     """Takes bytes as they come. text: all of the answer so far. pieces: how many it came in. thoughts: pieces
     of what the model has thought to itself, which is dropped. most: pieces after which it ends, 0 = any.
     done: the answer has ended, for a ``reason`` in OpenAI's words. over: nothing more will come, not even its
-    ``usage``, the tokens as the server counts them."""
+    ``usage``, the tokens as the server counts them. no_thinking: the server was told not to, so that an
+    answer which comes as thoughts alone is one."""
 
     text: str = ""
     pieces: int = 0
     thoughts: int = 0
     most: int = 0
+    no_thinking: bool = False
     done: bool = False
     over: bool = False
     reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     _said: str = ""  # with thoughts
+    _thought: str = ""  # in fields of its own
     _rest: str = ""
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
@@ -182,6 +212,21 @@ class Stream:
         """Take in an answer that isn't streamed. Raises Garbled or ServerError."""
         self._event(data.decode("utf-8", "replace"))
         self.done = self.over = True
+
+    def finish(self) -> None:
+        """Take what has come for all of the answer."""
+        self.text = answer_in(self._said)
+        if not self.text.strip() and self.no_thinking and self.reason == "stop":
+            # https://github.com/vllm-project/vllm/issues/19222
+            self.text = answer_in(self._thought)
+        details = self.usage.get("completion_tokens_details")
+        if isinstance(details, dict):
+            self.thoughts = self.thoughts or _number(details.get("reasoning_tokens"))
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether the model's thoughts have left no tokens for its answer."""
+        return not self.text.strip() and (self.thoughts > 0 or self.reason == "length")
 
     def _line(self, line: str) -> None:
         if not line.startswith("data:"):
@@ -213,14 +258,17 @@ class Stream:
         if not isinstance(choice, dict):
             raise Garbled("a choice that is none")
         message = choice.get("delta") or choice.get("message") or {}
-        if isinstance(message, dict):
-            self.thoughts += any(isinstance(message.get(name), str) and message[name] for name in THOUGHTS)
-            content = message.get("content")
-            if isinstance(content, str) and content and not self.over:
-                self._said += content
-                before, self.text = self.text, answer_in(self._said)
+        if isinstance(message, dict) and not self.over:
+            said, thought = _words(message.get("content"))
+            fields = (_words(message.get(name))[0] for name in THOUGHTS)
+            thought = thought or next(filter(None, fields), "")
+            self._thought += thought
+            self.thoughts += bool(thought)
+            if said:
+                self._said += said
+                before, self.text = self.text, answer_in(self._said, growing=True)
                 self.pieces += self.text != before
-                self.thoughts += self.text == before
+                self.thoughts += bool(self._said.strip()) and not answer_in(self._said).strip()
                 if self.most and self.pieces >= self.most:
                     self.reason, self.done, self.over = "length", True, True
         if isinstance(choice.get("finish_reason"), str) and not self.over:
@@ -237,13 +285,17 @@ class Stream:
         return _number(details.get("cached_tokens")) if isinstance(details, dict) else 0
 
 
-def answer_in(text: str) -> str:
-    """Return what a model has said so far without what it thought to itself first, between marks."""
-    if (end := _END.search(text)) is not None:
-        return text[end.end() :].lstrip()
-    begun = text.lstrip()
-    thinks = any(begun.startswith(mark) or mark.startswith(begun) for mark in BEGINS)
-    return "" if begun and thinks else text
+def _words(content: Any) -> tuple[str, str]:
+    """Return the words in a field of a message, and the thoughts: of text alone, or of parts of either kind
+    as Mistral sends them."""
+    if isinstance(content, str):
+        return content, ""
+    said = thought = ""
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict):
+            said += next((part[name] for name in ("text", "summary") if isinstance(part.get(name), str)), "")
+            thought += _words(part.get("thinking"))[0]
+    return said, thought
 
 
 def error_words(found: Any) -> str:

@@ -17,7 +17,7 @@ from vision.images import encode
 from vision.protocol import Talk, Turn
 from vision.readers import charts
 from vision.readers.ocr import UNREAD, TextReader, enough, to_read, with_texts
-from vision.reporter import Reporter
+from vision.reporter import Quiet, Reporter
 from vision.store import Models
 
 log = logging.getLogger(__name__)
@@ -54,17 +54,6 @@ def _lines(reader: TextReader, path: str, reporter: Reporter) -> list[TextLine]:
     except Exception:  # of a reader and its libraries: a question is answered without
         log.exception("the text of a picture can't be read")
         return []
-
-
-class Quiet(Reporter):
-    """Ends the reading when the question is stopped; its lines are no steps of the answer."""
-
-    def __init__(self, whole: Reporter) -> None:
-        self._whole, self.fiber = whole, whole.fiber
-
-    def check(self) -> None:
-        """Raise what the whole job's ``check`` raises."""
-        self._whole.check()
 
 
 FEWER = 0.5  # of the pixels, when they are too many for the memory

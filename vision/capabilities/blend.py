@@ -15,6 +15,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.families import Mode
 from vision.images.encode import Pictures
+from vision.readers.captioner import write_captions
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -24,24 +25,26 @@ LONGEST_SIDE = 1024  # px that a captioner is shown
 def run(request: BlendRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     given = [images[sha256] for sha256 in request.images]
-    captions = describe(given, request.seed, models, reporter)
+    captions = describe(request, given, models, reporter)
     model = models.image(request.model, reporter)
     task = prepare(request, given, captions, model)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
-def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:
+def describe(
+    request: BlendRequest, given: Sequence[Image.Image], models: Models, reporter: Reporter
+) -> list[str]:
     """Return one caption for each picture; none when no captioner is configured."""
     try:
         captioner = models.get("caption", reporter)
     except ModelError:
         return []
     captions = []
-    for image in images:
+    for name, image in zip(request.images, given, strict=True):
         small = image.copy()
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        captions += list(captioner.captions(small, 1, seed, reporter.batched_as("caption")))
+        captions += list(write_captions(captioner, small, name, 1, request.seed, reporter))
     return captions
 
 

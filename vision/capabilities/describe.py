@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
 from vision.images.encode import Pictures
+from vision.readers.captioner import write_captions
 from vision.readers.photo import describe
 from vision.reporter import Reporter
 from vision.store import Models
@@ -26,8 +27,8 @@ def run(request: DescribeRequest, images: Pictures, models: Models, reporter: Re
         return _photograph(request, image, looked.chances, models, reporter)
     captioner = models.get("caption", reporter)
     captions: list[str] = []
-    for caption in captioner.captions(
-        image, request.num_captions, request.seed, reporter.batched_as("caption")
+    for caption in write_captions(
+        captioner, image, request.image, request.num_captions, request.seed, reporter
     ):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)

@@ -12,37 +12,29 @@ from functools import partial
 
 import torch
 from cachetools import Cache, LRUCache
-from transformers import DynamicCache
+from transformers import DynamicCache, TopKLogitsWarper, TopPLogitsWarper
+from transformers.cache_utils import LinearAttentionLayer
 
 from core.events import ChatAnswer, Ended
 from vision import devices
-from vision.chat.model import ChatModel
+from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
 from vision.chat.prompt import Place, Prompt
-
-Layers = list[tuple[torch.Tensor, torch.Tensor]]  # keys and values (B, heads, length, size) of each layer
-
-
-def layers_of(cache: DynamicCache) -> Layers:
-    """Return keys and values of each layer."""
-    return [(layer.keys, layer.values) for layer in cache.layers]
-
-
-def cache_of(layers: Layers) -> DynamicCache:
-    """Return a cache that begins with ``layers``, which it never changes."""
-    cache = DynamicCache()
-    for number, (keys, values) in enumerate(layers):
-        cache.update(keys, values, number)
-    return cache
 
 
 class JoinedCaches:
     """Caches of rows that may come and go between any two tokens. They are padded on the left, so that all
-    end at the same column. lengths: tokens of each row. deltas: of each, see Prompt."""
+    end at the same column; states are of one size. lengths: tokens of each row. deltas: of each, see
+    Prompt."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
         self.deltas: list[int] = []
         self.cache = DynamicCache()
+
+    @property
+    def has_states(self) -> bool:
+        """Whether some of it can't be taken back after a call that failed half-way."""
+        return any(self.cache.is_linear)
 
     def add(self, cache: DynamicCache, length: int, delta: int) -> None:
         """Take in one more row, the last from now on."""
@@ -51,6 +43,9 @@ class JoinedCaches:
         else:
             width = max(length, *self.lengths)
             for mine, new in zip(self.cache.layers, cache.layers, strict=True):
+                if isinstance(mine, LinearAttentionLayer):
+                    _replace_states(mine, partial(torch.cat, dim=0), new)
+                    continue
                 mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
                 mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
         self.lengths.append(length)
@@ -61,17 +56,22 @@ class JoinedCaches:
         self.lengths = [length + 1 for length in self.lengths]
 
     def restore(self) -> None:
-        """Take off what a call that failed half-way has left in some of the layers."""
+        """Take off what a call that failed half-way has left in some of the layers, but for states."""
         width = max(self.lengths)
         for layer in self.cache.layers:
-            layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
+            if not isinstance(layer, LinearAttentionLayer):
+                layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
 
     def row(self, place: int) -> Layers:
-        """Return a copy of what one row has in the cache."""
+        """Return a copy of what one row has in the cache, without its states."""
         begin = self.cache.get_seq_length() - self.lengths[place]
         return [
-            (keys[place : place + 1, :, begin:].clone(), values[place : place + 1, :, begin:].clone())
-            for keys, values in layers_of(self.cache)
+            (
+                layer.keys[place : place + 1, :, begin:].clone(),
+                layer.values[place : place + 1, :, begin:].clone(),
+            )
+            for layer in self.cache.layers
+            if not isinstance(layer, LinearAttentionLayer)
         ]
 
     def keep(self, places: Sequence[int]) -> None:
@@ -85,8 +85,23 @@ class JoinedCaches:
             return
         begin = self.cache.get_seq_length() - max(self.lengths)
         for layer in self.cache.layers:
+            if isinstance(layer, LinearAttentionLayer):
+                _replace_states(layer, lambda states: states[0][places])
+                continue
             layer.keys = layer.keys[places][:, :, begin:]
             layer.values = layer.values[places][:, :, begin:]
+
+
+def _replace_states(
+    layer: LinearAttentionLayer,
+    change: Callable[[list[torch.Tensor]], torch.Tensor],
+    *others: LinearAttentionLayer,
+) -> None:
+    """Put what ``change`` makes of a layer's states, and those of others, in their place."""
+    for name in ("conv_states", "recurrent_states"):
+        found = [getattr(one, name)[0] for one in (layer, *others)]
+        if found[0] is not None:
+            getattr(layer, name)[0] = change(found)
 
 
 def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
@@ -97,17 +112,21 @@ def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
 @dataclass(frozen=True)
 class Kept:
     """What is kept of a conversation. ids: of the tokens, one for each column of ``layers``. places: of the
-    pictures among them. jobs: whose turns it holds."""
+    pictures among them. jobs: whose turns it holds. states: those of the first ``settled`` tokens, from
+    behind which alone it can be gone on; 0 = it has none."""
 
     ids: tuple[int, ...]
     places: tuple[Place, ...]
     layers: Layers
     jobs: frozenset[str] = frozenset()
+    settled: int = 0
+    states: Sequence[State] = ()
 
     @property
     def bytes(self) -> int:
-        """Of keys and values."""
-        return sum(states.numel() * states.element_size() for layer in self.layers for states in layer)
+        """Of keys and values, and states."""
+        found = [one for held in (*self.layers, *self.states) for one in held if one is not None]
+        return sum(one.numel() * one.element_size() for one in found)
 
     def common(self, prompt: Prompt) -> int:
         """Return how many tokens at the beginning of ``prompt`` are the same here, and show the same
@@ -115,10 +134,11 @@ class Kept:
         most = min(len(self.ids), len(prompt.ids) - 1)
         same = next((i for i in range(most) if self.ids[i] != prompt.ids[i]), most)
         for number, place in enumerate(prompt.places):
-            if place.begin < same and (number >= len(self.places) or self.places[number] != place):
-                return place.begin
-            if place.begin < same < place.end:
-                return place.begin
+            known = number < len(self.places) and self.places[number] == place
+            if place.begin < same and not (known and place.end <= same):
+                same = place.begin
+        if self.settled:
+            return self.settled if self.settled <= same else 0
         return same
 
 
@@ -135,16 +155,17 @@ class KeptCaches(LRUCache[str, Kept]):
         if job_id and kept.bytes <= self.maxsize:
             self[job_id] = kept
 
-    def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers]:
-        """Return the longest beginning of ``prompt`` that one of the jobs has left, and its keys and values;
-        (0, []) when there is none."""
-        found: tuple[int, Layers] = (0, [])
+    def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers, Sequence[State]]:
+        """Return the longest beginning of ``prompt`` that one of the jobs has left, its keys and values, and
+        its states; (0, [], ()) when there is none."""
+        found: tuple[int, Layers, Sequence[State]] = (0, [], ())
         for job_id in job_ids:
             if job_id not in self:
                 continue
             same = Cache.__getitem__(self, job_id).common(prompt)  # without counting as a use
             if same > found[0]:
-                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in self[job_id].layers]
+                kept = self[job_id]
+                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in kept.layers], kept.states
         return found
 
     def forget(self, job_ids: Collection[str]) -> None:
@@ -162,12 +183,15 @@ class Reply:
     """An answer to ``prompt``.
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
-    the prompt. temperature: 0 = always the likeliest token. tell: called with the reply when a part of the
-    prompt is read or there are new words, at most every TELL_EVERY seconds; the first come at once.
+    the prompt. temperature: 0 = always the likeliest token. top_k, top_p: of how many tokens
+    it is sampled, 0 and 1 = of all. spare: tokens that it may have beyond max_tokens
+    if it ``is_thinking`` until there. tell: called with the reply when a part of the prompt is read or there
+    are new words, at most every TELL_EVERY seconds; the first come at once.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
-    from an earlier turn. tokens: of the answer. written_before: of them, how many are part of ``prompt``
-    since the answer was begun anew. ended: how it is over, None = it isn't. error: what broke it.
+    from an earlier turn. states: of its layers where the prompt is settled. tokens: of the answer.
+    written_before: of them, how many are part of ``prompt`` since the answer was begun anew. ended: how it is
+    over, None = it isn't. error: what broke it.
     """
 
     prompt: Prompt
@@ -175,11 +199,16 @@ class Reply:
     job_id: str = ""
     known: tuple[str, ...] = ()
     temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
     seed: int = 0
+    spare: int = 0
+    is_thinking: Callable[[Sequence[int]], bool] = lambda tokens: False
     tell: Callable[[Reply], None] = lambda reply: None
     read: int = 0
     cached: int = 0
     cache: DynamicCache | None = None
+    states: list[State] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     written_before: int = 0
     ended: Ended | None = None
@@ -205,7 +234,12 @@ class Reply:
             return int(logits.argmax())
         if self._generator is None:
             self._generator = torch.Generator().manual_seed(self.seed)
-        shares = torch.softmax(logits.cpu() / self.temperature, dim=-1)
+        scores = logits.cpu()[None] / self.temperature
+        if self.top_k:
+            scores = TopKLogitsWarper(self.top_k)(None, scores)
+        if self.top_p < 1:
+            scores = TopPLogitsWarper(self.top_p)(None, scores)
+        shares = torch.softmax(scores[0], dim=-1)
         return int(torch.multinomial(shares, 1, generator=self._generator))
 
     def take(self, token: int, ends: frozenset[int]) -> None:
@@ -214,7 +248,9 @@ class Reply:
         if token in ends:
             self.ended = "end"
         elif len(self.tokens) >= self.max_tokens:
-            self.ended = "length"
+            more, self.spare = self.spare if self.is_thinking(self.tokens) else 0, 0
+            self.max_tokens += more
+            self.ended = None if more else "length"
         if self.ended is None:
             self.report(at_once=len(self.tokens) == 1)
 
@@ -334,9 +370,11 @@ class Decoder:
         prompt = reply.prompt
         if reply.cache is None:
             self.model.locate(prompt)
-            reply.read, layers = self.kept.best(prompt, reply.known)
+            reply.read, layers, states = self.kept.best(prompt, reply.known)
             reply.cached = reply.cached or reply.read
-            reply.cache = cache_of(layers)
+            reply.cache = self.model.cache_of(layers, states)
+        if reply.read == prompt.settled > 0:
+            reply.states = states_of(reply.cache)
         begin, reply.read = reply.read, piece_end(prompt, reply.read)
         return self.model.read(prompt, begin, reply.read, reply.cache)
 
@@ -392,7 +430,8 @@ class Decoder:
         log.warning("%d answers can't be written at once: %s", len(self._writing), error)
         self.kept.clear()
         self.max_rows = max(1, len(self._writing) - 1)
-        waiting = self._writing if not devices.is_out_of_memory(error) else self._writing[-1:]
+        youngest = devices.is_out_of_memory(error) and not self._rows.has_states
+        waiting = self._writing[-1:] if youngest else self._writing
         if not devices.is_out_of_memory(error):
             self.max_rows = 1
         for reply in reversed(waiting):
@@ -416,9 +455,10 @@ class Decoder:
 
     def _keep(self, reply: Reply, layers: Layers) -> None:
         reply.cache = None
-        if reply.job_id:
-            jobs = frozenset((reply.job_id, *reply.known))
-            kept = Kept(tuple(reply.in_cache), reply.prompt.places, layers, jobs)
+        prompt = reply.prompt
+        if reply.job_id and (reply.states or not prompt.settled):
+            ids, jobs = tuple(reply.in_cache), frozenset((reply.job_id, *reply.known))
+            kept = Kept(ids, prompt.places, layers, jobs, prompt.settled, reply.states)
             self.kept.keep(reply.job_id, kept)
 
 
@@ -437,6 +477,8 @@ def piece_end(prompt: Prompt, begin: int) -> int:
     """Return where the piece ends that is read in one slice: after PIECE tokens, but with one picture at
     most, and that as a whole."""
     end, pictures = min(begin + PIECE, len(prompt.ids)), 0
+    if begin < prompt.settled < end:
+        end = prompt.settled
     for place in prompt.places:
         if begin <= place.begin < end:
             if pictures:

@@ -3,17 +3,49 @@
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 from vision import devices
-from vision.chat.output_parser import TASKS, wanted_of_card
+from vision.chat.output_parser import TASKS, THOUGHT_MARKS, answer_in, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
-PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of different lengths can be joined
+STATEFUL_LAYERS = {"linear_attention", "conv"}  # which hold a state of one size instead of all tokens
+JOINED_LAYERS = {"full_attention", "sliding_attention", *STATEFUL_LAYERS}
+
+
+class State(NamedTuple):
+    """What a layer of linear attention knows of the tokens before (Gated DeltaNet, arXiv:2412.06464; as
+    transformers holds it). conv: the last columns before its convolution, (B, channels, kernel). recurrent:
+    (B, heads, keys, values), None in layers that have none."""
+
+    conv: torch.Tensor
+    recurrent: torch.Tensor | None
+
+
+# keys and values (B, heads, length, size) of each layer that has them
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def layers_of(cache: DynamicCache) -> Layers:
+    """Return keys and values of each layer that has them."""
+    return [
+        (layer.keys, layer.values) for layer in cache.layers if not isinstance(layer, LinearAttentionLayer)
+    ]
+
+
+def states_of(cache: DynamicCache) -> list[State]:
+    """Return copies of the states in a cache, since a call changes them where they are."""
+    return [
+        State(layer.conv_states[0].clone(), None if recurrent is None else recurrent.clone())
+        for layer in cache.layers
+        if isinstance(layer, LinearAttentionLayer)
+        for recurrent in layer.recurrent_states.values()
+    ]
 
 
 class ChatModel:
@@ -21,12 +53,13 @@ class ChatModel:
     "max_new_tokens" replace ours, and those that vision.chat.output_parser knows; with "hints" false it
     isn't told the text in pictures.
 
-    max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids
+    max_tokens: of an answer, 0 = as asked for. top_k, top_p: of tokens that are sampled, as the model's files
+    have it; 0 and 1 = all. context: most tokens that the model was made for. ends: ids
     after which an answer is over. joins: whether answers can be written together; else each is written alone.
     """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
-        self.name, self.model, self.processor = name, model, processor
+        self.name, self.model, self.processor, self.card = name, model, processor, card
         self.tokenizer = copy.deepcopy(processor.tokenizer)  # prompts are made by the other in a thread
         config = model.config
         text = config.get_text_config()
@@ -39,12 +72,21 @@ class ChatModel:
             if self.tasks
             else PromptMaker(processor, self.image_id, told)
         )
+        self.layer_kinds = tuple(getattr(text, "layer_types", None) or ("full_attention",))
+        self.prompts.settles = not STATEFUL_LAYERS.isdisjoint(self.layer_kinds)
         self.wanted = wanted_of_card(card, str(config.model_type))
         self.joins = True
         self.takes_hints = bool(card.get("hints", self.tasks is None))
         self.max_tokens = int(card.get("max_new_tokens", 0))
+        self.top_k = int(model.generation_config.top_k or 0)
+        self.top_p = float(model.generation_config.top_p or 1.0)
         self.context = int(getattr(text, "max_position_embeddings", 0) or 2**20)
         self.ends = self._ends()
+        marks = [mark for pair in THOUGHT_MARKS for mark in pair]
+        specials = self.tokenizer.all_special_tokens
+        self._reads_specials = self.tasks is not None or any(
+            token in mark for token in filter(None, specials) for mark in marks
+        )
         self._takes = inspect.signature(model.forward).parameters
         # transformers 5.24 has renamed it
         self._cache = "cache" if "cache" in self._takes else "past_key_values"
@@ -67,7 +109,7 @@ class ChatModel:
         ]
         if not self.prompts.has_template:
             return frozenset(i for i in found if i is not None)
-        text = self.processor.apply_chat_template(messages, tokenize=False)
+        text = self.prompts.render(messages, to_answer=False)
         after = self.tokenizer(text.rpartition("Qqzx")[2], add_special_tokens=False)["input_ids"]
         found |= set(after[:1]) & self.prompts.control_tokens.ids
         return frozenset(i for i in found if i is not None)
@@ -78,7 +120,6 @@ class ChatModel:
     def why_alone(self) -> str:
         """Why this model's answers can't be written together, as far as its files say; "" = they can."""
         text = self.model.config.get_text_config()
-        layers = set(getattr(text, "layer_types", None) or ["full_attention"])
         if self.tasks is not None:
             return "it does one task at a time"
         missing = {"position_ids", "attention_mask", self._cache} - set(self._takes)
@@ -86,8 +127,8 @@ class ChatModel:
             return "it looks at pictures in layers of their own"
         if missing:
             return f"its forward has no {', '.join(sorted(missing))}"
-        if not layers <= PLAIN_LAYERS:
-            return f"it has layers of {', '.join(sorted(layers - PLAIN_LAYERS))}"
+        if not JOINED_LAYERS.issuperset(self.layer_kinds):
+            return f"it has layers of {', '.join(sorted(set(self.layer_kinds) - JOINED_LAYERS))}"
         if self.model.config.is_encoder_decoder:
             return "it reads and writes by different parts"
         if not self.prompts.mark or self.image_id < 0:
@@ -101,6 +142,23 @@ class ChatModel:
             self.prompts = WholePrompts(self.processor, self.image_id, self.prompts.instructions)
 
     # Calls
+
+    def cache_of(self, layers: Layers, states: Sequence[State] = ()) -> DynamicCache:
+        """Return a cache that begins with these, which it never changes; without any, with nothing."""
+        cache, left, held = DynamicCache(), iter(layers), iter(states)
+        for kind in self.layer_kinds if self.prompts.settles else ["full_attention"] * len(layers):
+            if kind in STATEFUL_LAYERS:
+                cache.layers.append(stateful := LinearAttentionLayer())
+                conv, recurrent = next(held, (None, None))
+                if conv is not None:
+                    stateful.update_conv_state(conv)
+                if recurrent is not None:
+                    stateful.update_recurrent_state(recurrent)
+            else:
+                cache.layers.append(plain := DynamicLayer())
+                if (known := next(left, None)) is not None:
+                    plain.update(*known)
+        return cache
 
     def locate(self, prompt: Prompt) -> None:
         """Set the positions of a prompt, for a model that counts in rows and columns."""
@@ -182,12 +240,21 @@ class ChatModel:
         """Return what a processor made, on the model's device and in its dtype."""
         return devices.moved_to(self.model, inputs)
 
-    def text(self, tokens: Sequence[int]) -> str:
-        """Return the words of an answer, without a sign at its end of which a part is still to come."""
-        text = self.tokenizer.decode(
-            list(tokens), skip_special_tokens=self.tasks is None, clean_up_tokenization_spaces=False
-        )
-        if self.tasks is not None:  # special tokens tell where objects are
+    def text(self, tokens: Sequence[int], *, growing: bool = False) -> str:
+        """Return the words of an answer without what was thought before, nor a sign at its end of which a
+        part is still to come. growing: see ``answer_in``."""
+        text = answer_in(self._decode(tokens), growing=growing)
+        if self._reads_specials:  # special tokens tell where objects are, or thoughts
             for mark in self.tokenizer.all_special_tokens:
                 text = text if mark.startswith(PLACE) else text.replace(mark, "")
         return text.strip().rstrip("\ufffd")
+
+    def is_thinking(self, tokens: Sequence[int]) -> bool:
+        """Whether these are thoughts alone so far."""
+        text = self._decode(tokens)
+        return not answer_in(text).strip() and any(mark in text for mark, _ in THOUGHT_MARKS)
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        """Return the words of an answer from where its thoughts begin, be it in the prompt."""
+        skips = {"skip_special_tokens": not self._reads_specials, "clean_up_tokenization_spaces": False}
+        return self.prompts.opened + self.tokenizer.decode(list(tokens), **skips)

@@ -1,5 +1,5 @@
-"""What a chat model is asked for, by form of answer, and how tables and boxes are read from what it writes:
-JSON as models write it, rows of Markdown or commas, DePlot's lines, and each family's own form of boxes.
+"""What a chat model is asked for, by form of answer, and how its answer is read from what it writes: words
+behind thoughts, tables as JSON, rows of Markdown or commas and DePlot's lines, each family's form of boxes.
 Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024) as their model cards have it."""
 
 import csv
@@ -15,6 +15,59 @@ from core.events import ChatAnswer
 from core.requests.chat import Form
 from core.results import Box, Cell, Table
 from vision.protocol import Talk, Turn
+
+THINKING = "thinking"  # told in place of words while a model thinks to itself
+# Marks around what a model thinks before it answers: Qwen, DeepSeek and GLM; others that imitate them; Seed;
+# Mistral; Kimi; Gemma 4; Cohere; gpt-oss. From vLLM's and SGLang's parsers of reasoning, November 2026:
+# https://docs.vllm.ai/en/stable/features/reasoning_outputs, https://docs.sglang.io/docs/advanced_features
+THOUGHT_MARKS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("think", "thinking", "thought", "reasoning", "seed:think")),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|channel>thought", "<channel|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel|>analysis<|message|>", "<|end|>"),
+    ("<|channel|>commentary<|message|>", "<|end|>"),
+)
+_AROUND = (
+    "<|start|>assistant <|channel|>final<|message|> <|end|> <|return|> <|START_RESPONSE|> <|END_RESPONSE|>"
+)
+ANSWER_MARKS = (*_AROUND.split(), "<|begin_of_box|>", "<|end_of_box|>", "<answer>", "</answer>")
+_BLOCKS = [rf"{re.escape(begin)}.*?(?:{re.escape(end)}|\Z)" for begin, end in THOUGHT_MARKS]
+_THOUGHTS = re.compile(
+    rf"^\s*(?:<\|start\|>assistant)?(?:{'|'.join(_BLOCKS)}|analysis(?=[A-Z]).*?(?:assistantfinal|\Z))\s*",
+    re.DOTALL | re.MULTILINE,
+)  # the last as gpt-oss' marks are left by a server that leaves special tokens out
+_END_OF_THOUGHTS = re.compile("|".join(re.escape(end) for _, end in THOUGHT_MARKS if end not in ANSWER_MARKS))
+_AROUND_ANSWER = re.compile("|".join(map(re.escape, ANSWER_MARKS)))
+_HALF_MARKS = {
+    mark[:length]
+    for mark in (*(mark for pair in THOUGHT_MARKS for mark in pair), *ANSWER_MARKS)
+    for length in range(1, len(mark))
+}
+_LONGEST_MARK = max(map(len, _HALF_MARKS))
+
+
+def answer_in(text: str, *, growing: bool = False) -> str:
+    """Return what a model has said without what it thought to itself, at its beginning or that of a line, and
+    without marks around the answer; "" while it still thinks. growing: more is to come, so that what may be
+    the beginning of a mark is left out."""
+    said = text
+    while (found := _THOUGHTS.match(said)) is not None:
+        said = said[found.end() :]
+    said = _THOUGHTS.sub("", said)
+    said = _END_OF_THOUGHTS.split(said)[-1]  # thoughts that began in the prompt
+    said = _AROUND_ANSWER.sub("", said)
+    if said != text:
+        said = said.lstrip()
+    if growing:
+        if "analysis".startswith(said.lstrip()):
+            return ""
+        longest = range(min(len(said), _LONGEST_MARK), 0, -1)
+        cut = next((length for length in longest if said[-length:] in _HALF_MARKS), 0)
+        said = said[: len(said) - cut]
+    return said
+
 
 LONGEST, DEEPEST = 200_000, 8  # characters; lists and objects in each other
 TRIES = 100  # places where a list or object may begin
@@ -362,7 +415,7 @@ def _width(row: Any) -> int:
 def _of_lines(text: str) -> Table:
     text = text.replace("<0x0A>", "\n").replace("<br>", " ")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("```")]
-    for split in (_bars, _tabs, _commas, _colon):
+    for split in (_bars, lambda line: [part.strip() for part in line.split("\t")], _commas, _colon):
         rows = [row for line in lines if len(row := split(line)) > 1]
         rows = [row for row in rows if not all(_RULE.fullmatch(value) for value in row)]
         if not rows or len(rows) < len(lines) / 2:
@@ -392,10 +445,6 @@ def _with_head(rows: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
 
 def _bars(line: str) -> list[str]:
     return [part.strip(" *") for part in line.strip("|").split("|")] if "|" in line else []
-
-
-def _tabs(line: str) -> list[str]:
-    return [part.strip() for part in line.split("\t")]
 
 
 def _commas(line: str) -> list[str]:

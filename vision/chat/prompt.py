@@ -19,7 +19,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.requests.chat import SHORT, SYSTEM, VIDEO, Part, frame_words_for, parts_of_turn
-from vision.chat.output_parser import Tasks
+from vision.chat.output_parser import THOUGHT_MARKS, Tasks
 from vision.images import encode
 from vision.protocol import Talk, Turn, kept_pictures
 
@@ -219,7 +219,9 @@ class Prompt:
     in rows and columns (M-RoPE), else None; ``delta``: what the next position is beyond len(ids). inputs:
     place → what the processor made of that picture, as far as it was asked; taken out when it is used. grids:
     what it says of the shapes of all pictures. seen: width and height of each picture as the model gets it.
-    dropped: see Conversation. whole: all that ``generate`` takes, of a model whose answers are written alone.
+    dropped: see Conversation. settled: tokens at its beginning that later turns begin with too, for models
+    that can go on from there only; 0 = the model can go on from anywhere. whole: all that ``generate``
+    takes, of a model whose answers are written alone.
     """
 
     ids: list[int]
@@ -230,6 +232,7 @@ class Prompt:
     grids: Inputs = field(default_factory=dict, repr=False)
     seen: tuple[tuple[int, int], ...] = ()
     dropped: int = 0
+    settled: int = 0
     whole: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def extended(self, tokens: Sequence[int]) -> Prompt:
@@ -254,7 +257,11 @@ class _Look:
 
 
 class PromptMaker:
-    """Makes the prompts of one model, in any thread. image_id: of the token that its features replace."""
+    """Makes the prompts of one model, in any thread. image_id: of the token that its features replace.
+
+    told: what the chat template is told: not to let the model think. opened: the mark of thoughts with which
+    it begins an answer nevertheless, "" = none. settles: whether its prompts say where they are settled.
+    """
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions) -> None:
         self.processor, self.tokenizer, self.image_id = processor, processor.tokenizer, image_id
@@ -263,14 +270,21 @@ class PromptMaker:
         marks = [getattr(processor, "image_token", None), getattr(processor, "video_token", None)]
         self.control_tokens = ControlTokens(self.tokenizer, [mark for mark in marks if mark])
         self.mark = str(marks[0] or "")
-        self.has_template = bool(
-            getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
-        )
+        template = getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
+        self.has_template = bool(template)
+        self.told = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
         self._looks: OrderedDict[tuple[tuple[int, int], bool], _Look] = OrderedDict()
         splits = hasattr(getattr(processor, "image_processor", None), "do_image_splitting")
         self._whole = {"do_image_splitting": False} if splits else {}  # a video has too many for pieces
         self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
-        self._takes_system = self._renders_system()
+        turns = [
+            {"role": role, "content": [{"type": "text", "text": text}]}
+            for role, text in (("system", "Qqzx"), ("user", "hello"))
+        ]
+        self._takes_system = "Qqzx" in self._try_template(turns)
+        begun, asked = (self._try_template(turns[1:], to_answer=begins) for begins in (True, False))
+        self.opened = next((mark for mark, _ in THOUGHT_MARKS if begun.rstrip().endswith(mark)), "")
+        self.settles, self._begin_of_answer = False, begun.removeprefix(asked)
 
     def make(self, talk: Talk, pictures: Mapping[str, Picture], most_tokens: int) -> Prompt:
         """Return the prompt of a conversation. pictures: SHA-256 → those that ``talk`` names. most_tokens:
@@ -318,18 +332,22 @@ class PromptMaker:
     def render(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
         """Return the text of messages, with one mark for each picture. to_answer: up to where the answer
         begins."""
-        return self.processor.apply_chat_template(messages, add_generation_prompt=to_answer, tokenize=False)
+        return self.processor.apply_chat_template(
+            messages, add_generation_prompt=to_answer, tokenize=False, **self.told
+        )
 
-    def _renders_system(self) -> bool:
-        """Return whether the chat template knows a system's turn."""
-        messages = [
-            {"role": role, "content": [{"type": "text", "text": text}]}
-            for role, text in (("system", "Qqzx"), ("user", "hello"))
-        ]
+    def process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return all that the processor makes of messages with opened pictures, up to where the answer
+        begins."""
+        how = {"tokenize": True, "return_dict": True, "return_tensors": "pt", **self.told}
+        return dict(self.processor.apply_chat_template(messages, add_generation_prompt=True, **how))
+
+    def _try_template(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
+        """Return the text of messages, "" where the chat template knows no such turns."""
         try:
-            return "Qqzx" in self.render(messages)
+            return self.render(messages, to_answer=to_answer)
         except Exception:  # a template raises what it likes
-            return False
+            return ""
 
     def _prompt(
         self, turns: Sequence[Turn], short: bool, pictures: Mapping[str, Picture], most: int
@@ -348,9 +366,11 @@ class PromptMaker:
         if len(pieces) != len(instead) + 1:
             raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
         ids = self.tokenise("".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True)))
+        begun = len(self.tokenise(self._begin_of_answer, more=True)) if self.settles else 0
         return Prompt(
             ids,
             self._places(ids, shown, looks),
+            settled=len(ids) - max(1, begun) if self.settles else 0,
             inputs=inputs,
             grids={
                 name: torch.cat([look.grids[name] for look in looks])
@@ -433,17 +453,14 @@ class WholePrompts(PromptMaker):
                 for part in message["content"]
             ]
         with self._lock:
-            whole = self._process(messages)
+            whole = self.process(messages)
         ids = whole["input_ids"][0].tolist()
         return Prompt(ids, seen=tuple(picture.size for picture in shown), whole=whole)
 
-    def _process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        """See PromptMaker."""
         if self.has_template:
-            return dict(
-                self.processor.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-                )
-            )
+            return super().process(messages)
         pieces: list[Any] = []
         for message in messages:  # as the model's own page has it
             pieces.append("\nUser: " if message["role"] != "assistant" else "\nAssistant: ")

@@ -1,8 +1,8 @@
 """A loaded chat model that answers questions and says how likely given answers are.
 
 It tries when it is loaded whether its answers can be written together; those whose caches can't be joined
-(cross-attention as in Idefics and Mllama, layers with a state, Florence-2, PaliGemma) are written one after
-the other by transformers' own ``generate``."""
+(cross-attention as in Idefics and Mllama, Florence-2, PaliGemma) are written one after the other by
+transformers' own ``generate``."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from core.errors import JobCancelled, ModelError
+from core.errors import JobCancelled, ModelError, UserError
 from core.events import ChatAnswer
 from vision import devices
 from vision.chat.decoder import (
@@ -29,13 +29,11 @@ from vision.chat.decoder import (
     JoinedCaches,
     Kept,
     KeptCaches,
-    Layers,
     Reply,
-    cache_of,
-    layers_of,
     piece_end,
 )
-from vision.chat.model import ChatModel
+from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
+from vision.chat.output_parser import THINKING
 from vision.chat.prompt import Picture, Prompt
 from vision.engine.fiber import Fiber
 from vision.protocol import Talk, Turn
@@ -63,13 +61,18 @@ def write_answer(
     token; what it raises ends the writing."""
     how: dict[str, Any] = {"do_sample": False}
     if reply.temperature:
-        how = {"do_sample": True, "temperature": reply.temperature, "top_k": 0}
+        how = {
+            "do_sample": True,
+            "temperature": reply.temperature,
+            "top_k": reply.top_k,
+            "top_p": reply.top_p,
+        }
     criteria = StoppingCriteriaList([_BeforeToken(reply, model.ends, before_slice)])
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(reply.seed)
         model.model.generate(
             **inputs,
-            max_new_tokens=reply.max_tokens,
+            max_new_tokens=reply.max_tokens + reply.spare,
             num_beams=1,  # Florence-2's files want three, of which no token is sure before the last
             eos_token_id=sorted(model.ends) or None,
             stopping_criteria=criteria,
@@ -77,6 +80,7 @@ def write_answer(
         )
 
 
+STARVED = "The chat model thought for too long and gave no answer. Ask for less."
 TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
 
 
@@ -118,12 +122,14 @@ class Talker:
         *,
         temperature: float = 0.0,
         seed: int = 0,
+        top_p: float = 1.0,
     ) -> ChatAnswer:
         """Return the answer to the last turn of ``talk``; what there is of it when the job is stopped after
         its first token.
 
-        pictures: SHA-256 → those that ``talk`` names. A step is a token; words are reported as they come.
-        Raises UserError when the question is too long.
+        pictures: SHA-256 → those that ``talk`` names. top_p: of tokens that are sampled, where the model's
+        files want no less. A step is a token; words are reported as they come.
+        Raises UserError when the question is too long, or nothing but thoughts came.
         """
         model = self.model
         context = min(model.context, talk.context)
@@ -132,23 +138,35 @@ class Talker:
             reporter.fiber.stream_pause()  # opening pictures is part of answering
         prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, context - max_tokens))
         reporter.check()
+
+        def tell(reply: Reply) -> None:
+            text = model.text(reply.tokens, growing=True)
+            reporter.doing("" if text or not model.is_thinking(reply.tokens) else THINKING)
+            reporter.write(len(reply.tokens), reply.max_tokens, text)
+
         reply = Reply(
             prompt,
             max_tokens,
             talk.turns[-1].job_id,
-            tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns[:-1]))),
+            tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns))),
             temperature=temperature,
+            top_k=model.top_k,
+            top_p=min(top_p, model.top_p),
             seed=seed,
-            tell=lambda reply: reporter.write(len(reply.tokens), max_tokens, model.text(reply.tokens)),
+            spare=max(0, min(context // 2, context - len(prompt.ids) - max_tokens)),
+            is_thinking=model.is_thinking,
+            tell=tell,
         )
         try:
             (self._write_together if model.joins else self._write_alone)(reply, reporter)
         except JobCancelled as stop:
             self.decoder.stop(reply)
-            if isinstance(stop, Leaving) or not reply.tokens:
+            if isinstance(stop, Leaving) or not reply.tokens or model.is_thinking(reply.tokens):
                 raise
         if reply.error is not None:
             raise reply.error
+        if model.is_thinking(reply.tokens):
+            raise UserError(STARVED)
         return reply.answer(model.text(reply.tokens))
 
     def _write_together(self, reply: Reply, reporter: Reporter) -> None:
@@ -200,14 +218,20 @@ LOW_TOLERANCE = 0.1  # … in half precision
 
 
 def load_chat_model(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+    folder: Path,
+    name: str,
+    card: Mapping[str, Any],
+    device: str,
+    dtype: torch.dtype,
+    quantize: str = "off",
 ) -> Talker:
-    """Return the chat model in ``folder``. Raises ModelError for a model that can't talk about pictures."""
+    """Return the chat model in ``folder``. quantize: off, or see ``devices.quantization``. Raises ModelError
+    for a model that can't talk about pictures."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
     if not hasattr(processor, "tokenizer"):
         raise ModelError(f"{name} ({kind}) has no processor for pictures and words; {WANTED}")
-    model = devices.load_pretrained(AutoModelForImageTextToText, folder, device, dtype)
+    model = devices.load_pretrained(AutoModelForImageTextToText, folder, device, dtype, quantize)
     chat = ChatModel(name, model, processor, card)
     if not chat.prompts.has_template and chat.tasks is None and kind != WITHOUT_TEMPLATE:
         raise ModelError(f"{name} ({kind}) has no chat template; {WANTED}")
@@ -246,12 +270,14 @@ def _is_as_alone(model: ChatModel) -> bool:
             return False
         right = model.model(**model.moved(whole)).logits[0, -1].float()
         model.locate(prompt)
-        logits = _read_on(model, prompt, cache := DynamicCache())
+        logits, _ = _read_on(model, prompt, cache := model.cache_of([]))
         if not _close(model, logits, right):
             return False
         tokens.append(int(right.argmax()))
         longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
-        expected.append(model.read(longer, length, length + 1, cache_of(layers_of(cache))))
+        expected.append(
+            model.read(longer, length, length + 1, model.cache_of(layers_of(cache), states_of(cache)))
+        )
         rows.add(cache, len(prompt.ids), prompt.delta)
     written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
     return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))
@@ -265,9 +291,7 @@ def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any
             {"type": "image", "image": image} if part["type"] == "image" else part
             for part in message["content"]
         ]
-    return model.processor.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-    )
+    return model.prompts.process(messages)
 
 
 def _read_on(
@@ -276,15 +300,18 @@ def _read_on(
     cache: DynamicCache,
     read: int = 0,
     before_slice: Callable[[], None] = lambda: None,
-) -> torch.Tensor:
-    """Read a prompt from its token ``read`` on, piece by piece, and return the logits after it."""
-    logits = torch.empty(0)
+) -> tuple[torch.Tensor, list[State]]:
+    """Read a prompt from its token ``read`` on, piece by piece; return the logits after it, and the states
+    where it is settled."""
+    logits, states = torch.empty(0), list[State]()
     while read < len(prompt.ids):
         before_slice()
+        if read == prompt.settled > 0:
+            states = states_of(cache)
         begin, read = read, piece_end(prompt, read)
         with torch.no_grad():
             logits = model.read(prompt, begin, read, cache)
-    return logits
+    return logits, states
 
 
 def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -312,11 +339,11 @@ def score_answers(
     room = min(model.context, talk.context) - max(map(len, answers), default=0)
     prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, room))
     cache, first = _read_from_kept(talker, talk, prompt, reporter)
-    layers, scores = layers_of(cache), list[float]()
+    layers, states, scores = layers_of(cache), states_of(cache), list[float]()
     for begin in range(0, len(answers), ROWS):
         _pause(reporter)
         with torch.no_grad():
-            scores += _scores(model, prompt, layers, first, answers[begin : begin + ROWS])
+            scores += _scores(model, prompt, layers, states, first, answers[begin : begin + ROWS])
     return scores
 
 
@@ -348,17 +375,23 @@ def _read_from_kept(
     model, kept = talker.model, talker.decoder.kept
     model.locate(prompt)
     jobs = dict.fromkeys(turn.job_id for turn in reversed(talk.turns))
-    read, layers = kept.best(prompt, jobs)
-    cache = cache_of(layers)
-    logits = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
+    read, layers, states = kept.best(prompt, jobs)
+    cache = model.cache_of(layers, states)
+    logits, states = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
+    ids, layers = tuple(prompt.ids), layers_of(cache)
     kept.keep(
-        talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs))
+        talk.turns[-1].job_id, Kept(ids, prompt.places, layers, frozenset(jobs), prompt.settled, states)
     )
     return cache, logits
 
 
 def _scores(
-    model: ChatModel, prompt: Prompt, layers: Layers, first: torch.Tensor, answers: Sequence[list[int]]
+    model: ChatModel,
+    prompt: Prompt,
+    layers: Layers,
+    states: Sequence[State],
+    first: torch.Tensor,
+    answers: Sequence[list[int]],
 ) -> list[float]:
     """Return the score of each answer. first: logits after the prompt."""
     rows, width = len(answers), max(map(len, answers))
@@ -369,7 +402,11 @@ def _scores(
         row[: len(answer)] = torch.tensor(answer, device=model.device)
     logits = first.expand(rows, 1, -1)  # (B, 1, V)
     if width > 1:
-        cache = cache_of([(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers])
+        wide = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers]
+        held = [
+            State(c.expand(rows, -1, -1), r if r is None else r.expand(rows, -1, -1, -1)) for c, r in states
+        ]
+        cache = model.cache_of(wide, held)
         after = model.read_after(ids[:, :-1], len(prompt.ids), prompt.delta, cache)
         logits = torch.cat([logits, after], dim=1)  # (B, L, V)
     chosen = torch.log_softmax(logits, dim=-1).gather(-1, ids[..., None])[..., 0]  # (B, L)

@@ -2,7 +2,7 @@
 configurations, one for each part of a pipeline."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from core.errors import ModelError, first_line
+from vision import devices
 from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora
 from vision.engine import denoiser
@@ -23,26 +24,39 @@ from vision.weights.memory import Plan, quantizable_parts
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made, and fp8's, but for bfloat16 on cards
+    that multiply in float8."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
     index = files.read_json(folder / "model_index.json")
     libraries = {"diffusers": diffusers, "transformers": transformers}
-
-    def of(library: Any) -> Any:  # weights alone, so that rows of a pass never count for each other
-        if kind == "nf4":
-            nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-            return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-        return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
-
-    mapping = {part: of(libraries[index[part][0]]) for part in parts}
+    mapping = {part: devices.quantization(libraries[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 
 log = logging.getLogger(__name__)
+
+
+def place(pipe: Any, device: str, offload: str) -> None:
+    """Put the weights of a pipeline where a plan has them. "group": a layer of the denoiser and of the text
+    encoders comes to the device while the one before it computes; the decoder stays there."""
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "group":
+        modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+        moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
+        weights = sum(w.numel() * w.element_size() for name in moved for w in modules[name].parameters())
+        pipe.enable_group_offload(
+            torch.device(device),
+            offload_type="leaf_level",
+            use_stream=device != "cpu",
+            # pinned copies take up to twice the weights' bytes; without these, one is made for each layer
+            low_cpu_mem_usage=devices.memory("cpu")[0] < 2 * weights,
+            exclude_modules=list(modules.keys() - moved),
+        )
+    else:
+        pipe.to(device)
 
 
 def load_image_model(
@@ -55,11 +69,12 @@ def load_image_model(
     offline: bool,
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
+    more: Mapping[str, Any] | None = None,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
     whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
-    family, card = identify.family_and_card(path)
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras. more: of its card."""
+    family, card = identify.family_and_card(path, more)
     try:
         pipe = _pipeline(family, path, dtype, plan.quantize, offline)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
@@ -70,10 +85,7 @@ def load_image_model(
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
-    if plan.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    elif plan.offload == "none":
-        pipe.to(device)
+    place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
@@ -133,7 +145,7 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         local_files_only=True,
         trust_remote_code=False,
         **({} if config is None else {"quantization_config": config}),
-        **{**shared, **parts},
+        **{**dict.fromkeys(family.unused), **shared, **parts},
     )
 
 

@@ -1,9 +1,9 @@
-"""Captioners: BLIP, and any ``AutoModelForImageTextToText`` model with a chat template. They write several
-*different* captions."""
+"""Several *different* captions of a picture, by BLIP, or by a chat model that is asked in four ways."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,18 @@ import torch
 from PIL import Image
 from transformers import (
     AutoConfig,
-    AutoModelForImageTextToText,
     AutoProcessor,
+    BlipForConditionalGeneration,
     StoppingCriteria,
     StoppingCriteriaList,
 )
 
-from core.errors import ModelError
 from vision import devices
-from vision.engine.fiber import Batched, BeforeSlice, unbatched
+from vision.chat.prompt import Picture
+from vision.chat.talker import Talker, load_chat_model
+from vision.engine.fiber import BeforeSlice
+from vision.protocol import Talk, Turn
+from vision.reporter import Quiet, Reporter
 
 # how a BLIP caption may begin
 PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")
@@ -39,6 +42,8 @@ INSTRUCTIONS = (
     ),
 )
 TEMPERATURES = (0.7, 0.9, 1.1, 1.3, 1.5)  # rising until captions differ
+TOP_P = 0.95
+TOKENS, CHAT_TOKENS = 40, 120  # of a caption, at most
 _EMPTY_WORDS = frozenset(
     (
         "a an the of in on with and is are there image picture photo illustration drawing detailed close up"
@@ -62,7 +67,7 @@ class _BeforeToken(StoppingCriteria):
 class CaptionTask:
     """One text to be written about ``image``, or several with num_return_sequences in ``how``.
 
-    start: a BLIP caption's prefix, or an instruction. seed: of the sampling. how: arguments of ``generate``.
+    start: a caption's prefix. seed: of the sampling. how: arguments of ``generate``.
     """
 
     image: Image.Image
@@ -72,116 +77,98 @@ class CaptionTask:
 
 
 class Captioner:
-    """A captioner in memory.
-
-    card: the folder's ``atelier.json``; its "prefixes" or "instructions" and "max_new_tokens" replace ours.
-    """
+    """A BLIP in memory. card: the folder's ``atelier.json``; its "prefixes" and "max_new_tokens" replace
+    ours."""
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
-        self.chat = bool(
-            getattr(processor, "chat_template", None)
-            or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
-        )
-        starts = INSTRUCTIONS if self.chat else PREFIXES
-        self.starts: tuple[str, ...] = tuple(card.get("instructions" if self.chat else "prefixes", starts))
-        self.max_new_tokens: int = card.get("max_new_tokens", 120 if self.chat else 40)
+        self.starts: tuple[str, ...] = tuple(card.get("prefixes", PREFIXES))
+        self.max_new_tokens: int = card.get("max_new_tokens", TOKENS)
 
-    def captions(
-        self, image: Image.Image, count: int, seed: int, batched: Batched = unbatched
-    ) -> Iterator[str]:
-        """Yield up to ``count`` captions, no two with the same words; fewer only when the model has no more
-        to say.
-
-        Each start is first completed greedily, then sampled at rising temperatures, at last the best beams
-        are taken. The same seed gives the same captions. batched: how texts are written, see
-        vision.engine.fiber.
-        """
-        seen: set[frozenset[str]] = set()
-        for caption in self._candidates(image, count, seed, batched):
-            words = content(caption)
-            if not words or any(words == other for other in seen):
-                continue
-            seen.add(words)
-            yield caption
-            if len(seen) == count:
-                return
-
-    def _candidates(self, image: Image.Image, count: int, seed: int, batched: Batched) -> Iterator[str]:
-        """Yield captions in order. A sampled one has random numbers of its own, so it shares a call with no
-        other job's."""
-
-        def write(start: str, seed: int = seed, **how: Any) -> list[str]:
-            return batched(
-                self.write_each,
-                CaptionTask(image, start, seed, how),
-                key=object() if how["do_sample"] else (start, *how.values()),
-            )
-
-        for start in self.starts[:count]:
-            yield from write(start, do_sample=False, num_beams=1 if self.chat else 3)
-        for attempt, temperature in enumerate(TEMPERATURES):
-            for number, start in enumerate(self.starts):
-                yield from write(
-                    start,
-                    seed + 101 * attempt + number + 1,
-                    do_sample=True,
-                    temperature=temperature,
-                    top_p=0.95,
-                )
-        yield from write(self.starts[0], do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
-
-    def write_each(self, tasks: Sequence[CaptionTask], before_slice: BeforeSlice) -> list[list[str]]:
-        """Return the texts of each task, one task for each job that asks at once. See
-        vision.engine.fiber.
-
-        The tasks have the same start and ``how``. Those whose inputs have the same shapes are written in one
-        call; in some chat models pictures of other sizes mean other lengths.
-        """
-        inputs = [self._inputs(task.image, task.start) for task in tasks]
-        groups: dict[Any, list[int]] = {}
-        for i, given in enumerate(inputs):
-            shapes = tuple((name, value.shape) for name, value in sorted(given.items()))
-            groups.setdefault(shapes, []).append(i)
-        texts: dict[int, list[str]] = {}
-        for number, places in enumerate(groups.values()):
-            if number:
-                before_slice(len(places))
-            joined = {name: torch.cat([inputs[i][name] for i in places]) for name in inputs[places[0]]}
-            texts |= zip(
-                places, self._write(joined, len(places), tasks[places[0]], before_slice), strict=True
-            )
-        return [texts[i] for i in range(len(tasks))]
+    def write(
+        self, image: Image.Image, reporter: Reporter, start: str, seed: int, temperature: float, best: int = 1
+    ) -> Sequence[str]:
+        """Return what begins with ``start``: the likeliest text, the ``best``, or one that is sampled, which
+        has random numbers of its own and so shares a call with no other job's."""
+        beams = {"do_sample": False, "num_beams": 3 if best == 1 else best, "num_return_sequences": best}
+        sampled = {"do_sample": True, "temperature": temperature, "top_p": TOP_P}
+        how = sampled if temperature else beams
+        key = object() if temperature else (start, best)
+        task = CaptionTask(image, start, seed, how)
+        found: list[str] = reporter.batched("caption", self.write_each, task, key=key)
+        return found
 
     @torch.no_grad()
-    def _write(
-        self, inputs: Mapping[str, torch.Tensor], count: int, like: CaptionTask, before_slice: BeforeSlice
-    ) -> list[list[str]]:
-        """Return the texts of each of ``count`` rows."""
-        inputs = devices.moved_to(self.model, inputs)
+    def write_each(self, tasks: Sequence[CaptionTask], before_slice: BeforeSlice) -> list[list[str]]:
+        """Return the texts of each task, one task for each job that asks at once. See
+        vision.engine.fiber. The tasks have the same start and ``how``."""
+        given = [
+            self.processor(images=task.image, text=task.start or None, return_tensors="pt") for task in tasks
+        ]
+        joined = {name: torch.cat([one[name] for one in given]) for name in given[0]}
+        count, like = len(tasks), tasks[0]
         with torch.random.fork_rng([self.model.device] if self.model.device.type == "cuda" else []):
             torch.manual_seed(like.seed)
             out = self.model.generate(
-                **inputs,
+                **devices.moved_to(self.model, joined),
                 max_new_tokens=self.max_new_tokens,
                 stopping_criteria=StoppingCriteriaList([_BeforeToken(lambda: before_slice(count))]),
                 **like.how,
             )
         # BLIP repeats its prefix, and should
-        fresh = out[:, inputs["input_ids"].shape[1] :] if self.chat else out
-        texts = [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)]
-        each = len(fresh) // count
+        texts = [tidy(text) for text in self.processor.batch_decode(out, skip_special_tokens=True)]
+        each = len(texts) // count
         return [texts[i : i + each] for i in range(0, len(texts), each)]
 
-    def _inputs(self, image: Image.Image, start: str) -> Mapping[str, torch.Tensor]:
-        if not self.chat:
-            return self.processor(images=image, text=start or None, return_tensors="pt")
-        messages = [
-            {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": start}]}
-        ]
-        return self.processor.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-        )
+
+def write_captions(
+    model: Captioner | Talker, image: Image.Image, name: str, count: int, seed: int, reporter: Reporter
+) -> Iterator[str]:
+    """Yield up to ``count`` captions, no two with the same words; fewer only when the model has no more to
+    say. name: the picture's SHA-256.
+
+    Each start is first completed greedily, then sampled at rising temperatures, at last BLIP's best beams are
+    taken. The same seed gives the same captions.
+    """
+    seen: set[frozenset[str]] = set()
+    for caption in _candidates(model, image, name, count, seed, reporter):
+        words = content(caption)
+        if not words or any(words == other for other in seen):
+            continue
+        seen.add(words)
+        yield caption
+        if len(seen) == count:
+            return
+
+
+def _candidates(
+    model: Captioner | Talker, image: Image.Image, name: str, count: int, seed: int, reporter: Reporter
+) -> Iterator[str]:
+    starts = model.model.card.get("instructions", INSTRUCTIONS) if isinstance(model, Talker) else model.starts
+    write: Callable[[str, int, float], Sequence[str]] = (
+        partial(_ask, model, Picture(name, image.size, lambda: image), reporter)
+        if isinstance(model, Talker)
+        else partial(model.write, image, reporter)
+    )
+    for start in starts[:count]:
+        yield from write(start, seed, 0.0)
+    for attempt, temperature in enumerate(TEMPERATURES):
+        for number, start in enumerate(starts):
+            yield from write(start, seed + 101 * attempt + number + 1, temperature)
+    if isinstance(model, Captioner):
+        yield from model.write(image, reporter, starts[0], seed, 0.0, best=2 * count)
+
+
+def _ask(
+    talker: Talker, picture: Picture, reporter: Reporter, start: str, seed: int, temperature: float
+) -> tuple[str]:
+    """Return a chat model's answer. It looks at the picture once: what it has read of it is kept."""
+    talk = Talk((Turn("user", start, (picture.sha,), picture.sha),), max_tokens=CHAT_TOKENS)
+    answer = talker.answer(
+        talk, {picture.sha: picture}, Quiet(reporter), temperature=temperature, seed=seed, top_p=TOP_P
+    )
+    reporter.check()  # a stop leaves half a caption
+    return (tidy(answer.text),)
 
 
 def tidy(text: str) -> str:
@@ -195,19 +182,16 @@ def content(caption: str) -> frozenset[str]:
 
 
 def load_captioner(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
-) -> Captioner:
-    """Load BLIP or a chat model. Raises ModelError for a model that can't caption."""
-    kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    folder: Path,
+    name: str,
+    card: Mapping[str, Any],
+    device: str,
+    dtype: torch.dtype,
+    quantize: str = "off",
+) -> Captioner | Talker:
+    """Load BLIP, as it is, or a chat model. Raises ModelError for a model that can't caption."""
+    if AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type != "blip":
+        return load_chat_model(folder, name, card, device, dtype, quantize)
     processor = AutoProcessor.from_pretrained(folder, **devices.LOCAL)
-    if kind == "blip":
-        from transformers import BlipForConditionalGeneration as cls
-    else:
-        cls = AutoModelForImageTextToText
-    captioner = Captioner(name, devices.load_pretrained(cls, folder, device, dtype), processor, card)
-    if not captioner.chat and kind != "blip":
-        raise ModelError(
-            f"{name} ({kind}) has no chat template; CAPTION_MODEL takes BLIP or a chat model that reads"
-            " pictures."
-        )
-    return captioner
+    model = devices.load_pretrained(BlipForConditionalGeneration, folder, device, dtype)
+    return Captioner(name, model, processor, card)

@@ -2,7 +2,7 @@
 each of its steps."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +13,10 @@ from PIL import Image
 
 from vision.diffusion import checkpoint, vae
 from vision.diffusion.model import arguments
-from vision.diffusion.pipeline import JobPipeline, StepCallback
+from vision.diffusion.pipeline import JobPipeline, StepCallback, Watched
 from vision.engine.denoiser import Denoiser, denoiser_attributes
 from vision.reporter import Reporter
-from vision.video.families.family import Take
+from vision.video.families.family import Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
 
 STRIP, STRIP_WIDTH = 8, 160  # frames of a preview, and px of each
@@ -62,21 +62,10 @@ def call(
                 if not model.family.calls_back:
                     # not setattr: that would note its class in the configuration
                     vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
-                given = {
-                    "prompt": take.prompt,
-                    "negative_prompt": take.negative_prompt or model.family.usual_negative,
-                    "width": take.width,
-                    "height": take.height,
-                    "num_frames": take.frames,
-                    "num_inference_steps": take.num_inference_steps,
-                    "guidance_scale": take.guidance_scale,
-                    "generator": generator,
-                    "output_type": "latent",
-                    "callback_on_step_end": on_step,
-                    **model.family.arguments(own.pipe, take, model.card),
-                }
+                given = call_arguments(model.family, own.pipe, take, model.card)
+                run = {"generator": generator, "output_type": "latent", "callback_on_step_end": on_step}
                 with resume or nullcontext():
-                    result = own.pipe(**arguments(own.pipe, given))
+                    result = own.pipe(**given, **arguments(own.pipe, run))
         reporter.check()
         latents = model.family.latents(own.pipe, result, take)
         return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
@@ -84,22 +73,19 @@ def call(
         model.free_hooks()
 
 
-class Watched(checkpoint.EarlyStop):
-    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
-    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
-
-    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
-        super().__init__(wrapped, 1, None)
-        self._after, self._steps = after, 0
-
-    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
-        self.wrapped.set_timesteps(*args, **kwargs)
-
-    def _step(self, *args: Any, **kwargs: Any) -> Any:
-        made = self.wrapped.step(*args, **kwargs)
-        values = self._after(self._steps, args[1], {"latents": made[0]})
-        self._steps += 1
-        return (values["latents"], *made[1:])
+def call_arguments(family: VideoFamily, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
+    """Return what a pipeline is called with to draw ``take``: those arguments that it has."""
+    given = {
+        "prompt": take.prompt,
+        "negative_prompt": take.negative_prompt or family.usual_negative,
+        "width": take.width,
+        "height": take.height,
+        "num_frames": take.frames,
+        "num_inference_steps": take.num_inference_steps,
+        "guidance_scale": take.guidance_scale,
+        **family.arguments(pipe, take, card),
+    }
+    return arguments(pipe, given)
 
 
 class VideoPipeline(JobPipeline):

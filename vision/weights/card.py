@@ -78,8 +78,9 @@ class Card:
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
-    folder ``lora``, which is added to its weights when they are loaded; "" = none. vocabulary: all the words
-    that the model knows, with spaces between them; empty = any word may mean something to it.
+    folder ``lora``, which is added to its weights when they are loaded; "" = none. fixed_steps: it draws at
+    the noise levels that its makers chose, so that no other number of steps can be had. vocabulary: all the
+    words that the model knows, with spaces between them; empty = any word may mean something to it.
     """
 
     native_size: int
@@ -104,6 +105,7 @@ class Card:
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
     merged_lora: str = ""
+    fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -113,10 +115,21 @@ class Card:
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
 
+    def guided(self, guidance_scale: float) -> bool:
+        """Return whether a negative prompt has an effect."""
+        return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > 1)
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Return the folder's ``atelier.json``, {} without one. Raises ModelError when it isn't a JSON object."""
-    return read_json(folder / FILE)
+
+def read_card(folder: Path, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the folder's ``atelier.json``, {} without one, with the entries of ``more`` in place of its own.
+    Raises ModelError when it isn't a JSON object."""
+    return read_json(folder / FILE) | dict(more or {})
+
+
+def host_file(name: str, cache_dir: Path) -> Path:
+    """Return the file of the host's card for the hub's model ``name``, DATA_DIR/cards/owner--name.json. A
+    hub model's own folder is the cache, where nobody keeps anything. cache_dir: DATA_DIR/cache."""
+    return cache_dir.parent / "cards" / f"{name.replace('/', '--')}.json"
 
 
 def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
@@ -163,19 +176,20 @@ def family_of_file(path: Path) -> Family:
     raise ModelError(f"{path.name} is of no family that Atelier can load from one file.")
 
 
-def family_and_card(path: Path) -> tuple[Family, Card]:
-    """Return family and card of the image model in folder or file ``path``. Raises ModelError like the above,
-    or when ``atelier.json`` can't be used."""
+def family_and_card(path: Path, more: Mapping[str, Any] | None = None) -> tuple[Family, Card]:
+    """Return family and card of the image model in folder or file ``path``. more: entries of its card, in
+    place of its own. Raises ModelError like the above, or when ``atelier.json`` can't be used."""
     folder = path if path.is_dir() else gguf_folder(path)
     family = family_of_folder(folder) if folder is not None else family_of_file(path)
     folder = folder or config_folder(path)
     if folder is None:
-        return family, make_card(family, {}, {})
+        return family, make_card(family, {}, more or {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
         "model_index": read_json(folder / "model_index.json"),
+        "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
         **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
-    return family, make_card(family, configs, read_card(folder))
+    return family, make_card(family, configs, read_card(folder, more))
 
 
 SHOWN = 8  # unknown words that a note names

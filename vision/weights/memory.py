@@ -187,6 +187,27 @@ def bytes_in_memory(path: Path, itemsize: int) -> int:
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 
+CHAT_SHARE = 0.42  # of a card's memory, that a chat model's weights take at most where they can take less
+
+
+def choose_for_chat(
+    total: int, path: Path, itemsize: int, quantize: str = "auto", installed: Collection[str] = ()
+) -> tuple[str, int]:
+    """Return how the weights of the chat model in ``path`` are quantised on a card of ``total`` bytes, and
+    the bytes that they take then: as they are, int8 or nf4, the first of these that leaves the models which
+    draw their share, else the last. quantize: the setting; one kind, or "off", leaves the others out.
+    installed: see ``choose``."""
+    tensors = list(_tensors(path, itemsize))
+    found = "off", sum(tensor.bytes for tensor in tensors)
+    if "quantization_config" in files.read_json(path / "config.json"):
+        return found
+    for kind in ("int8", "nf4"):
+        if found[1] > CHAT_SHARE * total and kind in installed and quantize in ("auto", kind):
+            sizes = (round(one.weights * QUANTIZED[kind]) if one.weights else one.bytes for one in tensors)
+            found = kind, sum(sizes)
+    return found
+
+
 def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
     for file in files.weight_files(path):
         if file.parent == path / files.MERGED:
@@ -219,14 +240,14 @@ def float_tensor(part: str, name: str, count: int, dimensions: int, itemsize: in
 WAYS = {
     "none": "all of it on the device",
     "model": "each part on the device while it is needed",
-    "sequential": "each layer on the device while it is needed",
+    "group": "each layer on the device while it is needed",
 }
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a model is held. quantize: off, int8, fp8 or nf4. offload: none, model (each part visits the card
-    when it is needed) or sequential (each layer does)."""
+    when it is needed) or group (each layer does, the next one on its way meanwhile)."""
 
     quantize: str = "off"
     offload: str = "none"
@@ -246,7 +267,7 @@ ORDER = (
     Plan("int8", "model"),
     Plan("nf4", "none"),
     Plan("nf4", "model"),
-    Plan("off", "sequential"),
+    Plan("off", "group"),
 )
 
 
@@ -257,6 +278,16 @@ def installed(device: str) -> frozenset[str]:
     if device.startswith(CARDS) and importlib.util.find_spec("bitsandbytes"):
         kinds.add("nf4")
     return frozenset(kinds)
+
+
+def lacks(device: str) -> str:
+    """Return what it means that no library makes weights smaller on this card, "" where one does."""
+    if not device.startswith("cuda") or installed(device):
+        return ""
+    return (
+        "the extra quantize isn't installed: what doesn't fit on the card as it is is moved part by part,"
+        " which is slow, and its jobs share no steps"
+    )
 
 
 def choose(
@@ -282,7 +313,7 @@ def choose(
     kind = quantize if quantize in sizes else "off"
     if not device.startswith(CARDS):  # the device's memory is the host's
         return Plan("off" if quantize == "auto" else kind)
-    ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
+    ways = ("none", "model", "group") if kind == "off" else ("none", "model")
     allowed = [
         plan
         for plan in (ORDER if quantize == "auto" else [Plan(kind, way) for way in ways])

@@ -48,9 +48,8 @@ def alone(
             {"type": "image", "image": pictures[next(shown)].open()} if part["type"] == "image" else part
             for part in message["content"]
         ]
-    inputs = model.processor.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-    )
+    how = {"tokenize": True, "return_dict": True, "return_tensors": "pt", **model.prompts.told}
+    inputs = model.processor.apply_chat_template(messages, add_generation_prompt=True, **how)
     with torch.no_grad():
         out = model.model.generate(
             **inputs,

@@ -22,6 +22,16 @@ QWEN = (
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c.text }}{% endif %}{% endfor %}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+QWEN_THINKS = (  # Qwen3.5's: thoughts begin unless they are switched off, and earlier answers have none
+    "{% set ns = namespace(last=-1) %}{% for m in messages %}{% if m.role == 'user' %}"
+    "{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' and loop.index0 > ns.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{% for c in m.content %}{% if c.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ c.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if enable_thinking is defined and "
+    "enable_thinking is false %}<think>\n\n</think>\n\n{% else %}<think>\n{% endif %}{% endif %}"
+)
 SMOL = (  # SmolVLM's own, from transformers.models.smolvlm.processing_smolvlm
     "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"
     "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
@@ -58,6 +68,94 @@ def qwen3_vl():
     processor.tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     processor.chat_template = QWEN
     return _with_room(model, processor)
+
+
+def qwen3_5():
+    """Layers with a state of one size, three in four, and a template with thoughts."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3_5Config,
+        Qwen3_5ForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer = tiny.bpe_tokenizer(*marks, "<|im_start|>", "<|im_end|>")
+    start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
+    text = {
+        **tiny.QWEN,
+        "num_hidden_layers": 4,
+        "head_dim": 8,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "vocab_size": len(tokenizer) + 4,
+        "rope_parameters": {**tiny.ROPE, "partial_rotary_factor": 1.0, "mrope_interleaved": True},
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    look = {"depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": 8}
+    config = Qwen3_5Config(
+        text_config=text,
+        vision_config={**look, "out_hidden_size": 16, "num_position_embeddings": 16},
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    patches = {"patch_size": 8, "temporal_patch_size": 2, "merge_size": 2}
+    room = {"size": {"shortest_edge": 256, "longest_edge": 4096}}
+    return Qwen3_5ForConditionalGeneration(config), Qwen3VLProcessor(
+        Qwen2VLImageProcessor(**patches, **room),
+        tokenizer,
+        Qwen3VLVideoProcessor(**patches, **room),
+        chat_template=QWEN_THINKS,
+    )
+
+
+def lfm2_vl():
+    """Layers with the last columns before a convolution as their only state."""
+    from transformers import (
+        Lfm2VlConfig,
+        Lfm2VlForConditionalGeneration,
+        Lfm2VlImageProcessor,
+        Lfm2VlProcessor,
+    )
+
+    marks = {"image": "<image>", "image_start": "<|image_start|>", "image_end": "<|image_end|>"}
+    marks["image_thumbnail"] = "<|img_thumbnail|>"
+    tokenizer = tiny.bpe_tokenizer(*marks.values(), "<|im_start|>", "<|im_end|>")
+    for name, token in marks.items():
+        tokenizer.init_kwargs[f"{name}_token"] = token
+        setattr(tokenizer, f"{name}_token", token)
+        setattr(tokenizer, f"{name}_token_id", tokenizer.convert_tokens_to_ids(token))
+    text = {
+        "model_type": "lfm2",
+        "vocab_size": len(tokenizer) + 2,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "layer_types": ["conv", "conv", "full_attention", "conv"],
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    look = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Lfm2VlConfig(
+        text_config=text,
+        vision_config={"model_type": "siglip2_vision_model", **look, "num_patches": 256, "patch_size": 16},
+        image_token_id=tokenizer.image_token_id,
+        projector_hidden_size=16,
+    )
+    room = {"min_image_tokens": 4, "max_image_tokens": 16, "tile_size": 64, "max_num_patches": 64}
+    processor = Lfm2VlImageProcessor(do_image_splitting=False, encoder_patch_size=16, **room)
+    template = QWEN.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
+    return Lfm2VlForConditionalGeneration(config), Lfm2VlProcessor(
+        processor, tokenizer, chat_template=template
+    )
 
 
 def gemma3():
@@ -143,7 +241,14 @@ def idefics():
     )
 
 
-JOINED: dict[str, Callable] = {"smolvlm": smolvlm, "qwen3-vl": qwen3_vl, "llava": llava, "gemma3": gemma3}
+JOINED: dict[str, Callable] = {
+    "smolvlm": smolvlm,
+    "qwen3-vl": qwen3_vl,
+    "qwen3.5": qwen3_5,
+    "lfm2-vl": lfm2_vl,
+    "llava": llava,
+    "gemma3": gemma3,
+}
 SHAPES: dict[str, Callable] = {**JOINED, "idefics": idefics}
 
 

@@ -64,7 +64,7 @@ def test_the_next_turn_reads_only_what_is_new(talker_of: Talkers, name: str) -> 
     more = Talk((*QUESTIONS[2].turns, said, Turn("user", "and this", ("p4",), "e")))
     answered(talker, QUESTIONS[0])  # somebody else, with another picture, in between
     second = answered(talker, more)
-    assert second.cached >= len(first.prompt.ids)
+    assert second.cached >= (first.prompt.settled or len(first.prompt.ids))
     assert second.tokens == alone(talker, more, 10)
 
 
@@ -81,14 +81,15 @@ def test_a_picture_that_is_known_is_not_opened_again(talker_of: Talkers) -> None
     assert len(opened) == before
 
 
-def test_a_conversation_branches_at_any_turn(talker_of: Talkers) -> None:
-    talker = talker_of("qwen3-vl")
+@pytest.mark.parametrize("name", ["qwen3-vl", "qwen3.5"])
+def test_a_conversation_branches_at_any_turn(talker_of: Talkers, name: str) -> None:
+    talker = talker_of(name)
     first = answered(talker, QUESTIONS[0])
     said = Turn("assistant", talker.model.text(first.tokens), (), "a")
     for words in ("left of what", "why not"):
         branch = Talk((*QUESTIONS[0].turns, said, Turn("user", words, (), words)))
         reply = answered(talker, branch)
-        assert reply.cached >= len(first.prompt.ids)
+        assert reply.cached >= (first.prompt.settled or len(first.prompt.ids))
         assert reply.tokens == alone(talker, branch, 10)
 
 
@@ -134,10 +135,11 @@ def test_no_more_rows_than_there_is_room_for(talker_of: Talkers) -> None:
     assert list(mixes.differing(talker, asked)) == []
 
 
+@pytest.mark.parametrize("name", ["qwen3-vl", "qwen3.5"])  # whose states can't be taken back
 def test_out_of_memory_the_youngest_answer_waits_and_says_the_same(
-    talker_of: Talkers, monkeypatch, caplog
+    talker_of: Talkers, monkeypatch, caplog, name: str
 ) -> None:
-    talker, refused = talker_of("qwen3-vl"), list[int]()
+    talker, refused = talker_of(name), list[int]()
     layer = talker.model.model.model.language_model.layers[-1]
     plain = layer.forward
 
@@ -184,6 +186,15 @@ def test_a_seed_says_the_same_whoever_is_answered_beside_it(talker_of: Talkers) 
     beside.temperature, beside.seed = 1.5, 2
     write(talker, reply_to(talker, QUESTIONS[1], 10), beside, reply_to(talker, QUESTIONS[2], 10))
     assert beside.tokens == sampled[2]
+
+
+def test_words_are_sampled_from_those_that_the_models_files_allow(talker_of: Talkers) -> None:
+    """Of one token, or of so few that one alone is left, whatever the temperature."""
+    talker = talker_of("smolvlm")
+    greedy = answered(talker, QUESTIONS[0]).tokens
+    assert answered(talker, QUESTIONS[0], temperature=1.5).tokens != greedy
+    assert answered(talker, QUESTIONS[0], temperature=1.5, top_k=1).tokens == greedy
+    assert answered(talker, QUESTIONS[0], temperature=1.5, top_p=1e-6).tokens == greedy
 
 
 def test_what_is_kept_has_a_limit_and_the_least_recently_used_goes_first() -> None:
@@ -244,6 +255,22 @@ def test_a_turn_that_is_forgotten_takes_along_what_went_on_from_it(talker_of: Ta
     write(talker)
     assert len(under_way.tokens) == 6
     assert "d" not in talker.decoder.kept
+
+
+def test_states_are_kept_where_later_turns_begin_alike(talker_of: Talkers) -> None:
+    """What is kept of layers with a state can't be cut, so that it is from before the answer."""
+    talker = talker_of("qwen3.5")
+    first = answered(talker, QUESTIONS[0])
+    kept, prompt = talker.decoder.kept["a"], first.prompt
+    text = talker.model.tokenizer.decode(prompt.ids[: prompt.settled])
+    assert text.endswith("table<|im_end|>\n") and kept.settled == prompt.settled < len(prompt.ids)
+    assert len(kept.states) == 3 and kept.layers[0][0].shape[2] == len(kept.ids)
+    assert kept.bytes == sum(one.numel() * 4 for held in (*kept.layers, *kept.states) for one in held)
+    other = Talk((Turn("user", "what is on the mat", ("p0",), "b"),))  # the same picture, other words
+    reply = reply_to(talker, other, 10)
+    reply.known = ("a",)
+    write(talker, reply)
+    assert reply.cached == 0 and reply.tokens == alone(talker, other, 10)
 
 
 def test_a_long_prompt_is_read_in_pieces_with_one_picture_each() -> None:

@@ -87,7 +87,8 @@ def test_a_video_is_told_to_smolvlm_as_its_own_processor_tells_one() -> None:
 @pytest.mark.parametrize("name", shapes.SHAPES)
 def test_every_family_is_told_when_each_frame_is_seen(loaded: Loaded, name: str) -> None:
     found = text_of(loaded(name), about_video())
-    times = {"smolvlm": ("00:00", "00:01", "00:03"), "qwen3-vl": ("<0.5", "<1.5", "<3.5")}
+    qwen = ("<0.5", "<1.5", "<3.5")
+    times = {"smolvlm": ("00:00", "00:01", "00:03"), "qwen3-vl": qwen, "qwen3.5": qwen}
     expected = times.get(name, ("at 0.5 s", "at 1.5 s", "at 3.5 s"))
     places = [found.index(word) for word in expected]
     assert places == sorted(places) and found.index("What moves?") > places[-1] and VIDEO in found

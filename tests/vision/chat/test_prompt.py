@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import ImageError, UserError
 from core.requests.chat import SHORT, SYSTEM
+from core.settings import load_settings
 from tests.support import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
@@ -105,6 +106,21 @@ def test_pictures_have_no_more_pixels_than_they_may(size, most, expected) -> Non
     assert fitted(size, most) == expected
     width, height = fitted(size, most)
     assert max(width, height) <= LONGEST_RATIO * min(width, height)
+
+
+def test_a_picture_of_fifty_megapixels_takes_a_thousand_tokens_of_qwen3_vl() -> None:
+    """Its preprocessor_config.json lets a picture have 16.8 megapixels; ASK_PIXELS is 1."""
+    from transformers import Qwen2VLImageProcessor
+
+    room = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
+    processor = Qwen2VLImageProcessor(patch_size=16, merge_size=2, size=room)
+
+    def tokens(width: int, height: int) -> int:
+        return processor.get_number_of_image_patches(height, width, {}) // 4
+
+    most = round(load_settings({}, Path("none.env")).ask_pixels * 10**6)
+    assert tokens(8660, 5774) > 16_000
+    assert 900 < tokens(*fitted((8660, 5774), most)) < 1024
 
 
 def test_only_the_size_of_a_stored_picture_is_read_at_first(tmp_path: Path) -> None:

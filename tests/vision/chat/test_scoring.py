@@ -32,7 +32,7 @@ def by_hand(talker: Talker, talk: Talk, label: str) -> float:
             {"type": "image", "image": PICTURES[next(shown)].open()} if part["type"] == "image" else part
             for part in message["content"]
         ]
-    how = {"tokenize": True, "return_dict": True, "return_tensors": "pt"}
+    how = {"tokenize": True, "return_dict": True, "return_tensors": "pt", **model.prompts.told}
     before = model.processor.apply_chat_template(messages, add_generation_prompt=True, **how)["input_ids"]
     whole = model.processor.apply_chat_template(given, **how)
     with torch.no_grad():
@@ -45,7 +45,7 @@ def by_hand(talker: Talker, talk: Talk, label: str) -> float:
     return total
 
 
-@pytest.mark.parametrize("name", ["smolvlm", "qwen3-vl", "gemma3"])
+@pytest.mark.parametrize("name", ["smolvlm", "qwen3-vl", "qwen3.5", "gemma3"])
 def test_the_score_is_the_log_probability_of_the_whole_answer(
     talker_of: Callable[[str], Talker], name: str
 ) -> None:

@@ -13,6 +13,7 @@ from core.events import ChatAnswer
 from tests.vision.chat import mixes, shapes
 from tests.vision.chat.mixes import PICTURES, alone
 from vision.chat import decoder as replies
+from vision.chat.model import ChatModel
 from vision.chat.prompt import Picture, fitted
 from vision.chat.talker import Talker
 from vision.engine.engine import Engine, Fiber
@@ -91,9 +92,24 @@ def test_a_long_prompt_gives_signs_of_life_while_it_is_read(talker_of: Talkers, 
     run(talker, asker)
     assert len([step for step in asker.steps if step == (0, 3, "")]) > 3
     monkeypatch.setattr(replies, "TELL_EVERY", 1000.0)
-    quick = Asker(talk("what " * 20, max_tokens=5))
+    quick = Asker(talk("why " * 20, max_tokens=5))
     run(talker, quick)
     assert [step for step, *_ in quick.steps] == [0, 1]  # the first words come at once
+
+
+def test_a_models_own_way_of_sampling_is_kept_to(talker_of: Talkers) -> None:
+    """Qwen3-VL's generation_config.json, say: top_k 20, top_p 0.8."""
+    talker = talker_of("qwen3-vl")
+    known = talker.model.model
+    known.generation_config.top_k, known.generation_config.top_p = 1, 0.8
+    model = ChatModel("asked", known, talker.model.processor, {})
+    known.generation_config.top_k = known.generation_config.top_p = None
+    assert (model.top_k, model.top_p) == (1, 0.8)
+    answers = [
+        Talker(model, 0).answer(talk("why", "p0"), PICTURES, Asker(talk("")), temperature=heat, seed=3).text
+        for heat in (0.0, 5.0)
+    ]
+    assert answers[0] == answers[1]
 
 
 def test_people_who_ask_at_once_are_answered_at_once(talker_of: Talkers) -> None:
