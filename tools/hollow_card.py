@@ -40,6 +40,11 @@ ACCELERATOR: dict[str, Any] = {  # what ``torch.accelerator`` says of the card
 }
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 aten = torch.ops.aten
+GUARDED = {  # methods that want a device's guard before they come to ATen
+    torch.Tensor.nonzero: aten.nonzero.default,
+    torch.Tensor.__rsub__: aten.rsub.Scalar,
+    torch.Tensor.__invert__: aten.bitwise_not.default,
+}
 
 
 class NoValueError(RuntimeError):
@@ -305,6 +310,8 @@ class _Hollow(torch.Tensor):
 
     inner: torch.Tensor
     card: HollowCard
+    # a quantised weight answers for the product with it, as beside any other tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor, card: HollowCard, on_card: bool = True) -> _Hollow:
@@ -343,6 +350,9 @@ class _Hollow(torch.Tensor):
         return first.card.run(function, args, kwargs or {})
 
 
+PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer, _Hollow)
+
+
 class _Factories(TorchDispatchMode):
     """Sees what makes tensors on the card, or copies them to it, without any that lies there."""
 
@@ -351,10 +361,10 @@ class _Factories(TorchDispatchMode):
         self._card = card
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if is_card(kwargs.get("device")) or any(
-            isinstance(leaf, _Hollow) for leaf in tree_leaves((args, kwargs))
-        ):
+        kwargs, leaves = kwargs or {}, tree_leaves((args, kwargs))
+        if any(isinstance(leaf, torch.Tensor) and type(leaf) not in PLAIN for leaf in leaves):
+            return NotImplemented  # a quantised weight says itself what is done with its parts
+        if is_card(kwargs.get("device")) or any(isinstance(leaf, _Hollow) for leaf in leaves):
             return self._card.run(function, args, kwargs)
         return function(*args, **kwargs)
 
@@ -373,7 +383,7 @@ class _Functions(TorchFunctionMode):
         if function in (torch.tensor, torch.as_tensor, torch.asarray) and is_card(kwargs.get("device")):
             given = {name: value for name, value in kwargs.items() if name != "device"}
             made = first if isinstance(first, torch.Tensor) else function(*args, **given)
-            return made.to(kwargs["device"], **({"dtype": given["dtype"]} if given.get("dtype") else {}))
+            return made.to(DEVICE, **({"dtype": given["dtype"]} if given.get("dtype") else {}))
         if function is torch.Tensor.to:  # "cuda" alone would ask CUDA which card is meant
             args, kwargs = tree_map(_with_index, (tuple(args), dict(kwargs)))
         if function is torch.Tensor.pin_memory:  # needs CUDA; all host memory is as good here
@@ -388,6 +398,8 @@ class _Functions(TorchFunctionMode):
             return self._attention(*args, **kwargs)
         if function is torch.Tensor.new_tensor:
             return torch.tensor(args[1], dtype=kwargs.get("dtype", first.dtype)).to(DEVICE)
+        if function in GUARDED:
+            return GUARDED[function](*args, **kwargs)
         if function is torch.Tensor.__getitem__:
             return self._item(first, args[1])
         if function is torch.Tensor.__setitem__:
@@ -405,10 +417,6 @@ class _Functions(TorchFunctionMode):
         }
         if function in numbers:
             return numbers[function](first.item())
-        if function in (torch.Tensor.nonzero, torch.nonzero) and first.has_values:
-            self._card.waited("nonzero")
-            with plainly():
-                return _Hollow(first.inner.nonzero(), self._card)
         if function in (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__):
             self._card.waited(function.__name__)
             if not first.has_values:

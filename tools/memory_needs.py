@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import inspect
 import json
 import logging
 import tempfile
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import diffusers
 import torch
 from PIL import Image
 
@@ -33,7 +31,7 @@ from tools.hollow_card import HollowCard
 from vision import loader
 from vision.capabilities import edit, imagine
 from vision.diffusion import model as image_model
-from vision.families import EDITORS, FAMILIES
+from vision.families import FAMILIES
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -47,17 +45,21 @@ DRAWING = tuple(name for name, known in full_size.read_architectures().items() i
 OFFLOADS = ("none", "model", "group")
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
-GIB = 2**30
+COMPUTED = 6 * 10**9  # bytes of weights up to which they are quantised, which the host computes
+GIB, ROUND = 2**30, 16 * 2**20
 
 
 def measure(family: str, folder: Path) -> dict[str, int]:
-    """Return the bytes that the model in ``folder`` needs: weights, and over them text, step and decode."""
+    """Return the bytes that the model in ``folder`` needs: weights, as its files have them, and over
+    those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds to each tensor.
+    A decoder that is held in float32 is larger than in the files, at any time."""
     with hollow_card() as card:
         pipe, draw = load(family, folder, quantize="off", offload="none")
-        weights = card.live
+        weights = memory.sizes(folder, 2)["off"].total
         with watched(card, pipe) as found:
             draw()
-    return {"weights": weights, **{what: found[what] - weights for what in ("text", "step", "decode")}}
+    over = {what: found[what] - weights + 2**20 for what in ("text", "step", "decode")}
+    return {"weights": weights, **{what: -(-size // ROUND) * ROUND for what, size in over.items()}}
 
 
 def peak(family: str, folder: Path, **how: str) -> int:
@@ -82,19 +84,10 @@ def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]
         models = Models(WorkerConfig("cuda:0", {"image": str(folder)}, data, **how))
         picture = ImagineRequest(prompt=PROMPT, seed=7, num_images=1, num_inference_steps=STEPS)
         return models.image(None)._base, lambda: imagine.run(picture, {}, models, Reporter())
-    if any(one.has_pipeline(name) for one in EDITORS):
-        models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
-        change = EditRequest(prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS)
-        pictures = {SHA: Image.new("RGB", (1024, 1024), "grey")}
-        return models.editor(None, Reporter())._base, lambda: edit.run(change, pictures, models, Reporter())
-    pipe = getattr(diffusers, name).from_pretrained(folder, dtype=torch.bfloat16)  # of no family known by now
-    pipe.set_progress_bar_config(disable=True)
-    if how["offload"] == "model":
-        pipe.enable_model_cpu_offload(device="cuda:0")
-    else:
-        pipe.to("cuda:0")
-    more = {"use_pe": False} if "use_pe" in inspect.signature(pipe.__call__).parameters else {}
-    return pipe, lambda: pipe(prompt=PROMPT, num_inference_steps=STEPS, **more)
+    models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
+    change = EditRequest(prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS)
+    pictures = {SHA: Image.new("RGB", (1024, 1024), "grey")}
+    return models.editor(None, Reporter())._base, lambda: edit.run(change, pictures, models, Reporter())
 
 
 @contextlib.contextmanager
@@ -141,13 +134,14 @@ def watched(card: HollowCard, pipe: Any) -> Iterator[dict[str, int]]:
 def plans(family: str, folder: Path) -> Iterator[tuple[str, int, int]]:
     """Yield, for each way to hold the model in ``folder``: its name, what the plan asks and what is taken, in
     bytes."""
-    for offload in OFFLOADS:
-        size = memory.sizes(folder, 2)["off"]
-        yield (
-            offload,
-            size.held(offload) + size.working(offload),
-            peak(family, folder, quantize="off", offload=offload),
-        )
+    sizes = memory.sizes(folder, 2)
+    ways = [memory.Plan("off", offload) for offload in OFFLOADS]
+    if "int8" in memory.installed("cpu") and sizes.get("int8", sizes["off"]).total < COMPUTED:
+        ways.append(memory.Plan("int8"))
+    for plan in ways:
+        size = sizes[plan.quantize]
+        asked = size.held(plan.offload) + size.working(plan.offload)
+        yield str(plan), asked, peak(family, folder, quantize=plan.quantize, offload=plan.offload)
 
 
 def main() -> None:

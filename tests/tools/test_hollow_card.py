@@ -47,6 +47,13 @@ def test_small_tensors_keep_their_values(card: HollowCard) -> None:
     assert card.copies.total() == 1
 
 
+def test_what_asks_for_a_guard_of_cudas_works_without_cuda(card: HollowCard) -> None:
+    timesteps = torch.tensor([900, 500, 100], device="cuda")
+    assert (timesteps == 500).nonzero().tolist() == [[1]] and (1000 - timesteps).tolist() == [100, 500, 900]
+    assert (~(timesteps > 200)).tolist() == [False, False, True]
+    assert card.waits.total() == 4, card.waits
+
+
 def test_a_value_that_nobody_knows_is_an_error_that_says_where(card: HollowCard) -> None:
     hollow = torch.randn(300, 300, device="cuda")
     assert hollow.isfinite().all()  # of which everybody hopes so
@@ -71,6 +78,17 @@ def test_modules_come_and_go_with_their_tied_weights(card: HollowCard) -> None:
     assert card.live == 0 and card.host == 1024 * 512 * 4
     module.to("cuda")
     assert card.live == 1024 * 512 * 4 and card.host == 0
+
+
+def test_quantised_weights_count_as_what_they_take_and_as_what_they_become_for_a_product(card) -> None:
+    torchao = pytest.importorskip("torchao.quantization")
+    module = nn.Sequential(nn.Linear(1024, 2048, bias=False)).to(torch.bfloat16)
+    torchao.quantize_(module, torchao.Int8WeightOnlyConfig())
+    module.to("cuda")
+    assert 1024 * 2048 <= card.live < 1.01 * 1024 * 2048
+    card.reset()
+    module(torch.zeros(1, 1024, device="cuda", dtype=torch.bfloat16))
+    assert 2 * 1024 * 2048 <= card.peak - card.live < 2.1 * 1024 * 2048
 
 
 def test_threads_see_the_same_card(card: HollowCard) -> None:

@@ -7,7 +7,7 @@ import importlib.util
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,12 @@ class Needs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model takes in memory, in bytes. parts: the weights of each. needs: beside those.
-    largest_tensor: of any part."""
+    """What a model takes in memory, in bytes. parts: the weights of each. needs: beside those. layers: the
+    two largest tensors of each part, as it is."""
 
     parts: Mapping[str, int]
     needs: Needs
-    largest_tensor: int = 0
+    layers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -69,15 +69,23 @@ class Sizes:
         return max(self.parts.values(), default=0)
 
     def held(self, offload: str) -> int:
-        """Return what lies on the device while no job works: of layers that visit it, the decoder."""
-        return {"none": self.total, "group": self.parts.get("vae", 0)}.get(offload, 0)
+        """Return what lies on the device while no job works."""
+        return sum(size for name, size in self.parts.items() if not _visits(name, offload))
 
     def working(self, offload: str) -> int:
         """Return what is on the device beside that while a job works, at most. Of layers that visit it, two
         are there at once: the next comes while one works."""
-        if offload == "model":
-            return max((size + self.needs.of_part(name) for name, size in self.parts.items()), default=0)
-        return self.needs.most + (0 if offload == "none" else 2 * self.largest_tensor)
+        visiting = self.parts if offload == "model" else self.layers
+        # the parts of a single file have other names, and it works as long as another
+        return max(
+            self.needs.of_part(name) + (visiting.get(name, 0) if _visits(name, offload) else 0)
+            for name in (*self.parts, "text_encoder", DENOISERS[0], "vae")
+        )
+
+
+def _visits(part: str, offload: str) -> bool:
+    """Whether a part isn't kept on the device: layers come of the denoiser and of what reads alone."""
+    return offload == "model" or (offload != "none" and (part in DENOISERS or "encoder" in part))
 
 
 @dataclass(frozen=True)
@@ -131,19 +139,22 @@ def of_tensors(
     quantised; without any, "off" is the only kind. pipeline: diffusers' class."""
     kinds = {"off": 0.0, **(QUANTIZED if quantizable else {})}
     found = {kind: Counter[str]() for kind in kinds}
-    largest, unpacked = dict.fromkeys(kinds, 0), 0
+    layers, unpacked = dict[str, tuple[int, ...]](), 0
     for tensor in tensors:
         for kind, per_weight in kinds.items():
             quantized = per_weight and tensor.weights and tensor.part in quantizable
-            size = round(tensor.weights * per_weight) if quantized else tensor.bytes
-            found[kind][tensor.part] += size
-            largest[kind] = max(largest[kind], size)
+            found[kind][tensor.part] += round(tensor.weights * per_weight) if quantized else tensor.bytes
+        layers[tensor.part] = tuple(sorted((*layers.get(tensor.part, ()), tensor.bytes))[-2:])
         if tensor.weights and tensor.part in quantizable:  # for a product it becomes what it was
             unpacked = max(unpacked, tensor.bytes)
     plain = needs(pipeline, found["off"].total(), itemsize)
     packed = replace(plain, text=plain.text + unpacked, step=plain.step + unpacked)
     return {
-        kind: Sizes(dict(parts), packed if kinds[kind] else plain, largest[kind])
+        kind: Sizes(
+            dict(parts),
+            packed if kinds[kind] else plain,
+            {part: sum(two) for part, two in layers.items()},
+        )
         for kind, parts in found.items()
     }
 

@@ -1,0 +1,51 @@
+"""What models need beside their weights is measured again, and what plans ask is held against what they
+take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools import full_size, memory_needs
+from tools.hollow_card import HollowCard
+from vision.diffusion import vae as decoders
+from vision.weights import memory
+
+NEEDS = json.loads(memory.NEEDS.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("family", "channels", "side"), [("flux2-klein-4b", 32, 128), ("stable-diffusion-1.5", 4, 64)]
+)
+def test_a_decoder_takes_what_was_noted(family: str, channels: int, side: int) -> None:
+    part = full_size.read_architectures()[family]["parts"]["vae"]
+    vae = full_size.make_module(part["library"], part["class"], part["config"]).to(torch.bfloat16)
+    with HollowCard() as card:
+        card.place(vae)
+        weights = card.live
+        decoders.pixels_of(
+            decoders.decode(vae, torch.zeros(1, channels, side, side, device="cuda", dtype=vae.dtype))
+        )
+    assert card.peak - weights == pytest.approx(NEEDS[family]["decode"], rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", NEEDS)
+def test_each_model_needs_what_was_noted(family: str, tmp_path: Path) -> None:
+    full_size.write_model(family, tmp_path / family)
+    found = memory_needs.measure(family, tmp_path / family)
+    noted = {what: NEEDS[family][what] for what in found}
+    assert found == pytest.approx(noted, abs=memory_needs.ROUND)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", NEEDS)
+def test_a_plan_asks_for_what_is_taken_and_a_tenth_more_at_most(family: str, tmp_path: Path) -> None:
+    full_size.write_model(family, tmp_path / family)
+    found = list(memory_needs.plans(family, tmp_path / family))
+    assert len(found) >= len(memory_needs.OFFLOADS)
+    for way, asked, taken in found:
+        assert taken <= asked <= 1.1 * taken, way
