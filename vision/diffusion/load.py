@@ -78,6 +78,7 @@ def place(pipe: Any, device: str, offload: str) -> None:
     elif offload == "group":
         modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
         moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
+        moved -= {name for name in moved if not getattr(modules[name], "_supports_group_offloading", True)}
         weights = sum(w.numel() * w.element_size() for name in moved for w in modules[name].parameters())
         pipe.enable_group_offload(
             torch.device(device),

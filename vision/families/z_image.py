@@ -38,7 +38,6 @@ FAMILY = Family(
     guidance_scale=0.0,
     draft_steps=6,
     float16=False,  # all latents are NaN (github.com/Tongyi-MAI/Z-Image, issues 14 and 15, November 2025)
-    adjust=adjust_base,
     encode=encode,
     text_tokens=504,  # of 512, with the template's
     text_rows=True,
