@@ -16,7 +16,6 @@ WORKER = (
     "transformers",
     "accelerate",
     "peft",
-    "compel",
     "safetensors",
     "tokenizers",
     "sentencepiece",

@@ -76,10 +76,12 @@ def number(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """Return a reader of one of these words, in any case."""
+def one_of(*allowed: str, **renamed: str) -> Callable[[str], str]:
+    """Return a reader of one of these words, in any case. renamed: words of before → those of now."""
 
     def read(text: str) -> str:
+        if text.lower() in renamed:
+            raise ValueError(f"this is called {renamed[text.lower()]} now")
         if text.lower() not in allowed:
             raise ValueError(f"takes one of: {', '.join(allowed)}")
         return text.lower()
@@ -376,9 +378,9 @@ class Settings:
         "auto, float32, bfloat16 or float16", "auto", one_of("auto", "float32", "bfloat16", "float16")
     )
     offload: str = setting(
-        "keep weights in main memory between uses: auto, none, model, sequential",
+        "keep weights in main memory between uses: auto, none, model (parts), group (layers)",
         "auto",
-        one_of("auto", "none", "model", "sequential"),
+        one_of("auto", "none", "model", "group", sequential="group"),
     )
     quantize: str = setting(
         "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs the extra quantize",
@@ -819,8 +821,8 @@ def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[s
     for name in ("bus_ca", "c2pa_certificate", "c2pa_key"):
         if (file := read.get(name)) and not Path(file).is_file():
             problems.append(f"{name.upper()}={file}: no such file.")
-    if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
-        problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
+    if read.get("offload") == "group" and read.get("quantize") not in ("auto", "off"):
+        problems.append("QUANTIZE: only off and auto go with OFFLOAD=group.")
     roles = ("IMAGE", "CLIP", "CAPTION", "VIT", "SEGMENT", "VIDEO", "CONTROLNET", "ASK", "EDIT")
     models = [(f"{role}_MODEL", values.get(f"{role}_MODEL", "").strip()) for role in roles]
     for name in ("image_models", "video_models", "loras", "tiny_vaes"):

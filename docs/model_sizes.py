@@ -280,7 +280,7 @@ PUBLISHED = {
 
 CARDS = (8, 12, 16, 24)  # GB of 2³⁰ bytes
 TAKEN = 0.6  # of them by the driver and torch itself
-WAYS = {"none": "", "model": ", by parts", "sequential": ", by layers"}  # how a plan is told
+WAYS = {"none": "", "model": ", by parts", "group": ", by layers"}
 
 
 def _umt5_xxl() -> torch.nn.Module:

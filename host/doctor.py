@@ -15,6 +15,7 @@ from core.settings import Settings, secret_files
 from host import doctor_services
 from host.doctor_services import Check
 from vision import describe_models
+from vision.families.family import OVERFLOWS
 from vision.video import codecs
 from vision.weights import files, memory, packaged
 
@@ -112,7 +113,11 @@ def _setting(role: str) -> str:
 def _models(settings: Settings) -> Iterator[Check]:
     for info in describe_models.describe_models(configured(settings), settings.data_dir / "cache"):
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
-        if not info.problem:
+        if not info.problem and settings.dtype == "float16" and not info.float16:
+            yield Check(
+                "Model", False, f"{text} can't be drawn with DTYPE=float16: {OVERFLOWS}", "set DTYPE=auto"
+            )
+        elif not info.problem:
             yield Check("Model", True, text)
         elif _is_fetched_later(info, settings):
             yield Check("Model", None, f"{text} {info.problem}; the first job that needs it downloads it")
@@ -154,14 +159,20 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     cards = [one for one in cards if {"auto", "cuda", one["device"]} & used]
     if info.problem or not cards:
         return
-    sizes = memory.sizes(Path(info.path), 4 if settings.dtype == "float32" else 2)
     for entry in cards:
+        wide = settings.dtype == "auto" and not entry["bfloat16"] and not info.float16
+        sizes = memory.sizes(Path(info.path), 4 if wide or settings.dtype == "float32" else 2)
         try:
             installed = memory.installed(device := entry["device"])
             how: dict[str, Any] = {"quantize": settings.quantize, "offload": settings.offload}
             plan = memory.choose(device, entry["free"], sizes, **how, installed=installed)
         except AtelierError as error:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
+            continue
+        if wide and plan.offload == "group" != settings.offload:
+            text = f"{info.name} has no room on {device} in float32; it has no bfloat16, and {OVERFLOWS}"
+            fix = "choose a smaller model, one of another family, or OFFLOAD=group, which is slow"
+            yield Check("Memory", False, text, fix)
             continue
         ok = True if plan.offload == "none" or "int8" in installed else None
         fix = "make setup EXTRAS=quantize: smaller weights fit on this card"

@@ -38,6 +38,7 @@ ACCELERATOR: dict[str, Any] = {  # what ``torch.accelerator`` says of the card
     "device_count": lambda: 1,
     "synchronize": lambda *device: None,
 }
+SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 aten = torch.ops.aten
 
 
@@ -190,6 +191,9 @@ class HollowCard:
             "max_memory_allocated": lambda *device: self.peak,
             "reset_peak_memory_stats": reset_peak,
             "Event": _Event,
+            "Stream": _Stream,
+            "stream": lambda stream: contextlib.nullcontext(),
+            "current_stream": _Stream,
         }
 
     def run(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -372,14 +376,18 @@ class _Functions(TorchFunctionMode):
             return made.to(kwargs["device"], **({"dtype": given["dtype"]} if given.get("dtype") else {}))
         if function is torch.Tensor.to:  # "cuda" alone would ask CUDA which card is meant
             args, kwargs = tree_map(_with_index, (tuple(args), dict(kwargs)))
+        if function is torch.Tensor.pin_memory:  # needs CUDA; all host memory is as good here
+            return first
+        if function is torch.Tensor.is_pinned:
+            return True
+        if function == SET_DATA and (isinstance(first, _Hollow) or isinstance(args[1], _Hollow)):
+            return _swap(first, args[1])
         if not isinstance(first, _Hollow):
             return function(*args, **kwargs)
         if function is F.scaled_dot_product_attention:
             return self._attention(*args, **kwargs)
         if function is torch.Tensor.new_tensor:
             return torch.tensor(args[1], dtype=kwargs.get("dtype", first.dtype)).to(DEVICE)
-        if function is torch.Tensor.pin_memory:
-            return first
         if function is torch.Tensor.__getitem__:
             return self._item(first, args[1])
         if function is torch.Tensor.__setitem__:
@@ -397,6 +405,10 @@ class _Functions(TorchFunctionMode):
         }
         if function in numbers:
             return numbers[function](first.item())
+        if function in (torch.Tensor.nonzero, torch.nonzero) and first.has_values:
+            self._card.waited("nonzero")
+            with plainly():
+                return _Hollow(first.inner.nonzero(), self._card)
         if function in (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__):
             self._card.waited(function.__name__)
             if not first.has_values:
@@ -450,6 +462,15 @@ class _Functions(TorchFunctionMode):
         return any(isinstance(one, _Hollow) and not one.has_values for one in [tensor, *tree_leaves(index)])
 
 
+def _swap(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """Put ``data`` into ``tensor``, which is of another class."""
+    with plainly():
+        made = data.detach() if isinstance(data, _Hollow) else data.view_as(data)
+        if isinstance(tensor, torch.nn.Parameter):
+            made = torch.nn.Parameter(made, requires_grad=False)
+        torch.utils.swap_tensors(tensor, made)
+
+
 class _Event:
     """An event on the card, which is always over; each second of it took 1 ms."""
 
@@ -467,6 +488,16 @@ class _Event:
 
     def elapsed_time(self, other: _Event) -> float:
         return 1.0
+
+
+class _Stream:
+    """A queue of work on the card; all of it is done in order of asking."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
 
 
 def is_card(device: Any) -> bool:

@@ -44,7 +44,7 @@ from vision.weights import memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
-OFFLOADS = ("none", "model")
+OFFLOADS = ("none", "model", "group")
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
 GIB = 2**30

@@ -15,6 +15,7 @@ from typing import Any
 from core.errors import ModelError
 from core.settings import ROOT
 from vision.families import FAMILIES, Family
+from vision.video.families import FAMILIES as VIDEO_FAMILIES
 from vision.weights import card as identify
 from vision.weights import files, hub, packaged
 
@@ -30,7 +31,7 @@ ENDED_EARLY = "the process that tried it ended early; the log above may say why.
 @dataclass(frozen=True)
 class ModelInfo:
     """One line of ``atelier models``. path: where the model lies, "" when it isn't on this machine. bytes: of
-    its weights. problem: "" when none is seen."""
+    its weights. problem: "" when none is seen. float16: it can be held in that."""
 
     role: str
     spec: str
@@ -41,6 +42,7 @@ class ModelInfo:
     bytes: int = 0
     notes: tuple[str, ...] = ()
     problem: str = ""
+    float16: bool = True
 
 
 def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
@@ -72,21 +74,26 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
             return replace(info, bytes=packaged.packaged_size(path), family=family)
         if path.is_dir():
             files.check_folder(path)
-        family, notes = _family_and_notes(role, path)
-        return replace(info, family=family, notes=notes)
+        family, notes, float16 = _family_and_notes(role, path)
+        return replace(info, family=family, notes=notes, float16=float16)
     except ModelError as error:
         return replace(info, problem=str(error))
 
 
-def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
+def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...], bool]:
     kind = role.partition(" ")[0]
     if kind == "tiny":
         channels = files.tiny_config(path).get("latent_channels", 4)
-        return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",)
+        return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",), True
+    if kind == "video":
+        configs = {part.parent.name: files.read_json(part) for part in path.glob("*/config.json")}
+        index = files.read_json(path / "model_index.json")
+        video = next((one for one in VIDEO_FAMILIES if one.belongs(index, configs)), None)
+        return ("?", (), True) if video is None else (video.title, (), video.float16)
     if kind not in ("image", "edit"):
-        return str(files.read_json(path / "config.json").get("model_type", "?")), ()
+        return str(files.read_json(path / "config.json").get("model_type", "?")), (), True
     family, card = identify.family_and_card(path)
-    return family.title, tuple(_notes(path, family, card))
+    return family.title, tuple(_notes(path, family, card)), family.float16
 
 
 def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
@@ -120,7 +127,8 @@ def try_models(
 
 def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
     """Return this machine's devices as torch sees them in another process: [{"device", "name", "memory",
-    "free"}], the last two in bytes. timeout: seconds; [] when it takes longer, or torch can't be loaded."""
+    "free", "bfloat16"}], memory in bytes; whether it computes in bfloat16. timeout: seconds; [] when it takes
+    longer, or torch can't be loaded."""
     return _probe(["devices"], timeout)
 
 
@@ -152,7 +160,8 @@ def devices() -> list[dict]:
     found = []
     for name in names:
         free, total = devices.memory(name)
-        found.append({"device": name, "name": devices.name(name), "memory": total, "free": free})
+        about = {"memory": total, "free": free, "bfloat16": devices.has_bfloat16(name)}
+        found.append({"device": name, "name": devices.name(name), **about})
     return found
 
 

@@ -66,16 +66,28 @@ def timer(device: torch.device) -> Any:
     return None if module is None else module.Event(enable_timing=True)
 
 
-def choose_dtype(device: str, setting: str) -> torch.dtype:
+def has_bfloat16(device: str) -> bool:
+    """Return whether the device computes in bfloat16: graphics cards of NVIDIA from Ampere on, Apple's from
+    macOS 14 on."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.startswith("xpu") or (device == "mps" and torch.backends.mps.is_macos_or_newer(14, 0))
+
+
+def has_float8() -> bool:
+    """Return whether the graphics card multiplies in float8: NVIDIA's from Ada (8.9) on."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9)
+
+
+def choose_dtype(device: str, setting: str, *, float16: bool = True) -> torch.dtype:
     """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
-    there), else bfloat16 where the GPU has it, else float16."""
+    there), else bfloat16 where the device has it, else float16, or float32 for models that can't be held in
+    ``float16``."""
     if setting != "auto":
         return getattr(torch, setting)
-    if device == "cpu":
-        return torch.float32
-    if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float16
-    return torch.bfloat16 if device.startswith(("cuda", "xpu")) else torch.float16
+    if device != "cpu" and has_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device != "cpu" and float16 else torch.float32
 
 
 def choose_threads(setting: int, weights: int) -> int:
@@ -132,15 +144,20 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of t
 
 
 def quantization(library: Any, kind: str, dtype: torch.dtype) -> Any:
-    """Return how ``library``, diffusers or transformers, quantises a model's weights; its activations stay as
-    they are, so that rows of a pass never count for each other. kind: int8, fp8 or nf4. dtype: in which nf4's
-    products are made."""
+    """Return how ``library``, diffusers or transformers, quantises a model: weights alone, or with a scale
+    for each row, so that rows of a pass never count for each other. kind: int8, fp8 or nf4. dtype: in which
+    nf4's products are made, and fp8's, but for bfloat16 on cards that multiply in float8."""
     if kind == "nf4":
         nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
         return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)
-    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+    from torchao import quantization
 
-    return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
+    if kind == "int8":
+        return library.TorchAoConfig(quantization.Int8WeightOnlyConfig())
+    if dtype is not torch.bfloat16 or not has_float8():
+        return library.TorchAoConfig(quantization.Float8WeightOnlyConfig())
+    by_rows = {"granularity": quantization.PerRow(), "set_inductor_config": False}  # else float32 is TF32
+    return library.TorchAoConfig(quantization.Float8DynamicActivationFloat8WeightConfig(**by_rows))
 
 
 def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype, quantize: str = "off") -> Any:

@@ -18,10 +18,12 @@ from vision import devices
 from vision.diffusion import model as compiled
 from vision.diffusion.load import load_image_model as load_image_model
 from vision.diffusion.model import ImageModel
+from vision.families.family import OVERFLOWS
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.readers.photo import fetch
 from vision.reporter import Reporter
+from vision.video.model import family_and_card as video_family_and_card
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
 from vision.weights import files, hub, memory, packaged
@@ -97,8 +99,30 @@ class ModelLoader:
             return FoundModel(source.name, path, size, plan=memory.Plan(kind))
         if role not in DRAWING:
             return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
-        found = memory.sizes(path, self.dtype.itemsize)
-        return FoundModel(source.name, path, found["off"].total, found)
+        dtype, total = self._dtype(role, path, source.name), devices.memory(self.device)[1]
+        sizes = memory.sizes(path, dtype.itemsize)
+        found = FoundModel(source.name, path, sizes["off"].total, sizes)
+        planned = self.plan(found, total)
+        if (
+            dtype.itemsize > self.dtype.itemsize
+            and self.config.offload != "group"
+            and (planned.plan.offload == "group" or planned.held + planned.working >= total)
+        ):
+            raise ModelError(
+                f"{source.name} can't be drawn on this device, which has no bfloat16: {OVERFLOWS}, and in"
+                " float32 it has no room. Name a smaller model or one of another family, or set"
+                " OFFLOAD=group, which is slow."
+            )
+        return found
+
+    def _dtype(self, role: str, path: Path, name: str) -> torch.dtype:
+        """Return the dtype in which a model that draws is held. Raises ModelError if it can't be drawn in
+        what DTYPE names."""
+        find_family = video_family_and_card if role == "video" else cards.family_and_card
+        float16 = find_family(path)[0].float16
+        if self.config.dtype == "float16" and not float16:
+            raise ModelError(f"{name} can't be drawn with DTYPE=float16: {OVERFLOWS}. Set DTYPE=auto.")
+        return devices.choose_dtype(self.device, self.config.dtype, float16=float16)
 
     def plan(self, found: FoundModel, free: int) -> FoundModel:
         """Return the model as it is held where ``free`` bytes of the device are. Raises ModelError when what
@@ -128,11 +152,12 @@ class ModelLoader:
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(files.weight_files(found.path), report, check)
         model: Any
+        dtype = self._dtype(role, found.path, found.name) if role in DRAWING else self.dtype
         if role in ("image", "edit"):
-            model = self._load_image_model(found, report, threads)
+            model = self._load_image_model(found, dtype, report, threads)
         elif role == "video":
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=self.dtype, plan=found.plan, report=report
+                found.path, found.name, device=self.device, dtype=dtype, plan=found.plan, report=report
             )
         else:
             model = self._load_reader(role, found)
@@ -141,18 +166,20 @@ class ModelLoader:
             "%s loaded in %.1f s: %s on %s, %d MB",
             found.name,
             time.monotonic() - begun,
-            self.dtype,
+            dtype,
             self.device,
             found.bytes >> 20,
         )
         return model
 
-    def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+    def _load_image_model(
+        self, found: FoundModel, dtype: torch.dtype, report: Report, threads: int
+    ) -> ImageModel:
         model = load_image_model(
             found.path,
             found.name,
             device=self.device,
-            dtype=self.dtype,
+            dtype=dtype,
             plan=found.plan,
             offline=not self.config.allow_download,
             report=report,

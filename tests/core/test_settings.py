@@ -61,6 +61,12 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path)
     ]
 
 
+def test_a_value_that_was_renamed_is_named_with_the_one_of_now() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"OFFLOAD": "Sequential"}, NOWHERE)
+    assert caught.value.problems == ["OFFLOAD=Sequential: this is called group now."]
+
+
 def test_a_folder_that_is_not_there_is_no_hugging_face_id() -> None:
     for spec in ("models/nothere", "tests/nothere"):
         with pytest.raises(SettingsError, match="no such folder"):

@@ -38,9 +38,9 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     if find_spec("torch") is None:
         pytest.skip("torch isn't installed")
 
-    def examined(cards: int = 0, **environment: str) -> tuple[int, str]:
+    def examined(cards: int = 0, bfloat16: bool = True, **environment: str) -> tuple[int, str]:
         found = [
-            {"device": name, "name": name, "memory": 2**34, "free": 2**33}
+            {"device": name, "name": name, "memory": 2**34, "free": 2**33, "bfloat16": bfloat16}
             for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))
         ]
         monkeypatch.setattr(describe_models, "probe_devices", lambda: found)
@@ -144,6 +144,34 @@ def test_each_card_is_told_how_the_image_model_is_held(examine, tmp_path: Path, 
     text = examine(cards=2, IMAGE_MODEL=str(without), **asked)[1]
     assert text.count("quantised to int8, each part on the device while it is needed") == 1
     assert "stable-diffusion on" not in examine(cards=1, DEVICES="cpu")[1]
+
+
+def _z_image(folder: Path) -> Path:
+    """What the doctor looks at of a model with 3 billion weights, in a file that is a hole."""
+    (folder / "transformer").mkdir(parents=True)
+    parts = {"transformer": ["diffusers", "ZImageTransformer2DModel"]}
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "ZImagePipeline", **parts}))
+    (folder / "transformer" / "config.json").write_text("{}")
+    weight = {"dtype": "BF16", "shape": [30_000, 100_000], "data_offsets": [0, 6 * 10**9]}
+    head = json.dumps({"layers.0.weight": weight}).encode()
+    with (folder / "transformer" / "diffusion_pytorch_model.safetensors").open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        file.truncate(8 + len(head) + 6 * 10**9)
+    return folder
+
+
+def test_a_model_that_cant_be_drawn_in_the_dtype_of_a_card_is_told(examine, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
+    model = {"IMAGE_MODEL": str(_z_image(tmp_path / "z"))}
+    status, text = examine(cards=1, **model)
+    assert status == 0 and "z on cuda:0: as it is, all of it on the device" in text
+    status, text = examine(cards=1, bfloat16=False, **model)
+    assert status == 1 and "z has no room on cuda:0 in float32; it has no bfloat16, and in float16" in text
+    assert "OFFLOAD=group, which is slow" in text
+    status, text = examine(cards=1, bfloat16=False, OFFLOAD="group", **model)
+    assert status == 0 and "each layer on the device while it is needed" in text
+    status, text = examine(cards=1, DTYPE="float16", **model)
+    assert status == 1 and "can't be drawn with DTYPE=float16" in text and "set DTYPE=auto" in text
 
 
 def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.MonkeyPatch) -> None:

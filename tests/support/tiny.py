@@ -290,7 +290,7 @@ def z_image():
     )
 
 
-def flux2_klein():
+def flux2_klein(is_distilled: bool = True):
     """Batch-normalised latents; its text comes from layers 9, 18 and 27 of the language model, so that has
     28."""
     from diffusers import (
@@ -330,8 +330,33 @@ def flux2_klein():
         text_encoder=Qwen3ForCausalLM(_qwen(28)),
         tokenizer=qwen_tokenizer(),
         transformer=transformer,
-        is_distilled=True,
+        is_distilled=is_distilled,
     )
+
+
+def qwen2_5_vl():
+    """(model, tokenizer): looks at pictures of 28 px a token."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer = bpe_tokenizer("<|im_start|>", "<|im_end|>", *marks)
+    start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
+    size = len(tokenizer) + 4
+    config = Qwen2_5_VLConfig(
+        text_config={**QWEN, "num_hidden_layers": 2, "vocab_size": size, "rope_parameters": ROPE},
+        vision_config={
+            "depth": 1,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 16,
+        },
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    return Qwen2_5_VLForConditionalGeneration(config).eval(), tokenizer
 
 
 def qwen_image():
@@ -377,6 +402,140 @@ def qwen_image():
     )
 
 
+def ernie_image():
+    """A language model for text of any length, and another one that rewrites prompts and isn't needed."""
+    from diffusers import ErnieImagePipeline, ErnieImageTransformer2DModel, FlowMatchEulerDiscreteScheduler
+    from transformers import Ministral3Config, Ministral3ForCausalLM, Mistral3Config, Mistral3Model
+
+    transformer = ErnieImageTransformer2DModel(
+        hidden_size=32,
+        num_attention_heads=2,
+        num_layers=2,
+        ffn_hidden_size=32,
+        in_channels=16,
+        out_channels=16,
+        text_in_dim=16,
+        rope_axes_dim=(8, 4, 4),
+    )
+    for last in (transformer.adaLN_modulation[-1], transformer.final_linear):  # they come as zeros
+        torch.nn.init.normal_(last.weight, std=0.1)
+    words = {**QWEN, "num_hidden_layers": 3, "head_dim": 8, "vocab_size": len(qwen_tokenizer()) + 4}
+    look = {**LAYERS, "image_size": 32, "patch_size": 8, "head_dim": 8}
+    text = Mistral3Config(
+        text_config={"model_type": "ministral3", **words}, vision_config={"model_type": "pixtral", **look}
+    )
+    return ErnieImagePipeline(
+        transformer=transformer,
+        vae=flux2_klein().vae,
+        text_encoder=Mistral3Model(text).eval(),
+        tokenizer=qwen_tokenizer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        pe=Ministral3ForCausalLM(Ministral3Config(**words)),
+        pe_tokenizer=qwen_tokenizer(),
+    )
+
+
+def krea():
+    """Several layers of a vision-language model for text."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, Krea2Pipeline, Krea2Transformer2DModel
+
+    transformer = Krea2Transformer2DModel(
+        in_channels=16,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=32,
+        timestep_embed_dim=16,
+        text_hidden_dim=16,
+        num_text_layers=2,
+        text_num_attention_heads=2,
+        text_num_key_value_heads=2,
+        text_intermediate_size=16,
+        num_layerwise_text_blocks=1,
+        num_refiner_text_blocks=1,
+        axes_dims_rope=(8, 4, 4),
+    )
+    shifts = {"base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 6400}
+    return Krea2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, **shifts),
+        vae=qwen_image().vae,
+        text_encoder=qwen3_vl()[0].model.eval(),
+        tokenizer=qwen_tokenizer(),
+        transformer=transformer,
+        text_encoder_select_layers=(1, 2),
+    )
+
+
+def qwen_image_21():
+    """A decoder of transparent pictures, 16 px a latent, and a processor of words and references."""
+    from diffusers import (
+        AutoencoderKLQwenImage21,
+        FlowMatchEulerDiscreteScheduler,
+        QwenImage21Pipeline,
+        QwenImage21Transformer2DModel,
+    )
+
+    transformer = QwenImage21Transformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        context_in_dim=16,
+        axes_dims_rope=(8, 4, 4),
+    )
+    vae = AutoencoderKLQwenImage21(
+        base_dim=8,
+        decoder_base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 1, 1, 1, 1],
+        num_res_blocks=1,
+        latents_mean=[-0.7, 0.1, 0.4, -0.2],
+        latents_std=[2.8, 1.4, 2.3, 2.6],
+    )
+    text_encoder, processor = qwen3_vl(16, QWEN_CHAT)  # 32 px a token, as large as two latents
+    return QwenImage21Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=text_encoder.eval(),
+        processor=processor,
+        transformer=transformer,
+    )
+
+
+def longcat_image():
+    """FLUX.1's latents and a vision-language model for text."""
+    from diffusers import (
+        FlowMatchEulerDiscreteScheduler,
+        LongCatImagePipeline,
+        LongCatImageTransformer2DModel,
+    )
+    from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
+
+    transformer = LongCatImageTransformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=[8, 4, 4],
+    )
+    text_encoder, tokenizer = qwen2_5_vl()
+    looks = {"min_pixels": 28 * 28, "max_pixels": 56 * 56}
+    return LongCatImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=_kl(latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159),
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        text_processor=Qwen2VLProcessor(
+            Qwen2VLImageProcessor(**looks), tokenizer, Qwen2VLVideoProcessor(**looks), QWEN_CHAT
+        ),
+        transformer=transformer,
+    )
+
+
 IMAGE_MODELS: dict[str, Callable] = {
     "stable-diffusion": stable_diffusion,
     "stable-diffusion-xl": stable_diffusion_xl,
@@ -385,6 +544,10 @@ IMAGE_MODELS: dict[str, Callable] = {
     "z-image": z_image,
     "flux2-klein": flux2_klein,
     "qwen-image": qwen_image,
+    "qwen-image-2.1": qwen_image_21,
+    "ernie-image": ernie_image,
+    "krea-2": krea,
+    "longcat-image": longcat_image,
 }
 
 
@@ -668,8 +831,8 @@ def smolvlm():
     )
 
 
-def qwen3_vl():
-    """(model, processor): a picture as patches, as many as it has room for."""
+def qwen3_vl(patch: int = 8, template: str = CHAT):
+    """(model, processor): a picture as patches of so many px, as many as it has room for."""
     from transformers import (
         Qwen2VLImageProcessor,
         Qwen3VLConfig,
@@ -679,7 +842,7 @@ def qwen3_vl():
     )
 
     marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    tokenizer = bpe_tokenizer(*marks)
+    tokenizer = bpe_tokenizer(*(("<|im_start|>", "<|im_end|>") if template == QWEN_CHAT else ()), *marks)
     start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
     text = {
         **QWEN,
@@ -694,7 +857,7 @@ def qwen3_vl():
         "hidden_size": 16,
         "intermediate_size": 16,
         "num_heads": 2,
-        "patch_size": 8,
+        "patch_size": patch,
         "out_hidden_size": 16,
         "num_position_embeddings": 16,
         "deepstack_visual_indexes": [0],
@@ -707,13 +870,13 @@ def qwen3_vl():
         vision_start_token_id=start,
         vision_end_token_id=end,
     )
-    patches = {"patch_size": 8, "temporal_patch_size": 2, "merge_size": 2}
-    room = {"size": {"shortest_edge": 256, "longest_edge": 4096}}
+    patches = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": 2}
+    room = {"size": {"shortest_edge": 4 * patch**2, "longest_edge": 64 * patch**2}}
     return Qwen3VLForConditionalGeneration(config), Qwen3VLProcessor(
         Qwen2VLImageProcessor(**patches, **room),
         tokenizer,
         Qwen3VLVideoProcessor(**patches, **room),
-        chat_template=CHAT.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=template.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>"),
     )
 
 

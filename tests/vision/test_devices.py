@@ -2,13 +2,23 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from core.errors import ModelError
+from tools.hollow_card import HollowCard
 from vision import devices
 from vision.engine.engine import AHEAD, Stopwatch
+from vision.families import Mode
+from vision.loader import ModelLoader
+from vision.protocol import WorkerConfig
+from vision.store import Models
+from vision.weights import memory
 
 GB = 10**9
 
@@ -113,18 +123,74 @@ def test_a_small_model_gets_one_thread(monkeypatch, setting: int, weights: int, 
 
 
 @pytest.mark.parametrize(
-    ("device", "bfloat16", "dtype"),
+    ("device", "bfloat16", "dtype", "without_float16"),
     [
-        ("cpu", True, torch.float32),
-        ("cuda", True, torch.bfloat16),
-        ("cuda", False, torch.float16),
-        ("mps", True, torch.float16),
-        ("xpu", True, torch.bfloat16),
+        ("cpu", True, torch.float32, torch.float32),
+        ("cuda", True, torch.bfloat16, torch.bfloat16),
+        ("cuda", False, torch.float16, torch.float32),
+        ("mps", True, torch.bfloat16, torch.bfloat16),
+        ("mps", False, torch.float16, torch.float32),
+        ("xpu", True, torch.bfloat16, torch.bfloat16),
     ],
 )
-def test_the_dtype_is_what_the_device_has(
-    monkeypatch: pytest.MonkeyPatch, device: str, bfloat16: bool, dtype: torch.dtype
+def test_the_dtype_is_what_the_device_and_the_model_have(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    bfloat16: bool,
+    dtype: torch.dtype,
+    without_float16: torch.dtype,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bfloat16)
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda major, minor: bfloat16)
     assert devices.choose_dtype(device, "auto") is dtype
+    assert devices.choose_dtype(device, "auto", float16=False) is without_float16
     assert devices.choose_dtype(device, "float64") is torch.float64
+
+
+def models_on(card: HollowCard, folder: Path, cache: Path, **settings: Any) -> Models:
+    """What a worker on that card has, with the image model in a folder."""
+    return Models(WorkerConfig("cuda:0", {"image": str(folder)}, str(cache), quantize="off", **settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "bfloat16", "dtype"),
+    [
+        ("z-image", True, torch.bfloat16),
+        ("z-image", False, torch.float32),
+        ("qwen-image", False, torch.float32),
+        ("flux2-klein", False, torch.float16),
+        ("stable-diffusion", False, torch.float16),
+    ],
+)
+def test_a_card_without_bfloat16_holds_a_model_in_what_it_can_be_drawn_in(
+    name: str, bfloat16: bool, dtype: torch.dtype, folders, tmp_path
+) -> None:
+    with HollowCard(bfloat16=bfloat16) as card:
+        model = models_on(card, folders[name], tmp_path).image(None)
+        assert model.pipeline(Mode.TEXT).dtype is dtype and card.live > 0
+
+
+def test_a_model_that_has_room_in_no_dtype_it_can_be_drawn_in_is_refused_before_it_is_loaded(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    largest = memory.sizes(folders["z-image"], 2)["off"].largest  # by parts it would just fit in 16 bits
+    with HollowCard(round(1.3 * largest), bfloat16=False) as card:
+        with pytest.raises(ModelError, match=r"z-image .* no bfloat16: .*smaller model .*OFFLOAD=group"):
+            models_on(card, folders["z-image"], tmp_path).image(None)
+        assert card.live == card.peak == 0
+        slow = models_on(card, folders["z-image"], tmp_path, offload="group").image(None)
+        assert slow.pipeline(Mode.TEXT).dtype is torch.float32
+
+
+@pytest.mark.parametrize("role", ["image", "video"])
+def test_a_setting_in_which_a_model_cant_be_drawn_is_refused_before_it_is_loaded(
+    role: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ltx").mkdir()
+    (tmp_path / "ltx" / "model_index.json").write_text('{"_class_name": "LTXPipeline"}')
+    save_file({"weight": torch.zeros(1)}, tmp_path / "ltx" / "model.safetensors")
+    monkeypatch.setattr(ModelLoader, "load", lambda *args, **kwargs: pytest.fail("it is loaded"))
+    specs = {"image": str(folders["z-image"]), "video": str(tmp_path / "ltx")}
+    models = Models(WorkerConfig("cpu", {role: specs[role]}, str(tmp_path), dtype="float16"))
+    with pytest.raises(ModelError, match="(z-image|ltx) can't be drawn with DTYPE=float16: .*Set DTYPE=auto"):
+        models.get(role)

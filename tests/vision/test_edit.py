@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,17 @@ def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(autouse=True)
 def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Qwen-Image-Edit look at 64 px in place of a megapixel, for which a processor takes seconds."""
+    """Let editors look at 64 px in place of a megapixel, for which a processor takes seconds."""
+    from diffusers.pipelines.longcat_image import pipeline_longcat_image_edit as longcat
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
+    from diffusers.pipelines.qwenimage21 import pipeline_qwenimage21 as newest
 
-    asked = edit.calculate_dimensions
-    monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
+    def small(asked: Callable, area: int, ratio: float) -> tuple:
+        return asked(64 * 64, ratio)
+
+    for module in (edit, newest, longcat):
+        monkeypatch.setattr(module, "calculate_dimensions", partial(small, module.calculate_dimensions))
     for name in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
         monkeypatch.setattr(edit_plus, name, 64 * 64)
 
@@ -158,14 +164,14 @@ def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path]
 def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path, editor) -> None:
     spec = str(folders["stable-diffusion"])
     models = cpu_models({"image": spec, "edit": spec}, tmp_path, cpu_threads=1)
-    with pytest.raises(ModelError, match=r"can't edit by words; InstructPix2Pix, .* and FLUX.2 klein can"):
+    with pytest.raises(ModelError, match=r"can't edit by words; InstructPix2Pix, .* and Qwen-Image-2.1 can"):
         ask(models, REQUEST, tiny.picture())
     alone = cpu_models({"image": spec}, tmp_path, cpu_threads=1)
     with pytest.raises(ModelError, match="No edit model is configured; InstructPix2Pix, "):
         ask(alone, REQUEST, tiny.picture())
     with pytest.raises(UserError, match="the host hasn't set that one up"):
         ask(models, replace(REQUEST, model="v9"), tiny.picture())
-    assert editing().endswith("Qwen-Image-Edit and FLUX.2 klein")
+    assert editing().endswith("LongCat-Image-Edit, FLUX.2 klein and Qwen-Image-2.1")
     words = {"image": editor("flux-kontext").config.models["edit"]}
     with pytest.raises(ModelError, match=r"only edits pictures and can't draw from words; name it in EDIT"):
         ask(cpu_models(words, tmp_path), ImagineRequest(prompt="a boat"))

@@ -31,9 +31,9 @@ ONE_FILE = {"off": Sizes({"model": 5 * GB, "conditioner": 2 * GB}, NEEDS)}
         (11.5, ALL, ("int8", "model")),
         (7.5, ALL, ("nf4", "model")),
         (5.5, ALL, ("nf4", "model")),
-        (3.5, ALL, ("off", "sequential")),
+        (3.5, ALL, ("off", "group")),
         (22.5, frozenset(), ("off", "model")),
-        (11.5, frozenset(), ("off", "sequential")),
+        (11.5, frozenset(), ("off", "group")),
         (7.9, {"int8"}, ("int8", "model")),
     ],
 )
@@ -44,13 +44,13 @@ def test_auto_takes_the_best_that_fits(free: float, installed: frozenset[str], p
 @pytest.mark.parametrize(
     "quantize, offload, plan",
     [
-        ("off", "auto", ("off", "sequential")),
+        ("off", "auto", ("off", "group")),
         ("off", "none", ("off", "none")),
         ("fp8", "auto", ("fp8", "model")),
         ("nf4", "auto", ("nf4", "none")),
         ("auto", "none", ("nf4", "none")),
         ("auto", "model", ("int8", "model")),
-        ("auto", "sequential", ("off", "sequential")),
+        ("auto", "group", ("off", "group")),
         ("int8", "none", ("int8", "none")),
     ],
 )

@@ -49,11 +49,18 @@ def qwen_image_edit(name: str = "QwenImageEditPipeline"):
     return getattr(diffusers, name)(**{**parts, "tokenizer": tokenizer}, processor=processor)
 
 
+def longcat_image_edit():
+    """LongCat-Image's own parts."""
+    return diffusers.LongCatImageEditPipeline(**tiny.longcat_image().components)
+
+
 MODELS: dict[str, Callable] = {
     "instruct-pix2pix": instruct_pix2pix,
     "flux-kontext": flux_kontext,
     "qwen-image-edit": qwen_image_edit,
     "flux2-klein": tiny.flux2_klein,
+    "qwen-image-2.1": tiny.qwen_image_21,
+    "longcat-image-edit": longcat_image_edit,
 }
 
 

@@ -151,6 +151,7 @@ def _listed(value: Any) -> Any:
 
 
 ENCODER = "image_encoder"  # folder beside the adapter's weights, as in h94/IP-Adapter
+MAX_UNETS = 4  # copies of the module tree that are kept, by scale and kind
 
 
 class IPAdapter:
@@ -175,17 +176,19 @@ class IPAdapter:
                 raise
             raise ModelError(f"The IP-Adapter in {folder.name} doesn't fit this model.") from error
         self._pipe.unet.eval()
+        self._unets = LRUCache[tuple[float, bool], Any](MAX_UNETS)
 
     def parts(self, scale: float, *, circular: bool) -> dict[str, Any]:
-        """Return what a job's pipeline gets in place of its own: the UNet with the adapter, and what reads
-        pictures. scale: how much the pictures count against the text, 0..1. circular: see
-        seamless.circular_copy."""
-        pipe = copy.copy(self._pipe)
-        copied = seamless.circular_copy if circular else seamless.shared_weights_copy
-        unet = vars(pipe)["unet"] = copied(self._pipe.unet)
-        pipe.set_ip_adapter_scale(scale)
+        """Return what a job's pipeline gets in place of its own: the UNet with the adapter, the same one for
+        jobs of one scale, so that they share passes, and what reads pictures. scale: how much the pictures
+        count against the text, 0..1. circular: see seamless.circular_copy."""
+        if (scale, circular) not in self._unets:
+            pipe = copy.copy(self._pipe)
+            copied = seamless.circular_copy if circular else seamless.shared_weights_copy
+            self._unets[scale, circular] = vars(pipe)["unet"] = copied(self._pipe.unet)
+            pipe.set_ip_adapter_scale(scale)
         return {
-            "unet": unet,
+            "unet": self._unets[scale, circular],
             "image_encoder": self._pipe.image_encoder,
             "feature_extractor": self._pipe.feature_extractor,
         }

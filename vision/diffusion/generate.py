@@ -29,9 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
-    """Draw all pictures in one batch; when memory runs out, once more one by one. Continues from the job's
-    checkpoint, if another process left one. Raises OutOfMemory when that isn't enough either, and
-    JobCancelled from ``reporter.check`` between two steps."""
+    """Draw all pictures in one batch; when memory runs out, one by one, and then with each part of the model
+    on the device only while it works. Continues from the job's checkpoint, if another process left one.
+    Raises OutOfMemory when that isn't enough either, and JobCancelled from ``reporter.check`` between two
+    steps."""
     with model.loras.in_use(generation.loras):  # also while the second of several is still being read
         model.loras.ensure_loaded(generation.loras, reporter)
         return _draw_or_draw_small(model, generation, reporter)
@@ -39,13 +40,16 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
 
 def _draw_or_draw_small(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     batch = min(len(generation.seeds), generation.at_once or len(generation.seeds))
-    saved, problem = None, None
+    saved: checkpoint.State | None = None
+    model.put_back()
     # other models' result can't be reproduced from a saved step
     if reporter.checkpoint is not None and model.family.unpack is not None and not model.has_step_memory:
         saved = reporter.checkpoint.open(_fingerprint(model, generation))
-    if saved is None or saved.batch == batch:
+    for at_once in dict.fromkeys((batch, 1)):
+        if saved is not None and saved.batch != at_once:
+            continue
         try:
-            return _draw(model, generation, reporter, batch, saved)
+            return _draw(model, generation, reporter, at_once, saved)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -54,25 +58,26 @@ def _draw_or_draw_small(model: ImageModel, generation: Generation, reporter: Rep
         saved = None
         if reporter.checkpoint is not None:
             reporter.checkpoint.remove()
-    with reporter.fiber.exclusive() if reporter.fiber else contextlib.nullcontext():
-        return _draw_small(model, generation, reporter, saved)
+        devices.release()  # here, not in the except block: the traceback held the tensors
+    with reporter.fiber.exclusive() if reporter.fiber else contextlib.nullcontext(), model.by_parts():
+        return _draw_by_parts(model, generation, reporter)
 
 
-def _draw_small(
-    model: ImageModel, generation: Generation, reporter: Reporter, saved: checkpoint.State | None
-) -> Drawn:
-    devices.release()  # here, not in the except block: the traceback held the tensors
-    model.shrink()
+def _draw_by_parts(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
+    # copies of the UNet that these have don't move
+    has_adapter = generation.reference_scale is not None and model.adapter is not None
+    has_controlnet = generation.edges is not None and model.controlnet is not None
     try:
-        return _draw(model, generation, reporter, 1, saved)
+        if not has_adapter and not has_controlnet:
+            return _draw(model, generation, reporter, 1, None)
     except Exception as error:
-        if devices.is_out_of_memory(error):
-            raise OutOfMemory(
-                f"{generation.width}x{generation.height} px is too large for the memory of this device."
-            ) from error
-        raise
-    finally:
-        devices.release()
+        if not devices.is_out_of_memory(error):
+            raise
+        log.warning("out of memory, by parts as well: %s", str(error)[:200])
+    devices.release()
+    raise OutOfMemory(
+        f"{generation.width}x{generation.height} px is too large for the memory of this device."
+    )
 
 
 def _fingerprint(model: ImageModel, generation: Generation) -> str:
@@ -81,6 +86,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         (name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_")
     )
     tiny_decoder = model.tiny_decoder if generation.draft else None
+    by_noise = generation.strength is not None and model.starts_by_noise(generation.mode)
     return checkpoint.fingerprint(
         generation,
         model.identity,
@@ -88,7 +94,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         model.device,
         pipe.dtype,
         type(pipe).__name__,
-        type(scheduler).__name__,
+        (checkpoint.FlowMatchFromShare if by_noise else type(scheduler)).__name__,
         config,
         model.loras.identity(generation.loras),
         tiny_decoder.identity if tiny_decoder else None,

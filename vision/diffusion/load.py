@@ -24,7 +24,7 @@ from vision.weights.memory import Plan, quantizable_parts
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made."""
+    kind: off, int8, fp8 or nf4. dtype: see ``devices.quantization``."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
@@ -35,6 +35,27 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
 
 
 log = logging.getLogger(__name__)
+
+
+def place(pipe: Any, device: str, offload: str) -> None:
+    """Put the weights of a pipeline where a plan has them. "group": a layer of the denoiser and of the text
+    encoders comes to the device while the one before it computes; the decoder stays there."""
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "group":
+        modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+        moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
+        weights = sum(w.numel() * w.element_size() for name in moved for w in modules[name].parameters())
+        pipe.enable_group_offload(
+            torch.device(device),
+            offload_type="leaf_level",
+            use_stream=device != "cpu",
+            # pinned copies take up to twice the weights' bytes; without these, one is made for each layer
+            low_cpu_mem_usage=devices.memory("cpu")[0] < 2 * weights,
+            exclude_modules=list(modules.keys() - moved),
+        )
+    else:
+        pipe.to(device)
 
 
 def load_image_model(
@@ -62,10 +83,7 @@ def load_image_model(
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
-    if plan.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    elif plan.offload == "none":
-        pipe.to(device)
+    place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
@@ -125,7 +143,7 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         local_files_only=True,
         trust_remote_code=False,
         **({} if config is None else {"quantization_config": config}),
-        **{**shared, **parts},
+        **{**dict.fromkeys(family.unused), **shared, **parts},
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
@@ -76,21 +77,31 @@ log = logging.getLogger(__name__)
 NOISE_LEVELS = 1000  # of Stable Diffusion's schedules: a timestep of as many is pure noise
 MAX_LOADED = 16  # kept beside one model
 WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
+MAX_PLANS = 16  # kept: which rows of a pass have which LoRAs, for each company of jobs
 # adapter, rows (None = all), weights: a number, or one for each of the rows
 Plan = list[tuple[str, torch.Tensor | None, Any]]
 
 
 class Loras:
     """The LoRAs of one model, for one thread. pipe: whose denoiser and text encoders get them. find: a name
-    that the host has set up → file; it raises UserError for any other."""
+    that the host has set up → file; it raises UserError for any other. other_rows: as in ``Family``."""
 
-    def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
-        self._pipe, self._name, self._find = pipe, name, find
+    def __init__(
+        self,
+        pipe: Any,
+        name: str,
+        find: Callable[[str, Reporter], Path],
+        other_rows: Sequence[str] = (),
+    ) -> None:
+        self._pipe, self._name, self._find, self._other_rows = pipe, name, find, other_rows
+        self._unmixable = set[str]()  # names of those that change layers with other rows
         self.adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
         self._files: dict[str, str] = {}  # name → which file it was
         self._guided: dict[str, GuidedUse | None] = {}
         self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
         self._plan: Plan = []  # read by the hooks, which torch calls with nothing of ours; see ``applied``
+        # with the same company their numbers stay on the device from step to step
+        self._plans = LRUCache[Any, Plan](MAX_PLANS)
 
     def ensure_loaded(self, wanted: WeightedLoras, reporter: Reporter) -> None:
         """Load the LoRAs that aren't there yet; their files are read beside the steps of other jobs. Raises
@@ -158,6 +169,10 @@ class Loras:
             self.adapters.pop(name, None)
             self._drop(adapter)
 
+    def apart(self, wanted: WeightedLoras) -> WeightedLoras | None:
+        """Return ``wanted`` where passes can be shared only with jobs that want the same; else None."""
+        return wanted if any(name in self._unmixable for name, _ in wanted) else None
+
     def is_guided(self, wanted: WeightedLoras) -> bool:
         """Return whether the rows of a drawing with guidance get different weights of ``wanted``."""
         return any(self._guided.get(name) for name, _ in wanted)
@@ -184,7 +199,10 @@ class Loras:
     def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
         """Apply ``rows[i]`` to row *i* of whatever the model evaluates inside the ``with`` block. If all rows
         are equal, there may be any number of them."""
-        before, self._plan = self._plan, self._planned(rows)
+        key = self._count, tuple(rows)
+        if key not in self._plans:
+            self._plans[key] = self._planned(rows)
+        before, self._plan = self._plan, self._plans[key]
         try:
             yield
         finally:
@@ -246,6 +264,9 @@ class Loras:
         finally:
             self._deactivate()
         self.adapters[name], self._files[name] = adapter, file
+        changed = [path for part in self._parts() for path, _ in part.named_modules() if adapter in path]
+        if any(other in path for path in changed for other in self._other_rows):
+            self._unmixable.add(name)
         log.info("LoRA %s loaded for %s", name, self._name)
 
     @contextmanager
@@ -306,17 +327,21 @@ class Loras:
     def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
         """Return ``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have a LoRA (Hu
         et al., arXiv:2106.09685, eq. 3)."""
-        for adapter, rows, weights in self._plan:
+        for i, (adapter, rows, weights) in enumerate(self._plan):
             if adapter not in layer.lora_A:
                 continue
             down, up, x = layer.lora_A[adapter], layer.lora_B[adapter], args[0]
-            x = x if rows is None else x[rows.to(x.device)]
+            if rows is not None:
+                if rows.device != x.device:
+                    rows, weights = rows.to(x.device), weights.to(x.device)
+                    self._plan[i] = adapter, rows, weights
+                x = x[rows]
             change = up(down(x.to(down.weight.dtype))) * layer.scaling[adapter]
             if rows is None:
                 output = output + (change * weights).to(output.dtype)
             else:
                 change = change * weights.to(change).view(-1, *[1] * (change.ndim - 1))
-                output = output.index_add(0, rows.to(output.device), change.to(output.dtype))
+                output = output.index_add(0, rows, change.to(output.dtype))
         return output
 
 

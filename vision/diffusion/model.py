@@ -8,7 +8,8 @@ import hashlib
 import inspect
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,7 @@ class ImageModel:
     ) -> None:
         self._upscaler = upscaler
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
+        self._planned, self._moved = offload, 0  # how it is held usually; bytes of weights that are off
         self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes = base, dict[Mode, Any]()
         self._active: Mode | None = None
@@ -176,7 +178,7 @@ class ImageModel:
         self._adapted: tuple[Path, int] | None = None
         self._controlled: Path | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
-        self.loras = Loras(base, name, find_lora)
+        self.loras = Loras(base, name, find_lora, family.other_rows)
         base.set_progress_bar_config(disable=True)
         first = Mode.TEXT if family.text else Mode.EDIT  # the only one that a family of editors has
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), first)] = (
@@ -250,6 +252,15 @@ class ImageModel:
             self._schedulers[sampler] = kind.from_config(self._own_scheduler.config, **extra)
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
+    def starts_by_noise(self, mode: Mode) -> bool:
+        """Return whether a picture to start from gets a share of noise that follows from the strength, and
+        not as many of the steps; see FlowMatchFromShare."""
+        if not isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
+            return False
+        return {"sigmas", "strength"} <= inspect.signature(
+            type(self.pipeline(mode)).__call__
+        ).parameters.keys()
+
     def calm_sampler(self) -> str | None:
         """Return the sampler for frames of a video: the model's own, without the noise that some add in each
         step, since what comes of that differs from frame to frame. None = its own adds none."""
@@ -266,9 +277,9 @@ class ImageModel:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may wait between two steps, else each is one whole call: offloaded weights move
-        around within a call."""
-        return self.family.shares_steps and self.offload == "none"
+        """Whether its jobs may wait between two steps, else each is one whole call: parts that are moved stay
+        where they are for a whole call, layers for a pass."""
+        return self.family.shares_steps and self.offload != "model"
 
     @property
     def supports_weights(self) -> bool:
@@ -306,7 +317,7 @@ class ImageModel:
     def compile(self) -> None:
         """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
         that no job's steps wait for compiling. Where that fails, a line in the log says so."""
-        if not self.shares_steps or self.has_step_memory:
+        if not self.family.shares_steps or self.offload != "none" or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
                 self.name,
@@ -331,6 +342,7 @@ class ImageModel:
         given: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 1.0}
         given |= {"num_images_per_prompt": count}
         given |= {"prompt": "a", "width": side, "height": side, "output_type": "latent"}
+        given |= self.family.extra or {}
         pipe(**arguments(pipe, given))
 
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
@@ -343,10 +355,6 @@ class ImageModel:
             return own, self.label
         return self.compiled, f"{self.label} compiled"
 
-    def guided(self, guidance_scale: float) -> bool:
-        """Return whether a negative prompt has an effect."""
-        return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
-
     @property
     def label(self) -> str:
         """Key under which step durations are kept: everything they depend on but the shape."""
@@ -355,15 +363,17 @@ class ImageModel:
 
     def prompt_limit(self, prompt: str) -> int | None:
         """Return how many tokens the text encoder reads, if ``prompt`` has more, which would be ignored; else
-        None. Only models with CLIP alone have a limit."""
-        tokenizers = [
-            c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None
-        ]
-        if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
+        None. The encoder that reads furthest comes last."""
+        parts = {name: part for name, part in self._base.components.items() if part is not None}
+        tokenizers = [parts[name] for name in sorted(parts) if name.startswith("tokenizer")]
+        if not tokenizers:
             return None
-        limit = tokenizers[0].model_max_length
-        count = len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids)
-        return limit if count > limit else None
+        tokenizer, limit = tokenizers[-1], self.family.text_tokens
+        if type(tokenizer).__name__.startswith("CLIP"):
+            limit = tokenizer.model_max_length
+        if limit is None or len(tokenizer(prompt, truncation=False, verbose=False).input_ids) <= limit:
+            return None
+        return limit
 
     @property
     def latent_map(self) -> tiny_vae.LatentMap | None:
@@ -380,15 +390,52 @@ class ImageModel:
         """Unload what was read of these files (SHA-256), which are deleted."""
         self.loras.forget(names)
 
-    def shrink(self) -> None:
-        """Use less memory from now on, at the price of speed, by keeping weights on the CPU between uses."""
+    @contextmanager
+    def by_parts(self) -> Iterator[None]:
+        """Have each part on the device only while it works, inside the ``with`` block: for a picture that has
+        no room beside the weights. Other jobs' steps must stand still meanwhile."""
         if self.device != "cpu" and self.offload == "none":
-            self.offload, self._active = "model", None
+            log.warning("%s: its parts visit the device one by one for this picture", self.name)
+            self._move_off()
+        try:
+            yield
+        finally:
+            self.put_back()
+
+    def _move_off(self) -> None:
+        """Move the weights to the host. The next ``pipeline`` brings each part to the device and back."""
+        free, _ = devices.memory(self.device)
+        self.offload, self._active = "model", None
+        self._base.enable_model_cpu_offload(device=torch.device(self.device))
+        self._moved = devices.memory(self.device)[0] - free
+
+    def put_back(self) -> None:
+        """Bring weights that ``by_parts`` moved off back to the device. Where others have taken their place
+        meanwhile they stay, until this is called again."""
+        if self.offload == self._planned:
+            return
+        if devices.memory(self.device)[0] < self._moved:
+            return
+        self._base.remove_all_hooks()
+        try:
+            self._base.to(self.device)
+            self.offload, self._active = self._planned, None
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+        if self.offload != self._planned:
+            self._move_off()
 
     def free_hooks(self) -> None:
         """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
-        if self.offload == "model":
-            self._base.maybe_free_model_hooks()
+        if self.offload == "model" and self._active is not None:
+            self._pipes[self._active].maybe_free_model_hooks()
+
+
+def least_steps(scheduler: Any) -> int:
+    """Return how few steps a noise schedule can have: 2 where it is stretched to end at a given level, since
+    a single step would be divided by its own distance from the start, 0."""
+    return 2 if getattr(scheduler.config, "shift_terminal", None) else 1
 
 
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -441,10 +488,10 @@ def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Ten
         except Exception as error:
             if not devices.is_out_of_memory(error) or not hasattr(vae, "enable_tiling"):
                 raise
-        log.warning("out of memory in the decoder, decoding in tiles from now on")
+        log.warning("out of memory in the decoder, decoding in tiles")
         devices.release()
-        vae.enable_tiling()
-        return tiny_vae.decode(vae, latents.to(dtype))
+        with tiny_vae.tiled(vae):
+            return tiny_vae.decode(vae, latents.to(dtype))
     finally:
         if dtype != before:
             vae.to(before)

@@ -58,7 +58,10 @@ class ModelText:
 
 
 def steps(request: GenerateRequest, card: Card) -> int:
-    """Return ``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``."""
+    """Return ``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``; always the
+    model's own where they are fixed."""
+    if card.fixed_steps:
+        return card.num_inference_steps
     usual = card.draft.num_inference_steps if request.draft else card.num_inference_steps
     return request.num_inference_steps or min(MAX_STEPS, max(1, round(usual * (request.quality or 1))))
 
@@ -171,6 +174,12 @@ def _ignored_notes(
     mixed = [flag for flag, given in (("chaos", request.chaos), ("weird", request.weird)) if given]
     ignored = [] if supports_weights else mixed
     notes = [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
+    counted = (("steps", request.num_inference_steps), ("quality", request.quality), ("draft", request.draft))
+    notes += [
+        f"{name} always draws in its makers' {card.num_inference_steps} steps; `--{flag}` had no effect."
+        for flag, given in counted
+        if given and card.fixed_steps
+    ]
     has_style = bool(card.style.words or card.style.lora)
     if request.stylize is not None and not has_style and not guided:
         notes.append(f"{name} draws without guidance and has no house style; `--stylize` had no effect.")

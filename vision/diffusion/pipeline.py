@@ -3,6 +3,7 @@
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +21,10 @@ from vision.diffusion.parameters import Generation, TextSpec
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber, PriorityLock
-from vision.families import Mode, stable_diffusion
+from vision.families import Family, Mode, stable_diffusion
 from vision.images import encode
 from vision.reporter import Leaving, Reporter
+from vision.weights.card import Card
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,24 @@ class JobPipeline:
         return self.fiber.evaluate(call)
 
 
+class Watched(checkpoint.EarlyStop):
+    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
+    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
+
+    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(wrapped, 1, None)
+        self._after, self._steps = after, 0
+
+    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        self.wrapped.set_timesteps(*args, **kwargs)
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.wrapped.step(*args, **kwargs)
+        values = self._after(self._steps, args[1], {"latents": made[0]})
+        self._steps += 1
+        return (values["latents"], *made[1:])
+
+
 class PicturePipeline(JobPipeline):
     """A job's own pipeline of pictures: its own noise scheduler and, in an engine, a denoiser that waits for
     shared passes."""
@@ -206,12 +226,15 @@ class PicturePipeline(JobPipeline):
         fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
         pipe, encodes = model.pipeline(generation.mode), generation.mode is not Mode.TEXT
         super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
-        scheduler = model.scheduler(generation.sampler)
-        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
+        scheduler, strength = model.scheduler(generation.sampler), generation.strength
+        if strength is not None and strength < 1 and model.starts_by_noise(generation.mode):
+            scheduler, strength = checkpoint.FlowMatchFromShare.from_config(scheduler.config), None
+        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, strength))
         if hasattr(self.pipe, "encode_prompt"):
-            self._replace(
-                encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
-            )
+            encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
+            if multiple is not None:
+                encode = prompt_embeddings.filled_up(encode, multiple)
+            self._replace(encode_prompt=cached_encoder(model, generation, encode, "pipeline"))
         self._replace_denoiser(model, generation)
 
     def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
@@ -232,7 +255,8 @@ class PicturePipeline(JobPipeline):
         loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, wanted)
-            shared = Denoiser(module, self._evaluate, label, model.loras.applied, loras, control=control)
+            applied, apart = model.loras.applied, model.loras.apart(wanted)
+            shared = Denoiser(module, self._evaluate, label, applied, loras, control=control, apart=apart)
             self._denoisers.append(shared)
             self._replace(**{name: shared})
         elif name and model.loras.is_guided(wanted):
@@ -282,9 +306,33 @@ def denoise(
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
-    g, card, family = generation, model.card, model.family
-    negative = g.negative_prompt or family.usual_negative or None
+    if not model.family.calls_back:
+        # not setattr: that would note its class in the configuration
+        vars(pipe)["scheduler"] = Watched(pipe.scheduler, partial(on_step, pipe))
+    shares: dict[str, Any] = {}
+    if generation.strength is not None and isinstance(
+        checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowMatchFromShare
+    ):
+        sigmas = checkpoint.FlowMatchFromShare.shares(generation.strength, generation.num_inference_steps)
+        # all of them; with 1 SD 3 paints into noise alone
+        shares = {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given = {
+        **call_arguments(model.family, model.card, generation, generators),
+        **shares,
+        "callback_on_step_end": on_step,
+        **_text_arguments(model, pipe, generation, on_step),
+    }
+    return pipe(**arguments(pipe, given)).images
+
+
+def call_arguments(
+    family: Family, card: Card, generation: Generation, generators: list[torch.Generator]
+) -> dict[str, Any]:
+    """Return what a pipeline of ``family`` is called with for one picture for each of ``generators``; what
+    its class doesn't take, or is None, isn't passed."""
+    g = generation
+    negative = g.negative_prompt or family.usual_negative or None
+    return {
         "prompt": g.prompt,
         "width": g.width,
         "height": g.height,
@@ -292,7 +340,7 @@ def denoise(
         "num_images_per_prompt": len(generators),
         "strength": g.strength,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
-        "negative_prompt": negative if card.negative != "none" else None,
+        "negative_prompt": negative if card.guided(g.guidance_scale) else None,
         "guidance_rescale": g.guidance_rescale,
         "max_area": g.width * g.height if g.mode is Mode.EDIT else None,  # Kontext's, else a megapixel
         "image_guidance_scale": card.image_guidance_scale,
@@ -300,21 +348,18 @@ def denoise(
         "generator": generators,
         family.guidance_argument: g.guidance_scale,
         "output_type": "latent" if family.unpack else "pil",
-        "callback_on_step_end": on_step,
-        **_picture_arguments(model, g, len(generators)),
+        **_picture_arguments(family, g, len(generators)),
         **(family.extra or {}),
-        **_text_arguments(model, pipe, g, on_step),
     }
-    return pipe(**arguments(pipe, given)).images
 
 
-def _picture_arguments(model: ImageModel, generation: Generation, count: int) -> dict[str, Any]:
+def _picture_arguments(family: Family, generation: Generation, count: int) -> dict[str, Any]:
     g, mask = generation, generation.mask_image
     # SD3 wants a picture for each seed; the others take a list, too
     image: Any = list(g.images) or (g.image and [g.image] * count)
-    if g.mode is Mode.EDIT and model.family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
+    if g.mode is Mode.EDIT and family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
         image = g.image  # the others take a list for several pictures to look at
-    elif model.family.whole_mask and image:  # FLUX.2: a list would be several references
+    elif family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
     if g.references and g.reference_scale is None:
         image = list(g.references)
@@ -326,8 +371,14 @@ def _text_arguments(
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
+    guided = model.card.guided(g.guidance_scale)
+    if family.encode is None:
+        return {}
+    # CLIP reads a long one in pieces; FLUX.2 klein takes a negative one as embeddings alone
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
-    if family.encode is None or (g.text_spec == TextSpec() and not is_long):
+    by_pipeline = "negative_prompt" in inspect.signature(type(pipe).__call__).parameters
+    needs = (is_long and family.text_tokens is None) or (guided and g.negative_prompt and not by_pipeline)
+    if g.text_spec == TextSpec() and not needs:
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
@@ -335,11 +386,12 @@ def _text_arguments(
     encoded = prompt_embeddings.encode_prompt(
         lambda text: prompt_embeddings.Encoded(*encoder(text)),
         g.prompt,
-        g.negative_prompt,
+        g.negative_prompt or family.usual_negative,
         g.text_spec,
         g.seeds,
-        guided=model.guided(g.guidance_scale),
+        guided=guided,
         zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+        rows=family.text_rows,
     )
     given: dict[str, Any] = {
         **encoded.arguments(begin),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from core.limits import IMAGE_WEIGHT_CAP
@@ -27,26 +28,48 @@ MAX_WEIRD = 0.5  # share of the text's variance that full weird replaces
 CHAOS, WEIRD = 0x9E3779B9, 0x85EBCA6B  # added to a picture's seed, so that no noise is drawn twice
 
 
+def filled_up(
+    encode: Callable[..., tuple[torch.Tensor, torch.Tensor | None]], multiple: int
+) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """Return a pipeline's ``encode_prompt``, which gives tokens (B, T, D) and a mask (B, T), or None for all,
+    with T filled up to a whole multiple of ``multiple`` and the mask always there."""
+
+    def encode_filled(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens, mask = encode(*args, **kwargs)
+        mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device) if mask is None else mask
+        missing = -tokens.shape[1] % multiple
+        return F.pad(tokens, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+
+    return encode_filled
+
+
 @dataclass(frozen=True)
 class Encoded:
-    """What a text encoder makes of a text. tokens: (1, T, D). pooled: (1, P), None = the model has none."""
+    """What a text encoder makes of a text. tokens: (1, T, D). pooled: (1, P), None = the model has none.
+    mask: (1, T), which tokens are words, of a language model; None = all count, of every other encoder."""
 
     tokens: torch.Tensor
     pooled: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
 
     def towards(self, other: "Encoded", share: float) -> "Encoded":
         """Return the point ``share`` on the line from this (0) through ``other`` (1), of the same length."""
         both = self.pooled is not None and other.pooled is not None
         pooled = torch.lerp(self.pooled, other.pooled, share) if both else None  # type: ignore[arg-type]
-        return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
+        masks = [mask for mask in (self.mask if share != 1 else None, other.mask) if mask is not None]
+        return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled, _of_any(masks))
 
     def zeroed(self) -> "Encoded":
         """Return zeros of the same shapes."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
-        return Encoded(torch.zeros_like(self.tokens), pooled)
+        return replace(self, tokens=torch.zeros_like(self.tokens), pooled=pooled)
 
     def filled(self, length: int, filler: "Encoded") -> "Encoded":
-        """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
+        """Return it ``length`` tokens long, with ``filler`` appended as often as needed; of a language model,
+        whose texts have any length, with tokens that are no words."""
+        if self.mask is not None:
+            more = length - self.tokens.shape[1]
+            return Encoded(F.pad(self.tokens, (0, 0, 0, more)), self.pooled, F.pad(self.mask, (0, more)))
         missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
         if missing <= 0:
             return self
@@ -56,7 +79,9 @@ class Encoded:
 @dataclass(frozen=True)
 class Conditioning:
     """The embeddings of B pictures. prompt, negative: (B, T, D). pooled, negative_pooled: (B, P). noise:
-    (B, T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1."""
+    (B, T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1. mask,
+    negative_mask: (B, T), see ``Encoded``. rows: the pipeline takes each text as a list of B rows (t, D) of
+    words alone."""
 
     prompt: torch.Tensor
     pooled: torch.Tensor | None
@@ -64,6 +89,9 @@ class Conditioning:
     negative_pooled: torch.Tensor | None
     noise: torch.Tensor | None = None
     chaos: float = 0.0
+    mask: torch.Tensor | None = None
+    negative_mask: torch.Tensor | None = None
+    rows: bool = False
 
     def at(self, progress: float) -> torch.Tensor:
         """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
@@ -74,14 +102,21 @@ class Conditioning:
         share = 1 - progress / (OPENING * self.chaos**CHAOS_EXPONENT)
         return _blurred(self.prompt, self.noise, share) if share > 0 else self.prompt
 
-    def arguments(self, begin: float) -> dict[str, torch.Tensor | None]:
+    def arguments(self, begin: float) -> dict[str, Any]:
         """Return the arguments for a pipeline's call that starts at ``begin`` (0..1) of the schedule."""
         return {
-            "prompt_embeds": self.at(begin),
+            "prompt_embeds": self._given(self.at(begin), self.mask),
+            "prompt_embeds_mask": self.mask,
             "pooled_prompt_embeds": self.pooled,
-            "negative_prompt_embeds": self.negative,
+            "negative_prompt_embeds": self._given(self.negative, self.negative_mask),
+            "negative_prompt_embeds_mask": self.negative_mask,
             "negative_pooled_prompt_embeds": self.negative_pooled,
         }
+
+    def _given(self, tokens: torch.Tensor | None, mask: torch.Tensor | None) -> Any:
+        if not self.rows or tokens is None or mask is None:
+            return tokens
+        return [row[words.bool()] for row, words in zip(tokens, mask, strict=True)]
 
     def following(
         self, on_step: Callable[..., dict[str, Any]], begin: float, end: float
@@ -92,9 +127,11 @@ class Conditioning:
         def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
             values = on_step(pipe, i, t, values)
             held, progress = values["prompt_embeds"], begin + (end - begin) * (i + 1) / pipe.num_timesteps
-            negative = held[: -len(self.prompt)]  # with guidance their rows come first
-            values["prompt_embeds"] = torch.cat([negative, self.at(progress).to(held)])
-            return values
+            now = self._given(self.at(progress), self.mask)
+            if not self.rows:
+                negative = held[: -len(self.prompt)]  # with guidance their rows come first
+                now = torch.cat([negative, now.to(held)])
+            return {**values, "prompt_embeds": now}
 
         return callback
 
@@ -108,21 +145,24 @@ def encode_prompt(
     *,
     guided: bool,
     zeros: bool = False,
+    rows: bool = False,
 ) -> Conditioning:
     """Return the embeddings of one picture for each of ``seeds``. read: encodes one text with the model's
     encoders. guided: the negative prompt has a pass of its own. zeros: an empty one is all zeros there
-    (SDXL's ``force_zeros_for_empty_prompt``)."""
+    (SDXL's ``force_zeros_for_empty_prompt``). rows: see Conditioning."""
     empty = read("")
     positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
     if not guided:
-        return _for_each(positive, None, spec, seeds)
+        return _for_each(positive, None, spec, seeds, rows)
     nothing = empty.zeroed() if zeros else empty
     unwanted = spec.unwanted or (((negative_prompt, 1.0),) if negative_prompt else ())
     mixed = mix([(read(text), share) for text, share in unwanted], empty) if unwanted else nothing
     # guidance leads away from: no text, moved towards the unwanted one
-    away = nothing.filled(mixed.tokens.shape[1], nothing).towards(mixed, min(MAX_REFUSAL, spec.refusal))
+    length = max(nothing.tokens.shape[1], mixed.tokens.shape[1])
+    mixed = mixed.filled(length, nothing)
+    away = nothing.filled(length, nothing).towards(mixed, min(MAX_REFUSAL, spec.refusal))
     length = max(positive.tokens.shape[1], away.tokens.shape[1])
-    return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds)
+    return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds, rows)
 
 
 def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:
@@ -138,25 +178,38 @@ def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, f
 
 
 def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
-    """Return the sum of ``parts``, each times its share; shorter ones are filled up with ``empty``."""
+    """Return the sum of ``parts``, each times its share; shorter ones are filled up with ``empty``. Language
+    models' tokens are normalised when they are taken in, so one that few parts have counts in full."""
     length = max(part.tokens.shape[1] for part, _ in parts)
-    tokens = [part.filled(length, empty).tokens * share for part, share in parts]
-    pooled = [part.pooled * share for part, share in parts if part.pooled is not None]
+    filled = [(part.filled(length, empty), share) for part, share in parts]
+    tokens = [part.tokens * share for part, share in filled]
+    pooled = [part.pooled * share for part, share in filled if part.pooled is not None]
     return Encoded(
-        functools.reduce(torch.add, tokens), functools.reduce(torch.add, pooled) if pooled else None
+        functools.reduce(torch.add, tokens),
+        functools.reduce(torch.add, pooled) if pooled else None,
+        _of_any([part.mask for part, _ in filled if part.mask is not None]),
     )
 
 
+def _of_any(masks: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Where any of ``masks`` is; None without one."""
+    return functools.reduce(torch.maximum, masks) if masks else None
+
+
 def _for_each(
-    positive: Encoded, negative: Encoded | None, spec: parameters.TextSpec, seeds: Sequence[int]
+    positive: Encoded,
+    negative: Encoded | None,
+    spec: parameters.TextSpec,
+    seeds: Sequence[int],
+    as_rows: bool,
 ) -> Conditioning:
     def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
 
     prompt = positive.tokens.expand(len(seeds), *positive.tokens.shape[1:])
     if spec.weird:
-        prompt = _blurred(prompt, _noise(positive.tokens, seeds, WEIRD), MAX_WEIRD * spec.weird)
-    noise = _noise(positive.tokens, seeds, CHAOS) if spec.chaos else None
+        prompt = _blurred(prompt, _noise(positive, seeds, WEIRD), MAX_WEIRD * spec.weird)
+    noise = _noise(positive, seeds, CHAOS) if spec.chaos else None
     return Conditioning(
         prompt,
         rows(positive.pooled),
@@ -164,15 +217,24 @@ def _for_each(
         rows(negative.pooled) if negative else None,
         noise,
         spec.chaos,
+        rows(positive.mask),
+        rows(negative.mask) if negative else None,
+        as_rows,
     )
 
 
-def _noise(tokens: torch.Tensor, seeds: Sequence[int], salt: int) -> torch.Tensor:
-    """Noise (B, T, D) with the mean and the deviation of ``tokens`` (1, T, D), from each picture's seed
-    alone; on the CPU, as all noise here."""
+def _noise(text: Encoded, seeds: Sequence[int], salt: int) -> torch.Tensor:
+    """Noise (B, T, D) with the mean and the deviation of a text's tokens, from each picture's seed alone; on
+    the CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
+    thousands of times as large (arXiv:2402.17762)."""
     generators = [torch.Generator("cpu").manual_seed(seed + salt) for seed in seeds]
-    drawn = torch.stack([torch.randn(tokens.shape[1:], generator=generator) for generator in generators])
-    return (drawn * tokens.float().std().cpu() + tokens.float().mean().cpu()).to(tokens)
+    drawn = torch.stack([torch.randn(text.tokens.shape[1:], generator=generator) for generator in generators])
+    tokens = text.tokens.float()
+    deviation, mean = tokens.std(), tokens.mean()
+    if text.mask is not None:
+        words = tokens[text.mask.bool()]  # (N, D)
+        deviation, mean = words.std(1).median(), words.mean(1).median()
+    return (drawn * deviation.cpu() + mean.cpu()).to(text.tokens)
 
 
 def _blurred(text: torch.Tensor, noise: torch.Tensor, share: float) -> torch.Tensor:

@@ -15,7 +15,7 @@ from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
 from vision.diffusion import adapters, parameters, prompt_embeddings
 from vision.diffusion.generate import generate
-from vision.diffusion.model import ImageModel
+from vision.diffusion.model import ImageModel, least_steps
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
 from vision.images import encode, ops
@@ -94,9 +94,12 @@ def prepare(
     if sampler and not model.takes_sampler(sampler):
         sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
         sampler = None
-    if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
-        given["strength"] = min(1.0, max(strength, 1.0001 / steps))
-    weights, guided = model.supports_weights, model.guided(guidance)
+    step_notes = []
+    if steps < (least := least_steps(model.scheduler(sampler))):
+        steps, step_notes = least, [f"{model.name} takes {least} steps at least, so it took {least}."]
+    if (strength := given.get("strength")) is not None and not model.starts_by_noise(mode):
+        given["strength"] = min(1.0, max(strength, 1.0001 / steps))  # which leaves at least one of the steps
+    weights, guided = model.supports_weights, card.guided(guidance)
     text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
         mode,
@@ -115,7 +118,7 @@ def prepare(
         draft=request.draft,
         **given,
     )
-    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
+    notes = *step_notes, *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text)
     return Task(generation, _reported(request, model, generation), notes)
 
 
@@ -170,9 +173,11 @@ def with_references(
     return replace(task, generation=generation, notes=(note, *task.notes))
 
 
-def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
+def _ignored_notes(request: GenerateRequest, model: ImageModel, text: parameters.ModelText) -> list[str]:
     notes = []
-    if not model.supports_weights and (limit := model.prompt_limit(prompt)) is not None:
+    limits = [model.prompt_limit(one) for one, _ in text.spec.wanted or ((text.prompt, 1.0),)]
+    if any(limits) and (not model.supports_weights or model.family.text_tokens):
+        limit = next(filter(None, limits))
         notes.append(
             f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
         )
@@ -250,8 +255,8 @@ def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: I
         notes.append(prompt_embeddings.references_note(shown, model.name, model.family.references))
     elif shown and model.has(Mode.IMAGE):
         image, strength = prompt_embeddings.mean(shown, size)
-        # else few steps begin at noise alone
-        strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
+        if not model.starts_by_noise(Mode.IMAGE):  # else few steps begin at noise alone
+            strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
         notes.append(prompt_embeddings.mean_note(shown, model.name, given["strength"]))
     elif shown:

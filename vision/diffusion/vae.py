@@ -4,13 +4,15 @@ previews of unfinished latents, a linear map to RGB."""
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny
+from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 from core.errors import ModelError
@@ -31,21 +33,45 @@ def tensor_of(colours: np.ndarray) -> torch.Tensor:
 
 
 def is_video(vae: Any) -> bool:
-    """Return whether ``vae`` takes (B, C, frames, h, w): its first layer is a convolution over time, too."""
+    """Return whether ``vae`` takes (B, C, frames, h, w): its first layer is a convolution over time, too, or
+    stands for one (Qwen-Image-2.1, whose videos have one frame)."""
+    if hasattr(vae, "temperal_downsample"):
+        return True
     kinds = (torch.nn.Conv2d, torch.nn.Conv3d)
     first = next((layer for layer in vae.modules() if isinstance(layer, kinds)), None)
     return isinstance(first, torch.nn.Conv3d)
 
 
 def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Decode latents (B, C, h, w) to (B, 3, H, W), -1..1."""
-    if is_video(vae):
-        return vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
-    return vae.decode(latents, return_dict=False)[0]
+    """Decode latents (B, C, h, w) to (B, 3, H, W), -1..1. What is transparent lies on white."""
+    if not is_video(vae):
+        return vae.decode(latents, return_dict=False)[0]
+    decoded = vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
+    if decoded.shape[1] == 4:  # Qwen-Image-2.1's
+        decoded = 1 + (decoded[:, :3] - 1) * (decoded[:, 3:] + 1) / 2
+    return decoded
+
+
+@contextmanager
+def tiled(vae: Any) -> Iterator[None]:
+    """Have ``vae`` work in tiles inside the ``with`` block, with blended seams. diffusers' tiles are as large
+    as the pictures that most decoders were made for, so that such a picture is one tile and saves nothing;
+    these have half the side, a quarter of the memory."""
+    sizes = ("tile_sample_min_size", "tile_latent_min_size")  # those of videos are small: 256 px
+    before = {name: getattr(vae, name) for name in sizes if hasattr(vae, name)}
+    vars(vae).update({name: size // 2 for name, size in before.items()})
+    vae.enable_tiling()
+    try:
+        yield
+    finally:
+        vae.disable_tiling()
+        vars(vae).update(before)
 
 
 def encode_pixels(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Encode (B, 3, H, W), -1..1, to the likeliest latents (B, C, h, w)."""
+    if getattr(getattr(vae, "config", None), "in_channels", 3) == 4:
+        pixels = torch.cat([pixels, torch.ones_like(pixels[:, :1])], 1)  # which is opaque
     encoded = vae.encode(pixels[:, :, None] if is_video(vae) else pixels)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
     return latents[:, :, 0] if is_video(vae) else latents
@@ -107,6 +133,9 @@ def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) 
     return TinyDecoder(vae.to(device), files.identity(folder))
 
 
+ENOUGH = 8  # latents for each channel, to fit a map of them
+
+
 @dataclass(frozen=True)
 class LatentMap:
     """RGB ≈ latents · weight + bias, for the decoder's input, RGB in 0..1. patch: a latent is as many px wide
@@ -121,11 +150,11 @@ class LatentMap:
     @torch.no_grad()
     def fit(cls, vae: Any, device: str) -> "LatentMap":
         """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
-        patches: 128 px, or 512 px where a latent stands for many px and has as many channels. A decoder of
-        videos takes each as its only frame."""
+        patches: 128 px, or 512 px where these have too few latents for their channels. A decoder of videos
+        takes each as its only frame."""
         latents, rgb = _encoded(vae, device, 128)
         patch = max(1, 128 // latents.shape[-1] // 8)
-        if patch > 1:
+        if latents.numel() < ENOUGH * latents.shape[1] ** 2:
             latents, rgb = _encoded(vae, device, 512)
         sides = [patch * side for side in latents.shape[-2:]]
         small = torch.nn.functional.interpolate(rgb, size=sides, mode="area")  # (16, 3, h·p, w·p)
@@ -173,12 +202,12 @@ def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) 
     if sigmas is None or not index or index >= len(sigmas):
         return after
     flow = type(scheduler).__name__.startswith("FlowMatch")
-    s0, s1 = float(sigmas[index - 1]), float(sigmas[index])
-    a0, a1 = (1 - s0, 1 - s1) if flow else (1.0, 1.0)
-    if (
-        before is None
-        or type(scheduler).__name__ not in ("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler")
-        or s0 == s1
-    ):
-        return after if flow else after / (1 + s1**2) ** 0.5
-    return (s0 * after - s1 * before) / (s0 * a1 - s1 * a0)
+    s0, s1 = sigmas[index - 1], sigmas[index]
+    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler) and before is not None:
+        return (s0 * after - s1 * before) / (s0 - s1)  # on the device: a card isn't waited for
+    if flow:
+        return after
+    s0, s1 = float(s0), float(s1)  # which lie in host memory
+    if before is None or type(scheduler).__name__ != "EulerDiscreteScheduler" or s0 == s1:
+        return after / (1 + s1**2) ** 0.5
+    return (s0 * after - s1 * before) / (s0 - s1)

@@ -12,7 +12,7 @@ ROWS = frozenset(  # one entry for each row; behind the first four lines those o
         *SAMPLES,
         *"timestep t encoder_hidden_states pooled_projections guidance class_labels timestep_cond".split(),
         *"attention_mask encoder_attention_mask encoder_hidden_states_mask".split(),
-        *"added_cond_kwargs cap_feats adapters control".split(),
+        *"added_cond_kwargs cap_feats adapters control text_bth text_lens".split(),
         *"encoder_hidden_states_image encoder_hidden_states_2 encoder_attention_mask_2 image_embeds".split(),
         *"control_hidden_states video_coords sigma audio_sigma audio_hidden_states audio_timestep".split(),
         *"audio_encoder_hidden_states audio_encoder_attention_mask audio_coords".split(),
@@ -20,10 +20,12 @@ ROWS = frozenset(  # one entry for each row; behind the first four lines those o
 )
 # may come as one number for all rows; videos have one for each token of a row, too: (B, N)
 TIMES = ("timestep", "t", "guidance", "audio_timestep", "sigma", "audio_sigma")
-IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
+# positions, and where pictures are among the words: the transformers read the first row's
+IDS = ("img_ids", "txt_ids", "position_ids", "img_mask")
 SCALES = ("control_hidden_states_scale",)  # one for each layer, the same for all rows
 # a list with one entry for each row; of cap_feats, the lengths may differ
 LISTS = ("x", "cap_feats", "adapters")
+PADDED = "text_bth"  # (B, T, D), T of any length: ``text_lens`` says how much of a row counts (ERNIE-Image)
 Arguments = dict[str, Any]
 
 
@@ -74,13 +76,15 @@ def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes
         elif name in SCALES:
             parts.append((name, digest(value)))
         else:
-            parts.append((name, _same(value)))
+            parts.append((name, value_key(value)))
     return tuple(parts)
 
 
 def _shape(value: Any, count: int, name: str) -> Any:
     if name in TIMES and not _is_per_token(value):
         return ()
+    if name == PADDED:
+        return tuple(value.shape[2:]), value.dtype
     if isinstance(value, torch.Tensor) and len(value) == count:
         return tuple(value.shape[1:]), value.dtype
     if name in LISTS:
@@ -102,9 +106,10 @@ def _empty(value: Any) -> bool:
     return value is None or isinstance(value, dict) and not value
 
 
-def _same(value: Any) -> Any:
+def value_key(value: Any) -> Any:
+    """Return what is equal for numbers and texts that are, in lists too, and for one and the same object."""
     if isinstance(value, (list, tuple)):  # img_shapes: the sizes of what the rows show
-        return tuple(map(_same, value))
+        return tuple(map(value_key, value))
     return value if isinstance(value, (bool, int, float, str)) else ("?", id(value))
 
 
@@ -124,6 +129,10 @@ def _join(name: str, values: list[tuple[Any, int]]) -> Any:
         return torch.cat([_times(value, n) for value, n in values])
     if name in LISTS:
         return [row for value, _ in values for row in value]
+    if name == PADDED:
+        longest = max(value.shape[1] for value, _ in values)
+        pad = torch.nn.functional.pad
+        return torch.cat([pad(value, (0, 0, 0, longest - value.shape[1])) for value, _ in values])
     return _cat([value for value, _ in values])
 
 

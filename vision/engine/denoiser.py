@@ -54,7 +54,10 @@ Adapt = Callable[[list[Any]], AbstractContextManager[None]]
 ATTRIBUTES = ("transformer", "transformer_2", "unet")
 MOST_TOKENS = 16_384  # of a row: beyond, a pass fills any card by itself, and joining it only makes all wait
 ALONE = " alone"  # ends the kind of passes that nobody joins for that
-TEXT_ARGUMENTS = {"encoder_hidden_states", "pooled_projections", "txt_ids"}
+TEXT_ARGUMENTS = {
+    *("encoder_hidden_states", "encoder_hidden_states_mask", "encoder_attention_mask"),
+    *("pooled_projections", "txt_ids"),
+}
 
 
 @dataclass
@@ -81,59 +84,57 @@ class Call:
 
 
 class GuidancePairs:
-    """Joins the two calls a step that some pipelines make for guidance (with ``true_cfg_scale``: FluxPipeline
-    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only. From the
-    second step on both are evaluated with the first. What was evaluated ahead is returned for a call with the
-    very same tensors only; any other call is evaluated as it comes."""
+    """Joins the two calls a step that some pipelines make for guidance (with ``true_cfg_scale``: FLUX.1 and
+    Qwen-Image; the undistilled FLUX.2; all of Wan's) and that differ in the text only. From the second step
+    on both are evaluated with the first. What was evaluated ahead is returned for a call with the very same
+    arguments only; any other call is evaluated as it comes."""
 
     def __init__(
         self, evaluate: Callable[[dict[str, Any]], Any], digest: Callable[[torch.Tensor], bytes]
     ) -> None:
         self._evaluate, self._digest = evaluate, digest
         self._before: dict[str, Any] = {}
-        self._texts: dict[str, tuple[Any, Any]] = {}  # name → of the first call, of the second
+        self._texts: dict[str, Any] = {}  # of a step's second call
         self._ahead: tuple[dict[str, Any], Any] | None = None  # a second call, and what it gets
 
     def evaluate(self, arguments: dict[str, Any]) -> Any:
         """Return the module's output for ``arguments``."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            if all(_same(name, value, ahead[0].get(name)) for name, value in arguments.items()):
-                return ahead[1]
-            self._texts = {}
-        second, count = self._second(arguments), collate.count(arguments)
-        if second is None:
+        if ahead is not None and not _differing(arguments, ahead[0]):
+            return ahead[1]
+        before, self._before = self._before, arguments
+        if ahead is not None or not self._texts:
+            self._texts = self._learnt(before, arguments)
             return self._evaluate(arguments)
+        second, count = arguments | self._texts, collate.count(arguments)
         both = collate.outputs(self._evaluate(collate.join([(arguments, count), (second, count)])))
         self._ahead = second, collate.cut_outputs(both, count, 2 * count)
         return collate.cut_outputs(both, 0, count)
 
-    def _second(self, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """The call that will follow this one, if the step before shows it; else None."""
-        before, self._before = self._before, arguments
-        if self._texts and all(arguments.get(name) is first for name, (first, _) in self._texts.items()):
-            return arguments | {name: second for name, (_, second) in self._texts.items()}
-        if not any(name in arguments and arguments[name] is before.get(name) for name in collate.SAMPLES):
-            return None
-        texts = {
-            name: (before.get(name), value)
-            for name, value in arguments.items()
-            if not _same(name, value, before.get(name))
-        }
-        # what is in dictionaries and lists may change
-        plain = not any(isinstance(value, (dict, list)) and value for value in arguments.values())
-        if texts.keys() <= TEXT_ARGUMENTS and plain and self._key(before) == self._key(arguments):
-            self._texts = texts
-        return None
-
-    def _key(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
-        return collate.key(arguments, collate.count(arguments), self._digest)
+    def _learnt(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+        """The texts of ``second``, if it is the other call of the step in which ``first`` was; else none."""
+        texts = {name: second[name] for name in _differing(second, first)}
+        # what is in dictionaries may change
+        plain = not any(isinstance(value, dict) and value for value in second.values())
+        if not texts or not texts.keys() <= TEXT_ARGUMENTS or not plain:
+            return {}
+        keys = [collate.key(call, collate.count(call), self._digest) for call in (first, second)]
+        return texts if keys[0] == keys[1] else {}
 
 
-def _same(name: str, value: Any, other: Any) -> bool:
-    """Whether an argument is the one of another call: the same object, but for timesteps."""
-    tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
-    return value is other or (name in collate.TIMES and tensors and torch.equal(value, other))
+def _differing(arguments: dict[str, Any], others: dict[str, Any]) -> set[str]:
+    """The names of what isn't the same as in another call: an object, or as many numbers. No pipeline asks
+    for one tensor of latents at two times, and to compare those a card would have to be waited for."""
+    names = set()
+    for name, value in arguments.items():
+        other = others.get(name)
+        if name in collate.TIMES and isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor):
+            same = value.device.type != "cpu" or torch.equal(value, other)
+        else:
+            same = collate.value_key(value) == collate.value_key(other)
+        if not same:
+            names.add(name)
+    return names
 
 
 def _no_adapters(count: int, timestep: Any) -> list[Any]:
@@ -146,7 +147,8 @@ class Denoiser:
 
     evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
     adapters: (rows of a call, its timestep) → the job's own, one entry for each of its rows. control: what
-    else each of the job's rows gets (1, …), for a module that takes it.
+    else each of the job's rows gets (1, …), for a module that takes it. apart: what jobs must have in common
+    to share passes.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -158,6 +160,7 @@ class Denoiser:
     adapt: Adapt | None = None
     adapters: Callable[[int, Any], list[Any]] = _no_adapters
     control: torch.Tensor | None = None
+    apart: Any = None
     _context: str | None = None
     _where: dict[str, Any] = field(default_factory=dict)
     _serial: int = field(default_factory=itertools.count().__next__)
@@ -201,7 +204,7 @@ class Denoiser:
             arguments = {**arguments, name: arguments[name].unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
-        key = (id(self.module), *collate.key(arguments, count, self._digest))
+        key = (id(self.module), self.apart, *collate.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments = {**arguments, "adapters": self.adapters(count, arguments.get("timestep"))}
         kind, context = f"{self.label} {collate.size(arguments)}", self._context

@@ -45,6 +45,7 @@ BUCKET = 8  # rows of every pass in exact mode: four pictures with guidance
 MAX_ROWS = 64  # of any pass
 GROWTH = 2  # times the widest pass seen: how far the next one may go, until memory and time of that are known
 MEMORY_SHARE = 0.8  # of the free memory
+MORE = 1.25  # times the memory that was free when a pass didn't fit: from then on larger ones are tried again
 # passes that may be under way on the device: one to keep it busy, so that a newcomer joins the next but one
 AHEAD = 2
 
@@ -57,7 +58,8 @@ class Passes:
         self, durations: batches.DurationModel, clock: Callable[[], float], *, exact: bool = False
     ) -> None:
         self.durations, self.exact, self.stopwatch = durations, exact, Stopwatch(clock)
-        self._found: dict[str, int] = {}  # kind → rows that fit, found by an error
+        # kind → rows that fit, found by an error, and the bytes that were free then
+        self._found: dict[str, tuple[int, int | None]] = {}
         self._estimated: dict[str, int] = {}  # … estimated from the memory free at the last pass
         self._bytes: dict[str, float] = {}  # kind → of a row, as far as the device tells
         self._warm: set[tuple[str, int]] = set()
@@ -117,11 +119,12 @@ class Passes:
                 log.warning("the batch curve of %s can't be measured: %s", like.kind, error)
                 self._sample = None
                 return False
-        self._too_many(like.kind, count)
+        self._too_many(like, count)
         return True
 
     def _rows_that_fit(self, kind: str) -> int:
-        return min(self._found.get(kind, MAX_ROWS), self._estimated.get(kind, MAX_ROWS))
+        found, _ = self._found.get(kind, (MAX_ROWS, None))
+        return min(found, self._estimated.get(kind, MAX_ROWS))
 
     def _whole(self, call: Call) -> Any:
         """The output for a call that stays as it is; None when it doesn't fit."""
@@ -130,7 +133,7 @@ class Passes:
         except Exception as error:
             if call.count == 1 or not devices.is_out_of_memory(error):
                 raise
-        self._too_many(call.kind, call.count)  # not in the except block: the traceback holds tensors
+        self._too_many(call, call.count)  # not in the except block: the traceback holds tensors
         return None
 
     def _cut(self, call: Call, arguments: collate.Arguments, total: int) -> tuple[Any, ...]:
@@ -147,13 +150,14 @@ class Passes:
             except Exception as error:
                 if size == 1 or fills or not devices.is_out_of_memory(error):
                     raise
-            self._too_many(call.kind, size)
+            self._too_many(call, size)
         return collate.cat_outputs(parts)
 
-    def _too_many(self, kind: str, size: int) -> None:
-        self._found[kind] = max(1, size // 2)
-        log.warning("out of memory with %d rows; from now on at most %d in a pass", size, self._found[kind])
+    def _too_many(self, call: Call, size: int) -> None:
         devices.release()
+        most = max(1, size // 2)
+        self._found[call.kind] = most, devices.memory(collate.device(call.arguments))[0]
+        log.warning("out of memory with %d rows; at most %d in a pass until more is free", size, most)
 
     def _timed(self, call: Call) -> Any:
         """The output, with its time and memory noted. The first pass of a size isn't: kernels are chosen and
@@ -167,6 +171,9 @@ class Passes:
 
         device = collate.device(call.arguments)
         free, _ = devices.memory(device)
+        _, was_free = self._found.get(call.kind, (MAX_ROWS, None))
+        if was_free is not None and free > MORE * was_free:
+            del self._found[call.kind]
         output, took = devices.measured(
             device, lambda: self.stopwatch.time(device, lambda: evaluate_now(call), note)
         )

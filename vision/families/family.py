@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+# of models that aren't drawn in float16
+OVERFLOWS = "in float16 its numbers leave the range, and every picture comes out black"
+
 
 class Mode(StrEnum):
     """What a pipeline starts from."""
@@ -43,14 +46,22 @@ class Family:
     inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other;
     False where a pipeline changes its denoiser for the time of a call, or where that isn't known.
 
-    encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its texts can't be weighed
-    against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the
+    encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None, and of a language model also which
+    tokens are words, (1, T); None = its texts can't be weighed against each other. text_tokens: the longest
+    text that is read to its end, in tokens without what the pipeline puts around it; None = any, or unknown.
+    text_multiple: ``encode_prompt`` returns a mask, and texts are filled up to whole multiples of so many
+    tokens, so that jobs share passes whatever their prompts. text_rows: calls take embeddings as a list of
+    rows of any length. rescales: calls take ``guidance_rescale``. references: how many pictures the
     text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
     and a ControlNet may be attached. file_keys: a
     single file with one of these in a tensor's name is of this family.
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
-    where none is given, for pipelines that draw with guidance only if there is one.
+    where none is given, for pipelines that draw with guidance only if there is one. float16: it can be drawn
+    in that; else in bfloat16 and float32 alone. calls_back: its pipelines call back after each step.
+    other_rows: parts of the names of the denoiser's layers whose rows aren't those of the call, so that jobs
+    with different LoRAs there share no passes. unused: parts of its folders that are neither fetched nor
+    read.
     """
 
     name: str
@@ -68,13 +79,20 @@ class Family:
     extra: Mapping[str, Any] | None = None
     whole_mask: bool = False
     shares_steps: bool = True
-    encode: Callable[[Any, str], tuple[Any, Any | None]] | None = None
+    encode: Callable[[Any, str], tuple[Any, ...]] | None = None
+    text_tokens: int | None = None
+    text_multiple: int | None = None
+    text_rows: bool = False
     rescales: bool = False
     references: int = 0
     adapts: bool = False
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
+    float16: bool = True
+    calls_back: bool = True
+    other_rows: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     text: str | None = None
     image: str | None = None
     inpaint: str | None = None

@@ -42,6 +42,7 @@ FAMILY = Family(
     adjust=adjust_schnell,
     unpack=unpack_latents,
     encode=encode_flux,
+    text_tokens=512,
     file_keys=("double_blocks.",),
 )
 
@@ -68,6 +69,7 @@ def adjust_klein(configs):
         return {
             "num_inference_steps": 50,
             "guidance_scale": 4.0,
+            "negative": "prompt",
             "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
         }
     return {}
@@ -90,6 +92,12 @@ def unpack_klein(pipe, latents, height, width):
     return pipe._unpatchify_latents(packed * std + mean)
 
 
+def encode_klein(pipe, words):
+    """Return the language model's 512 tokens, which are all seen, also those behind the words."""
+    tokens, _ = pipe.encode_prompt(words)
+    return tokens, None, tokens.new_ones(tokens.shape[:2])
+
+
 FLUX2_KLEIN_FAMILY = Family(
     name="flux2-klein",
     title="FLUX.2 klein",
@@ -105,6 +113,8 @@ FLUX2_KLEIN_FAMILY = Family(
     negative="none",
     adjust=adjust_klein,
     unpack=unpack_klein,
+    encode=encode_klein,
+    text_tokens=500,  # of 512, with the template's
     whole_mask=True,
     references=4,
     file_keys=("single_stream_modulation.",),

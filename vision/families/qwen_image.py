@@ -1,8 +1,11 @@
 """Qwen-Image, a large flow transformer on the latents of a video decoder, with a vision-language model for
-text; and Qwen-Image-Edit, whose language model looks at the picture, at about one megapixel whatever size
-is drawn, and whose transformer reads its latents behind the noisy ones."""
+text; Qwen-Image-Edit, whose language model looks at the picture, at about one megapixel whatever size is
+drawn, and whose transformer reads its latents behind the noisy ones; and Qwen-Image-2.1, a small transformer
+over one row of words, pictures and what it draws, with transparency."""
 
 from vision.families.family import Family
+
+LENGTH = 512  # tokens of a text that the pipelines read; beside a picture, multiples of it
 
 
 def unpack_latents(pipe, latents, height, width):
@@ -11,6 +14,12 @@ def unpack_latents(pipe, latents, height, width):
     config = pipe.vae.config
     mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
     return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+
+
+def encode_words(pipe, words):
+    """Return the language model's tokens, and which of them are the words'."""
+    tokens, mask = pipe.encode_prompt(words, max_sequence_length=LENGTH)
+    return tokens, None, mask
 
 
 FAMILY = Family(
@@ -27,7 +36,11 @@ FAMILY = Family(
     # its model card: real guidance by true_cfg_scale, away from one space
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
+    float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
+    encode=encode_words,
+    text_tokens=500,  # of LENGTH, with the template's
+    text_multiple=LENGTH,
 )
 
 
@@ -43,5 +56,38 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     draft_steps=20,
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
+    float16=False,  # black pictures (github.com/comfyanonymous/ComfyUI, issue 10751)
     unpack=unpack_latents,
+    text_multiple=LENGTH,
+)
+
+
+def adjust_turbo(configs):
+    """Return the number of steps of a model that names its noise levels, which are then the only ones."""
+    sigmas = configs.get("model_index", {}).get("sample_sigmas")
+    if not sigmas:
+        return {}
+    steps = {"num_inference_steps": len(sigmas)}
+    return {**steps, "draft": steps, "fixed_steps": True}
+
+
+QWEN_IMAGE_21_FAMILY = Family(
+    name="qwen-image-2.1",
+    title="Qwen-Image-2.1",
+    text="QwenImage21Pipeline",
+    edit="QwenImage21Pipeline",
+    native_size=1024,
+    multiple=32,
+    num_inference_steps=40,
+    guidance_scale=1.0,  # it is meant to be drawn with without guidance
+    draft_steps=20,
+    guidance_argument="true_cfg_scale",
+    usual_negative=" ",
+    adjust=adjust_turbo,
+    unpack=unpack_latents,
+    # what it remembers of words and references from the first step on is a job's own: with it jobs couldn't
+    # share steps, nor could a pass have fewer rows
+    extra={"use_kv_cache": False},
+    other_rows=("modulation", "time_text_embed", "norm_out"),  # one more, of the words
+    references=10,
 )

@@ -3,10 +3,13 @@ InstructPix2Pix, whose UNet sees the picture's latents beside the noisy ones (ar
 Diffusion XL, a larger UNet with two text encoders; and Stable Diffusion 3 and 3.5, a transformer with
 rectified flow on 16-channel latents and three text encoders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vision.families.family import Family
+
+WORD = "</w>"  # ends a token of CLIP that ends a word
+ENDS = ({".</w>"}, {".</w>", ",</w>", ";</w>", ":</w>"})  # of sentences, of phrases
 
 
 def adjust(configs):
@@ -16,19 +19,37 @@ def adjust(configs):
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
 
 
+def pieces(tokenizer: Any, ids: list[int], room: int) -> Iterator[list[int]]:
+    """Yield CLIP's tokens ``ids`` in pieces of at most ``room``: cut behind a sentence, else behind a phrase
+    or a word, as late as can be."""
+    while len(ids) > room:
+        names = tokenizer.convert_ids_to_tokens(ids[:room])
+        ends = [[i for i, name in enumerate(names, 1) if name in kind] for kind in ENDS]
+        words = [i for i, name in enumerate(names, 1) if name.endswith(WORD)]
+        cut = next((found[-1] for found in (*ends, words) if found), room)
+        yield ids[:cut]
+        ids = ids[cut:]
+    yield ids
+
+
 def clip_tokens(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = False) -> Any:
     """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL). Longer texts are
-    cut into pieces of up to 75 tokens, between sentences, else between phrases or words; each is encoded
-    alone. Up to 77 tokens the result has the very bits of diffusers' own encoding."""
-    from compel import EmbeddingsProvider, ReturnedEmbeddingsType
+    cut into pieces of up to 75 tokens; each is encoded alone, and has the first one's end token. Up to 77
+    tokens the result has the very bits of diffusers' own encoding."""
+    import torch
 
-    kind = (
-        ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
-        if penultimate
-        else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
-    )
-    provider = EmbeddingsProvider(tokenizer, encoder, truncate=False, returned_embeddings_type=kind)
-    return provider.get_embeddings_for_weighted_prompt_fragments([[words]], [[1.0]], device=encoder.device)
+    begin, end, length = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.model_max_length
+    encoded, ends = [], []
+    for piece in pieces(tokenizer, tokenizer(words, verbose=False).input_ids[1:-1], length - 2):
+        ids = [begin, *piece, end]
+        ends.append(ids.index(end))
+        ids += [tokenizer.pad_token_id] * (length - len(ids))
+        given = torch.tensor([ids], device=encoder.device)
+        made = encoder(given, torch.ones_like(given), output_hidden_states=penultimate)
+        encoded.append(made.hidden_states[-2] if penultimate else made.last_hidden_state)
+    for tokens, place in zip(encoded[1:], ends[1:], strict=True):
+        tokens[:, place] = encoded[0][:, ends[0]]
+    return torch.cat(encoded, 1)
 
 
 def clip_tokens_side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> Any:
@@ -141,5 +162,6 @@ STABLE_DIFFUSION_3_FAMILY = Family(
     guidance_scale=7.0,
     draft_steps=14,
     encode=encode_clips,
+    text_tokens=256,
     file_keys=("joint_blocks.",),
 )

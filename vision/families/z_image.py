@@ -2,6 +2,13 @@
 
 from vision.families.family import Family
 
+
+def encode(pipe, words):
+    """Return the language model's tokens, as many as the text has."""
+    (tokens,), _ = pipe.encode_prompt(words, do_classifier_free_guidance=False)
+    return tokens[None], None, tokens.new_ones(1, len(tokens))
+
+
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
@@ -14,5 +21,9 @@ FAMILY = Family(
     num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
+    float16=False,  # all latents are NaN (github.com/Tongyi-MAI/Z-Image, issues 14 and 15, November 2025)
+    encode=encode,
+    text_tokens=504,  # of 512, with the template's
+    text_rows=True,
     file_keys=("cap_embedder.", "noise_refiner."),
 )

@@ -65,8 +65,9 @@ class VideoModel:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may wait between two steps: offloaded weights move around within a call."""
-        return self.offload == "none"
+        """Whether its jobs may wait between two steps: parts that are moved stay where they are for a whole
+        call."""
+        return self.offload != "model"
 
     @property
     def label(self) -> str:
@@ -160,11 +161,6 @@ def load_video_model(
     if family.float32_decoder:
         pipe.vae.to(torch.float32)
     report(0.9)
-    if plan.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    elif plan.offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
-    else:
-        pipe.to(device)
+    quantize.place(pipe, device, plan.offload)
     identity = f"{files.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
     return VideoModel(name, family, card, pipe, device, plan.offload, identity)

@@ -2,7 +2,7 @@
 each of its steps."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from PIL import Image
 
 from vision.diffusion import checkpoint, vae
 from vision.diffusion.model import arguments
-from vision.diffusion.pipeline import JobPipeline, StepCallback
+from vision.diffusion.pipeline import JobPipeline, StepCallback, Watched
 from vision.engine.denoiser import Denoiser, denoiser_attributes
 from vision.reporter import Reporter
 from vision.video.families.family import Take
@@ -82,24 +82,6 @@ def call(
         return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
     finally:
         model.free_hooks()
-
-
-class Watched(checkpoint.EarlyStop):
-    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
-    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
-
-    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
-        super().__init__(wrapped, 1, None)
-        self._after, self._steps = after, 0
-
-    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
-        self.wrapped.set_timesteps(*args, **kwargs)
-
-    def _step(self, *args: Any, **kwargs: Any) -> Any:
-        made = self.wrapped.step(*args, **kwargs)
-        values = self._after(self._steps, args[1], {"latents": made[0]})
-        self._steps += 1
-        return (values["latents"], *made[1:])
 
 
 class VideoPipeline(JobPipeline):

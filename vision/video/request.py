@@ -14,6 +14,7 @@ from PIL import Image
 from core.errors import ModelError
 from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
+from vision.diffusion.model import least_steps
 from vision.images import encode
 from vision.reporter import Reporter, Stage
 from vision.store import Models
@@ -144,6 +145,10 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
     if request.sound and not model.family.sound:
         notes.append(f"{model.name} draws no sound.")
     usual = card.draft_steps if request.draft else card.num_inference_steps
+    steps = request.num_inference_steps or max(1, round(usual * (request.quality or 1)))
+    if steps < (least := least_steps(model.scheduler())):
+        steps = least
+        notes.append(f"{model.name} takes {least} steps at least, so it took {least}.")
     words = card.motion.get(request.motion or "", "")
     shot = Shot(
         operation=request.operation,
@@ -154,7 +159,7 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
         height=drawn_at[1],
         frames=frames,
         fps=fps,
-        num_inference_steps=request.num_inference_steps or max(1, round(usual * (request.quality or 1))),
+        num_inference_steps=steps,
         guidance_scale=card.guidance_scale if request.guidance_scale is None else request.guidance_scale,
         first=None if sources.first is None else reader.placed(sources.first, drawn_at),
         last=None if sources.last is None else reader.placed(sources.last, drawn_at),

@@ -78,8 +78,9 @@ class Card:
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
-    folder ``lora``, which is added to its weights when they are loaded; "" = none. vocabulary: all the words
-    that the model knows, with spaces between them; empty = any word may mean something to it.
+    folder ``lora``, which is added to its weights when they are loaded; "" = none. fixed_steps: it draws at
+    the noise levels that its makers chose, so that no other number of steps can be had. vocabulary: all the
+    words that the model knows, with spaces between them; empty = any word may mean something to it.
     """
 
     native_size: int
@@ -104,6 +105,7 @@ class Card:
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
     merged_lora: str = ""
+    fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +114,10 @@ class Card:
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
+
+    def guided(self, guidance_scale: float) -> bool:
+        """Return whether a negative prompt has an effect."""
+        return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > 1)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -173,6 +179,7 @@ def family_and_card(path: Path) -> tuple[Family, Card]:
         return family, make_card(family, {}, {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
         "model_index": read_json(folder / "model_index.json"),
+        "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
         **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
     return family, make_card(family, configs, read_card(folder))

@@ -22,6 +22,7 @@ from typing import Any
 
 from core.errors import ModelError
 from core.profiles import PACKAGE, PROGRAM
+from vision.families import UNUSED
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -100,6 +101,8 @@ def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
     for name, entry in data.items():
         if name.startswith("_") or not isinstance(entry, list):
             continue
+        if entry and all(isinstance(value, (int, float)) for value in entry):
+            continue  # a pipeline's own setting: noise levels, layers of a text encoder
         library = entry[0] if entry else None
         if library is not None and library not in LIBRARIES and library not in _pipeline_modules():
             raise ModelError(
@@ -234,7 +237,7 @@ def missing_files(folder: Path, without: str | None = None) -> list[str]:
     aren't needed."""
     missing = []
     for index in folder.rglob("*.safetensors.index.json"):
-        if index.parent.name == without:
+        if index.parent.name == without or index.parent.name in UNUSED:
             continue
         shards = set(read_json(index).get("weight_map", {}).values())
         missing += [
@@ -242,7 +245,7 @@ def missing_files(folder: Path, without: str | None = None) -> list[str]:
         ]
     shared = shared_parts(folder)
     for name, entry in read_json(folder / "model_index.json").items():
-        if isinstance(entry, list) and len(entry) == 2 and entry[0]:
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and name not in UNUSED:
             part = shared.get(name, folder / name)
             if not part.is_dir():
                 missing.append(name + "/")
@@ -359,7 +362,8 @@ def weight_files(path: Path) -> list[Path]:
     those of shared parts last, and the one GGUF file."""
     if path.is_dir():
         shared = [part for _, part in sorted(shared_parts(path).items())]
-        return [file for place in (path, *shared) for file in sorted(place.rglob("*.safetensors"))]
+        found = [file for place in (path, *shared) for file in sorted(place.rglob("*.safetensors"))]
+        return [file for file in found if file.parent.name not in UNUSED]
     folder = gguf_folder(path)
     beside = () if folder is None else folder.rglob("*.safetensors")
     return [path, *sorted(file for file in beside if file.parent.name != GGUF_PART)]

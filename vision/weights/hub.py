@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from filelock import FileLock
 
 from core.errors import ModelError, first_line
+from vision.families import UNUSED
 from vision.weights import files as contents
 from vision.weights import packaged
 from vision.weights.files import ModelSource
@@ -193,8 +194,9 @@ def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]
 
 def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder. half: prefer 16-bit weights. A diffusers repository (model_index.json) often has single-file
-    checkpoints at its top, which aren't needed."""
+    folder that a family reads. half: prefer 16-bit weights. A diffusers repository (model_index.json) often
+    has single-file checkpoints at its top, which aren't needed."""
+    names = tuple(name for name in names if name.partition("/")[0] not in UNUSED)
     pipeline = "model_index.json" in names
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []

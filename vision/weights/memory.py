@@ -69,8 +69,8 @@ class Sizes:
         return max(self.parts.values(), default=0)
 
     def held(self, offload: str) -> int:
-        """Return what lies on the device while no job works."""
-        return self.total if offload == "none" else 0
+        """Return what lies on the device while no job works: of layers that visit it, the decoder."""
+        return {"none": self.total, "group": self.parts.get("vae", 0)}.get(offload, 0)
 
     def working(self, offload: str) -> int:
         """Return what is on the device beside that while a job works, at most. Of layers that visit it, two
@@ -229,14 +229,14 @@ def float_tensor(part: str, name: str, count: int, dimensions: int, itemsize: in
 WAYS = {
     "none": "all of it on the device",
     "model": "each part on the device while it is needed",
-    "sequential": "each layer on the device while it is needed",
+    "group": "each layer on the device while it is needed",
 }
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a model is held. quantize: off, int8, fp8 or nf4. offload: none, model (each part visits the card
-    when it is needed) or sequential (each layer does)."""
+    when it is needed) or group (each layer does, the next one on its way meanwhile)."""
 
     quantize: str = "off"
     offload: str = "none"
@@ -256,7 +256,7 @@ ORDER = (
     Plan("int8", "model"),
     Plan("nf4", "none"),
     Plan("nf4", "model"),
-    Plan("off", "sequential"),
+    Plan("off", "group"),
 )
 
 
@@ -292,7 +292,7 @@ def choose(
     kind = quantize if quantize in sizes else "off"
     if not device.startswith(CARDS):  # the device's memory is the host's
         return Plan("off" if quantize == "auto" else kind)
-    ways = ("none", "model", "sequential") if kind == "off" else ("none", "model")
+    ways = ("none", "model", "group") if kind == "off" else ("none", "model")
     allowed = [
         plan
         for plan in (ORDER if quantize == "auto" else [Plan(kind, way) for way in ways])

@@ -20,10 +20,13 @@ from core.requests import ImagineRequest, OutpaintRequest, Request, VariationReq
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
+from tests.vision.families.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import MODES as FAMILY_MODES
 from tests.vision.test_worker import PATIENCE, Running
 from tests.vision.test_worker import start as start_worker
 from vision.diffusion import checkpoint
 from vision.diffusion.checkpoint import Checkpoint, Pace
+from vision.families import Mode
 from vision.protocol import Broke, Done, Quit, Ready, Step, Stop, WorkerConfig
 from vision.store import Models
 
@@ -107,8 +110,15 @@ def test_with_every_sampler_a_resumed_run_ends_in_the_same_bytes(
     resumes_everywhere(models_of(image="stable-diffusion"), request, tmp_path, shares)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"}))
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        (name, mode)
+        for name in FAMILY_NAMES
+        for mode, has in zip(MODES, Mode, strict=False)
+        if has in FAMILY_MODES[name] and name != "stable-diffusion"
+    ],
+)
 def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(
     name: str, mode: str, models_of, tmp_path: Path
 ) -> None:

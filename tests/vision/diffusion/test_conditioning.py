@@ -2,6 +2,8 @@
 own in any company."""
 
 import io
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,9 +19,12 @@ from tests.vision.test_imagine import with_card
 from vision.diffusion import parameters, prompt_embeddings
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
+from vision.families import FAMILIES
+from vision.families.stable_diffusion import pieces
 from vision.store import Models
 
-WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
+WEIGHING = [family.name for family in FAMILIES if family.encode]
+UNGUIDED = ("flux2-klein", "z-image")  # as they are distilled to few steps
 PARTS = (("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5))
 TURNED = {"chaos": 80, "weird": 900, "stylize": 400, "exp": 20, "style_codes": ((5, 1.0),)}
 EVERYTHING = ImagineRequest(
@@ -110,20 +115,82 @@ CHANGES = {
 }
 
 
+BY_GUIDANCE = ("a negative weight", "stylize", "exp")
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", WEIGHING)
-def test_each_parameter_changes_the_picture(name: str, change: str, models_of: Callable[..., Models]) -> None:
+def test_each_parameter_changes_the_picture_or_says_why_not(
+    name: str, change: str, models_of: Callable[..., Models]
+) -> None:
     plain = ImagineRequest(prompt="a red house, a cat", seed=3, num_images=1, num_inference_steps=6)
     changed = ask(models_of(image=name), replace(plain, **CHANGES[change]))
-    assert apart(ask(models_of(image=name), plain).pictures[0], changed.pictures[0]) > 0
-    assert not [note for note in changed.parameters["notes"] if "no effect" in note]
+    works = name not in UNGUIDED or change not in BY_GUIDANCE
+    said = [note for note in changed.parameters["notes"] if "no effect" in note]
+    assert (len(said) == 0) is works
+    if works:
+        assert apart(ask(models_of(image=name), plain).pictures[0], changed.pictures[0]) > 0
 
 
-@pytest.mark.parametrize("name", sorted({"z-image", "flux2-klein", "qwen-image"}))
+@pytest.mark.parametrize("name", UNGUIDED)
+def test_the_undistilled_model_of_a_family_is_guided(name: str, folders, tmp_path) -> None:
+    folder = tmp_path / "undistilled"
+    shutil.copytree(folders[name], folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "is_distilled": False}))
+    models = with_card(folder, tmp_path, **({"guidance_scale": 4.0} if name == "z-image" else {}))
+    plain = ImagineRequest(prompt="a red house, a cat", seed=3, num_images=1, num_inference_steps=6)
+    bare = ask(models, plain).pictures[0]
+    for change in (*(CHANGES[what] for what in BY_GUIDANCE), {"negative_prompt": "fog"}):
+        changed = ask(models, replace(plain, **change))
+        assert apart(bare, changed.pictures[0]) > 0
+        assert not [note for note in changed.parameters["notes"] if "no effect" in note]
+
+
+LIMITS = {"stable-diffusion-3": 256, "flux": 512, "flux2-klein": 500, "z-image": 504, "qwen-image": 500}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_text_whose_end_is_not_read_is_told(name: str, models_of: Callable[..., Models]) -> None:
+    short = ImagineRequest(prompt="red house", num_images=1, num_inference_steps=1 + (name == "qwen-image"))
+    note = f"longer than the {LIMITS[name]} tokens"
+    assert not any(note in one for one in ask(models_of(image=name), short).parameters["notes"])
+    for long in (replace(short, prompt="a " * 1001), replace(short, prompt="a " * 1001, chaos=9)):
+        assert any(note in one for one in ask(models_of(image=name), long).parameters["notes"])
+
+
+def test_a_language_models_first_token_does_not_drown_the_words_in_noise() -> None:
+    words = torch.randn(1, 20, 32, generator=torch.Generator().manual_seed(0))
+    words[0, 0, 3] = 20_000
+    text = Encoded(words, mask=torch.ones(1, 20))
+    made = prompt_embeddings.encode_prompt(
+        lambda _: text, "", "", TextSpec(weird=1.0, chaos=1.0), (1,), guided=False
+    )
+    assert 0.8 < float(made.noise.std()) < 1.2
+    assert 0.5 < float(
+        torch.corrcoef(torch.stack([made.prompt[0, 1:].flatten(), words[0, 1:].flatten()]))[0, 1]
+    )
+
+
+def test_texts_of_a_language_model_are_joined_token_by_token() -> None:
+    def told(letters: str) -> Encoded:
+        tokens = torch.tensor([[[float(ord(letter))] for letter in letters or "_"]])
+        return Encoded(tokens, mask=torch.ones(tokens.shape[:2]))
+
+    spec = TextSpec(wanted=(("ab", 0.75), ("b", 0.25)), unwanted=(("abc", 1.0),))
+    made = prompt_embeddings.encode_prompt(told, "", "", spec, (1, 2), guided=True, rows=True)
+    given = made.arguments(0.0)
+    first, second = ord("a") * 0.75 + ord("b") * 0.25, ord("b") * 0.75
+    assert [row.tolist() for row in given["prompt_embeds"]] == [[[first], [second]]] * 2
+    assert [row[:, 0].tolist() for row in given["negative_prompt_embeds"]] == [[97.0, 98.0, 99.0]] * 2
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILY_NAMES) - set(WEIGHING)))
 def test_a_family_that_reads_sentences_says_what_has_no_effect(name: str, models_of) -> None:
     text = " ".join(ask(models_of(image=name), replace(EVERYTHING, num_images=1)).parameters["notes"])
     assert all(word in text for word in ("`--chaos`", "`--weird`", "weights"))
-    assert ("`--no`" in text) is (name != "qwen-image")  # which is guided away from it
+    # which are guided away from it
+    assert ("`--no`" in text) is (name not in ("qwen-image", "krea-2", "longcat-image"))
 
 
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
@@ -139,13 +206,29 @@ def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callabl
     assert not any(output.parameters["notes"] for output in outputs)
 
 
+def test_a_long_text_is_cut_behind_a_sentence_else_a_phrase_else_a_word() -> None:
+    class Letters:
+        """A tokenizer whose tokens are words."""
+
+        def convert_ids_to_tokens(self, ids: list[str]) -> list[str]:
+            return [f"{word}</w>" if word[-1] != "-" else word for word in ids]
+
+    def cut(text: str) -> list[str]:
+        return [" ".join(piece) for piece in pieces(Letters(), text.split(), 5)]
+
+    assert cut("a b . c , d e") == ["a b .", "c , d e"]
+    assert cut("a b , c d e . f") == ["a b ,", "c d e . f"]
+    assert cut("a b c d- e- f g") == ["a b c", "d- e- f g"]
+    assert cut("a- b- c- d- e- f") == ["a- b- c- d- e-", "f"] and cut("a b c d e") == ["a b c d e"]
+
+
 @pytest.mark.parametrize("name", WEIGHING)
 def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, models_of) -> None:
     model = models_of(image=name).get("image")
     pipe = model.pipeline("text-to-image")
     with torch.no_grad():
         for words in ("a red house in the snow", ""):
-            tokens, pooled = model.family.encode(pipe, words)
+            tokens, pooled, *_ = model.family.encode(pipe, words)
             given = {
                 "prompt": words,
                 "prompt_2": None,
@@ -153,10 +236,10 @@ def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, 
                 "device": "cpu",
                 "num_images_per_prompt": 1,
             }
-            more = {} if name == "flux" else {"do_classifier_free_guidance": False}
+            given["do_classifier_free_guidance"] = False
             names = pipe.encode_prompt.__code__.co_varnames
-            own = pipe.encode_prompt(**{k: v for k, v in given.items() if k in names}, **more)
-            assert torch.equal(tokens, own[0])
+            own = pipe.encode_prompt(**{k: v for k, v in given.items() if k in names})
+            assert torch.equal(tokens, own[0][0][None] if model.family.text_rows else own[0])
             if pooled is not None:
                 assert any(isinstance(part, torch.Tensor) and torch.equal(pooled, part) for part in own[1:])
 

@@ -1,6 +1,9 @@
 """What goes wrong while drawing, and what is done about it."""
 
+import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +15,7 @@ from core.requests import ImagineRequest
 from tests.support import tiny
 from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.families.test_families import SAME, apart
+from tools.full_size import read_architectures
 from vision.diffusion.model import BlankPicture
 from vision.diffusion.vae import LatentMap, predicted
 from vision.store import Models
@@ -110,6 +114,23 @@ def test_latents_that_are_not_numbers_are_told(models: Models) -> None:
     tamper(models.get("image").pipeline("text-to-image").unet, "forward", poison)
     with pytest.raises(BlankPicture):
         ask(models, REQUEST)
+
+
+def test_a_schedule_that_ends_at_a_level_has_two_steps_at_least(folders, tmp_path) -> None:
+    """Of one step diffusers' schedule makes 0/0."""
+    folder = tmp_path / "qwen"
+    shutil.copytree(folders["qwen-image"], folder)
+    config = read_architectures()["qwen-image-2512"]["parts"]["scheduler"]["config"]
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    models = cpu_models({"image": folder}, tmp_path)
+    output = ask(models, replace(REQUEST, num_inference_steps=1))
+    assert len(output.pictures) == 4 and output.parameters["num_inference_steps"] == 2
+    assert "qwen takes 2 steps at least, so it took 2." in output.parameters["notes"]
+    plain = ask(
+        cpu_models({"image": folders["qwen-image"]}, tmp_path), replace(REQUEST, num_inference_steps=1)
+    )
+    assert plain.parameters["num_inference_steps"] == 1
+    assert not any("steps" in note for note in plain.parameters.get("notes", ()))
 
 
 def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models) -> None:

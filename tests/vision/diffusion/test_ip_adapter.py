@@ -16,12 +16,18 @@ from core.errors import ModelError
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from tests.support import tiny
 from tests.vision.conftest import Recorder, cpu_models
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Job, together
+from tests.vision.engine.test_engine import apart as latents_apart
 from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability
 from vision.diffusion import adapters as ip_adapter
+from vision.diffusion.parameters import Generation
+from vision.families import Mode
 from vision.store import Models
 from vision.weights import files
 
+keep_latents = test_engine.keep_latents
 ONE, TWO, THREE = "a" * 64, "b" * 64, "c" * 64
 REQUEST = ImagineRequest(
     prompt="a red house", seed=7, num_images=1, num_inference_steps=4, image_prompts=((ONE, 1.0),)
@@ -110,6 +116,24 @@ def test_other_jobs_do_not_notice(models: Models) -> None:
         "each job has its own scale"
     )
     assert models.get("image").pipeline("text-to-image").unet.encoder_hid_proj is None
+
+
+def test_jobs_that_are_shown_pictures_at_one_scale_share_passes(models: Models, keep_latents) -> None:
+    model, passes = models.get("image"), []
+    models.attach_adapter(model, Recorder())
+    first = Generation(Mode.TEXT, "a house", (1,), 64, 64, 4, 5.0, references=(DARK,), reference_scale=0.5)
+    second = replace(first, prompt="two dogs", seeds=(2, 3), references=(BRIGHT,), guidance_scale=3.0)
+    company, alone = [Job(first), Job(second)], [Job(first), Job(second)]
+    unet = model.adapter.parts(0.5, circular=False)["unet"]
+    hook = unet.register_forward_pre_hook(
+        lambda _, args, given: passes.append(len(given["sample"])), with_kwargs=True
+    )
+    together(model, [*company, Job(replace(first, reference_scale=1.0))], [0, 0, 0])
+    hook.remove()
+    assert [job.error for job in company] == [None, None] and passes == [6] * company[0].steps
+    for job, by_itself in zip(company, alone, strict=True):
+        together(model, [by_itself], [0])
+        assert latents_apart(job.latents, by_itself.latents) < CLOSE
 
 
 def test_a_picture_of_a_grid_is_its_seeds_own_with_everything_on(models: Models) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain
 from tests.vision.families.test_families import apart as pictures_apart
 from vision.diffusion import generate, loras, task
 from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.reporter import Reporter
 from vision.store import Models
@@ -34,15 +36,26 @@ TARGETS = {
 }
 
 
-def save_lora(family: str, path: Path, seed: int, parts: tuple[str, ...], scale: float = 0.5) -> None:
-    """A random LoRA that can be seen, written as diffusers writes them."""
+def save_lora(
+    family: str,
+    path: Path,
+    seed: int,
+    parts: tuple[str, ...],
+    scale: float = 0.5,
+    targets: Sequence[str] = (),
+) -> None:
+    """A random LoRA that can be seen, written as diffusers writes them. targets: the layers that it
+    changes, if not the part's usual ones."""
     pipe = tiny.IMAGE_MODELS[family]()
     torch.manual_seed(seed)
     given = {}
     for part in parts:
         module = getattr(pipe, part)
         inject_adapter_in_model(
-            LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS[part], init_lora_weights=False), module
+            LoraConfig(
+                r=4, lora_alpha=4, target_modules=list(targets or TARGETS[part]), init_lora_weights=False
+            ),
+            module,
         )
         state = {name: value * scale for name, value in get_peft_model_state_dict(module).items()}
         given[f"{part}_lora_layers"] = (
@@ -124,6 +137,38 @@ def test_jobs_with_different_loras_share_passes_and_draw_what_diffusers_draws(
         assert apart(job.latents, drawn) < CLOSE, job.generation.loras
     bare = diffusers_own(own, folders, family, replace(jobs[1].generation, loras=()))
     assert apart(jobs[1].latents, bare) > 10 * CLOSE, "the LoRA can be seen"
+
+
+@pytest.mark.parametrize(
+    ("family", "own", "other"),
+    [
+        ("ernie-image", "self_attention.to_v", "up_proj"),
+        ("krea-2", "transformer_blocks.0.ff.up", "text_fusion.layerwise_blocks.0.ff.up"),
+        ("qwen-image-2.1", "to_v", "modulation.1"),
+    ],
+)
+def test_what_changes_layers_with_other_rows_shares_passes_with_its_like_alone(
+    family: str, own: str, other: str, folders, tmp_path, keep_latents
+) -> None:
+    save_lora(family, tmp_path / "a.safetensors", 0, ("transformer",), 4.0, (own,))
+    save_lora(family, tmp_path / "all.safetensors", 1, ("transformer",), 4.0, (own, other))
+    named = {name: str(tmp_path / f"{name}.safetensors") for name in ("a", "all")}
+    models = cpu_models({"image": folders[family]}, tmp_path / "cache", cpu_threads=1, loras=named)
+    model, passes = models.get("image"), []
+    transformer = model.pipeline(Mode.TEXT).transformer
+    transformer.register_forward_hook(lambda module, given, output: passes.append(len(output[0])))
+    choices = [(), (("a", 1.0),), (("all", 1.0),), (("all", 1.0),)]
+    model.loras.ensure_loaded((("a", 1.0), ("all", 1.0)), Reporter())
+    jobs = [Job(Generation(Mode.TEXT, "b", (i,), 64, 64, 3, 0.0, loras=one)) for i, one in enumerate(choices)]
+    together(model, jobs, [0] * 4)
+    assert passes == [2] * 6, "those two, and the others"
+    for job in jobs:
+        alone = Job(job.generation)
+        together(model, [alone], [0])
+        assert job.error is None and apart(job.latents, alone.latents) < CLOSE
+        bare = Job(replace(job.generation, loras=()))
+        together(model, [bare], [0])
+        assert (apart(job.latents, bare.latents) > 5 * CLOSE) is bool(job.generation.loras)
 
 
 def test_after_loras_a_job_without_draws_the_same_bits_as_before(models, keep_latents) -> None:

@@ -6,14 +6,17 @@ import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from core.errors import ModelError
 from proofs.vision import quantized
 from proofs.vision.quantized import NEAR, models_of, pixels
 from tests.vision.diffusion.test_loras import save_lora
+from vision.diffusion.load import configuration
 from vision.weights import card, files, memory
 
 LIBRARIES = ("torchao", "bitsandbytes", "gguf")  # a third of diffusers' import, so not of every test's
@@ -30,6 +33,34 @@ def test_a_quantised_model_draws_nearly_the_same_and_comes_back_from_disk(
         found = quantized.distance(folders[name], kind, tmp_path)
     assert 0 < found.mean < NEAR[kind]
     assert found.back <= 1
+
+
+def test_float8_is_multiplied_as_it_is_where_the_card_can_and_no_row_counts_for_another(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchao.quantization import PerTensor, quant_api, quantize_
+
+    def config(capability: tuple[int, int], dtype: torch.dtype) -> Any:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+        mapping = configuration(folders["z-image"], "fp8", dtype).quant_mapping
+        monkeypatch.undo()
+        return mapping["transformer"].quant_type
+
+    weights_alone = "Float8WeightOnlyConfig"
+    assert type(config((8, 6), torch.bfloat16)).__name__ == weights_alone
+    assert type(config((8, 9), torch.float32)).__name__ == weights_alone
+    by_rows = config((8, 9), torch.bfloat16)
+    monkeypatch.setattr(quant_api, "_check_hardware_support", lambda granularity: None)  # slow, but it can
+    rows = torch.randn(4, 7, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    louder = torch.cat([rows[:1], 100 * rows[1:]])
+    apart = []
+    for used in (by_rows, type(by_rows)(granularity=PerTensor())):
+        layer = torch.nn.Linear(64, 128, bias=False).bfloat16()
+        quantize_(layer, used)
+        with torch.no_grad():
+            apart.append(not torch.equal(layer(rows)[0], layer(louder)[0]))
+    assert apart == [False, True]
 
 
 @pytest.mark.parametrize("name", ["stable-diffusion-3", "z-image", "qwen-image"])

@@ -20,7 +20,9 @@ from core.requests import ImagineRequest
 from tests.support import tiny
 from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
+from tests.vision.families import test_families
 from vision.diffusion import generate
+from vision.diffusion.checkpoint import FlowMatchFromShare
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import collate
@@ -33,7 +35,7 @@ from vision.worker.pipe import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
 SIDE = 64
-MODES = (Mode.TEXT, Mode.IMAGE, Mode.INPAINT)  # of all families that draw
+MODES = test_families.MODES["stable-diffusion"]
 
 
 @dataclass
@@ -116,6 +118,7 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     pipe, g = model.pipeline(generation.mode), generation
     pipe.scheduler = model.scheduler(g.sampler)
     given = {name: getattr(g, name) for name in ("prompt", "num_inference_steps", "width", "height")}
+    given |= model.family.extra or {}
     given[model.family.guidance_argument] = g.guidance_scale
     negative = g.negative_prompt or model.family.usual_negative
     given |= {"negative_prompt": negative} if negative and model.card.negative == "prompt" else {}
@@ -129,6 +132,10 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     elif g.mode is not Mode.TEXT and not model.family.whole_mask:
         image = [image] * len(g.seeds)
     given |= {"image": image, "strength": g.strength} if image is not None else {}
+    if g.strength is not None and g.strength < 1 and model.starts_by_noise(g.mode):
+        pipe.scheduler = FlowMatchFromShare.from_config(pipe.scheduler.config)
+        sigmas = FlowMatchFromShare.shares(g.strength, g.num_inference_steps)
+        given |= {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given |= {"mask_image": mask} if mask is not None else {}
     generators = [torch.Generator().manual_seed(seed) for seed in g.seeds]
     result = pipe(
@@ -180,12 +187,35 @@ def test_shared_steps_draw_what_the_plain_pipeline_draws(
     model, rng = models_of(image=name).get("image"), random.Random(name + str(sampler))
     jobs = [
         Job(generation(rng, mode, sampler if i % 2 == 0 or sampler is None else None))
-        for i, mode in enumerate([*MODES, Mode.TEXT])
+        for i, mode in enumerate([*test_families.MODES[name], Mode.TEXT, Mode.TEXT][:4])
     ]
-    together(model, jobs, [0, 1, 2, 3])
+    together(model, jobs, range(len(jobs)))
     for job in jobs:
         assert job.error is None
         assert apart(job.latents, plain(model, job.generation)) < CLOSE
+
+
+@pytest.mark.parametrize(
+    ("name", "guidance", "passes"),
+    [
+        ("ernie-image", 1.0, [2, 2, 2, 2]),
+        ("ernie-image", 3.0, [4, 4, 4, 4]),
+        ("krea-2", 0.0, [2, 2, 2, 2]),
+        ("krea-2", 3.0, [2, 2, 4, 4, 4]),  # two calls a step, from the second on one
+        ("longcat-image", 3.0, [2, 2, 4, 4, 4]),
+    ],
+)
+def test_texts_of_different_lengths_share_every_pass(
+    name: str, guidance: float, passes: list[int], models_of, keep_latents
+) -> None:
+    model, seen = models_of(image=name).get("image"), []
+    transformer = model.pipeline(Mode.TEXT).transformer
+    hook = transformer.register_forward_hook(lambda module, given, output: seen.append(len(output[0])))
+    texts = ("b", "two blue dogs at night")
+    jobs = [Job(Generation(Mode.TEXT, text, (1,), SIDE, SIDE, 4, guidance)) for text in texts]
+    together(model, jobs, [0, 0])
+    hook.remove()
+    assert [job.error for job in jobs] == [None, None] and seen == passes
 
 
 @pytest.mark.slow

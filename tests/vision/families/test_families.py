@@ -22,12 +22,18 @@ from core.settings import ROOT
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision import describe_models
+from vision.diffusion import vae
 from vision.diffusion.model import SCHEDULERS
 from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.store import Models
 from vision.weights import card as identify
+from vision.weights import hub, memory
 
 FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
+MODES = {  # of each family, those that diffusers has a class for
+    family.name: [mode for mode in (Mode.TEXT, Mode.IMAGE, Mode.INPAINT) if family.pipeline(mode)]
+    for family in FAMILIES
+}
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 
 
@@ -51,17 +57,28 @@ def test_a_saved_folder_is_recognised(name: str, folders: dict[str, Path]) -> No
 
 
 REQUESTS = {
-    "words": ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7),
-    "words and a picture": ImagineRequest(prompt="a red house", seed=7, image=SHA),
-    "a variation": VariationRequest(prompt="a red house", seed=7, image=SHA, variation="strong"),
-    "a larger canvas": OutpaintRequest(
-        prompt="a red house", seed=7, image=SHA, left=32, right=16, num_images=4
+    "words": (Mode.TEXT, ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)),
+    "words and a picture": (Mode.IMAGE, ImagineRequest(prompt="a red house", seed=7, image=SHA)),
+    "a variation": (
+        Mode.IMAGE,
+        VariationRequest(prompt="a red house", seed=7, image=SHA, variation="strong"),
+    ),
+    "a larger canvas": (
+        Mode.INPAINT,
+        OutpaintRequest(prompt="a red house", seed=7, image=SHA, left=32, right=16, num_images=4),
     ),
 }
 
 
-@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize(
+    ("name", "request_"),
+    [
+        pytest.param(name, request, id=f"{name}-{what}")
+        for name in FAMILY_NAMES
+        for what, (mode, request) in REQUESTS.items()
+        if mode in MODES[name]
+    ],
+)
 def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_, models_of) -> None:
     models, source = models_of(image=name), tiny.picture(96, 64)
     recorder = Recorder()
@@ -155,6 +172,50 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     assert "none of the families" in " ".join(
         describe_models.describe_models({"image": str(folder)}, tmp_path)[0].notes
     )
+
+
+def test_a_part_that_a_family_leaves_out_is_neither_needed_nor_loaded_nor_counted(folders, tmp_path) -> None:
+    whole = folders["ernie-image"]
+    assert (whole / "pe" / "model.safetensors").is_file(), "or nothing is tried here"
+    model = cpu_models({"image": whole}, tmp_path / "cache").get("image")
+    assert model.pipeline(Mode.TEXT).pe is None
+    without = shutil.copytree(
+        whole, tmp_path / "without", ignore=shutil.ignore_patterns("pe", "pe_tokenizer")
+    )
+    request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=2)
+    one, other = (
+        ask(cpu_models({"image": path}, tmp_path / "cache"), request).pictures[0] for path in (whole, without)
+    )
+    assert apart(one, other) == 0
+    assert memory.bytes_in_memory(whole, 2) == memory.bytes_in_memory(without, 2)
+    names = [str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file()]
+    chosen = hub.choose_files(tuple(names), half=True)
+    assert any(name.startswith("text_encoder/") for name in chosen)
+    assert not any(name.startswith("pe") for name in chosen)
+
+
+def test_a_model_with_noise_levels_of_its_own_draws_in_its_makers_steps(folders, tmp_path) -> None:
+    folder = shutil.copytree(folders["qwen-image-2.1"], tmp_path / "turbo")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "sample_sigmas": [1.0, 0.9, 0.5]}))
+    (folder / "atelier.json").write_text('{"native_size": 64}')
+    recorder, models = Recorder(), cpu_models({"image": folder}, tmp_path / "cache")
+    request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=9, draft=True)
+    output = ask(models, request, reporter=recorder)
+    assert recorder.steps == [(1, 3), (2, 3), (3, 3)] and output.parameters["num_inference_steps"] == 3
+    notes = [note for note in output.parameters["notes"] if "makers' 3 steps" in note]
+    assert [("--steps" in note, "--draft" in note) for note in notes] == [(True, False), (False, True)]
+
+
+def test_what_a_decoder_leaves_transparent_lies_on_white(models_of) -> None:
+    decoder = models_of(image="qwen-image-2.1").get("image").pipeline(Mode.TEXT).vae
+    latents = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = decoder.decode(latents[:, :, None]).sample[0, :, 0]
+        flat = vae.decode(decoder, latents)[0]
+    share = (whole[3] + 1) / 2
+    assert 0 < share.min() < share.max() <= 1, "or nothing is tried here"
+    assert torch.allclose(flat, whole[:3] * share + (1 - share), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,18 @@ def test_words_become_a_video_of_a_length_that_the_family_has(ask, family: str, 
     assert output.parameters["fps"] == video.fps
 
 
+def test_a_schedule_that_ends_at_a_level_has_two_steps_at_least(ask, models) -> None:
+    scheduler = models["ltx"].video(None, Recorder()).pipe.scheduler
+    scheduler.register_to_config(shift_terminal=0.1)
+    try:
+        output = ask("ltx", num_inference_steps=1)
+    finally:
+        scheduler.register_to_config(shift_terminal=None)
+    assert len(output.videos) == 1 and any(
+        "takes 2 steps at least" in note for note in output.parameters["notes"]
+    )
+
+
 def test_a_set_has_seeds_that_count_up(ask) -> None:
     assert [video.seed for video in ask("animatediff", num_images=2).videos] == [7, 8]
 

@@ -13,6 +13,7 @@ class CogVideoX(VideoFamily):
 
     name = "cogvideox"
     title = "CogVideoX"
+    float16 = False  # black frames (github.com/zai-org/CogVideo, issues 559 and 637)
     pipelines: tuple[str, ...] = ("CogVideoXPipeline", "CogVideoXVideoToVideoPipeline")
     native_area = 720 * 480
     multiple = 16

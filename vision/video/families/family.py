@@ -157,7 +157,7 @@ class VideoFamily:
     one before. keeps_steps: a step of it can be saved, see Checkpoint. calls_back: its pipelines call
     something after each step. usual_negative: the negative prompt
     where none is given. decoder: the function of vision.video.decode that makes frames of its latents.
-    float32_decoder: it is kept in float32.
+    float32_decoder: it is kept in float32. float16: it can be drawn in that.
     """
 
     name: str
@@ -183,6 +183,7 @@ class VideoFamily:
     usual_negative = ""
     decoder: str
     float32_decoder = False
+    float16 = True
     refusals: Mapping[Operation, str] = {}
     natively: Mapping[Operation, str] = {}
     by_windows: Mapping[Operation, str] = {}

@@ -16,6 +16,7 @@ class HunyuanVideo(VideoFamily):
 
     name = "hunyuan"
     title = "HunyuanVideo 1.5"
+    float16 = False  # black frames (github.com/Tencent-Hunyuan/HunyuanVideo, issue 60)
     pipelines: tuple[str, ...] = ("HunyuanVideo15Pipeline",)
     native_area = 640 * 640
     multiple = 16

@@ -14,6 +14,7 @@ class Ltx(VideoFamily):
 
     name = "ltx"
     title = "LTX-Video"
+    float16 = False  # black frames (github.com/openvinotoolkit/openvino, issue 37039)
     pipelines = ("LTXPipeline", "LTXConditionPipeline", "LTXImageToVideoPipeline")
     native_area = 704 * 480
     multiple = 32

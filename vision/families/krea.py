@@ -1,0 +1,38 @@
+"""Krea 2 and Krea 2 Turbo: a single-stream flow transformer on the latents of Qwen-Image's decoder, which
+reads several layers of Qwen3-VL, always 512 tokens of them."""
+
+from vision.families.family import Family
+
+
+def adjust_krea(configs):
+    """Return the settings of the distilled model (its model card; with 0 Krea draws without guidance)."""
+    if configs.get("model_index", {}).get("is_distilled") is True:
+        return {
+            "num_inference_steps": 8,
+            "guidance_scale": 0.0,
+            "draft": {"num_inference_steps": 6, "guidance_scale": 0.0},
+        }
+    return {}
+
+
+def unpack_krea(pipe, latents, height, width):
+    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
+    frames = pipe._unpack_latents(latents, height, width)  # (B, C, 1, h, w)
+    config = pipe.vae.config
+    mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
+    return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+
+
+FAMILY = Family(
+    name="krea-2",
+    title="Krea 2",
+    text="Krea2Pipeline",
+    native_size=1024,
+    multiple=16,
+    num_inference_steps=28,
+    guidance_scale=4.5,
+    draft_steps=14,
+    adjust=adjust_krea,
+    unpack=unpack_krea,
+    other_rows=("layerwise_blocks", "text_fusion.projector"),  # of all tokens of all pictures
+)
