@@ -203,7 +203,7 @@ class Talker:
 log = logging.getLogger(__name__)
 
 KEPT_SHARE, MOST_KEPT = 10, 2 * 2**30  # of the free memory, and bytes, for next turns
-WANTED = "ASK_MODEL takes a chat model that reads pictures."
+WANTED = "ASK_MODEL takes a chat model that reads pictures; CAPTION_MODEL such a one, or BLIP."
 WITHOUT_TEMPLATE = "idefics"  # its form is in vision.chat.prompt
 TOLERANCE = {torch.float32: 1e-3}  # of the largest logit: what may differ when rows are joined
 LOW_TOLERANCE = 0.1  # … in half precision
