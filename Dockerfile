@@ -10,9 +10,9 @@ RUN python -m venv .venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 # The large wheels come first, in a layer of their own: a change of the program doesn't fetch them again.
 RUN if [ -n "$TORCH_INDEX" ]; then \
-        .venv/bin/pip install --index-url "$TORCH_INDEX" "torch>=2.10" "torchvision>=0.25"; \
+        .venv/bin/pip install --index-url "$TORCH_INDEX" "torch>=2.10,<2.14" "torchvision>=0.25,<0.29"; \
     else \
-        .venv/bin/pip install "torch>=2.10" "torchvision>=0.25"; \
+        .venv/bin/pip install "torch>=2.10,<2.14" "torchvision>=0.25,<0.29"; \
     fi
 # The program runs in place, as `make run` does: nothing can be left out of a package that isn't built.
 COPY . .

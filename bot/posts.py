@@ -224,8 +224,8 @@ class Posts:
         match event:
             case Queued():
                 return Post(messages.waiting_text(job, event), view=view)
-            case Loading(model, fraction):
-                return Post(messages.loading(job, model, fraction), view=view)
+            case Loading():
+                return Post(messages.loading(job, event), view=view)
             case Started():
                 return Post(messages.progress_text(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:

@@ -9,6 +9,7 @@ AtelierError
 ├── SettingsError        the host can fix it; one line per wrong setting
 ├── NotYet               whether a job may run can't be told at the moment
 ├── ModelError           a model is missing, corrupt, or of an unknown family
+│   └── NotFetched       its files can't be had at the moment: the job waits for them
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
 ├── StorageError         database or files can't be used
@@ -62,6 +63,11 @@ class NotYet(AtelierError):
 
 class ModelError(AtelierError):
     """A model is missing, corrupt, or of an unknown family."""
+
+
+class NotFetched(ModelError):
+    """A model's files can't be had at the moment: no network, a full disk, a licence to accept. Its text says
+    what is to be done. Jobs wait for them."""
 
 
 class OutOfMemory(AtelierError):

@@ -9,11 +9,13 @@ from core.results import Box, Learned, Table, TextLine, Verdict
 @dataclass(frozen=True)
 class Queued:
     """The job waits. ``position`` 1 runs next; ``eta``: seconds until it starts, None if unknown. ``held``:
-    an admin has paused the queue, so nothing starts."""
+    an admin has paused the queue, so nothing starts. ``why``: what it waits for besides its turn, to which it
+    goes back then, in a sentence."""
 
     position: int
     eta: float | None = None
     held: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,13 @@ class Started:
 
 @dataclass(frozen=True)
 class Loading:
-    """The worker loads a model first. ``fraction``: how much is loaded, 0..1, None if unknown."""
+    """The worker loads a model first. ``fraction``: how much of it, 0..1, None if unknown. ``fetching``: its
+    files are being fetched, once and for all. ``left``: seconds until they are here, None if unknown."""
 
     model: str
     fraction: float | None = None
+    fetching: bool = False
+    left: float | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from core.redact import Redactor
 MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
 MOST_GRACE = 600  # seconds; what ends the process from outside waits for longer
 MOST_SECRET = 64 * 2**10  # bytes of a secret's file
+NONE = "none"  # instead of a model of the profile
+WITHOUT = ("EDIT_MODEL", "SEGMENT_MODEL", "ASK_MODEL", "VIDEO_MODEL")  # roles that can be left out
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FILES_FORM = "takes files:/path, or s3://bucket/prefix?endpoint=https://host&region=name&path_style=on"
 BUCKET_OPTIONS = ("endpoint", "region", "path_style")
@@ -123,9 +125,9 @@ def word(text: str) -> str:
 
 
 def named_values(text: str) -> dict[str, str]:
-    """Return name → what it stands for, of "name=value, name2=value2"."""
+    """Return name → what it stands for, of "name=value, name2=value2"; nothing of "none"."""
     found: dict[str, str] = {}
-    for part in parts_of(text):
+    for part in parts_of(text) if text.lower() != NONE else ():
         name, _, spec = (piece.strip() for piece in part.partition("="))
         if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:
             raise ValueError(
@@ -333,7 +335,8 @@ class Settings:
         " empty = the profile's"
     )
     image_models: dict[str, str] = setting(
-        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it"
+        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it;"
+        " empty = the profile's, none = only IMAGE_MODEL"
     )
     loras: dict[str, str] = setting(
         "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas"
@@ -343,14 +346,14 @@ class Settings:
     )
     edit_model: str = setting(
         "for /edit, changes by words: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named"
-        " like an image model; empty = the profile's, if it has one"
+        " like an image model; empty = the profile's, none = no /edit"
     )
     clip_model: str = setting("CLIP or SigLIP for /classify with labels; empty = the profile's")
     caption_model: str = setting("captioner for /describe; empty = the profile's")
     vit_model: str = setting("image classifier for /classify without labels; empty = the profile's")
     segment_model: str = setting(
         "model that outlines objects: CLIPSeg (by words), SAM (by click), or UPerNet/SegFormer (both);"
-        " empty = the profile's, or CLIP, which is less precise"
+        " empty = the profile's, else CLIP, which is less precise; none = CLIP"
     )
     ip_adapter: str = setting(
         "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none"
@@ -547,7 +550,7 @@ class Settings:
 
     ask_model: str = setting(
         "chat model that sees pictures, for /ask, on this machine: Hugging Face id@revision or folder;"
-        " empty = the profile's",
+        " empty = the profile's, none = no questions",
         section="Questions",
     )
     vlm_url: str = setting(
@@ -604,7 +607,8 @@ class Settings:
 
     video_model: str = setting(
         "model that draws videos, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: "
-        "folder or Hugging Face id@revision; empty = videos are animated sketches drawn by the image model",
+        "folder or Hugging Face id@revision; empty = the profile's, none = animated sketches by the image"
+        " model",
         section="Videos",
     )
     video_models: dict[str, str] = setting(
@@ -704,9 +708,9 @@ class Settings:
             "segment": self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", "")),
             **packaged_models(self.photo_readers, self.ocr),
             "ask": "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", ""),
-            "video": self.video_model,
+            "video": self.video_model or profile.get("VIDEO_MODEL", ""),
         }
-        return {role: model for role, model in found.items() if model}
+        return {role: model for role, model in found.items() if model and model != NONE}
 
     @property
     def video_choices(self) -> dict[str, str]:
@@ -749,7 +753,10 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
             problems.append(f"{name}_FILE={file}: can't be read ({why}).")
     for item in fields(Settings):
         name = item.name.upper()
-        raw = (values.get(name) or item.metadata["default"]).strip()
+        usual = item.metadata["default"]
+        if name == "IMAGE_MODELS":  # the other models of a profile are by role, see ``Settings.models``
+            usual = PROFILES.get(str(read.get("model_profile")), {}).get(name, usual)
+        raw = (values.get(name) or usual).strip()
         try:
             read[item.name] = (item.metadata["read"] or BY_TYPE[str(item.type)])(raw)
         except ValueError as error:
@@ -827,7 +834,8 @@ def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[s
     models = [(f"{role}_MODEL", values.get(f"{role}_MODEL", "").strip()) for role in roles]
     for name in ("image_models", "video_models", "loras", "tiny_vaes"):
         models += [(f"{name.upper()}, {key}", spec) for key, spec in read.get(name, {}).items()]
-    named_models = [(name, spec, _model_problem(spec)) for name, spec in models]
+    wanted = [(name, spec) for name, spec in models if name not in WITHOUT or spec != NONE]
+    named_models = [(name, spec, _model_problem(spec)) for name, spec in wanted]
     return problems + [f"{name}={spec}: {problem}" for name, spec, problem in named_models if problem]
 
 

@@ -111,7 +111,19 @@ def _setting(role: str) -> str:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    for info in describe_models.describe_models(configured(settings), settings.data_dir / "cache"):
+    infos = describe_models.describe_models(configured(settings), settings.data_dir / "cache")
+    hub = dict.fromkeys(info.name for info in infos if info.kind == "hub")
+    for name in hub:
+        if asked := profiles.conditions(name):
+            fix = f"read https://huggingface.co/{name}"
+            fix += ", and set HF_TOKEN" if "accepted" in asked and not settings.hf_token else ""
+            yield Check("Licence", None, f"{name}: {asked}", fix)
+    for file in sorted((settings.data_dir / "cards").glob("*")):
+        name = file.name.removesuffix(".json").replace("--", "/")
+        used = name in hub
+        fix = f"it is called owner--name.json, after one of: {', '.join(hub) or 'no model of the hub is set'}"
+        yield Check("Card", used or None, f"{file.name} for {name if used else 'no model that is set'}", fix)
+    for info in infos:
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem and settings.dtype == "float16" and not info.float16:
             yield Check(
@@ -157,6 +169,8 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     [info] = describe_models.describe_models(image, settings.data_dir / "cache")
     cards = [one for one in found if one["device"].startswith("cuda")]
     cards = [one for one in cards if {"auto", "cuda", one["device"]} & used]
+    if cards and settings.quantize == "auto" and (lacks := memory.lacks(cards[0]["device"])):
+        yield Check("Memory", None, lacks, "make setup")
     if info.problem or not cards:
         return
     for entry in cards:

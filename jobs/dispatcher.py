@@ -584,6 +584,7 @@ class Dispatcher:
         event: Event
         now, loads = monotonic(), isinstance(message, LoadingModel)
         self.last_sign = now
+        live.fetches = isinstance(message, LoadingModel) and message.fetching
         live.sign(now, loads=loads)
         self.positions.shares.sign(live.device, live.job.id, now, loads=loads)
         if isinstance(message, Step):
@@ -597,7 +598,7 @@ class Dispatcher:
             shown = (message.preview, message.box, text, message.doing)
             event = live.progress = Progress(message.step, message.total, *shown)
         else:
-            event = Loading(message.model, message.fraction)
+            event = Loading(message.model, message.fraction, message.fetching, message.left)
         if (feed := self.feeds.get(live.job.id)) is not None:
             feed.publish(event)
 

@@ -254,7 +254,8 @@ class ActiveJob:
     ``waits_for``: what its device isn't to blame for, "" while a device has it: whether it may run, the files
     that it needs, or that its end is written down. ``last_sign``: monotonic seconds of its last sign of life:
     handed over or taken up, loading, a step. ``is_begun``: there was one since it was handed over.
-    ``working_since``: when it would have begun, had its device done nothing but work on it.
+    ``working_since``: when it would have begun, had its device done nothing but work on it. ``fetches``: its
+    model's files are on their way.
     """
 
     job: Job
@@ -277,6 +278,7 @@ class ActiveJob:
     last_sign: float = 0.0
     is_begun: bool = False
     working_since: float = 0.0
+    fetches: bool = False
 
     def hand_over(self, now: float) -> None:
         """Note that a device has it from now on, or has had it all along."""

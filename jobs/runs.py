@@ -23,7 +23,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from core.errors import FilesAway, StorageError, UserError
-from core.events import ChatAnswer, Event, Failed, Output, Picture, Rendered, Video
+from core.events import ChatAnswer, Event, Failed, Output, Picture, Queued, Rendered, Video
 from core.job import ID_LENGTH, Status
 from core.requests import Request, to_json
 from core.requests.chat import about_tokens
@@ -212,6 +212,9 @@ NOT_BEGUN = (
 )
 NOT_SAVED = "The picture is ready but could not be saved. Please tell the host, whose log says why."
 LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
+FETCH_PAUSES = (15.0, 30.0, 60.0, 120.0, 300.0)  # s until files are asked for again that couldn't be had
+MOST_UNFETCHED = 40  # times in a row: three hours
+FETCH_LOST = "The worker ended while the model was being fetched; what had come is kept."
 
 
 class Outcomes:
@@ -246,6 +249,10 @@ class Outcomes:
             log.info("job %s goes on where it is", job_id)
         elif isinstance(outcome, Done):
             await self._rendered(live, outcome.output)
+        elif isinstance(outcome, Broke) and outcome.later:
+            await self._wait_for_files(live, outcome.message)
+        elif isinstance(outcome, Lost) and live.fetches and not self._stopping.is_set():
+            await self._wait_for_files(live, FETCH_LOST, FETCH_PAUSES[0])
         elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
             log.info("job %s failed: %s", job_id, outcome.fault.value)
             await self._failed(live, outcome.message)
@@ -320,8 +327,20 @@ class Outcomes:
         elif status is Status.QUEUED:
             self.back_to_waiting(live)
 
-    async def wait_on(self, live: ActiveJob, reason: str) -> None:
-        """Queue the job again with no attempt counted, and put it into the list a while later."""
+    async def _wait_for_files(self, live: ActiveJob, message: str, pause: float = 0.0) -> None:
+        """Queue the job again until its model's files can be had, which its watchers are told. It fails with
+        ``message`` in the end. pause: seconds, 0 = longer each time."""
+        count = live.waiting.unfetched = live.waiting.unfetched + 1
+        if count > MOST_UNFETCHED:
+            return await self._failed(live, message)
+        pause = pause or FETCH_PAUSES[min(count, len(FETCH_PAUSES)) - 1]
+        await self.wait_on(live, message, pause)
+        if live.job.id in self.held and (feed := self._feeds.get(live.job.id)) is not None:
+            feed.publish(Queued(0, pause, why=message))
+        return None
+
+    async def wait_on(self, live: ActiveJob, reason: str, pause: float = LATER) -> None:
+        """Queue the job again with no attempt counted, and put it into the list ``pause`` seconds later."""
         log.info("job %s waits on: %s", live.job.id, reason)
 
         def later() -> None:
@@ -331,7 +350,7 @@ class Outcomes:
 
         if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
             self.held.add(live.job.id)
-            asyncio.get_running_loop().call_later(LATER, later)
+            asyncio.get_running_loop().call_later(pause, later)
 
     def back_to_waiting(self, live: ActiveJob) -> None:
         """Put a job whose row is queued again into the list."""

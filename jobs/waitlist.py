@@ -74,7 +74,7 @@ class Waiting:
     was the loss of a worker with several jobs in hand, and no attempt was counted.
 
     ``refusals``: of machines that couldn't begin it: how often, and until when none of their devices gets it
-    again, monotonic seconds.
+    again, monotonic seconds. ``unfetched``: how often its model's files couldn't be had.
     """
 
     job_id: str
@@ -90,6 +90,7 @@ class Waiting:
     alone: bool = False
     suspect: bool = False
     refusals: dict[str, tuple[int, float]] = field(default_factory=dict)
+    unfetched: int = 0
 
     def __post_init__(self) -> None:
         self.be_alone(wanted=self.alone)

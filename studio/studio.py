@@ -141,12 +141,14 @@ class Studio:
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_VIDEOS:
-            return await self.video_requests.from_button(actor, job, action, index, words, form)
+            new = await self.video_requests.from_button(actor, job, action, index, words, form)
+            return self.requests.with_usual_clips(new, words)
         result = await self.rights.result_of(actor, job)
         if action == "why":
             return actions.explain_label(result, index)
         children = await self._queue.children(job.id, index)
-        return actions.after_button(result, action, index, words=words, strong=strong, children=children)
+        new = actions.after_button(result, action, index, words=words, strong=strong, children=children)
+        return self.requests.with_usual_clips(new, words)
 
     async def from_upload(self, actor: Actor, sha256: str, action: str, prompt: Prompt) -> NewJob:
         """Return the job that button ``action`` under a picture that the actor sent stands for.

@@ -68,6 +68,30 @@ def test_ci_runs_every_target_that_it_names() -> None:
     assert {"lint", "test", "slow-test", "bus-test", "browser-test"} <= set(targets.split()) <= known
 
 
+PRETENDED = """#!/bin/sh
+echo "$@" >> {log}
+case "$*" in *torch.version*) exit {status};; esac
+"""
+
+
+@pytest.mark.parametrize("has_card", [False, True])
+@pytest.mark.parametrize("locked", ["1", "", None])
+def test_setup_takes_tested_versions_and_smaller_weights_where_there_is_a_card(
+    tmp_path, has_card, locked
+) -> None:
+    (tmp_path / "bin").mkdir()
+    python, log = tmp_path / "bin" / "python", tmp_path / "log"
+    python.write_text(PRETENDED.format(log=log, status=int(not has_card)))
+    python.chmod(0o755)
+    given = [] if locked is None else [f"LOCKED={locked}"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("LOCKED", "MAKEFLAGS")}
+    command = [_tool("make"), "setup", f"PYTHON={sys.executable}", f"VENV={tmp_path}", *given]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    installs = [line for line in log.read_text().splitlines() if "--editable" in line]
+    assert [".[quantize]" in line for line in installs] == [False, True][: 1 + has_card]
+    assert all(("-c constraints.txt" in line) is (locked != "") for line in installs)
+
+
 def test_the_dockerfile_passes_its_linter() -> None:
     assert _run(_tool("hadolint"), "Dockerfile").strip() == ""
 

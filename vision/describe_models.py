@@ -74,13 +74,16 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
             return replace(info, bytes=packaged.packaged_size(path), family=family)
         if path.is_dir():
             files.check_folder(path)
-        family, notes, float16 = _family_and_notes(role, path)
+        card = identify.host_file(source.id, cache_dir)
+        more = files.read_json(card) if source.kind == "hub" else {}
+        family, notes, float16 = _family_and_notes(role, path, more)
+        notes += (f"with DATA_DIR/cards/{card.name}",) if more else ()
         return replace(info, family=family, notes=notes, float16=float16)
     except ModelError as error:
         return replace(info, problem=str(error))
 
 
-def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...], bool]:
+def _family_and_notes(role: str, path: Path, more: Mapping[str, Any]) -> tuple[str, tuple[str, ...], bool]:
     kind = role.partition(" ")[0]
     if kind == "tiny":
         channels = files.tiny_config(path).get("latent_channels", 4)
@@ -92,7 +95,7 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...], bool
         return ("?", (), True) if video is None else (video.title, (), video.float16)
     if kind not in ("image", "edit"):
         return str(files.read_json(path / "config.json").get("model_type", "?")), (), True
-    family, card = identify.family_and_card(path)
+    family, card = identify.family_and_card(path, more)
     return family.title, tuple(_notes(path, family, card)), family.float16
 
 

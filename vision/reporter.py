@@ -33,8 +33,11 @@ class Reporter:
     share: tuple[float, float] = (0.0, 1.0)
     is_guest = False
 
-    def loading(self, model: str, fraction: float | None) -> None:
-        """Report that ``model`` is being fetched or read. fraction: 0..1 done, None = unknown."""
+    def loading(
+        self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
+    ) -> None:
+        """Report that ``model`` is being fetched, or else read. fraction: 0..1 done, None = unknown. left:
+        seconds until it is fetched, None = unknown."""
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
@@ -117,9 +120,11 @@ class Stage(Reporter):
         self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
         self.checkpoint = whole.checkpoint if keeps else None
 
-    def loading(self, model: str, fraction: float | None) -> None:
+    def loading(
+        self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
+    ) -> None:
         """Report it as the whole job's."""
-        self.whole.loading(model, fraction)
+        self.whole.loading(model, fraction, fetching=fetching, left=left)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Report the step as one of the whole job's PARTS."""

@@ -290,10 +290,12 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     """Return what happened to a job, for the live socket."""
     found: dict[str, Any] = {"id": job_id}
     match happened:
-        case Queued(position, eta, held):
-            return found | {"state": "queued", "position": position, "eta": eta, "held": held}
-        case Loading(model, fraction):
-            return found | {"state": "loading", "model": model, "fraction": fraction}
+        case Queued(position, eta, held, why):
+            found |= {"state": "queued", "position": position, "eta": eta, "held": held}
+            return found | ({"why": why} if why else {})
+        case Loading(model, fraction, fetching, left):
+            found |= {"state": "loading", "model": model, "fraction": fraction}
+            return found | ({"fetching": True, "left": left} if fetching else {})
         case Progress(step, total):
             address = _preview(job_id, happened)
             shape = {"step": step, "total": total, "preview": address, "box": _box(happened)}

@@ -4,12 +4,13 @@ Each text fits a message, and nobody's words in it can act as markdown or mentio
 """
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.convert import prompt_of, references
-from core.events import Queued
+from core.events import Loading, Queued
 from core.job import NOBODY, Job, Lane
 from core.prompt.parser import format_prompt
 from core.requests import (
@@ -153,16 +154,24 @@ def placeholder_text(request: Request, user_id: int) -> str:
 
 def waiting_text(job: Job, queued: Queued) -> str:
     """Return the text while the job waits."""
+    if queued.why and queued.eta is not None:
+        again = f"It is tried again in {duration(queued.eta)}; the job keeps its place."
+        return fit_message(f"{title(job)} (Waiting)\n-# {quote(queued.why, 400)} {again}")
     about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
     about = ": an admin has paused the queue" if queued.held else about
     place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
     return fit_message(f"{title(job)} (Waiting to start{place}{about})")
 
 
-def loading(job: Job, model: str, fraction: float | None) -> str:
-    """Return the text while the model loads. ``fraction``: how much of it, 0 to 1."""
-    percent = f" {fraction:.0%}" if fraction is not None else ""
-    return fit_message(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
+def loading(job: Job, event: Loading) -> str:
+    """Return the text while the model is fetched or loads."""
+    model, share = quote(event.model, 60), event.fraction
+    if event.fetching:
+        percent = f", {math.floor(share * 100)} %" if share is not None else ""
+        about = f", about {duration(event.left)}" if event.left is not None else ""
+        return fit_message(f"{title(job)} (The model {model} is being fetched{percent}{about})")
+    percent = f" {share:.0%}" if share is not None else ""
+    return fit_message(f"{title(job)} (Loading {model}{percent}, once after a start)")
 
 
 def progress_text(job: Job, percent: int | None, detail: str = "") -> str:

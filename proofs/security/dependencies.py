@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -33,7 +35,7 @@ LOOSE = ("torch", "torchvision", "triton", "setuptools", "pip")  # builds differ
 NVIDIA = ("nvidia-", "cuda-")
 HEAD = """# What Atelier was tested with. Reproducible: pip install -c constraints.txt -e '.[test]'. \
 Written by `make constraints`.
-# torch and torchvision are ranges, so that the processor's build and every card's are admitted.
+# torch and torchvision are ranges up to what was tested: the processor's build and every card's are admitted.
 """
 
 
@@ -67,6 +69,13 @@ def closure() -> dict[str, str]:
     return found
 
 
+def up_to_here(name: str) -> str:
+    """Return what is declared of a package, up to the version installed here: what nothing ran on isn't
+    admitted."""
+    here, req = Version(version(name)), declared()[name]
+    return f"{req.name}{req.specifier & SpecifierSet(f'<{here.major}.{here.minor + 1}')}"
+
+
 def text() -> str:
     """constraints.txt for what is installed."""
     kept = {
@@ -74,7 +83,7 @@ def text() -> str:
         for name, found in sorted(closure().items())
         if name not in LOOSE and not name.startswith(NVIDIA)
     }
-    loose = [str(declared()[name]) for name in ("torch", "torchvision")]
+    loose = [up_to_here(name) for name in ("torch", "torchvision")]
     return HEAD + "\n".join([*(f"{name}=={found}" for name, found in kept.items()), *loose]) + "\n"
 
 
@@ -105,6 +114,10 @@ def problems() -> list[str]:
     for name in ("torch", "torchvision"):
         if any(s.operator == "==" for s in fixed[name].specifier):
             found.append(f"constraints.txt pins {name}: the processor's build is shut out")
+        for file in ("Makefile", "Dockerfile"):
+            ranges = re.findall(rf"""["']{name}([<>=!~][^"']*)["']""", (ROOT / file).read_text("utf-8"))
+            if not ranges or any(SpecifierSet(one) != fixed[name].specifier for one in ranges):
+                found.append(f"{file} has another {name} than constraints.txt, {fixed[name].specifier}")
     return found
 
 

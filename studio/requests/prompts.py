@@ -27,6 +27,7 @@ from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
 from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_prompt
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
+from core.requests.video import VideoRequest
 from core.settings import Settings
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
@@ -369,7 +370,8 @@ class Requests:
         }
 
     def with_model(self, prompt: Prompt) -> Prompt:
-        """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""
+        """Return a prompt with its model as the host spells it, and how many videos it makes where a video
+        model draws them, which takes minutes. Raises PromptError if unknown."""
         settings = self._settings
         models = settings.video_choices if prompt.video else settings.image_models
         model = (
@@ -377,7 +379,15 @@ class Requests:
             if prompt.model
             else model_of_version(prompt.version, models)
         )
-        return replace(prompt, model=model)
+        clips = 1 if prompt.video and "video" in settings.models else None
+        return replace(prompt, model=model, clips=prompt.clips or clips)
+
+    def with_usual_clips(self, new: NewJob, words: PromptWithPictures | None) -> NewJob:
+        """Return a button's job with one video where a video model draws it, unless ``words`` say more."""
+        asked = words is not None and words.prompt.clips
+        if not isinstance(new.request, VideoRequest) or asked or "video" not in self._settings.models:
+            return new
+        return replace(new, request=replace(new.request, num_images=1))
 
     def check_edit(self, request: Request) -> None:
         """Raise UserError for an edit where nothing changes pictures as words say, or not the named model."""

@@ -53,7 +53,7 @@ async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
 
 
 async def test_without_a_model_it_says_what_the_host_has_to_set(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, MODEL_PROFILE="small") as bare:
+    async with open_studio(tmp_path, ASK_MODEL="none") as bare:
         result = await bare.alice.slash(
             bare.channel, "ask", question="What is it?", image=("photo.png", png())
         )

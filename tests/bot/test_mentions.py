@@ -163,6 +163,6 @@ async def test_a_picture_without_a_question_has_its_buttons(studio: Studio) -> N
 
 
 async def test_without_a_model_messages_are_as_before(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, MODEL_PROFILE="small") as studio:
+    async with open_studio(tmp_path, ASK_MODEL="none") as studio:
         await studio.send_dm(studio.alice.user, "What is it?", CAT)
         assert "What would you like to do with it?" in last_dm(studio, studio.alice).content

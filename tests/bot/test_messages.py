@@ -7,13 +7,18 @@ from bot.ui.messages import (
     cut_text,
     details,
     length,
+    loading,
     pages,
     placeholder_text,
     progress_text,
     shortened,
+    waiting_text,
 )
+from core.events import Loading, Queued
 from core.job import Job, Lane, Origin, Status
 from core.requests import AskRequest, ImagineRequest, ShortenRequest, TryRequest
+
+NOW = datetime.now(UTC)
 
 
 def test_a_page_has_as_many_units_as_discord_takes() -> None:
@@ -32,6 +37,23 @@ def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
     request = ImagineRequest(prompt="a boat", seed=1)
     job = Job("a", request, Origin(1, 2, 3), Status.RUNNING, Lane.FAST, datetime.now(UTC))
     assert "(99%) (fast)" in progress_text(job, 99) and "(Finishing) (fast)" in progress_text(job, 100)
+
+
+def test_a_model_that_is_fetched_is_told_with_its_share_and_how_long_it_takes() -> None:
+    job = Job("a", ImagineRequest(prompt="a boat", seed=1), Origin(1, 2, 3), Status.RUNNING, Lane.FAST, NOW)
+    told = loading(job, Loading("owner/name", 0.349, fetching=True, left=360.0))
+    assert told.endswith("(The model owner/name is being fetched, 34 %, about 6 min)")
+    assert loading(job, Loading("owner/name", 0.0, fetching=True)).endswith("is being fetched, 0 %)")
+    assert loading(job, Loading("owner/name", 0.4)).endswith("(Loading owner/name 40%, once after a start)")
+
+
+def test_a_job_that_waits_for_its_model_says_why_and_that_it_keeps_its_place() -> None:
+    job = Job("a", ImagineRequest(prompt="a boat", seed=1), Origin(1, 2, 3), Status.QUEUED, Lane.FAST, NOW)
+    told = waiting_text(job, Queued(0, 15.0, why="owner/name can't be fetched: no route."))
+    assert "(Waiting)" in told and told.endswith(
+        "owner/name can't be fetched: no route. It is tried again in 15 s; the job keeps its place."
+    )
+    assert "(Waiting to start, 2nd, about 15 s)" in waiting_text(job, Queued(2, 15.0))
 
 
 def test_details_of_an_answer_tell_its_model_and_not_where_that_is() -> None:

@@ -105,5 +105,5 @@ async def test_where_there_are_no_threads_there_is_no_button(studio: Studio) -> 
 
 
 async def test_without_a_model_it_is_not_offered(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, MODEL_PROFILE="small") as studio:
+    async with open_studio(tmp_path, ASK_MODEL="none") as studio:
         assert "Ask" not in labels(await single(studio))

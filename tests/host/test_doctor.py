@@ -174,6 +174,40 @@ def test_a_model_that_cant_be_drawn_in_the_dtype_of_a_card_is_told(examine, tmp_
     assert status == 1 and "can't be drawn with DTYPE=float16" in text and "set DTYPE=auto" in text
 
 
+def test_a_card_without_the_libraries_of_quantising_is_told_before_a_model_is_there(
+    examine, monkeypatch
+) -> None:
+    asked = {"MODEL_PROFILE": "medium"}
+    monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
+    status, text = examine(cards=1, **asked)
+    assert status == 0 and "look  Memory     the extra quantize isn't installed: " in text
+    assert "→ make setup\n" in text
+    assert "extra quantize" not in examine(cards=1, QUANTIZE="off", **asked)[1]
+    assert "extra quantize" not in examine(cards=0, **asked)[1]
+    monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset({"int8"}))
+    assert "extra quantize" not in examine(cards=1, **asked)[1]
+
+
+def test_a_licence_with_conditions_is_told_before_the_download(examine) -> None:
+    asked = {"IMAGE_MODEL": "black-forest-labs/FLUX.2-dev"}
+    text = examine(**asked)[1]
+    assert "look  Licence    black-forest-labs/FLUX.2-dev: not for commercial use" in text
+    assert "read https://huggingface.co/black-forest-labs/FLUX.2-dev, and set HF_TOKEN" in text
+    assert "set HF_TOKEN" not in examine(HF_TOKEN="hf_1", **asked)[1]
+    for profile in ("small", "medium", "large", "xlarge"):
+        assert "Licence" not in examine(MODEL_PROFILE=profile)[1], "no profile has one"
+
+
+def test_a_card_for_a_model_of_the_hub_is_named_and_one_for_none_too(examine, tmp_path: Path) -> None:
+    (tmp_path / "cards").mkdir()
+    for name in ("Tongyi-MAI--Z-Image.json", "Z-Image.json"):
+        (tmp_path / "cards" / name).write_text("{}")
+    text = examine(IMAGE_MODEL="Tongyi-MAI/Z-Image")[1]
+    assert "ok    Card       Tongyi-MAI--Z-Image.json for Tongyi-MAI/Z-Image" in text
+    assert "look  Card       Z-Image.json for no model that is set" in text
+    assert "it is called owner--name.json, after one of: Tongyi-MAI/Z-Image" in text
+
+
 def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
     status, text = examine(cards=1, QUANTIZE="nf4")

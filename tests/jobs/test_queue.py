@@ -654,6 +654,67 @@ async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
         await eventually(lambda: is_at(queue, waits, Status.RENDERED))
 
 
+NO_NETWORK = "owner/name can't be fetched: no route. The host needs to look at this machine's network."
+
+
+async def test_a_job_whose_model_cannot_be_fetched_keeps_its_place_and_no_attempt_is_spent(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.01,))
+    first, second = [(await ask(queue)).job.id for _ in range(2)]
+    watch = queue.watch(first)
+    for _ in range(5):  # more often than a job may break
+        await held(executor, first)
+        executor.end(Broke(first, Fault.MODEL, NO_NETWORK, later=True))
+        async for event in watch:
+            if event == Queued(0, 0.01, why=NO_NETWORK):
+                break
+        assert (await queue.job(first)).attempts == 0
+        await held(executor, second)  # it stands in nobody's way
+        await until(lambda: first in queue.dispatcher.waitlist)
+        third = (await ask(queue)).job.id
+        executor.end(done(executor, second))
+        await held(executor, first)  # before whoever came later
+        second = third
+        assert executor.started[-1] == first
+    executor.end(done(executor, first))
+    await eventually(lambda: is_at(queue, first, Status.RENDERED))
+    assert (await queue.job(first)).attempts == 1
+
+
+@pytest.mark.parametrize("lost", ["lost", "broke"])
+async def test_a_worker_that_ends_while_it_fetches_costs_no_attempt(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.01,))
+    job_id = (await ask(queue)).job.id
+    for _ in range(5):
+        await held(executor, job_id)
+        executor.report(LoadingModel(job_id, "owner/name", 0.34, fetching=True, left=360.0))
+        executor.end(Lost(job_id, "killed"))
+        await eventually(lambda: is_at(queue, job_id, Status.QUEUED))
+        assert (await queue.job(job_id)).attempts == 0
+    for count in (7, 8):  # once it is here, whoever loads it may be to blame
+        await held(executor, job_id)
+        executor.report(LoadingModel(job_id, "owner/name", 0.5, fetching=True))
+        executor.report(LoadingModel(job_id, "owner/name", 0.5))
+        executor.end(Lost(job_id, "killed") if lost == "lost" else Broke(job_id, Fault.ERROR, "odd"))
+        await until(lambda count=count: executor.started.count(job_id) == count)
+    assert (await queue.job(job_id)).attempts == 3
+
+
+async def test_a_model_that_can_never_be_fetched_ends_the_job_with_the_reason(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.0,))
+    monkeypatch.setattr(runs, "MOST_UNFETCHED", 2)
+    job_id = (await ask(queue)).job.id
+    for count in range(3):
+        await until(lambda count=count: executor.started.count(job_id) > count)
+        executor.end(Broke(job_id, Fault.MODEL, NO_NETWORK, later=True))
+    assert await ends(queue, job_id) == Failed(NO_NETWORK)
+
+
 async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
     tmp_path: Path, executor: HandExecutor
 ) -> None:

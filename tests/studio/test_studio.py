@@ -10,13 +10,14 @@ import pytest
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.events import Progress, Rendered
 from core.job import Surface
+from core.prompt.parser import parse_prompt
 from core.requests import DescribeRequest, UpscaleRequest, VariationRequest
 from core.settings import ROOT
 from studio.account import Own
 from studio.admin import Server
 from studio.authority import Action, Actor
 from studio.moderation.rules import Visibility
-from studio.new_job import NewJob
+from studio.new_job import NewJob, PromptWithPictures
 from studio.requests.prompts import Question, Regions, attached
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
@@ -279,3 +280,24 @@ def test_it_draws_where_neither_a_chat_service_nor_a_tensor_library_can_be_impor
         [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert run.stdout.strip() == "4 pictures", run.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("settings", "count"), [({}, 4), ({"VIDEO_MODEL": "owner/wan"}, 1)])
+async def test_one_video_is_made_unless_more_are_asked_for_where_a_video_model_draws(
+    tmp_path, settings: dict, count: int
+) -> None:
+    async with open_studio(tmp_path, **settings) as opened:
+        studio = opened.studio
+        chosen = await studio.own.preferences(ALICE)
+
+        async def asked(text: str) -> int:
+            [new] = await (await studio.requests.imagine(ALICE, text, chosen)).jobs()
+            return new.request.num_images
+
+        assert await asked("a boat sails --video") == count
+        assert await asked("a boat sails --video --bs 2") == 2
+        job = (await opened.drawn(ALICE, "a boat")).job
+        assert (await studio.from_button(ALICE, job.id, "anilow", 0)).request.num_images == count
+        prompt = parse_prompt("it sails --video --bs 2")
+        words = PromptWithPictures(prompt, {})
+        assert (await studio.from_button(ALICE, job.id, "anilow", 0, words)).request.num_images == 2

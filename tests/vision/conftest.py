@@ -35,7 +35,7 @@ class Recorder(Reporter):
     def place(self, box: tuple[int, int, int, int]) -> None:
         self.boxes.append(box)
 
-    def loading(self, model: str, fraction: float | None) -> None:
+    def loading(self, model: str, fraction: float | None, **fetching: object) -> None:
         self.loads.append((model, fraction))
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:

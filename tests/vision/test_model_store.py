@@ -17,7 +17,7 @@ from tests.vision.conftest import ask, cpu_models
 from tools.hollow_card import HollowCard
 from vision import devices, loader, store
 from vision.engine.engine import Engine, Fiber
-from vision.loader import FoundModel, ModelLoader
+from vision.loader import FoundModel, ModelLoader, Progress
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -225,10 +225,10 @@ def slow_to_come(models: Models, monkeypatch: pytest.MonkeyPatch, name: str) -> 
     then."""
     gate, find = threading.Event(), models.loader.find
 
-    def found(source: ModelSource, report: Callable[[float], None], role: str = "") -> FoundModel:
+    def found(source: ModelSource, progress: Progress, role: str = "") -> FoundModel:
         while source.name == name and not gate.wait(0.01):
-            report(0.5)
-        return find(source, report, role)
+            progress.fetched(0.5)
+        return find(source, progress, role)
 
     monkeypatch.setattr(models.loader, "find", found)
     return gate
@@ -252,7 +252,7 @@ def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(models,
     gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
     engine, first, second = Engine(), Job(models, "xl"), Job(models, "xl")
     signs: list[float | None] = []
-    second.loading = lambda model, fraction: signs.append(fraction)  # type: ignore[method-assign]
+    second.loading = lambda model, fraction, **fetching: signs.append(fraction)  # type: ignore[method-assign]
     engine.begin("first", first)
     turn(engine, lambda: bool(models.coming))
     engine.begin("second", second)

@@ -146,7 +146,7 @@ async def test_the_same_wish_is_one_question(site: Site) -> None:
 
 
 async def test_without_a_model_no_picture_has_the_field_and_nothing_leads_to_questions(tmp_path) -> None:
-    async with open_site(tmp_path, MODEL_PROFILE="small") as site:
+    async with open_site(tmp_path, ASK_MODEL="none") as site:
         job = await site.drawn(site.you)
         assert "Ask about it" not in await site.you.page(f"/pictures/{job['id']}/1")
         answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [f"{job['id']} 1"]})

@@ -2,7 +2,7 @@
 configurations, one for each part of a pipeline."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,12 @@ def load_image_model(
     offline: bool,
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
+    more: Mapping[str, Any] | None = None,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
     whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras."""
-    family, card = identify.family_and_card(path)
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras. more: of its card."""
+    family, card = identify.family_and_card(path, more)
     try:
         pipe = _pipeline(family, path, dtype, plan.quantize, offline)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:

@@ -4,8 +4,10 @@ draws them one after the other, and decodes them a piece at a time as somebody a
 Encoding frames again shifts their colours a little at every join; where one window goes on from the pixels of
 another, ``Colours`` brings them back."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from vision.reporter import Reporter, Stage
 from vision.video import decode, pipeline
 from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
+
+log = logging.getLogger(__name__)
 
 FORMAT = "atelier.film-ends"
 
@@ -525,14 +529,29 @@ class _Drawing:
                 return
 
     def _pieces(self, latents: torch.Tensor) -> Iterator[np.ndarray]:
-        """Decode beside other jobs' steps, a piece at a time; a stop is seen between two."""
-        model = self.model
+        """Decode beside other jobs' steps, a piece at a time; a stop is seen between two. Where a piece
+        doesn't fit into memory, decode in tiles, but for the frames that have come."""
+        model, came, skipped, tiled = self.model, 0, 0, False
         pieces = model.family.chunks(model.vae, latents, model.card)
         run = self.reporter.in_thread if model.shares_steps else self.reporter.inline
-        while (frames := run(lambda: next(pieces, None), lock=model.decoder_lock)) is not None:
-            self.reporter.check()
-            yield frames
-            del frames  # before the next are decoded
+        while True:
+            try:
+                frames = run(partial(next, pieces, None), lock=model.decoder_lock)
+            except Exception as error:
+                if tiled or not devices.is_out_of_memory(error):
+                    raise
+                pieces, tiled = model.family.chunks(model.vae, latents, model.card, tiled=True), True
+            else:
+                self.reporter.check()
+                if frames is None:
+                    return
+                yield frames[skipped:]
+                came, skipped = came + len(frames), max(0, skipped - len(frames))
+                del frames  # before the next are decoded
+                continue
+            log.warning("%s: out of memory, decoding in tiles", model.name)
+            devices.release()
+            skipped = came
 
     # The end
 

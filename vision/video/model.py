@@ -11,12 +11,16 @@ from typing import Any
 
 import diffusers
 import torch
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError, UserError, first_line
 from vision.diffusion import load as quantize
-from vision.diffusion.model import TextCache
+from vision.diffusion.model import FindLora, TextCache, no_lora
 from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
+from vision.reporter import Reporter
 from vision.video.families import FAMILIES, VideoFamily
 from vision.video.families import family as cards
 from vision.weights import card as image_cards
@@ -114,12 +118,15 @@ class VideoModel:
             self._pipes[self._active].maybe_free_model_hooks()
 
 
-def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
-    """Return family and card of the video model in ``folder``. Raises ModelError when it isn't one that
-    Atelier knows, or when ``atelier.json`` can't be used."""
+def family_and_card(
+    folder: Path, more: Mapping[str, Any] | None = None
+) -> tuple[VideoFamily, cards.VideoCard]:
+    """Return family and card of the video model in ``folder``. more: entries of its card, in place of its
+    own. Raises ModelError when it isn't one that Atelier knows, or when ``atelier.json`` can't be used."""
     index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
-        path.parent.name: files.read_json(path) for path in folder.glob("*/config.json")
+        path.parent.name: files.read_json(path)
+        for path in (*folder.glob("*/config.json"), folder / "scheduler" / "scheduler_config.json")
     }
     family = next((one for one in FAMILIES if one.belongs(index, configs)), None)
     if family is None:
@@ -128,18 +135,51 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, cards.VideoCard]:
         what = f"is a {name}" if isinstance(name, str) else "has no model_index.json that names a pipeline"
         raise ModelError(f"{folder.name} {what}; videos are drawn with one of: {titles}.")
     return family, cards.make_video_card(
-        family.defaults(), family.adjust(configs), image_cards.read_card(folder)
+        family.defaults(), family.adjust(configs), image_cards.read_card(folder, more)
     )
 
 
+def add_loras(pipe: Any, names: Mapping[str, str], find: FindLora, *, merge: bool) -> list[Path]:
+    """Add to parts of ``pipe`` the LoRAs that its card names, and return their files. merge: to the weights
+    themselves; those that are quantised have them beside. Raises ModelError for a LoRA that the host hasn't
+    set up, or that doesn't fit."""
+    found = []
+    for part, name in names.items():
+        second = {"load_into_transformer_2": True} if part == "transformer_2" else {}
+        module = getattr(pipe, part, None) if part in ("unet", "transformer", "transformer_2") else None
+        try:
+            if module is None or not hasattr(pipe, "load_lora_weights"):
+                raise ValueError("this model has no such part, or takes no LoRAs")
+            found.append(find(name, Reporter()))
+            pipe.load_lora_weights(load_file(found[-1]), adapter_name=part, **second)
+            if not any(isinstance(layer, LoraLayer) for layer in module.modules()):
+                raise ValueError("it has no weights for this model")
+            if merge:
+                module.fuse_lora(adapter_names=[part])
+                module.unload_lora()
+        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, TypeError, UserError) as error:
+            raise ModelError(
+                f"{image_cards.FILE}: the LoRA {name!r} for {part} can't be added: {first_line(error)}"
+            ) from error
+    return found
+
+
 def load_video_model(
-    folder: Path, name: str, *, device: str, dtype: torch.dtype, plan: Plan, report: Callable[[float], None]
+    folder: Path,
+    name: str,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    plan: Plan,
+    report: Callable[[float], None],
+    find_lora: FindLora = no_lora,
+    more: Mapping[str, Any] | None = None,
 ) -> VideoModel:
     """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
     to be trusted. plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights
-    are read."""
+    are read. find_lora: see Loras. more: of its card."""
     files.check_folder(folder)
-    family, card = family_and_card(folder)
+    family, card = family_and_card(folder, more)
     config = quantize.configuration(folder, plan.quantize, dtype)
     cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
     try:
@@ -158,9 +198,11 @@ def load_video_model(
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     family.loaded(pipe)
+    added = add_loras(pipe, card.loras, find_lora, merge=plan.quantize == "off")
     if family.float32_decoder:
         pipe.vae.to(torch.float32)
     report(0.9)
     quantize.place(pipe, device, plan.offload)
     identity = f"{files.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    identity += "".join(f" {path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in added)
     return VideoModel(name, family, card, pipe, device, plan.offload, identity)

@@ -16,7 +16,7 @@ from vision.diffusion.model import arguments
 from vision.diffusion.pipeline import JobPipeline, StepCallback, Watched
 from vision.engine.denoiser import Denoiser, denoiser_attributes
 from vision.reporter import Reporter
-from vision.video.families.family import Take
+from vision.video.families.family import Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
 
 STRIP, STRIP_WIDTH = 8, 160  # frames of a preview, and px of each
@@ -62,26 +62,30 @@ def call(
                 if not model.family.calls_back:
                     # not setattr: that would note its class in the configuration
                     vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
-                given = {
-                    "prompt": take.prompt,
-                    "negative_prompt": take.negative_prompt or model.family.usual_negative,
-                    "width": take.width,
-                    "height": take.height,
-                    "num_frames": take.frames,
-                    "num_inference_steps": take.num_inference_steps,
-                    "guidance_scale": take.guidance_scale,
-                    "generator": generator,
-                    "output_type": "latent",
-                    "callback_on_step_end": on_step,
-                    **model.family.arguments(own.pipe, take, model.card),
-                }
+                given = call_arguments(model.family, own.pipe, take, model.card)
+                run = {"generator": generator, "output_type": "latent", "callback_on_step_end": on_step}
                 with resume or nullcontext():
-                    result = own.pipe(**arguments(own.pipe, given))
+                    result = own.pipe(**given, **arguments(own.pipe, run))
         reporter.check()
         latents = model.family.latents(own.pipe, result, take)
         return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
     finally:
         model.free_hooks()
+
+
+def call_arguments(family: VideoFamily, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
+    """Return what a pipeline is called with to draw ``take``: those arguments that it has."""
+    given = {
+        "prompt": take.prompt,
+        "negative_prompt": take.negative_prompt or family.usual_negative,
+        "width": take.width,
+        "height": take.height,
+        "num_frames": take.frames,
+        "num_inference_steps": take.num_inference_steps,
+        "guidance_scale": take.guidance_scale,
+        **family.arguments(pipe, take, card),
+    }
+    return arguments(pipe, given)
 
 
 class VideoPipeline(JobPipeline):

@@ -120,9 +120,16 @@ class Card:
         return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > 1)
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Return the folder's ``atelier.json``, {} without one. Raises ModelError when it isn't a JSON object."""
-    return read_json(folder / FILE)
+def read_card(folder: Path, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the folder's ``atelier.json``, {} without one, with the entries of ``more`` in place of its own.
+    Raises ModelError when it isn't a JSON object."""
+    return read_json(folder / FILE) | dict(more or {})
+
+
+def host_file(name: str, cache_dir: Path) -> Path:
+    """Return the file of the host's card for the hub's model ``name``, DATA_DIR/cards/owner--name.json. A
+    hub model's own folder is the cache, where nobody keeps anything. cache_dir: DATA_DIR/cache."""
+    return cache_dir.parent / "cards" / f"{name.replace('/', '--')}.json"
 
 
 def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
@@ -169,20 +176,20 @@ def family_of_file(path: Path) -> Family:
     raise ModelError(f"{path.name} is of no family that Atelier can load from one file.")
 
 
-def family_and_card(path: Path) -> tuple[Family, Card]:
-    """Return family and card of the image model in folder or file ``path``. Raises ModelError like the above,
-    or when ``atelier.json`` can't be used."""
+def family_and_card(path: Path, more: Mapping[str, Any] | None = None) -> tuple[Family, Card]:
+    """Return family and card of the image model in folder or file ``path``. more: entries of its card, in
+    place of its own. Raises ModelError like the above, or when ``atelier.json`` can't be used."""
     folder = path if path.is_dir() else gguf_folder(path)
     family = family_of_folder(folder) if folder is not None else family_of_file(path)
     folder = folder or config_folder(path)
     if folder is None:
-        return family, make_card(family, {}, {})
+        return family, make_card(family, {}, more or {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
         "model_index": read_json(folder / "model_index.json"),
         "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
         **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
-    return family, make_card(family, configs, read_card(folder))
+    return family, make_card(family, configs, read_card(folder, more))
 
 
 SHOWN = 8  # unknown words that a note names

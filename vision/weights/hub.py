@@ -3,17 +3,21 @@ fetched; and whether a model of any kind is complete here and the one that was m
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import re
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError, NotFetched, first_line
+from core.profiles import conditions
 from vision.families import UNUSED
 from vision.weights import files as contents
 from vision.weights import packaged
@@ -21,9 +25,10 @@ from vision.weights.files import ModelSource
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
-    from tqdm import tqdm
 
+log = logging.getLogger(__name__)
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_FILE = "models.lock.json"
 REPORT_EVERY = 1.0  # seconds, while a file comes
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -91,6 +96,11 @@ def lock_source(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) 
 
 # Fetching
 
+PATIENCE = 30.0  # seconds without a byte
+TRIES = 5  # in a row that bring no byte
+PART = ".part"  # behind a file's name, while it comes
+RESERVE = 10**9  # bytes of the disk that are left to others
+
 
 def fetch(
     source: ModelSource,
@@ -100,33 +110,38 @@ def fetch(
     half: bool = False,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> Path:
-    """Download a hub model once, remember its commit, and return the folder of its snapshot.
+    """Download a hub model once, remember its commit, and return the folder of its snapshot. What has come
+    already is kept, whatever ends it.
 
     half: take 16-bit files where there is a choice. report: called with the share of the bytes that has come,
-    0..1. Raises ModelError with a sentence when the hub refuses, can't be reached or has no complete model.
+    0..1. Raises NotFetched with a sentence while it can't be had, ModelError where it never can.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     # httpx's HTTPError is among the bases; its ConnectError isn't an OSError
     transport_errors = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    if asked := conditions(source.id):
+        log.warning("%s: %s. Read https://huggingface.co/%s", source.id, asked, source.id)
     try:
-        info = HfApi(token=token or None).model_info(
-            source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True
+        info = HfApi(endpoint=endpoint, token=token or None).model_info(
+            source.id,
+            revision=commit_of(source, cache_dir) or source.revision,
+            files_metadata=True,
+            timeout=PATIENCE,
         )
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
-        wanted = _wanted(source, files, half=half)
-        entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
-        lock_source(source, cache_dir, entry)
-        hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
-        _download(source, commit, wanted, hashes, cache_dir, token=token, report=report)
+        folder = _snapshot(source, commit, cache_dir)
+        with _Download(source.id, commit, folder, files, endpoint, token, report) as download:
+            wanted = download.choose(half=half)
+            entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
+            lock_source(source, cache_dir, entry)
+            download.fetch(wanted)
+            hashes = {name: found for name in wanted if (found := download.sha256(name))}
     except transport_errors as error:
-        raise ModelError(
-            f"{source.id} can't be fetched: {first_line(error)}. Is this machine online? The next job tries"
-            " again."
-        ) from error
-    folder = _snapshot(source, commit, cache_dir)
-    seen = {name: contents.signature(folder / name) for name in hashes if (folder / name).is_file()}
+        raise _unfetched(source, error) from error
+    seen = {name: contents.signature(folder / name) for name in hashes}
     lock_source(source, cache_dir, {**entry, "files": hashes, "seen": seen})
     complete = complete_snapshot(source, cache_dir)
     if complete is None:
@@ -136,68 +151,184 @@ def fetch(
     return complete
 
 
-def _wanted(source: ModelSource, files: Mapping[str, RepoSibling], *, half: bool) -> dict[str, int]:
-    """Return the files worth having: name → bytes. Raises ModelError where no weights are safetensors."""
-    wanted = choose_files(tuple(files), half=half)
-    if not any(name.endswith(".safetensors") for name in wanted):
-        raise ModelError(
-            f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded."
+def _unfetched(source: ModelSource, error: Exception) -> ModelError:
+    """Return what is told, and what is to be done, when the hub or the disk has raised ``error``."""
+    from huggingface_hub import errors
+
+    name = source.id
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return ModelError(
+            f"{name} isn't on this machine, and HF_HUB_OFFLINE forbids to fetch it: the host can unset it, or"
+            f" run `hf download {name}`."
         )
-    return {name: files[name].size or 0 for name in wanted}
-
-
-def _download(
-    source: ModelSource,
-    commit: str,
-    wanted: Mapping[str, int],
-    hashes: Mapping[str, str],
-    cache_dir: Path,
-    *,
-    token: str,
-    report: Callable[[float], None],
-) -> None:
-    """Fetch the files of ``wanted`` (name → bytes), smallest first, and check each against its SHA-256."""
-    from huggingface_hub import hf_hub_download
-
-    folder, cache = _snapshot(source, commit, cache_dir), cache_folder(cache_dir)
-    done, total = 0, sum(wanted.values()) or 1
-    for name in sorted(wanted, key=wanted.__getitem__):
-        meter = _meter(done, total, report)
-        hf_hub_download(
-            source.id, name, revision=commit, cache_dir=cache, token=token or None, tqdm_class=meter
+    if isinstance(error, errors.GatedRepoError):
+        return NotFetched(
+            f"{name} is given only to those who accept its licence: the host needs to do so on"
+            f" https://huggingface.co/{name} and to set HF_TOKEN."
         )
-        contents.check_files(folder, {name: hashes[name]} if name in hashes else {}, {})
-        done += wanted[name]
-        report(done / total)
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelError(f"{name} has no revision {source.revision}: the host needs to correct the setting.")
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelError(
+            f"The hub has no {name}, or not for everyone: the host needs to correct the setting, or to set"
+            " HF_TOKEN."
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        return NotFetched(f"{name} can't be fetched now: the hub answers {error.response.status_code}.")
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        why = "the disk is full" if error.errno in FULL else error.strerror
+        return NotFetched(
+            f"{name} can't be stored: {why}. The host needs to look at the disk where models are kept."
+        )
+    proxy = " or its proxy (HTTPS_PROXY)" if os.environ.get("HTTPS_PROXY") else ""
+    return NotFetched(
+        f"{name} can't be fetched: {first_line(error)}. The host needs to look at this machine's"
+        f" network{proxy}."
+    )
 
 
-def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]:
-    """Return a progress bar that draws nothing and reports at most once a second. Without a sign for ten
-    minutes a worker counts as hung; one large file on a slow line takes longer."""
-    from tqdm import tqdm
+class _Download:
+    """The files of one commit on their way. Only one process of a machine fetches them; another one reports
+    how far it is. files: name → what the hub says of it."""
 
-    class Meter(tqdm):
-        def __init__(self, *args: Any, initial: int = 0, **options: Any) -> None:
-            options.pop("name", None)  # the hub's own bars take one
-            super().__init__(*args, **{**options, "disable": True})
-            self._came, self._said = initial, time.monotonic()
+    def __init__(
+        self,
+        name: str,
+        commit: str,
+        folder: Path,
+        files: Mapping[str, RepoSibling],
+        endpoint: str | None,
+        token: str,
+        report: Callable[[float], None],
+    ) -> None:
+        from huggingface_hub.utils import build_hf_headers
 
-        def update(self, n: float | None = 1) -> None:
-            self._came += int(n or 0)
-            now = time.monotonic()
-            if now >= self._said + REPORT_EVERY:
-                self._said = now
-                report(min(done + self._came, total) / total)
+        self._name, self._commit, self._folder, self._files = name, commit, folder, files
+        self._endpoint, self._report = endpoint, report
+        self._headers = {**build_hf_headers(token=token or False), "Accept-Encoding": "identity"}
+        repository = folder.parent.parent
+        self._lock = FileLock(repository.parent / ".locks" / repository.name / f"{commit}.lock")
+        self._said = 0.0
+        self._wanted: Mapping[str, int] = {name: file.size or 0 for name, file in files.items()}
 
-    return Meter
+    def __enter__(self) -> _Download:
+        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                self._lock.acquire(timeout=REPORT_EVERY)
+                return self
+            except Timeout:
+                self._say()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 that the hub states of a large file, "" for a small one."""
+        stated = getattr(self._files[name], "lfs", None)
+        return stated.sha256 if stated else ""
+
+    def choose(self, *, half: bool) -> dict[str, int]:
+        """Return the files worth having: name → bytes. Raises ModelError where no weights are safetensors."""
+        parts = None
+        if "model_index.json" in self._files:
+            self._fetch("model_index.json")
+            index = contents.read_json(self._folder / "model_index.json")
+            parts = {name for name, entry in index.items() if isinstance(entry, list)}
+        names = choose_files(tuple(self._files), half=half, parts=parts)
+        if not any(name.endswith(".safetensors") for name in names):
+            raise ModelError(
+                f"{self._name} has no safetensors weights; the other formats can run code and aren't loaded."
+            )
+        return {name: self._files[name].size or 0 for name in names}
+
+    def fetch(self, wanted: Mapping[str, int]) -> None:
+        """Fetch the files of ``wanted`` (name → bytes), smallest first. Raises NotFetched where the disk has
+        too little room for them."""
+        self._wanted = wanted
+        self._folder.mkdir(parents=True, exist_ok=True)
+        needed = sum(wanted.values()) - sum(map(self._here, wanted)) + RESERVE
+        if needed > RESERVE and needed > (free := shutil.disk_usage(self._folder).free):
+            raise NotFetched(
+                f"{self._name} needs {needed / 1e9:.1f} GB of disk where models are kept, and"
+                f" {free / 1e9:.1f} GB are free: the host needs to free some, or to set HF_HOME to a folder"
+                " on a larger disk."
+            )
+        for name in sorted(wanted, key=wanted.__getitem__):
+            self._fetch(name)
+        self._report(1.0)
+
+    def _here(self, name: str) -> int:
+        """Return how many bytes of a file have come."""
+        path = self._folder / name
+        found = next((one for one in (path, path.with_name(path.name + PART)) if one.is_file()), None)
+        return found.stat().st_size if found else 0
+
+    def _say(self) -> None:
+        """Report how far all files are, at most once a second. Without a sign for ten minutes a worker counts
+        as hung; one large file on a slow line takes longer."""
+        if (now := time.monotonic()) >= self._said + REPORT_EVERY:
+            self._said = now
+            come = sum(min(self._here(name), size) for name, size in self._wanted.items())
+            self._report(min(1.0, come / (sum(self._wanted.values()) or 1)))
+
+    def _fetch(self, name: str) -> None:
+        """Fetch a file, or what is missing of it, and check it. Raises NotFetched for one that came damaged,
+        and the errors of transport and disk."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.errors import HfHubHTTPError
+
+        transport = cast("type[Exception]", HfHubHTTPError.__bases__[0])
+        path, size, tries = self._folder / name, self._files[name].size or 0, TRIES
+        part = path.with_name(path.name + PART)
+        if self._here(name) == size and path.is_file():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        url = hf_hub_url(self._name, name, revision=self._commit, endpoint=self._endpoint)
+        while (begun := part.stat().st_size) < size:
+            try:
+                self._stream(url, part, begun)
+                error: Exception = OSError("the connection ended early")
+            except HfHubHTTPError:
+                raise
+            except transport as broken:
+                error = broken
+            tries = TRIES if part.stat().st_size > begun else tries - 1
+            if not tries:
+                raise error
+        sha256 = self.sha256(name)
+        if part.stat().st_size > size or (sha256 and contents.digest(part) != sha256):
+            part.unlink()
+            raise NotFetched(
+                f"{self._name}: {name} came damaged; nothing of it is kept, and it is fetched again."
+            )
+        part.replace(path)
+
+    def _stream(self, url: str, part: Path, begun: int) -> None:
+        """Append to ``part`` what comes from byte ``begun`` on."""
+        from huggingface_hub import get_session
+        from huggingface_hub.utils import hf_raise_for_status
+
+        headers = {**self._headers, **({"Range": f"bytes={begun}-"} if begun else {})}
+        with get_session().stream("GET", url, headers=headers, timeout=PATIENCE) as response:
+            hf_raise_for_status(response)
+            with part.open("ab" if response.status_code == 206 else "wb") as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+                    self._say()
 
 
-def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
+def choose_files(names: tuple[str, ...], *, half: bool, parts: Collection[str] | None = None) -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder that a family reads. half: prefer 16-bit weights. A diffusers repository (model_index.json) often
-    has single-file checkpoints at its top, which aren't needed."""
+    folder that a family reads. half: prefer 16-bit weights. parts: of its pipeline; other folders aren't part
+    of it. A diffusers repository (model_index.json) often has single-file checkpoints at its top, which
+    aren't needed."""
     names = tuple(name for name in names if name.partition("/")[0] not in UNUSED)
     pipeline = "model_index.json" in names
+    if parts is not None:
+        folders = {"", contents.MERGED, "upscaler", *parts}
+        names = tuple(name for name in names if name.rpartition("/")[0] in folders)
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []
     for folder in sorted({n.rpartition("/")[0] for n in names if n.endswith(".safetensors")}):

@@ -269,6 +269,16 @@ def installed(device: str) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def lacks(device: str) -> str:
+    """Return what it means that no library makes weights smaller on this card, "" where one does."""
+    if not device.startswith("cuda") or installed(device):
+        return ""
+    return (
+        "the extra quantize isn't installed: what doesn't fit on the card as it is is moved part by part,"
+        " which is slow, and its jobs share no steps"
+    )
+
+
 def choose(
     device: str,
     free: int,

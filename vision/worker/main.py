@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import requests
-from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
+from core.errors import AtelierError, JobCancelled, ModelError, NotFetched, OutOfMemory, UserError
 from core.events import Output
 from core.prompt.parameters import parameters
 from core.prompt.values import Words
@@ -31,7 +31,7 @@ from core.requests.base import Answer
 from core.traces import UNTRACED, Tracing, open_tracing
 from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import card, files, hub
+from vision.weights import card, files, hub, memory
 from vision.worker.nearest import Finder
 from vision.worker.pipe import Inbox, PipeReporter, sender
 
@@ -105,6 +105,8 @@ def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
     gc.enable()
     name, (_, total) = devices.name(models.device), devices.memory(models.device)
     log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - begun)
+    if config.quantize == "auto" and (lacks := memory.lacks(models.device)):
+        log.warning("%s; `make setup` installs it", lacks)
     return models, Ready(config.device, os.getpid(), name, total, slots)
 
 
@@ -284,14 +286,13 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         log.info("job %s stopped", run.job_id)
         return Stopped(run.job_id)
     except Exception as error:
-        answer = Broke(run.job_id, *_blame(error))
-        log.log(
-            logging.INFO if answer.fault is Fault.USER else logging.ERROR,
-            "job %s: %s",
-            run.job_id,
-            answer.fault,
-            exc_info=answer.fault is not Fault.USER,
-        )
+        answer = Broke(run.job_id, *_blame(error), later=isinstance(error, NotFetched))
+        if answer.later:
+            log.warning("job %s waits: %s", run.job_id, answer.message)
+        else:
+            by_user = answer.fault is Fault.USER
+            level = logging.INFO if by_user else logging.ERROR
+            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
     return answer
 
 

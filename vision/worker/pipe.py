@@ -113,17 +113,20 @@ class PipeReporter(Reporter):
         self.job_id, self.send, self.inbox = job_id, send, inbox
         self.checkpoint, self.fiber = checkpoint, fiber
         self._previewed = time.monotonic() - PREVIEW_EVERY
-        self._loading: tuple[str, float] = ("", 0.0)
+        self._loading: tuple[str, bool, float] = ("", False, 0.0)
         self._box: tuple[int, int, int, int] | None = None
         self._doing = ""
 
-    def loading(self, model: str, fraction: float | None) -> None:
+    def loading(
+        self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
+    ) -> None:
         """Send LoadingModel for a new model and for one that is there at once, for the same one every
         LOADING_EVERY seconds."""
         now = time.monotonic()
-        if self._loading[0] != model or fraction == 1.0 or now - self._loading[1] >= LOADING_EVERY:
-            self._loading = (model, now)
-            self.send(LoadingModel(self.job_id, model, fraction))
+        *before, sent = self._loading
+        if before != [model, fetching] or fraction == 1.0 or now - sent >= LOADING_EVERY:
+            self._loading = (model, fetching, now)
+            self.send(LoadingModel(self.job_id, model, fraction, fetching, left))
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Send Step, with a preview when one is due and the job isn't at its last step."""

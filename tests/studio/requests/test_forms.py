@@ -74,7 +74,7 @@ async def test_a_table_and_its_chart_are_exported_and_deleted_with_their_job(cha
 
 
 async def test_without_a_chat_model_a_reader_of_text_is_enough_for_some(tmp_path: Path, monkeypatch) -> None:
-    async with open_studio(tmp_path, Talker(), MODEL_PROFILE="small") as opened:
+    async with open_studio(tmp_path, Talker(), ASK_MODEL="none") as opened:
         ask = opened.ask
         monkeypatch.setattr(profiles, "packaged_models", lambda photo, ocr: {"ocr": "program:rapidocr"})
         assert (await ask(ALICE, "Table", [Sent(png())], "table")).request.form == "table"

@@ -211,7 +211,7 @@ async def test_a_question_has_words_and_the_first_one_a_picture(chat: Chat) -> N
 
 
 async def test_without_a_model_the_host_is_told_what_to_set(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, MODEL_PROFILE="small") as opened:
+    async with open_studio(tmp_path, ASK_MODEL="none") as opened:
         assert not opened.studio.talking.is_possible
         with pytest.raises(UserError) as refused:
             await opened.ask(ALICE, "What is it?", [Sent(png())])

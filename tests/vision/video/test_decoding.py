@@ -1,7 +1,7 @@
-"""Videos are decoded a piece at a time, to the bits of decoding them as a whole."""
+"""Videos are decoded a piece at a time, as decoding them as a whole would have them."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from tests.support import tiny
 from tests.vision.video import tiny_videos
 from vision.diffusion.vae import pixels_of
 from vision.video import decode
-from vision.video.decode import Shelf
 
 SECOND = {
     "patch_size": 2,
@@ -22,29 +21,25 @@ SECOND = {
 }
 
 
-@pytest.fixture(params=[False, True], ids=["in memory", "in a file"])
-def shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    """Where a decoder keeps what it needs of the pieces before: in memory, or in a file."""
-    monkeypatch.setattr(decode, "IN_MEMORY", 0 if request.param else 2**40)
-    with closing(Shelf()) as shelf:
-        yield shelf
-        assert (shelf.file is not None) == request.param
-
-
 def whole(decoded: torch.Tensor) -> np.ndarray:
     return pixels_of(decoded[0].transpose(0, 1))
 
 
+def apart(got: np.ndarray, wanted: np.ndarray) -> tuple[int, float]:
+    """How far two videos are apart at most, of 255, and in how many of their values."""
+    difference = np.abs(got.astype(int) - wanted)
+    return int(difference.max()), float((difference > 0).mean())
+
+
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
-def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(more: dict, monkeypatch) -> None:
+def test_wans_decoder_latent_by_latent_gives_what_it_gives_of_the_whole(more: dict) -> None:
     vae = tiny_videos.wan_vae(**more)
-    monkeypatch.setattr(decode, "MOST", {"cpu": 1})  # as large frames are: in bands, and kept in a file
-    monkeypatch.setattr(decode, "IN_MEMORY", 0)
     latents = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(1))
     pieces = list(decode.causal(vae, latents))
     assert [len(piece) for piece in pieces] == [1, 4, 4, 4, 4]
-    assert np.array_equal(np.concatenate(pieces), whole(vae.decode(latents).sample))
+    most, share = apart(np.concatenate(pieces), whole(vae.decode(latents).sample))
+    assert most <= 1 and share < 1e-3, "rounding alone"
 
 
 @torch.no_grad()
@@ -58,13 +53,12 @@ def test_two_videos_are_decoded_and_a_third_encoded_in_between() -> None:
         for i, pieces in enumerate(running):
             got[i].append(next(pieces))
             vae.encode(torch.zeros(1, 3, 5, 32, 32))
-    assert all(np.array_equal(np.concatenate(got[i]), wanted[i]) for i in (0, 1))
+    assert all(apart(np.concatenate(got[i]), wanted[i])[0] <= 1 for i in (0, 1))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
 @torch.no_grad()
-def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int, monkeypatch) -> None:
-    monkeypatch.setattr(decode, "IN_MEMORY", 0 if count % 2 else 2**40)
+def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int) -> None:
     vae = tiny_videos.ltx_vae()
     latents = torch.randn(1, 8, count, 2, 3, generator=torch.Generator().manual_seed(1))
     pieces = list(decode.overlapping(vae, latents))
@@ -76,47 +70,11 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
     assert max(map(len, pieces)) <= 9
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
-@torch.no_grad()
-def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(
-    more: dict, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.set_num_threads(1)
-    vae = tiny_videos.wan_vae(**more)
-    latents = torch.randn(1, 16, 3, 16, 24, generator=torch.Generator().manual_seed(1))
-    wanted = vae.decode(latents).sample.clamp(-1, 1)
-    monkeypatch.setattr(decode, "MOST", {"cpu": 1})
-    decoder, hidden, at = decode.WanDecoder(vae, shelf), vae.post_quant_conv(latents), 0
-    for i in range(3):
-        bands = list(decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0))
-        assert len(bands) == 5
-        for band, out in bands:
-            frames = slice(at, at + out.shape[2])
-            assert torch.equal(out.clamp(-1, 1), wanted[:, :, frames, band])
-        at += out.shape[2]
-    assert at == 9
-
-
 NOISY = {"decoder_inject_noise": (True, True, True, False), "timestep_conditioning": True}
 
 
-@pytest.mark.parametrize("make", [tiny_videos.ltx_vae, lambda: tiny_videos.ltx2().vae.eval()])
 @torch.no_grad()
-def test_ltxs_large_frames_are_decoded_in_bands_without_a_seam(make, monkeypatch: pytest.MonkeyPatch) -> None:
-    vae = make()
-    latents = torch.randn(1, vae.config.latent_channels, 3, 12, 4, generator=torch.Generator().manual_seed(1))
-    wanted = vae.decoder(latents)
-    monkeypatch.setattr(decode, "MOST", {"cpu": 1})
-    bands = list(decode.LtxDecoder(vae).decode(latents, None))
-    assert len(bands) > 2
-    assert max((out - wanted[:, :, :, band]).abs().max() for band, out in bands) < 1e-5
-    got = np.concatenate(list(decode.overlapping(vae, latents)))
-    assert np.abs(got[:9].astype(int) - whole(wanted)[:9]).max() <= 1
-
-
-@torch.no_grad()
-def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time() -> None:
     vae = tiny_videos.ltx_vae(**NOISY)
     for layer in vae.decoder.modules():
         if getattr(layer, "per_channel_scale1", None) is not None:
@@ -128,7 +86,7 @@ def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time(monkeypatch: pytes
 
 
 @torch.no_grad()
-def test_a_decoder_whose_weights_are_brought_when_they_are_needed_is_split_too() -> None:
+def test_a_decoder_whose_weights_are_brought_when_they_are_needed_decodes_too() -> None:
     from accelerate import cpu_offload
 
     vae, other = (tiny_videos.ltx_vae(timestep_conditioning=True) for _ in range(2))
@@ -138,6 +96,34 @@ def test_a_decoder_whose_weights_are_brought_when_they_are_needed_is_split_too()
     cpu_offload(other, execution_device=torch.device("cpu"))
     assert next(other.decoder.parameters()).device.type == "meta"
     assert np.array_equal(np.concatenate(list(decode.overlapping(other, latents, time))), wanted)
+
+
+@torch.no_grad()
+def test_tiles_of_frames_are_decoded_as_they_are_within_them_and_meet_without_a_step() -> None:
+    vae, seen = tiny_videos.ltx_vae(), []
+    latents = torch.randn(1, 8, 2, 6, 34, generator=torch.Generator().manual_seed(1))
+    wanted = np.concatenate(list(decode.overlapping(vae, latents)))
+
+    def of_part(part: torch.Tensor) -> Iterator[np.ndarray]:
+        seen.append(part.shape[-2:])
+        return decode.overlapping(vae, part)
+
+    pieces = list(decode.in_tiles(of_part, latents))
+    assert seen == [(6, 24)] * 2, "the last of a row ends with the frame"
+    assert [len(piece) for piece in pieces] == [0, 0, 9], "each piece of a tile gives a sign of life"
+    assert {piece.shape[1:] for piece in pieces} == {wanted.shape[1:]}
+    difference = np.abs(np.concatenate(pieces).astype(int) - wanted)
+    assert difference[:, :, : 10 * 16].max() <= 1 and difference[:, :, 24 * 16 :].max() <= 1, "in one tile"
+    assert 0 < difference.max() <= 16, "where two meet"
+
+
+@torch.no_grad()
+def test_a_frame_no_larger_than_a_tile_is_decoded_as_one() -> None:
+    vae = tiny_videos.wan_vae()
+    latents = torch.randn(1, 16, 2, 4, 6, generator=torch.Generator().manual_seed(1))
+    whole_frames = np.concatenate(list(decode.causal(vae, latents)))
+    in_tiles = np.concatenate(list(decode.in_tiles(partial(decode.causal, vae), latents)))
+    assert np.array_equal(in_tiles, whole_frames)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])

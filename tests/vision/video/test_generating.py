@@ -270,3 +270,30 @@ def test_a_window_that_goes_on_from_pixels_keeps_their_colours(short, monkeypatc
     shot: Shot = replace(shots(model)[Operation.EXTEND], frames=20)
     drawn(generate(model, shot, Reporter()))
     assert seen == [(5, 5)] * 3, "the clip's own frames, then those of the windows before"
+
+
+@pytest.mark.parametrize("name", ["wan", "ltx"])
+def test_frames_that_dont_fit_into_memory_are_decoded_in_tiles_from_where_they_stopped(
+    video_model: Models, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    model = video_model(name)
+    shot = replace(shots(model)[Operation.WORDS], frames=17)
+    whole, calls = drawn(generate(model, shot, Reporter())), list[int]()
+    conv = model.vae.decoder.conv_in
+    plain = conv.forward
+
+    def full(*given, **more):
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return plain(*given, **more)
+
+    monkeypatch.setattr(conv, "forward", full)
+    assert np.array_equal(drawn(generate(model, shot, Reporter())), whole), "frames smaller than a tile"
+
+    def always_full(*given, **more):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(conv, "forward", always_full)
+    with pytest.raises(OutOfMemory, match="17 frames of 32x32 px are too much"):
+        drawn(generate(model, shot, Reporter()))

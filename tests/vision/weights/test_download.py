@@ -1,106 +1,247 @@
-"""Downloads that are cut off, slow, or meet no network; the hub itself is played."""
+"""Downloads that are cut off, slow, damaged or refused, or meet no network and no room on the disk."""
 
+import contextlib
+import json
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from typing import NamedTuple
 
-import huggingface_hub
+import numpy as np
 import pytest
+from filelock import FileLock
+from safetensors.numpy import save_file
 
-from core.errors import ModelError
-from core.profiles import DEMO
+from core.errors import ModelError, NotFetched
+from core.settings import ROOT
+from tests.support.hub import COMMIT, Hub, serving
 from vision.weights import files, hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SOURCE = files.parse(f"owner/name@{COMMIT}")
-MODEL = DEMO / "stable-diffusion"
+FETCH = """
+import pathlib, sys
+from vision.weights import files, hub
+hub.fetch(files.parse(sys.argv[1]), pathlib.Path(sys.argv[2]))
+"""
 
 
-class Killed(BaseException):
-    """Ends the process in the middle of a download."""
+class Usage(NamedTuple):
+    """Of a disk, bytes."""
 
-
-class PlayedHub:
-    """Hands out the demo model file by file. ``cut_at``: ends the process before that file."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.folder, self.cut_at, self.handed = folder, "", []
-        self.names = [str(p.relative_to(MODEL)) for p in MODEL.rglob("*") if p.is_file()]
-        monkeypatch.setattr(huggingface_hub, "HfApi", lambda token=None: self)
-        monkeypatch.setattr(huggingface_hub, "hf_hub_download", self.hand)
-
-    def model_info(self, name: str, revision: str | None, files_metadata: bool) -> SimpleNamespace:
-        files = [SimpleNamespace(rfilename=n, size=(MODEL / n).stat().st_size) for n in self.names]
-        return SimpleNamespace(sha=COMMIT, siblings=files)
-
-    def hand(self, repo: str, name: str, *, tqdm_class: type, **how: object) -> None:
-        if name == self.cut_at:
-            raise Killed
-        self.handed.append(name)
-        target = self.folder / "hub" / "models--owner--name" / "snapshots" / COMMIT / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        size = (MODEL / name).stat().st_size
-        with tqdm_class(total=size, initial=0, desc=name, disable=False, name="huggingface_hub.x") as bar:
-            for _ in range(4):
-                bar.update(size // 4)
-        shutil.copy(MODEL / name, target)
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PlayedHub:
-    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    return PlayedHub(monkeypatch, tmp_path)
+def played(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub with a pipeline of two parts, of 300 and 100 kB."""
+    folder = tmp_path_factory.mktemp("hub")
+    parts = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline", **parts}))
+    for part, count in (("unet", 75_000), ("vae", 25_000)):
+        (folder / part).mkdir()
+        (folder / part / "config.json").write_text("{}")
+        weights = {"weight": np.random.default_rng(count).random(count, np.float32)}
+        save_file(weights, folder / part / "diffusion_pytorch_model.safetensors")
+    with serving(folder, monkeypatch) as found:
+        yield found
 
 
-def largest(names: list[str]) -> list[str]:
-    return sorted((n for n in names if n.endswith(".safetensors")), key=lambda n: (MODEL / n).stat().st_size)
+def size_of(played: Hub, name: str) -> int:
+    return (played.folder / name).stat().st_size
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_a_download_that_was_cut_off_goes_on_at_the_next_try(played, tmp_path, number: int) -> None:
-    played.cut_at = largest(played.names)[-1 - number]
-    with pytest.raises(Killed):
+def asked_for(played: Hub, name: str) -> list[int]:
+    return [begun for handed, begun in played.handed if handed == name]
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_what_was_cut_off_goes_on_at_the_byte_where_it_ended(played: Hub, tmp_path: Path, place: int) -> None:
+    name = played.largest(place)
+    played.cuts[name] = [10_000, *[0] * hub.TRIES]
+    with pytest.raises(NotFetched, match="owner/name can't be fetched: "):
         hub.fetch(SOURCE, tmp_path)
     assert hub.complete_snapshot(SOURCE, tmp_path) is None
-    played.cut_at = ""
+    assert asked_for(played, name) == [0, *[10_000] * hub.TRIES]
+    played.handed.clear()
     folder = hub.fetch(SOURCE, tmp_path)
+    assert asked_for(played, name) == [10_000], "what had come wasn't asked for again"
     assert hub.complete_snapshot(SOURCE, tmp_path) == folder
-    assert not [n for n in played.names if n.endswith(".safetensors") and not (folder / n).is_file()]
+    assert all(
+        (folder / one).read_bytes() == (played.folder / one).read_bytes()
+        for one in (name, "model_index.json")
+    )
+    assert not list(folder.rglob("*.part"))
 
 
-def test_a_model_cut_off_by_another_program_is_not_taken_for_complete(played: PlayedHub, tmp_path) -> None:
-    played.cut_at = largest(played.names)[-1]
-    with pytest.raises(Killed):
-        hub.fetch(SOURCE, tmp_path)
+def test_a_process_that_is_killed_leaves_what_had_come_to_the_next(played: Hub, tmp_path: Path) -> None:
+    name = played.largest()
+    played.slow, played.rate = name, 50_000.0
+    process = subprocess.Popen([sys.executable, "-c", FETCH, SOURCE.spec, str(tmp_path)], cwd=ROOT)
+    folder = tmp_path / "hub" / "models--owner--name" / "snapshots" / COMMIT
+    part = folder / f"{name}.part"
+    while not (part.is_file() and part.stat().st_size):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    come, played.rate = part.stat().st_size, 0.0
+    assert 0 < come < size_of(played, name)
+    played.handed.clear()
+    assert hub.fetch(SOURCE, tmp_path) == folder
+    assert asked_for(played, name) == [come]
+
+
+def test_a_broken_line_that_brings_something_each_time_is_asked_again_and_again(played, tmp_path) -> None:
+    name = played.largest()
+    step = size_of(played, name) // (3 * hub.TRIES) + 1
+    played.cuts[name] = [step] * 4 * hub.TRIES
+    hub.fetch(SOURCE, tmp_path)
+    assert len(asked_for(played, name)) == 3 * hub.TRIES
+
+
+def test_a_model_cut_off_by_another_program_is_not_taken_for_complete(played: Hub, tmp_path: Path) -> None:
+    folder = hub.fetch(SOURCE, tmp_path)
     (tmp_path / hub.LOCK_FILE).unlink()
+    assert hub.complete_snapshot(SOURCE, tmp_path) == folder
+    (folder / played.largest()).unlink()
     assert hub.complete_snapshot(SOURCE, tmp_path) is None
 
 
-def test_a_large_file_reports_while_it_comes(played: PlayedHub, tmp_path, monkeypatch) -> None:
+def test_a_slow_line_is_reported_as_it_comes_and_the_share_never_goes_back(
+    played, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(hub, "REPORT_EVERY", 0.0)
-    said: list[float] = []
+    name, said = played.largest(), list[float]()
+    played.cuts[name] = [20_000, 30_000]
     hub.fetch(SOURCE, tmp_path, report=said.append)
     assert said == sorted(said) and said[-1] == 1.0
-    share = (MODEL / largest(played.names)[-1]).stat().st_size / sum(
-        (MODEL / n).stat().st_size for n in played.handed
-    )
-    assert sum(fraction > 1 - share for fraction in said) >= 4, "of the largest file alone"
+    share = size_of(played, name) / sum(size_of(played, name) for name in {name for name, _ in played.handed})
+    assert sum(fraction > 1 - share for fraction in said) >= 8, "of the largest file alone"
 
 
-def test_a_machine_without_a_network_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    base = HfHubHTTPError.__bases__[0]
-    error = type("ConnectError", (base,), {"__init__": lambda self: Exception.__init__(self, "no route")})()
-    assert not isinstance(error, OSError)
-
-    class Offline:
-        def __init__(self, token: str | None = None) -> None: ...
-
-        def model_info(self, *_: object, **__: object) -> None:
-            raise error
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Offline)
-    with pytest.raises(ModelError, match="can't be fetched: no route"):
+def test_a_part_of_another_version_is_no_part_of_the_model(played: Hub, tmp_path: Path) -> None:
+    name = played.largest()
+    part = tmp_path / "hub" / "models--owner--name" / "snapshots" / COMMIT / f"{name}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 5000)
+    with pytest.raises(NotFetched, match="came damaged"):
         hub.fetch(SOURCE, tmp_path)
+    assert not part.exists()
+    hub.fetch(SOURCE, tmp_path)
+
+
+def test_two_workers_of_a_machine_fetch_a_model_once_and_both_say_how_far_it_is(played, tmp_path) -> None:
+    said: list[list[float]] = [[], []]
+    played.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(hub.fetch, SOURCE, tmp_path, report=one.append) for one in said]
+        while not any(said):
+            time.sleep(0.01)
+        played.gate.set()
+        assert both[0].result() == both[1].result()
+    assert len(played.handed) == len({name for name, _ in played.handed})
+    assert [one[-1] for one in said] == [1.0, 1.0]
+
+
+def test_who_waits_for_another_process_reports_what_has_come(played, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(hub, "REPORT_EVERY", 0.01)
+    lock = tmp_path / "hub" / ".locks" / "models--owner--name" / f"{COMMIT}.lock"
+    lock.parent.mkdir(parents=True)
+    said: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(lock):
+            waits = pool.submit(hub.fetch, SOURCE, tmp_path, report=said.append)
+            while len(said) < 3:
+                time.sleep(0.01)
+            assert not played.handed
+        waits.result()
+    assert said == sorted(said) and said[-1] == 1.0
+
+
+REFUSED = [
+    (
+        "GatedRepo",
+        NotFetched,
+        "only to those who accept its licence: .*huggingface.co/owner/name and to set HF_TOKEN",
+    ),
+    ("RepoNotFound", ModelError, "The hub has no owner/name, or not for everyone: .* HF_TOKEN"),
+    ("RevisionNotFound", ModelError, f"owner/name has no revision {COMMIT}"),
+    (503, NotFetched, "the hub answers 503"),
+    (429, NotFetched, "the hub answers 429"),
+]
+
+
+@pytest.mark.parametrize(("refuses", "kind", "told"), REFUSED)
+def test_what_the_hub_refuses_is_told_with_what_to_do(played, tmp_path, refuses, kind, told) -> None:
+    played.refuses = refuses
+    with pytest.raises(ModelError, match=told) as caught:
+        hub.fetch(SOURCE, tmp_path)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_without_a_network_the_sentence_says_where_to_look(tmp_path, monkeypatch, proxy: bool) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    if proxy:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(NotFetched, match="The host needs to look at this machine's network") as caught:
+        hub.fetch(SOURCE, tmp_path)
+    assert ("HTTPS_PROXY" in str(caught.value)) is proxy
+
+
+def test_where_the_hub_is_forbidden_nothing_is_waited_for(played, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids .* `hf download owner/name`") as caught:
+        hub.fetch(SOURCE, tmp_path)
+    assert type(caught.value) is ModelError
+
+
+def test_a_disk_without_room_is_told_in_numbers_before_the_weights_come(
+    played, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**10, 10**10 - 10**6, 10**6))
+    with pytest.raises(NotFetched, match=r"needs 1\.0 GB of disk .* 0\.0 GB are free: .*HF_HOME"):
+        hub.fetch(SOURCE, tmp_path)
+    assert {name for name, _ in played.handed} == {"model_index.json"}
+    monkeypatch.undo()
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_is_lost(played, tmp_path, monkeypatch) -> None:
+    name = played.largest()
+    part = tmp_path / "hub" / "models--owner--name" / "snapshots" / COMMIT / f"{name}.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")  # which takes nothing
+    with pytest.raises(
+        NotFetched, match="can't be stored: the disk is full. The host needs to look at the disk"
+    ):
+        hub.fetch(SOURCE, tmp_path)
+    part.unlink()
+    played.handed.clear()
+    hub.fetch(SOURCE, tmp_path)
+    assert {one for one, _ in played.handed} == {name}
+
+
+def test_of_a_pipeline_only_its_own_parts_are_fetched(played: Hub, tmp_path: Path) -> None:
+    shutil.copytree(played.folder / "vae", played.folder / "vae_1_0")
+    folder = hub.fetch(SOURCE, tmp_path / "cache")
+    assert (folder / "vae").is_dir() and not (folder / "vae_1_0").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Qwen/Qwen-Image-2.1", "not for commercial use"), ("owner/name", "")]
+)
+def test_a_licence_with_conditions_is_told_before_the_first_byte(
+    played, tmp_path, caplog, name, told
+) -> None:
+    played.refuses = 503
+    with contextlib.suppress(ModelError):
+        hub.fetch(files.parse(name), tmp_path)
+    assert (told in caplog.text) if told else not caplog.text

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
+from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
+from vision import describe_models
 from vision.weights import files, hub
 
 
@@ -42,35 +44,12 @@ def test_a_revision_is_resolved_once_and_remembered(folders, tmp_path, monkeypat
     source = files.parse("owner/name")
     snapshot(tmp_path, folders["vit"])
     assert hub.find_downloaded(source, tmp_path) is None, "main could be any commit by now"
-    asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
-    folder = hub.fetch(source, tmp_path)
-    assert folder.name == COMMIT and hub.find_downloaded(source, tmp_path) == folder
-    assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
-    hub.fetch(source, tmp_path)
-    assert asked == [None, COMMIT], "once known, the commit is what is asked for"
-
-
-def fake_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, cache: Path) -> list[str | None]:
-    """A hub with one repository; returns the revisions it is asked for."""
-    import huggingface_hub
-
-    asked = []
-
-    class File:
-        def __init__(self, path: Path) -> None:
-            self.rfilename, self.size = path.name, path.stat().st_size
-
-    class Api:
-        def __init__(self, token: str | None = None) -> None: ...
-
-        def model_info(self, name: str, revision: str | None, files_metadata: bool):
-            asked.append(revision)
-            self.sha, self.siblings = COMMIT, [File(p) for p in folder.iterdir()]
-            return self
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, name, **how: None)
-    return asked
+    with serving(folders["vit"], monkeypatch) as played:
+        folder = hub.fetch(source, tmp_path)
+        assert folder.name == COMMIT and hub.find_downloaded(source, tmp_path) == folder
+        assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
+        hub.fetch(source, tmp_path)
+    assert played.asked == [None, COMMIT], "once known, the commit is what is asked for"
 
 
 def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
@@ -110,3 +89,24 @@ def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
         "model.safetensors",
         "onnx/config.json",
     }
+
+
+def test_a_model_of_the_hub_is_told_by_the_hosts_card_how_it_is_used(folders, tmp_path, monkeypatch) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    cache, spec = tmp_path / "cache", f"owner/name@{COMMIT}"
+    snapshot(cache, folders["z-image"])
+    plain = cpu_models({"image": spec}, cache, allow_download=False).image(None)
+    (tmp_path / "cards").mkdir()
+    card = tmp_path / "cards" / "owner--name.json"
+    card.write_text('{"num_inference_steps": 28, "guidance_scale": 4.0}')
+    model = cpu_models({"image": spec}, cache, allow_download=False).image(None)
+    assert plain.card.num_inference_steps != 28 == model.card.num_inference_steps
+    assert model.card.guidance_scale == 4.0 and model.card.native_size == plain.card.native_size
+    (told,) = describe_models.describe_models({"image": spec}, cache)
+    assert (
+        "28 steps, guidance 4" in told.notes[0] and told.notes[-1] == "with DATA_DIR/cards/owner--name.json"
+    )
+    card.write_text("{")
+    (told,) = describe_models.describe_models({"image": spec}, cache)
+    assert "owner--name.json of cards isn't valid JSON" in told.problem

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
-from core.settings import PROFILES
+from core.settings import PROFILES, named_values
 from vision.weights import files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -32,5 +32,7 @@ def test_what_is_no_model_is_refused_with_a_sentence(spec: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_names_models_that_parse(profile: str) -> None:
-    kinds = {files.parse(spec).kind for spec in PROFILES[profile].values()}
+    models = dict(PROFILES[profile])
+    named = named_values(models.pop("IMAGE_MODELS", "none")).values()
+    kinds = {files.parse(spec).kind for spec in (*models.values(), *named)}
     assert kinds == ({"folder"} if profile == "demo" else {"hub"})

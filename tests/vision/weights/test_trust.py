@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from core.errors import ModelError
-from core.settings import PROFILES
+from core.settings import PROFILES, named_values
 from proofs.security import weights
+from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
@@ -107,49 +108,16 @@ def test_a_shared_part_brings_no_code_and_lies_beside(folders: dict[str, Path], 
             files.check_folder(folder)
 
 
-class _Lfs:
-    def __init__(self, sha256: str) -> None:
-        self.sha256 = sha256
-
-
-def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bool = False) -> None:
-    """A hub that holds ``made``; broken: it hands over other bytes than it states."""
-    import huggingface_hub
-
-    class File:
-        def __init__(self, path: Path) -> None:
-            self.rfilename, self.size = path.name, path.stat().st_size
-            self.lfs = _Lfs(files.digest(path)) if path.suffix == ".safetensors" else None
-
-    class Api:
-        def __init__(self, token=None) -> None: ...
-
-        def model_info(self, name, revision=None, files_metadata=False):
-            self.sha, self.siblings = COMMIT, [File(path) for path in made.iterdir()]
-            return self
-
-    def download(repo, name, revision, cache_dir, token, tqdm_class):
-        target = Path(cache_dir) / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(
-            (made / name).read_bytes()[:-1] + (b"x" if broken else (made / name).read_bytes()[-1:])
-        )
-
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.delenv("HF_HOME", raising=False)
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-
-
 def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path, monkeypatch) -> None:
-    _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
-    with pytest.raises(ModelError, match="isn't the file that was fetched"):
-        hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
+    with serving(folders["vit"], monkeypatch) as played:
+        played.damages.add(played.largest())
+        with pytest.raises(ModelError, match="came damaged; nothing of it is kept"):
+            hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
 def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, monkeypatch) -> None:
-    _hub(monkeypatch, folders["vit"], tmp_path)
-    folder = hub.fetch(files.parse("owner/name"), tmp_path)
+    with serving(folders["vit"], monkeypatch):
+        folder = hub.fetch(files.parse("owner/name"), tmp_path)
     assert cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
     weights.changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
@@ -158,6 +126,7 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, 
 
 def test_every_profile_is_pinned() -> None:
     for name, models in PROFILES.items():
-        for spec in models.values():
+        named = named_values(models.get("IMAGE_MODELS", "none")).values()
+        for spec in (*named, *(spec for setting, spec in models.items() if setting != "IMAGE_MODELS")):
             source = files.parse(spec)
             assert name == "demo" or hub.commit_of(source, Path("/nowhere")) == source.revision, spec

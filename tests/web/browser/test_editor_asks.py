@@ -160,7 +160,7 @@ async def test_it_is_asked_by_keyboard_alone(browser, answering) -> None:
 
 
 async def test_nobody_is_offered_questions_where_nothing_answers(browser, tmp_path: Path) -> None:
-    async with open_site(tmp_path, Scenes(), MODEL_PROFILE="small") as site:
+    async with open_site(tmp_path, Scenes(), ASK_MODEL="none") as site:
         job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
         address = f"{site.web.url}/edit/{job['id']}/1"
         async with editing(browser, (site, None, address)) as page:

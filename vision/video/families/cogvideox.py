@@ -43,14 +43,14 @@ class CogVideoX(VideoFamily):
         return {"fps": 16, "usual_frames": 81, "longest": 81, "native_size": round((1360 * 768) ** 0.5)}
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
+        """Return the arguments for the source of a remix."""
         if take.source:
             depth = pipe.transformer.config.patch_size_t or 1
             # 1.5 refuses a video of an odd number of latents
             missing = -self.frame_latents(take.frames) % depth
             more = take.source[-1:] * (missing * self.step)
             return {"video": [*take.source, *more], "strength": take.strength}
-        return {} if take.first_known is None else {"image": take.first_known}
+        return {}
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
         """Return unfinished latents as the decoder takes them: without those that fill the patches of 1.5, in
@@ -73,6 +73,10 @@ class CogVideoXPictures(CogVideoX):
         Operation.REMIX: "these weights were trained with a picture beside the noise; take CogVideoX",
         **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
     }
+
+    def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
+        """Return the picture, and that guidance changes from step to step, as its makers draw."""
+        return {"image": take.first_known, "use_dynamic_cfg": True}
 
 
 FAMILIES = (CogVideoX(), CogVideoXPictures())

@@ -3,9 +3,11 @@ models is best used (``VideoCard``), what it can be shown, and how its latents b
 
 Loads no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,14 @@ from core.errors import ModelError, UserError
 from vision.weights.card import FILE, check_ranges
 
 KNOWN = ("noised", "clean")
+SIZES = {"480": 960 * 640, "720": math.inf}  # px of a frame, at most
+MOST = {"sigmas": 1, "flow_shift": 100}
+# What LoRAs for few steps take: lightx2v's for Wan 2.1 and 2.2, by their model cards (August 2025)
+LIGHTNING = {
+    **dict.fromkeys(("num_inference_steps", "draft_steps"), 4),
+    **dict.fromkeys(("guidance_scale", "guidance_scale_2"), 1.0),
+    "flow_shift": {"480": 5.0, "720": 5.0},
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,10 @@ class VideoCard:
     how far from a video that is remixed, by what is asked for. motion: words that "low" and "high" add to the
     prompt. known: of families that put known frames between the others' latents, whether those have the noise
     of the step ("noised") or none (a motion adapter trained so). output_scale: factor by which frames are
-    enlarged.
+    enlarged. guidance_scale_2: of the transformer for the low noise, None = the same. flow_shift: of the
+    noise scheduler by the size of a frame, "480" up to 960×640 px and "720" above it; {} = as shipped.
+    sigmas: the noise at which each step of a distilled model begins; () = the scheduler's own. loras: part
+    of the pipeline → name of a LoRA that the host has set up, which is added to the part's weights.
     """
 
     native_size: int
@@ -40,6 +53,10 @@ class VideoCard:
     longest: int
     max_area: float = 4.0
     output_scale: int = 1
+    guidance_scale_2: float | None = None
+    flow_shift: Mapping[str, float] = field(default_factory=dict)
+    sigmas: Sequence[float] = ()
+    loras: Mapping[str, str] = field(default_factory=dict)
     remix: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.35, "mild": 0.55, "strong": 0.75})
     motion: Mapping[str, str] = field(
         default_factory=lambda: {"low": "slow, subtle motion", "high": "fast, dynamic motion, moving camera"}
@@ -52,16 +69,22 @@ class VideoCard:
         check_ranges(self, draft_steps=(1, 200), fps=(1, 60), longest=(2, 2000))
         if self.known not in KNOWN:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
+        for name, numbers in (("sigmas", self.sigmas), ("flow_shift", [*self.flow_shift.values()])):
+            if not all(0 < number <= MOST[name] for number in numbers):
+                raise ModelError(f"{FILE}: {name} is {numbers!r}; it takes numbers above 0 to {MOST[name]}.")
+        if not self.flow_shift.keys() <= {*SIZES}:
+            raise ModelError(f"{FILE}: flow_shift is for {', '.join(self.flow_shift)}; it takes 480 and 720.")
 
 
 def make_video_card(
     defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
 ) -> VideoCard:
     """Return the card of a video model: its family's defaults, then what its configuration says, then
-    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of
-    the wrong type or range."""
+    ``own``. own: the entries of ``atelier.json``; unknown ones are ignored; one with LoRAs that says nothing
+    of steps draws with few. Raises ModelError for an entry of the wrong type or range."""
     known, entries = {f.name for f in fields(VideoCard)}, dict(defaults)
-    for layer in (adjusted, own):
+    few = LIGHTNING if own.get("loras") and "num_inference_steps" not in own else {}
+    for layer in (adjusted, few, own):
         for name, value in layer.items():
             before = entries.get(name)
             if isinstance(value, Mapping) and isinstance(before, Mapping):
@@ -69,7 +92,7 @@ def make_video_card(
             entries[name] = value
     try:
         return VideoCard(**{name: value for name, value in entries.items() if name in known})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{FILE}: {error}.") from error
 
 
@@ -296,12 +319,13 @@ class VideoFamily:
         """Return how many latents the first ``frames`` frames of a video take."""
         return (frames - 1) // self.step + 1
 
-    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
-        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory."""
+    def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
+        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory. tiled: see
+        decode.in_tiles."""
         from vision.video import decode
 
-        pieces: Iterator[Any] = getattr(decode, self.decoder)(vae, latents)
-        return pieces
+        pieces: Callable[[Any], Iterator[Any]] = partial(getattr(decode, self.decoder), vae)
+        return decode.in_tiles(pieces, latents) if tiled else pieces(latents)
 
     def ends(self, latents: Any) -> dict[str, Any]:
         """Return what is kept of a video's latents to go on from it later: "head" and "tail", the first and

@@ -2,7 +2,8 @@
 LTX-2, which draws video and sound in one."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from vision.video.families import family
@@ -96,7 +97,7 @@ class Ltx(VideoFamily):
         """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, self._unpacked(pipe, latents, take))
 
-    def chunks(self, vae: Any, latents: Any, card: VideoCard) -> Iterator[Any]:
+    def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
         """Decode piece by piece."""
         import torch
 
@@ -108,13 +109,16 @@ class Ltx(VideoFamily):
             noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
             scale = card.decode_noise_scale
             latents = (1 - scale) * latents + scale * self._decoder_noise(vae, noise)
-        return decode.overlapping(vae, latents, temb)
+        pieces = partial(decode.overlapping, vae, temb=temb)
+        return decode.in_tiles(pieces, latents) if tiled else pieces(latents)
 
     def _decoder_noise(self, vae: Any, noise: Any) -> Any:
         return noise
 
 
 FAMILY = Ltx()
+# diffusers.pipelines.ltx2.utils.DISTILLED_SIGMA_VALUES, which a test compares: importing it takes torch
+DISTILLED = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875)
 
 
 class Ltx2(Ltx):
@@ -133,7 +137,6 @@ class Ltx2(Ltx):
     guidance_scale = 3.0
     num_inference_steps = 30
     draft_steps = 12
-    usual_negative = "blurry, low quality, still picture, static"
     natively = {
         Operation.WORDS: "LTX2ConditionPipeline",
         Operation.FIRST: "LTX2ConditionPipeline, the picture as the first latent",
@@ -144,6 +147,21 @@ class Ltx2(Ltx):
         Operation.BLEND: "2 latents of each video at both ends",
         Operation.LOOP: "the picture at both ends",
     }
+
+    @property
+    def usual_negative(self) -> str:  # type: ignore[override]
+        """The negative prompt of its makers."""
+        from diffusers.pipelines.ltx2.utils import DEFAULT_NEGATIVE_PROMPT
+
+        return DEFAULT_NEGATIVE_PROMPT
+
+    def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return how a distilled model is used: its scheduler bends no noise, as diffusers' conversion writes
+        it and as 2.5 is published."""
+        if configs.get("scheduler", {}).get("use_dynamic_shifting", True):
+            return {}
+        steps = dict.fromkeys(("num_inference_steps", "draft_steps"), len(DISTILLED))
+        return {**steps, "guidance_scale": 1.0, "sigmas": DISTILLED}
 
     def around(self, overlap: int, between: int, after: int) -> tuple[int, int]:
         """As the others', but that known frames begin at 8·i + 1, and that the call goes on behind them for
@@ -163,8 +181,10 @@ class Ltx2(Ltx):
             given |= {"audio_guidance_scale": 1.0, "audio_stg_scale": 0.0, "audio_modality_scale": 1.0}
         layers = len(pipe.transformer.transformer_blocks)
         given["spatio_temporal_guidance_blocks"] = [min(28, layers - 1)]
+        if card.sigmas:
+            given["sigmas"] = self._sigmas(card, take.num_inference_steps)
         if take.source:
-            given |= self._beginning(pipe, take)
+            given |= self._beginning(pipe, take, card)
         elif take.known:
             given["conditions"] = [self._condition(known, take) for known in take.known]
         return given
@@ -176,9 +196,17 @@ class Ltx2(Ltx):
         index = -(-known.at // self.step)  # of the latent that the frame is in
         return LTX2VideoCondition(frames=frames, index=index)
 
-    def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
-        """The video's latents, and the last steps alone with as much noise as the first begins with."""
+    def _sigmas(self, card: VideoCard, steps: int) -> list[float]:
+        """The noise at which each step begins, before the scheduler: of a distilled model its own, between
+        which others lie for another number of steps."""
         import numpy as np
+
+        ends = [*(card.sigmas or (1.0,)), 0.0]
+        places = np.linspace(0, len(ends) - 1, steps + 1)[:-1]
+        return [float(one) for one in np.interp(places, range(len(ends)), ends)]
+
+    def _beginning(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
+        """The video's latents, and the last steps alone with as much noise as the first begins with."""
         from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift
 
         from vision.video import decode
@@ -186,7 +214,7 @@ class Ltx2(Ltx):
         latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
         steps = take.num_inference_steps
         count = max(1, min(steps, round(steps * take.strength)))
-        sigmas = np.linspace(1.0, 1 / steps, steps)[-count:]
+        sigmas = self._sigmas(card, steps)[-count:]
         scheduler, config = copy.deepcopy(pipe.scheduler), pipe.scheduler.config
         mu = calculate_shift(
             latents[0, 0].numel(),
@@ -198,7 +226,7 @@ class Ltx2(Ltx):
         scheduler.set_timesteps(sigmas=sigmas, mu=mu)
         return {
             "latents": latents,
-            "sigmas": sigmas.tolist(),
+            "sigmas": sigmas,
             "noise_scale": float(scheduler.sigmas[0]),
             "num_inference_steps": count,
         }

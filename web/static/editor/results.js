@@ -1,7 +1,7 @@
 // What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { cancelJob, fetchJson, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
-import { followNews, Jobs, stepOf, stopJob } from "../js/core/jobs.js";
+import { followNews, Jobs, stepOf, stopJob, waitingOf } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { announce, countOf, plainText, showError } from "../js/core/text.js";
 import { addressOf, freeId, newDocument, newLayer, sendFiles, writeDocument } from "./document.js";
@@ -227,7 +227,7 @@ export class Results {
 
   /** @param {LiveJob | undefined} job */
   #running(job) {
-    const [words, share] = job && job.status !== "queued" ? stepOf(job) : [job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
+    const [words, share] = job && job.status !== "queued" ? stepOf(job) : [job?.why ? waitingOf(job) : job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
     return html`<div class="strip running">
       ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
       <div class="status"><p>${words}</p><progress aria-label="Progress" max="1" value=${Number.isFinite(share) ? share : nothing}></progress><p class="muted small">${this.said}</p></div>

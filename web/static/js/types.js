@@ -108,6 +108,7 @@
  * @property {number | null} [position]
  * @property {number | null} [eta]
  * @property {boolean} [held]
+ * @property {string} [why]  what it waits for besides its turn
  * @property {number | null} [step]
  * @property {number | null} [total]
  * @property {string | null} [preview]
@@ -116,6 +117,8 @@
  * @property {string} [text]  all of an answer so far
  * @property {string | null} [model]
  * @property {number | null} [fraction]
+ * @property {boolean} [fetching]  the model's files are on their way
+ * @property {number | null} [left]  seconds until they are here
  * @property {string | null} [error]
  */
 

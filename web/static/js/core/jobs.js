@@ -108,7 +108,7 @@ function showBanner(text) {
 // What the server said last of each job, by the point of its news, in the order in which they are shown
 
 /** A job, and what only lives here. `shown`: the preview that is decoded and can be drawn at once. */
-/** `read`: which of this page's reads it comes from. @typedef {Job & {read?: number, shown?: string, fraction?: number | null, paused?: boolean}} LiveJob */
+/** `read`: which of this page's reads it comes from. @typedef {Job & {read?: number, shown?: string, fraction?: number | null, fetching?: boolean, left?: number | null, why?: string, paused?: boolean}} LiveJob */
 
 const MOST_OVER = 60; // finished ones that stay, so that a page may be open for days
 
@@ -131,6 +131,7 @@ export function withState(job, state) {
     position: status === "queued" ? (state.position ?? null) : null,
     eta: state.eta ?? null,
     held: state.held ?? false,
+    why: state.why ?? "",
     paused: state.state === "paused",
     step: state.step ?? job.step,
     doing: state.doing ?? job.doing,
@@ -140,6 +141,8 @@ export function withState(job, state) {
     box: state.box ?? job.box ?? null,
     loading: state.state === "loading" ? (state.model ?? "a model") : null,
     fraction: state.state === "loading" ? state.fraction : null,
+    fetching: state.fetching ?? false,
+    left: state.left ?? null,
     error: state.error ?? job.error,
   };
 }
@@ -268,6 +271,7 @@ export class Jobs {
 export function waitingOf(job) {
   if (job.paused) return "The studio restarts; this continues by itself";
   if (job.held) return "On hold: the queue is paused";
+  if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
   const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }
@@ -281,6 +285,10 @@ export function stepOf(job) {
   if (job.status === "rendered") return ["Almost there", 1];
   if (job.loading) {
     const share = job.fraction ?? null;
+    if (job.fetching) {
+      const come = share === null ? "" : `, ${Math.floor(share * 100)} %`;
+      return [`The model ${job.loading} is being fetched${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
+    }
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }
   if (!job.total) return ["Starting", null];
