@@ -28,8 +28,7 @@ from vision.weights.memory import Plan, quantizable_parts, sizes
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made, and fp8's, but for bfloat16 on cards
-    that multiply in float8."""
+    kind: off, int8, fp8 or nf4. dtype: see ``devices.quantization``."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
