@@ -79,6 +79,9 @@ class ModelLoader:
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
         card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
+        known: Mapping[str, Any] = profiles.CARDS.get(source.id, {})
+        if known.get("draft", {}).get("lora") in self.config.loras:
+            card = {**known, **card}
         if role not in DRAWING:
             size = memory.bytes_in_memory(path, self.dtype.itemsize)
             return FoundModel(source.name, path, size, card=card)

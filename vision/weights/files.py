@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.profiles import PACKAGE, PROGRAM
+from core.profiles import HUB_FILE, PACKAGE, PROGRAM
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -175,7 +175,8 @@ class ModelSource:
     """One configured model. spec: the text in the settings. kind: "hub", "folder", "file", "package" or
     "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
     written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
-    SHA-256 its contents must have, None when they aren't pinned."""
+    SHA-256 its contents must have, None when they aren't pinned. file: the one file of a hub's repository
+    that is meant, "" = all that is worth having."""
 
     spec: str
     kind: str
@@ -183,6 +184,7 @@ class ModelSource:
     revision: str | None = None
     path: Path | None = None
     digest: str | None = None
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -194,7 +196,7 @@ class ModelSource:
     @property
     def key(self) -> str:
         """The name of a hub model's entry in the lock file."""
-        return f"{self.id}@{self.revision or 'main'}"
+        return f"{self.id}@{self.revision or 'main'}{':' if self.file else ''}{self.file}"
 
 
 def parse(spec: str) -> ModelSource:
@@ -203,6 +205,8 @@ def parse(spec: str) -> ModelSource:
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
         return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
+    if found := HUB_FILE.fullmatch(spec):
+        return ModelSource(spec, "hub", id=found[1], revision=found[2], file=found[3])
     place, digest = split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():
