@@ -109,6 +109,9 @@ class ModelLoader:
             needs = config.base_memory(path, usual, self.dtype.itemsize)
             return FoundModel(source.name, path, needs["off"].total, needs, trains=True)
         card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
+        known: Mapping[str, Any] = profiles.CARDS.get(source.id, {})
+        if known.get("draft", {}).get("lora") in self.config.loras:
+            card = {**known, **card}
         if role in CHATTING and self.device.startswith(("cuda", "xpu")):
             total, installed = devices.memory(self.device)[1], memory.installed(self.device)
             how = (total, path, self.dtype.itemsize, self.config.quantize, installed)

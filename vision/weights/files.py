@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.profiles import PACKAGE, PROGRAM
+from core.profiles import HUB_FILE, PACKAGE, PROGRAM
 from vision.families import UNUSED
 
 
@@ -180,7 +180,8 @@ class ModelSource:
     "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
     written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
     SHA-256 its contents must have, None when they aren't pinned. part: the folder of a hub model whose
-    weights alone are wanted, "" = all."""
+    weights alone are wanted, "" = all. file: the one file of a hub's repository that is meant, "" = all that
+    is worth having."""
 
     spec: str
     kind: str
@@ -189,6 +190,7 @@ class ModelSource:
     path: Path | None = None
     digest: str | None = None
     part: str = ""
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -200,7 +202,8 @@ class ModelSource:
     @property
     def key(self) -> str:
         """The name of a hub model's entry in the lock file."""
-        return f"{self.id}@{self.revision or 'main'}" + (f"/{self.part}" if self.part else "")
+        own = f"/{self.part}" if self.part else f":{self.file}" if self.file else ""
+        return f"{self.id}@{self.revision or 'main'}{own}"
 
 
 def parse(spec: str) -> ModelSource:
@@ -209,6 +212,8 @@ def parse(spec: str) -> ModelSource:
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
         return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
+    if found := HUB_FILE.fullmatch(spec):
+        return ModelSource(spec, "hub", id=found[1], revision=found[2], file=found[3])
     place, digest = split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():

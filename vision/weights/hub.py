@@ -73,6 +73,8 @@ def complete_snapshot(source: ModelSource, cache_dir: Path) -> Path | None:
     files = [(folder / name, size) for name, size in wanted.items()]
     if any(not path.is_file() or path.stat().st_size != size for path, size in files):
         return None  # a download of ours that was cut off
+    if source.file:
+        return folder / source.file if (folder / source.file).is_file() else None
     is_whole = folder.is_dir() and not contents.missing_files(folder, only=source.part)
     return folder if is_whole else None
 
@@ -135,7 +137,7 @@ def fetch(
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
         folder = _snapshot(source, commit, cache_dir)
         with _Download(source.id, commit, folder, files, endpoint, token, report) as download:
-            wanted = download.choose(half=half, only=source.part)
+            wanted = download.choose(source, half=half)
             entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
             lock_source(source, cache_dir, entry)
             download.fetch(wanted)
@@ -229,15 +231,19 @@ class _Download:
         stated = getattr(self._files[name], "lfs", None)
         return stated.sha256 if stated else ""
 
-    def choose(self, *, half: bool, only: str) -> dict[str, int]:
-        """Return the files worth having: name → bytes. only: the one folder whose weights are wanted, "" =
-        all. Raises ModelError where no weights are safetensors."""
+    def choose(self, source: ModelSource, *, half: bool) -> dict[str, int]:
+        """Return the files worth having, or those that are meant: name → bytes. Raises ModelError where one
+        isn't there, or no weights are safetensors."""
         parts = None
+        if file := source.file:
+            if file not in self._files:
+                raise ModelError(f"{self._name} has no file {file}: the host needs to correct the setting.")
+            return {file: self._files[file].size or 0}
         if "model_index.json" in self._files:
             self._fetch("model_index.json")
             index = contents.read_json(self._folder / "model_index.json")
             parts = {name for name, entry in index.items() if isinstance(entry, list)}
-        names = choose_files(tuple(self._files), half=half, parts=parts, only=only)
+        names = choose_files(tuple(self._files), half=half, parts=parts, only=source.part)
         if not any(name.endswith(".safetensors") for name in names):
             raise ModelError(
                 f"{self._name} has no safetensors weights; the other formats can run code and aren't loaded."
@@ -384,4 +390,6 @@ def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
         contents.check_digest(path, source.digest)
     if source.kind == "hub":
         entry = lock_entry(source, cache_dir)
-        contents.check_files(path, entry.get("files", {}), entry.get("seen", {}))
+        contents.check_files(
+            path.parent if source.file else path, entry.get("files", {}), entry.get("seen", {})
+        )
