@@ -167,9 +167,8 @@ def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, me
         raise ModelError(f"{folder.name} has no transformer that styles can be learned on.")
     sizes = memory.part_sizes(folder, "transformer", itemsize)
     whole = {kind: replace(needs, weights=size.total).total for kind, size in sizes.items()}
-    return {
-        kind: memory.Sizes({"transformer": size}, memory.Needs(0, 0, 0), 0) for kind, size in whole.items()
-    }
+    none = memory.Needs(0, 0, 0)  # it is among the weights
+    return {kind: memory.Sizes({"transformer": size}, none) for kind, size in whole.items()}
 
 
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
