@@ -41,6 +41,11 @@ def pixels(picture: Picture) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    whole = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return whole.convert("RGB")
+
+
 def apart(a: Picture, b: Picture) -> int:
     return int(np.abs(pixels(a) - pixels(b)).max())
 
@@ -117,9 +122,7 @@ def test_a_picture_is_guided_and_decoded_as_by_diffusers_own_pipeline(name: str,
     pipe.set_progress_bar_config(disable=True)
     call = {"num_inference_steps": 4, "generator": torch.Generator().manual_seed(7), **CALLS[name]}
     picture = pipe("a red house", width=64, height=64, **call).images[0]
-    white = Image.new("RGBA", picture.size, "white")
-    flat = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
-    assert np.abs(np.asarray(flat, np.int16) - pixels(drawn.pictures[0])).max() <= SAME
+    assert np.abs(np.asarray(on_white(picture), np.int16) - pixels(drawn.pictures[0])).max() <= SAME
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
