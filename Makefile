@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. torch is a range in both, so that each processor and card has its build.
@@ -196,6 +196,11 @@ compile-test: setup
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
 quantize-check: quantize-test
 	$(BIN)/python -m proofs.vision.quantized
+
+# What is only reckoned where there is no card, measured on one: half an hour, 50 GB of disk, nothing is downloaded. ARGS=--real takes the hub's models; ARGS="peaks speed" some of it.
+card-check: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
+	$(BIN)/python -m tools.card_check $(ARGS)
 
 # The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
 model-sizes: setup

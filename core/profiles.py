@@ -3,6 +3,7 @@ and which readers of photographs and of text are here: they come inside packages
 ``photo`` and ``ocr``."""
 
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo" / "models"
 PACKAGE = "package:"  # before the name of a model of PyPI, where others have an id or a path
 PROGRAM = "program:"  # before the name of a model that a program of its own brings along
+HUB_FILE = re.compile(r"([\w.-]+/[\w.-]+)@([\w.-]+):([\w.-]+\.safetensors)")  # one file of a hub's repository
 PACKAGED = {  # role -> model of the extra photo
     "photograph": f"{PACKAGE}efficientnet-lite0",
     "faces": f"{PACKAGE}centerface",
@@ -22,6 +24,10 @@ SDXL = "sdxl=stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367
 Z_IMAGE = "z-image=Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6"
 ERNIE = "ernie=baidu/ERNIE-Image-Turbo@bc68c81e2a1730a394d5fc9fae70713dee940140"
 QWEN = "qwen=Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26"
+LIGHTNING = (
+    "lightning=lightx2v/Qwen-Image-2512-Lightning@a52649c9d0f6e1a248bff13f0df33bb8a2abdb52"
+    ":Qwen-Image-2512-Lightning-8steps-V1.0-bf16.safetensors"
+)
 WAN_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers@b8fff7315c768468a5333511427288870b2e9635"
 
 
@@ -61,10 +67,14 @@ PROFILES: dict[str, dict[str, str]] = {  # setting → what it is unless the hos
     "xlarge": _card(
         "Qwen/Qwen3-VL-8B-Instruct@0c351dd01ed87e9c1b53cbc748cba10e6187ff3b",
         *(SDXL, Z_IMAGE, ERNIE, QWEN),
+        LORAS=LIGHTNING,
         VIDEO_MODEL=WAN_5B,
     ),
 }
 
+CARDS = {  # id → what its card has while LORAS names the LoRA of its draft; of the LoRA's own page
+    "Qwen/Qwen-Image-2512": {"draft": {"num_inference_steps": 8, "guidance_scale": 1.0, "lora": "lightning"}}
+}
 CONDITIONS = {  # how ids begin → what their licences ask for; looked up 30 November 2026
     "black-forest-labs/FLUX.1-": "not for commercial use (FLUX.1 dev); to be accepted first",
     "black-forest-labs/FLUX.1-schnell": "",

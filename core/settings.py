@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import SettingsError
 from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_SECONDS, VIDEO_ENCODERS
-from core.profiles import PROFILES, ROOT, packaged_models
+from core.profiles import HUB_FILE, PROFILES, ROOT, packaged_models
 from core.redact import Redactor
 
 MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
@@ -339,7 +339,8 @@ class Settings:
         " empty = the profile's, none = only IMAGE_MODEL"
     )
     loras: dict[str, str] = setting(
-        "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas"
+        "LoRAs for --lora: name=file.safetensors, name=id@revision or name=id@revision:file.safetensors,"
+        " separated by commas; empty = the profile's, none = none"
     )
     tiny_vaes: dict[str, str] = setting(
         "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
@@ -754,7 +755,10 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     for item in fields(Settings):
         name = item.name.upper()
         usual = item.metadata["default"]
-        if name == "IMAGE_MODELS":  # the other models of a profile are by role, see ``Settings.models``
+        if name in (
+            "IMAGE_MODELS",
+            "LORAS",
+        ):  # the other models of a profile are by role, see ``Settings.models``
             usual = PROFILES.get(str(read.get("model_profile")), {}).get(name, usual)
         raw = (values.get(name) or usual).strip()
         try:
@@ -843,7 +847,7 @@ def _model_problem(spec: str) -> str | None:
     """Return why ``spec`` can't name a model, or None. Only ``atelier models`` knows whether it loads."""
     spec = spec.partition("@sha256:")[0]
     path = Path(spec).expanduser()
-    if not spec or path.exists():
+    if not spec or path.exists() or HUB_FILE.fullmatch(spec):
         return None
     if spec.startswith(("/", "./", "../", "~")) or path.suffix:
         if path.suffix in (".ckpt", ".pt", ".pth", ".bin", ".pkl"):

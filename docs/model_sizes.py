@@ -3,8 +3,9 @@ tables of models.md and video.md.
 
 Nothing is downloaded. Each model is built from its configuration on torch's meta device, where tensors have
 shapes and no contents; the shapes are added up as ``vision.weights.memory`` adds up those of real files.
-Configurations are defaults of the installed classes, else those of diffusers' conversion scripts and of the
-models' own config.json; PUBLISHED holds what their makers say, which the sums are compared with.
+Configurations are those of ``tools/architectures.json``; of models that aren't there, defaults of the
+installed classes, else those of diffusers' conversion scripts and of the models' own config.json; PUBLISHED
+holds what their makers say, which the sums are compared with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import diffusers
@@ -19,6 +21,7 @@ import torch
 import transformers
 
 from core.settings import ROOT
+from tools.full_size import make_module, read_architectures
 from vision.weights import memory
 from vision.weights.memory import QUANTIZED, Sizes
 
@@ -59,40 +62,6 @@ def t5_xxl() -> torch.nn.Module:
     return transformers.T5EncoderModel(transformers.T5Config(**size, feed_forward_proj="gated-gelu"))
 
 
-def _qwen3_4b(cls: Any) -> torch.nn.Module:
-    size = {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_key_value_heads": 8}
-    return cls(transformers.Qwen3Config(**size, num_attention_heads=32, tie_word_embeddings=True))
-
-
-def _qwen2_5_vl_7b() -> torch.nn.Module:
-    text = {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6},
-    }
-    look = {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584}
-    config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=look, tie_word_embeddings=False)
-    return transformers.Qwen2_5_VLForConditionalGeneration(config)
-
-
-def _sdxl_unet() -> torch.nn.Module:
-    return diffusers.UNet2DConditionModel(
-        block_out_channels=(320, 640, 1280),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2, 10),
-        attention_head_dim=(5, 10, 20),
-        cross_attention_dim=2048,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=256,
-        projection_class_embeddings_input_dim=2816,
-    )
-
-
 def _sd3(layers: int, dual: int, positions: int) -> torch.nn.Module:
     return diffusers.SD3Transformer2DModel(
         num_layers=layers,
@@ -104,57 +73,16 @@ def _sd3(layers: int, dual: int, positions: int) -> torch.nn.Module:
     )
 
 
-def _klein() -> torch.nn.Module:
-    return diffusers.Flux2Transformer2DModel(
-        num_layers=5,
-        num_single_layers=20,
-        num_attention_heads=24,
-        joint_attention_dim=7680,
-        guidance_embeds=False,
-    )
-
-
-def _smolvlm2_500m() -> torch.nn.Module:
-    text = {
-        "model_type": "llama",
-        "vocab_size": 49280,
-        "hidden_size": 960,
-        "intermediate_size": 2560,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 15,
-        "num_key_value_heads": 5,
-        "head_dim": 64,
+def known(name: str) -> dict[str, Any]:
+    """Return the parts and the pipeline of a model of ``tools/architectures.json``, for its row."""
+    found = read_architectures()[name]
+    parts = found.get("parts") or {"model": {"library": "transformers", **found}}
+    built = {
+        part: partial(make_module, one["library"], one["class"], one["config"])
+        for part, one in parts.items()
+        if part != "scheduler"
     }
-    look = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "image_size": 512}
-    config = transformers.SmolVLMConfig(
-        text_config=text, vision_config={**look, "patch_size": 16}, scale_factor=4, tie_word_embeddings=False
-    )
-    return transformers.SmolVLMForConditionalGeneration(config)
-
-
-def _qwen3_vl_2b() -> torch.nn.Module:
-    text = {
-        "hidden_size": 2048,
-        "intermediate_size": 6144,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [24, 20, 20], "rope_theta": 5e6},
-    }
-    look = {
-        "depth": 24,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "out_hidden_size": 2048,
-        "deepstack_visual_indexes": [5, 11, 17],
-    }
-    config = transformers.Qwen3VLConfig(text_config=text, vision_config=look, tie_word_embeddings=True)
-    return transformers.Qwen3VLForConditionalGeneration(config)
-
-
-def _siglip2_base() -> torch.nn.Module:
-    text = {"vocab_size": 256000, "max_position_embeddings": 64}
-    return transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config={}))
+    return {"parts": built, "pipeline": found.get("pipeline", "")}
 
 
 @dataclass(frozen=True)
@@ -173,24 +101,8 @@ class Model:
 
 COMMUNITY = "Stability Community (free under $1M a year), gated"
 MODELS = (
-    Model(
-        "Stable Diffusion 1.5",
-        "CreativeML OpenRAIL-M",
-        {
-            "unet": lambda: diffusers.UNet2DConditionModel(cross_attention_dim=768),
-            "text_encoder": clip_l,
-            "vae": _kl,
-        },
-        "30",
-        pipeline="StableDiffusionPipeline",
-    ),
-    Model(
-        "SDXL base",
-        "OpenRAIL++-M",
-        {"unet": _sdxl_unet, "text_encoder": clip_l, "text_encoder_2": _clip_bigg, "vae": _kl},
-        "30",
-        pipeline="StableDiffusionXLPipeline",
-    ),
+    Model("Stable Diffusion 1.5", "CreativeML OpenRAIL-M", steps="30", **known("stable-diffusion-1.5")),
+    Model("SDXL base", "OpenRAIL++-M", steps="30", **known("stable-diffusion-xl")),
     Model(
         "SD 3.5 medium",
         COMMUNITY,
@@ -217,43 +129,18 @@ MODELS = (
         "28",
         pipeline="StableDiffusion3Pipeline",
     ),
-    Model(
-        "FLUX.2 klein 4B",
-        "Apache-2.0",
-        {
-            "transformer": _klein,
-            "text_encoder": lambda: _qwen3_4b(transformers.Qwen3ForCausalLM),
-            "vae": diffusers.AutoencoderKLFlux2,
-        },
-        "4",
-        pipeline="Flux2KleinPipeline",
-    ),
-    Model(
-        "Z-Image-Turbo",
-        "Apache-2.0",
-        {
-            "transformer": diffusers.ZImageTransformer2DModel,
-            "text_encoder": lambda: _qwen3_4b(transformers.Qwen3Model),
-            "vae": _kl_16,
-        },
-        "9",
-        (("transformer", 4),),
-        pipeline="ZImagePipeline",
-    ),
+    Model("FLUX.2 klein 4B", "Apache-2.0", steps="4", **known("flux2-klein-4b")),
+    Model("Z-Image-Turbo", "Apache-2.0", steps="9", on_disk=(("transformer", 4),), **known("z-image-turbo")),
+    Model("ERNIE-Image-Turbo", "Apache-2.0", steps="8", **known("ernie-image-turbo")),
     Model(
         "Qwen-Image 2512",
         "Apache-2.0",
-        {
-            "transformer": diffusers.QwenImageTransformer2DModel,
-            "text_encoder": _qwen2_5_vl_7b,
-            "vae": diffusers.AutoencoderKLQwenImage,
-        },
-        "50, two passes each",
-        pipeline="QwenImagePipeline",
+        steps="50, two passes each; drafts 8 of one",
+        **known("qwen-image-2512"),
     ),
-    Model("SigLIP2 base", "Apache-2.0", {"clip": _siglip2_base}, "", (("clip", 4),)),
-    Model("SmolVLM2 500M", "Apache-2.0", {"caption": _smolvlm2_500m}, "", (("caption", 4),)),
-    Model("Qwen3-VL 2B", "Apache-2.0", {"caption": _qwen3_vl_2b}),
+    Model("SigLIP2 base", "Apache-2.0", on_disk=(("model", 4),), **known("siglip2")),
+    Model("ViT base", "Apache-2.0", on_disk=(("model", 4),), **known("vit")),
+    *(Model(f"Qwen3-VL {size}B", "Apache-2.0", **known(f"qwen3-vl-{size}b")) for size in (2, 4, 8)),
 )
 # (model, part) → weights in billions, as published; what the sums of shapes are held against
 PUBLISHED = {
@@ -266,8 +153,7 @@ PUBLISHED = {
     ("Z-Image-Turbo", "text_encoder"): 4.02,
     ("Qwen-Image 2512", "transformer"): 20.43,
     ("Qwen-Image 2512", "text_encoder"): 8.29,
-    ("SmolVLM2 500M", "caption"): 0.507,
-    ("Qwen3-VL 2B", "caption"): 2.13,
+    ("Qwen3-VL 2B", "model"): 2.13,
     ("Wan 2.1 1.3B", "transformer"): 1.42,
     ("Wan 2.1 14B", "transformer"): 14.29,
     ("Wan 2.2 TI2V 5B", "transformer"): 5.00,
@@ -289,28 +175,6 @@ def _umt5_xxl() -> torch.nn.Module:
     return transformers.UMT5EncoderModel(config)
 
 
-def _gemma3_12b() -> torch.nn.Module:
-    text = {
-        "hidden_size": 3840,
-        "intermediate_size": 15360,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "head_dim": 256,
-        "vocab_size": 262208,
-    }
-    look = {
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
-    }
-    config = transformers.Gemma3Config(
-        text_config=text, vision_config={**look, "image_size": 896, "patch_size": 14}
-    )
-    return transformers.Gemma3ForConditionalGeneration(config)
-
-
 def _qwen2_5_7b() -> torch.nn.Module:
     size = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "vocab_size": 152064}
     heads = {"num_attention_heads": 28, "num_key_value_heads": 4}
@@ -323,17 +187,6 @@ def _byt5_small() -> torch.nn.Module:
     size = {"d_model": 1472, "d_ff": 3584, "d_kv": 64, "num_heads": 6, "num_layers": 12}
     config = transformers.T5Config(vocab_size=384, **size, feed_forward_proj="gated-gelu")
     return transformers.T5EncoderModel(config)
-
-
-def _wan_5b() -> torch.nn.Module:
-    return diffusers.WanTransformer3DModel(
-        num_attention_heads=24, num_layers=30, ffn_dim=14336, in_channels=48, out_channels=48
-    )
-
-
-def _wan_5b_vae() -> torch.nn.Module:
-    sizes = {"base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "patch_size": 2}
-    return diffusers.AutoencoderKLWan(in_channels=12, out_channels=12, is_residual=True, **sizes)
 
 
 def _wan(**more: Any) -> dict[str, Any]:
@@ -352,17 +205,7 @@ VIDEO_MODELS = (
         },
         "25",
     ),
-    Model(
-        "Wan 2.1 1.3B",
-        "Apache-2.0",
-        _wan(
-            transformer=lambda: diffusers.WanTransformer3DModel(
-                num_attention_heads=12, num_layers=30, ffn_dim=8960
-            )
-        ),
-        "50, two passes each",
-        pipeline="WanPipeline",
-    ),
+    Model("Wan 2.1 1.3B", "Apache-2.0", steps="50, two passes each", **known("wan-2.1-1.3b")),
     Model(
         "LTX-Video 2B",
         "LTX open weights (free below a turnover)",
@@ -396,13 +239,7 @@ VIDEO_MODELS = (
         },
         "50, two passes each",
     ),
-    Model(
-        "Wan 2.2 TI2V 5B",
-        "Apache-2.0",
-        {"transformer": _wan_5b, "text_encoder": _umt5_xxl, "vae": _wan_5b_vae},
-        "50, two passes each",
-        pipeline="WanPipeline",
-    ),
+    Model("Wan 2.2 TI2V 5B", "Apache-2.0", steps="50, two passes each", **known("wan-2.2-ti2v-5b")),
     Model(
         "Wan 2.1 14B",
         "Apache-2.0",
@@ -420,18 +257,7 @@ VIDEO_MODELS = (
         "40, two passes each",
         pipeline="WanPipeline",
     ),
-    Model(
-        "LTX-2 19B",
-        "LTX-2 Community",
-        {
-            "transformer": diffusers.LTX2VideoTransformer3DModel,
-            "text_encoder": _gemma3_12b,
-            "vae": diffusers.AutoencoderKLLTX2Video,
-            "audio_vae": diffusers.AutoencoderKLLTX2Audio,
-        },
-        "40; distilled 8",
-        pipeline="LTX2Pipeline",
-    ),
+    Model("LTX-2 19B", "LTX-2 Community", steps="40; distilled 8", **known("ltx-2")),
 )
 # (model, part) → weights in billions, as published
 

@@ -189,7 +189,10 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the SHA-256 of each model; add it to the setting as `@sha256:…`",
     )
-    commands.add_parser("fetch", help="fetch the readers of photographs now, so that no job waits for them")
+    fetch = commands.add_parser(
+        "fetch", help="fetch the readers of photographs now, so that no job waits for them"
+    )
+    fetch.add_argument("--models", action="store_true", help="and all models of the hub that are set")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
 
@@ -244,9 +247,9 @@ def _perform(settings: Settings, arguments: argparse.Namespace) -> int:
 
             return models(settings, load=not arguments.no_load, pin=arguments.pin)
         case "fetch":
-            from host.doctor import fetch
+            from host.doctor import fetch, fetch_models
 
-            return fetch(settings)
+            return fetch(settings) | (fetch_models(settings) if arguments.models else 0)
         case "backup":
             from storage.engines import sqlite
 

@@ -17,7 +17,7 @@ from host.doctor_services import Check
 from vision import describe_models
 from vision.families.family import OVERFLOWS
 from vision.video import codecs
-from vision.weights import files, memory, packaged
+from vision.weights import files, hub, memory, packaged
 
 GIB = 2**30
 
@@ -112,16 +112,17 @@ def _setting(role: str) -> str:
 
 def _models(settings: Settings) -> Iterator[Check]:
     infos = describe_models.describe_models(configured(settings), settings.data_dir / "cache")
-    hub = dict.fromkeys(info.name for info in infos if info.kind == "hub")
-    for name in hub:
+    of_hub = dict.fromkeys(info.name for info in infos if info.kind == "hub")
+    for name in of_hub:
         if asked := profiles.conditions(name):
             fix = f"read https://huggingface.co/{name}"
             fix += ", and set HF_TOKEN" if "accepted" in asked and not settings.hf_token else ""
             yield Check("Licence", None, f"{name}: {asked}", fix)
     for file in sorted((settings.data_dir / "cards").glob("*")):
         name = file.name.removesuffix(".json").replace("--", "/")
-        used = name in hub
-        fix = f"it is called owner--name.json, after one of: {', '.join(hub) or 'no model of the hub is set'}"
+        used = name in of_hub
+        known = ", ".join(of_hub) or "no model of the hub is set"
+        fix = f"it is called owner--name.json, after one of: {known}"
         yield Check("Card", used or None, f"{file.name} for {name if used else 'no model that is set'}", fix)
     for info in infos:
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
@@ -293,6 +294,31 @@ def fetch(settings: Settings) -> int:
     for name in wanted:
         try:
             print(f"{name}: {photo.fetch(name, settings.data_dir / 'cache', lambda done: None)}", flush=True)
+        except ModelError as error:
+            print(error, flush=True)
+            failed = True
+    return int(failed)
+
+
+def fetch_models(settings: Settings) -> int:
+    """Fetch every model of the hub that is set and isn't here, as a worker of this machine would. Return the
+    exit status: 1 if one can't be had."""
+    cache, failed = settings.data_dir / "cache", False
+    devices = {entry["device"] for entry in describe_models.probe_devices()}
+    half = settings.dtype != "float32" and (settings.dtype != "auto" or devices != {"cpu"})
+    loras = {f"lora {name}": spec for name, spec in settings.loras.items()}
+    for info in describe_models.describe_models(configured(settings) | loras, cache):
+        if info.kind != "hub" or info.path:
+            continue
+        told = set[int]()
+
+        def report(fraction: float, name: str = info.name, told: set[int] = told) -> None:
+            if (tenth := int(fraction * 10)) not in told:
+                told.add(tenth)
+                print(f"{name}: {tenth * 10} %", flush=True)
+
+        try:
+            hub.fetch(files.parse(info.spec), cache, token=settings.hf_token, half=half, report=report)
         except ModelError as error:
             print(error, flush=True)
             failed = True

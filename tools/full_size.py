@@ -38,6 +38,12 @@ SPECIAL = (  # tokens of Qwen's, in the order of their ids
     *("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
 )
 QWEN_PLAIN = 151_643  # tokens before the special ones
+PROCESSORS: dict[
+    str, tuple[str, int, dict[str, int]]
+] = {  # class → of videos, px of a patch, px of a picture
+    "Qwen2VLProcessor": ("Qwen2VLVideoProcessor", 14, {"shortest_edge": 3136, "longest_edge": 12_845_056}),
+    "Qwen3VLProcessor": ("Qwen3VLVideoProcessor", 16, {"shortest_edge": 65_536, "longest_edge": 16_777_216}),
+}
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}"
     "{% else %}{% for c in m['content'] %}{% if c['type'] == 'image' %}"
@@ -99,6 +105,8 @@ def write_model(
         kind = tokenizer["class"]
         index[name] = ["transformers", "Qwen2Tokenizer" if kind == "TokenizersBackend" else kind]
         write_tokenizer(folder / name, tokenizer["kind"], tokenizer["size"])
+        if kind in PROCESSORS:
+            write_processor(folder / name, kind)
     index |= dict.fromkeys(known["absent"], [None, None])
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
 
@@ -216,6 +224,16 @@ def write_tokenizer(folder: Path, kind: str, size: int) -> None:
         made = transformers.Qwen2Tokenizer(vocab={token: n for n, token in enumerate(tokens)}, merges=[])
         made.add_special_tokens({"additional_special_tokens": list(SPECIAL)})
         made.pad_token, made.chat_template = "<|endoftext|>", CHAT_TEMPLATE
+    made.save_pretrained(folder)
+
+
+def write_processor(folder: Path, class_name: str) -> None:
+    """Write what prepares pictures, beside the tokenizer that is there. class_name: one of PROCESSORS."""
+    video, patch, room = PROCESSORS[class_name]
+    sizes = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": 2, "size": room}
+    parts = transformers.Qwen2VLImageProcessor(**sizes), transformers.AutoTokenizer.from_pretrained(folder)
+    videos = getattr(transformers, video)(**sizes)
+    made = getattr(transformers, class_name)(*parts, videos, chat_template=CHAT_TEMPLATE)
     made.save_pretrained(folder)
 
 

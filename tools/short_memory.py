@@ -23,6 +23,7 @@ from core.events import Output
 from core.requests.images import ImagineRequest
 from tools import full_size, memory_needs
 from tools.memory_needs import hollow_card
+from vision import families
 from vision.capabilities import capability
 from vision.engine.engine import Engine, Fiber
 from vision.protocol import WorkerConfig
@@ -30,9 +31,10 @@ from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import memory
 
-FAMILIES = (
-    *("stable-diffusion-1.5", "stable-diffusion-xl", "flux-1-dev", "flux2-klein-4b", "z-image-turbo"),
-    *("qwen-image-2512", "ernie-image-turbo", "krea-2-turbo"),
+FAMILIES = tuple(  # all whose whole folder can be written, and that the program draws with from words
+    name
+    for name, known in full_size.read_architectures().items()
+    if known.get("tokenizers") and any(known["pipeline"] == family.text for family in families.FAMILIES)
 )
 PICTURES = 2
 LOGGED = {  # what the program's log says of each smaller way

@@ -109,6 +109,10 @@ def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
         yield "jobs share steps"
     else:
         yield "jobs run one after another: nobody knows whether these could share steps"
+    if card.base:
+        size = sum(file.stat().st_size for file in (path / "transformer").glob("*.safetensors"))
+        on = card.base.partition("@")[0]
+        yield f"styles are learned on {on}, of which {size / 1e9:.1f} GB are fetched at the first one"
     if family is FAMILIES[-1]:
         name = files.read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"

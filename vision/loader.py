@@ -16,11 +16,15 @@ import torch
 from core import profiles
 from core.errors import ModelError, UserError, first_line
 from core.prompt.values import stored_lora
+from core.requests.custom_models import STYLE
 from vision import devices
 from vision.diffusion import model as compiled
+from vision.diffusion.load import kept_as
 from vision.diffusion.load import load_image_model as load_image_model
 from vision.diffusion.model import ImageModel
 from vision.families.family import OVERFLOWS
+from vision.lora_training import config
+from vision.lora_training.base import TRANSFORMER, load_base
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.readers.photo import fetch
@@ -28,7 +32,7 @@ from vision.reporter import Reporter
 from vision.video.model import family_and_card as video_family_and_card
 from vision.video.model import load_video_model as load_video_model
 from vision.weights import card as cards
-from vision.weights import files, hub, memory, packaged
+from vision.weights import copies, files, hub, memory, packaged
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +54,9 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 @dataclass(frozen=True)
 class FoundModel:
     """A model whose files are on this machine and have been checked. bytes: of its weights in memory. sizes:
-    of a model that draws, by kind of quantising; plan: how it is held, once that has been chosen, or how a
-    chat model is. card: the host's entries."""
+    by kind of quantising, of a model that draws, or of what styles are learned on with all that a training
+    takes; plan: how it is held, once that has been chosen, or how a chat model is. card: the host's entries.
+    trains: styles are learned on it."""
 
     name: str
     path: Path
@@ -59,6 +64,7 @@ class FoundModel:
     sizes: Mapping[str, memory.Sizes] = field(default_factory=dict)
     plan: memory.Plan = memory.Plan()
     card: Mapping[str, Any] = field(default_factory=dict)
+    trains: bool = False
 
     @property
     def held(self) -> int:
@@ -84,19 +90,28 @@ class ModelLoader:
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self.tiny_problems: dict[str, str] = {}
         self._cache = Path(config.cache_dir)
+        self._kept = self._cache / copies.FOLDER
         self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
     def find(self, source: files.ModelSource, progress: Progress, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be. Raises ModelError when it
         can't be had, or its files aren't what they should be."""
+        source = replace(source, part=TRANSFORMER) if role == STYLE else source
         path = self._path(source, progress)
         hub.verify(source, path, self._cache)
         if source.kind == "package":
             return FoundModel(source.name, path, packaged.packaged_size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, packaged.program_size(source.id, path))
+        if role == STYLE:
+            usual = config.usual_settings(STYLE, config.MOST, config.LARGE)
+            needs = config.base_memory(path, usual, self.dtype.itemsize)
+            return FoundModel(source.name, path, needs["off"].total, needs, trains=True)
         card = files.read_json(cards.host_file(source.id, self._cache)) if source.kind == "hub" else {}
+        known: Mapping[str, Any] = profiles.CARDS.get(source.id, {})
+        if known.get("draft", {}).get("lora") in self.config.loras:
+            card = {**known, **card}
         if role in CHATTING and self.device.startswith(("cuda", "xpu")):
             total, installed = devices.memory(self.device)[1], memory.installed(self.device)
             how = (total, path, self.dtype.itemsize, self.config.quantize, installed)
@@ -132,9 +147,13 @@ class ModelLoader:
 
     def plan(self, found: FoundModel, free: int) -> FoundModel:
         """Return the model as it is held where ``free`` bytes of the device are. Raises ModelError when what
-        QUANTIZE names can't be had."""
+        QUANTIZE names can't be had, UserError where a training has no room."""
         if not found.sizes:
             return found
+        if found.trains:
+            installed = memory.installed(self.device)
+            kind = config.choose_kind(found.sizes, found.name, free, self.config.quantize, installed)
+            return replace(found, plan=memory.Plan(kind), bytes=found.sizes[kind].total)
         plan = memory.choose(
             self.device,
             free,
@@ -155,12 +174,16 @@ class ModelLoader:
         begun = time.monotonic()
         if found.plan != memory.Plan():
             log.info("%s is held %s", found.name, found.plan)
-        if role != "ocr":  # tesseract's folder is one of programs
-            _read_ahead(files.weight_files(found.path), report, check)
-        model: Any
         dtype = self._dtype(role, found.path, found.name) if role in DRAWING else self.dtype
+        if role != "ocr":  # tesseract's folder is one of programs
+            path, kind = found.path / TRANSFORMER if role == STYLE else found.path, found.plan.quantize
+            path = (copies.find(self._kept, path, kept_as(kind, dtype)) if kind != "off" else None) or path
+            _read_ahead(files.weight_files(path), report, check)
+        model: Any
         if role in ("image", "edit"):
             model = self._load_image_model(found, dtype, report, threads)
+        elif role == STYLE:
+            model = load_base(found.path, found.name, self.device, self.dtype, found.plan.quantize)
         elif role == "video":
             model = load_video_model(
                 *(found.path, found.name),
@@ -197,6 +220,7 @@ class ModelLoader:
             report=report,
             find_lora=self.lora,
             more=found.card,
+            kept=self._kept,
         )
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):

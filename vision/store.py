@@ -14,7 +14,7 @@ import torch
 from cachetools import LRUCache
 
 from core.errors import ModelError, UserError
-from core.requests.custom_models import ANOMALY, DETECT
+from core.requests.custom_models import ANOMALY, DETECT, STYLE
 from vision import devices
 from vision.diffusion.model import ImageModel
 from vision.engine.engine import Fiber
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vision.custom_models.classification import Classifier
     from vision.custom_models.detection import Detector as BoxDetector
     from vision.custom_models.features import Extractor
+    from vision.lora_training.base import Base
 
 
 MOST = 8  # models, of a few megabytes each
@@ -128,6 +129,12 @@ class Models:
         if spec is None or spec == usual:
             return self._get("image", usual, reporter)
         return self.image(spec, reporter)
+
+    def base(self, spec: str, reporter: Reporter) -> Base:
+        """Return what styles are learned on for a model that was distilled from it. Waits while it is fetched
+        and loaded. Raises ModelError when it can't be had, UserError when there is too little memory to train
+        it."""
+        return self._get(STYLE, spec, reporter)
 
     def video(self, spec: str | None, reporter: Reporter) -> Any:
         """Return the video model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;

@@ -14,7 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core import profiles
 from core.errors import ModelError
@@ -27,6 +29,7 @@ from host.doctor_services import Server, ask_server, check_server, check_videos
 from storage.database import open_database
 from storage.engines import sqlite
 from storage.identity import MARK
+from tests.support.hub import COMMIT, serving
 from vision import describe_models
 from vision.readers.photo import fetch as photo_fetch
 
@@ -401,6 +404,23 @@ def test_photo_readers_are_wanted_where_the_extra_is_there(examine, tmp_path, mo
     monkeypatch.setattr(profiles, "is_installed", lambda package: False)
     assert main(["fetch"]) == 0 and "nothing to fetch" in capsys.readouterr().out
     assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(profiles.PACKAGED)
+
+
+def test_a_host_can_fetch_the_models_of_the_hub_before_anybody_comes(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(describe_models, "probe_devices", lambda: [{"device": "cpu"}])
+    (tmp_path / "hub").mkdir()
+    save_file({"a.lora_A.weight": np.zeros((2, 2), np.float32)}, tmp_path / "hub" / "ink.safetensors")
+    settings = {"DATA_DIR": tmp_path / "data", "LORAS": f"image=owner/name@{COMMIT}:ink.safetensors"}
+    for name, value in {**settings, "PHOTO_READERS": "off"}.items():
+        monkeypatch.setenv(name, str(value))
+    with serving(tmp_path / "hub", monkeypatch) as played:
+        played.refuses = 503
+        assert main(["fetch", "--models"]) == 1 and "the hub answers 503" in capsys.readouterr().out
+        played.refuses = ""
+        assert main(["fetch"]) == 0 and not played.handed, "only where they are asked for"
+        assert main(["fetch", "--models"]) == 0 and "owner/name: 100 %" in capsys.readouterr().out
+        played.handed.clear()
+        assert main(["fetch", "--models"]) == 0 and not played.handed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights aren't in the mode there")

@@ -193,13 +193,16 @@ def train_style(
     examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
     model = models.image(request.model, reporter)
     denoiser = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
-    weights = sum(value.numel() for value in denoiser.parameters())
+    weights, name = sum(value.numel() for value in denoiser.parameters()), model.name
+    del model, denoiser  # what the style is learned on may need its room
     settings = usual_settings(request.words, len(examples), weights, request.seed)
     prompts = train.prompts_of([example.caption for example in examples])
     plan = train.Plan(request.model, examples, prompts, settings, request.seconds)
     learned = train.learn_style(plan, models, store, reporter)
     (folder / MODEL).write_bytes(learned.file)
-    size = max(1, len(learned.losses) // CURVE)
+    size, on = max(1, len(learned.losses) // CURVE), learned.about.get("learned_on", name)
+    if on != name:
+        notes.append(f"{name} was distilled from {on}, which has learned the style in its place.")
     parts = [learned.losses[start : start + size] for start in range(0, len(learned.losses), size)]
     loss = [round(sum(part) / len(part), 4) for part in parts]
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
@@ -208,9 +211,9 @@ def train_style(
         tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
         metrics={"loss": loss, **learned.about},
         charts=("samples",),
-        sentence=f"Learned from {len(examples)} pictures in {settings.steps} steps on {model.name}.",
+        sentence=f"Learned from {len(examples)} pictures in {settings.steps} steps on {on}.",
     )
-    parameters = {"kind": request.kind, "model": model.name, "seed": request.seed, "notes": notes}
+    parameters = {"kind": request.kind, "model": name, "seed": request.seed, "notes": notes}
     return Output((sheet,), sheet, learned=version, parameters=parameters)
 
 

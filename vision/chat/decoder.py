@@ -44,7 +44,9 @@ class JoinedCaches:
             width = max(length, *self.lengths)
             for mine, new in zip(self.cache.layers, cache.layers, strict=True):
                 if isinstance(mine, LinearAttentionLayer):
-                    _replace_states(mine, partial(torch.cat, dim=0), new)
+                    for name in ("conv_states", "recurrent_states"):
+                        states, more = getattr(mine, name), getattr(new, name)
+                        states[0] = states[0] if more[0] is None else torch.cat([states[0], more[0]])
                     continue
                 mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
                 mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
@@ -86,22 +88,10 @@ class JoinedCaches:
         begin = self.cache.get_seq_length() - max(self.lengths)
         for layer in self.cache.layers:
             if isinstance(layer, LinearAttentionLayer):
-                _replace_states(layer, lambda states: states[0][places])
+                layer.reorder_cache(torch.tensor(places))
                 continue
             layer.keys = layer.keys[places][:, :, begin:]
             layer.values = layer.values[places][:, :, begin:]
-
-
-def _replace_states(
-    layer: LinearAttentionLayer,
-    change: Callable[[list[torch.Tensor]], torch.Tensor],
-    *others: LinearAttentionLayer,
-) -> None:
-    """Put what ``change`` makes of a layer's states, and those of others, in their place."""
-    for name in ("conv_states", "recurrent_states"):
-        found = [getattr(one, name)[0] for one in (layer, *others)]
-        if found[0] is not None:
-            getattr(layer, name)[0] = change(found)
 
 
 def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
@@ -183,10 +173,10 @@ class Reply:
     """An answer to ``prompt``.
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
-    the prompt. temperature: 0 = always the likeliest token. top_k, top_p: of how many tokens
-    it is sampled, 0 and 1 = of all. spare: tokens that it may have beyond max_tokens
-    if it ``is_thinking`` until there. tell: called with the reply when a part of the prompt is read or there
-    are new words, at most every TELL_EVERY seconds; the first come at once.
+    the prompt. temperature: 0 = always the likeliest token. top_k, top_p: of how many tokens it is sampled, 0
+    and 1 = of all. spare: tokens that it may have beyond max_tokens if it ``is_thinking`` until there. tell:
+    called with the reply when a part of the prompt is read or there are new words, at most every TELL_EVERY
+    seconds; the first come at once.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
     from an earlier turn. states: of its layers where the prompt is settled. tokens: of the answer.

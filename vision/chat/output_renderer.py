@@ -8,9 +8,11 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from core.errors import ImageError
 from core.events import ChatAnswer, Output, Picture
 from core.results import Box, Table
 from vision.chat.output_parser import MOST, NotInForm, Wanted, form_answer, numeric, talk_pictures, written
+from vision.images import encode
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Talk
 
@@ -266,10 +268,6 @@ def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -
 def open_original(path: str) -> Image.Image | None:
     """Return a stored picture on white, None when it is gone."""
     try:
-        with Image.open(path) as opened:
-            if not opened.has_transparency_data:
-                return opened.convert("RGB")
-            rgba = opened.convert("RGBA")
-            return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    except OSError:
+        return encode.open_picture(path)
+    except ImageError:
         return None

@@ -17,7 +17,6 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     DynamicCache,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 
@@ -40,19 +39,6 @@ from vision.protocol import Talk, Turn
 from vision.reporter import Leaving, Reporter
 
 
-class _BeforeToken(StoppingCriteria):
-    """Takes in each token, and lets others go first before the next."""
-
-    def __init__(self, reply: Reply, ends: frozenset[int], before_slice: Callable[[], None]) -> None:
-        self.reply, self.ends, self.before_slice = reply, ends, before_slice
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self.reply.take(int(input_ids[0, -1]), self.ends)
-        if not self.reply.is_over:
-            self.before_slice()
-        return torch.tensor([self.reply.is_over], device=input_ids.device)
-
-
 @torch.no_grad()
 def write_answer(
     model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: Callable[[], None]
@@ -67,7 +53,13 @@ def write_answer(
             "top_k": reply.top_k,
             "top_p": reply.top_p,
         }
-    criteria = StoppingCriteriaList([_BeforeToken(reply, model.ends, before_slice)])
+
+    def take(input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        reply.take(int(input_ids[0, -1]), model.ends)
+        if not reply.is_over:
+            before_slice()
+        return torch.tensor([reply.is_over], device=input_ids.device)
+
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(reply.seed)
         model.model.generate(
@@ -75,7 +67,7 @@ def write_answer(
             max_new_tokens=reply.max_tokens + reply.spare,
             num_beams=1,  # Florence-2's files want three, of which no token is sure before the last
             eos_token_id=sorted(model.ends) or None,
-            stopping_criteria=criteria,
+            stopping_criteria=StoppingCriteriaList([take]),
             **how,
         )
 
@@ -211,7 +203,7 @@ class Talker:
 log = logging.getLogger(__name__)
 
 KEPT_SHARE, MOST_KEPT = 10, 2 * 2**30  # of the free memory, and bytes, for next turns
-WANTED = "ASK_MODEL takes a chat model that reads pictures."
+WANTED = "ASK_MODEL takes a chat model that reads pictures; CAPTION_MODEL such a one, or BLIP."
 WITHOUT_TEMPLATE = "idefics"  # its form is in vision.chat.prompt
 TOLERANCE = {torch.float32: 1e-3}  # of the largest logit: what may differ when rows are joined
 LOW_TOLERANCE = 0.1  # … in half precision

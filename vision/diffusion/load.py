@@ -1,8 +1,12 @@
 """Loads an image model from a folder or a single file, quantised where the plan says so: by diffusers' own
 configurations, one for each part of a pipeline."""
 
+import importlib
+import importlib.util
 import logging
+import shutil
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +22,13 @@ from vision.engine import denoiser
 from vision.families import Family
 from vision.images import upscaler
 from vision.weights import card as identify
-from vision.weights import files
-from vision.weights.memory import Plan, quantizable_parts
+from vision.weights import copies, files
+from vision.weights.memory import Plan, quantizable_parts, sizes
 
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
-    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made, and fp8's, but for bfloat16 on cards
-    that multiply in float8."""
+    kind: off, int8, fp8 or nf4. dtype: see ``devices.quantization``."""
     parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
     if kind == "off" or not parts or folder is None:
         return None
@@ -33,6 +36,34 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     libraries = {"diffusers": diffusers, "transformers": transformers}
     mapping = {part: devices.quantization(libraries[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
+
+
+# quant_method of weights that are quantised in their files → package and extra; others say what they lack
+QUANTIZERS = {
+    "torchao": ("torchao", "quantize"),
+    "bitsandbytes": ("bitsandbytes", "quantize"),
+    "sdnq": ("sdnq", "sdnq"),
+}
+
+
+def check_quantized(folder: Path, name: str) -> None:
+    """Raise ModelError, with what to do, when a part of the pipeline in ``folder`` is quantised in its files
+    in a way that can't be read here."""
+    for path in sorted(folder.glob("*/config.json")):
+        given = files.read_json(path).get("quantization_config") or {}
+        four_or_eight = given.get("load_in_4bit") or given.get("load_in_8bit")
+        method = given.get("quant_method") or ("bitsandbytes" if four_or_eight else "")
+        part = f"{name}: its {path.parent.name} is quantised by {method}"
+        if method == "nunchaku_lite":
+            raise ModelError(
+                f"{part}, whose products are code that diffusers would fetch from the hub and run; Atelier"
+                " runs none. Take the model as it is, or one quantised by torchao, bitsandbytes or SDNQ."
+            )
+        package, extra = QUANTIZERS.get(method, ("", ""))
+        if package and not importlib.util.find_spec(package):
+            raise ModelError(f"{part}, which needs `make setup EXTRAS={extra}`.")
+        if method == "sdnq":
+            importlib.import_module(package)  # which makes it known to transformers, for text encoders
 
 
 log = logging.getLogger(__name__)
@@ -46,6 +77,7 @@ def place(pipe: Any, device: str, offload: str) -> None:
     elif offload == "group":
         modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
         moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
+        moved -= {name for name in moved if not getattr(modules[name], "_supports_group_offloading", True)}
         weights = sum(w.numel() * w.element_size() for name in moved for w in modules[name].parameters())
         pipe.enable_group_offload(
             torch.device(device),
@@ -70,14 +102,21 @@ def load_image_model(
     report: Callable[[float], None],
     find_lora: FindLora = no_lora,
     more: Mapping[str, Any] | None = None,
+    kept: Path | None = None,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together. plan:
     whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
-    single file. report: gets 0.9 once the weights are read. find_lora: see Loras. more: of its card."""
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras. more: of its card. kept:
+    the folder for copies of what is quantised here."""
     family, card = identify.family_and_card(path, more)
+    check_quantized(path if path.is_dir() else path.with_suffix(""), name)
     try:
-        pipe = _pipeline(family, path, dtype, plan.quantize, offline)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        pipe = _kept(family, path, dtype, plan.quantize, kept) if kept else None
+        if pipe is None:
+            pipe = _pipeline(family, path, dtype, plan.quantize, offline)
+            if kept and plan.quantize != "off":
+                _keep(pipe, path, dtype, plan.quantize, kept)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
         if "out of memory" in str(error).lower():
             raise
         log.exception("%s doesn't load", name)
@@ -94,6 +133,53 @@ def load_image_model(
     return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
 
 
+def kept_as(kind: str, dtype: torch.dtype) -> str:
+    """Return what a copy of a quantised model depends on besides its files."""
+    packages = ("torch", "diffusers", "transformers", "torchao", "bitsandbytes")
+    there = {name: version(name) for name in packages if importlib.util.find_spec(name)}
+    return f"{kind} {dtype} {there}"
+
+
+def _kept(family: Family, path: Path, dtype: torch.dtype, kind: str, root: Path) -> Any:
+    """The pipeline with its quantised parts from the copy that was kept of them; None without one, or when it
+    doesn't load, which removes it."""
+    folder = copies.find(root, path, kept_as(kind, dtype)) if kind != "off" and path.is_dir() else None
+    if folder is None:
+        return None
+    index, libraries = (
+        files.read_json(path / "model_index.json"),
+        {"diffusers": diffusers, "transformers": transformers},
+    )
+    try:
+        parts = {
+            part: getattr(libraries[index[part][0]], index[part][1]).from_pretrained(
+                folder / part, dtype=dtype, use_safetensors=True, local_files_only=True
+            )
+            for part in quantizable_parts(path)
+        }
+        return _from_folder(family, path, dtype, None, **parts)
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.warning("the quantised copy of %s can't be used: %s", path.name, first_line(error))
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _keep(pipe: Any, path: Path, dtype: torch.dtype, kind: str, root: Path) -> None:
+    """Keep a copy of the parts of ``pipe`` that were quantised, as safetensors."""
+    parts = {name: pipe.components[name] for name in quantizable_parts(path)} if path.is_dir() else {}
+    if not parts:
+        return
+
+    def save(folder: Path) -> None:
+        for name, part in parts.items():
+            part.save_pretrained(folder / name, safe_serialization=True)
+
+    size = sizes(path, dtype.itemsize)[kind].total
+    copies.write(root, path, kept_as(kind, dtype), size, save)
+
+
 def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline: bool) -> Any:
     """The text-to-image pipeline of folder or file ``path``. kind: off, int8, fp8 or nf4."""
     config = configuration(path, kind, dtype)
@@ -103,8 +189,10 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
     folder = files.gguf_folder(path)
     if folder is not None:
         files.check_file(path)
-        name = files.read_json(folder / "model_index.json")[files.GGUF_PART][1]
-        transformer = getattr(diffusers, name).from_single_file(
+        cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
+        if not hasattr(cls, "from_single_file"):
+            raise ModelError(f"{family.title} can't be loaded from GGUF: diffusers has no way to.")
+        transformer = cls.from_single_file(
             str(path),
             config=str(folder),
             subfolder=files.GGUF_PART,

@@ -173,6 +173,17 @@ class Loras:
         """Return ``wanted`` where passes can be shared only with jobs that want the same; else None."""
         return wanted if any(name in self._unmixable for name, _ in wanted) else None
 
+    @contextmanager
+    def added(self, name: str, tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+        """Have a LoRA that is in no file, to draw with as ``name`` inside the ``with`` block. tensors: by the
+        names that a file would have. Raises UserError for one that doesn't fit."""
+        self._add(name, dict(tensors), name)
+        try:
+            with self.in_use(((name, 1.0),)):
+                yield
+        finally:
+            self._drop(self.adapters.pop(name))
+
     def is_guided(self, wanted: WeightedLoras) -> bool:
         """Return whether the rows of a drawing with guidance get different weights of ``wanted``."""
         return any(self._guided.get(name) for name, _ in wanted)

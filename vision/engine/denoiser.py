@@ -56,7 +56,7 @@ MOST_TOKENS = 16_384  # of a row: beyond, a pass fills any card by itself, and j
 ALONE = " alone"  # ends the kind of passes that nobody joins for that
 TEXT_ARGUMENTS = {
     *("encoder_hidden_states", "encoder_hidden_states_mask", "encoder_attention_mask"),
-    *("pooled_projections", "txt_ids"),
+    *("pooled_projections", "txt_ids", "img_mask"),
 }
 
 

@@ -63,8 +63,13 @@ FLUX_KONTEXT_FAMILY = Family(
 )
 
 
+KLEIN_BASE = "black-forest-labs/FLUX.2-klein-base-4B@a3b4f4849157f664bdbc776fd7453c2783562f4d"  # Apache-2.0
+KLEIN_4B = {"num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24}
+
+
 def adjust_klein(configs):
-    """Return the usual number of steps and real guidance for the undistilled base models."""
+    """Return the usual number of steps and real guidance for the undistilled base models, and the base of the
+    distilled one of 4 B, whose styles are learned there."""
     if configs.get("model_index", {}).get("is_distilled") is False:
         return {
             "num_inference_steps": 50,
@@ -72,7 +77,7 @@ def adjust_klein(configs):
             "negative": "prompt",
             "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
         }
-    return {}
+    return {"base": KLEIN_BASE} if KLEIN_4B.items() <= configs.get("transformer", {}).items() else {}
 
 
 def unpack_klein(pipe, latents, height, width):

@@ -44,11 +44,18 @@ FAMILY = Family(
 )
 
 
+def adjust_edit(configs):
+    """Return the number of steps of those since 2509 (their model cards)."""
+    plus = configs.get("model_index", {}).get("_class_name") == "QwenImageEditPlusPipeline"
+    return {"num_inference_steps": 40} if plus else {}
+
+
 QWEN_IMAGE_EDIT_FAMILY = Family(
     name="qwen-image-edit",
     title="Qwen-Image-Edit",
     edit="QwenImageEditPipeline",
     also=("QwenImageEditPlusPipeline",),
+    adjust=adjust_edit,
     native_size=1024,
     multiple=32,
     num_inference_steps=50,

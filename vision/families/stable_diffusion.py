@@ -13,10 +13,33 @@ ENDS = ({".</w>"}, {".</w>", ",</w>", ";</w>", ":</w>"})  # of sentences, of phr
 
 
 def adjust(configs):
-    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px."""
-    unet, vae = configs.get("unet", {}), configs.get("vae", {})
+    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px; and the settings
+    of a model that is distilled to few steps (SD- and SDXL-Turbo, Lightning), whose noise schedule begins at
+    its end but isn't rescaled to pure noise (their model cards)."""
+    unet, vae, scheduler = (configs.get(name, {}) for name in ("unet", "vae", "scheduler"))
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
+    found = {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
+    usual = scheduler.get("prediction_type", "epsilon") == "epsilon"
+    if scheduler.get("timestep_spacing") == "trailing" and usual:
+        if not scheduler.get("rescale_betas_zero_snr"):
+            few = {"num_inference_steps": 4, "guidance_scale": 0.0}
+            found |= few | {"draft": {**few, "num_inference_steps": 2}}
+    return found
+
+
+def adjust_newer(configs):
+    """Return the settings of SD 3.5 medium and large, whose attention is normalised (their model cards).
+    Large Turbo has the same configuration as large."""
+    transformer = configs.get("transformer", {})
+    if transformer.get("qk_norm") is None:
+        return {}
+    is_large = transformer.get("num_layers", 0) > 24
+    guidance = 3.5 if is_large else 4.5
+    return {
+        "num_inference_steps": 28 if is_large else 40,
+        "guidance_scale": guidance,
+        "draft": {"num_inference_steps": 14, "guidance_scale": guidance},
+    }
 
 
 def pieces(tokenizer: Any, ids: list[int], room: int) -> Iterator[list[int]]:
@@ -136,6 +159,7 @@ STABLE_DIFFUSION_XL_FAMILY = Family(
     guidance_scale=5.0,
     draft_steps=14,
     samplers="any",
+    adjust=adjust,
     encode=encode_two_clips,
     rescales=True,
     adapts=True,
@@ -161,6 +185,7 @@ STABLE_DIFFUSION_3_FAMILY = Family(
     num_inference_steps=28,
     guidance_scale=7.0,
     draft_steps=14,
+    adjust=adjust_newer,
     encode=encode_clips,
     text_tokens=256,
     file_keys=("joint_blocks.",),

@@ -9,6 +9,22 @@ def encode(pipe, words):
     return tokens[None], None, tokens.new_ones(1, len(tokens))
 
 
+BASE = "Tongyi-MAI/Z-Image@04cc4abb7c5069926f75c9bfde9ef43d49423021"  # Apache-2.0
+TURBO_SHIFT = 3.0  # of its schedule
+
+
+def adjust(configs):
+    """Return what styles for Turbo are learned on, or the settings of the model that isn't distilled, whose
+    noise schedule is shifted by 6 (its model card)."""
+    if configs.get("scheduler", {}).get("shift", TURBO_SHIFT) == TURBO_SHIFT:
+        return {"base": BASE}
+    return {
+        "num_inference_steps": 50,
+        "guidance_scale": 4.0,
+        "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
+    }
+
+
 FAMILY = Family(
     name="z-image",
     title="Z-Image",
@@ -17,7 +33,7 @@ FAMILY = Family(
     inpaint="ZImageInpaintPipeline",
     native_size=1024,
     multiple=16,
-    # Turbo's model card: 9 steps = 8 evaluations, no guidance. The base model: set them in atelier.json
+    # Turbo's model card: 9 steps = 8 evaluations, no guidance
     num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
@@ -25,5 +41,6 @@ FAMILY = Family(
     encode=encode,
     text_tokens=504,  # of 512, with the template's
     text_rows=True,
+    adjust=adjust,
     file_keys=("cap_embedder.", "noise_refiner."),
 )

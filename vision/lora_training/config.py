@@ -1,17 +1,18 @@
 """What a style is trained with, and how much memory that takes on a device, counted before it waits in the
 queue. Loads no torch.
 
-The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
-and one block at a time is computed again; without it, all that every block computes. The constants are upper
-bounds of what was counted on the real models' layers (tests/vision/lora_training/test_memory.py)."""
+The activations of a transformer are those of gradient checkpointing (arXiv:1604.06174): what goes into every
+block is kept, and one block at a time is computed again; without it, all that every block computes. The
+constants are upper bounds of what was counted on the real models' layers
+(tests/vision/lora_training/test_memory.py)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import UserError
-from vision.weights import files, memory
+from core.errors import ModelError, UserError
+from vision.weights import card, files, memory
 
 FEWEST, MOST = 5, 40  # pictures
 STEPS, RANKS = (1, 4000), (1, 128)
@@ -114,8 +115,9 @@ def worded(caption: str, trigger: str) -> str:
 BYTES_A_WEIGHT = 16  # of a LoRA: itself, its gradient and AdamW's two moments, in float32
 SLACK = 1.1  # what the allocator and the libraries take besides
 # tensors as large as a block's input, that are alive while it is computed again
-IN_RESNET, IN_TRANSFORMER, IN_FLUX = 12, 55, 40
-LATENT_PIXELS, FLUX_PIXELS, FLUX_WORDS = 8, 16, 512  # px of a latent's side, of a token's; tokens of a text
+IN_FLUX, IN_FLUX2, IN_Z_IMAGE = 40, 50, 45
+FLUX_PIXELS, FLUX_WORDS = 16, 512  # px of a token's side; tokens of a text
+UNET_SHARE = 0.25  # of a UNet model's bytes: its LoRA with gradients, and a step's activations
 GB, MB = 10**9, 10**6
 
 
@@ -141,6 +143,34 @@ def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
     return usual_settings(trigger, pictures, memory.bytes_in_memory(parts[0], 1)) if parts else None
 
 
+def choose_kind(
+    needs: Mapping[str, memory.Sizes], name: str, free: int, quantize: str, installed: Collection[str]
+) -> str:
+    """Return how the base of styles is held, the nearest to its files that fits into ``free`` bytes: off,
+    int8 or nf4. needs: of each kind. quantize: the host's setting; "off" leaves no choice. Raises UserError,
+    with the number, where none fits."""
+    may = ["off", *(kind for kind in ("int8", "nf4") if kind in installed and quantize != "off")]
+    for kind in may:
+        if needs[kind].total <= free:
+            return kind
+    raise UserError(
+        f"Training a style on {name} needs about {_told(needs[may[-1]].total)} of memory; this device has"
+        f" {_told(free)} free."
+    )
+
+
+def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, memory.Sizes]:
+    """Return kind of quantising → what a training takes on the transformer of the pipeline in ``folder``,
+    which is loaded without the rest. Raises ModelError for damaged files, and for no such transformer."""
+    needs = transformer_memory(files.read_json(folder / "transformer" / "config.json"), settings, itemsize, 0)
+    if needs is None:
+        raise ModelError(f"{folder.name} has no transformer that styles can be learned on.")
+    sizes = memory.part_sizes(folder, "transformer", itemsize)
+    whole = {kind: replace(needs, weights=size.total).total for kind, size in sizes.items()}
+    none = memory.Needs(0, 0, 0)  # it is among the weights
+    return {kind: memory.Sizes({"transformer": size}, none) for kind, size in whole.items()}
+
+
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
     name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
@@ -163,128 +193,38 @@ def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | Non
     folder = path if path.is_dir() else files.config_folder(path)
     if folder is None:
         return None
-    weights = memory.sizes(path, itemsize)["off"].total
-    if unet := files.read_json(folder / "unet" / "config.json"):
-        shape = UNet.read(unet)
-        side = settings.resolution // LATENT_PIXELS or shape.sample_size
-    elif transformer := files.read_json(folder / "transformer" / "config.json"):
-        return flux_memory(transformer, settings, itemsize, weights)
+    if card.family_and_card(folder)[1].base:  # another transformer, alone, but of the same size
+        sizes = memory.part_sizes(folder, "transformer", itemsize)
+        weights = sizes["off" if itemsize == 4 else "nf4"].total  # at least
+    else:
+        weights = memory.sizes(path, itemsize)["off"].total
+    if (folder / "unet" / "config.json").is_file():
+        return Needed(weights, 0, round(UNET_SHARE * weights))
+    config = files.read_json(folder / "transformer" / "config.json")
+    return transformer_memory(config, settings, itemsize, weights)
+
+
+def transformer_memory(
+    config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int
+) -> Needed | None:
+    """Return what a training of a FLUX.1, FLUX.2 klein or Z-Image transformer takes; None for another.
+    weights: bytes of what is held besides."""
+    kind = config.get("_class_name")
+    if kind == "FluxTransformer2DModel":
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        blocks = config["num_layers"] + config["num_single_layers"]
+        lora, inside = 36 * config["num_layers"] + 6 * config["num_single_layers"], IN_FLUX
+    elif kind == "Flux2Transformer2DModel":
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        blocks = config["num_layers"] + config["num_single_layers"]
+        lora = 8 * config["num_layers"] + round((6 + 3 * config["mlp_ratio"]) * config["num_single_layers"])
+        inside = IN_FLUX2
+    elif kind == "ZImageTransformer2DModel":
+        width, blocks = config["dim"], config["n_layers"] + 2 * config["n_refiner_layers"]
+        lora, inside = 8 * blocks, IN_Z_IMAGE
     else:
         return None
-    activations = settings.batch * itemsize * shape.elements(side, settings.recompute)
-    return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
-
-
-def flux_memory(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
-    """Return what a training of a FLUX.1 transformer takes; None for another. weights: bytes of the model."""
-    if config.get("_class_name") != "FluxTransformer2DModel":
-        return None
-    width = config["num_attention_heads"] * config["attention_head_dim"]
-    double, single = config["num_layers"], config["num_single_layers"]
-    lora = settings.rank * width * (36 * double + 6 * single)
     tokens = ((settings.resolution or 1024) // FLUX_PIXELS) ** 2 + FLUX_WORDS
-    blocks = double + single
-    elements = tokens * width * (blocks + IN_FLUX if settings.recompute else blocks * IN_FLUX)
-    return Needed(weights, lora * BYTES_A_WEIGHT, settings.batch * itemsize * elements)
-
-
-@dataclass(frozen=True)
-class Level:
-    """The blocks of a UNet at one size. channels: of what they return. down, up: channels that each residual
-    block takes. depth: transformer blocks behind each of them, 0 = none."""
-
-    channels: int
-    down: tuple[int, ...]
-    up: tuple[int, ...]
-    depth: int
-
-
-@dataclass(frozen=True)
-class UNet:
-    """What counts of a UNet2DConditionModel. words: channels of the text. sample_size: latents of a side.
-    out_channels: of a latent."""
-
-    levels: tuple[Level, ...]
-    words: int
-    sample_size: int
-    out_channels: int
-
-    @classmethod
-    def read(cls, config: Mapping[str, Any]) -> "UNet":
-        """Return it from its ``config.json``."""
-        channels = list(config["block_out_channels"])
-        layers, count = config.get("layers_per_block", 2), len(channels)
-        depths = config.get("transformer_layers_per_block", 1)
-        depths = [depths] * count if isinstance(depths, int) else list(depths)
-        attends = ["CrossAttn" in kind for kind in config["down_block_types"]]
-        found = []
-        for i, own in enumerate(channels):
-            before, below = channels[max(i - 1, 0)], channels[min(i + 1, count - 1)]
-            # the up block's inputs: from below and then its own, each beside what the way down has left
-            left = [own] * layers + [before]
-            up = tuple((below if j == 0 else own) + left[j] for j in range(layers + 1))
-            down = (before, *[own] * (layers - 1))
-            found.append(Level(own, down, up, depths[i] if attends[i] else 0))
-        side, colours = config["sample_size"], config.get("out_channels", 4)
-        return cls(tuple(found), config["cross_attention_dim"], side, colours)
-
-    def elements(self, side: int, recompute: bool = True) -> int:
-        """Return the numbers that are kept for a picture of ``side`` latents, with the largest block's; where
-        nothing is computed again, with every block's."""
-        kept, blocks = 0, list[int]()  # blocks: what each computes
-        for i, level in enumerate(self.levels):
-            places = (side >> i) ** 2
-            taken = [*level.down, *level.up]
-            inside = (2 + level.depth) * level.channels if level.depth else 0
-            kept += places * (sum(taken) + inside * len(taken))
-            blocks += [places * IN_RESNET * one for one in taken]
-            blocks += [places * IN_TRANSFORMER * level.channels] * (level.depth * len(taken))
-        last = self.levels[-1]
-        middle = (side >> (len(self.levels) - 1)) ** 2 * last.channels
-        kept += middle * (2 + (2 + last.depth))
-        if recompute:
-            return kept + max(blocks)
-        return kept + sum(blocks) + middle * (2 * IN_RESNET + IN_TRANSFORMER * self._depth_before())
-
-    def lora(self, settings: Settings) -> int:
-        """Return how many weights are trained."""
-        if settings.layers == "fine":
-            return settings.rank * self._fine(settings)
-        total = 0
-        for i, level in enumerate(self.levels):
-            is_last = i == len(self.levels) - 1
-            blocks = [*level.down, *level.up, *[level.channels] * (2 * is_last)]
-            attentions = len(level.down) + len(level.up) if level.depth else 0
-            depth = level.depth or (self._depth_before() if is_last else 0)
-            total += (attentions + is_last) * depth * self._attention(level.channels, settings)
-            if settings.layers == "all":
-                total += sum(_convolutions(taken, level.channels) for taken in blocks)
-                total += (attentions + is_last) * 4 * level.channels
-        return settings.rank * total
-
-    def _fine(self, settings: Settings) -> int:
-        """Inputs and outputs of the layers of the way up's last block, of the one before without its
-        attention, and of the very last layer."""
-        first, total = self.levels[0], 9 * self.levels[0].channels + self.out_channels
-        for level in self.levels[:2]:
-            total += sum(_convolutions(taken, level.channels) for taken in level.up)
-            total += len(level.up) * (4 * first.channels + level.channels)  # of the time
-        if first.depth:
-            block = first.depth * self._attention(first.channels, settings) + 4 * first.channels
-            total += len(first.up) * block
-        return total + sum(10 * level.channels for level in self.levels[1:2])  # its upsampler
-
-    def _depth_before(self) -> int:
-        """The depth of the middle, where the last level has no attention: as of the one before."""
-        return next((level.depth for level in reversed(self.levels) if level.depth), 1)
-
-    def _attention(self, channels: int, settings: Settings) -> int:
-        """Inputs and outputs of the layers of a transformer block."""
-        own = 14 * channels + 2 * self.words
-        return own if settings.layers == "attention" else own + 14 * channels
-
-
-def _convolutions(taken: int, channels: int) -> int:
-    """Inputs and outputs of a residual block's layers; a kernel has nine places."""
-    own = 9 * taken + channels + 9 * channels + channels
-    return own + (taken + channels if taken != channels else 0)
+    elements = tokens * width * (blocks + inside if settings.recompute else blocks * inside)
+    trained = settings.rank * width * lora
+    return Needed(weights, trained * BYTES_A_WEIGHT, settings.batch * itemsize * elements)

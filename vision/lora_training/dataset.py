@@ -94,7 +94,7 @@ def _latents(model: ImageModel, square: Image.Image, reporter: Reporter) -> Tens
 
     def work() -> Tensors:
         with torch.no_grad():
-            mean, std = families.encoded(vae, values)
+            mean, std = families.encoded(vae, values, model.device)
         return {"mean": mean, "std": std}
 
     return reporter.in_thread(work, lock=model.decoder_lock)

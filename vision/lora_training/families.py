@@ -1,7 +1,8 @@
 """What training a LoRA means for each family: how pictures and captions are encoded, and the loss of a step.
 
-After diffusers' examples: train_dreambooth_lora.py (Stable Diffusion), train_dreambooth_lora_sdxl.py and
-train_dreambooth_lora_flux.py; ours draw their random numbers from a generator of each step.
+After diffusers' examples: train_dreambooth_lora.py (Stable Diffusion), train_dreambooth_lora_sdxl.py,
+train_dreambooth_lora_flux.py, train_dreambooth_lora_flux2_klein.py and train_dreambooth_lora_z_image.py; ours
+draw their random numbers from a generator of each step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler, FluxPipeline
+from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, FluxPipeline
 
 from core.errors import UserError
 from vision.diffusion.model import ImageModel
-from vision.families import Mode
+from vision.families import FAMILIES, Mode
 from vision.lora_training.config import Layers
 
 Texts = dict[str, torch.Tensor]
@@ -50,16 +51,22 @@ class Row:
     is_prior: bool = False
 
 
-def encoded(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def encoded(vae: Any, pixels: torch.Tensor, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mean and deviation of the latents of ``pixels`` (1, 3, H, W), -1..1, as the denoiser knows them,
-    on the CPU."""
-    config, made = vae.config, vae.encode(pixels.to(vae.device, vae.dtype))
+    on the CPU. device: that the VAE works on, which it may visit only for that time."""
+    config, made = vae.config, vae.encode(pixels.to(device, vae.dtype))
     mean, std = (
         (made.latent_dist.mean, made.latent_dist.std)
         if hasattr(made, "latent_dist")
         else (made.latents, torch.zeros_like(made.latents))
     )
-    mean, std, scale = mean.float().cpu(), std.float().cpu(), config.scaling_factor
+    mean, std = mean.float().cpu(), std.float().cpu()
+    if hasattr(vae, "bn"):  # FLUX.2: 2×2 patches, normalised by what the decoder saw in its training
+        average = vae.bn.running_mean.float().cpu().view(1, -1, 1, 1)
+        deviation = (vae.bn.running_var.float().cpu().view(1, -1, 1, 1) + config.batch_norm_eps).sqrt()
+        mean, std = (Flux2KleinPipeline._patchify_latents(value) for value in (mean, std))
+        return (mean - average) / deviation, std / deviation
+    scale = config.scaling_factor
     middle, spread = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if middle is not None and spread is not None:
         shift, by = mean.new_tensor(middle).view(1, -1, 1, 1), mean.new_tensor(spread).view(1, -1, 1, 1)
@@ -93,15 +100,14 @@ class Diffusion:
         """Return what the UNet is told besides noise, time and words."""
         return {}
 
-    def schedule(self, pipe: Any) -> Any:
-        """Return the noise schedule of the training."""
-        return DDPMScheduler.from_config(pipe.scheduler.config)
+    def schedule(self, scheduler: Any) -> Any:
+        """Return the noise schedule of the training, by that of the model that is trained."""
+        return DDPMScheduler.from_config(scheduler.config)
 
     def loss(
-        self, pipe: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
+        self, unet: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
     ) -> torch.Tensor:
         """Return the mean loss of a step. side: of the pictures, px."""
-        unet = pipe.unet
         latents, noise = _drawn(rows, generator)
         times = torch.randint(0, schedule.config.num_train_timesteps, (len(rows),), generator=generator)
         noisy = schedule.add_noise(latents, noise, times)
@@ -139,6 +145,7 @@ class Flow:
     """FLUX.1: the direction from picture to noise is predicted, all noise levels alike."""
 
     part, is_guided = "transformer", False  # guidance is an input of FLUX.1
+    draws_latents = True  # from the encoder's distribution, else its middle is taken
 
     def targets(self, layers: Layers, module: Any) -> list[str] | str:
         """See Diffusion: those of diffusers' example, in each case."""
@@ -149,29 +156,35 @@ class Flow:
         words, pooled, ids = pipe.encode_prompt(caption, None, device=pipe.transformer.device)
         return {"words": words.cpu(), "pooled": pooled.cpu(), "ids": ids.cpu()[None]}
 
-    def schedule(self, pipe: Any) -> Any:
+    def schedule(self, scheduler: Any) -> Any:
         """See Diffusion."""
-        return FlowMatchEulerDiscreteScheduler.from_config(pipe.scheduler.config)
+        return FlowMatchEulerDiscreteScheduler.from_config(scheduler.config)
 
     def loss(
-        self, pipe: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
+        self, module: Any, schedule: Any, rows: Sequence[Row], side: int, generator: torch.Generator
     ) -> torch.Tensor:
         """See Diffusion."""
-        module = pipe.transformer
-        latents, noise = _drawn(rows, generator)
-        count, channels, height, width = latents.shape
-        places = torch.randint(0, schedule.config.num_train_timesteps, (count,), generator=generator)
-        times = schedule.timesteps[places]
+        latents, noise = _drawn(rows, generator, self.draws_latents)
+        places = torch.randint(0, schedule.config.num_train_timesteps, (len(rows),), generator=generator)
         sigmas = schedule.sigmas[places].view(-1, 1, 1, 1)
         noisy, target = (1.0 - sigmas) * latents + sigmas * noise, noise - latents
+        times = schedule.timesteps[places] / schedule.config.num_train_timesteps
+        noisy = noisy.to(module.device, module.dtype)
+        return _error(self.predicted(module, noisy, times.to(module.device), rows), target)
+
+    def predicted(
+        self, module: Any, noisy: torch.Tensor, times: torch.Tensor, rows: Sequence[Row]
+    ) -> torch.Tensor:
+        """Return the predicted direction (B, C, h, w). noisy: the latents. times: of each, 1 = pure noise."""
+        count, _, height, width = noisy.shape
         texts = _joined([row.texts for row in rows], module)
         ids = FluxPipeline._prepare_latent_image_ids(
             count, height // 2, width // 2, module.device, module.dtype
         )
         guidance = torch.ones(count, device=module.device) if module.config.guidance_embeds else None
-        predicted = module(
-            hidden_states=_packed(noisy).to(module.device, module.dtype),
-            timestep=(times / 1000).to(module.device, module.dtype),
+        made = module(
+            hidden_states=FluxPipeline._pack_latents(noisy, *noisy.shape),
+            timestep=times.to(module.dtype),
             guidance=guidance,
             pooled_projections=texts["pooled"],
             encoder_hidden_states=texts["words"],
@@ -179,7 +192,64 @@ class Flow:
             img_ids=ids,
             return_dict=False,
         )[0]
-        return _error(predicted, _packed(target))
+        return FluxPipeline._unpack_latents(made, height * 8, width * 8, 8)
+
+
+class Klein(Flow):
+    """FLUX.2 klein: tokens of a language model, 2×2 patches with places in time, height and width."""
+
+    draws_latents = False
+
+    def targets(self, layers: Layers, module: Any) -> list[str] | str:
+        """See Flow."""
+        single = [
+            f"single_transformer_blocks.{i}.attn.to_out" for i in range(len(module.single_transformer_blocks))
+        ]
+        return [*ATTENTION, "to_qkv_mlp_proj", *single]
+
+    def texts(self, pipe: Any, caption: str) -> Texts:
+        """See Diffusion."""
+        words, ids = pipe.encode_prompt(caption)
+        return {"words": words.cpu(), "ids": ids.cpu()}
+
+    def predicted(
+        self, module: Any, noisy: torch.Tensor, times: torch.Tensor, rows: Sequence[Row]
+    ) -> torch.Tensor:
+        """See Flow."""
+        texts = _joined([row.texts for row in rows], module)
+        made = module(
+            hidden_states=Flux2KleinPipeline._pack_latents(noisy),
+            timestep=times,
+            guidance=torch.ones(len(rows), device=module.device) if module.config.guidance_embeds else None,
+            encoder_hidden_states=texts["words"],
+            txt_ids=texts["ids"],
+            img_ids=Flux2KleinPipeline._prepare_latent_ids(noisy).to(module.device),
+            return_dict=False,
+        )[0]
+        return made.transpose(1, 2).reshape(noisy.shape)  # (B, h·w, C) → (B, C, h, w)
+
+
+class ZImage(Flow):
+    """Z-Image: a list of pictures and one of texts, each of its own length; time runs from noise to picture,
+    and so does the predicted direction."""
+
+    draws_latents = False
+
+    def targets(self, layers: Layers, module: Any) -> list[str] | str:
+        """See Flow."""
+        return list(ATTENTION)
+
+    def texts(self, pipe: Any, caption: str) -> Texts:
+        """See Diffusion."""
+        return {"words": pipe.encode_prompt(caption, do_classifier_free_guidance=False)[0][0].cpu()}
+
+    def predicted(
+        self, module: Any, noisy: torch.Tensor, times: torch.Tensor, rows: Sequence[Row]
+    ) -> torch.Tensor:
+        """See Flow."""
+        words = [row.texts["words"].to(module.device, module.dtype) for row in rows]
+        made = module(list(noisy.unsqueeze(2).unbind(0)), 1.0 - times, words, return_dict=False)[0]
+        return -torch.stack(made).squeeze(2)
 
 
 Recipe = Diffusion | Flow  # how one family is trained
@@ -187,6 +257,8 @@ RECIPES: Mapping[str, Recipe] = {
     "stable-diffusion": Diffusion(),
     "stable-diffusion-xl": DiffusionXL(),
     "flux": Flow(),
+    "flux2-klein": Klein(),
+    "z-image": ZImage(),
 }
 
 
@@ -194,10 +266,10 @@ def recipe_of(model: ImageModel) -> Recipe:
     """Return the recipe for a model. Raises UserError for one that can't be trained here."""
     name, pipe = model.family.name, model.pipeline(Mode.TEXT)
     if name not in RECIPES:
-        known = "Stable Diffusion, SDXL and FLUX.1"
-        raise UserError(f"{model.name} ({model.family.title}) can't learn styles; {known} can.")
-    if model.offload != "none":
-        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't learn styles.")
+        *titles, last = [family.title for family in FAMILIES if family.name in RECIPES]
+        raise UserError(
+            f"{model.name} ({model.family.title}) can't learn styles; {', '.join(titles)} and {last} can."
+        )
     recipe = RECIPES[name]
     module = pipe.components[recipe.part]
     if module.dtype not in (torch.float32, torch.bfloat16):
@@ -205,18 +277,26 @@ def recipe_of(model: ImageModel) -> Recipe:
             f"{model.name} is held in {str(module.dtype).removeprefix('torch.')}; styles are trained in"
             " float32 or bfloat16."
         )
-    if getattr(module, "is_quantized", False) or getattr(module, "hf_quantizer", None) is not None:
-        raise UserError(f"{model.name} is held quantised here (QUANTIZE), so it can't learn styles.")
+    if model.card.base:
+        return recipe  # another model is trained, and this one draws however it is held
+    if model.offload != "none":
+        raise UserError(f"{model.name} doesn't fit on this device as a whole, so it can't learn styles.")
+    quantizer = getattr(module, "hf_quantizer", None)
+    if quantizer is not None and not quantizer.is_trainable:
+        raise UserError(
+            f"{model.name} is quantised in a way that can't learn styles ({type(quantizer).__name__})."
+        )
     return recipe
 
 
-def _packed(latents: torch.Tensor) -> torch.Tensor:
-    return FluxPipeline._pack_latents(latents, *latents.shape)
-
-
-def _drawn(rows: Sequence[Row], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return latents drawn from what is known of the pictures, and noise: (B, C, h, w) each."""
+def _drawn(
+    rows: Sequence[Row], generator: torch.Generator, draws: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return latents and noise: (B, C, h, w) each. draws: the latents from what is known of the pictures,
+    else their mean."""
     mean, std = torch.cat([row.mean for row in rows]), torch.cat([row.std for row in rows])
+    if not draws:
+        return mean, torch.randn(mean.shape, generator=generator)
     latents = mean + std * torch.randn(mean.shape, generator=generator)
     return latents, torch.randn(mean.shape, generator=generator)
 

@@ -93,22 +93,23 @@ def generator(seed: int, number: int) -> torch.Generator:
 
 
 class Training:
-    """Trains ``weights`` on ``rows``, from ``state`` on. side: of the pictures, px. Raises ModelError for a
-    state that isn't of such weights."""
+    """Trains ``weights``, which are in ``module``, on ``rows``, from ``state`` on. scheduler: of the model
+    that is trained. side: of the pictures, px. Raises ModelError for a state that isn't of such weights."""
 
     def __init__(
         self,
         recipe: Recipe,
-        pipe: Any,
+        module: Any,
+        scheduler: Any,
         weights: Weights,
         rows: Sequence[Row],
         settings: Settings,
         side: int,
         state: State,
     ) -> None:
-        self._recipe, self._pipe, self._settings, self._side = recipe, pipe, settings, side
+        self._recipe, self._module, self._settings, self._side = recipe, module, settings, side
         self._weights = dict(sorted(weights.items()))
-        self._schedule = recipe.schedule(pipe)
+        self._schedule = recipe.schedule(scheduler)
         self._own = [row for row in rows if not row.is_prior]
         self._prior = [row for row in rows if row.is_prior]
         self._optimizer = torch.optim.AdamW(
@@ -144,7 +145,7 @@ class Training:
     def take_step(self) -> float:
         """Take one step of the optimizer and return its loss. Gradients are computed whatever the caller has
         switched off; other things that use the model mustn't run meanwhile."""
-        settings, module = self._settings, self._pipe.components[self._recipe.part]
+        settings, module = self._settings, self._module
         share = self.step / settings.steps
         for group in self._optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
@@ -153,7 +154,7 @@ class Training:
         try:
             with torch.enable_grad():
                 numbers = generator(settings.seed, self.step)
-                loss = self._recipe.loss(self._pipe, self._schedule, self._rows(), self._side, numbers)
+                loss = self._recipe.loss(module, self._schedule, self._rows(), self._side, numbers)
                 loss.backward()
         finally:
             module.disable_gradient_checkpointing()
@@ -300,7 +301,7 @@ class Plan:
         """Return a digest of all that the weights depend on."""
         versions = [torch.__version__, diffusers.__version__, peft.__version__]
         module = model.pipeline(Mode.TEXT).dtype
-        told = [versions, model.identity, str(module), model.device, asdict(self.settings)]
+        told = [versions, model.identity, str(module), model.device, asdict(self.settings), model.card.base]
         data = json.dumps([*told, [example.digest for example in self.examples]], sort_keys=True)
         return hashlib.sha256(data.encode()).hexdigest()
 
@@ -312,51 +313,45 @@ def learn_style(plan: Plan, models: Models, store: Store, reporter: Reporter) ->
     check_count(len(plan.examples))
     state: State | None = None
     while True:
-        model = models.image(plan.model, reporter)
-        recipe = families.recipe_of(model)
-        fingerprint = plan.fingerprint(model)
-        state = state or State.decode(store.get(STATE) or b"", fingerprint) or State()
-        run = _Run(plan, model, recipe, fingerprint, store, reporter, models)
+        run = _Run(plan, models, store, reporter)
+        state = state or State.decode(store.get(STATE) or b"", run.fingerprint) or State()
         try:
             finished, state = run.go_on(state)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
-            raise OutOfMemory(f"{model.name} can't be trained with the memory that is free here.") from error
+            raise OutOfMemory(f"{run.name} can't be trained with the memory that is free here.") from error
         if finished:
             return run.learned(state)
         models.let_go(reporter)
 
 
 class _Run:
-    """A training while its model is in memory."""
+    """A training, as long as its model may stay in memory. What draws is asked for anew each time: what the
+    style is learned on may need its room."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        model: ImageModel,
-        recipe: families.Recipe,
-        fingerprint: str,
-        store: Store,
-        reporter: Reporter,
-        models: Models,
-    ) -> None:
-        self.plan, self.model, self.recipe, self.fingerprint = plan, model, recipe, fingerprint
-        self.store, self.reporter, self.models = store, reporter, models
+    def __init__(self, plan: Plan, models: Models, store: Store, reporter: Reporter) -> None:
+        self.plan, self.models, self.store, self.reporter = plan, models, store, reporter
+        model = self._drawing()
+        self.recipe, self.fingerprint = families.recipe_of(model), plan.fingerprint(model)
+        self.name, self.family, self.device = model.name, model.family.name, model.device
+        self.side, self.base = plan.settings.resolution or model.card.native_size, model.card.base
         self.settings = plan.settings
         self.prompts = [worded(prompt, self.settings.trigger) for prompt in plan.prompts[: dataset.MOST]]
-        self.is_guided = recipe.is_guided and self.settings.whole < 1
+        self.is_guided = self.recipe.is_guided and self.settings.whole < 1
         self.rows: list[tuple[str, list[Image.Image]]] = []
         self.tries: dict[float, list[Image.Image]] = {}  # samples at the end, by strength; 0 = without
         self._written, self._cost = time.monotonic(), 0.0
         self._threads = torch.get_num_threads()
         self._steps, self._seconds = 0, 0.0  # taken here, and how long they took
+        self.learned_on = self.name
+
+    def _drawing(self) -> ImageModel:
+        return self.models.image(self.plan.model, self.reporter)
 
     def go_on(self, state: State) -> tuple[bool, State]:
         """Train on from ``state``; return whether it is finished, or another model needs the room first, and
         the state then."""
-        model, settings, reporter = self.model, self.settings, self.reporter
-        side = settings.resolution or model.card.native_size
         self.rows = [("without", self._samples("", 0, state.step))]
         # the examples with the trigger in their captions
         trigger = self.settings.trigger
@@ -364,24 +359,45 @@ class _Run:
             *[Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples],
             *self._prior(state.step),
         ]
-        rows = dataset.rows(examples, model, self.recipe, side, self.store, reporter)
-        pipe = model.pipeline(Mode.TEXT)
+        rows = dataset.rows(examples, self._drawing(), self.recipe, self.side, self.store, self.reporter)
+        finished, state = self._train(rows, state)
+        if finished and self.base:
+            named = {f"{self.recipe.part}.{name}": value for name, value in state.weights.items()}
+            with ExitStack() as stack:
+                added = self._drawing().loras.added(NAME, named)
+                self.reporter.build(lambda: stack.enter_context(added), inline=True)
+                self._show(self.settings.steps, state.step)
+        return finished, state
+
+    def _train(self, rows: Sequence[Row], state: State) -> tuple[bool, State]:
+        """Take the steps that are left, and draw samples between them where it is the drawing model that
+        learns."""
+        settings, part = self.settings, self.recipe.part
+        taught: Any = self.models.base(self.base, self.reporter) if self.base else self._drawing()
+        pipe = taught if self.base else taught.pipeline(Mode.TEXT)
+        module, self.learned_on = pipe.components[part], taught.name
         with ExitStack() as stack:
             use = GuidedUse(1.0, settings.whole) if self.is_guided else None
-            inserted = config(self.recipe, settings, pipe.components[self.recipe.part])
-            opened = model.loras.in_training(NAME, self.recipe.part, inserted, use)
-            weights = reporter.build(lambda: stack.enter_context(opened), inline=True)
-            training = Training(self.recipe, pipe, weights, rows, settings, side, state)
+            opened = taught.loras.in_training(NAME, part, config(self.recipe, settings, module), use)
+            weights = self.reporter.build(lambda: stack.enter_context(opened), inline=True)
+            training = Training(
+                self.recipe, module, pipe.scheduler, weights, rows, settings, self.side, state
+            )
             for number in settings.sampled_after:
                 while training.step < number:
-                    if self.models.room_is_wanted and reporter.fiber is not None:
+                    if self.models.room_is_wanted and self.reporter.fiber is not None:
                         return False, training.state()
-                    self._take_step(training)
-                made = self._samples(NAME, number, training.step, self._usual)
-                self.rows.append((f"{number} steps", made))
-            if len(settings.strengths) > 1 and self.prompts and can_be_chosen(self.models):
-                self._try(training.step)
+                    self._take_step(training, taught)
+                if not self.base:
+                    self._show(number, training.step)
             return True, training.state()
+
+    def _show(self, number: int, step: int) -> None:
+        """Draw the samples after step ``number``; at the end also those that the strength is chosen by."""
+        self.rows.append((f"{number} steps", self._samples(NAME, number, step, self._usual)))
+        chosen = len(self.settings.strengths) > 1 and self.prompts and can_be_chosen(self.models)
+        if number == self.settings.steps and chosen:
+            self._try(step)
 
     @property
     def _usual(self) -> float:
@@ -408,24 +424,21 @@ class _Run:
         words = [given[number % len(given)] for number in range(self.settings.prior)]
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"prior-{self.fingerprint[:16]}"
-        drawn = dataset.draw_samples(
-            words, "", name, self.settings.seed + 1, self.model, self.store, reporter
-        )
+        model, seed = self._drawing(), self.settings.seed + 1
+        drawn = dataset.draw_samples(words, "", name, seed, model, self.store, reporter)
         return [Example(picture, caption, True) for picture, caption in zip(drawn, words, strict=True)]
 
-    def _take_step(self, training: Training) -> None:
+    def _take_step(self, training: Training, taught: Any) -> None:
         reporter = self.reporter
         reporter.check()
         if reporter.fiber is not None:
             reporter.fiber.pause("style")
-        if self.model.offload != "none":
-            raise OutOfMemory(
-                f"{self.model.name} had to make room for a drawing; there is too little memory."
-            )
+        if taught.offload != "none":
+            raise OutOfMemory(f"{self.name} had to make room for a drawing; there is too little memory.")
         before, begun = torch.get_num_threads(), time.monotonic()
         torch.set_num_threads(self._threads)  # sums may depend on it
         try:
-            with self.model.loras.applied([((NAME, 1.0),)]):
+            with taught.loras.applied([((NAME, 1.0),)]):
                 training.take_step()
         finally:
             torch.set_num_threads(before)
@@ -441,7 +454,7 @@ class _Run:
         needed = self._seconds / self._steps * self.settings.steps
         if needed > self.plan.seconds:
             raise UserError(
-                f"This training would take about {needed / 60:.0f} minutes of {self.model.device}; it may"
+                f"This training would take about {needed / 60:.0f} minutes of {self.device}; it may"
                 f" take {self.plan.seconds / 60:.0f}."
             )
 
@@ -460,7 +473,7 @@ class _Run:
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
         given, seed = self.prompts if prompts is None else prompts, self.settings.seed
-        return dataset.draw_samples(given, lora, name, seed, self.model, self.store, reporter, strong)
+        return dataset.draw_samples(given, lora, name, seed, self._drawing(), self.store, reporter, strong)
 
     def learned(self, state: State) -> Learned:
         """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
@@ -474,8 +487,9 @@ class _Run:
         # what the file says of itself
         use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
         about = {
-            "model": self.model.name,
-            "family": self.model.family.name,
+            "model": self.name,
+            "family": self.family,
+            **({"learned_on": self.learned_on} if self.base else {}),
             "pictures": len(self.plan.examples),
             **asdict(self.settings),
             "strength": strong,

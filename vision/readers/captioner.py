@@ -13,7 +13,6 @@ from transformers import (
     AutoConfig,
     AutoProcessor,
     BlipForConditionalGeneration,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 
@@ -49,18 +48,6 @@ _EMPTY_WORDS = frozenset(
         "a an the of in on with and is are there image picture photo illustration drawing detailed close up"
     ).split()
 )
-
-
-class _BeforeToken(StoppingCriteria):
-    """Stopping criterion that yields to other jobs before each token, and stops when the request is
-    cancelled."""
-
-    def __init__(self, before_slice: Callable[[], None]) -> None:
-        self.before_slice = before_slice
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self.before_slice()  # raises
-        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 @dataclass(frozen=True)
@@ -107,12 +94,17 @@ class Captioner:
         ]
         joined = {name: torch.cat([one[name] for one in given]) for name in given[0]}
         count, like = len(tasks), tasks[0]
+
+        def pause(input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+            before_slice(count)  # raises when the job is stopped
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
         with torch.random.fork_rng([self.model.device] if self.model.device.type == "cuda" else []):
             torch.manual_seed(like.seed)
             out = self.model.generate(
                 **devices.moved_to(self.model, joined),
                 max_new_tokens=self.max_new_tokens,
-                stopping_criteria=StoppingCriteriaList([_BeforeToken(lambda: before_slice(count))]),
+                stopping_criteria=StoppingCriteriaList([pause]),
                 **like.how,
             )
         # BLIP repeats its prefix, and should

@@ -3,6 +3,7 @@ configuration files say, then its own ``atelier.json``; and which words of a tex
 has a small vocabulary. Loads no torch."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -15,6 +16,7 @@ from vision.families.family import Family
 from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
 
 FILE = "atelier.json"
+BASE = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}|[\w-][\w.-]*")
 RANGES = {
     "native_size": (16, 4096),
     "multiple": (1, 256),
@@ -78,9 +80,11 @@ class Card:
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
-    folder ``lora``, which is added to its weights when they are loaded; "" = none. fixed_steps: it draws at
-    the noise levels that its makers chose, so that no other number of steps can be had. vocabulary: all the
-    words that the model knows, with spaces between them; empty = any word may mean something to it.
+    folder ``lora``, which is added to its weights when they are loaded; "" = none. base: the undistilled
+    model that styles are learned on in this one's place: a hub's at a commit, or a folder beside this one's;
+    "" = this one learns itself. fixed_steps: it draws at the noise levels that its makers chose, so that no
+    other number of steps can be had. vocabulary: all the words that the model knows, with spaces between
+    them; empty = any word may mean something to it.
     """
 
     native_size: int
@@ -105,6 +109,7 @@ class Card:
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
     merged_lora: str = ""
+    base: str = ""
     fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
 
@@ -189,7 +194,15 @@ def family_and_card(path: Path, more: Mapping[str, Any] | None = None) -> tuple[
         "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
         **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
-    return family, make_card(family, configs, read_card(folder, more))
+    own = read_card(folder, more)
+    if base := own.get("base"):
+        if not isinstance(base, str) or not BASE.fullmatch(base):
+            raise ModelError(
+                f"{FILE}: base is {base!r}; it takes owner/name@ with the commit's 40 hex digits, or the name"
+                " of a folder beside the model's."
+            )
+        own["base"] = base if "/" in base else str(folder.parent / base)
+    return family, make_card(family, configs, own)
 
 
 SHOWN = 8  # unknown words that a note names

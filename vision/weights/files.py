@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.profiles import PACKAGE, PROGRAM
+from core.profiles import HUB_FILE, PACKAGE, PROGRAM
 from vision.families import UNUSED
 
 
@@ -171,6 +171,7 @@ def signature(path: Path) -> list[int]:
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
 ONE_FILE = (".safetensors", ".gguf")  # formats of which one file may be named; they hold data only
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_PART = re.compile(r"([0-9a-f]{40})/(\w+)")  # a commit, and the one folder of it whose weights are wanted
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,9 @@ class ModelSource:
     """One configured model. spec: the text in the settings. kind: "hub", "folder", "file", "package" or
     "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
     written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
-    SHA-256 its contents must have, None when they aren't pinned."""
+    SHA-256 its contents must have, None when they aren't pinned. part: the folder of a hub model whose
+    weights alone are wanted, "" = all. file: the one file of a hub's repository that is meant, "" = all that
+    is worth having."""
 
     spec: str
     kind: str
@@ -186,6 +189,8 @@ class ModelSource:
     revision: str | None = None
     path: Path | None = None
     digest: str | None = None
+    part: str = ""
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -197,7 +202,8 @@ class ModelSource:
     @property
     def key(self) -> str:
         """The name of a hub model's entry in the lock file."""
-        return f"{self.id}@{self.revision or 'main'}"
+        own = f"/{self.part}" if self.part else f":{self.file}" if self.file else ""
+        return f"{self.id}@{self.revision or 'main'}{own}"
 
 
 def parse(spec: str) -> ModelSource:
@@ -206,6 +212,8 @@ def parse(spec: str) -> ModelSource:
         return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
         return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
+    if found := HUB_FILE.fullmatch(spec):
+        return ModelSource(spec, "hub", id=found[1], revision=found[2], file=found[3])
     place, digest = split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():
@@ -217,7 +225,8 @@ def parse(spec: str) -> ModelSource:
     hub_id, _, revision = spec.partition("@")
     is_path = spec.startswith((".", "/", "~"))
     if _HUB_ID.fullmatch(hub_id) and not is_path:
-        return ModelSource(spec, "hub", id=hub_id, revision=revision or None)
+        pinned, part = found.groups() if (found := _PART.fullmatch(revision)) else (revision or None, "")
+        return ModelSource(spec, "hub", id=hub_id, revision=pinned, part=part)
     if is_path:
         return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
     raise ModelError(
@@ -232,9 +241,11 @@ GGUF, GGUF_PART = ".gguf", "transformer"  # of such a file's name; the part of a
 FLOAT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
-def missing_files(folder: Path, without: str | None = None) -> list[str]:
+def missing_files(folder: Path, without: str | None = None, only: str = "") -> list[str]:
     """Return the names of what the folder's own indexes list and it lacks. without: a part whose weights
-    aren't needed."""
+    aren't needed. only: the part whose weights alone are."""
+    if only:
+        return missing_files(folder / only) if (folder / only).is_dir() else [only + "/"]
     missing = []
     for index in folder.rglob("*.safetensors.index.json"):
         if index.parent.name == without or index.parent.name in UNUSED:
@@ -274,9 +285,9 @@ def check_file(path: Path) -> None:
     check_folder(folder, without=GGUF_PART)
 
 
-def check_folder(folder: Path, without: str | None = None) -> None:
-    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work. without:
-    a part whose weights aren't needed."""
+def check_folder(folder: Path, without: str | None = None, only: str = "") -> None:
+    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work. without,
+    only: see ``missing_files``."""
     if not folder.is_dir():
         raise ModelError(f"{folder.name}: no such folder.")
     check_contents(folder)
@@ -289,7 +300,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
         raise ModelError(
             f"{folder.name} has only pickled weights, which can run code; convert them to safetensors."
         )
-    if missing := missing_files(folder, without):
+    if missing := missing_files(folder, without, only):
         raise ModelError(f"{folder.name} is incomplete: {', '.join(missing[:3])} missing.")
     for path in weights:
         header(path)

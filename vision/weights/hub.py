@@ -73,7 +73,10 @@ def complete_snapshot(source: ModelSource, cache_dir: Path) -> Path | None:
     files = [(folder / name, size) for name, size in wanted.items()]
     if any(not path.is_file() or path.stat().st_size != size for path, size in files):
         return None  # a download of ours that was cut off
-    return folder if folder.is_dir() and not contents.missing_files(folder) else None
+    if source.file:
+        return folder / source.file if (folder / source.file).is_file() else None
+    is_whole = folder.is_dir() and not contents.missing_files(folder, only=source.part)
+    return folder if is_whole else None
 
 
 def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:
@@ -134,7 +137,7 @@ def fetch(
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
         folder = _snapshot(source, commit, cache_dir)
         with _Download(source.id, commit, folder, files, endpoint, token, report) as download:
-            wanted = download.choose(half=half)
+            wanted = download.choose(source, half=half)
             entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
             lock_source(source, cache_dir, entry)
             download.fetch(wanted)
@@ -228,14 +231,19 @@ class _Download:
         stated = getattr(self._files[name], "lfs", None)
         return stated.sha256 if stated else ""
 
-    def choose(self, *, half: bool) -> dict[str, int]:
-        """Return the files worth having: name → bytes. Raises ModelError where no weights are safetensors."""
+    def choose(self, source: ModelSource, *, half: bool) -> dict[str, int]:
+        """Return the files worth having, or those that are meant: name → bytes. Raises ModelError where one
+        isn't there, or no weights are safetensors."""
         parts = None
+        if file := source.file:
+            if file not in self._files:
+                raise ModelError(f"{self._name} has no file {file}: the host needs to correct the setting.")
+            return {file: self._files[file].size or 0}
         if "model_index.json" in self._files:
             self._fetch("model_index.json")
             index = contents.read_json(self._folder / "model_index.json")
             parts = {name for name, entry in index.items() if isinstance(entry, list)}
-        names = choose_files(tuple(self._files), half=half, parts=parts)
+        names = choose_files(tuple(self._files), half=half, parts=parts, only=source.part)
         if not any(name.endswith(".safetensors") for name in names):
             raise ModelError(
                 f"{self._name} has no safetensors weights; the other formats can run code and aren't loaded."
@@ -319,11 +327,13 @@ class _Download:
                     self._say()
 
 
-def choose_files(names: tuple[str, ...], *, half: bool, parts: Collection[str] | None = None) -> list[str]:
+def choose_files(
+    names: tuple[str, ...], *, half: bool, parts: Collection[str] | None = None, only: str = ""
+) -> list[str]:
     """Return the files of a repository worth having: texts, and one set of safetensors weights for each
-    folder that a family reads. half: prefer 16-bit weights. parts: of its pipeline; other folders aren't part
-    of it. A diffusers repository (model_index.json) often has single-file checkpoints at its top, which
-    aren't needed."""
+    folder that a family reads, or the folder ``only``. half: prefer 16-bit weights. parts: of its pipeline;
+    other folders aren't part of it. A diffusers repository (model_index.json) often has single-file
+    checkpoints at its top, which aren't needed."""
     names = tuple(name for name in names if name.partition("/")[0] not in UNUSED)
     pipeline = "model_index.json" in names
     if parts is not None:
@@ -332,7 +342,7 @@ def choose_files(names: tuple[str, ...], *, half: bool, parts: Collection[str] |
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
     chosen = []
     for folder in sorted({n.rpartition("/")[0] for n in names if n.endswith(".safetensors")}):
-        if pipeline == bool(folder) and not folder.count("/"):
+        if pipeline == bool(folder) and not folder.count("/") and only in ("", folder):
             inside = [n for n in names if n.rpartition("/")[0] == folder]
             chosen += _weights(inside, pipeline=pipeline, half=half)
     return sorted(texts) + chosen
@@ -367,7 +377,7 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
     if source.kind == "program":
         return
     if path.is_dir():
-        contents.check_folder(path)
+        contents.check_folder(path, only=source.part)
     else:
         contents.check_file(path)
     check_pin(source, path, cache_dir)
@@ -380,4 +390,6 @@ def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
         contents.check_digest(path, source.digest)
     if source.kind == "hub":
         entry = lock_entry(source, cache_dir)
-        contents.check_files(path, entry.get("files", {}), entry.get("seen", {}))
+        contents.check_files(
+            path.parent if source.file else path, entry.get("files", {}), entry.get("seen", {})
+        )

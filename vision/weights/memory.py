@@ -127,6 +127,11 @@ def sizes(path: Path, itemsize: int) -> dict[str, Sizes]:
     return of_tensors(_tensors(path, itemsize), quantizable_parts(path), str(pipeline), itemsize)
 
 
+def part_sizes(folder: Path, part: str, itemsize: int) -> dict[str, Sizes]:
+    """Return ``sizes`` of one part of the pipeline in ``folder`` by itself."""
+    return of_tensors(_tensors(folder / part, itemsize), (part,), "", itemsize)
+
+
 def of_tensors(
     tensors: Iterable[Tensor], quantizable: Collection[str], pipeline: str, itemsize: int = 2
 ) -> dict[str, Sizes]:

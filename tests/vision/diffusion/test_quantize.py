@@ -16,8 +16,9 @@ from core.errors import ModelError
 from proofs.vision import quantized
 from proofs.vision.quantized import NEAR, models_of, pixels
 from tests.vision.diffusion.test_loras import save_lora
+from vision.diffusion import load
 from vision.diffusion.load import configuration
-from vision.weights import card, files, memory
+from vision.weights import card, copies, files, memory
 
 LIBRARIES = ("torchao", "bitsandbytes", "gguf")  # a third of diffusers' import, so not of every test's
 pytestmark = pytest.mark.skipif(
@@ -103,6 +104,31 @@ def test_a_lora_changes_a_quantised_model_as_it_changes_the_plain_one(kind: str,
             changed.append(pixels(models, request) - pixels(models))
     assert np.abs(changed[0]).mean() > 10
     assert np.abs(changed[0] - changed[1]).mean() < NEAR[kind]
+
+
+# Copies
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8", "nf4"])
+def test_a_restart_reads_what_was_quantised_and_draws_the_same_bits(
+    kind: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "SPARE_SHARE", 0)
+    monkeypatch.setattr(copies, "SPARE", 0)
+    house = tmp_path / "house"
+    shutil.copytree(folders["z-image"], house)
+    quantise, made = load.configuration, list[str]()
+    monkeypatch.setattr(load, "configuration", lambda *given: made.append(given[1]) or quantise(*given))
+    with quantized.nf4_on_the_processor():
+        first = pixels(models_of(house, tmp_path, kind))
+        again = models_of(house, tmp_path, kind)
+        assert np.array_equal(first, pixels(again)) and made == [kind], "nothing was quantised again"
+        assert quantized.kinds_of_weights(again) & {"Int8Tensor", "Float8Tensor", "Params4bit"}
+        (copy,) = (tmp_path / copies.FOLDER).iterdir()
+        file = next((copy / "transformer").glob("*.safetensors"))
+        file.write_bytes(file.read_bytes()[:-100])
+        assert np.array_equal(first, pixels(models_of(house, tmp_path, kind))), "a damaged copy is made anew"
+        assert np.array_equal(first, pixels(models_of(house, tmp_path, kind))) and made == [kind] * 2
 
 
 # GGUF

@@ -56,6 +56,14 @@ def test_a_saved_folder_is_recognised(name: str, folders: dict[str, Path]) -> No
     assert (card.native_size, card.num_inference_steps) == (64, 4)
 
 
+def test_a_models_noise_schedule_tells_it_from_its_distilled_kin(folders: dict[str, Path], tmp_path) -> None:
+    folder = shutil.copytree(folders["z-image"], tmp_path / "base")
+    assert identify.family_and_card(folder)[1].guidance_scale == 0
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "shift": 6.0}))
+    assert identify.family_and_card(folder)[1].guidance_scale == 4
+
+
 REQUESTS = {
     "words": (Mode.TEXT, ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)),
     "words and a picture": (Mode.IMAGE, ImagineRequest(prompt="a red house", seed=7, image=SHA)),

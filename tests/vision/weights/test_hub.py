@@ -5,9 +5,12 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core.errors import ModelError
+from core.settings import PROFILES, named_values
 from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
 from tests.vision.weights.test_sources import COMMIT
@@ -110,3 +113,41 @@ def test_a_model_of_the_hub_is_told_by_the_hosts_card_how_it_is_used(folders, tm
     card.write_text("{")
     (told,) = describe_models.describe_models({"image": spec}, cache)
     assert "owner--name.json of cards isn't valid JSON" in told.problem
+
+
+def test_one_file_of_a_repository_is_fetched_alone(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "hub").mkdir()
+    for name in ("four", "eight"):
+        weights = {f"{name}.lora_A.weight": np.zeros((2, 2), np.float32)}
+        save_file(weights, tmp_path / "hub" / f"{name}.safetensors")
+    source = files.parse(f"owner/name@{COMMIT}:eight.safetensors")
+    assert (source.name, source.revision, source.kind) == ("owner/name", COMMIT, "hub")
+    cache = tmp_path / "cache"
+    with serving(tmp_path / "hub", monkeypatch) as played:
+        path = hub.fetch(source, cache)
+        assert [name for name, _ in played.handed] == ["eight.safetensors"]
+        with pytest.raises(ModelError, match="has no file two.safetensors"):
+            hub.fetch(files.parse(f"owner/name@{COMMIT}:two.safetensors"), cache)
+    assert files.lora_file(path) == path == hub.find_downloaded(source, cache)
+    hub.check_pin(source, path, cache)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="isn't the file that was fetched"):
+        hub.check_pin(source, path, cache)
+    assert hub.find_downloaded(files.parse(f"owner/name@{COMMIT}:four.safetensors"), cache) is None
+
+
+@pytest.mark.parametrize("loras", [{}, {"lightning": "owner/name@main:eight.safetensors"}])
+def test_qwen_images_drafts_are_lightnings_where_the_host_has_it(
+    folders, tmp_path, monkeypatch, loras
+) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    (spec,) = (one for one in named_values(PROFILES["xlarge"]["IMAGE_MODELS"]).values() if "Qwen" in one)
+    commit = spec.partition("@")[2]
+    shutil.copytree(
+        folders["qwen-image"], tmp_path / "hub" / "models--Qwen--Qwen-Image-2512" / "snapshots" / commit
+    )
+    models = cpu_models({"image": spec}, tmp_path, allow_download=False, loras=loras)
+    draft = models.image(None).card.draft
+    assert draft.lora == next(iter(loras), "") and (draft.num_inference_steps == 8) is bool(loras)
+    assert "lightning" in named_values(PROFILES["xlarge"]["LORAS"])

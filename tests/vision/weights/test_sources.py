@@ -30,9 +30,14 @@ def test_what_is_no_model_is_refused_with_a_sentence(spec: str) -> None:
         files.parse(spec)
 
 
+def specs_of(profile: str) -> list[str]:
+    """The models of a profile, those of its lists too."""
+    models = dict(PROFILES[profile])
+    lists = [named_values(models.pop(name, "none")) for name in ("IMAGE_MODELS", "LORAS")]
+    return [*models.values(), *(spec for one in lists for spec in one.values())]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_names_models_that_parse(profile: str) -> None:
-    models = dict(PROFILES[profile])
-    named = named_values(models.pop("IMAGE_MODELS", "none")).values()
-    kinds = {files.parse(spec).kind for spec in (*models.values(), *named)}
+    kinds = {files.parse(spec).kind for spec in specs_of(profile)}
     assert kinds == ({"folder"} if profile == "demo" else {"hub"})

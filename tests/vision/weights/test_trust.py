@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from core.errors import ModelError
-from core.settings import PROFILES, named_values
+from core.settings import PROFILES
 from proofs.security import weights
 from tests.support.hub import serving
 from tests.vision.conftest import cpu_models
-from tests.vision.weights.test_sources import COMMIT
+from tests.vision.weights.test_sources import COMMIT, specs_of
 from vision.families import Mode
 from vision.weights import files, hub
 
@@ -125,8 +125,7 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, 
 
 
 def test_every_profile_is_pinned() -> None:
-    for name, models in PROFILES.items():
-        named = named_values(models.get("IMAGE_MODELS", "none")).values()
-        for spec in (*named, *(spec for setting, spec in models.items() if setting != "IMAGE_MODELS")):
+    for name in PROFILES:
+        for spec in specs_of(name):
             source = files.parse(spec)
             assert name == "demo" or hub.commit_of(source, Path("/nowhere")) == source.revision, spec
