@@ -19,11 +19,12 @@ from core.profiles import PACKAGED, PROFILES
 from core.settings import ROOT, Settings, load_settings
 from vision.chat.model import JOINED_LAYERS
 from vision.families import EDITORS, FAMILIES, Family
+from vision.lora_training.config import LARGE, MOST, transformer_memory, usual_settings
 from vision.lora_training.families import RECIPES
 from vision.video.families import FAMILIES as VIDEO_FAMILIES
 from vision.video.families import Operation
 from vision.weights import card as cards
-from vision.weights import files
+from vision.weights import files, memory
 
 PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- profiles -->", "<!-- end of profiles -->"
@@ -149,14 +150,25 @@ def keeps_shapes(profile: Profile) -> Answer:
     return Answer(PARTLY, how)
 
 
+CARDS = {"small": 8, "medium": 12, "large": 16, "xlarge": 24}  # profile → GiB of its card
+TAKEN = 0.6  # of them by the driver and torch itself
+
+
 def learns(profile: Profile) -> Answer:
-    """Return whether a style can be taught."""
-    able = lambda one: one.family.name in RECIPES  # noqa: E731
-    why = f"{profile.drawers[0].family.title} has no recipe"
-    found = profile.by_drawer(able, why)
-    if found.what == NO or profile.name == "demo":
-        return found
-    return Answer(PARTLY, "; ".join(filter(None, (found.how, "where the card holds it in 16 bits"))))
+    """Return whether a style can be taught, and how the model that learns is held on the profile's card."""
+    usual = profile.drawers[0]
+    if usual.family.name not in RECIPES:
+        return Answer(NO, f"{usual.family.title} has no recipe")
+    if profile.name not in CARDS:
+        return Answer(YES)
+    part = configurations(profile.models["image"])["parts"]["transformer"]  # its base has the same shapes
+    config, settings = part["config"] | {"_class_name": part["class"]}, usual_settings("style", MOST, LARGE)
+    card = (CARDS[profile.name] - TAKEN) * 2**30
+    for kind, each in {"off": 2.0, **memory.QUANTIZED}.items():
+        needed = transformer_memory(config, settings, 2, round(each * part["weights"]))
+        if kind != "fp8" and usual.card.base and needed and needed.total <= card:
+            return Answer(YES, "" if kind == "off" else f"its base in {kind}")
+    return Answer(PARTLY, "where the card holds it in 16 bits")
 
 
 UNGUIDED = "its models draw without guidance"

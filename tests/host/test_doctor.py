@@ -150,16 +150,16 @@ def test_each_card_is_told_how_the_image_model_is_held(examine, tmp_path: Path, 
 
 
 def _z_image(folder: Path) -> Path:
-    """What the doctor looks at of a model with 3 billion weights, in a file that is a hole."""
+    """What the doctor looks at of a model with 2.75 billion weights, in a file that is a hole."""
     (folder / "transformer").mkdir(parents=True)
     parts = {"transformer": ["diffusers", "ZImageTransformer2DModel"]}
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "ZImagePipeline", **parts}))
     (folder / "transformer" / "config.json").write_text("{}")
-    weight = {"dtype": "BF16", "shape": [30_000, 100_000], "data_offsets": [0, 6 * 10**9]}
+    weight = {"dtype": "BF16", "shape": [27_500, 100_000], "data_offsets": [0, 55 * 10**8]}
     head = json.dumps({"layers.0.weight": weight}).encode()
     with (folder / "transformer" / "diffusion_pytorch_model.safetensors").open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
-        file.truncate(8 + len(head) + 6 * 10**9)
+        file.truncate(8 + len(head) + 55 * 10**8)
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 from core.errors import ModelError
 from core.profiles import PACKAGED
 from vision import describe_models
-from vision.loader import ModelLoader
+from vision.loader import ModelLoader, Progress
 from vision.protocol import WorkerConfig
 from vision.readers.photo import fetch
 from vision.weights import files, hub, packaged
@@ -120,11 +120,11 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(tmp_path, monkeypa
     loader = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path)))
     for _ in range(3):
         with pytest.raises(ModelError, match="no network"):
-            loader.find(files.parse(PACKAGED["faces"]), lambda done: None, "faces")
+            loader.find(files.parse(PACKAGED["faces"]), Progress("faces"), "faces")
     assert asked == ["centerface"]
     offline = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path), allow_download=False))
     with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
-        offline.find(files.parse(PACKAGED["faces"]), lambda done: None, "faces")
+        offline.find(files.parse(PACKAGED["faces"]), Progress("faces"), "faces")
     assert asked == ["centerface"]
 
 
