@@ -135,7 +135,7 @@ MODELS = (
     Model(
         "Qwen-Image 2512",
         "Apache-2.0",
-        steps="50, two passes each; drafts 8 of one",
+        steps="50, of two rows each; drafts 8 of one",
         **known("qwen-image-2512"),
     ),
     Model("SigLIP2 base", "Apache-2.0", on_disk=(("model", 4),), **known("siglip2")),
