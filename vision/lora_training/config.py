@@ -17,7 +17,6 @@ from vision.weights import card, files, memory
 FEWEST, MOST = 5, 40  # pictures
 STEPS, RANKS = (1, 4000), (1, 128)
 RATES = (1e-6, 1e-2)
-MOST_PRIOR = 200  # pictures
 STRENGTHS = (1.2, 1.5, 1.8, 2.1, 2.4)
 WHOLE = 0.4
 LARGE = 300_000_000  # weights of a denoiser, from which on the rates of diffusers' examples fit
@@ -31,11 +30,9 @@ class Settings:
     trigger: words that stand for the style in every prompt. steps: of the optimizer. rank: of each layer's
     change (arXiv:2106.09685). layers: "attention" alone, as diffusers' examples for UNets, "all" linear and
     convolutional ones, or the "fine" ones, at the end of the way up. learning_rate: at the start; it falls
-    to 0 by a cosine. resolution: side of the square that pictures are brought to, px; 0 = the model's
-    own. batch: pictures in a step. checkpoints: how often samples are drawn, the end included.
-    prior: pictures that the model draws itself, of the same things without the style, and that it is to go on
-    drawing so without the trigger; 0 = none. recompute: whether a step computes each block's inside again for
-    its gradient (arXiv:1604.06174), which saves memory, takes nearly twice the time and changes no result.
+    to 0 by a cosine. batch: pictures in a step. checkpoints: how often samples are drawn, the end included.
+    recompute: whether a step computes each block's inside again for its gradient (arXiv:1604.06174), which
+    saves memory, takes nearly twice the time and changes no result.
     strengths: of the finished style, of which the host's CLIP chooses (vision.lora_training.train).
     whole: share of noise from which on the style counts wholly in drawings with guidance, and for the prompt
     alone (vision.diffusion.loras); 1 = it counts as any LoRA does, as in families that
@@ -47,10 +44,8 @@ class Settings:
     rank: int = 16
     layers: Layers = "attention"
     learning_rate: float = 1e-4
-    resolution: int = 0
     batch: int = 1
     checkpoints: int = 4
-    prior: int = 0
     seed: int = 0
     recompute: bool = True
     strengths: tuple[float, ...] = (1.0,)
@@ -65,7 +60,6 @@ class Settings:
             ("learning rate", self.learning_rate, RATES),
             ("batch", self.batch, (1, 16)),
             ("checkpoints", self.checkpoints, (1, 10)),
-            ("prior", self.prior, (0, MOST_PRIOR)),
             ("whole", self.whole, (0, 1)),
         ):
             if not low <= value <= high:
@@ -116,7 +110,7 @@ BYTES_A_WEIGHT = 16  # of a LoRA: itself, its gradient and AdamW's two moments, 
 SLACK = 1.1  # what the allocator and the libraries take besides
 # tensors as large as a block's input, that are alive while it is computed again
 IN_FLUX, IN_FLUX2, IN_Z_IMAGE = 40, 50, 45
-FLUX_PIXELS, FLUX_WORDS = 16, 512  # px of a token's side; tokens of a text
+FLUX_SIDE, FLUX_PIXELS, FLUX_WORDS = 1024, 16, 512  # px of a picture's and a token's side; tokens of a text
 UNET_SHARE = 0.25  # of a UNet model's bytes: its LoRA with gradients, and a step's activations
 GB, MB = 10**9, 10**6
 
@@ -224,7 +218,7 @@ def transformer_memory(
         lora, inside = 8 * blocks, IN_Z_IMAGE
     else:
         return None
-    tokens = ((settings.resolution or 1024) // FLUX_PIXELS) ** 2 + FLUX_WORDS
+    tokens = (FLUX_SIDE // FLUX_PIXELS) ** 2 + FLUX_WORDS
     elements = tokens * width * (blocks + inside if settings.recompute else blocks * inside)
     trained = settings.rank * width * lora
     return Needed(weights, trained * BYTES_A_WEIGHT, settings.batch * itemsize * elements)

@@ -28,17 +28,16 @@ SQUARE = 1.25  # longer to shorter side, up to which the middle is all that is l
 
 @dataclass(frozen=True)
 class Example:
-    """A picture, and what its caption says besides the style. is_prior: the model has drawn it itself."""
+    """A picture, and what its caption says besides the style."""
 
     picture: Image.Image = field(repr=False)
     caption: str = field(repr=False)
-    is_prior: bool = False
 
     @property
     def digest(self) -> str:
         """A text that is another one for another picture or caption."""
         data = hashlib.sha256(self.picture.tobytes()).hexdigest()
-        return f"{data} {self.picture.size} {self.caption} {self.is_prior}"
+        return f"{data} {self.picture.size} {self.caption}"
 
 
 def squares(picture: Image.Image, side: int) -> list[tuple[Image.Image, Crop]]:
@@ -74,7 +73,7 @@ def rows(
                 hashlib.sha256(square.tobytes()).hexdigest(),
             )
             latents = kept(store, parts, make)
-            found.append(Row(latents["mean"], latents["std"], texts, crop, example.is_prior))
+            found.append(Row(latents["mean"], latents["std"], texts, crop))
     return found
 
 

@@ -42,13 +42,12 @@ class Crop:
 @dataclass(frozen=True)
 class Row:
     """A picture and its caption as the denoiser takes them, on the CPU. mean, std: of its latents (1, C, h,
-    w), scaled. texts: of its caption. is_prior: the model has drawn it itself, to be kept from the style."""
+    w), scaled. texts: of its caption."""
 
     mean: torch.Tensor
     std: torch.Tensor
     texts: Texts
     crop: Crop
-    is_prior: bool = False
 
 
 def encoded(vae: Any, pixels: torch.Tensor, device: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -110,8 +110,7 @@ class Training:
         self._recipe, self._module, self._settings, self._side = recipe, module, settings, side
         self._weights = dict(sorted(weights.items()))
         self._schedule = recipe.schedule(scheduler)
-        self._own = [row for row in rows if not row.is_prior]
-        self._prior = [row for row in rows if row.is_prior]
+        self._rows = rows
         self._optimizer = torch.optim.AdamW(
             list(self._weights.values()),
             lr=settings.learning_rate,
@@ -153,8 +152,9 @@ class Training:
             module.enable_gradient_checkpointing()
         try:
             with torch.enable_grad():
+                rows = _next(self._rows, self.step, settings)
                 numbers = generator(settings.seed, self.step)
-                loss = self._recipe.loss(module, self._schedule, self._rows(), self._side, numbers)
+                loss = self._recipe.loss(module, self._schedule, rows, self._side, numbers)
                 loss.backward()
         finally:
             module.disable_gradient_checkpointing()
@@ -166,11 +166,6 @@ class Training:
         if not math.isfinite(self.losses[-1]):
             raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
         return self.losses[-1]
-
-    def _rows(self) -> list[Row]:
-        """The rows of the next step: each picture once before any comes again."""
-        own = _next(self._own, self.step, self._settings)
-        return own + (_next(self._prior, self.step, self._settings) if self._prior else [])
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         try:
@@ -190,6 +185,7 @@ class Training:
 
 
 def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
+    """Return the rows of a step: each picture once before any comes again."""
     found = []
     for place in range(step * settings.batch, (step + 1) * settings.batch):
         epoch, number = divmod(place, len(rows))
@@ -335,7 +331,7 @@ class _Run:
         model = self._drawing()
         self.recipe, self.fingerprint = families.recipe_of(model), plan.fingerprint(model)
         self.name, self.family, self.device = model.name, model.family.name, model.device
-        self.side, self.base = plan.settings.resolution or model.card.native_size, model.card.base
+        self.side, self.base = model.card.native_size, model.card.base
         self.settings = plan.settings
         self.prompts = [worded(prompt, self.settings.trigger) for prompt in plan.prompts[: dataset.MOST]]
         self.is_guided = self.recipe.is_guided and self.settings.whole < 1
@@ -355,10 +351,7 @@ class _Run:
         self.rows = [("without", self._samples("", 0, state.step))]
         # the examples with the trigger in their captions
         trigger = self.settings.trigger
-        examples = [
-            *[Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples],
-            *self._prior(state.step),
-        ]
+        examples = [Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples]
         rows = dataset.rows(examples, self._drawing(), self.recipe, self.side, self.store, self.reporter)
         finished, state = self._train(rows, state)
         if finished and self.base:
@@ -416,17 +409,6 @@ class _Run:
     def _tried(self) -> list[str]:
         given = self.plan.prompts
         return [given[number % len(given)] for number in range(dataset.TRIED)]
-
-    def _prior(self, step: int) -> list[Example]:
-        """What the model draws for the captions without the trigger, which it is to go on drawing
-        (DreamBooth's prior preservation, arXiv:2208.12242, 3.3)."""
-        given = [example.caption for example in self.plan.examples if example.caption]
-        words = [given[number % len(given)] for number in range(self.settings.prior)]
-        reporter = Sampling(self.reporter, step, self.settings.steps)
-        name = f"prior-{self.fingerprint[:16]}"
-        model, seed = self._drawing(), self.settings.seed + 1
-        drawn = dataset.draw_samples(words, "", name, seed, model, self.store, reporter)
-        return [Example(picture, caption, True) for picture, caption in zip(drawn, words, strict=True)]
 
     def _take_step(self, training: Training, taught: Any) -> None:
         reporter = self.reporter

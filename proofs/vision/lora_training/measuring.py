@@ -161,7 +161,7 @@ def _decoded(picture: Image.Image, model: ImageModel) -> Image.Image:
     """Return a picture as the model's autoencoder shows it."""
     pipe = model.pipeline(Mode.TEXT)
     with torch.no_grad():
-        latents, _ = families.encoded(pipe.vae, pixels.tensor_of(np.asarray(picture)))
+        latents, _ = families.encoded(pipe.vae, pixels.tensor_of(np.asarray(picture)), pipe.device)
         return decode(model, pipe, latents)[0]
 
 

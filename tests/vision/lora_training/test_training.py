@@ -230,17 +230,6 @@ def test_after_a_training_the_model_draws_the_same_bits(folders, tmp_path: Path)
     assert pictures_apart(before.pictures[0], ask(own, request).pictures[0]) == 0
 
 
-@pytest.mark.slow
-def test_pictures_of_the_model_itself_are_learned_beside_the_style(folders, tmp_path: Path) -> None:
-    plan = replace(PLAN, settings=replace(SETTINGS, prior=3))
-    store = MemoryStore()
-    made = learn_style(plan, models(folders, "stable-diffusion", tmp_path), store, Reporter())
-    assert sum(name.startswith("prior-") for name in store.kept) == 3
-    assert (
-        made.file != learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), store, Reporter()).file
-    )
-
-
 @pytest.mark.parametrize("family", ["stable-diffusion-3", "qwen-image"])
 def test_families_without_a_recipe_are_refused(family: str, folders, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"can't learn styles; Stable Diffusion .* and FLUX.2 klein can"):
