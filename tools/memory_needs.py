@@ -50,16 +50,21 @@ GIB, ROUND = 2**30, 16 * 2**20
 
 
 def measure(family: str, folder: Path) -> dict[str, int]:
-    """Return the bytes that the model in ``folder`` needs: weights, as its files have them, and over
-    those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds to each tensor.
-    A decoder that is held in float32 is larger than in the files, at any time."""
+    """Return the bytes that the model in ``folder`` needs: weights and those of its vae, as the files have
+    them, and over those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds
+    to each tensor. A decoder that is held in float32 is larger than in the files, at any time."""
     with hollow_card() as card:
         pipe, draw = load(family, folder, quantize="off", offload="none")
-        weights = memory.sizes(folder, 2)["off"].total
+        sizes = memory.sizes(folder, 2)["off"]
+        weights = sizes.total
         with watched(card, pipe) as found:
             draw()
     over = {what: found[what] - weights + 2**20 for what in ("text", "step", "decode")}
-    return {"weights": weights, **{what: -(-size // ROUND) * ROUND for what, size in over.items()}}
+    return {
+        "weights": weights,
+        "vae": sizes.parts["vae"],
+        **{what: -(-size // ROUND) * ROUND for what, size in over.items()},
+    }
 
 
 def peak(family: str, folder: Path, **how: str) -> int:

@@ -104,11 +104,18 @@ def test_what_a_model_needs_beside_its_weights_is_that_of_the_one_like_it(
     pipeline: str, weights: float, itemsize: int, share: float
 ) -> None:
     found = needs(pipeline, round(weights * KLEIN["weights"]), itemsize)
-    assert found.decode == pytest.approx(share * KLEIN["decode"])
+    assert found.decode == pytest.approx(itemsize / 2 * KLEIN["decode"]), (
+        "which depends on the picture's size"
+    )
     assert found.step == pytest.approx(share * KLEIN["step"])
 
 
-def test_of_several_models_of_a_pipeline_the_nearest_in_size_counts() -> None:
+def test_of_several_models_of_a_pipeline_the_decoder_counts_then_the_size() -> None:
+    known = json.loads(NEEDS_FILE.read_text())
+    small, five = known["wan-2.1-1.3b"], known["wan-2.2-ti2v-5b"]
+    fourteen = needs("WanPipeline", 40 * GB, 2, vae=small["vae"])
+    assert fourteen.decode == small["decode"] < five["decode"]
+    assert fourteen.step == pytest.approx(small["step"] * 40 * GB / small["weights"])
     assert needs("WanPipeline", 14 * GB, 2) != needs("WanPipeline", 23 * GB, 2)
     assert needs("WanImageToVideoPipeline", 23 * GB, 2) == needs("WanPipeline", 23 * GB, 2)
 

@@ -147,7 +147,7 @@ def of_tensors(
         layers[tensor.part] = tuple(sorted((*layers.get(tensor.part, ()), tensor.bytes))[-2:])
         if tensor.weights and tensor.part in quantizable:  # for a product it becomes what it was
             unpacked = max(unpacked, tensor.bytes)
-    plain = needs(pipeline, found["off"].total(), itemsize)
+    plain = needs(pipeline, found["off"].total(), itemsize, found["off"]["vae"])
     packed = replace(plain, text=plain.text + unpacked, step=plain.step + unpacked)
     return {
         kind: Sizes(
@@ -166,25 +166,33 @@ def _measured() -> dict[str, dict[str, Any]]:
     return known
 
 
-def needs(pipeline: str, weights: int, itemsize: int) -> Needs:
+def needs(pipeline: str, weights: int, itemsize: int, vae: int = 0) -> Needs:
     """Return what a model of ``weights`` bytes needs whose pipeline is diffusers' class ``pipeline``. That
-    was measured for some in 16 bits; of a class, those whose names begin alike are kin (``…Img2Img``), and a
-    larger model needs more in proportion. Of all others the most is taken that anybody has seen.
+    was measured for some in 16 bits; of a class, those whose names begin alike are kin (``…Img2Img``), of
+    which the one with the likest decoder counts, then the one of the likest size. Texts and passes of a
+    larger model need more in proportion. Of all others the most is taken that anybody has seen.
 
-    itemsize: bytes of a float in memory."""
+    itemsize: bytes of a float in memory. vae: bytes of the decoder's part, 0 = unknown."""
     stem = pipeline.removesuffix("Pipeline")
     kin = [
-        (len(own), -abs(weights - one["weights"] * itemsize // 2), name)
+        (
+            len(own),
+            -abs(vae - one["vae"] * itemsize // 2) if vae else 0,
+            -abs(weights - one["weights"] * itemsize // 2),
+            name,
+        )
         for name, one in _measured().items()
         if stem.startswith(own := one["pipeline"].removesuffix("Pipeline"))
         and not stem[len(own) :][:1].isdigit()  # StableDiffusion3 is no StableDiffusion
     ]
-    found = _measured()[max(kin)[2]] if kin else {}
+    found = _measured()[max(kin)[-1]] if kin else {}
     if 4 * weights < found.get("weights", 0) * itemsize // 2 or not found:
         careful = max(weights // 4, min(weights, itemsize * UNKNOWN // 2))
         return Needs(careful // 4, careful, careful)
     share = max(itemsize / 2, weights / found["weights"])
-    return Needs(*(round(share * found[what]) for what in ("text", "step", "decode")))
+    return Needs(
+        round(share * found["text"]), round(share * found["step"]), round(itemsize / 2 * found["decode"])
+    )
 
 
 def bytes_in_memory(path: Path, itemsize: int) -> int:
