@@ -153,10 +153,7 @@ def learns(profile: Profile) -> Answer:
     """Return whether a style can be taught."""
     able = lambda one: one.family.name in RECIPES  # noqa: E731
     why = f"{profile.drawers[0].family.title} has no recipe"
-    found = profile.by_drawer(able, why)
-    if found.what == NO or profile.name == "demo":
-        return found
-    return Answer(PARTLY, "; ".join(filter(None, (found.how, "where the card holds it in 16 bits"))))
+    return profile.by_drawer(able, why)
 
 
 UNGUIDED = "its models draw without guidance"
