@@ -508,6 +508,11 @@ class Dispatcher:
         """Return the device that takes a job next and the job, None while nothing can be started."""
         return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
 
+    @property
+    def held(self) -> Mapping[str, Waiting]:
+        """The jobs that wait beside the list for a while."""
+        return self._outcomes.held
+
     def look(self) -> Free:
         """Return what is free; where that takes long, the next look has to wait."""
         began = thread_time()

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError, StorageError
-from core.events import Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
+from core.events import Cancelled, ChatAnswer, Event, Failed, Loading, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from core.results import TextLine
@@ -239,7 +239,8 @@ class Result:
 
 @dataclass(frozen=True)
 class JobView:
-    """A live job. ``since``: asked or started. ``eta``: seconds until it starts, or ends if it is running."""
+    """A live job. ``since``: asked or started. ``eta``: seconds until it starts, or ends if it is running.
+    ``why``: what it waits for besides its turn. ``loading``: the model that is fetched or loaded for it."""
 
     job: Job
     since: datetime
@@ -247,6 +248,8 @@ class JobView:
     eta: float | None = None
     progress: Progress | None = None
     device: str | None = None
+    why: str = ""
+    loading: Loading | None = None
 
 
 @dataclass(frozen=True)
@@ -474,8 +477,9 @@ class Queue:
         return await self._view(ids, running, total=len(own))
 
     def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
-        """Return the jobs that are being claimed, then those in the list."""
-        return [*(claim.waiting for claim in self.dispatcher.claims), *listed]
+        """Return the jobs that are being claimed, those that wait beside the list, then those in it."""
+        held = (one for one in self.dispatcher.held.values() if one.job_id in self.dispatcher.feeds)
+        return [*(claim.waiting for claim in self.dispatcher.claims), *held, *listed]
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self.dispatcher
@@ -484,9 +488,13 @@ class Queue:
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
             claimed = job_id in dispatcher.claims
-            if job_id in jobs and (queued is not None or claimed):
-                place, eta = (queued.position, queued.eta) if queued else (1, 0.0)
-                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta))
+            held = job_id in dispatcher.held
+            if job_id in jobs and (queued is not None or claimed or held):
+                latest = self._latest(job_id) if held else None
+                told = latest if isinstance(latest, Queued) else Queued(1, 0.0)
+                place, eta = (queued.position, queued.eta) if queued else (1, told.eta)
+                why = "" if queued else told.why
+                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta, why=why))
         return Snapshot(
             paused=dispatcher.waitlist.paused,
             draining=self.admission.draining,
@@ -503,7 +511,14 @@ class Queue:
     def _running_view(self, live: ActiveJob, job: Job | None) -> JobView:
         job = job or live.job
         began = job.started_at or job.created_at
-        return JobView(job, began, 0, self.dispatcher.positions.remaining(live), live.progress, live.device)
+        left, latest = self.dispatcher.positions.remaining(live), self._latest(job.id)
+        loading = latest if isinstance(latest, Loading) else None
+        return JobView(job, began, 0, left, live.progress, live.device, loading=loading)
+
+    def _latest(self, job_id: str) -> Event | None:
+        """Return what was told of a job last."""
+        feed = self.dispatcher.feeds.get(job_id)
+        return None if feed is None else feed.latest
 
     @property
     def unfinished(self) -> int:

@@ -33,7 +33,7 @@ from jobs.admission import bytes_of, no_room
 from jobs.eta import Positions
 from jobs.executors.base import Lost, Outcome
 from jobs.feed import ActiveJob, Feeds
-from jobs.waitlist import REFUSAL_PAUSES, Placement, Waitlist
+from jobs.waitlist import REFUSAL_PAUSES, Placement, Waiting, Waitlist
 from storage import jobs as rows
 from storage.blobs.base import Files, Taken
 from storage.database import Database
@@ -234,7 +234,7 @@ class Outcomes:
         wake: Callable[[], None],
     ) -> None:
         self._on_rendered, self._wake = on_rendered, wake
-        self.held: set[str] = set()  # jobs that wait beside the list for a while
+        self.held: dict[str, Waiting] = {}  # jobs that wait beside the list for a while
         self._saving, self._waitlist, self._feeds = saving, waitlist, feeds
         self._placement, self._positions, self._stopping = placement, positions, stopping
 
@@ -344,12 +344,12 @@ class Outcomes:
         log.info("job %s waits on: %s", live.job.id, reason)
 
         def later() -> None:
-            self.held.discard(live.job.id)
+            self.held.pop(live.job.id, None)
             self.back_to_waiting(live)
             self._wake()
 
         if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
-            self.held.add(live.job.id)
+            self.held[live.job.id] = live.waiting
             asyncio.get_running_loop().call_later(pause, later)
 
     def back_to_waiting(self, live: ActiveJob) -> None:

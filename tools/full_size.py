@@ -103,7 +103,8 @@ def write_model(
             write_part(folder / name, module, part["class"], dtype, fill)
     for name, tokenizer in known["tokenizers"].items():
         kind = tokenizer["class"]
-        index[name] = ["transformers", "Qwen2Tokenizer" if kind == "TokenizersBackend" else kind]
+        stands_in = kind in ("TokenizersBackend", "GemmaTokenizerFast")
+        index[name] = ["transformers", "Qwen2Tokenizer" if stands_in else kind]
         write_tokenizer(folder / name, tokenizer["kind"], tokenizer["size"])
         if kind in PROCESSORS:
             write_processor(folder / name, kind)

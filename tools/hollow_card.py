@@ -40,8 +40,15 @@ ACCELERATOR: dict[str, Any] = {  # what ``torch.accelerator`` says of the card
 }
 SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 aten = torch.ops.aten
+
+
+def _nonzero(tensor: torch.Tensor, *, as_tuple: bool = False) -> Any:
+    found = aten.nonzero.default(tensor)
+    return found.unbind(1) if as_tuple else found
+
+
 GUARDED = {  # methods that want a device's guard before they come to ATen
-    torch.Tensor.nonzero: aten.nonzero.default,
+    torch.Tensor.nonzero: _nonzero,
     torch.Tensor.__rsub__: aten.rsub.Scalar,
     torch.Tensor.__invert__: aten.bitwise_not.default,
 }

@@ -1,7 +1,7 @@
 """Jobs and pictures as pages and the live socket read them: plain values for JSON and templates."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -200,7 +200,7 @@ def describe_job(
         "doing": progress.doing if progress else "",
         "preview": _preview(row.id, progress),
         "box": _box(progress) or (result.parameters.get("box") if result else None),
-        "loading": None,
+        **_awaited(view),
         "count": drawing.num_images
         if drawing
         else 0,  # to come, with their sides where the request names them
@@ -222,6 +222,15 @@ def describe_job(
         if shown
         else [],  # a job's pictures are of one size
     }
+
+
+def _awaited(view: JobView | None) -> dict[str, Any]:
+    """Return which model is fetched or loaded for a job, and what else it waits for."""
+    found: dict[str, Any] = {"loading": None}
+    if view is not None and view.loading is not None:
+        model, fraction, fetching, left = astuple(view.loading)
+        found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
+    return found | ({"why": view.why} if view is not None and view.why else {})
 
 
 def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Soak:
             Engine(exact=self.exact, has_spare_core=lambda: has_spare_core),
         )
         with (
-            _memory(models, rng.choice((1.3, 1.3, 2.0, 4.0))),
+            _memory(models, rng.choice((2.3, 2.3, 3.0, 5.0))),
             _full(rng, 0.0 if self.exact else rng.choice((0.0, 0.0, 0.02, 0.1))) as full,
         ):
             coming = list(jobs)
@@ -224,14 +224,15 @@ class Soak:
 
 @contextmanager
 def _memory(models: Models, largest: float):
-    """A device that has room for the ``largest``-fold of the largest model's weights."""
+    """A device that has room for the ``largest``-fold of the largest model's weights, beside which work takes
+    as much again."""
     known = [
         memory.bytes_in_memory(Path(spec), models.dtype.itemsize)
         for spec in (*models.config.models.values(), *models.config.image_models.values())
     ]
     room = round(largest * max(known))
     with mock.patch.object(
-        devices, "memory", lambda device: (room - sum(held.bytes for held in models.held.values()), room)
+        devices, "memory", lambda device: (room - sum(held.found.held for held in models.held.values()), room)
     ):
         yield
 

@@ -682,6 +682,22 @@ async def test_a_job_whose_model_cannot_be_fetched_keeps_its_place_and_no_attemp
     assert (await queue.job(first)).attempts == 1
 
 
+async def test_whoever_looks_sees_what_is_fetched_and_what_is_waited_for(
+    queue: Queue, executor: HandExecutor
+) -> None:
+    job_id = await ask_held(executor, queue)
+    executor.report(LoadingModel(job_id, "owner/name", 0.34, fetching=True, left=360.0))
+    (view,) = (await queue.mine(1)).running
+    assert view.loading == Loading("owner/name", 0.34, fetching=True, left=360.0)
+    executor.end(Broke(job_id, Fault.MODEL, NO_NETWORK, later=True))
+    await until(lambda: job_id in queue.dispatcher.held)
+    (view,) = (await queue.mine(1)).waiting
+    assert (view.why, view.eta) == (NO_NETWORK, runs.FETCH_PAUSES[0])
+    assert [one.job.id for one in (await queue.snapshot()).waiting] == [job_id]
+    assert await queue.cancel(job_id)
+    assert (await queue.mine(1)).jobs == ()
+
+
 @pytest.mark.parametrize("lost", ["lost", "broke"])
 async def test_a_worker_that_ends_while_it_fetches_costs_no_attempt(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch, lost: str

@@ -28,7 +28,8 @@ class Hub:
     """What it hands out, and how. folder: its one repository, whatever its name. refuses: an error code of
     the hub, or a status. cuts: name → bytes after which the connection ends, once for each entry. rate: bytes
     a second, 0 = as fast as can be; slow: the one file that comes so, "" = all. damages: names of files whose
-    last byte is another. asked: revisions. handed: (name, first byte asked for), in order. gate: is waited
+    last byte is another. more: names that it lists
+    besides. asked: revisions. handed: (name, first byte asked for), in order. gate: is waited
     for before each piece of weights.
     """
 
@@ -41,6 +42,7 @@ class Hub:
     damages: set[str] = field(default_factory=set)
     asked: list[str | None] = field(default_factory=list)
     handed: list[tuple[str, int]] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Hub:
             if path.suffix == ".safetensors":
                 one["lfs"] = {"sha256": files.digest(path), "size": one["size"], "pointerSize": 134}
             siblings.append(one)
+        siblings += [{"rfilename": name, "size": 2} for name in self.more]
         return {"id": "owner/name", "sha": COMMIT, "siblings": siblings}
 
 

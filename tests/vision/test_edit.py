@@ -17,7 +17,7 @@ from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
-from tests.vision.families.test_families import SAME, pixels
+from tests.vision.families.test_families import SAME, on_white, pixels
 from vision.diffusion.parameters import Generation
 from vision.families import EDITORS, FAMILIES, Mode, editing
 from vision.store import Models
@@ -134,17 +134,25 @@ def test_an_edit_goes_on_from_its_checkpoint_and_ends_in_the_same_bytes(name: st
     assert [p.data for p in resumed.pictures] == [p.data for p in wanted.pictures]
 
 
-@torch.no_grad()
-def test_it_is_what_diffusers_own_pipeline_draws(editor) -> None:
-    from diffusers import StableDiffusionInstructPix2PixPipeline
+CALLS = {  # what their model cards pass besides words, picture, steps and seed
+    "instruct-pix2pix": {"guidance_scale": 7.5, "image_guidance_scale": 1.5},
+    "qwen-image-2.1": {"width": 64, "height": 64},
+    "longcat-image-edit": {"guidance_scale": 4.5},
+}
 
-    models, source = editor("instruct-pix2pix"), tiny.picture()
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CALLS)
+def test_it_is_what_diffusers_own_pipeline_draws(name: str, editor) -> None:
+    from diffusers import DiffusionPipeline
+
+    models, source = editor(name), tiny.picture()
     drawn = pixels(ask(models, replace(REQUEST, num_images=1), source).pictures[0])
-    pipe = StableDiffusionInstructPix2PixPipeline.from_pretrained(models.config.models["edit"])
+    pipe = DiffusionPipeline.from_pretrained(models.config.models["edit"])
     pipe.set_progress_bar_config(disable=True)
-    call = {"num_inference_steps": 4, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
-    picture = pipe(REQUEST.prompt, source, generator=torch.Generator().manual_seed(7), **call).images[0]
-    assert np.abs(np.asarray(picture, np.int16) - drawn).max() <= SAME
+    call = {"num_inference_steps": 4, "generator": torch.Generator().manual_seed(7), **CALLS[name]}
+    picture = pipe(prompt=REQUEST.prompt, image=source, **call).images[0]
+    assert np.abs(np.asarray(on_white(picture), np.int16) - drawn).max() <= SAME
 
 
 def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:

@@ -1,13 +1,19 @@
 """Jobs asked on the web: one or several, with pictures, from others, stopped and deleted."""
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
 
+from core.events import Loading
+from core.job import Job, Lane, Origin, Status
+from core.requests import ImagineRequest
+from jobs.queue import JobView
 from storage.database import Database
+from studio.library.gallery import Looked
 from studio.requests.actions import RIGHTS
 from tests.studio.conftest import png
-from tests.web.conftest import OTHER, open_site
+from tests.web.conftest import OTHER, YOU, open_site
 from web import views
 
 
@@ -16,6 +22,18 @@ async def test_a_prompt_becomes_a_job_that_is_delivered_by_this_door_alone(site)
     assert job["status"] == "delivered" and job["surface"] == "web" and len(job["pictures"]) == 4
     assert job["prompt"] == "a red house --ar 3:2"
     assert await site.opened.services.queue.undelivered() == []
+
+
+def test_a_page_that_is_opened_while_a_model_is_fetched_says_so() -> None:
+    now = datetime.now(UTC)
+    job = Job("a", ImagineRequest(prompt="a boat", seed=1), Origin(YOU, 2, 3), Status.QUEUED, Lane.FAST, now)
+    fetched = Loading("owner/name", 0.34, fetching=True, left=360.0)
+    shape = views.describe_job(Looked(job), YOU, JobView(job, now, loading=fetched))
+    told = [shape[name] for name in ("loading", "fraction", "fetching", "left")]
+    assert told == ["owner/name", 0.34, True, 360.0]
+    waits = views.describe_job(Looked(job), YOU, JobView(job, now, 1, 15.0, why="It can't be fetched."))
+    assert (waits["why"], waits["eta"], waits["loading"]) == ("It can't be fetched.", 15.0, None)
+    assert "why" not in views.describe_job(Looked(job), YOU, JobView(job, now, 1))
 
 
 async def test_the_same_key_makes_one_job_for_good(site) -> None:

@@ -359,7 +359,8 @@ class ImageModel:
     def label(self) -> str:
         """Key under which step durations are kept: everything they depend on but the shape."""
         weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
-        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
+        moves = " group" if self.offload == "group" else ""
+        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}{moves}"
 
     def prompt_limit(self, prompt: str) -> int | None:
         """Return how many tokens the text encoder reads, if ``prompt`` has more, which would be ignored; else
@@ -407,7 +408,8 @@ class ImageModel:
         free, _ = devices.memory(self.device)
         self.offload, self._active = "model", None
         self._base.enable_model_cpu_offload(device=torch.device(self.device))
-        self._moved = devices.memory(self.device)[0] - free
+        moved = devices.memory(self.device)[0] - free
+        self._moved = max(self._moved, moved)  # less, if some were still off
 
     def put_back(self) -> None:
         """Bring weights that ``by_parts`` moved off back to the device. Where others have taken their place

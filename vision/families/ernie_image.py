@@ -2,6 +2,7 @@
 with Ministral 3 for text of any length. Its second language model, which rewrites prompts, is left out."""
 
 from vision.families.family import Family
+from vision.families.flux import unpatched
 
 
 def adjust_ernie(configs):
@@ -17,13 +18,9 @@ def adjust_ernie(configs):
 
 
 def unpack_ernie(pipe, latents, height, width):
-    """Return latents (B, 4·C, h/2, w/2) as (B, C, h, w), as the pipeline's own end does: batch-norm
-    statistics of the VAE, with the 1e-5 it was trained with, then 2×2 patches back to pixels."""
-    bn = pipe.vae.bn
-    mean, std = (
-        value.view(1, -1, 1, 1).to(latents) for value in (bn.running_mean, (bn.running_var + 1e-5).sqrt())
-    )
-    return pipe._unpatchify_latents(latents * std + mean)
+    """Return latents (B, 4·C, h/2, w/2) as (B, C, h, w): the VAE's were trained with 1e-5, whatever its file
+    says."""
+    return unpatched(pipe, latents, 1e-5)
 
 
 FAMILY = Family(

@@ -21,13 +21,14 @@ class Mode(StrEnum):
 
 def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
     """Return latents (B, C, h, w) of the denoiser as the VAE's decoder takes them: divided by the scaling
-    factor, then shifted, or by mean and deviation."""
+    factor, where it has one, then shifted, or by mean and deviation."""
     config = pipe.vae.config
+    factor = getattr(config, "scaling_factor", 1.0)
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and std is not None:
         mean, std = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, std))
-        return latents * std / config.scaling_factor + mean
-    return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+        return latents * std / factor + mean
+    return latents / factor + (getattr(config, "shift_factor", None) or 0.0)
 
 
 @dataclass(frozen=True)

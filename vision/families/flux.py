@@ -80,21 +80,27 @@ def adjust_klein(configs):
     return {"base": KLEIN_BASE} if KLEIN_4B.items() <= configs.get("transformer", {}).items() else {}
 
 
+def unpatched(pipe, patches, epsilon):
+    """Return patches (B, 4·C, h/2, w/2) as (B, C, h, w), as FLUX.2's pipelines do in the end: by the
+    batch-norm statistics of the VAE, then 2×2 of them back to pixels."""
+    bn = pipe.vae.bn
+    mean = bn.running_mean.view(1, -1, 1, 1).to(patches)
+    std = (bn.running_var.view(1, -1, 1, 1) + epsilon).sqrt().to(patches)
+    return pipe._unpatchify_latents(patches * std + mean)
+
+
 def unpack_klein(pipe, latents, height, width):
     """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
-    has returned. This is the pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to
-    pixels."""
+    has returned."""
     if latents.ndim == 4:
         return latents
-    vae, factor = pipe.vae, pipe.vae_scale_factor * 2
+    factor = pipe.vae_scale_factor * 2
     rows, columns = height // factor, width // factor
     if rows * columns != latents.shape[1]:  # the pipeline has shrunk an input over 1 megapixel
         rows = round((latents.shape[1] * height / width) ** 0.5)
         columns = latents.shape[1] // rows
     packed = latents.permute(0, 2, 1).unflatten(2, (rows, columns))  # (B, 4·C, h/2, w/2)
-    mean = vae.bn.running_mean.view(1, -1, 1, 1).to(packed)
-    std = (vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps).sqrt().to(packed)
-    return pipe._unpatchify_latents(packed * std + mean)
+    return unpatched(pipe, packed, pipe.vae.config.batch_norm_eps)
 
 
 def encode_klein(pipe, words):

@@ -1,7 +1,7 @@
 """Krea 2 and Krea 2 Turbo: a single-stream flow transformer on the latents of Qwen-Image's decoder, which
 reads several layers of Qwen3-VL, always 512 tokens of them."""
 
-from vision.families.family import Family
+from vision.families.family import Family, unscale
 
 
 def adjust_krea(configs):
@@ -16,11 +16,9 @@ def adjust_krea(configs):
 
 
 def unpack_krea(pipe, latents, height, width):
-    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
+    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), unscaled as for every other VAE."""
     frames = pipe._unpack_latents(latents, height, width)  # (B, C, 1, h, w)
-    config = pipe.vae.config
-    mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
-    return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+    return unscale(pipe, frames[:, :, 0], height, width)
 
 
 FAMILY = Family(

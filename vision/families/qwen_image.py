@@ -3,17 +3,15 @@ text; Qwen-Image-Edit, whose language model looks at the picture, at about one m
 drawn, and whose transformer reads its latents behind the noisy ones; and Qwen-Image-2.1, a small transformer
 over one row of words, pictures and what it draws, with transparency."""
 
-from vision.families.family import Family
+from vision.families.family import Family, unscale
 
 LENGTH = 512  # tokens of a text that the pipelines read; beside a picture, multiples of it
 
 
 def unpack_latents(pipe, latents, height, width):
-    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
+    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), unscaled as for every other VAE."""
     frames = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)  # (B, C, 1, h, w)
-    config = pipe.vae.config
-    mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
-    return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+    return unscale(pipe, frames[:, :, 0], height, width)
 
 
 def encode_words(pipe, words):

@@ -77,7 +77,8 @@ class VideoModel:
     def label(self) -> str:
         """Key under which step durations are kept: everything they depend on but the shape."""
         weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
-        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
+        moves = " group" if self.offload == "group" else ""
+        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}{moves}"
 
     def pipeline(self, name: str) -> Any:
         """Return the pipeline of class ``name``, on its device. Raises ModelError when these weights don't

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_FILE = "models.lock.json"
 REPORT_EVERY = 1.0  # seconds, while a file comes
+# a file's name that leads nowhere but into its repository's folder
+_INSIDE = re.compile(r"(?!\.\.?/)[\w .+@=,()\[\]-]+(/(?!\.\.?(/|$))[\w .+@=,()\[\]-]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # configuration, vocabularies, sentencepiece, chat templates
 _VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema)[.-]|non_ema")  # in names of files beside the plain ones
@@ -134,7 +136,10 @@ def fetch(
             files_metadata=True,
             timeout=PATIENCE,
         )
-        commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
+        commit, siblings = info.sha or "", info.siblings or ()
+        if not _COMMIT.fullmatch(commit) or commit != (commit_of(source, cache_dir) or commit):
+            raise ModelError(f"{source.id}: the hub names another commit than the one that is meant.")
+        files = {file.rfilename: file for file in siblings if _INSIDE.fullmatch(file.rfilename)}
         folder = _snapshot(source, commit, cache_dir)
         with _Download(source.id, commit, folder, files, endpoint, token, report) as download:
             wanted = download.choose(source, half=half)

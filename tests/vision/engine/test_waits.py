@@ -23,9 +23,9 @@ from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 LORAS = {"none": ((), ()), "one of two": ((("a", 1.0), ("b", 0.5)), ())}
-QUICK = [(name, "one of two") for name in ("flux2-klein", "z-image")]
+QUICK = [("z-image", "one of two")]
 # not Qwen-Image: diffusers' transformer copies a number for its mask at each pass
-SLOW = [(name, "one of two") for name in ("stable-diffusion-xl", "flux")]
+SLOW = [(name, "one of two") for name in ("stable-diffusion-xl", "flux", "flux2-klein")]
 SLOW += [(name, "none") for name in ("stable-diffusion-xl", "flux", "flux2-klein", "z-image")]
 SETTLED = 4  # passes until both jobs run, and pairs of guidance are known
 PREVIEW = "vae.py"  # where one comes from the card

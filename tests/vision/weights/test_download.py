@@ -235,6 +235,19 @@ def test_of_a_pipeline_only_its_own_parts_are_fetched(played: Hub, tmp_path: Pat
     assert (folder / "vae").is_dir() and not (folder / "vae_1_0").exists()
 
 
+def test_a_name_that_leads_out_of_the_folder_is_no_file_of_a_model(played: Hub, tmp_path: Path) -> None:
+    played.more = ["../evil.json", "/evil.json", "..\\evil.json", "vae/../../evil.json", "vae/..", ".."]
+    folder = hub.fetch(SOURCE, tmp_path)
+    assert not [name for name, _ in played.handed if "evil" in name]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [COMMIT]
+
+
+def test_another_commit_than_the_one_that_is_meant_is_not_fetched(played: Hub, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="names another commit"):
+        hub.fetch(files.parse(f"owner/name@{'f' * 40}"), tmp_path)
+    assert not played.handed
+
+
 @pytest.mark.parametrize(
     ("name", "told"), [("Qwen/Qwen-Image-2.1", "not for commercial use"), ("owner/name", "")]
 )
