@@ -35,10 +35,8 @@ from safetensors.torch import save_file
 from core.errors import AtelierError, first_line
 from core.requests import ImagineRequest, Request, UpscaleRequest, VariationRequest
 from core.requests.chat import AskRequest, ClassifyRequest
-from core.requests.custom_models import STYLE
 from core.requests.video import VideoRequest
 from tools import full_size, memory_needs
-from tools.memory_needs import watched
 from vision import devices
 from vision.capabilities import capability
 from vision.engine.engine import Engine
@@ -250,14 +248,10 @@ def peaks(card: Card) -> None:
             if quantize != "off" and quantize not in memory.installed(card.device):
                 continue
             with _told(card, f"{name} {quantize}"):
-                models, seen, real = (
-                    card.open({"image": name}, quantize=quantize),
-                    dict[str, int](),
-                    RealCard(),
-                )
+                models, real = card.open({"image": name}, quantize=quantize), RealCard()
                 loaded = models.image(None)
-                weights, reckoned = real.live, next(iter(models.held.values())).bytes
-                with watched(real, loaded._base, seen):  # type: ignore[arg-type]
+                weights, reckoned = real.live, next(iter(models.held.values())).found.held
+                with memory_needs.watched(real, loaded._base) as seen:  # type: ignore[arg-type]
                     run(imagine(num_inference_steps=2), models)
                 over = [f"{what} {(size - weights) / GB:.2f}" for what, size in sorted(seen.items())]
                 card.tell(
@@ -412,7 +406,8 @@ def teaching(card: Card) -> None:
         real.reset()
         made = train.learn_style(plan, models, Store(Path(folder)), Timed())
         steps = sorted(after - before for before, after in zip(times, times[1:], strict=False))
-        reckoned = max((one.bytes for key, one in models.held.items() if key.startswith(STYLE)), default=0)
+        bases = [one.found for one in models.held.values() if one.found.trains]
+        reckoned = max((one.held + one.working for one in bases), default=0)
         card.tell(
             f"a style on {made.about.get('learned_on', IMAGE)}: s a step, GB at the peak",
             f"{steps[len(steps) // 2]:.2f}, {real.peak / GB:.2f}",

@@ -145,10 +145,11 @@ def choose_kind(
     with the number, where none fits."""
     may = ["off", *(kind for kind in ("int8", "nf4") if kind in installed and quantize != "off")]
     for kind in may:
-        if needs[kind].total <= free:
+        if needs[kind].total + needs[kind].needs.most <= free:
             return kind
+    least = needs[may[-1]].total + needs[may[-1]].needs.most
     raise UserError(
-        f"Training a style on {name} needs about {_told(needs[may[-1]].total)} of memory; this device has"
+        f"Training a style on {name} needs about {_told(least)} of memory; this device has"
         f" {_told(free)} free."
     )
 
@@ -161,8 +162,10 @@ def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, me
         raise ModelError(f"{folder.name} has no transformer that styles can be learned on.")
     sizes = memory.part_sizes(folder, "transformer", itemsize)
     whole = {kind: replace(needs, weights=size.total).total for kind, size in sizes.items()}
-    none = memory.Needs(0, 0, 0)  # it is among the weights
-    return {kind: memory.Sizes({"transformer": size}, none) for kind, size in whole.items()}
+    return {
+        kind: memory.Sizes(size.parts, memory.Needs(0, whole[kind] - size.total, 0))
+        for kind, size in sizes.items()
+    }
 
 
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:

@@ -24,7 +24,7 @@ from vision.lora_training.train import Learned, learn_style
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.weights import files, hub
+from vision.weights import files, hub, memory
 from vision.weights.card import FILE as CARD
 from vision.weights.card import family_and_card
 
@@ -126,7 +126,7 @@ def test_where_one_of_them_fits_neither_is_held_beside_the_other(
     distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = models(distilled, tmp_path)
-    monkeypatch.setattr(Models, "_fits", lambda self, weights: not self.held)
+    monkeypatch.setattr(Models, "_fits", lambda self, wanted, without=(): not self.held.keys() - without)
     found = in_engine({"style": lambda reporter: learn_style(PLAN, own, MemoryStore(), reporter)})
     assert isinstance(found["style"], Learned), found["style"]
     assert len(own.held) == 1
@@ -143,7 +143,8 @@ def test_a_base_that_is_not_pinned_or_lies_elsewhere_is_refused(base, distilled:
 
 
 def test_what_a_base_takes_is_counted_and_the_nearest_way_that_fits_is_taken() -> None:
-    sizes = {kind: config.memory.Sizes(size, size) for kind, size in {"off": 9, "int8": 5, "nf4": 3}.items()}
+    takes = {"off": 8, "int8": 4, "nf4": 2}
+    sizes = {kind: memory.Sizes({"transformer": size}, memory.Needs(0, 1, 0)) for kind, size in takes.items()}
     every = ("int8", "nf4")
 
     def kind(free: int, quantize: str = "auto", installed=every) -> str:
