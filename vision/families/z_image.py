@@ -16,8 +16,9 @@ TURBO_SHIFT = 3.0  # of its schedule
 def adjust(configs):
     """Return what styles for Turbo are learned on, or the settings of the model that isn't distilled, whose
     noise schedule is shifted by 6 (its model card)."""
-    if configs.get("scheduler", {}).get("shift", TURBO_SHIFT) == TURBO_SHIFT:
-        return {"base": BASE}
+    shift = configs.get("scheduler", {}).get("shift", TURBO_SHIFT)
+    if shift <= TURBO_SHIFT:
+        return {"base": BASE} if shift == TURBO_SHIFT else {}
     return {
         "num_inference_steps": 50,
         "guidance_scale": 4.0,
