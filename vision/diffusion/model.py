@@ -409,6 +409,8 @@ class ImageModel:
         meanwhile they stay, until this is called again."""
         if self.offload == self._planned:
             return
+        self.text_cache = TextCache()  # which may have taken just what is missing
+        devices.release()
         free = devices.free_memory(torch.device(self.device))
         if free is not None and free < self._moved:
             return
