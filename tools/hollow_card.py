@@ -69,6 +69,7 @@ class HollowCard:
     def __init__(self, capacity: int = 1 << 60, *, bfloat16: bool = True) -> None:
         self.capacity, self.bfloat16 = capacity, bfloat16
         self.live = self.peak = self.host = 0
+        self._torch_peak = 0  # since the program itself last asked torch to begin anew
         self.cached = 0  # bytes that the allocator holds and doesn't use, for tests that set it
         self.peak_at = ""
         self.waits: collections.Counter[str] = collections.Counter()
@@ -140,6 +141,7 @@ class HollowCard:
                 self.host += size
                 return
             self.live += size
+            self._torch_peak = max(self._torch_peak, self.live)
             if self.live > self.peak:
                 self.peak, self.peak_at = self.live, caller()
 
@@ -184,7 +186,7 @@ class HollowCard:
             self.cached = 0
 
         def reset_peak(*device: Any) -> None:
-            self.peak = self.live
+            self._torch_peak = self.live
 
         return {
             "_lazy_init": lambda: None,
@@ -200,7 +202,7 @@ class HollowCard:
             "mem_get_info": lambda *device: (self.capacity - self.live - self.cached, self.capacity),
             "memory_reserved": lambda *device: self.live + self.cached,
             "memory_allocated": lambda *device: self.live,
-            "max_memory_allocated": lambda *device: self.peak,
+            "max_memory_allocated": lambda *device: self._torch_peak,
             "reset_peak_memory_stats": reset_peak,
             "Event": _Event,
             "Stream": _Stream,

@@ -416,6 +416,8 @@ class ImageModel:
         meanwhile they stay, until this is called again."""
         if self.offload == self._planned:
             return
+        self.text_cache = TextCache()  # which may have taken just what is missing
+        devices.release()
         if devices.memory(self.device)[0] < self._moved:
             return
         self._base.remove_all_hooks()

