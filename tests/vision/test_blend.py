@@ -10,7 +10,7 @@ from PIL import Image
 from core.requests import BlendRequest
 from tests.support import tiny
 from tests.vision.conftest import Recorder
-from tests.vision.families.test_families import FAMILY_NAMES, pixels
+from tests.vision.families.test_families import FROM_PICTURES, pixels
 from vision.capabilities import blend, capability
 from vision.store import Models
 
@@ -25,7 +25,7 @@ def test_the_mean_lies_between_and_has_the_asked_size() -> None:
     assert made.size == (64, 48) and np.asarray(made).reshape(-1, 3).tolist() == [[20, 50, 100]] * (64 * 48)
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 def test_every_family_blends(name: str, models_of: Callable[..., Models]) -> None:
     images, recorder = {ONE: tiny.picture(96, 64), TWO: tiny.picture(64, 64)}, Recorder()
     output = capability("blend")(REQUEST, images, models_of(image=name, caption="blip"), recorder)

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.requests import ComposeRequest
 from tests.support import tiny
 from tests.vision.conftest import Recorder
-from tests.vision.families.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import FROM_PICTURES
 from vision.capabilities import capability
 from vision.capabilities.compose import compose_layers
 from vision.images import ops
@@ -44,7 +44,7 @@ def request_of(canvas: tuple[int, int], *layers, **more) -> ComposeRequest:
     return ComposeRequest(canvas=canvas, layers=layers, **given)
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 def test_outside_of_mask_gap_and_seam_nothing_changes_in_any_family(name: str, models_of) -> None:
     images = {BASE: tiny.picture(131, 97), MASK: marks(200, 120, (30, 20, 60, 50))}
     request = request_of((200, 120), (BASE, 0, 0, 1, 1, None), mask_image=MASK, num_images=2)

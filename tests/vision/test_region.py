@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.requests import RegionRequest
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.families.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import FROM_PICTURES
 from vision.capabilities import capability
 from vision.diffusion import inpaint
 from vision.reporter import Reporter
@@ -31,7 +31,7 @@ def difference(output, source: Image.Image, number: int = 0) -> np.ndarray:
     return np.abs(np.asarray(picture, int) - np.asarray(source, int)).max(-1)
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 def test_every_pixel_outside_stays_in_every_family(name: str, models_of: Callable[..., Models]) -> None:
     source, recorder = tiny.picture(131, 97), Recorder()
     output = ask(models_of(image=name), REQUEST, source, recorder)

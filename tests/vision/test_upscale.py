@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.requests import UpscaleRequest
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.families.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import FROM_PICTURES
 from tests.vision.test_imagine import with_card
 from vision.capabilities import upscale
 from vision.store import Models
@@ -26,7 +26,7 @@ def opened(output) -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["subtle", "creative"])
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 def test_every_family_enlarges_to_exactly_twice_the_side(name: str, mode: str, models_of) -> None:
     source, recorder = tiny.picture(90, 64), Recorder()
     output = ask(models_of(image=name), replace(REQUEST, mode=mode), source, recorder)

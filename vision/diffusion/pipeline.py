@@ -104,7 +104,7 @@ class PictureSteps(StepCallback):
             return self._skip(self.resume, i + 1, values)
         latents: Any = values.get("latents")
         before = self.before
-        total = getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
+        total = getattr(pipe, "num_timesteps", None) or len(pipe.scheduler.timesteps)
         self.before, self.done = latents, (i + 1, total)
         self.reporter.check()
         step, steps = self._set_progress(i + 1, total)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.requests import ImagineRequest
+from core.errors import ModelError
+from core.requests import ImagineRequest, UpscaleRequest, VariationRequest
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
+from tests.vision.families.test_families import FROM_PICTURES, FROM_WORDS, SAME, apart, pixels
 from vision.capabilities import capability
 from vision.diffusion import prompt_embeddings
 from vision.reporter import Stage
@@ -28,7 +29,7 @@ def run(models: Models, request: ImagineRequest, **images: Image.Image):
     )
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 @pytest.mark.parametrize(
     "kind", ["image_prompts", "style_references", "character_references", "omni_references"]
 )
@@ -39,6 +40,18 @@ def test_every_kind_of_picture_acts_in_every_family_and_is_told(kind: str, name:
     note = dark.parameters["notes"][0]
     assert ("references" in note) is (name in SHOWN)
     assert ("began at the picture" in note) is (name not in SHOWN)
+
+
+@pytest.mark.parametrize("name", FROM_WORDS)
+def test_a_family_that_begins_at_no_picture_says_so(name: str, models_of: Callable[..., Models]) -> None:
+    models, request = models_of(image=name), replace(REQUEST, num_inference_steps=2)
+    assert "can't start from a picture" in ask(models, replace(request, hd=True)).parameters["notes"][0]
+    if name != "qwen-image-2.1":  # it is shown them
+        drawn = run(models, replace(request, image_prompts=((ONE, 1.0),)), one=WHITE)
+        assert "draws from words alone" in drawn.parameters["notes"][0]
+    for asked in (VariationRequest(prompt="a", image=ONE), UpscaleRequest(prompt="a", image=ONE)):
+        with pytest.raises(ModelError, match=f"{name} can't do image-to-image"):
+            capability(asked.kind)(asked, {ONE: WHITE}, models, Recorder())
 
 
 def test_more_image_weight_is_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
@@ -106,7 +119,7 @@ def test_only_as_many_references_as_the_model_takes(models_of: Callable[..., Mod
     )
 
 
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", FROM_PICTURES)
 def test_hd_draws_twice_the_side_and_keeps_the_picture(name: str, models_of: Callable[..., Models]) -> None:
     request, recorder = replace(REQUEST, num_images=2, num_inference_steps=4, hd=True), Recorder()
     large = ask(models_of(image=name), request, reporter=recorder)

@@ -34,6 +34,8 @@ MODES = {  # of each family, those that diffusers has a class for
     family.name: [mode for mode in (Mode.TEXT, Mode.IMAGE, Mode.INPAINT) if family.pipeline(mode)]
     for family in FAMILIES
 }
+FROM_PICTURES = [name for name in FAMILY_NAMES if Mode.IMAGE in MODES[name]]
+FROM_WORDS = sorted(set(FAMILY_NAMES) - set(FROM_PICTURES))
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 
 
