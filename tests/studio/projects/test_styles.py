@@ -78,7 +78,7 @@ async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> N
         await world.studio.submit(BOB, replace(new, request=request))
 
 
-@pytest.mark.parametrize(("memory", "refused"), [(100 * 10**6, True), (8 * 10**9, False)])
+@pytest.mark.parametrize(("memory", "refused"), [(10 * 10**6, True), (8 * 10**9, False)])
 async def test_what_no_device_can_hold_is_refused_before_the_queue(
     memory: int, refused: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +90,6 @@ async def test_what_no_device_can_hold_is_refused_before_the_queue(
     if not refused:
         assert (await world.studio.submit(ALICE, new)).job
         return
-    with pytest.raises(UserError, match=r"needs about 1[67]\d MB of memory; this device has 100 MB"):
+    with pytest.raises(UserError, match=r"needs about \d+ MB of memory; this device has 10 MB"):
         await world.studio.submit(ALICE, new)
     assert (await world.projects.card(ALICE, "pen")).training == ""

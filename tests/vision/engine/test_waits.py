@@ -46,7 +46,7 @@ def test_between_two_passes_nobody_waits_for_the_card(
     torch.manual_seed(0)
     tiny.IMAGE_MODELS[name]().save_pretrained(tmp_path / name)
     for seed, lora in enumerate("ab"):
-        save_lora(tiny.IMAGE_MODELS[name], tmp_path / f"{lora}.safetensors", seed)
+        save_lora(tiny.IMAGE_MODELS[name], tmp_path / f"{lora}.safetensors", seed, None)
     files = {lora: str(tmp_path / f"{lora}.safetensors") for lora in "ab"}
     first = Generation(Mode.TEXT, "a house", (1, 2), 64, 64, SETTLED + 1, 2.5, "fog")
     company = [replace(first, loras=one, seeds=(i,)) for i, one in enumerate(LORAS[loras])]
