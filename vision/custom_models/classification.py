@@ -39,7 +39,7 @@ from vision.custom_models.features import (
     vectors,
 )
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
-from vision.custom_models.steps import Step, Store, Tensors, exhausted, kept
+from vision.custom_models.steps import MOMENTS, Step, Store, Tensors, exhausted, kept, step_numbers
 from vision.readers import few_shot
 
 
@@ -179,8 +179,6 @@ RATE, DECAY = 3e-4, 1e-4  # of AdamW; the rate falls to 0 along a cosine
 CLIP = 1.0  # norm of a gradient
 CLOSE = 0.8  # least share of a side that a picture is cropped to while it is learned from
 KEEP = 10  # steps between two writes of where it stands
-MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
-STRIDE = 1_000_003  # between the seeds of two trainings
 
 
 @dataclass(frozen=True)
@@ -232,8 +230,8 @@ def learning(
         count = len(taught.right)
         each = math.ceil(count / BATCH)
         epoch, part = divmod(step, each)
-        order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
-        some, numbers = order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
+        order = torch.randperm(count, generator=step_numbers(seed, -2 - epoch))
+        some, numbers = order[part * BATCH : (part + 1) * BATCH], step_numbers(seed, step)
         seen, right = cropped(taught.pictures[some], numbers).to(device), places[some.to(device)]
         with torch.enable_grad():
             logits = (tower(seen) - mean) / scale @ weight + bias
@@ -266,7 +264,7 @@ class Adapted(nn.Module):
         self.features = shared(module) if device == "cpu" else copy.deepcopy(module)
         config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS))
         inject_adapter_in_model(config, self.features.tower)
-        numbers = _numbers(seed, -1)
+        numbers = step_numbers(seed, -1)
         with torch.no_grad():
             for name, value in sorted(self.added().items()):
                 if name.endswith(".b"):
@@ -319,10 +317,6 @@ def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
     x, y = torch.stack([size, zero, away[0]], 1), torch.stack([zero, size, away[1]], 1)
     grid = F.affine_grid(torch.stack([x, y], 1), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
-
-
-def _numbers(seed: int, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
 
 
 def _shares(right: Tensor, count: int) -> Tensor:
@@ -566,15 +560,6 @@ class Tuning:
         return least >= ENOUGH and operations(module, labels, groups) / speed <= self.seconds
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """A transformer that has learned. added: the matrices. probe: the head. tested: on left-out examples."""
-
-    added: Tensors
-    probe: Probe
-    tested: Tested
-
-
 def operations(module: TransformerFeatures, labels: Sequence[int], groups: Sequence[str]) -> float:
     """Return how many multiplications and additions all its trainings take: two for each weight and patch
     forwards, twice as many backwards."""
@@ -598,9 +583,10 @@ def tuning(
     key: str,
     seed: int,
     device: str = "cpu",
-) -> Generator[None, None, Tuned | None]:
-    """Learn without each part of the examples and with all of them; return None where the first part that is
-    left out says that it comes to nothing. begun: of the probe on the same tower."""
+) -> Generator[None, None, tuple[Probe, Tested, Tensors] | None]:
+    """Learn without each part of the examples and with all of them; return the head, how it does on left-out
+    examples and the added matrices, or None where the first part that is left out says that it comes to
+    nothing. begun: of the probe on the same tower."""
     logits = torch.zeros(len(taught.right), taught.count)
     squares = torch.zeros(len(taught.right), taught.count)
     for number, part in enumerate(folds(taught.right.tolist(), groups, FOLDS)):
@@ -616,7 +602,7 @@ def tuning(
                 return None
     added, probe = yield from learning(module, taught, store, f"{key} with all", seed, device)
     found = tested(logits, squares, taught.right, taught.strength)
-    return Tuned(added, found.told_by(probe), found)
+    return found.told_by(probe), found, added
 
 
 LEAST = 3  # examples of a label that is taught
@@ -792,14 +778,14 @@ def _tuned(
         try:
             next(learning)
         except StopIteration as end:
-            found: Tuned | None = end.value
+            found = end.value
             break
         except torch.OutOfMemoryError:  # the device has no room for it now
             found = None
             break
         yield count.step(f"tuned {count.done - first} of {stops}")
     count.done = first + stops
-    return None if found is None else _Way(begun.extractor, found.probe, found.tested, found.added)
+    return None if found is None else _Way(begun.extractor, *found)
 
 
 def taught_labels(snapshot: Snapshot) -> list[str]:

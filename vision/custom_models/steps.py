@@ -24,6 +24,8 @@ from vision.reporter import Reporter
 
 Result = TypeVar("Result")
 Tensors = dict[str, Tensor]
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, by which one that was killed goes on
+STRIDE = 1_000_003  # between the seeds of two trainings
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> T
     made = {key: value.contiguous() for key, value in make().items()}
     store.put(name, save(made))
     return made
+
+
+def step_numbers(seed: int, number: int) -> torch.Generator:
+    """Return the random numbers of step ``number`` of a training; negative ones are of other lots."""
+    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
 
 
 def exhausted(work: Generator[Any, None, Result]) -> Result:
