@@ -15,6 +15,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +40,16 @@ from vision.custom_models.features import (
     vectors,
 )
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
-from vision.custom_models.steps import MOMENTS, Step, Store, Tensors, exhausted, kept, step_numbers
+from vision.custom_models.steps import (
+    Step,
+    Store,
+    Tensors,
+    exhausted,
+    kept,
+    learned_tensors,
+    put_back,
+    step_numbers,
+)
 from vision.readers import few_shot
 
 
@@ -219,8 +229,12 @@ def learning(
     )
     held = {**tower.added(), "weight": weight, "bias": bias}
     optimiser = torch.optim.AdamW(held.values(), lr=RATE, weight_decay=DECAY)
-    name = hashlib.sha256(f"{key} {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
-    total, done = steps(len(taught.right)), _restored(store.get(name), held, optimiser)
+    name = hashlib.sha256(f"{key} 2 {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
+    total, done = steps(len(taught.right)), 0
+    with suppress(SafetensorError):  # of nothing that was kept, or nothing whole
+        state = load(store.get(name) or b"")
+        done = int(state["done"])
+        put_back(state, held, optimiser, done)
     for _ in range(done):  # taken before
         yield
     for step in range(done, total):
@@ -241,7 +255,8 @@ def learning(
         optimiser.step()
         optimiser.zero_grad()
         if (step + 1) % KEEP == 0 or step + 1 == total:
-            store.put(name, _state(held, optimiser, step + 1))
+            state = {**learned_tensors(held, optimiser), "done": torch.tensor(step + 1)}
+            store.put(name, save(state))
         yield
     added = {name: value.detach().cpu().clone() for name, value in tower.added().items()}
     found = replace(probe, weight=weight.detach().cpu().contiguous(), bias=bias.detach().cpu())
@@ -330,31 +345,6 @@ def _centres(probe: Probe, rows: Tensor, taught: Taught) -> Tensor:
     for label in set(taught.right.tolist()):
         found[label] = seen[taught.right == label].mean(0)
     return found
-
-
-def _state(held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, done: int) -> bytes:
-    tensors = {f"value {name}": value.detach().cpu().clone() for name, value in held.items()}
-    for name, value in held.items():
-        for moment in MOMENTS:
-            tensors[f"{moment} {name}"] = optimiser.state[value][moment].cpu()
-    return save({**tensors, "done": torch.tensor(done)})
-
-
-def _restored(data: bytes | None, held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
-    """Put back what was kept; return how many steps it had taken, 0 where nothing or nothing whole was."""
-    if data is None:
-        return 0
-    try:
-        kept = load(data)
-    except SafetensorError:
-        return 0
-    done = int(kept["done"])
-    for name, value in held.items():
-        with torch.no_grad():
-            value.copy_(kept[f"value {name}"])
-        moments = {moment: kept[f"{moment} {name}"].to(value.device) for moment in MOMENTS}
-        optimiser.state[value] = {"step": torch.tensor(float(done)), **moments}
-    return done
 
 
 FORMAT = 1

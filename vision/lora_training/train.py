@@ -27,7 +27,7 @@ from safetensors.torch import load, save
 
 from core.errors import ModelError, OutOfMemory, UserError
 from vision import devices
-from vision.custom_models.steps import MOMENTS, Store, step_numbers
+from vision.custom_models.steps import MOMENTS, Store, learned_tensors, put_back, step_numbers
 from vision.diffusion.loras import ABOUT, GuidedUse
 from vision.diffusion.loras import ENTRY as GUIDED_LORA_ENTRY
 from vision.diffusion.model import ImageModel
@@ -124,15 +124,14 @@ class Training:
                     torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
                     value.copy_(drawn)
         else:
-            self._restore(state.tensors)
+            try:
+                put_back(state.tensors, self._weights, self._optimizer, self.step)
+            except (KeyError, RuntimeError) as error:
+                raise ModelError("What was kept of the training doesn't fit this model.") from error
 
     def state(self) -> State:
         """Return where it stands, as a copy."""
-        tensors = {name: value.detach().cpu().clone() for name, value in self._weights.items()}
-        for name, value in self._weights.items():
-            for moment in MOMENTS if value in self._optimizer.state else ():
-                tensors[f"{moment} {name}"] = self._optimizer.state[value][moment].detach().cpu().clone()
-        return State(self.step, tensors, tuple(self.losses))
+        return State(self.step, learned_tensors(self._weights, self._optimizer), tuple(self.losses))
 
     def take_step(self) -> float:
         """Take one step of the optimizer and return its loss. Gradients are computed whatever the caller has
@@ -159,22 +158,6 @@ class Training:
         if not math.isfinite(self.losses[-1]):
             raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
         return self.losses[-1]
-
-    def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        try:
-            with torch.no_grad():
-                for name, value in self._weights.items():
-                    value.copy_(tensors[name])
-                    if self.step:
-                        self._optimizer.state[value] = {
-                            "step": torch.tensor(float(self.step)),
-                            **{
-                                moment: tensors[f"{moment} {name}"].to(value.device, copy=True)
-                                for moment in MOMENTS
-                            },
-                        }
-        except (KeyError, RuntimeError) as error:
-            raise ModelError("What was kept of the training doesn't fit this model.") from error
 
 
 def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
