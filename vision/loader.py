@@ -259,14 +259,6 @@ class ModelLoader:
             log.exception("%s doesn't load", name)
             raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
 
-    def adapter(self) -> Path:
-        """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.ip_adapter)
-
-    def controlnet(self) -> Path:
-        """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
-        return self._pinned(self.config.controlnet)
-
     def note_stored(self, files: Mapping[str, Path]) -> None:
         """Note where LoRAs lie that members have made: SHA-256 → file."""
         self._stored.update(files)
@@ -284,13 +276,14 @@ class ModelLoader:
             names = ", ".join(sorted(self.config.loras))
             advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
             raise UserError(f"`lora` is `{name}`; {advice}.")
-        path = self._pinned(spec, reporter)
+        path = self.pinned(spec, reporter)
         if path.is_dir():
             files.check_contents(path)
         return files.lora_file(path)
 
-    def _pinned(self, spec: str, reporter: Reporter | None = None) -> Path:
-        """Return where ``spec`` lies. Raises ModelError if it isn't what was pinned or fetched."""
+    def pinned(self, spec: str, reporter: Reporter | None = None) -> Path:
+        """Return where ``spec`` lies. Raises ModelError if it can't be had, or isn't what was pinned or
+        fetched."""
         source = files.parse(spec)
         path = self._path(source, Progress(source.name, reporter))
         hub.check_pin(source, path, self._cache)

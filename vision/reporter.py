@@ -106,7 +106,6 @@ class Quiet(Reporter):
         self._whole, self.fiber = whole, whole.fiber
 
     def check(self) -> None:
-        """Raise what the whole job's ``check`` raises."""
         self._whole.check()
 
 
@@ -114,7 +113,7 @@ class Stage(Reporter):
     """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. keeps:
     the stage may save a checkpoint; otherwise it starts again after a crash."""
 
-    PARTS = 1000
+    PARTS = 1000  # steps of the whole job
 
     def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
         self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
@@ -123,28 +122,22 @@ class Stage(Reporter):
     def loading(
         self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
     ) -> None:
-        """Report it as the whole job's."""
         self.whole.loading(model, fraction, fetching=fetching, left=left)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """Report the step as one of the whole job's PARTS."""
         begin, end = self.share
         self.whole.step(
             max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
 
     def doing(self, words: str) -> None:
-        """Say it as the whole job's."""
         self.whole.doing(words)
 
     def write(self, step: int, total: int, text: str) -> None:
-        """Report it as the whole job's."""
         self.whole.write(step, total, text)
 
     def place(self, box: tuple[int, int, int, int]) -> None:
-        """Report it as the whole job's."""
         self.whole.place(box)
 
     def check(self) -> None:
-        """Raise what the whole job's ``check`` raises."""
         self.whole.check()

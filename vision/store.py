@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ class Models:
         self.coming = set[str]()  # the keys of models that are being fetched or loaded
         self._loading: str | None = None  # the key of the model that is being read into memory
         self.waiting: list[Reporter] = []  # of jobs that wait for what others fetch or load
-        self._waits_for_room = False  # that model, until others are given up
+        self.room_is_wanted = False  # by that model, until others are given up: none begins meanwhile
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """Return the image model ``spec``: its name for ``--model``, or as it is configured; None = the usual
@@ -166,19 +167,15 @@ class Models:
     def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
         """Attach the configured IP-Adapter to ``model``, beside other jobs' steps, if there is one."""
         if self.config.ip_adapter:
-            reporter.build(lambda: model.attach_adapter(self.loader.adapter()))
+            reporter.build(lambda: model.attach_adapter(self.loader.pinned(self.config.ip_adapter)))
 
     def attach_controlnet(self, model: ImageModel, reporter: Reporter) -> None:
         """Attach the configured ControlNet to ``model``, beside the steps of other jobs; without one do
         nothing. Raises ModelError when its files can't be had."""
         if self.config.controlnet:
-            folder = reporter.in_thread(self.loader.controlnet, thread="fetching")
+            find = partial(self.loader.pinned, self.config.controlnet)
+            folder = reporter.in_thread(find, thread="fetching")
             reporter.build(lambda: model.attach_controlnet(folder))
-
-    @property
-    def room_is_wanted(self) -> bool:
-        """Whether a model waits until others are given up, and all jobs that begin with it."""
-        return self._waits_for_room
 
     def let_go(self, reporter: Reporter) -> None:
         """Note that a job doesn't need its model for now; it must ask for it again before it goes on."""
@@ -210,7 +207,7 @@ class Models:
         key, fiber = f"{role}:{spec}", reporter.fiber
         if fiber is not None:
             self.let_go(reporter)  # a loop here would keep the last model alive while another is loaded
-            fiber.wait_until(lambda: not self._waits_for_room or key == self._loading)
+            fiber.wait_until(lambda: not self.room_is_wanted or key == self._loading)
         while key not in self.held:
             if fiber is None or key not in self.coming:
                 self._fetch_and_load(key, role, spec, reporter)
@@ -269,7 +266,7 @@ class Models:
             reporter.build(load)
             self._take_arrived()
         finally:
-            self._loading, self._waits_for_room = None, False
+            self._loading, self.room_is_wanted = None, False
 
     def _take_arrived(self) -> None:
         for key in list(self._arrived):
@@ -285,7 +282,7 @@ class Models:
         if not self.make_room(found):
             if reporter.fiber is None:
                 raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
-            self._waits_for_room = True
+            self.room_is_wanted = True
             reporter.fiber.wait_until(lambda: self.make_room(found))
         return found if self._fits(found) else self.loader.plan(found, devices.memory(self.device)[0])
 

@@ -73,20 +73,7 @@ def _inspected(
         return small
     if not alone:
         return figures.overlay(image.resize((CELL, CELL), Image.Resampling.BILINEAR), places)
-    boxes = [
-        figures.Region(
-            (
-                round(region.left * small.width),
-                round(region.top * small.height),
-                round(region.right * small.width),
-                round(region.bottom * small.height),
-            ),
-            region.area,
-            region.ratio,
-        )
-        for region in verdict.regions
-    ]
-    return figures.beside(small, places, boxes)
+    return figures.beside(small, places, verdict.regions)
 
 
 def _classified(

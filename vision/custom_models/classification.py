@@ -15,6 +15,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +40,16 @@ from vision.custom_models.features import (
     vectors,
 )
 from vision.custom_models.snapshot import TRAIN, Item, Snapshot
-from vision.custom_models.steps import Step, Store, Tensors, exhausted, kept
+from vision.custom_models.steps import (
+    Step,
+    Store,
+    Tensors,
+    exhausted,
+    kept,
+    learned_tensors,
+    put_back,
+    step_numbers,
+)
 from vision.readers import few_shot
 
 
@@ -179,8 +189,6 @@ RATE, DECAY = 3e-4, 1e-4  # of AdamW; the rate falls to 0 along a cosine
 CLIP = 1.0  # norm of a gradient
 CLOSE = 0.8  # least share of a side that a picture is cropped to while it is learned from
 KEEP = 10  # steps between two writes of where it stands
-MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
-STRIDE = 1_000_003  # between the seeds of two trainings
 
 
 @dataclass(frozen=True)
@@ -221,8 +229,12 @@ def learning(
     )
     held = {**tower.added(), "weight": weight, "bias": bias}
     optimiser = torch.optim.AdamW(held.values(), lr=RATE, weight_decay=DECAY)
-    name = hashlib.sha256(f"{key} {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
-    total, done = steps(len(taught.right)), _restored(store.get(name), held, optimiser)
+    name = hashlib.sha256(f"{key} 2 {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
+    total, done = steps(len(taught.right)), 0
+    with suppress(SafetensorError):  # of nothing that was kept, or nothing whole
+        state = load(store.get(name) or b"")
+        done = int(state["done"])
+        put_back(state, held, optimiser, done)
     for _ in range(done):  # taken before
         yield
     for step in range(done, total):
@@ -232,8 +244,8 @@ def learning(
         count = len(taught.right)
         each = math.ceil(count / BATCH)
         epoch, part = divmod(step, each)
-        order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
-        some, numbers = order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
+        order = torch.randperm(count, generator=step_numbers(seed, -2 - epoch))
+        some, numbers = order[part * BATCH : (part + 1) * BATCH], step_numbers(seed, step)
         seen, right = cropped(taught.pictures[some], numbers).to(device), places[some.to(device)]
         with torch.enable_grad():
             logits = (tower(seen) - mean) / scale @ weight + bias
@@ -243,7 +255,8 @@ def learning(
         optimiser.step()
         optimiser.zero_grad()
         if (step + 1) % KEEP == 0 or step + 1 == total:
-            store.put(name, _state(held, optimiser, step + 1))
+            state = {**learned_tensors(held, optimiser), "done": torch.tensor(step + 1)}
+            store.put(name, save(state))
         yield
     added = {name: value.detach().cpu().clone() for name, value in tower.added().items()}
     found = replace(probe, weight=weight.detach().cpu().contiguous(), bias=bias.detach().cpu())
@@ -266,7 +279,7 @@ class Adapted(nn.Module):
         self.features = shared(module) if device == "cpu" else copy.deepcopy(module)
         config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS))
         inject_adapter_in_model(config, self.features.tower)
-        numbers = _numbers(seed, -1)
+        numbers = step_numbers(seed, -1)
         with torch.no_grad():
             for name, value in sorted(self.added().items()):
                 if name.endswith(".b"):
@@ -321,10 +334,6 @@ def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
     return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
 
 
-def _numbers(seed: int, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
-
-
 def _shares(right: Tensor, count: int) -> Tensor:
     """Return how much each picture counts, (n,): labels count the same."""
     each = torch.bincount(right, minlength=count).clamp(min=1)
@@ -336,31 +345,6 @@ def _centres(probe: Probe, rows: Tensor, taught: Taught) -> Tensor:
     for label in set(taught.right.tolist()):
         found[label] = seen[taught.right == label].mean(0)
     return found
-
-
-def _state(held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, done: int) -> bytes:
-    tensors = {f"value {name}": value.detach().cpu().clone() for name, value in held.items()}
-    for name, value in held.items():
-        for moment in MOMENTS:
-            tensors[f"{moment} {name}"] = optimiser.state[value][moment].cpu()
-    return save({**tensors, "done": torch.tensor(done)})
-
-
-def _restored(data: bytes | None, held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
-    """Put back what was kept; return how many steps it had taken, 0 where nothing or nothing whole was."""
-    if data is None:
-        return 0
-    try:
-        kept = load(data)
-    except SafetensorError:
-        return 0
-    done = int(kept["done"])
-    for name, value in held.items():
-        with torch.no_grad():
-            value.copy_(kept[f"value {name}"])
-        moments = {moment: kept[f"{moment} {name}"].to(value.device) for moment in MOMENTS}
-        optimiser.state[value] = {"step": torch.tensor(float(done)), **moments}
-    return done
 
 
 FORMAT = 1
@@ -566,15 +550,6 @@ class Tuning:
         return least >= ENOUGH and operations(module, labels, groups) / speed <= self.seconds
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """A transformer that has learned. added: the matrices. probe: the head. tested: on left-out examples."""
-
-    added: Tensors
-    probe: Probe
-    tested: Tested
-
-
 def operations(module: TransformerFeatures, labels: Sequence[int], groups: Sequence[str]) -> float:
     """Return how many multiplications and additions all its trainings take: two for each weight and patch
     forwards, twice as many backwards."""
@@ -598,9 +573,10 @@ def tuning(
     key: str,
     seed: int,
     device: str = "cpu",
-) -> Generator[None, None, Tuned | None]:
-    """Learn without each part of the examples and with all of them; return None where the first part that is
-    left out says that it comes to nothing. begun: of the probe on the same tower."""
+) -> Generator[None, None, tuple[Probe, Tested, Tensors] | None]:
+    """Learn without each part of the examples and with all of them; return the head, how it does on left-out
+    examples and the added matrices, or None where the first part that is left out says that it comes to
+    nothing. begun: of the probe on the same tower."""
     logits = torch.zeros(len(taught.right), taught.count)
     squares = torch.zeros(len(taught.right), taught.count)
     for number, part in enumerate(folds(taught.right.tolist(), groups, FOLDS)):
@@ -616,7 +592,7 @@ def tuning(
                 return None
     added, probe = yield from learning(module, taught, store, f"{key} with all", seed, device)
     found = tested(logits, squares, taught.right, taught.strength)
-    return Tuned(added, found.told_by(probe), found)
+    return found.told_by(probe), found, added
 
 
 LEAST = 3  # examples of a label that is taught
@@ -792,14 +768,14 @@ def _tuned(
         try:
             next(learning)
         except StopIteration as end:
-            found: Tuned | None = end.value
+            found = end.value
             break
         except torch.OutOfMemoryError:  # the device has no room for it now
             found = None
             break
         yield count.step(f"tuned {count.done - first} of {stops}")
     count.done = first + stops
-    return None if found is None else _Way(begun.extractor, found.probe, found.tested, found.added)
+    return None if found is None else _Way(begun.extractor, *found)
 
 
 def taught_labels(snapshot: Snapshot) -> list[str]:

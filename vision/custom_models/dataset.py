@@ -67,33 +67,23 @@ def correlations(one: Tensor, others: Tensor, reach: int) -> Tensor:
 def groups(structures: Sequence[Structure], known: Sequence[str] = ()) -> list[int]:
     """Return for each picture the place of the first that shows the same thing, its own where it is the
     first. known: names of groups that are known of each already ("" = none); equal ones belong together."""
-    parents = list(range(len(structures)))
+    from scipy.cluster.hierarchy import DisjointSet
 
-    def root(at: int) -> int:
-        while parents[at] != at:
-            parents[at] = parents[parents[at]]
-            at = parents[at]
-        return at
-
-    def join(one: int, other: int) -> None:
-        first, second = sorted((root(one), root(other)))
-        parents[second] = first
-
-    first_of: dict[str, int] = {}
+    together, first_of = DisjointSet(range(len(structures))), dict[str, int]()
     for at, name in enumerate(known):
         if name:
-            join(first_of.setdefault(name, at), at)
+            together.merge(first_of.setdefault(name, at), at)
     for at, one in enumerate(structures):
         for start in range(at + 1, len(structures), AT_ONCE):
             some = structures[start : start + AT_ONCE]
             found = correlations(one.coarse, torch.stack([other.coarse for other in some]), REACH // 2)
             for place in np.flatnonzero(found.numpy() >= PERHAPS).tolist():
                 other = start + place
-                if root(at) != root(other) and (
+                if not together.connected(at, other) and (
                     float(correlations(one.fine, structures[other].fine[None], REACH)[0]) >= LINKED
                 ):
-                    join(at, other)
-    return [root(at) for at in range(len(structures))]
+                    together.merge(at, other)
+    return [min(together.subset(at)) for at in range(len(structures))]
 
 
 LEAST = 1 / 8  # of a picture, that two must share; bricks correlate by chance where they share less
@@ -159,16 +149,13 @@ def overlapping(structures: Sequence[Tensor]) -> Generator[None, None, list[set[
 def chains(overlaps: Sequence[set[int]]) -> list[int]:
     """Return for each picture the place of the first that it is linked to by overlaps, of however many
     steps."""
-    first = list(range(len(overlaps)))
-    for at in range(len(overlaps)):
-        waiting = [at] if first[at] == at else []
-        while waiting:
-            one = waiting.pop()
-            linked = [other for other in overlaps[one] if first[other] > at]
-            for other in linked:
-                first[other] = at
-            waiting += linked
-    return first
+    from scipy.cluster.hierarchy import DisjointSet
+
+    together = DisjointSet(range(len(overlaps)))
+    for at, some in enumerate(overlaps):
+        for other in some:
+            together.merge(at, other)
+    return [min(together.subset(at)) for at in range(len(overlaps))]
 
 
 @dataclass(frozen=True)
@@ -213,17 +200,17 @@ MOST_LAID = 200  # pictures, each of which is laid over all others in a millisec
 
 
 def settle(
-    snapshot: Snapshot, open_picture: Callable[[str], Image.Image], seed: int, *, tests: bool = True
+    snapshot: Snapshot, open_picture: Callable[[str], Image.Image], seed: int
 ) -> Generator[Step, None, Snapshot]:
     """Yield steps and return the snapshot with its groups and parts.
 
     Groups that it has are kept, and joined where pictures of theirs show the same. Pictures that are kept for
     testing already stay there, with their groups. A group is called by the first of its hashes, and a picture
     that is one alone has none. Pictures that overlap aren't tested on what was learned from the others, up to
-    MOST_LAID of them. tests: False keeps nothing for testing.
+    MOST_LAID of them.
     """
     count, seen = len(snapshot.items), list[Structure]()
-    laid = count if tests and count <= MOST_LAID else 0
+    laid = count if count <= MOST_LAID else 0
     total = count + laid + 1
     for number, item in enumerate(snapshot.items, 1):
         seen.append(structure(open_picture(item.sha256)))
@@ -240,8 +227,6 @@ def settle(
         yield Step(count + number, total, f"laid {number} of {laid} over the others")
     linked = chains(exhausted(comparing))
     yield Step(total, total, "found what shows the same")
-    if not tests:
-        return Snapshot.of(named)
     several = {first for at, first in enumerate(linked) if first != at}
     names = {
         item.sha256: f"chain {named[first].sha256}"

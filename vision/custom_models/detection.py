@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import box_iou
 
 from core.errors import ModelError, UserError
 from vision.custom_models.features import CustomModel, Extractor, pixels
@@ -162,7 +163,7 @@ class Finder(nn.Module):
         edges = torch.stack([x - left, y - top, x + right, y + bottom], 1)
         boxes = (edges / heat.shape[3]).clamp(0, 1)
         surer = torch.ones(MOST, MOST, device=pixels.device).triu(1)
-        same = (overlaps(boxes, boxes) > SAME).to(pixels.dtype) * surer
+        same = (box_iou(boxes, boxes) > SAME).to(pixels.dtype) * surer
         alone = (same.amax(0) == 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
         scores = scores * alone.to(pixels.dtype)
         if (namer := self.network.namer) is None:
@@ -189,15 +190,6 @@ class Finder(nn.Module):
         for at, (axes, order) in enumerate(MIRRORED, 1):
             heat[at], distances[at] = heat[at].flip(axes), distances[at].flip(axes)[:, list(order)]
         return torch.stack(heat).mean(0), torch.stack(distances).mean(0)
-
-
-def overlaps(some: Tensor, others: Tensor) -> Tensor:
-    """Return the intersection over union of boxes (n, 4) with others (m, 4): (n, m)."""
-    low = torch.maximum(some[:, None, :2], others[None, :, :2])
-    high = torch.minimum(some[:, None, 2:], others[None, :, 2:])
-    both = (high - low).clamp(min=0).prod(-1)
-    areas = [(each[:, 2:] - each[:, :2]).prod(-1) for each in (some, others)]
-    return both / (areas[0][:, None] + areas[1][None] - both).clamp(min=1e-9)
 
 
 FORMAT = 1

@@ -178,12 +178,10 @@ TRACE = 1e-4  # below a root, so that it has a slope
 
 
 class Filters(nn.Module):
-    """(B, 3, 256, 256) in 0..1 to maps (B, 27, 256 / cell, 256 / cell) and pooled features (B, 81). cell:
-    pixels a side of what is told apart, 4 or 8."""
+    """(B, 3, 256, 256) in 0..1 to maps (B, 27, 64, 64) and pooled features (B, 81)."""
 
-    def __init__(self, cell: int = CELL) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.cell = cell
         self.kernels, self.blur = nn.Buffer(_log_gabor()), nn.Buffer(gaussian(LIGHT / CELL, 12))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,14 +198,14 @@ class Filters(nn.Module):
         small = F.avg_pool2d(bright, CELL)
         light = blurred(small, self.blur)
         level = bright - F.interpolate(light, scale_factor=CELL, mode="bilinear", align_corners=False)
-        found = [F.avg_pool2d(level, self.cell)]
+        found = [F.avg_pool2d(level, CELL)]
         for number in range(LEVELS):
             step = 2 if number == 0 else 1  # the envelope of the finest level is smooth at two pixels
             pad = KERNEL // 2
             waves = F.conv2d(F.pad(level, (pad,) * 4, "reflect"), self.kernels, stride=step)
             even, odd = waves.chunk(2, 1)
             energy = (even.square() + odd.square() + TRACE).sqrt()
-            cells = self.cell // (2**number * step)
+            cells = CELL // (2**number * step)
             if number == 0:
                 found.append(F.max_pool2d(energy, cells))
             if cells > 1:
@@ -217,14 +215,14 @@ class Filters(nn.Module):
         total = pixels.sum(1) + 3 * DARK
         red, green, blue = pixels.unbind(1)
         opponent = torch.stack([(red - green) / total, (red + green - 2 * blue) / total], 1)
-        found.append(F.avg_pool2d(opponent, self.cell))
+        found.append(F.avg_pool2d(opponent, CELL))
         return torch.cat(found, 1)
 
 
-def filters(cell: int = CELL) -> Extractor:
+def filters() -> Extractor:
     """Return what reads pictures without any weights."""
-    module = Filters(cell).eval()
-    return Extractor(f"filters-{cell}-{fingerprint(module)}", SIDE, module, "MIT")
+    module = Filters().eval()
+    return Extractor(f"filters-{CELL}-{fingerprint(module)}", SIDE, module, "MIT")
 
 
 def gaussian(deviation: float, radius: int) -> Tensor:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from core.results import Region
 from vision.custom_models.metrics import Curve, NamesReport
 
 SIZE, DOTS = (6.0, 4.5), 120  # inches, dots an inch
@@ -120,16 +121,6 @@ COLD, HOT = np.array((255, 210, 60)), np.array((225, 30, 30))  # at the limit, a
 COVER = 0.6  # of the picture, by the hottest
 
 
-@dataclass(frozen=True)
-class Region:
-    """A strange place. box: left, top, right, bottom in pixels of the picture. area: share of the picture.
-    ratio: its strangest cell, in limits."""
-
-    box: tuple[int, int, int, int]
-    area: float
-    ratio: float
-
-
 def regions(heat: np.ndarray, size: tuple[int, int]) -> list[Region]:
     """Return where heat (h, w), in limits, is above 1 in a picture of ``size``, the strangest first, at most
     MOST."""
@@ -140,10 +131,11 @@ def regions(heat: np.ndarray, size: tuple[int, int]) -> list[Region]:
     found = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(marked), 1):
         inside = marked == number
-        box = (columns.start * wide, rows.start * high, columns.stop * wide, rows.stop * high)
-        left, top, right, bottom = (round(each) for each in box)
-        found.append(Region((left, top, right, bottom), float(inside.mean()), float(heat[inside].max())))
-    return sorted(found, key=lambda region: -region.ratio)[:MOST]
+        ends = (columns.start * wide, rows.start * high, columns.stop * wide, rows.stop * high)
+        left, top, right, bottom = (round(end) / side for end, side in zip(ends, (*size, *size), strict=True))
+        area, ratio = round(float(inside.mean()), 6), float(heat[inside].max())
+        found.append((ratio, Region(left, top, right, bottom, area, round(ratio, 4))))
+    return [region for _, region in sorted(found, key=lambda one: -one[0])[:MOST]]
 
 
 def overlay(image: Image.Image, heat: np.ndarray, outlined: Sequence[Region] = ()) -> Image.Image:
@@ -157,8 +149,9 @@ def overlay(image: Image.Image, heat: np.ndarray, outlined: Sequence[Region] = (
     pixels = np.asarray(upright, np.float32) * (1 - cover) + tone * cover
     found = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
     pen, line = ImageDraw.Draw(found), max(2, min(upright.size) // 200)
-    for region in outlined:
-        pen.rectangle(region.box, outline=tuple(int(v) for v in HOT), width=line)
+    for one in outlined:
+        sides = zip((one.left, one.top, one.right, one.bottom), (*found.size, *found.size), strict=True)
+        pen.rectangle([round(share * side) for share, side in sides], None, tuple(map(int, HOT)), line)
     return found
 
 

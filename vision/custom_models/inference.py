@@ -157,35 +157,19 @@ def inspected(
     limit = limit or found.limit
     said = replace(found, limit=limit, heat=found.heat * (found.limit / limit))
     places = said.heat.numpy()
-    width, height = image.size
-    regions = tuple(
-        Region(
-            left / width,
-            top / height,
-            right / width,
-            bottom / height,
-            round(region.area, 6),
-            round(region.ratio, 4),
-        )
-        for region in (figures.regions(places, image.size) if said.strange else [])
-        for left, top, right, bottom in [region.box]
+    verdict = Verdict(
+        sha256,
+        round(said.score, 6),
+        said.strange,
+        said.sentence(),
+        said.name,
+        round(limit, 6),
+        tuple((name, round(chance, 4)) for name, chance in said.names),
+        tuple(figures.regions(places, image.size) if said.strange else ()),
+        said.rank,
+        said.good,
     )
-    names = tuple((name, round(chance, 4)) for name, chance in said.names)
-    return (
-        Verdict(
-            sha256,
-            round(said.score, 6),
-            said.strange,
-            said.sentence(),
-            said.name,
-            round(limit, 6),
-            names,
-            regions,
-            said.rank,
-            said.good,
-        ),
-        places,
-    )
+    return verdict, places
 
 
 def verdict_label(verdict: Verdict, kinds: bool) -> str:
@@ -267,22 +251,12 @@ def detected(
     assert isinstance(model, BoxDetector)
     limit = limit or model.limit
     found = in_slice(reporter, "detect", lambda: model.detect(image, limit))
-    regions = tuple(
-        Region(
-            round(left, 6),
-            round(top, 6),
-            round(right, 6),
-            round(bottom, 6),
-            round((right - left) * (bottom - top), 6),
-            round(obj.score / limit, 4),
-            obj.label,
-            round(obj.score, 6),
-        )
-        for obj in found
-        for left, top, right, bottom in [obj.box]
-    )
-    best: dict[str, float] = {}
+    regions, best = list[Region](), dict[str, float]()
     for obj in found:
+        left, top, right, bottom = (round(side, 6) for side in obj.box)
+        area = round((obj.box[2] - obj.box[0]) * (obj.box[3] - obj.box[1]), 6)
+        ratio, score = round(obj.score / limit, 4), round(obj.score, 6)
+        regions.append(Region(left, top, right, bottom, area, ratio, obj.label, score))
         best.setdefault(obj.label, round(obj.score, 4))
     verdict = Verdict(
         sha256,
@@ -292,7 +266,7 @@ def detected(
         counts(regions)[:MOST_TEXT],
         round(limit, 6),
         tuple(best.items()),
-        regions,
+        tuple(regions),
     )
     return verdict, outlined(image, regions, model.labels)
 

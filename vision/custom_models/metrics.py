@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from scipy import stats
 from sklearn import metrics
-
-from vision.custom_models.detection import overlaps
+from torchvision.ops import box_iou
 
 CONFIDENCE = 0.95
 
@@ -29,14 +28,14 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Lowest and highest share that agree with what was counted, at CONFIDENCE."""
-        rest = (1 - CONFIDENCE) / 2
-        low = stats.beta.ppf(rest, self.hits, self.n - self.hits + 1) if self.hits else 0.0
-        high = stats.beta.ppf(1 - rest, self.hits + 1, self.n - self.hits) if self.hits < self.n else 1.0
-        return float(low), float(high)
+        found = stats.binomtest(self.hits, self.n).proportion_ci(CONFIDENCE)
+        return float(found.low), float(found.high)
 
     def __str__(self) -> str:
+        if not self.n:
+            return "none of none"
         low, high = self.interval
-        return f"{self.hits} of {self.n} ({100 * low:.0f}-{100 * high:.0f} %)" if self.n else "none of none"
+        return f"{self.hits} of {self.n} ({100 * low:.0f}-{100 * high:.0f} %)"
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def matched(one: Boxes, least: float) -> tuple[np.ndarray, np.ndarray]:
     -1 for none: the surest takes the one it overlaps most, and each is taken once."""
     order = np.argsort(-one.scores, kind="stable")[:MOST]
     said, right = torch.from_numpy(one.said[order]), torch.from_numpy(one.right)
-    shared = overlaps(said, right).numpy()
+    shared = box_iou(said, right).numpy()
     hits, free = np.full(len(order), -1), np.ones(len(one.right), bool)
     for at in range(len(order)):
         best = np.where(free, shared[at], -1.0)

@@ -330,7 +330,7 @@ def of_detector(
         "ap": round(float(np.mean([one for _, one in told.values()])), 4) if told else None,
     }
     found, right = _shares(came, model.limit)
-    figures |= {"found": [found.hits, found.n], "right": [right.hits, right.n]}
+    figures |= {"found": _counted(found), "right": _counted(right)}
     drawn_: dict[str, bytes] = {}
     if told:
         lines = {label: curve(some, OVERLAPS[0]) for label, some in known.items()}
@@ -376,8 +376,8 @@ def _label(
     found, right = _shares(came, limit, label)
     both = found.n + right.n
     return {
-        "precision": [right.hits, right.n],
-        "recall": [found.hits, found.n],
+        "precision": _counted(right),
+        "recall": _counted(found),
         "f1": round(2 * found.hits / both, 4) if both else 0.0,
         "ap50": None if precision is None else round(precision[0], 4),
         "ap": None if precision is None else round(precision[1], 4),

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from vision.reporter import Reporter
 
 Result = TypeVar("Result")
 Tensors = dict[str, Tensor]
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, by which one that was killed goes on
+STRIDE = 1_000_003  # between the seeds of two trainings
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,33 @@ def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> T
     made = {key: value.contiguous() for key, value in make().items()}
     store.put(name, save(made))
     return made
+
+
+def step_numbers(seed: int, number: int) -> torch.Generator:
+    """Return the random numbers of step ``number`` of a training; negative ones are of other lots."""
+    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
+
+
+def learned_tensors(weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> Tensors:
+    """Return weights by their names and each one's MOMENTS, as copies on the processor."""
+    tensors = {name: value.detach().cpu().clone() for name, value in weights.items()}
+    for name, value in weights.items():
+        for moment in MOMENTS if value in optimizer.state else ():
+            tensors[f"{moment} {name}"] = optimizer.state[value][moment].detach().cpu().clone()
+    return tensors
+
+
+@torch.no_grad()
+def put_back(
+    tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, done: int
+) -> None:
+    """Put ``learned_tensors`` back, as they were after ``done`` steps. Raises KeyError or RuntimeError for
+    those of other weights."""
+    for name, value in weights.items():
+        value.copy_(tensors[name])
+        if done:
+            held = {moment: tensors[f"{moment} {name}"].to(value.device, copy=True) for moment in MOMENTS}
+            optimizer.state[value] = {"step": torch.tensor(float(done)), **held}
 
 
 def exhausted(work: Generator[Any, None, Result]) -> Result:

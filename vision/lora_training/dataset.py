@@ -113,7 +113,6 @@ class Sampling(Stage):
         self._step, self._total = step, total
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """Report where the training stands."""
         self.whole.step(self._step, self._total, preview)
 
 

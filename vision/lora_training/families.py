@@ -127,14 +127,12 @@ class DiffusionXL(Diffusion):
     """SDXL: two texts, and the size and place of what is seen (arXiv:2307.01952, 2.2)."""
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Diffusion."""
         made = pipe.encode_prompt(
             caption, device=pipe.unet.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         return {"encoder_hidden_states": made[0].cpu(), "text_embeds": made[2].cpu()}
 
     def conditions(self, rows: Sequence[Row], texts: Texts, side: int) -> dict[str, Any]:
-        """See Diffusion."""
         pooled = texts["text_embeds"]
         ids = [[*row.crop.original, row.crop.top, row.crop.left, side, side] for row in rows]
         return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": pooled.new_tensor(ids)}}
@@ -200,21 +198,18 @@ class Klein(Flow):
     draws_latents = False
 
     def targets(self, layers: Layers, module: Any) -> list[str] | str:
-        """See Flow."""
         single = [
             f"single_transformer_blocks.{i}.attn.to_out" for i in range(len(module.single_transformer_blocks))
         ]
         return [*ATTENTION, "to_qkv_mlp_proj", *single]
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Diffusion."""
         words, ids = pipe.encode_prompt(caption)
         return {"words": words.cpu(), "ids": ids.cpu()}
 
     def predicted(
         self, module: Any, noisy: torch.Tensor, times: torch.Tensor, rows: Sequence[Row]
     ) -> torch.Tensor:
-        """See Flow."""
         texts = _joined([row.texts for row in rows], module)
         made = module(
             hidden_states=Flux2KleinPipeline._pack_latents(noisy),
@@ -235,17 +230,14 @@ class ZImage(Flow):
     draws_latents = False
 
     def targets(self, layers: Layers, module: Any) -> list[str] | str:
-        """See Flow."""
         return list(ATTENTION)
 
     def texts(self, pipe: Any, caption: str) -> Texts:
-        """See Diffusion."""
         return {"words": pipe.encode_prompt(caption, do_classifier_free_guidance=False)[0][0].cpu()}
 
     def predicted(
         self, module: Any, noisy: torch.Tensor, times: torch.Tensor, rows: Sequence[Row]
     ) -> torch.Tensor:
-        """See Flow."""
         words = [row.texts["words"].to(module.device, module.dtype) for row in rows]
         made = module(list(noisy.unsqueeze(2).unbind(0)), 1.0 - times, words, return_dict=False)[0]
         return -torch.stack(made).squeeze(2)

@@ -27,7 +27,7 @@ from safetensors.torch import load, save
 
 from core.errors import ModelError, OutOfMemory, UserError
 from vision import devices
-from vision.custom_models.steps import Store
+from vision.custom_models.steps import MOMENTS, Store, learned_tensors, put_back, step_numbers
 from vision.diffusion.loras import ABOUT, GuidedUse
 from vision.diffusion.loras import ENTRY as GUIDED_LORA_ENTRY
 from vision.diffusion.model import ImageModel
@@ -41,8 +41,6 @@ from vision.store import Models
 
 BETAS, EPSILON, DECAY, CLIP = (0.9, 0.999), 1e-8, 1e-4, 1.0  # as in diffusers' examples
 ENTRY = "__step__"
-MOMENTS = ("exp_avg", "exp_avg_sq")
-STRIDE = 1_000_003  # apart from the seeds of the steps those of other seeds begin
 FIRST, ORDER = -1, -2  # numbers of the generators of the first weights, and of the pictures' order
 Weights = Mapping[str, torch.nn.Parameter]
 
@@ -87,11 +85,6 @@ def config(recipe: Recipe, settings: Settings, module: Any) -> LoraConfig:
     return LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=targets)
 
 
-def generator(seed: int, number: int) -> torch.Generator:
-    """Return the random numbers of step ``number``."""
-    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
-
-
 class Training:
     """Trains ``weights``, which are in ``module``, on ``rows``, from ``state`` on. scheduler: of the model
     that is trained. side: of the pictures, px. Raises ModelError for a state that isn't of such weights."""
@@ -121,7 +114,7 @@ class Training:
         self.step, self.losses = state.step, list(state.losses)
         if state.tensors is None:
             # fill the weights as peft does (kaiming-uniform and 0), by our generator
-            numbers = generator(self._settings.seed, FIRST)
+            numbers = step_numbers(self._settings.seed, FIRST)
             with torch.no_grad():
                 for name, value in self._weights.items():
                     if name.endswith("lora_B.weight"):
@@ -131,15 +124,14 @@ class Training:
                     torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
                     value.copy_(drawn)
         else:
-            self._restore(state.tensors)
+            try:
+                put_back(state.tensors, self._weights, self._optimizer, self.step)
+            except (KeyError, RuntimeError) as error:
+                raise ModelError("What was kept of the training doesn't fit this model.") from error
 
     def state(self) -> State:
         """Return where it stands, as a copy."""
-        tensors = {name: value.detach().cpu().clone() for name, value in self._weights.items()}
-        for name, value in self._weights.items():
-            for moment in MOMENTS if value in self._optimizer.state else ():
-                tensors[f"{moment} {name}"] = self._optimizer.state[value][moment].detach().cpu().clone()
-        return State(self.step, tensors, tuple(self.losses))
+        return State(self.step, learned_tensors(self._weights, self._optimizer), tuple(self.losses))
 
     def take_step(self) -> float:
         """Take one step of the optimizer and return its loss. Gradients are computed whatever the caller has
@@ -153,7 +145,7 @@ class Training:
         try:
             with torch.enable_grad():
                 rows = _next(self._rows, self.step, settings)
-                numbers = generator(settings.seed, self.step)
+                numbers = step_numbers(settings.seed, self.step)
                 loss = self._recipe.loss(module, self._schedule, rows, self._side, numbers)
                 loss.backward()
         finally:
@@ -167,29 +159,13 @@ class Training:
             raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
         return self.losses[-1]
 
-    def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        try:
-            with torch.no_grad():
-                for name, value in self._weights.items():
-                    value.copy_(tensors[name])
-                    if self.step:
-                        self._optimizer.state[value] = {
-                            "step": torch.tensor(float(self.step)),
-                            **{
-                                moment: tensors[f"{moment} {name}"].to(value.device, copy=True)
-                                for moment in MOMENTS
-                            },
-                        }
-        except (KeyError, RuntimeError) as error:
-            raise ModelError("What was kept of the training doesn't fit this model.") from error
-
 
 def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
     """Return the rows of a step: each picture once before any comes again."""
     found = []
     for place in range(step * settings.batch, (step + 1) * settings.batch):
         epoch, number = divmod(place, len(rows))
-        order = torch.randperm(len(rows), generator=generator(settings.seed, ORDER - epoch)).tolist()
+        order = torch.randperm(len(rows), generator=step_numbers(settings.seed, ORDER - epoch)).tolist()
         found.append(rows[order[number]])
     return found
 

@@ -100,7 +100,8 @@ def sender(conn: Connection) -> Callable[[Any], None]:
 
 
 class PipeReporter(Reporter):
-    """Sends every step, a preview at most every PREVIEW_EVERY seconds, loading every LOADING_EVERY."""
+    """Sends every step, a preview at most every PREVIEW_EVERY seconds, loading of the same model every
+    LOADING_EVERY; what is done and the box of previews with every step until there are others."""
 
     def __init__(
         self,
@@ -120,8 +121,6 @@ class PipeReporter(Reporter):
     def loading(
         self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
     ) -> None:
-        """Send LoadingModel for a new model and for one that is there at once, for the same one every
-        LOADING_EVERY seconds."""
         now = time.monotonic()
         *before, sent = self._loading
         if before != [model, fetching] or fraction == 1.0 or now - sent >= LOADING_EVERY:
@@ -129,7 +128,6 @@ class PipeReporter(Reporter):
             self.send(LoadingModel(self.job_id, model, fraction, fetching, left))
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """Send Step, with a preview when one is due and the job isn't at its last step."""
         data = None
         if preview is not None and step < total and time.monotonic() - self._previewed >= PREVIEW_EVERY:
             try:
@@ -140,21 +138,16 @@ class PipeReporter(Reporter):
         self.send(Step(self.job_id, step, total, data, self._box, doing=self._doing))
 
     def doing(self, words: str) -> None:
-        """Send these words with every step until there are others."""
         self._doing = words
 
     def write(self, step: int, total: int, text: str) -> None:
-        """Send Step with the words so far."""
         self.send(Step(self.job_id, step, total, text=text, doing=self._doing))
 
     def seen(self, text: str) -> None:
-        """Send what was read, with a step that isn't shown."""
-        self.send(Step(self.job_id, 0, 1, seen=text))
+        self.send(Step(self.job_id, 0, 1, seen=text))  # a step that isn't shown
 
     def place(self, box: tuple[int, int, int, int]) -> None:
-        """Send the box with every step from now on."""
         self._box = box
 
     def check(self) -> None:
-        """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped the job."""
         self.inbox.check(self.job_id)

@@ -50,7 +50,6 @@ class GuestReporter(Reporter):
         self.fiber, self._inbox = fiber, inbox
 
     def check(self) -> None:
-        """Raise Leaving if the worker is to exit."""
         self._inbox.check_open()
 
 

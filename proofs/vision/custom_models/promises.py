@@ -88,7 +88,7 @@ def learned(pool: Pool, some: Sequence[int]) -> Candidate:
     """Return what is learned from some of the good pictures."""
     candidate = Candidate(pool.extractor, FIXED, None, 0)
     shown = [pool.good[at] for at in some]
-    exhausted(candidate.fitting(shown, torch.ones(pool.good[0].shape[-2:]), Apart.of(range(len(shown)))))
+    exhausted(candidate.fitting(shown, Apart.of(range(len(shown)))))
     return candidate
 
 
@@ -205,9 +205,7 @@ def _lessons(pool: Pool, draw: int) -> dict[str, Lesson]:
             seen = candidate.look(pool.bad[at])[1]
             marks = {"masks": pool.marks[at], "boxes": _boxed(pool.marks[at])}.get(marked)
             bad.append(detector.Pictured(seen.ways, seen.apart, number, marks))
-        lesson = exhausted(
-            detector.learn_defects(good, bad, candidate.region, lambda scores: from_good(scores).value)
-        )
+        lesson = exhausted(detector.learn_defects(good, bad, lambda scores: from_good(scores).value))
         after = limit
         if lesson.helps:
             candidate.taught, after = lesson.module, from_good(lesson.good).value

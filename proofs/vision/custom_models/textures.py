@@ -105,7 +105,7 @@ def _of_promise(extractor: Extractor, maps: Sequence[torch.Tensor]) -> float:
     """Learn from the first LEARNED and return how many of the others are stopped, of the promise."""
     candidate = Candidate(extractor, FREE, None, 0)
     shown = maps[:LEARNED]
-    exhausted(candidate.fitting(shown, torch.ones(maps[0].shape[-2:]), Apart.of(range(len(shown)))))
+    exhausted(candidate.fitting(shown, Apart.of(range(len(shown)))))
     limit = from_good(candidate.good_scores)
     stopped = np.mean([candidate.look(one)[0] > limit.value for one in maps[LEARNED:]])
     return float(stopped / limit.promise)

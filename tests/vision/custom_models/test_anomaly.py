@@ -217,9 +217,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
         return pictured(number, strange[0], apart[0], marks if marked else None)
 
     good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
-    lesson = exhausted(
-        detector.learn_defects(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max)
-    )
+    lesson = exhausted(detector.learn_defects(good, [shown(at) for at in range(12, 18)], max))
     assert lesson.helps and lesson.after >= 5 > lesson.before
     value = max(lesson.good)
     for at in range(18, 24):
@@ -250,19 +248,6 @@ def test_what_was_taught_is_part_of_the_network_and_of_its_file(inspector, part_
         max(7.0, inspector.inspect(image, filters()).score), rel=0.2
     )
     assert float(changed.inspect(image, filters()).heat.max() * changed.limit) >= 7.0
-
-
-@pytest.mark.slow
-def test_only_what_counts_is_looked_at(part_of) -> None:
-    """A region of nothing but one corner keeps a defect in the middle from being told."""
-    good = pile([(part_of("dial", seed), "good") for seed in range(5)])
-    region = torch.zeros(8, 8)
-    region[0, 0] = 1
-    inspector = exhausted(
-        train_inspection(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
-    )
-    heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat
-    assert heat[32:, 32:].max() == 0 < heat.max()
 
 
 def test_settings_name_what_is_allowed() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.vision.custom_models.conftest import needs_train
 from vision.custom_models.dataset import groups, structure
 from vision.custom_models.snapshot import TEST, Item, Snapshot, split
 
@@ -94,6 +95,7 @@ def test_two_groups_of_a_label_are_always_left_to_learn_from() -> None:
     assert len(split(items(3, 1), 1, share=0.9).part(TEST)) == 1
 
 
+@needs_train
 def test_shots_of_one_part_are_grouped_and_parts_of_one_kind_are_not(part_of) -> None:
     """Three shots each of four circuit boards: moved a pixel, brighter, noisier."""
     rng = np.random.default_rng(0)
@@ -106,6 +108,7 @@ def test_shots_of_one_part_are_grouped_and_parts_of_one_kind_are_not(part_of) ->
     assert groups([structure(image) for image in shots]) == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]
 
 
+@needs_train
 def test_known_groups_stay_together_and_join_what_they_touch(part_of) -> None:
     structures = [structure(part_of("circuit", seed)) for seed in (0, 1, 0, 2)]
     assert groups(structures, ["a", "a", "", ""]) == [0, 0, 0, 3]

@@ -41,6 +41,7 @@ def overlaps(images: list[Image.Image]) -> list[set[int]]:
     return exhausted(overlapping([structure(image).coarse for image in images]))
 
 
+@needs_train
 def test_pieces_of_a_surface_that_share_a_place_are_found_and_others_are_not() -> None:
     whole = ground()
     images = [cut(whole, left, top) for left, top in ((0, 0), (90, 20), (180, 5), (700, 60), (440, 0))]
@@ -74,6 +75,7 @@ def test_a_bank_tells_a_picture_by_none_that_overlaps_it() -> None:
     assert unseen > 1.5 * seen
 
 
+@needs_train
 def test_pictures_that_overlap_are_not_tested_on_each_other() -> None:
     whole = ground()
     places = [(0, 0), (60, 0), (120, 0), (300, 60), (440, 60), (580, 60), (720, 60)]

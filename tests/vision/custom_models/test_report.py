@@ -84,7 +84,7 @@ def test_heat_of_a_good_part_does_not_glow_and_that_of_a_defect_does() -> None:
     assert figures.overlay(image, cold).tobytes() == image.tobytes()
     assert figures.regions(cold, image.size) == []
     (region,) = figures.regions(hot, image.size)
-    assert region.box == (160, 40, 240, 60)
+    assert (region.left, region.top, region.right, region.bottom) == (0.5, 0.25, 0.75, 0.375)
     assert region.area == pytest.approx(8 / 256)
     assert region.ratio == 2.5
     red, green, _ = figures.overlay(image, hot).getpixel((200, 50))

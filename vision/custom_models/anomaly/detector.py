@@ -35,8 +35,8 @@ SMOOTH = 1.0  # cells
 class Detector(nn.Module):
     """(B, 3, side, side) in 0..1 to scores, heat maps and, with a ``naming``, logits of its labels.
 
-    extractor: pixels to maps. judge: ``Cells``, ``Bank`` or ``Banks``. region: (h, w), how much each
-    cell counts. taught: ``Taught``, what was learned of defects that had been missed.
+    extractor: pixels to maps. judge: ``Cells``, ``Bank`` or ``Banks``. taught: ``Taught``, what was learned
+    of defects that had been missed.
     """
 
     def __init__(
@@ -44,14 +44,13 @@ class Detector(nn.Module):
         aligner: Aligner | None,
         extractor: nn.Module,
         judge: nn.Module,
-        region: Tensor,
         naming: nn.Module | None = None,
         taught: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.aligner, self.extractor, self.judge = aligner, extractor, judge
         self.naming, self.taught = naming, taught
-        self.kernel, self.region = nn.Buffer(gaussian(SMOOTH, 3)), nn.Buffer(region)
+        self.kernel = nn.Buffer(gaussian(SMOOTH, 3))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores (B,), heat maps (B, 1, h, w) in the picture's own places, logits (B, L)."""
@@ -60,16 +59,16 @@ class Detector(nn.Module):
             seen, motion, _ = self.aligner(pixels)
         maps, _ = self.extractor(seen)
         strange, apart = self.judge(maps)
-        told = None if self.taught is None else self.taught(apart) * self.region
-        scores, heat = joint(smoothed(strange, self.kernel, self.region), told)
+        told = None if self.taught is None else self.taught(apart)
+        scores, heat = joint(smoothed(strange, self.kernel), told)
         logits = heat.new_zeros(heat.shape[0], 0) if self.naming is None else self.naming(heat, apart, maps)
         placed = heat if self.aligner is None else moved(heat, backwards(motion))
         return scores, placed, logits
 
 
-def smoothed(strange: Tensor, kernel: Tensor, region: Tensor) -> Tensor:
+def smoothed(strange: Tensor, kernel: Tensor) -> Tensor:
     """Return heat (B, C, h, w) of how strange cells are; what two ways of looking say is smooth already."""
-    return (blurred(strange, kernel) if strange.shape[1] == 1 else strange) * region
+    return blurred(strange, kernel) if strange.shape[1] == 1 else strange
 
 
 def joint(heat: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -148,10 +147,9 @@ class Lesson:
 
 
 def learn_defects(
-    good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
+    good: Sequence[Pictured], bad: Sequence[Pictured], limit: Callable[[list[float]], float]
 ) -> Generator[None, None, Lesson]:
-    """Learn from defects that were shown, and stand still STOPS times. region: (h, w), how much each cell
-    counts. limit: of held-out scores of ``good``.
+    """Learn from defects that were shown, and stand still STOPS times. limit: of held-out scores of ``good``.
 
     What is kept is the mean of the heads that each left a part out: a head on all would see new good parts
     otherwise than those that the limit comes from were seen.
@@ -179,10 +177,8 @@ def learn_defects(
     offset = plain.mean() - scale * alone.mean()
 
     def both(some: Sequence[Pictured], told: Sequence[Tensor]) -> list[float]:
-        return [
-            float(joint(one.heat, (heat * scale + offset) * region)[0])
-            for one, heat in zip(some, told, strict=True)
-        ]
+        pairs = zip(some, told, strict=True)
+        return [float(joint(one.heat, heat * scale + offset)[0]) for one, heat in pairs]
 
     scores = both(good, told_good), both(bad, told_bad)
     before, after = limit(plain.tolist()), limit(scores[0])
@@ -402,7 +398,7 @@ class Inspector(CustomModel):
         judge = Cells(**parts[CELLS]) if parts[CELLS] else bank_of(parts[BANK])
         naming = Naming(**parts["naming"]) if parts["naming"] else None
         taught = Taught(**parts["taught"]) if parts["taught"] else None
-        made = Detector(aligner, extractor.module, judge, self.tensors["region"], naming, taught)
+        made = Detector(aligner, extractor.module, judge, naming, taught)
         return made.eval().requires_grad_(False)
 
     def _stages(self) -> tuple[Stage, ...]:

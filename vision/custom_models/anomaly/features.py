@@ -335,7 +335,7 @@ def fitting_bank(
     some = torch.randperm(len(rows), generator=lots)[:CANDIDATES]
     patches = (rows[some] - mean) @ whiten
     sketch = torch.randn(patches.shape[1], SKETCH, generator=lots)
-    chosen = yield from _few_times(farthest(patches @ sketch, min(MOST, len(patches))), STOPS)
+    chosen = yield from farthest(patches @ sketch, min(MOST, len(patches)))
     bank = Bank(mean, whiten, patches[chosen].half().float())  # as it is stored
     whitens = {}
     for gone in dict.fromkeys(_with_folds(left)):
@@ -366,22 +366,6 @@ def _turned(whiten: Tensor, onto: Tensor, power: Tensor) -> Tensor:
     return (whiten.double() @ left @ right).float()
 
 
-def _few_times(work: Generator[None, None, Tensor], times: int) -> Generator[None, None, Tensor]:
-    """Do a work of MOST parts at most, and stand still ``times`` times, evenly where it has as many."""
-    stops, part = 0, 0
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            for _ in range(times - stops):
-                yield
-            return end.value
-        part += 1
-        if stops < times and part * times // MOST > stops:
-            stops += 1
-            yield
-
-
 def squares(rows: Tensor, patches: Tensor) -> Tensor:
     """Return squared distances, (…, M), of rows (…, K) to patches (M, K)."""
     own = rows.square().sum(-1, keepdim=True)
@@ -390,7 +374,7 @@ def squares(rows: Tensor, patches: Tensor) -> Tensor:
 
 def farthest(rows: Tensor, count: int) -> Generator[None, None, Tensor]:
     """Return the places of ``count`` rows (N, K), each the farthest from those before: the first is the
-    first row. Stands still after each."""
+    first row. Stands still STOPS times, evenly; after each where they are fewer."""
     chosen = torch.zeros(count, dtype=torch.long)
     lengths = rows.square().sum(1)
     nearest = torch.full((len(rows),), float("inf"))
@@ -400,7 +384,8 @@ def farthest(rows: Tensor, count: int) -> Generator[None, None, Tensor]:
         away = lengths + lengths[at] - 2 * rows @ rows[at]
         nearest = torch.minimum(nearest, away)
         at = int(nearest.argmax())
-        yield
+        if (number + 1) * STOPS // count > number * STOPS // count:
+            yield
     return chosen
 
 

@@ -174,7 +174,6 @@ class Candidate:
         self.trial_scores: dict[str, list[float]] = {}
         self.trials: dict[str, list[Tensor]] = {}  # how strange their cells are
         self._kernel = gaussian(SMOOTH, 3)
-        self.region = torch.ones(1, 1)
         laid = hashlib.sha256(aligner.reference.numpy().tobytes()).hexdigest() if aligner else ""
         self._key = (f"{FORMAT}", extractor.name, alike, laid)
 
@@ -196,18 +195,22 @@ class Candidate:
 
     @torch.no_grad()
     def laid(self, marks: Tensor, pixels: Tensor) -> Tensor:
-        """Return marks (H, W) of a picture (3, S, S) where they lie on its map, (h, w) as the region."""
-        size = (self.region.shape[0], self.region.shape[1])
-        small = torch.nn.functional.adaptive_avg_pool2d(marks.float()[None, None], size)
+        """Return marks (H, W) of a picture (3, S, S) where they lie on its map, (h, w)."""
+        small = F.adaptive_avg_pool2d(marks.float()[None, None], self.cells)
         if self.aligner is not None:
             small = moved(small, self.aligner(pixels[None])[1])
         return small[0, 0]
 
-    def fitting(self, maps: Sequence[Tensor], region: Tensor, apart: Apart) -> Generator[None, None, None]:
-        """Learn from the maps (1, D, h, w) of good pictures, and stand still ``stops`` times. region: (h, w),
-        how much each cell counts. apart: which can't be told by which."""
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(h, w) of its maps."""
+        assert self.fitted is not None
+        return self.fitted.strange.shape[-2], self.fitted.strange.shape[-1]
+
+    def fitting(self, maps: Sequence[Tensor], apart: Apart) -> Generator[None, None, None]:
+        """Learn from the maps (1, D, h, w) of good pictures, and stand still ``stops`` times. apart: which
+        can't be told by which."""
         together = torch.cat(list(maps))
-        self.region = region
         if self.method == BANK:
             self.fitted = yield from features.fitting_bank(together, self.seed, apart.without)
         else:
@@ -236,12 +239,12 @@ class Candidate:
         else:
             strange, apart = self.fitted.strange[number][None], self.fitted.apart[number][None]
         ways = self._heat(strange)
-        told = None if self.taught is None else self.taught(apart) * self.region
+        told = None if self.taught is None else self.taught(apart)
         found, heat = joint(ways, told)
         return float(found), Shown(heat, apart, maps, ways)
 
     def _heat(self, strange: Tensor) -> Tensor:
-        return smoothed(strange, self._kernel, self.region)
+        return smoothed(strange, self._kernel)
 
     def separation(self) -> float:
         """Return how surely a trial defect scores above a good picture: the area under the ROC, the mean over
@@ -261,7 +264,7 @@ class Candidate:
             found["aligner.reference"] = self.aligner.reference
         if self.taught is not None:
             found |= {f"taught.{name}": value for name, value in self.taught.state_dict().items()}
-        return found | {"region": self.region}
+        return found
 
 
 class Both(Candidate):
@@ -273,9 +276,9 @@ class Both(Candidate):
         assert isinstance(first.fitted, features.FittedBank) and isinstance(
             second.fitted, features.FittedBank
         )
-        self.first, self.second, self.region = first, second, second.region
+        self.first, self.second = first, second
         plain = features.FittedBanks.of(first.fitted, second.fitted, torch.ones(2))
-        says = torch.stack([score(each * self.region) for each in plain.strange.split(1, 1)])
+        says = torch.stack([score(each) for each in plain.strange.split(1, 1)])
         spread = says.std(1).clamp(min=1e-6)
         self.fitted = fitted = features.FittedBanks.of(first.fitted, second.fitted, 1 / spread)
         self.good_scores = [float(score(self._heat(one[None]))) for one in fitted.strange]
@@ -292,9 +295,9 @@ class Both(Candidate):
 def both(tried: Sequence[Candidate]) -> Iterator[Both]:
     """Where parts lie anyhow, yield the first together with each other whose cells are so many of its own."""
     first, *others = tried
-    height, width = first.region.shape
+    height, width = first.cells
     for other in others:
-        coarse = other.region.shape
+        coarse = other.cells
         fits = height * coarse[1] == width * coarse[0] and height % coarse[0] == 0
         if first.method == other.method == BANK and fits and first.extractor.side == other.extractor.side:
             yield Both(first, other)
@@ -392,12 +395,10 @@ Open = Callable[[str], Image.Image]  # a picture by its SHA-256
 @dataclass(frozen=True)
 class Settings:
     """alike: how parts lie: "auto", "fixture" (a little turned and shifted), "turns" (any way round) or
-    "free" (nothing to lay them by). seed: of all lots. region: (h, w) of any size in 0..1, where defects
-    count; None = everywhere."""
+    "free" (nothing to lay them by). seed: of all lots."""
 
     alike: str = AUTO
     seed: int = 0
-    region: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.alike not in (AUTO, FREE, *ALIGNED):
@@ -408,19 +409,15 @@ class _Known:
     """Pictures with defects: opened one at a time, and only where their features aren't kept."""
 
     def __init__(self, items: list[Item], open_picture: Open, store: Store) -> None:
-        self.items, self._open, self._store = items, open_picture, store
+        self.items, self.open, self._store = items, open_picture, store
 
     def pixels(self, item: Item, best: Candidate) -> Tensor:
         """Return a picture as an extractor takes it, (3, S, S)."""
-        return pixels(self._open(item.sha256), best.extractor.side)
+        return pixels(self.open(item.sha256), best.extractor.side)
 
     def maps(self, item: Item, best: Candidate) -> Tensor:
         """Return its map (1, D, h, w)."""
         return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
-
-    def marks(self, item: Item) -> Tensor | None:
-        """Return where its defects were marked, see ``marks``."""
-        return marks(item, self._open)
 
 
 def train_inspection(
@@ -483,12 +480,8 @@ def train_inspection(
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
             yield step(f"looked at {number + 1} of {len(shots)}")
-        size = (maps[0].shape[-2], maps[0].shape[-1])
-        region = torch.ones(size)
-        if settings.region is not None:
-            region = F.adaptive_avg_pool2d(settings.region.float()[None], size)[0]
         total += candidate.stops(len(shots)) - len(shots)
-        for number, _ in enumerate(candidate.fitting(maps, region, apart), 1):
+        for number, _ in enumerate(candidate.fitting(maps, apart), 1):
             yield step(f"learned {number} of {candidate.stops(len(shots))}")
         for number in range(COUNT):
             at, kind, drawn = trial(number, some, settings.seed)
@@ -628,15 +621,13 @@ def _teaching(
         good.append(detector.Pictured(seen.ways, seen.apart, apart.groups[at]))
     for number, item in enumerate(some, 1):
         seen = best.look(known.maps(item, best))[1]
-        marked = known.marks(item)
+        marked = marks(item, known.open)
         if marked is not None:
             marked = best.laid(marked, known.pixels(item, best))
         group = names.index(item.group or item.sha256)
         bad.append(detector.Pictured(seen.ways, seen.apart, group, marked))
         yield f"compared {number} of {len(some)} defects"
-    learning = detector.learn_defects(
-        good, bad, best.region, lambda scores: float(_limit(scores, shots, apart)["limit"])
-    )
+    learning = detector.learn_defects(good, bad, lambda scores: float(_limit(scores, shots, apart)["limit"]))
     for number in range(1, detector.STOPS + 1):
         next(learning)
         yield f"taught {number} of {detector.STOPS}"
