@@ -543,7 +543,7 @@ WAYS: tuple[Way, ...] = ("up", "across")
 
 @dataclass(frozen=True)
 class _Found:
-    """Bars that begin at one line. ways: 1 for each that grows in the axis' direction, -1 else."""
+    """Bars that begin at one line. growth: -1 where they grow up, 1 where they lie."""
 
     scale: Scale
     base: float
