@@ -388,7 +388,6 @@ class Decoder:
     # Tokens
 
     def _write_tokens(self) -> None:
-        """Write the next token of every answer."""
         rows, last = self._rows, [reply.tokens[-1] for reply in self._writing]
         logits, error = _tried(partial(self.model.write, last, rows.lengths, rows.deltas, rows.cache))
         if error is not None:

@@ -120,7 +120,6 @@ class _Reader:
         self.text, self.place, self.whole = text, place, True
 
     def value(self, depth: int) -> Any:
-        """Return the value that begins here."""
         if depth > DEEPEST:
             raise _NotJson
         match self._next():
@@ -146,7 +145,6 @@ class _Reader:
         return self.text[self.place]
 
     def _held(self, named: bool, depth: int) -> dict[str, Any] | list[Any]:
-        """Return the object (``named``) or list that begins here."""
         self.place += 1
         by_name: dict[str, Any] = {}
         values: list[Any] = []

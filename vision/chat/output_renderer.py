@@ -90,7 +90,6 @@ def _standing(
     right, bottom = WIDTH - MARGIN, height - MARGIN - FONT - CHART_GAP
 
     def at(value: float) -> int:
-        """Return where a value is from the top."""
         return bottom - round((bottom - top - FONT) * (value - ticks[0]) / (ticks[-1] - ticks[0]))
 
     for tick, mark in zip(ticks, marks, strict=True):
@@ -127,7 +126,6 @@ def _lying(
     right, bottom = WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP
 
     def at(value: float) -> int:
-        """Return where a value is across."""
         return left + round((right - left) * (value - ticks[0]) / (ticks[-1] - ticks[0]))
 
     for tick in ticks:

@@ -336,9 +336,13 @@ class PromptMaker:
             messages, add_generation_prompt=to_answer, tokenize=False, **self.told
         )
 
-    def process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return all that the processor makes of messages with opened pictures, up to where the answer
-        begins."""
+    def process(self, messages: list[dict[str, Any]], images: Sequence[Image.Image]) -> dict[str, Any]:
+        """Return all that the processor makes of messages with their pictures, in order, up to where the
+        answer begins."""
+        opened = iter(images)
+        for part in (part for message in messages for part in message["content"]):
+            if part["type"] == "image":
+                part["image"] = next(opened)
         how = {"tokenize": True, "return_dict": True, "return_tensors": "pt", **self.told}
         return dict(self.processor.apply_chat_template(messages, add_generation_prompt=True, **how))
 
@@ -446,26 +450,21 @@ class WholePrompts(PromptMaker):
     ) -> Prompt:
         messages, shas = self.messages(turns, short, most)
         shown = [pictures[sha] for sha in shas]
-        opened = iter([picture.open() for picture in shown])
-        for message in messages:
-            message["content"] = [
-                {"type": "image", "image": next(opened)} if part["type"] == "image" else part
-                for part in message["content"]
-            ]
+        images = [picture.open() for picture in shown]
         with self._lock:
-            whole = self.process(messages)
+            whole = self.process(messages, images)
         ids = whole["input_ids"][0].tolist()
         return Prompt(ids, seen=tuple(picture.size for picture in shown), whole=whole)
 
-    def process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """See PromptMaker."""
+    def process(self, messages: list[dict[str, Any]], images: Sequence[Image.Image]) -> dict[str, Any]:
         if self.has_template:
-            return super().process(messages)
+            return super().process(messages, images)
+        opened = iter(images)
         pieces: list[Any] = []
         for message in messages:  # as the model's own page has it
             pieces.append("\nUser: " if message["role"] != "assistant" else "\nAssistant: ")
             pieces += [
-                part["image"] if part["type"] == "image" else part["text"] for part in message["content"]
+                next(opened) if part["type"] == "image" else part["text"] for part in message["content"]
             ]
             pieces.append("<end_of_utterance>")
         return dict(

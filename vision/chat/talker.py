@@ -276,14 +276,8 @@ def _is_as_alone(model: ChatModel) -> bool:
 
 
 def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any]:
-    """Return what the processor itself makes of a conversation."""
     messages, shas = model.prompts.messages(talk.turns, False)
-    for message in messages:
-        message["content"] = [
-            {"type": "image", "image": image} if part["type"] == "image" else part
-            for part in message["content"]
-        ]
-    return model.prompts.process(messages)
+    return model.prompts.process(messages, [image] * len(shas))
 
 
 def _read_on(
@@ -385,7 +379,6 @@ def _scores(
     first: torch.Tensor,
     answers: Sequence[list[int]],
 ) -> list[float]:
-    """Return the score of each answer. first: logits after the prompt."""
     rows, width = len(answers), max(map(len, answers))
     ids = torch.zeros(
         rows, width, dtype=torch.long, device=model.device

@@ -97,8 +97,8 @@ class EarlyStop:
     def __init__(self, wrapped: Any, stop: float, strength: float | None) -> None:
         self.wrapped, self.stop, self.strength = wrapped, stop, strength
         # pipelines inspect which arguments these take
-        self.set_timesteps = _with_signature(self._set_timesteps, wrapped.set_timesteps)
-        self.step = _with_signature(self._step, wrapped.step)
+        self.set_timesteps = functools.wraps(wrapped.set_timesteps)(functools.partial(self._set_timesteps))
+        self.step = functools.wraps(wrapped.step)(functools.partial(self._step))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "wrapped"), name)
@@ -116,14 +116,6 @@ class EarlyStop:
 
     def _cut(self, entries: int) -> None:
         self.wrapped.timesteps = self.wrapped.timesteps[:entries]
-
-
-def _with_signature(method: Callable[..., Any], of: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(of)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return method(*args, **kwargs)
-
-    return call
 
 
 class _BySigma(EarlyStop):
@@ -372,7 +364,7 @@ class Resume:
         """Zeros in the shape of the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B,
         …) with the latents' own other axes."""
         if args and isinstance(args[0], Call):
-            given = next(args[0].arguments[name] for name in collate.SAMPLES if name in args[0].arguments)
+            given = collate.samples(args[0].arguments)
         else:
             given = args[0] if args else kwargs.get("hidden_states", kwargs.get("sample"))
         if isinstance(given, list):

@@ -106,7 +106,6 @@ class Keeping:
         return str(self._scheduler.config.prediction_type)
 
     def _clean(self, noisy: torch.Tensor, predicted: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-        """The latents without noise that a prediction leads to."""
         if self._kind == "sample":
             return predicted
         if self._kind == "v_prediction":

@@ -153,7 +153,6 @@ def model_text(
 
 
 def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-    """The texts that are wanted, and those that aren't, with weights over 0."""
     parts = [(text.strip(), weight) for text, weight in request.prompt_parts if text.strip() and weight]
     parts = parts or [(request.prompt.strip(), 1.0)]
     negative = request.negative_prompt.strip()

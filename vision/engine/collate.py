@@ -29,29 +29,32 @@ PADDED = "text_bth"  # (B, T, D), T of any length: ``text_lens`` says how much o
 Arguments = dict[str, Any]
 
 
+def samples(arguments: Arguments) -> Any:
+    """Return the noisy latents of a call, as a tensor or a list of rows. Raises StopIteration for a module
+    that takes none of SAMPLES."""
+    return arguments[next(name for name in SAMPLES if name in arguments)]
+
+
 def count(arguments: Arguments) -> int:
-    """Return the rows of a call. Raises KeyError for a module that takes none of SAMPLES."""
-    return len(arguments[next(name for name in SAMPLES if name in arguments)])
+    """Return the rows of a call."""
+    return len(samples(arguments))
 
 
 def device(arguments: Arguments) -> torch.device:
     """Return the device that the rows are on."""
-    first = arguments[next(name for name in SAMPLES if name in arguments)]
-    return first[0].device
+    return samples(arguments)[0].device
 
 
 def size(arguments: Arguments) -> str:
     """Return the shapes of one row's picture and text, as text."""
-    first = arguments[next(name for name in SAMPLES if name in arguments)]
-    words = arguments.get("encoder_hidden_states")
-    shape = tuple(first[0].shape)
+    words, shape = arguments.get("encoder_hidden_states"), tuple(samples(arguments)[0].shape)
     return f"{shape} {tuple(words.shape[1:])}" if isinstance(words, torch.Tensor) else f"{shape}"
 
 
 def tokens(arguments: Arguments, patch: Any = None) -> int:
     """Return how many tokens a transformer sees of one row; 0 for a UNet, which attends within a frame.
     patch: the module's patch size, in latents: one number for both sides, or (frames, h, w)."""
-    first = arguments[next(name for name in SAMPLES if name in arguments)][0]
+    first = samples(arguments)[0]
     if first.ndim == 2:  # (N, C): packed
         return len(first)
     if patch is None or "sample" in arguments:

@@ -346,7 +346,6 @@ class Engine:
             return bool(calling) or any(moved)
 
     def _waiting_for(self, kind: type) -> list[Fiber]:
-        """The fibers that wait for something of ``kind``, and may go on."""
         return [fiber for fiber in self.fibers if isinstance(fiber.waits_for, kind) and self._may_run(fiber)]
 
     def _paused(self, kind: type[Pause] | type[StreamPause] = Pause) -> list[Fiber]:
@@ -401,7 +400,6 @@ class Engine:
         return bool(paused)
 
     def _charge_side_work(self, seconds: float) -> None:
-        """Charge ``seconds`` of side work to every job that draws now."""
         drawing = [fiber for fiber in self.fibers if fiber.is_drawing]
         for fiber in drawing:
             fiber.side_work_seconds += seconds
@@ -431,7 +429,6 @@ class Engine:
     # Planning
 
     def _choose(self, calling: list[Fiber]) -> list[Fiber]:
-        """The fibers in the next pass."""
         now = self.clock()
         kinds: dict[Hashable, str] = {fiber.call.key: fiber.call.kind for fiber in calling}
         for fiber in calling:

@@ -8,6 +8,7 @@ but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from vision.readers.classifier import Classifier, odds
 from vision.readers.clip import Matcher
 from vision.readers.photo import describe as photographed
 from vision.readers.photo.models import Face
+from vision.readers.segmentation import NOTHING_FITS
 from vision.reporter import Reporter
 
 Score = Callable[[Any], Tensor]  # a model's output → one number
@@ -97,7 +99,6 @@ def seen_by(processor: Any, size: tuple[int, int]) -> tuple[float, float, float,
 
 
 def _middle(size: tuple[int, int], part: tuple[float, float]) -> tuple[float, float, float, float]:
-    """Return the middle of a picture, as large as ``part`` or the picture."""
     width, height = (min(one, other) for one, other in zip(size, part, strict=True))
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return left, top, left + width, top + height
@@ -147,6 +148,7 @@ MIN_DROP = 0.3  # of the largest drop: cells above it belong to the object
 # objects in 16 scenes of the demo world, 3 of 3 wrong finds and 1 of 29 right ones were above it.
 RIVAL = 0.55
 MAX_SIDE = 512  # px of the longer side that the model is shown
+BATCH = 16  # pictures that it is shown at once
 
 
 def covered(image: Image.Image) -> Iterator[Image.Image]:
@@ -172,31 +174,22 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
             yield part
 
 
-def find_by_occlusion(
-    image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
-) -> Image.Image:
+def find_by_occlusion(image: Image.Image, score: Callable[[list[Image.Image]], list[float]]) -> Image.Image:
     """Return a mask ("L", 255 = the object) at the picture's size.
 
-    score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
-    when covering nothing makes the words fit worse.
+    score: pictures → how well the words fit each; called for BATCH pictures at a time. Raises UserError when
+    covering nothing makes the words fit worse.
     """
-    return mask_of_drops(occlusion_drops(image, score, batch), image.size)
+    return mask_of_drops(occlusion_drops(image, score), image.size)
 
 
-def occlusion_drops(
-    image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
-) -> np.ndarray:
+def occlusion_drops(image: Image.Image, score: Callable[[list[Image.Image]], list[float]]) -> np.ndarray:
     """Return (CELLS, CELLS), how much the score drops when a cell is covered. See ``find``."""
     small = image.copy()
     small.thumbnail((MAX_SIDE, MAX_SIDE))
-    scores: list[float] = []
-    waiting: list[Image.Image] = []
-    for part in covered(small):
-        waiting.append(part)
-        if len(waiting) == batch:
-            scores += score(waiting)
-            waiting = []
-    scores += score(waiting) if waiting else []
+    parts, scores = covered(small), list[float]()
+    while some := list(islice(parts, BATCH)):
+        scores += score(some)
     return np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS)
 
 
@@ -207,10 +200,7 @@ def mask_of_drops(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
     Raises UserError when no drop is over 0, or another place comes close to the best.
     """
     if not drops.max() > 0:
-        raise UserError(
-            "Nothing in the picture fits these words. Try other words, or choose the part by `mask` or"
-            " `fields`."
-        )
+        raise UserError(NOTHING_FITS)
     fine = torch.nn.functional.interpolate(
         torch.from_numpy(drops)[None, None].float(), size=(64, 64), mode="bicubic"
     )[0, 0].numpy()
@@ -330,7 +320,6 @@ def _by_attention(
 
 
 def _by_clip(reader: Matcher, image: Image.Image, text: torch.Tensor, place: int) -> np.ndarray | None:
-    """Return how much each patch speaks for the text at ``place``."""
     tower, projection = reader.model.vision_model, getattr(reader.model, "visual_projection", None)
     pixels = reader.pixels([image])
 
@@ -348,6 +337,5 @@ def _at_once(work: SideWork, parts: Sequence[Image.Image], reporter: Reporter) -
 
 
 def _covered(image: Image.Image, chance: float, fits: Callable[[list[Image.Image]], list[float]]) -> Reason:
-    """Return what speaks for a label by covering parts of the picture."""
     drops = np.clip(occlusion_drops(image, fits), 0, None)
     return Reason(chance, drops / max(float(drops.max()), 1e-12), None, "covering")

@@ -38,14 +38,13 @@ Pixels = np.ndarray
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A rectangle: left, top, right, bottom (px, the last two just outside), and its colour's number."""
+class Sides:
+    """Where something lies, px; right and bottom are just outside."""
 
     left: float
     top: float
     right: float
     bottom: float
-    colour: int
 
     @property
     def width(self) -> float:
@@ -58,6 +57,11 @@ class Bar:
         return self.bottom - self.top
 
     @property
+    def area(self) -> float:
+        """In px squared."""
+        return self.width * self.height
+
+    @property
     def x(self) -> float:
         """The middle across."""
         return (self.left + self.right) / 2
@@ -66,6 +70,13 @@ class Bar:
     def y(self) -> float:
         """The middle down."""
         return (self.top + self.bottom) / 2
+
+
+@dataclass(frozen=True)
+class Bar(Sides):
+    """A rectangle of one colour, which is known by its number."""
+
+    colour: int
 
     def end(self, base: float) -> float:
         """Return the end of a standing bar that isn't at ``base``, the line where bars begin."""
@@ -379,14 +390,10 @@ def _is_regular(labels: Sequence[Label]) -> bool:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A line of text: its sides, whether it runs along the bars' row, and as it was found."""
+class Written(Sides):
+    """A line of text, and as it was found."""
 
     text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
     line: TextLine
     size: float  # of its letters, px
 
@@ -398,19 +405,8 @@ class Written:
         size = min(float(np.hypot(dx - ax, dy - ay)), float(np.hypot(bx - ax, by - ay)))
         text = line.text.strip()
         text = text.strip("-–—_|~ ") or text  # a mark of the axis beside it isn't part of a name
-        if way == "up":
-            return cls(text, left, top, right, bottom, line, size)
-        return cls(text, top, left, bottom, right, line, size)
-
-    @property
-    def x(self) -> float:
-        """The middle across."""
-        return (self.left + self.right) / 2
-
-    @property
-    def y(self) -> float:
-        """The middle down."""
-        return (self.top + self.bottom) / 2
+        sides = (left, top, right, bottom) if way == "up" else (top, left, bottom, right)
+        return cls(*sides, text, line, size)
 
 
 @dataclass(frozen=True)
@@ -547,7 +543,7 @@ WAYS: tuple[Way, ...] = ("up", "across")
 
 @dataclass(frozen=True)
 class _Found:
-    """Bars that begin at one line. ways: 1 for each that grows in the axis' direction, -1 else."""
+    """Bars that begin at one line. growth: -1 where they grow up, 1 where they lie."""
 
     scale: Scale
     base: float
@@ -568,7 +564,7 @@ def read_bars(coloured: Coloured, lines: Sequence[TextLine]) -> Table | None:
         found += [bars for one in scales if (bars := _bars(turned, one, texts, -1 if way == "up" else 1))]
     if not found:
         return None
-    best = max(found, key=lambda one: sum(bar.width * bar.height for bar in one.bars))
+    best = max(found, key=lambda one: sum(bar.area for bar in one.bars))
     try:
         return _table(best)
     except NotInForm:
@@ -607,7 +603,7 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     bars = _alike([bar for bar in bars if ends_there(coloured, bar, base)])
     if not 2 <= len(bars) <= MOST_BARS:
         return None
-    if sum(map(_area, bars)) < MOSTLY * sum(map(_area, inside)):
+    if sum(bar.area for bar in bars) < MOSTLY * sum(bar.area for bar in inside):
         return None  # what else is drawn there isn't understood
     if any(_stands_on(other, bar, base) for bar in bars for other in inside):
         return None  # what is stacked isn't measured
@@ -651,16 +647,11 @@ def _alike(bars: Sequence[Bar]) -> list[Bar]:
     if not bars:
         return []
     by_width = sorted(bars, key=lambda bar: bar.width)
-    areas = np.cumsum([bar.width * bar.height for bar in by_width])
-    usual = by_width[
-        int(np.searchsorted(areas, areas[-1] / 2))
-    ].width  # of the middle of all that is coloured
+    areas = np.cumsum([bar.area for bar in by_width])
+    # of the middle of all that is coloured
+    usual = by_width[int(np.searchsorted(areas, areas[-1] / 2))].width
     kept = [bar for bar in bars if 0.6 * usual <= bar.width <= 1.5 * usual]
     return [bar for bar in kept if not any(_covers(other, bar) for other in kept if other is not bar)]
-
-
-def _area(bar: Bar) -> float:
-    return bar.width * bar.height
 
 
 def _covers(one: Bar, other: Bar) -> bool:
@@ -672,7 +663,6 @@ def _covers(one: Bar, other: Bar) -> bool:
 
 
 def _stands_on(other: Bar, bar: Bar, base: float) -> bool:
-    """Whether a rectangle goes on where a bar ends."""
     end = bar.end(base)
     begins = abs((other.bottom if end == bar.top else other.top) - end) <= SAME
     alike = abs(other.left - bar.left) <= SAME and abs(other.right - bar.right) <= SAME
@@ -726,7 +716,6 @@ def _value(found: _Found, bar: Bar) -> float:
 
 
 def _even(bars: Sequence[Bar]) -> bool:
-    """Whether bars stand at equal distances, as those of one series do."""
     steps = np.diff([bar.x for bar in bars])
     return len(steps) > 1 and bool(steps.max() <= 1.12 * steps.min()) and steps.min() > 1.13 * bars[0].width
 
@@ -752,7 +741,6 @@ def _grouped(bars: Sequence[Bar], series: Sequence[int], places: Sequence[float]
 
 
 def _called(labels: Labels, centres: Sequence[float]) -> list[str]:
-    """Return a name for each group of bars."""
     step = min((b - a for a, b in zip(centres, centres[1:], strict=False)), default=100.0)
     called = []
     for number_, centre in enumerate(centres, 1):
@@ -807,7 +795,6 @@ def _moved(line: TextLine, by: float, right: int, down: int) -> TextLine:
 
 
 def _with(lines: Sequence[TextLine], more: Sequence[TextLine]) -> list[TextLine]:
-    """Return lines with those of ``more`` that aren't among them."""
     return [*lines, *(line for line in more if not any(_overlap(line, other) for other in lines))]
 
 
@@ -824,7 +811,7 @@ def _has_bars(coloured: Coloured) -> bool:
     large = [
         bar
         for bar in rectangles(coloured)
-        if bar.width >= 4 and bar.height * bar.width >= least and bar.width < 0.6 * width
+        if bar.width >= 4 and bar.area >= least and bar.width < 0.6 * width
     ]
     for bar in large:
         group = [
@@ -833,7 +820,7 @@ def _has_bars(coloured: Coloured) -> bool:
             if min(abs(bar.bottom - other.bottom), abs(bar.top - other.top)) <= SAME
             and 0.75 <= bar.width / other.width <= 1.33
         ]
-        if len(group) >= 2 and sum(one.height * one.width for one in group) >= LEAST_BARS * height * width:
+        if len(group) >= 2 and sum(one.area for one in group) >= LEAST_BARS * height * width:
             return True
     return False
 

@@ -424,33 +424,27 @@ def tell_by_chat(
     key = (*lesson.pictures, *(answer.text for _, answer in lesson.turns))
     known = talker.tested.get(key)
     tested = tested_of(lesson.places, MOST_TESTED) if known is None else []
-    steps, right = len(tested) + 1, 0
-    chances = ask_chat(lesson, talker, pictures, seen, asked, limits, reporter)
+    names = f"The answer is one of: {', '.join(lesson.labels)}."
+
+    def ask(question: Turn, like: torch.Tensor, places: Sequence[int]) -> list[float]:
+        shown = most_similar(lesson, seen, like, places)
+        turns = [turn for place in shown for turn in lesson.turns[place]]
+        first = turns[0] if turns else question
+        turns = [replace(first, text=f"{names}\n{first.text}"), *turns[1:], replace(question, job_id="")]
+        talk = Talk(tuple(turns), context=limits.context, most_pictures=len(shown) + 1)
+        scores = torch.tensor(scoring.score_answers(talker, talk, pictures, lesson.labels, reporter))
+        return scores.softmax(0).tolist()
+
+    steps, right, every = len(tested) + 1, 0, range(len(lesson.turns))
+    chances = ask(lesson.asked, asked, every)
     reporter.step(1, steps)
     for number, place in enumerate(tested, 2):
-        others = [other for other in range(len(lesson.turns)) if other != place]
-        shown = most_similar(lesson, seen, seen[place], others)
-        found = _chances(lesson, talker, pictures, shown, lesson.turns[place][0], limits, reporter)
+        found = ask(lesson.turns[place][0], seen[place], [other for other in every if other != place])
         right += max(range(len(found)), key=found.__getitem__) == lesson.places[place]
         reporter.step(number, steps)
     if known is None:
         known = talker.tested[key] = len(tested), right
     return Told(tuple(chances), *known)
-
-
-def ask_chat(
-    lesson: Lesson,
-    talker: Talker,
-    pictures: Mapping[str, Picture],
-    seen: torch.Tensor,
-    asked: torch.Tensor,
-    limits: Talk,
-    reporter: Reporter,
-) -> list[float]:
-    """Return the chances of a lesson's labels, without testing them; arguments and errors are those of
-    ``tell``."""
-    shown = most_similar(lesson, seen, asked, range(len(lesson.turns)))
-    return _chances(lesson, talker, pictures, shown, lesson.asked, limits, reporter)
 
 
 def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:
@@ -466,24 +460,6 @@ def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places
             of_label[label] = of_label.get(label, 0) + 1
             chosen.append(place)
     return chosen[::-1]
-
-
-def _chances(
-    lesson: Lesson,
-    talker: Talker,
-    pictures: Mapping[str, Picture],
-    shown: Sequence[int],
-    asked: Turn,
-    limits: Talk,
-    reporter: Reporter,
-) -> list[float]:
-    turns = [turn for place in shown for turn in lesson.turns[place]]
-    names = f"The answer is one of: {', '.join(lesson.labels)}."
-    first = turns[0] if turns else asked
-    turns = [replace(first, text=f"{names}\n{first.text}"), *turns[1:], replace(asked, job_id="")]
-    talk = Talk(tuple(turns), context=limits.context, most_pictures=len(shown) + 1)
-    scores = torch.tensor(scoring.score_answers(talker, talk, pictures, lesson.labels, reporter))
-    return scores.softmax(0).tolist()
 
 
 def tested_of(labels: Sequence[int], most: int) -> list[int]:

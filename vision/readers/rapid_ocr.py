@@ -85,7 +85,6 @@ class Rapid:
         return TextLine(text, score, tight(cut, box)) if text.strip() else None
 
     def _read(self, cut: Image.Image) -> tuple[str, float]:
-        """Return the text of one line that runs to the right, and how sure that is."""
         read = self._engine(_bgr(cut), use_det=False, use_cls=False, use_rec=True)
         return (read.txts[0], float(read.scores[0])) if read.txts and read.txts[0].strip() else ("", 0.0)
 
@@ -97,11 +96,9 @@ class RapidReading:
         self._networks, self._image, self._boxes, self._least = networks, image, boxes, least
 
     def __len__(self) -> int:
-        """Return the number of boxes."""
         return len(self._boxes)
 
     def __iter__(self) -> Iterator[TextLine | None]:
-        """Read box after box."""
         for box in self._boxes:
             line = self._networks.line(self._image, box)
             yield line if line is not None and line.score >= self._least else None
@@ -131,13 +128,8 @@ def tight(cut: Image.Image, box: Box) -> Box:
         if x0 > 0 and y0 > 0 and x1 < within.shape[1] and y1 < within.shape[0]:  # it touches no side
             left, top, right, bottom = left + x0, top + y0, left + x1, top + y1
             left, top, right, bottom = (side + margin for side in (left, top, right, bottom))
-    across, down = (left / width, right / width), (top / height, bottom / height)
-    return (
-        _inside(box, across[0], down[0]),
-        _inside(box, across[1], down[0]),
-        _inside(box, across[1], down[1]),
-        _inside(box, across[0], down[1]),
-    )
+    x0, x1, y0, y1 = left / width, right / width, top / height, bottom / height
+    return _inside(box, x0, y0), _inside(box, x1, y0), _inside(box, x1, y1), _inside(box, x0, y1)
 
 
 def _without_rules(ink: np.ndarray) -> np.ndarray:
@@ -176,7 +168,6 @@ def _moved(box: Box, left: float, top: float, scale: float) -> Box:
 
 
 def _inside(box: Box, across: float, down: float) -> Point:
-    """Return the point at these shares of a box's sides."""
     shares = (1 - across) * (1 - down), across * (1 - down), across * down, (1 - across) * down
     x = sum(share * corner[0] for share, corner in zip(shares, box, strict=True))
     return x, sum(share * corner[1] for share, corner in zip(shares, box, strict=True))
@@ -201,7 +192,6 @@ def _is_all(box: Box, size: tuple[int, int]) -> bool:
 
 
 def _sides(box: Box) -> tuple[int, int]:
-    """Return width and height of a box, px."""
     a, b, c, d = box
     width, height = max(_apart(a, b), _apart(d, c)), max(_apart(a, d), _apart(b, c))
     return max(1, round(width)), max(1, round(height))

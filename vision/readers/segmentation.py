@@ -232,7 +232,6 @@ class ObjectSegmenter:
         return logits[0].float().softmax(0).cpu().numpy()
 
     def _objects(self, image: Image.Image) -> list[Object]:
-        """Return the pieces of what is no ground."""
         shares = self._look(image, (0, 0, *image.size))
         inside, objects = shares[self.ground] < 0.5, []
         for piece in pieces(inside, inside):
@@ -272,7 +271,6 @@ def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
 
 
 def _changes(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return the rows that differ from the row before, the first one among them."""
     return np.flatnonzero(np.concatenate(([True], (colours[1:] != colours[:-1]).any((1, 2)))))
 
 
@@ -293,6 +291,9 @@ def _span(begin: float, end: float, wanted: float, length: int) -> tuple[int, in
     return int(start), min(length, max(int(start) + 1, round(start + wanted)))
 
 
+NOTHING_FITS = (
+    "Nothing in the picture fits these words. Try other words, or choose the part by `mask` or `fields`."
+)
 THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
 
 
@@ -321,10 +322,7 @@ class Segmenter:
         """
         likely = self.probabilities(image, words)
         if float(likely.max()) < self.threshold:
-            raise UserError(
-                "Nothing in the picture fits these words. Try other words, or choose the part by `mask` or"
-                " `fields`."
-            )
+            raise UserError(NOTHING_FITS)
         small = Image.fromarray((likely * 255).round().byte().numpy())
         large = small.resize(image.size, Image.Resampling.BILINEAR).point(
             lambda value: 255 * (value >= self.threshold * 255 - 0.5)

@@ -21,8 +21,8 @@ from core.limits import VIDEO_ENCODERS
 @dataclass(frozen=True)
 class Encoder:
     """An encoder of libav. codec: what it writes. master: the number for a video that is kept; worst: the
-    highest. halving: by how much the number grows until a video is half as large, about. keys: the options
-    that take the number."""
+    highest. halving: by how much the number grows until a video is half as large, about. careful: what is
+    other than ``quick`` where more time is taken. keys: the options that take the number."""
 
     name: str
     codec: str
@@ -38,7 +38,7 @@ class Encoder:
         """Return libav's options. careful: take more time for the same size."""
         clipped = min(max(number, 0.0), self.worst)
         value = f"{round(clipped)}" if self.is_whole else f"{clipped:.2f}"
-        return {**(self.careful if careful else self.quick), **dict.fromkeys(self.keys, value)}
+        return {**self.quick, **(self.careful if careful else {}), **dict.fromkeys(self.keys, value)}
 
 
 # Without the macroblock tree: with it, x264 reads memory that nobody has written, and now and then a video
@@ -51,7 +51,7 @@ X264 = Encoder(
     halving=6,
     # looking ten frames ahead would be 60 MB more at 1920×1088 px
     quick={"preset": "veryfast", "rc-lookahead": "3", "mbtree": "0"},
-    careful={"preset": "medium", "rc-lookahead": "20", "mbtree": "0"},
+    careful={"preset": "medium", "rc-lookahead": "20"},
 )
 OPENH264 = Encoder(
     "libopenh264",
@@ -60,7 +60,6 @@ OPENH264 = Encoder(
     worst=51,
     halving=6,
     quick={"rc_mode": "quality", "b": "100000000"},
-    careful={"rc_mode": "quality", "b": "100000000"},
     keys=("qmin", "qmax"),
     is_whole=True,
 )
@@ -71,7 +70,7 @@ VP9 = Encoder(
     worst=63,
     halving=9,
     quick={"b": "0", "deadline": "realtime", "cpu-used": "8", "row-mt": "0"},
-    careful={"b": "0", "deadline": "realtime", "cpu-used": "5", "row-mt": "0"},
+    careful={"cpu-used": "5"},
     is_whole=True,
 )
 AV1 = Encoder(
@@ -81,7 +80,7 @@ AV1 = Encoder(
     worst=63,
     halving=9,
     quick={"usage": "realtime", "cpu-used": "8", "row-mt": "0"},
-    careful={"usage": "realtime", "cpu-used": "6", "row-mt": "0"},
+    careful={"cpu-used": "6"},
     is_whole=True,
 )
 ENCODERS = {"x264": X264, "openh264": OPENH264, "vp9": VP9, "av1": AV1}
@@ -236,7 +235,6 @@ def _parts(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _kept(kind: bytes, body: bytes) -> bytes:
-    """Return what is in a box, without what isn't kept."""
     names = KEPT.get(kind)
     if names is None:
         return body

@@ -157,19 +157,14 @@ def plan_windows(family: VideoFamily, card: VideoCard, shot: Shot, model: str) -
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a video. model: its name, for that."""
     family.require(operation_of(shot), model)
-    planner = _Planner(family, card, model, shot)
-    return {
-        "new": planner.new,
-        "extend": planner.extend,
-        "extend_back": planner.extend_back,
-        "remix": planner.remix,
-        "blend": planner.join,
-        "loop": planner.join,
-    }[shot.operation]()
+    plan: Plan = getattr(_Planner(family, card, model, shot), shot.operation)()
+    return plan
 
 
 @dataclass(frozen=True)
 class _Planner:
+    """A method for each operation."""
+
     family: VideoFamily
     card: VideoCard
     model: str
@@ -177,7 +172,6 @@ class _Planner:
 
     @property
     def longest(self) -> int:
-        """Frames of one call."""
         return self.floor(self.card.longest)
 
     def floor(self, frames: int) -> int:
@@ -249,7 +243,7 @@ class _Planner:
             left, after, known = left - at, self.family.overlap, None
         return Plan(tuple(windows), backwards=True)
 
-    def join(self) -> Plan:
+    def blend(self) -> Plan:
         """The way from the end of the clip to the start of the other, or to its own."""
         second = self.clip if self.shot.clip_2 is None else self.shot.clip_2
         before, behind, wanted = self.shown(self.clip), self.shown(second), self.shot.frames
@@ -259,6 +253,8 @@ class _Planner:
             frames, at = self.family.around(before, wanted, behind)
         known = (self.tail(self.clip, 0)[1], self.head(second, at)[1])
         return self.limited([Window(frames, before, at, known)], self.shot.frames)
+
+    loop = blend
 
     def remix(self) -> Plan:
         total = self.floor(len(self.clip.frames))
@@ -293,12 +289,10 @@ class _Planner:
         return self.family.overlap if clip.ends else min(self.family.overlap, self.floor(len(clip.frames)))
 
     def tail(self, clip: Clip, at: int) -> tuple[int, Known]:
-        """Of its end: how many frames, and what is known."""
         count = self.shown(clip)
         return count, Known(self.padded(clip.frames[-count:], count), at, clip.ends.get("tail"))
 
     def head(self, clip: Clip, at: int) -> tuple[int, Known]:
-        """Of its start: how many frames, and what is known."""
         count = self.shown(clip)
         return count, Known(self.padded(clip.frames[:count], count), at, clip.ends.get("head"))
 
@@ -376,7 +370,6 @@ class _Drawing:
     head: tuple[Image.Image, ...] = ()
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yield the video's frames (f, H, W, 3) in order."""
         model, kept, saved = self.model, self.reporter.checkpoint, None
         if kept is not None and model.family.keeps_steps:
             kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
@@ -439,7 +432,6 @@ class _Drawing:
     # Windows
 
     def _draw(self, number: int, saved: checkpoint.State | None, part: tuple[float, float]) -> None:
-        """Draw a window, unless that is done."""
         if number < len(self.drawn):
             return
         window, count = self.plan.windows[number], len(self.plan.windows)

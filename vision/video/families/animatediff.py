@@ -54,7 +54,6 @@ class AnimateDiff(VideoFamily):
         return found
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
-        """Return ``take`` with the latents of all known frames."""
         from vision.video import decode
 
         def with_latents(known: Known) -> Known:
@@ -65,7 +64,6 @@ class AnimateDiff(VideoFamily):
         return replace(take, known=tuple(map(with_latents, take.known)))
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
         import torch
 
         given: dict[str, Any] = {"decode_chunk_size": 1}

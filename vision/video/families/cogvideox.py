@@ -43,7 +43,6 @@ class CogVideoX(VideoFamily):
         return {"fps": 16, "usual_frames": 81, "longest": 81, "native_size": round((1360 * 768) ** 0.5)}
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for the source of a remix."""
         if take.source:
             depth = pipe.transformer.config.patch_size_t or 1
             # 1.5 refuses a video of an odd number of latents

@@ -221,16 +221,9 @@ class VideoFamily:
 
     def defaults(self) -> dict[str, Any]:
         """Return the entries of the card when nothing else is said."""
-        return {
-            "native_size": round(self.native_area**0.5),
-            "multiple": self.multiple,
-            "num_inference_steps": self.num_inference_steps,
-            "guidance_scale": self.guidance_scale,
-            "draft_steps": self.draft_steps,
-            "fps": self.fps,
-            "usual_frames": self.usual,
-            "longest": self.longest,
-        }
+        plain = "multiple", "num_inference_steps", "guidance_scale", "draft_steps", "fps", "longest"
+        entries = {name: getattr(self, name) for name in plain}
+        return entries | {"native_size": round(self.native_area**0.5), "usual_frames": self.usual}
 
     # Lengths
 

@@ -50,7 +50,6 @@ class HunyuanVideo(VideoFamily):
         decode.attend_in_turn(pipe.vae)
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
-        """Return ``take`` as it is; give the pipeline guidance of its own."""
         guides = take.guidance_scale > 1
         guider = pipe.guider.new(guidance_scale=take.guidance_scale, enabled=guides)
         vars(pipe)["guider"] = guider  # not setattr: that would note its class in the configuration
@@ -95,14 +94,12 @@ class HunyuanVideoPictures(HunyuanVideo):
     }
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
-        """Return ``take`` as it is; give the pipeline guidance and a size of its own."""
         processor = copy.copy(pipe.video_processor)
         vars(processor)["calculate_default_height_width"] = lambda **sizes: (take.height, take.width)
         vars(pipe)["video_processor"] = processor
         return super().prepare(pipe, take, card)
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
         given = super().arguments(pipe, take, card)
         return given | {"image": take.source[0] if take.source else take.first_known}
 

@@ -43,17 +43,14 @@ class Ltx(VideoFamily):
     }
 
     def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
         conditioned = bool(take.known or take.source)
         return "LTXConditionPipeline" if conditioned or base == "LTXConditionPipeline" else "LTXPipeline"
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
-        """Return ``take`` as it is, with kept latents in place of what would be encoded."""
         family.stand_in(pipe, take.known)
         return take
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
         from vision.video import decode
 
         given: dict[str, Any] = {"frame_rate": take.fps}
@@ -75,7 +72,6 @@ class Ltx(VideoFamily):
         return LTXVideoCondition(video=frames, frame_index=known.at)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
         return self._raw(pipe, result.frames)
 
     def _raw(self, pipe: Any, latents: Any) -> Any:
@@ -94,11 +90,9 @@ class Ltx(VideoFamily):
         )
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, self._unpacked(pipe, latents, take))
 
     def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
-        """Decode piece by piece."""
         import torch
 
         from vision.video import decode
@@ -170,11 +164,9 @@ class Ltx2(Ltx):
         return self.at_least(at + after), at
 
     def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
         return "LTX2ConditionPipeline"
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
         given: dict[str, Any] = {"frame_rate": float(take.fps), "num_frames": take.frames}
         if take.guidance_scale <= 1:  # distilled: each of the other guidances would be a pass of its own
             given |= {"stg_scale": 0.0, "modality_scale": 1.0, "guidance_rescale": 0.0}
@@ -232,7 +224,6 @@ class Ltx2(Ltx):
         }
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
-        """Return what was drawn as the decoder takes it."""
         return result.frames.float()  # its pipelines return them as the decoder takes them
 
     def _decoder_noise(self, vae: Any, noise: Any) -> Any:
@@ -240,7 +231,6 @@ class Ltx2(Ltx):
         return noise * std / vae.config.scaling_factor + mean
 
     def sounds(self, pipe: Any, result: Any) -> Any:
-        """Return the sound."""
         import torch
 
         with torch.no_grad():

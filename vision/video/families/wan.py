@@ -73,7 +73,6 @@ class Wan(VideoFamily):
     )
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Return whether the folder holds these weights."""
         config = configs.get("transformer") or configs.get("transformer_2", {})
         trained = "both" if config.get("pos_embed_seq_len") else "first"
         if config.get("image_dim") is None:  # no encoder of pictures beside the decoder's
@@ -96,7 +95,6 @@ class Wan(VideoFamily):
         return parts
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:
-        """Return ``take`` as it is; give the job's noise scheduler the shift for the size."""
         area = take.width * take.height
         shift = card.flow_shift.get(next(size for size, most in SIZES.items() if area <= most))
         if shift and "flow_shift" in pipe.scheduler.config:
@@ -104,7 +102,6 @@ class Wan(VideoFamily):
         return take
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known, for the source of a remix, and for a second transformer."""
         is_usual = take.guidance_scale == card.guidance_scale
         if take.source:
             low = card.guidance_scale_2 if is_usual else None  # see components
@@ -117,7 +114,6 @@ class Wan(VideoFamily):
         return given | ({"last_image": last.frames[0]} if last else {})
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
-        """Return unfinished latents as the decoder takes them."""
         config = pipe.vae.config
         mean, std = (
             latents.new_tensor(values).view(1, -1, 1, 1, 1)
@@ -203,7 +199,6 @@ class Wan5B(Wan):
     }
 
     def pipeline(self, take: Take, base: str) -> str:
-        """Return the class that draws ``take``."""
         return "WanImageToVideoPipeline" if take.known else "WanPipeline"
 
 
@@ -228,7 +223,6 @@ class WanVace(Wan):
     refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
-        """Return the arguments for what is known and for the source of a remix."""
         if not take.known:
             return {}
         size = (take.width, take.height)
