@@ -44,7 +44,10 @@ def noise_share(strength: float) -> float:
 
 class FlowMatchFromShare(diffusers.FlowMatchEulerDiscreteScheduler):
     """A flow model's schedule from a picture on. The pipelines' own way is to leave out steps at the
-    beginning; but bent for large pictures, nearly all of such a schedule is near pure noise."""
+    beginning; but bent for large pictures, nearly all of such a schedule is near pure noise. share: of
+    noise, at which it begins."""
+
+    share = 1.0
 
     @staticmethod
     def shares(strength: float, steps: int) -> list[float]:
@@ -60,7 +63,7 @@ class FlowMatchFromShare(diffusers.FlowMatchEulerDiscreteScheduler):
         mu: float | None = None,
         timesteps: list[float] | None = None,
     ) -> None:
-        """Set even levels, as many as ``sigmas``, of which the first is ``sigmas[0]`` once they are bent. How
+        """Set even levels, as many as ``sigmas``, of which the first is ``share`` once they are bent. How
         they are depends on the configuration, ``mu`` and the last level, so it is tried."""
         if sigmas is None:
             raise ValueError("the levels of noise aren't given")
@@ -69,7 +72,7 @@ class FlowMatchFromShare(diffusers.FlowMatchEulerDiscreteScheduler):
             first = (low + high) / 2
             levels = np.linspace(first, first / len(sigmas), len(sigmas)).tolist()
             super().set_timesteps(sigmas=levels, mu=mu)
-            low, high = (first, high) if self.sigmas[0] < sigmas[0] else (low, first)
+            low, high = (first, high) if self.sigmas[0] < self.share else (low, first)
         super().set_timesteps(device=device, sigmas=levels, mu=mu)
 
 
@@ -88,7 +91,9 @@ def stopped_at(scheduler: Any, stop: float, strength: float | None = None) -> An
 
 def unwrapped(scheduler: Any) -> Any:
     """Return the diffusers scheduler itself, which has all the state."""
-    return scheduler.wrapped if isinstance(scheduler, EarlyStop) else scheduler
+    while isinstance(scheduler, EarlyStop):
+        scheduler = scheduler.wrapped
+    return scheduler
 
 
 class EarlyStop:

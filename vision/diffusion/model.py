@@ -208,6 +208,9 @@ class ImageModel:
 
     def _sibling(self, mode: Mode) -> Any:
         name = self.family.pipeline(mode)
+        is_flow = isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler)
+        if self.begins_at_latents(mode) and not is_flow:
+            name = None  # how much noise that is isn't known
         if name is None and mode is Mode.EDIT:
             raise ModelError(f"{self.name} ({self.family.title}) can't edit by words; {editing()} can.")
         if name is None and self.family.text is None:
@@ -257,9 +260,12 @@ class ImageModel:
         not as many of the steps; see FlowMatchFromShare."""
         if not isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
             return False
-        return {"sigmas", "strength"} <= inspect.signature(
-            type(self.pipeline(mode)).__call__
-        ).parameters.keys()
+        taken = inspect.signature(type(self.pipeline(mode)).__call__).parameters.keys()
+        return self.begins_at_latents(mode) or {"sigmas", "strength"} <= taken
+
+    def begins_at_latents(self, mode: Mode) -> bool:
+        """Return whether a picture, and a mask, are given to the pipeline from words as latents."""
+        return self.family.pack is not None and mode in (Mode.IMAGE, Mode.INPAINT)
 
     def calm_sampler(self) -> str | None:
         """Return the sampler for frames of a video: the model's own, without the noise that some add in each

@@ -228,7 +228,8 @@ class PicturePipeline(JobPipeline):
         super().__init__(pipe, fiber, model.decoder_lock, chunks / (end - begin), encodes=encodes)
         scheduler, strength = model.scheduler(generation.sampler), generation.strength
         if strength is not None and strength < 1 and model.starts_by_noise(generation.mode):
-            scheduler, strength = checkpoint.FlowMatchFromShare.from_config(scheduler.config), None
+            scheduler = checkpoint.FlowMatchFromShare.from_config(scheduler.config)
+            scheduler.share, strength = checkpoint.noise_share(strength), None
         self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, strength))
         if hasattr(self.pipe, "encode_prompt"):
             encode, multiple = self.pipe.encode_prompt, model.family.text_multiple
@@ -297,6 +298,57 @@ def cached_encoder(
     return model.text_cache.cached(with_loras, key)
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """Latents at which a pipeline that draws from words begins instead of noise alone. picture, noise: one
+    for each seed, as the denoiser takes them. painted: where the mask is white, broadcast to these; None =
+    everywhere."""
+
+    picture: torch.Tensor
+    noise: torch.Tensor
+    painted: torch.Tensor | None
+
+    @classmethod
+    def of(
+        cls, model: ImageModel, pipe: Any, generation: Generation, generators: list[torch.Generator]
+    ) -> Self:
+        """Encode the generation's pictures, one by one, and take the noise from ``generators``."""
+        pack: Any = model.family.pack
+        device, dtype, encoded = pipe._execution_device, pipe.transformer.dtype, []
+        pictures: Any = generation.images or (generation.image,)
+        for picture in pictures:
+            values = vae.tensor_of(np.asarray(picture.convert("RGB"))).to(device, pipe.vae.dtype)
+            encoded.append(pack(pipe, vae.encode_pixels(pipe.vae, values).float()))
+        latents = torch.cat(encoded).expand(len(generators), *encoded[0].shape[1:])
+        drawn = [torch.randn(latents.shape[1:], generator=generator) for generator in generators]
+        painted = None
+        if generation.mask_image is not None:
+            mask = torch.from_numpy(np.array(generation.mask_image, np.float32) / 255)[None]  # (1, H, W)
+            places = latents[0].numel() // latents.shape[1 if latents.ndim == 4 else 2]
+            side = round((mask.numel() / places) ** 0.5)
+            painted = torch.nn.functional.max_pool2d(mask, side) >= 0.5  # in any pixel of a place
+            painted = (painted if latents.ndim == 4 else painted.reshape(1, -1, 1)).to(device)
+        return cls(latents.to(dtype), torch.stack(drawn).to(device, dtype), painted)
+
+    def noised(self, share: Any) -> torch.Tensor:
+        """Return the picture with ``share`` of noise, 0..1."""
+        return (self.picture + share * (self.noise - self.picture)).to(self.picture.dtype)
+
+    def keeping(self, on_step: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """Return a callback like ``on_step`` that puts the picture back after each step, with as much noise
+        as is left, where the mask is black."""
+
+        if (painted := self.painted) is None:
+            return on_step
+
+        def after(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+            kept = self.noised(checkpoint.unwrapped(pipe.scheduler).sigmas[i + 1])
+            latents = torch.where(painted, values["latents"], kept.to(values["latents"].dtype))
+            return on_step(pipe, i, t, {**values, "latents": latents})
+
+        return after
+
+
 def denoise(
     model: ImageModel,
     pipe: Any,
@@ -306,21 +358,23 @@ def denoise(
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
+    scheduler, shares = checkpoint.unwrapped(pipe.scheduler), dict[str, Any]()
+    after: Callable[..., dict[str, Any]] = on_step
+    if model.begins_at_latents(generation.mode):
+        begin = Beginning.of(model, pipe, generation, generators)
+        after, shares = begin.keeping(on_step), {"latents": begin.noised(getattr(scheduler, "share", 1.0))}
     if not model.family.calls_back:
         # not setattr: that would note its class in the configuration
-        vars(pipe)["scheduler"] = Watched(pipe.scheduler, partial(on_step, pipe))
-    shares: dict[str, Any] = {}
-    if generation.strength is not None and isinstance(
-        checkpoint.unwrapped(pipe.scheduler), checkpoint.FlowMatchFromShare
-    ):
+        vars(pipe)["scheduler"] = Watched(pipe.scheduler, partial(after, pipe))
+    if generation.strength is not None and isinstance(scheduler, checkpoint.FlowMatchFromShare):
         sigmas = checkpoint.FlowMatchFromShare.shares(generation.strength, generation.num_inference_steps)
         # all of them; with 1 SD 3 paints into noise alone
-        shares = {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
+        shares |= {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given = {
         **call_arguments(model.family, model.card, generation, generators),
         **shares,
-        "callback_on_step_end": on_step,
-        **_text_arguments(model, pipe, generation, on_step),
+        "callback_on_step_end": after,
+        **_text_arguments(model, pipe, generation, after),
     }
     return pipe(**arguments(pipe, given)).images
 
@@ -355,6 +409,8 @@ def call_arguments(
 
 def _picture_arguments(family: Family, generation: Generation, count: int) -> dict[str, Any]:
     g, mask = generation, generation.mask_image
+    if family.pack is not None and g.mode in (Mode.IMAGE, Mode.INPAINT):
+        return {}  # they are in the latents; a picture would be one to look at
     # SD3 wants a picture for each seed; the others take a list, too
     image: Any = list(g.images) or (g.image and [g.image] * count)
     if g.mode is Mode.EDIT and family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
@@ -367,7 +423,7 @@ def _picture_arguments(family: Family, generation: Generation, count: int) -> di
 
 
 def _text_arguments(
-    model: ImageModel, pipe: Any, generation: Generation, on_step: PictureSteps
+    model: ImageModel, pipe: Any, generation: Generation, on_step: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family

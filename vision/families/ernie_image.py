@@ -2,7 +2,7 @@
 with Ministral 3 for text of any length. Its second language model, which rewrites prompts, is left out."""
 
 from vision.families.family import Family
-from vision.families.flux import unpatched
+from vision.families.flux import patched, unpatched
 
 
 def adjust_ernie(configs):
@@ -17,16 +17,25 @@ def adjust_ernie(configs):
     return {}
 
 
+EPSILON = 1e-5  # that the VAE was trained with, whatever its file says
+
+
 def unpack_ernie(pipe, latents, height, width):
-    """Return latents (B, 4·C, h/2, w/2) as (B, C, h, w): the VAE's were trained with 1e-5, whatever its file
-    says."""
-    return unpatched(pipe, latents, 1e-5)
+    """Return latents (B, 4·C, h/2, w/2) as (B, C, h, w)."""
+    return unpatched(pipe, latents, EPSILON)
+
+
+def pack_ernie(pipe, latents):
+    """Return latents (B, C, h, w) of the VAE's encoder as the denoiser takes them."""
+    return patched(pipe, latents, EPSILON)
 
 
 FAMILY = Family(
     name="ernie-image",
     title="ERNIE-Image",
     text="ErnieImagePipeline",
+    image="ErnieImagePipeline",
+    inpaint="ErnieImagePipeline",
     native_size=1024,
     multiple=16,
     # Turbo's model card
@@ -35,6 +44,7 @@ FAMILY = Family(
     draft_steps=6,
     adjust=adjust_ernie,
     unpack=unpack_ernie,
+    pack=pack_ernie,
     extra={"use_pe": False},
     other_rows=(".mlp.", "final_linear"),  # tokens come before pictures there
     unused=("pe", "pe_tokenizer"),

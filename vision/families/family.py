@@ -19,16 +19,28 @@ class Mode(StrEnum):
     EDIT = "edit"  # a picture, and words for what is to change in it
 
 
-def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
-    """Return latents (B, C, h, w) of the denoiser as the VAE's decoder takes them: divided by the scaling
-    factor, where it has one, then shifted, or by mean and deviation."""
+def _levels(pipe: Any, latents: Any) -> tuple[Any, Any, float]:
+    """The mean and deviation of the VAE's latents (its shift and 1, where it has none), and its factor."""
     config = pipe.vae.config
     factor = getattr(config, "scaling_factor", 1.0)
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and std is not None:
         mean, std = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, std))
-        return latents * std / factor + mean
-    return latents / factor + (getattr(config, "shift_factor", None) or 0.0)
+        return mean, std, factor
+    return getattr(config, "shift_factor", None) or 0.0, 1.0, factor
+
+
+def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
+    """Return latents (B, C, h, w) of the denoiser as the VAE's decoder takes them: divided by the scaling
+    factor, where it has one, then shifted, or by mean and deviation."""
+    mean, std, factor = _levels(pipe, latents)
+    return latents * std / factor + mean
+
+
+def pack(pipe: Any, latents: Any) -> Any:
+    """Return latents (B, C, h, w) of the VAE's encoder as the denoiser takes them: scaled, and in rows."""
+    mean, std, factor = _levels(pipe, latents)
+    return pipe._pack_latents((latents - mean) / std * factor, *latents.shape)
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,9 @@ class Family:
 
     defaults: further entries of the card. adjust: configuration files (folder or stem → JSON) → entries of
     the card that follow from them. unpack: (pipe, latents, height, width) → (B, C, h, w) for the VAE's
-    decoder; None = the pipeline decodes itself. extra: arguments of every call. whole_mask: image-to-image is
+    decoder; None = the pipeline decodes itself. pack: (pipe, (B, C, h, w) from the VAE's encoder) → latents
+    as the denoiser takes them, where ``image`` and ``inpaint`` are the class for text, which is given them
+    with noise; None = it takes pictures. extra: arguments of every call. whole_mask: image-to-image is
     inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other;
     False where a pipeline changes its denoiser for the time of a call, or where that isn't known.
 
@@ -77,6 +91,7 @@ class Family:
     defaults: Mapping[str, Any] | None = None
     adjust: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Any]] = lambda configs: {}
     unpack: Callable[[Any, Any, int, int], Any] | None = unscale
+    pack: Callable[[Any, Any], Any] | None = None
     extra: Mapping[str, Any] | None = None
     whole_mask: bool = False
     shares_steps: bool = True

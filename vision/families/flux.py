@@ -80,13 +80,25 @@ def adjust_klein(configs):
     return {"base": KLEIN_BASE} if KLEIN_4B.items() <= configs.get("transformer", {}).items() else {}
 
 
+def _batch_norm(pipe, patches, epsilon):
+    """The mean and deviation of patches (B, 4·C, h/2, w/2) that the VAE has learned."""
+    bn = pipe.vae.bn
+    mean = bn.running_mean.view(1, -1, 1, 1).to(patches)
+    return mean, (bn.running_var.view(1, -1, 1, 1) + epsilon).sqrt().to(patches)
+
+
 def unpatched(pipe, patches, epsilon):
     """Return patches (B, 4·C, h/2, w/2) as (B, C, h, w), as FLUX.2's pipelines do in the end: by the
     batch-norm statistics of the VAE, then 2×2 of them back to pixels."""
-    bn = pipe.vae.bn
-    mean = bn.running_mean.view(1, -1, 1, 1).to(patches)
-    std = (bn.running_var.view(1, -1, 1, 1) + epsilon).sqrt().to(patches)
+    mean, std = _batch_norm(pipe, patches, epsilon)
     return pipe._unpatchify_latents(patches * std + mean)
+
+
+def patched(pipe, latents, epsilon):
+    """Return latents (B, C, h, w) of the VAE's encoder as patches (B, 4·C, h/2, w/2): ``unpatched`` again."""
+    patches = pipe._patchify_latents(latents)
+    mean, std = _batch_norm(pipe, patches, epsilon)
+    return (patches - mean) / std
 
 
 def unpack_klein(pipe, latents, height, width):

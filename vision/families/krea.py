@@ -1,7 +1,7 @@
 """Krea 2 and Krea 2 Turbo: a single-stream flow transformer on the latents of Qwen-Image's decoder, which
 reads several layers of Qwen3-VL, always 512 tokens of them."""
 
-from vision.families.family import Family, unscale
+from vision.families.family import Family, pack, unscale
 
 
 def adjust_krea(configs):
@@ -25,6 +25,8 @@ FAMILY = Family(
     name="krea-2",
     title="Krea 2",
     text="Krea2Pipeline",
+    image="Krea2Pipeline",
+    inpaint="Krea2Pipeline",
     native_size=1024,
     multiple=16,
     num_inference_steps=28,
@@ -32,5 +34,6 @@ FAMILY = Family(
     draft_steps=14,
     adjust=adjust_krea,
     unpack=unpack_krea,
+    pack=pack,
     other_rows=("layerwise_blocks", "text_fusion.projector"),  # of all tokens of all pictures
 )

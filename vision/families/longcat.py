@@ -1,7 +1,7 @@
 """LongCat-Image and LongCat-Image-Edit: FLUX.1's kind of transformer and latents, with Qwen2.5-VL for text,
 always 512 tokens of it; what is in quotation marks is read letter by letter. Prompts aren't rewritten."""
 
-from vision.families.family import Family
+from vision.families.family import Family, pack
 from vision.families.flux import unpack_latents
 
 
@@ -18,12 +18,15 @@ FAMILY = Family(
     name="longcat-image",
     title="LongCat-Image",
     text="LongCatImagePipeline",
+    image="LongCatImagePipeline",
+    inpaint="LongCatImagePipeline",
     native_size=1024,
     multiple=16,
     num_inference_steps=50,
     guidance_scale=4.5,
     draft_steps=20,
     unpack=unpack_latents,
+    pack=pack,
     extra={"enable_prompt_rewrite": False},
     calls_back=False,
 )

@@ -3,7 +3,7 @@ text; Qwen-Image-Edit, whose language model looks at the picture, at about one m
 drawn, and whose transformer reads its latents behind the noisy ones; and Qwen-Image-2.1, a small transformer
 over one row of words, pictures and what it draws, with transparency."""
 
-from vision.families.family import Family, unscale
+from vision.families.family import Family, pack, unscale
 
 LENGTH = 512  # tokens of a text that the pipelines read; beside a picture, multiples of it
 
@@ -80,6 +80,8 @@ QWEN_IMAGE_21_FAMILY = Family(
     name="qwen-image-2.1",
     title="Qwen-Image-2.1",
     text="QwenImage21Pipeline",
+    image="QwenImage21Pipeline",
+    inpaint="QwenImage21Pipeline",
     edit="QwenImage21Pipeline",
     native_size=1024,
     multiple=32,
@@ -90,6 +92,7 @@ QWEN_IMAGE_21_FAMILY = Family(
     usual_negative=" ",
     adjust=adjust_turbo,
     unpack=unpack_latents,
+    pack=pack,
     # what it remembers of words and references from the first step on is a job's own: with it jobs couldn't
     # share steps, nor could a pass have fewer rows
     extra={"use_kv_cache": False},

@@ -28,15 +28,22 @@ NEAR = 0.05
 STRENGTHS = (0.25, 0.35, 0.4, 0.6, 0.75, 0.9)
 ARCHITECTURES = json.loads((ROOT / "tools" / "architectures.json").read_text())
 FLUX = {"shift": 3.0, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
-SIDES = {"flux2-klein": 1024, "flux": 1024, "qwen-image": 1328}
+SIDES = {"qwen-image": 1328}
+NAMED = {
+    "z-image": "z-image-turbo",
+    "flux2-klein": "flux2-klein-4b",
+    "qwen-image": "qwen-image-2512",
+    "qwen-image-2.1": "qwen-image-2.1",
+    "ernie-image": "ernie-image-turbo",
+    "krea-2": "krea-2-turbo",
+}
 
 
 def real_scheduler(family: str) -> dict:
     """The configuration that the family's weights come with."""
-    names = {"z-image": "z-image-turbo", "flux2-klein": "flux2-klein-4b", "qwen-image": "qwen-image-2512"}
-    if family in names:
-        return ARCHITECTURES[names[family]]["parts"]["scheduler"]["config"]
-    return {"flux": FLUX, "stable-diffusion-3": {"shift": 3.0}}[family]
+    if family in NAMED:
+        return ARCHITECTURES[NAMED[family]]["parts"]["scheduler"]["config"]
+    return {"flux": FLUX, "longcat-image": FLUX, "stable-diffusion-3": {"shift": 3.0}}[family]
 
 
 def stable_diffusions_share(strength: float, steps: int = 30) -> float:
@@ -48,8 +55,18 @@ def stable_diffusions_share(strength: float, steps: int = 30) -> float:
     return sigma / (1 + sigma)
 
 
-FLOW = ["flux", "flux2-klein", "qwen-image", "stable-diffusion-3", "z-image"]
-USUAL_STEPS = {"flux": 28, "flux2-klein": 4, "qwen-image": 50, "stable-diffusion-3": 28, "z-image": 9}
+USUAL_STEPS = {
+    "ernie-image": 8,
+    "flux": 28,
+    "flux2-klein": 4,
+    "krea-2": 8,
+    "longcat-image": 50,
+    "qwen-image": 50,
+    "qwen-image-2.1": 40,
+    "stable-diffusion-3": 28,
+    "z-image": 9,
+}
+FLOW = list(USUAL_STEPS)
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
@@ -60,11 +77,13 @@ def test_a_picture_gets_the_noise_that_stable_diffusion_xl_gives_it(family: str,
     config, mu = scheduler.config, None
     if family == "flux2-klein":
         mu = compute_empirical_mu(tokens, 4)
+    elif family == "krea-2":
+        mu = 1.15  # the pipeline's own for the distilled model
     elif config.use_dynamic_shifting:
         mu = calculate_shift(
             tokens, config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift
         )
-    asked = FlowMatchFromShare.shares(strength, USUAL_STEPS[family])
+    asked, scheduler.share = FlowMatchFromShare.shares(strength, USUAL_STEPS[family]), noise_share(strength)
     scheduler.set_timesteps(sigmas=asked, mu=mu)
     assert float(scheduler.sigmas[0]) == pytest.approx(noise_share(strength), abs=1e-4)
     assert float(scheduler.sigmas[0]) == pytest.approx(stable_diffusions_share(strength), abs=NEAR)
@@ -85,13 +104,15 @@ def test_every_pipeline_begins_there(family: str, mode: Mode, tmp_path: Path, ke
         lambda _, args, given: seen.append(float(given.get("timestep", given.get("t", args[1:2]))[0])),
         with_kwargs=True,
     )
-    start = Generation(mode, "a house", (1,), 64, 64, 6, 1.0, image=tiny.picture(64, 64), strength=0.4)
+    plain = 0.0 if family == "krea-2" else 1.0  # guidance that does nothing
+    start = Generation(mode, "a house", (1,), 64, 64, 6, plain, image=tiny.picture(64, 64), strength=0.4)
     mask = tiny.picture(64, 64, seed=9).convert("L").point(lambda v: 255 * (v > 120))
     job = Job(start if mode is Mode.IMAGE else replace(start, mask_image=mask))
     together(model, [job], [0])
     hook.remove()
     assert job.error is None and len(seen) == job.steps == 4
-    share = 1 - seen[0] if family == "z-image" else seen[0] / (1000 if family == "stable-diffusion-3" else 1)
+    whole = 1000 if family in ("stable-diffusion-3", "ernie-image") else 1
+    share = 1 - seen[0] if family == "z-image" else seen[0] / whole
     assert share == pytest.approx(noise_share(0.4), abs=2e-3)
 
 

@@ -2,6 +2,7 @@
 or is stopped beside them."""
 
 import gc
+import inspect
 import random
 import threading
 import weakref
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,8 +23,8 @@ from tests.support import tiny
 from tests.vision.conftest import Recorder, ask, cpu_models
 from tests.vision.diffusion.test_generate import full_above, tamper
 from tests.vision.families import test_families
-from vision.diffusion import generate
-from vision.diffusion.checkpoint import FlowMatchFromShare
+from vision.diffusion import generate, vae
+from vision.diffusion.checkpoint import FlowMatchFromShare, noise_share
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import collate
@@ -134,14 +136,48 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     given |= {"image": image, "strength": g.strength} if image is not None else {}
     if g.strength is not None and g.strength < 1 and model.starts_by_noise(g.mode):
         pipe.scheduler = FlowMatchFromShare.from_config(pipe.scheduler.config)
+        pipe.scheduler.share = noise_share(g.strength)
         sigmas = FlowMatchFromShare.shares(g.strength, g.num_inference_steps)
         given |= {"sigmas": sigmas, "num_inference_steps": len(sigmas), "strength": 0.9999}
     given |= {"mask_image": mask} if mask is not None else {}
     generators = [torch.Generator().manual_seed(seed) for seed in g.seeds]
+    if model.begins_at_latents(g.mode):
+        begin_at_latents(model, pipe, g, generators, given)
     result = pipe(
         **given, num_images_per_prompt=len(g.seeds), generator=generators, output_type="latent"
     ).images
     return list(model.family.unpack(pipe, result, g.height, g.width))
+
+
+def begin_at_latents(model, pipe, g: Generation, generators: list, given: dict) -> None:
+    """Give a pipeline from words what makes it one from a picture: its latents with noise, which a scheduler
+    puts back after each step where the mask is black."""
+    for name in ("image", "strength", "mask_image"):
+        given.pop(name, None)
+    if "sigmas" not in inspect.signature(pipe.__call__).parameters:
+        given.pop("sigmas", None)
+    values = vae.tensor_of(np.asarray(g.image))
+    with torch.no_grad():
+        picture = model.family.pack(pipe, vae.encode_pixels(pipe.vae, values))
+    noise = torch.cat([torch.randn(picture.shape, generator=generator) for generator in generators])
+    share = noise_share(g.strength) if g.strength < 1 else 1.0
+    given["latents"] = share * noise + (1 - share) * picture
+    if g.mask_image is None:
+        return
+    packs = 1 if model.family.name in ("qwen-image-2.1", "ernie-image") else 2
+    side = SIDE // pipe.vae_scale_factor // packs
+    white = np.asarray(g.mask_image).reshape(side, SIDE // side, side, SIDE // side).max((1, 3)) > 127
+    black = torch.from_numpy(~white)
+    black = black if picture.ndim == 4 else black.reshape(-1, 1)
+    step, scheduler = pipe.scheduler.step, pipe.scheduler
+
+    def kept(*args, **kwargs):
+        made = step(*args, **kwargs)
+        level = scheduler.sigmas[scheduler.step_index]
+        put = torch.where(black, level * noise + (1 - level) * picture, made[0])
+        return (put,) if isinstance(made, tuple) else type(made)(prev_sample=put)
+
+    scheduler.step = kept
 
 
 def apart(got: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:

@@ -22,20 +22,21 @@ from core.settings import ROOT
 from tests.support import tiny
 from tests.vision.conftest import SHA, Recorder, ask, cpu_models
 from vision import describe_models
-from vision.diffusion import vae
-from vision.diffusion.model import SCHEDULERS
+from vision.diffusion import generate, vae
+from vision.diffusion.model import SCHEDULERS, decode
+from vision.diffusion.parameters import Generation
 from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.store import Models
 from vision.weights import card as identify
 from vision.weights import hub, memory
 
 FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
-MODES = {  # of each family, those that diffusers has a class for
+MODES = {  # of each family
     family.name: [mode for mode in (Mode.TEXT, Mode.IMAGE, Mode.INPAINT) if family.pipeline(mode)]
     for family in FAMILIES
 }
 FROM_PICTURES = [name for name in FAMILY_NAMES if Mode.IMAGE in MODES[name]]
-FROM_WORDS = sorted(set(FAMILY_NAMES) - set(FROM_PICTURES))
+FROM_LATENTS = [family.name for family in FAMILIES if family.pack]
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 
 
@@ -271,3 +272,43 @@ def test_every_family_of_the_folder_is_one_that_models_are_looked_for_in() -> No
     modules = [vars(importlib.import_module(f"vision.families.{stem}")) for stem in stems]
     found = {one.name for module in modules for one in module.values() if isinstance(one, Family)}
     assert found == {family.name for family in (*FAMILIES, *EDITORS)}
+
+
+@pytest.mark.parametrize("name", FROM_LATENTS)
+def test_latents_of_a_picture_come_back_as_they_were(name: str, models_of: Callable[..., Models]) -> None:
+    model = models_of(image=name).get("image")
+    pipe = model.pipeline(Mode.IMAGE)
+    with torch.no_grad():
+        encoded = vae.encode_pixels(pipe.vae, vae.tensor_of(np.asarray(tiny.picture(96, 64))))
+        back = model.family.unpack(pipe, model.family.pack(pipe, encoded), 64, 96)
+    assert back.shape == encoded.shape
+    assert torch.allclose(back, encoded, atol=1e-4 * float(encoded.abs().max()))
+
+
+@pytest.mark.parametrize("name", FROM_LATENTS)
+def test_where_the_mask_is_black_latents_end_as_the_pictures_are(name: str, models_of, monkeypatch) -> None:
+    model, source = models_of(image=name).get("image"), tiny.picture(64, 64)
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (33, 0, 64, 64))  # one column of the last place on the left
+    start = Generation(Mode.INPAINT, "a house", (7, 8), 64, 64, 4, 1.0, image=source, mask_image=mask)
+    drawn = []
+    monkeypatch.setattr(generate, "decode", lambda *args: drawn.append(args[2]) or decode(*args))
+    for strength in (0.6, 1.0):
+        generate.generate(model, replace(start, strength=strength), Recorder())
+    pipe = model.pipeline(Mode.IMAGE)
+    with torch.no_grad():
+        encoded = vae.encode_pixels(pipe.vae, vae.tensor_of(np.asarray(source)))
+    half = encoded.shape[-1] // 2
+    assert len(drawn) == 4
+    for latents in drawn:
+        assert torch.allclose(latents[..., :half], encoded[..., :half], atol=1e-3)
+        assert (latents[..., half:] - encoded[..., half:]).abs().mean() > 0.01
+
+
+def test_a_noise_schedule_that_tells_no_share_begins_at_no_picture(folders, tmp_path) -> None:
+    folder = shutil.copytree(folders["krea-2"], tmp_path / "other")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "FlowMatchHeunDiscreteScheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    model = cpu_models({"image": folder}, tmp_path / "cache").get("image")
+    assert model.has(Mode.TEXT) and not model.has(Mode.IMAGE) and not model.has(Mode.INPAINT)
