@@ -76,7 +76,7 @@ def peak(family: str, folder: Path, **how: str) -> int:
     return card.peak
 
 
-def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]:
+def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]:
     """Load the model in ``folder``; return its pipeline, and what draws a picture or video of native size."""
     name = full_size.read_architectures()[family]["pipeline"]
     data = str(folder.parent / "data")
