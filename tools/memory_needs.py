@@ -18,9 +18,11 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import psutil
 import torch
 from PIL import Image
 
@@ -97,9 +99,12 @@ def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]
 
 @contextlib.contextmanager
 def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
-    """A card for the program's own loader: nothing is read ahead, and no picture is taken for a black one."""
+    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead, and
+    no picture is taken for a black one."""
+    ample = SimpleNamespace(available=1 << 60, total=1 << 60)
     with (
         HollowCard(capacity) as card,
+        mock.patch.object(psutil, "virtual_memory", lambda: ample),
         mock.patch.object(loader, "_read_ahead", lambda *args: None),
         mock.patch.object(image_model, "_is_blank", lambda decoded: False),
     ):

@@ -11,6 +11,7 @@ import torch
 
 from tools import full_size, memory_needs
 from tools.hollow_card import HollowCard
+from vision import devices
 from vision.diffusion import vae as decoders
 from vision.weights import memory
 
@@ -30,6 +31,12 @@ def test_a_decoder_takes_what_was_noted(family: str, channels: int, side: int) -
             decoders.decode(vae, torch.zeros(1, channels, side, side, device="cuda", dtype=vae.dtype))
         )
     assert card.peak - weights == pytest.approx(NEEDS[family]["decode"], rel=0.05)
+
+
+def test_what_plans_are_chosen_doesnt_depend_on_the_machine_that_counts() -> None:
+    with memory_needs.hollow_card():
+        assert devices.memory("cpu")[0] > 2**50
+    assert devices.memory("cpu")[0] < 2**50
 
 
 @pytest.mark.slow
