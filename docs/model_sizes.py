@@ -22,6 +22,7 @@ import transformers
 
 from core.settings import ROOT
 from tools.full_size import make_module, read_architectures
+from vision.families import FAMILIES
 from vision.weights import memory
 from vision.weights.memory import QUANTIZED, Sizes
 
@@ -74,15 +75,18 @@ def _sd3(layers: int, dual: int, positions: int) -> torch.nn.Module:
 
 
 def known(name: str) -> dict[str, Any]:
-    """Return the parts and the pipeline of a model of ``tools/architectures.json``, for its row."""
+    """Return the parts and the pipeline of a model of ``tools/architectures.json``, for its row, without
+    parts that its family doesn't load."""
     found = read_architectures()[name]
+    pipeline = found.get("pipeline", "")
+    unused = {"scheduler", *(part for one in FAMILIES if one.has_pipeline(pipeline) for part in one.unused)}
     parts = found.get("parts") or {"model": {"library": "transformers", **found}}
     built = {
         part: partial(make_module, one["library"], one["class"], one["config"])
         for part, one in parts.items()
-        if part != "scheduler"
+        if part not in unused
     }
-    return {"parts": built, "pipeline": found.get("pipeline", "")}
+    return {"parts": built, "pipeline": pipeline}
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def make_module(library: str, class_name: str, config: Mapping[str, Any]) -> tor
         else:
             settings = transformers.AutoConfig.for_model(given.pop("model_type"), **given)
             made = getattr(transformers, class_name)._from_config(settings)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def count_weights(module: torch.nn.Module) -> int:
@@ -116,7 +116,7 @@ def write_part(folder: Path, module: Any, class_name: str, dtype: torch.dtype, f
     """Write the weights and the configuration of one part of a model."""
     folder.mkdir(parents=True)
     is_text = isinstance(module, transformers.PreTrainedModel)
-    weights = {}
+    weights = dict[str, torch.Tensor]()
     for name, weight in module.state_dict(keep_vars=True).items():
         if all(weight is not other for other in weights.values()):  # tied ones are written once
             weights[name] = weight

@@ -47,7 +47,7 @@ def _nonzero(tensor: torch.Tensor, *, as_tuple: bool = False) -> Any:
     return found.unbind(1) if as_tuple else found
 
 
-GUARDED = {  # methods that want a device's guard before they come to ATen
+GUARDED: dict[Any, Any] = {  # methods that want a device's guard before they come to ATen
     torch.Tensor.nonzero: _nonzero,
     torch.Tensor.__rsub__: aten.rsub.Scalar,
     torch.Tensor.__invert__: aten.bitwise_not.default,
@@ -317,10 +317,10 @@ class _Hollow(torch.Tensor):
     """A tensor on the card, or moved off it with its module. inner: a real one on the host, or one on the
     meta device."""
 
-    inner: torch.Tensor
+    inner: torch.Tensor  # type: ignore[assignment]  # hides a product
     card: HollowCard
     # a quantised weight answers for the product with it, as beside any other tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor, card: HollowCard, on_card: bool = True) -> _Hollow:
@@ -350,11 +350,13 @@ class _Hollow(torch.Tensor):
         self.inner = torch.empty_strided(like.size(), like.stride(), dtype=like.dtype, device="meta")
         self.card.count(self.inner.untyped_storage(), on_card=self.device.type == "cuda")
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: Any) -> str:  # type: ignore[override]
         return f"Hollow({tuple(self.shape)}, {self.dtype}, {'with' if self.has_values else 'without'} values)"
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         [first, *_] = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, _Hollow)]
         return first.card.run(function, args, kwargs or {})
 

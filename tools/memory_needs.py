@@ -5,7 +5,8 @@ size.
 
 Each model is written hollow, loaded and drawn with by the program's own code on a card that isn't there.
 Prints JSON of bytes; --write puts it into ``vision/weights/needs.json``, which plans are made by. --plans
-draws once more for each way to hold a model and prints, as a table, what the plan asks beside what was taken.
+draws once more for each way to hold a model and prints, as a table, what the plan asks beside what was taken;
+with --write that goes into docs/models.md.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import psutil
 import torch
 from PIL import Image
 
 from core.requests.images import EditRequest, ImagineRequest
 from core.requests.video import VideoRequest
-from tools import full_size
+from tools import full_size, models_page
 from tools.hollow_card import HollowCard
 from vision import loader
 from vision.capabilities import edit, imagine
 from vision.diffusion import model as image_model
-from vision.families import FAMILIES
+from vision.families import EDITORS, FAMILIES
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -42,7 +45,14 @@ from vision.weights import memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
-OFFLOADS = ("none", "model", "group")
+TABLE = "memory taken"  # its marks in the page
+WAYS = {  # column → how a model is held
+    "on the card": memory.Plan("off", "none"),
+    "part by part": memory.Plan("off", "model"),
+    "layer by layer": memory.Plan("off", "group"),
+    "int8": memory.Plan("int8", "none"),
+}
+Shares = dict[str, dict[str, tuple[float, float]]]  # model → way → GiB that are asked, and taken
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
 COMPUTED = 6 * 10**9  # bytes of weights up to which they are quantised, which the host computes
@@ -52,7 +62,9 @@ GIB, ROUND = 2**30, 16 * 2**20
 def measure(family: str, folder: Path) -> dict[str, int]:
     """Return the bytes that the model in ``folder`` needs: weights and those of its vae, as the files have
     them, and over those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds
-    to each tensor. A decoder that is held in float32 is larger than in the files, at any time."""
+    to each tensor. A decoder that is held in float32 is larger than in the files, at any time. Of a model
+    that only edits, step has the vae too: when parts visit the card in turn, it has encoded the picture and
+    stays beside the denoiser."""
     with hollow_card() as card:
         pipe, draw = load(family, folder, quantize="off", offload="none")
         sizes = memory.sizes(folder, 2)["off"]
@@ -60,6 +72,8 @@ def measure(family: str, folder: Path) -> dict[str, int]:
         with watched(card, pipe) as found:
             draw()
     over = {what: found[what] - weights + 2**20 for what in ("text", "step", "decode")}
+    if any(one.has_pipeline(full_size.read_architectures()[family]["pipeline"]) for one in EDITORS):
+        over["step"] += sizes.parts["vae"]
     return {
         "weights": weights,
         "vae": sizes.parts["vae"],
@@ -76,7 +90,7 @@ def peak(family: str, folder: Path, **how: str) -> int:
     return card.peak
 
 
-def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]:
+def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]:
     """Load the model in ``folder``; return its pipeline, and what draws a picture or video of native size."""
     name = full_size.read_architectures()[family]["pipeline"]
     data = str(folder.parent / "data")
@@ -97,9 +111,12 @@ def load(family: str, folder: Path, **how: str) -> tuple[Any, Callable[[], Any]]
 
 @contextlib.contextmanager
 def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
-    """A card for the program's own loader: nothing is read ahead, and no picture is taken for a black one."""
+    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead, and
+    no picture is taken for a black one."""
+    ample = SimpleNamespace(available=1 << 60, total=1 << 60)
     with (
         HollowCard(capacity) as card,
+        mock.patch.object(psutil, "virtual_memory", lambda: ample),
         mock.patch.object(loader, "_read_ahead", lambda *args: None),
         mock.patch.object(image_model, "_is_blank", lambda decoded: False),
     ):
@@ -136,17 +153,47 @@ def watched(card: HollowCard, pipe: Any) -> Iterator[dict[str, int]]:
         noted("decode")
 
 
-def plans(family: str, folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield, for each way to hold the model in ``folder``: its name, what the plan asks and what is taken, in
-    bytes."""
-    sizes = memory.sizes(folder, 2)
-    ways = [memory.Plan("off", offload) for offload in OFFLOADS]
-    if "int8" in memory.installed("cpu") and sizes.get("int8", sizes["off"]).total < COMPUTED:
-        ways.append(memory.Plan("int8"))
-    for plan in ways:
-        size = sizes[plan.quantize]
-        asked = size.held(plan.offload) + size.working(plan.offload)
-        yield str(plan), asked, peak(family, folder, quantize=plan.quantize, offload=plan.offload)
+def asked(folder: Path) -> dict[str, int]:
+    """Return, for each way to hold the model in ``folder`` that can be counted, the bytes that plans ask."""
+    known, found = memory.sizes(folder, 2), dict[str, int]()
+    for way, plan in WAYS.items():
+        size = known.get(plan.quantize)
+        is_plain = plan.quantize == "off"
+        if size and (is_plain or (plan.quantize in memory.installed("cpu") and size.total < COMPUTED)):
+            found[way] = size.held(plan.offload) + size.working(plan.offload)
+    return found
+
+
+def plans(family: str, folder: Path) -> Iterator[tuple[str, float, float]]:
+    """Yield, for each of these ways: its name, what the plan asks and what is taken, in GiB."""
+    for way, size in asked(folder).items():
+        plan = WAYS[way]
+        taken = peak(family, folder, quantize=plan.quantize, offload=plan.offload)
+        yield way, size / GIB, taken / GIB
+
+
+def published() -> Shares:
+    """Return what the page has."""
+    found: Shares = {}
+    for line in models_page.read_table(TABLE).splitlines()[2:]:
+        family, *cells = line.strip("| ").split(" | ")
+        pairs = (cell.partition(" / ") for cell in cells)
+        found[family] = {
+            way: (float(plan), float(taken))
+            for way, (plan, slash, taken) in zip(WAYS, pairs, strict=True)
+            if slash
+        }
+    return found
+
+
+def table(shares: Shares) -> str:
+    """Return the page's table, with a dash for what wasn't taken."""
+    lines = [f"| model | {' | '.join(WAYS)} |", "|---" * (1 + len(WAYS)) + "|"]
+    for family in (name for name in DRAWING if name in shares):
+        found = shares[family]
+        cells = ("{:.2f} / {:.2f}".format(*found[way]) if way in found else "–" for way in WAYS)
+        lines.append(f"| {family} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -164,9 +211,12 @@ def main() -> None:
             folder = Path(root) / family
             full_size.write_model(family, folder)
             if given.plans:
-                for way, asked, taken in plans(family, folder):
-                    shares = f"{asked / GIB:.2f} | {taken / GIB:.2f} | {asked / taken - 1:+.1%}"
-                    print(f"| {family} | {way} | {shares} |", flush=True)
+                found = {}
+                for way, *pair in plans(family, folder):
+                    found[way] = pair[0], pair[1]
+                    print("{}, {}: {:.2f} / {:.2f} GiB".format(family, way, *pair), flush=True)
+                if given.write:
+                    models_page.write_table(TABLE, table({**published(), family: found}))
                 continue
             pipeline = full_size.read_architectures()[family]["pipeline"]
             needs[family] = {"pipeline": pipeline, **measure(family, folder)}

@@ -20,15 +20,14 @@ import diffusers
 import torch
 from PIL import Image
 
-from core.settings import ROOT
+from tools import models_page
 from vision.diffusion.model import arguments
 from vision.diffusion.parameters import Generation
 from vision.diffusion.pipeline import call_arguments
 from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.weights.card import make_card
 
-PAGE = ROOT / "docs" / "models.md"
-BEGIN, END = "<!-- model calls -->\n", "<!-- end of model calls -->\n"
+TABLES = "model calls"  # their marks
 READ = "30 November 2026"  # when public copies of the model cards were read
 Configs = Mapping[str, Mapping[str, Any]]  # folder or stem of a configuration file → what of it counts
 OWN = frozenset(  # each job's own: never the same as in an example
@@ -252,9 +251,7 @@ def family_of(name: str) -> Family:
 
 def main() -> None:
     """Write the tables into the page."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}{tables()}{END}{after}", encoding="utf-8")
+    models_page.write_table(TABLES, tables())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Draws on cards that are too small, by more and more, and tells what became of the picture.
 
-    python -m tools.short_memory [FAMILY …]
+    python -m tools.short_memory [FAMILY …] [--write]
 
 Each family at full size and native size, without weights, through the program's own loader, plan, engine and
 decoder, on a card that isn't there (``hollow_card``). Prints a line for each family and card: how the plan
 held the model, in which smaller ways the pictures were drawn after all, or what the member reads, and whether
-the weights lie where they did before.
+the weights lie where they did before. --write puts the cards and ways into docs/models.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from core.errors import OutOfMemory
 from core.events import Output
 from core.requests.images import ImagineRequest
-from tools import full_size, memory_needs
+from tools import full_size, memory_needs, models_page
 from tools.memory_needs import hollow_card
 from vision import families
 from vision.capabilities import capability
@@ -37,6 +37,7 @@ FAMILIES = tuple(  # all whose whole folder can be written, and that the program
     if known.get("tokenizers") and any(known["pipeline"] == family.text for family in families.FAMILIES)
 )
 PICTURES = 2
+TABLE = "short memory"  # its marks in the page
 LOGGED = {  # what the program's log says of each smaller way
     "decoding in tiles": "tiles",
     "rows; at most": "fewer rows",
@@ -143,20 +144,48 @@ def outcomes(family: str, root: Path) -> Iterator[tuple[Card, Outcome]]:
         yield card, draw(root / family, card)
 
 
+def cell(card: Card, found: Outcome) -> str:
+    """Return what the page says of one card: its GiB, and how the pictures were drawn."""
+    held = [] if found.plan == "none" else [found.plan]
+    drawn = ", ".join((*held, *found.ways)) or "as asked"
+    told = drawn if found.output and found.is_back else f"NOT BACK: {drawn}" if found.output else found.text
+    return f"{card.bytes / 2**30:.2f}: {told}"
+
+
+def published() -> dict[str, dict[str, str]]:
+    """Return what the page has: family → title of a card → cell."""
+    head, _, *rows = (line.strip("| ").split(" | ") for line in models_page.read_table(TABLE).splitlines())
+    return {family: dict(zip(head[1:], cells, strict=True)) for family, *cells in rows}
+
+
+def table(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the page's table of these cells."""
+    titles = list(next(iter(found.values())))
+    lines = [f"| model | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    lines += [
+        f"| {family} | {' | '.join(found[family].values())} |" for family in FAMILIES if family in found
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Print a line for each family that the command line names and each card."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("families", nargs="*", default=FAMILIES)
+    parser.add_argument("--write", action="store_true", help="put them into docs/models.md")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        for family in parser.parse_args().families:
+        for family in given.families:
+            cells = {}
             for card, found in outcomes(family, Path(root)):
-                drawn = f"{len(found.output.pictures)} drawn" if found.output else found.text
+                cells[card.title] = cell(card, found)
                 print(
-                    f"{family:<20} {card.title:<7} {card.bytes / 2**30:6.2f} GiB, {found.plan:<5}"
-                    f" peak {found.peak / 2**30:6.2f}: {drawn}; {', '.join(found.ways) or 'as asked'};"
+                    f"{family}, {card.title}: {cells[card.title]}; peak {found.peak / 2**30:.2f} GiB,"
                     f" {'back' if found.is_back else 'NOT BACK'}",
                     flush=True,
                 )
+            if given.write:
+                models_page.write_table(TABLE, table({**published(), family: cells}))
 
 
 if __name__ == "__main__":

@@ -156,3 +156,8 @@ def test_each_profile_is_held_on_its_card_as_the_page_says() -> None:
         kind, _, by_parts = said.replace("as it is", "off").partition(", ")
         plan = Plan(kind, "model" if by_parts else "none")
         assert choose("cuda:0", free, models[model], installed=ALL) == plan, name
+
+
+def test_a_part_that_isnt_loaded_isnt_counted_in_the_table() -> None:
+    ernie = next(model for model in MODELS if model.name == "ERNIE-Image-Turbo")
+    assert ernie.parts.keys() == {"transformer", "text_encoder", "vae"}
