@@ -68,10 +68,11 @@ structure: setup
 env-example: setup
 	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example
 
+# Makes the demo models anew in data/demo-training; ARGS=--copy then puts them into demo/models.
 demo-models: setup
-	$(BIN)/python -m demo.train all
+	$(BIN)/python -m demo.train all $(ARGS)
 
-# How the demo models are trained and judged, at night; what they draw and read is tested by `make test`. Two minutes.
+# How the demo models are trained and judged, at night; what they draw and read is tested by `make test`. Three minutes.
 demo-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m training tests/demo $(ARGS)
 

@@ -24,7 +24,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from demo.drawing import LANDS, PAINT, Placed, draw, layout
-from demo.train.loop import Plan, Run, autocast, device
+from demo.train.loop import JUDGE, Plan, Run, autocast, device
 from demo.train.readers import pixels
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Group, Scene, training_scene
 from vision.images.ops import edges as canny
@@ -218,9 +218,8 @@ def train(steps: int = 1500):
 
     run.train(loss)
     run.use_average()
-    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.cpu().state_dict().items()}
-    save_file(state, WEIGHTS)
+    save_file(state, JUDGE)
 
 
 SIDE = 256  # px, at which pictures are looked at

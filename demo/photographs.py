@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from demo.drawing import draw
 from demo.evaluate.images import ANY
-from demo.train.loop import MODELS
+from demo.train.loop import PACK
 from demo.world import training_scene
 from vision.images import encode, upscaler
 from vision.readers.photo import fetch as photo_fetch
@@ -126,7 +126,7 @@ def fetch():
 
 
 CACHE = Path("data/cache")
-PHOTOGRAPH_FOLDER = MODELS / "photograph"
+PHOTOGRAPH_FOLDER = PACK / "photograph"
 DRAWN, MADE = 700, 100  # drawings, and those of them that go through the pack's autoencoder and upscaler
 VIEWS = 24  # of each photograph and of each logo, beside the whole
 SHARES = (0.35, 0.15, 0.5)  # of drawings, of logos and of photographs in the loss
@@ -148,7 +148,7 @@ def main():
     photos = {each.name: features(reader, views(each.open(), rng)) for each in shown}
     logger.info("left out, %s", left_out(drawn, none, photos))
     weights, bias = fit(drawn, none, list(photos.values()))
-    PHOTOGRAPH_FOLDER.mkdir(exist_ok=True)
+    PHOTOGRAPH_FOLDER.mkdir(parents=True, exist_ok=True)
     made = {"weights": torch.from_numpy(weights).half(), "bias": torch.tensor([bias]).half()}
     save_file(made, PHOTOGRAPH_FOLDER / "model.safetensors")
     (PHOTOGRAPH_FOLDER / "config.json").write_text(json.dumps({"features": reader.name}) + "\n")
@@ -184,7 +184,7 @@ def _coder():
     from diffusers import AutoencoderTiny
     from diffusers.image_processor import VaeImageProcessor
 
-    folder = MODELS / "stable-diffusion"
+    folder = PACK / "stable-diffusion"
     vae, processor = AutoencoderTiny.from_pretrained(folder / "vae"), VaeImageProcessor(vae_scale_factor=8)
     scale = json.loads((folder / "atelier.json").read_text())["output_scale"]
     enlarger = upscaler.load_upscaler(folder, scale, "cpu")

@@ -12,8 +12,7 @@ it has learned from, and a picture that is drawn larger than the model's own siz
 """
 
 import random
-from functools import cache
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,25 +22,14 @@ from diffusers import AutoencoderTiny, StableDiffusionImg2ImgPipeline
 from PIL import Image
 from torch.nn.utils.parametrizations import spectral_norm
 from torchvision.transforms.functional import gaussian_blur
-from tqdm import tqdm, trange
 
 from demo.drawing import SIZE, draw, layout, patches
-from demo.train.loop import (
-    MODELS,
-    WORK,
-    Plan,
-    Run,
-    autocast,
-    device,
-    to_pictures,
-    to_tensor,
-    trained_weights,
-    workers,
-)
-from demo.train.unet import DEFAULTS
+from demo.train import unet
+from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, shard, to_pictures, to_tensor
 from demo.world import Scene, describe, training_scene
 from vision.images.upscaler import Upscaler
 
+FOLDER = PACK / "stable-diffusion" / "vae"
 CHANNELS = 64
 CROP = 64  # px; a crop holds an object more often than not, a whole picture is mostly background
 BATCH = 12
@@ -54,7 +42,7 @@ def build() -> AutoencoderTiny:
         encoder_block_out_channels=(CHANNELS,) * 4,
         decoder_block_out_channels=(CHANNELS,) * 4,
         num_encoder_blocks=(0, 0, 2, 3),
-        num_decoder_blocks=(3, 3, 1, 0),
+        num_decoder_blocks=(10, 6, 1, 0),  # at 16, 32, 64 and 128 px
         latent_channels=4,
         scaling_factor=1.0,
         act_fn="relu",
@@ -98,6 +86,7 @@ def psnr(square: float) -> float:
 
 
 def train(steps: int = 7000):
+    """Trains both halves from nothing. Writes WORK/vae, and with it what the pack has of it so far."""
     model = build()
     run = Run("vae", model, Plan(steps, lr=1.5e-3, weight_decay=0.0, decay=0.5))
 
@@ -117,6 +106,7 @@ def train(steps: int = 7000):
     run.use_average()
     _unit_latents(model)
     model.save_pretrained(WORK / "vae")
+    model.cpu().half().save_pretrained(FOLDER)
 
 
 def _pictures(rng: random.Random, count: int) -> torch.Tensor:
@@ -136,30 +126,8 @@ def _unit_latents(model: AutoencoderTiny):
     first.weight *= deviation.view(1, 4, 1, 1)
 
 
-def train_decoder(steps: int = 4000):
-    """The decoder alone on latents of the frozen encoder: it mends what the folding cost, and sharpens."""
-    model = AutoencoderTiny.from_pretrained(WORK / "vae").to(device(), memory_format=torch.channels_last)
-    model.encoder.requires_grad_(False)
-    run = Run("decoder", model, Plan(steps, lr=1e-3, weight_decay=0.0, decay=0.8))
-
-    def loss(rng):
-        x = to_tensor(np.stack([_crop(rng) for _ in range(BATCH)]))
-        with autocast():
-            with torch.no_grad():
-                z = model.encoder(x).float()
-            y = model.decoder(z + 0.05 * torch.randn_like(z)).float()
-        value, square = reconstruction(y, x)
-        return value, {"psnr": psnr(square.item())}
-
-    run.train(loss)
-    run.use_average()
-    model.save_pretrained(WORK / "vae_sharp")
-
-
-BLOCKS = (10, 6, 1, 0)  # of the decoder, at 16, 32, 64 and 128 px
-SHARD = 256  # pictures
-SHARDS = 48
-DRAWN_AT_ONCE = 16
+SHARD, SHARDS = 16, 768  # pictures
+EVERY = 16  # steps between two new shards
 FIRST, LAST = 3, 8  # how many of the generator's steps a picture is drawn again for, by lot
 SHAPES = ((16, 16),) * 5 + ((20, 13), (16, 16), (13, 20))  # latent cells: columns, rows; by shard, in turn
 REDRAWN_MIX = {"large": 0.25, "single": 0.38, "several": 0.12, "pair": 0.24, "empty": 0.01}
@@ -182,117 +150,66 @@ def shown_scene(rng: random.Random) -> Scene:
 
 
 def _generator() -> StableDiffusionImg2ImgPipeline:
-    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
-        MODELS / "stable-diffusion", torch_dtype=torch.float32
-    ).to(device())
+    folder = PACK / "stable-diffusion"
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return pipeline.to(device())
 
 
 @torch.no_grad()
-def _shard(index: int, pipeline: StableDiffusionImg2ImgPipeline) -> dict[str, np.ndarray]:
+def _redrawn(index: int, pipeline: StableDiffusionImg2ImgPipeline) -> dict[str, np.ndarray]:
     """pictures (SHARD, H, W, 3) uint8, latents: their own, redrawn: those drawn again, (SHARD, 4, rows,
     columns) float16 each, things (SHARD, rows, columns) bool: the cells that hold one."""
     columns, rows = SHAPES[index % len(SHAPES)]
     size = (8 * columns, 8 * rows)
-    parts: dict[str, list[np.ndarray]] = {"pictures": [], "latents": [], "redrawn": [], "things": []}
-    rng = random.Random(f"redrawn {index}")
-    for start in range(0, SHARD, DRAWN_AT_ONCE):
-        drawn, words = [], []
-        for position in range(start, start + DRAWN_AT_ONCE):
-            own = random.Random(f"redrawn {index} {position}")
-            scene = shown_scene(own)
-            words.append(describe(scene, own, noise=0.2, drop=0).text)
-            placed = layout(scene, own, size)
-            drawn.append(np.asarray(draw(scene, own, size, placed)))
-            parts["things"].append(patches(placed, rows, columns)[None] >= 0)
-        pictures = np.stack(drawn)
-        parts["pictures"].append(pictures)
-        seeds = [torch.Generator().manual_seed(rng.randrange(1 << 30)) for _ in words]
-        with autocast():
-            latents = pipeline.vae.encoder(to_tensor(pictures)).float()
-            redrawn = pipeline(
-                words,
-                image=latents,
-                strength=rng.randint(FIRST, LAST) / DEFAULTS["num_inference_steps"] + 0.01,
-                generator=seeds,
-                output_type="latent",
-                **DEFAULTS,
-            ).images
-        parts["latents"].append(latents.cpu().numpy().astype(np.float16))
-        parts["redrawn"].append(redrawn.float().cpu().numpy().astype(np.float16))
-    return {name: np.concatenate(some) for name, some in parts.items()}
-
-
-def make(shards: int = SHARDS):
-    """Makes `shards` x SHARD pictures, several processes each their share; those already on disk are
-    kept."""
-    folder = WORK / "redrawn"
-    folder.mkdir(parents=True, exist_ok=True)
-    rank, world = workers()
-    pipeline = _generator()
-    for index in tqdm(range(rank, shards, world), desc="redrawn", mininterval=5):
-        path = folder / f"{index:04d}.npz"
-        if path.exists():
-            continue
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez(file, **_shard(index, pipeline))
-        part.replace(path)
+    drawn, things, words, seeds = [], [], [], []
+    for position in range(SHARD):
+        rng = random.Random(f"redrawn {index} {position}")
+        scene = shown_scene(rng)
+        words.append(describe(scene, rng, noise=0.2, drop=0).text)
+        placed = layout(scene, rng, size)
+        drawn.append(np.asarray(draw(scene, rng, size, placed)))
+        things.append(patches(placed, rows, columns) >= 0)
+        seeds.append(torch.Generator().manual_seed(rng.randrange(1 << 30)))
+    steps = random.Random(f"redrawn {index}").randint(FIRST, LAST)
+    with autocast():
+        latents = pipeline.vae.encoder(to_tensor(np.stack(drawn))).float()
+        redrawn = pipeline(
+            words,
+            image=latents,
+            strength=steps / unet.DEFAULTS["num_inference_steps"] + 0.01,
+            generator=seeds,
+            output_type="latent",
+            **unet.DEFAULTS,
+        ).images
+    return {
+        "pictures": np.stack(drawn),
+        "latents": latents.cpu().numpy().astype(np.float16),
+        "redrawn": redrawn.float().cpu().numpy().astype(np.float16),
+        "things": np.stack(things),
+    }
 
 
 # Training
 # ------------------------------------------------------------------------------------------------------------
 
 
-def build_redrawing(shipped: Path = MODELS / "stable-diffusion" / "vae") -> AutoencoderTiny:
-    """The shipped autoencoder with a decoder of BLOCKS that makes the same pictures: what is new in it starts
-    as nothing. Blocks are added only where there are some, behind which nothing is below 0."""
-    old = AutoencoderTiny.from_pretrained(shipped, torch_dtype=torch.float32)
-    before = old.config.num_decoder_blocks
-    model = AutoencoderTiny.from_config({**old.config, "num_decoder_blocks": BLOCKS})
-    model.encoder.load_state_dict(old.encoder.state_dict())
-    layers, others = list(model.decoder.layers), list(old.decoder.layers)
-    at, old_at = 2, 2  # after the first convolution and its activation
-    for layer, other in zip(layers[:2], others[:2], strict=True):
-        layer.load_state_dict(other.state_dict())
-    for blocks, old_blocks, between in zip(BLOCKS, before, (2, 2, 2, 1), strict=True):
-        for layer in layers[at + old_blocks : at + blocks]:
-            nn.init.zeros_(layer.conv[-1].weight)
-            nn.init.zeros_(layer.conv[-1].bias)
-        kept = [*layers[at : at + old_blocks], *layers[at + blocks : at + blocks + between]]
-        for layer, other in zip(kept, others[old_at : old_at + old_blocks + between], strict=True):
-            layer.load_state_dict(other.state_dict())
-        at, old_at = at + blocks + between, old_at + old_blocks + between
-    return model.to(device(), memory_format=torch.channels_last)
-
-
-class Pictures:
-    """All pictures made so far, by shard; new shards are taken in while training."""
-
-    def __init__(self):
-        self.shards: list[dict[str, np.ndarray]] = []
-        self.refresh()
-
-    def refresh(self):
-        for path in sorted((WORK / "redrawn").glob("*.npz"))[len(self.shards) :]:
-            with np.load(path) as arrays:
-                self.shards.append({name: arrays[name] for name in arrays.files})
-
-    def sample(self, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Latents of BATCH pictures of one shape, (B, 4, rows, columns), the first REDRAWN of them drawn
-        again; the pictures, (B, 3, H, W) in -1 to 1; and loss weights, (B, 1, H, W)."""
-        shape = rng.choice(self.shards)["things"].shape
-        alike = [shard for shard in self.shards if shard["things"].shape == shape]
-        chosen = [(rng.choice(alike), rng.randrange(SHARD)) for _ in range(REDRAWN_BATCH)]
-        kinds = ["redrawn"] * REDRAWN + ["latents"] * (REDRAWN_BATCH - REDRAWN)
-        z = np.stack([shard[kind][i] for (shard, i), kind in zip(chosen, kinds, strict=True)])
-        x = to_tensor(np.stack([shard["pictures"][i] for shard, i in chosen]))
-        things = torch.from_numpy(np.stack([shard["things"][i] for shard, i in chosen])).to(device())
-        weight = 1 + (THING - 1) * things[:, None].float()
-        weight = F.interpolate(weight, scale_factor=8, mode="nearest")
-        z = torch.from_numpy(z).float().to(device()).contiguous(memory_format=torch.channels_last)
-        return z, x, weight / weight.mean()
+def sample(
+    rng: random.Random, shards: list[dict[str, np.ndarray]]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of `_redrawn` latents of REDRAWN_BATCH pictures of one shape, (B, 4, rows, columns), the first REDRAWN
+    of them drawn again; the pictures, (B, 3, H, W) in -1 to 1; and loss weights, (B, 1, H, W)."""
+    shape = rng.choice(shards)["things"].shape
+    alike = [one for one in shards if one["things"].shape == shape]
+    chosen = [(rng.choice(alike), rng.randrange(shape[0])) for _ in range(REDRAWN_BATCH)]
+    kinds = ["redrawn"] * REDRAWN + ["latents"] * (REDRAWN_BATCH - REDRAWN)
+    z = np.stack([one[kind][i] for (one, i), kind in zip(chosen, kinds, strict=True)])
+    x = to_tensor(np.stack([one["pictures"][i] for one, i in chosen]))
+    things = torch.from_numpy(np.stack([one["things"][i] for one, i in chosen])).to(device())
+    weight = 1 + (THING - 1) * things[:, None].float()
+    weight = F.interpolate(weight, scale_factor=8, mode="nearest")
+    z = torch.from_numpy(z).float().to(device()).contiguous(memory_format=torch.channels_last)
+    return z, x, weight / weight.mean()
 
 
 class _Losses:
@@ -300,15 +217,18 @@ class _Losses:
     moved a little, steps between neighbours would be punished for being there at all) and, so that drawings
     stay what they are, the autoencoder's own loss of drawings' latents with a little noise."""
 
-    def __init__(self, run: Run):
-        self.run, self.pictures = run, Pictures()
+    def __init__(self, run: Run, begun: int):
+        """begun: steps that another run has learned from the same pictures before."""
+        self.run, self.begun, self.generator = run, begun, _generator()
+        self.shards: list[dict[str, np.ndarray]] = []
 
     def __call__(self, rng: random.Random):
         """Both losses; of the pictures drawn again, as they were drawn and as they are decoded (REDRAWN, 3,
         H, W) and their loss weights (REDRAWN, 1, H, W); and figures for the log."""
-        if self.run.step % 100 == 0:
-            self.pictures.refresh()
-        z, x, weight = self.pictures.sample(rng)
+        for index in range(len(self.shards), grown(self.begun + self.run.step, EVERY, SHARDS)):
+            path = WORK / "redrawn" / f"{index:04d}.npz"
+            self.shards.append(shard(path, partial(_redrawn, index, self.generator)))
+        z, x, weight = sample(rng, self.shards)
         z[REDRAWN:] += 0.05 * torch.randn_like(z[REDRAWN:])
         with autocast():
             y = self.run.model.decoder(z).float()
@@ -319,26 +239,27 @@ class _Losses:
         return (again, own), (drawn, decoded, weight), figures
 
 
-def _run(name: str, plan: Plan) -> Run:
-    """The state of a stage that trains the decoder; the encoder stays as it is, and with it all latents."""
-    model = build_redrawing()
-    model.encoder.requires_grad_(False)
+def _decoder(name: str, plan: Plan) -> Run:
+    """The state of a run that trains the decoder; the encoder stays as it is, and with it all latents."""
+    model = unet.autoencoder()
+    model.decoder.requires_grad_(True)
     return Run(name, model, plan)
 
 
-def train_redrawing(steps: int = 9000):
-    """Trains the decoder by the L1 alone. Writes WORK/vae_redrawn."""
+def train_decoder(steps: int = 15000):
+    """Trains the decoder: three fifths of the steps by the L1 alone, the others with a critic. Writes the
+    pack's autoencoder."""
+    calm = 3 * steps // 5
     torch.manual_seed(0)
-    run = _run("decoder_redrawn", Plan(steps, lr=8e-4, weight_decay=0.0, decay=0.8, ema=0.998))
-    losses = _Losses(run)
+    run = _decoder("decoder", Plan(calm, lr=8e-4, weight_decay=0.0, decay=0.8))
+    losses = _Losses(run, 0)
 
     def loss(rng):
         (again, own), _, figures = losses(rng)
         return 2 * again + own, figures
 
     run.train(loss)
-    run.use_average()
-    run.model.save_pretrained(WORK / "vae_redrawn")
+    _sharpen(run.average, calm, steps - calm)
 
 
 # Against a critic
@@ -387,18 +308,17 @@ def cut(pictures: torch.Tensor, corners: list[tuple[int, int]]) -> torch.Tensor:
     )
 
 
-def sharpen(steps: int = 6000):
-    """Goes on from `train` with a critic. Writes WORK/vae_redrawn and the pack's autoencoder.
+def _sharpen(calm: list[torch.Tensor], begun: int, steps: int):
+    """Goes on from the weights `calm` with a critic. Writes the pack's autoencoder.
 
     These are weights half-way between both: those at the end draw a fine grid along edges (Wang et al., 2018,
     arXiv:1809.00219).
     """
     torch.manual_seed(0)
-    run = _run("decoder_sharpened", Plan(steps, lr=3e-4, weight_decay=0.0, decay=0.5, ema=0.995))
-    calm = trained_weights("decoder_redrawn", lambda: build_redrawing().decoder)
+    run = _decoder("decoder_sharp", Plan(steps, lr=3e-4, weight_decay=0.0, decay=0.5, ema=0.995))
     if run.step == 0:
         run.start_from(calm)
-    losses, critic = _Losses(run), build_critic()
+    losses, critic = _Losses(run, begun), build_critic()
     optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
     last, began = run.model.decoder.layers[-1].weight, run.step
 
@@ -424,13 +344,12 @@ def sharpen(steps: int = 6000):
     run.use_average()
     with torch.no_grad():
         torch._foreach_lerp_(list(run.parameters), calm, 1 - SHARPENED)
-    run.model.save_pretrained(WORK / "vae_redrawn")
-    run.model.cpu().half().save_pretrained(MODELS / "stable-diffusion" / "vae")
+    run.model.cpu().half().save_pretrained(FOLDER)
 
 
 SCALE = 4
-UPSCALER_SHARD = 128  # pictures
-UPSCALER_SHARDS = 8
+UPSCALER_SHARD, UPSCALER_SHARDS = 16, 64  # pictures
+UPSCALER_EVERY = 40  # steps between two new shards
 UPSCALER_CROP = 48  # px of the small picture
 UPSCALER_BATCH = 8
 PLACES = 4  # of a picture; the busiest is taken, since most of a picture is bare background
@@ -439,22 +358,16 @@ BLURS = (0, 0.3, 0.6, 0.9, 1.2, 1.7, 2.4)  # px of the small picture, the standa
 PASSES = 2  # of narrowing edges, in use: what the UNet draws is softer than what this learns from
 REACH = 15  # px, a side of what a blurred pixel is the mean of
 UPSCALER_MIX = {"large": 0.25, "single": 0.37, "several": 0.12, "pair": 0.24, "empty": 0.02}
-NAMES = ("large", "small", "decoded")
-
-
-@cache
-def _autoencoder() -> AutoencoderTiny:
-    return AutoencoderTiny.from_pretrained(MODELS / "stable-diffusion" / "vae").to(device()).eval()
 
 
 @torch.no_grad()
-def _decoded(pictures: np.ndarray) -> np.ndarray:
+def _decoded(pictures: np.ndarray, vae: AutoencoderTiny) -> np.ndarray:
     """(N, H, W, 3) uint8 through the autoencoder."""
     x = _tensor(list(pictures)) * 2 - 1
-    return to_pictures(_autoencoder().decode(_autoencoder().encode(x).latents).sample)
+    return to_pictures(vae.decode(vae.encode(x).latents).sample)
 
 
-def _upscaler_shard(index: int) -> dict[str, np.ndarray]:
+def _upscaler_shard(index: int, vae: AutoencoderTiny) -> dict[str, np.ndarray]:
     """large (SHARD, 512, 512, 3), small and decoded (SHARD, 128, 128, 3), all uint8."""
     large, small = [], []
     for position in range(UPSCALER_SHARD):
@@ -462,44 +375,31 @@ def _upscaler_shard(index: int) -> dict[str, np.ndarray]:
         picture = draw(training_scene(rng, UPSCALER_MIX), rng, (SIZE * SCALE, SIZE * SCALE))
         large.append(np.asarray(picture))
         small.append(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX)))
-    eights = [_decoded(np.stack(small[start : start + 8])) for start in range(0, UPSCALER_SHARD, 8)]
-    return {"large": np.stack(large), "small": np.stack(small), "decoded": np.concatenate(eights)}
-
-
-def make_upscaler_pictures(shards: int = UPSCALER_SHARDS):
-    """Makes `shards` x SHARD pictures; those already on disk are kept."""
-    folder = WORK / "upscaler"
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in trange(shards, desc="upscaler pictures", mininterval=5):
-        if (folder / f"{index:04d}-large.npy").exists():
-            continue
-        for name, pictures in reversed(_upscaler_shard(index).items()):
-            part = folder / f"{index:04d}-{name}.part"
-            with part.open("wb") as file:
-                np.save(file, pictures)
-            part.replace(part.with_suffix(".npy"))
+    return {"large": np.stack(large), "small": np.stack(small), "decoded": _decoded(np.stack(small), vae)}
 
 
 class UpscalerPictures:
-    """The pictures of all shards, mapped from disk."""
+    """The pictures of all shards so far."""
 
     def __init__(self):
-        folder = WORK / "upscaler"
-        count = len(list(folder.glob("*-large.npy")))
-        self.shards = [
-            {name: np.load(folder / f"{index:04d}-{name}.npy", mmap_mode="r") for name in NAMES}
-            for index in range(count)
-        ]
+        self.vae = unet.autoencoder(FOLDER)
+        self.shards: list[dict[str, np.ndarray]] = []
+
+    def grow(self, shards: int):
+        """Takes in as many shards, drawing those that are not on disk."""
+        for index in range(len(self.shards), shards):
+            path = WORK / "upscaler" / f"{index:04d}.npz"
+            self.shards.append(shard(path, partial(_upscaler_shard, index, self.vae)))
 
     def crop(self, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
         """A part of a small picture, (CROP, CROP, 3), and as it is drawn, (4 CROP, 4 CROP, 3)."""
-        shard, index = rng.choice(self.shards), rng.randrange(UPSCALER_SHARD)
+        drawn, index = rng.choice(self.shards), rng.randrange(UPSCALER_SHARD)
         places = [tuple(rng.randint(0, SIZE - UPSCALER_CROP) for _ in range(2)) for _ in range(PLACES)]
         boxes = [np.s_[index, y : y + UPSCALER_CROP, x : x + UPSCALER_CROP] for y, x in places]
-        best = max(range(PLACES), key=lambda i: float(shard["small"][boxes[i]].std(axis=(0, 1)).sum()))
-        small = shard["small" if rng.random() < PLAIN else "decoded"][boxes[best]]
+        best = max(range(PLACES), key=lambda i: float(drawn["small"][boxes[i]].std(axis=(0, 1)).sum()))
+        small = drawn["small" if rng.random() < PLAIN else "decoded"][boxes[best]]
         y, x = (SCALE * start for start in places[best])
-        large = shard["large"][index, y : y + SCALE * UPSCALER_CROP, x : x + SCALE * UPSCALER_CROP]
+        large = drawn["large"][index, y : y + SCALE * UPSCALER_CROP, x : x + SCALE * UPSCALER_CROP]
         return (small[:, ::-1], large[:, ::-1]) if rng.random() < 0.5 else (small, large)
 
 
@@ -528,6 +428,7 @@ def train_upscaler(steps: int = 2700):
     pictures = UpscalerPictures()
 
     def loss(rng):
+        pictures.grow(grown(run.step, UPSCALER_EVERY, UPSCALER_SHARDS))
         small, large = zip(*(pictures.crop(rng) for _ in range(UPSCALER_BATCH)), strict=True)
         moved, rest = model.parts(_softer(_tensor(small), rng))
         y = _tensor(large)
@@ -535,12 +436,5 @@ def train_upscaler(steps: int = 2700):
         return whole + alone / 2, {"whole": 255 * whole.item(), "moved": 255 * alone.item()}
 
     run.train(loss, log_every=50, save_every=100)
-    ship_upscaler(run)
-
-
-def ship_upscaler(run: Run | None = None):
-    """Writes the newest checkpoint's average into the pack."""
-    if run is None:
-        run = Run("upscaler", Upscaler(passes=PASSES).to(device()), Plan(1, lr=0))
     run.use_average()
-    run.model.cpu().half().save_pretrained(MODELS / "stable-diffusion" / "upscaler")
+    model.cpu().half().save_pretrained(PACK / "stable-diffusion" / "upscaler")

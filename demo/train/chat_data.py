@@ -10,20 +10,18 @@ example. Where pictures come from is not known here: a source gives them, with w
 training they come from the pool, in the evaluation they are drawn again from held-out compositions."""
 
 import dataclasses
-import logging
 import pickle
 import random
-import time
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from demo.drawing import PAINT, Placed, draw, layout, patches
-from demo.train.loop import WORK
+from demo.train.loop import WORK, shard
 from demo.train.readers import GRID, PATCH, SIZE
 from demo.world import (
     BACKGROUNDS,
@@ -346,18 +344,11 @@ def chart_picture(chart: Chart, rng: random.Random) -> Picture:
     return Picture(image, _small(image, rng), chart, labels)
 
 
-logger = logging.getLogger(__name__)
-
 SHARDS = 80
 WAYS = ("left", "right", "up", "down")
 # of one shard
 SCENES, SINGLES, PAIRS, VIDEOS, SIGNS, CHARTS = 480, 120, 60, 30, 420, 200
 EASY = (1, 1, 2, 2, 3, 3, 4, 5, 5)  # longest words of signs, by turns
-
-
-def folder() -> Path:
-    """Where the shards lie."""
-    return WORK / "ask-pictures"
 
 
 def changed(scene: Scene, what: str, rng: random.Random) -> Scene:
@@ -402,65 +393,55 @@ def draw_shard(number: int, share: float = 1.0) -> dict[str, list]:
     return drawn
 
 
-def make(shards: int = SHARDS, share: float = 1.0):
-    """Draws the shards that are missing; `share`: of the pictures of one."""
-    folder().mkdir(parents=True, exist_ok=True)
-    for number in range(shards):
-        path = folder() / f"{number:03d}.npz"
-        if path.exists():
-            continue
-        started, pictures, index = time.process_time(), [], {}
+def _draw(number: int) -> dict[str, np.ndarray]:
+    """pixels and labels of a shard's pictures, and `index`, the bytes of a pickle that names them by
+    place."""
+    pictures: list[Picture] = []
 
-        def put(picture, pictures=pictures):
-            pictures.append(picture)
-            return len(pictures) - 1, picture.truth
+    def put(picture):
+        pictures.append(picture)
+        return len(pictures) - 1, picture.truth
 
-        for kind, drawn in draw_shard(number, share).items():
-            if kind == "video":
-                index[kind] = [([put(p) for p in frames], way) for frames, way in drawn]
-            elif kind == "pair":
-                index[kind] = [tuple(map(put, two)) for two in drawn]
-            else:
-                index[kind] = [put(picture) for picture in drawn]
-        part = folder() / f"{number:03d}.part.npz"
-        np.savez(
-            part,
-            pixels=np.stack([p.pixels for p in pictures]),
-            labels=np.stack([p.labels for p in pictures]),
-        )
-        (folder() / f"{number:03d}.pickle").write_bytes(pickle.dumps(index))
-        part.replace(path)
-        logger.info("pictures %d: %d in %.0f s", number, len(pictures), time.process_time() - started)
+    index: dict[str, list] = {}
+    for kind, drawn in draw_shard(number).items():
+        if kind == "video":
+            index[kind] = [([put(p) for p in frames], way) for frames, way in drawn]
+        elif kind == "pair":
+            index[kind] = [tuple(map(put, two)) for two in drawn]
+        else:
+            index[kind] = [put(picture) for picture in drawn]
+    return {
+        "pixels": np.stack([p.pixels for p in pictures]),
+        "labels": np.stack([p.labels for p in pictures]),
+        "index": np.frombuffer(pickle.dumps(index), np.uint8),
+    }
 
 
 class Pool:
-    """The shards that are drawn so far. `index` names pictures by their place in `pixels` and `labels`."""
+    """Shards of drawn pictures. `index` names pictures by their place in `pixels` and `labels`."""
 
-    def __init__(self):
-        self.pixels, self.labels, self.shards = [], [], 0
+    def __init__(self, shards: int = 0):
+        self.pixels, self.labels = [], []
         self.index: dict[str, list] = {}
-        self.look()
+        self.grow(shards)
 
-    def look(self):
-        """Reads shards that came since the last look."""
-        new = [p for p in sorted(folder().glob("???.npz"))][self.shards :]
-        base = sum(map(len, self.pixels))
-        for path in new:
-            arrays = np.load(path)
+    def grow(self, shards: int):
+        """Takes in as many shards, drawing those that are not on disk."""
+        for number in range(len(self.pixels), shards):
+            path = WORK / "ask-pictures" / f"{number:03d}.npz"
+            arrays, base = shard(path, partial(_draw, number)), sum(map(len, self.pixels))
             self.pixels.append(arrays["pixels"])
             self.labels.append(arrays["labels"])
-            for kind, entries in pickle.loads(path.with_suffix(".pickle").read_bytes()).items():
+            for kind, entries in pickle.loads(arrays["index"].tobytes()).items():
                 self.index.setdefault(kind, []).extend(_moved(entry, base) for entry in entries)
-            base += len(self.pixels[-1])
-            self.shards += 1
         self._starts = np.cumsum([0, *map(len, self.pixels)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def _at(self, arrays, places):
-        shard = np.searchsorted(self._starts, places, "right") - 1
-        return np.stack([arrays[s][i - self._starts[s]] for s, i in zip(shard, places, strict=True)])
+        held = np.searchsorted(self._starts, places, "right") - 1
+        return np.stack([arrays[s][i - self._starts[s]] for s, i in zip(held, places, strict=True)])
 
     def pixels_of(self, places) -> np.ndarray:
         """(B, SIZE, SIZE, 3) uint8."""

@@ -39,7 +39,7 @@ from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 from demo.train import chat_data
 from demo.train.chat_data import HEADS as PICTURES_HEADS
 from demo.train.chat_data import NUMBERS, ROW, box_text
-from demo.train.loop import MODELS, WORK
+from demo.train.loop import PACK, WORK
 from demo.train.readers import GRID, PATCH, WIDTH
 from demo.train.readers import SIZE as VISION_SIZE
 from demo.world import COLOUR_WORDS, OBJECT_WORDS, PLACES, STYLES, grammar_words, plural
@@ -55,7 +55,7 @@ TOKENS = (GRID // SHUFFLE) ** 2  # of a picture
 
 
 def build(tokenizer, from_clip: bool = True) -> SmolVLMForConditionalGeneration:
-    """Returns the untrained model; its tower begins as the shipped CLIP's."""
+    """Returns the untrained model; its tower begins as CLIP's."""
     vision = dict(
         hidden_size=WIDTH,
         intermediate_size=4 * WIDTH,
@@ -100,7 +100,7 @@ def build(tokenizer, from_clip: bool = True) -> SmolVLMForConditionalGeneration:
 @torch.no_grad()
 def _start_tower(tower: nn.Module):
     """Copies CLIP's tower, less its class token; the layers that it lacks begin as doing nothing."""
-    source = CLIPModel.from_pretrained(MODELS / "clip", dtype=torch.float32).vision_model.state_dict()
+    source = CLIPModel.from_pretrained(PACK / "clip", dtype=torch.float32).vision_model.state_dict()
     state = {
         name: value[1:] if name.endswith("position_embedding.weight") else value
         for name, value in source.items()
@@ -288,12 +288,6 @@ def build_tokenizer(folder: Path, conversations: int = 4000) -> PreTrainedTokeni
     folder.mkdir(parents=True, exist_ok=True)
     fast.save_pretrained(folder)
     return fast
-
-
-def keep_shipped():
-    """Puts the shipped tokenizer where the stages look for theirs: shipped weights know its ids only."""
-    if not (WORK / "ask-tokenizer").exists():
-        PreTrainedTokenizerFast.from_pretrained(MODELS / "ask").save_pretrained(WORK / "ask-tokenizer")
 
 
 @cache

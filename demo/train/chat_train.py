@@ -11,18 +11,15 @@ which are thrown away, so that the language model has only to look them up.
 
 import json
 import random
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from transformers import SmolVLMForConditionalGeneration
 
 from demo.train import chat_data
-from demo.train.chat_data import HEADS, LETTERS, LONGEST, NUMBERS, ROW, Pool
+from demo.train.chat_data import HEADS, LETTERS, LONGEST, NUMBERS, ROW, SHARDS, Pool
 from demo.train.chat_model import (
     PICTURE,
     SHUFFLE,
@@ -32,16 +29,16 @@ from demo.train.chat_model import (
     begin,
     build,
     connect,
-    keep_shipped,
     processor,
     read,
     see,
     tokenizer,
 )
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, ship
 from demo.train.readers import WIDTH
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS
 
+FOLDER = PACK / "ask"
 CHUNK = 1400  # tokens, padded, that go through the model at once: few enough for a processor's cache
 TWO = 0.5  # share of scenes chosen among those of two things
 
@@ -129,8 +126,8 @@ TOLD = (
 )
 
 
-# Mostly what the first training left weak. Names are copied out of words before they are out of pictures.
-LESSONS_REFINED = (
+# More of what is hard. Names are copied out of words before they are out of pictures.
+LESSONS = (
     Lesson(chat_data.scene_talk, 6),
     Lesson(chat_data.drill_talk, 5),
     Lesson(chat_data.pair_talk, 3),
@@ -147,7 +144,7 @@ LESSONS_REFINED = (
 )
 
 
-def some_talks(source, rng, tokens: int, encoder: Encoder, lessons=SEEN, done: float = 1.0):
+def some_talks(source, rng, tokens: int, encoder: Encoder, lessons, done: float):
     """Encoded conversations of about `tokens` in all, of the lessons that are given when `done` of the steps
     are done."""
     given = [lesson for lesson in lessons if done <= lesson.until]
@@ -172,66 +169,6 @@ def chunks(encoded):
     yield group
 
 
-CURVE_TALKS = 40
-DRILLS = (chat_data.drill_talk, chat_data.bars_talk)
-
-
-class Curve:
-    """How many of some held-out questions are answered exactly, now and then during training.
-
-    An answer that is chosen greedily is right if and only if each of its tokens is the likeliest after the
-    true tokens before it, so one pass tells what generating would."""
-
-    def __init__(self, name: str, speaker, tokens_of):
-        self.speaker, self.tokens_of = speaker, tokens_of
-        rng, n = random.Random("ask curve"), CURVE_TALKS
-        source = chat_data.Fresh(True)
-        makers = dict.fromkeys(lesson.make for lesson in SEEN if lesson.make not in DRILLS)
-        self.talks = [
-            make(source, rng)
-            for make in makers
-            for _ in range(n * (3 if make is chat_data.scene_talk else 1))
-        ]
-        self.talks += [chat_data.name_talk(source, rng, 2, 2) for _ in range(n)]
-        self.path = WORK / f"{name}-curve.jsonl"
-
-    @torch.no_grad()
-    def measure(self, step: int, cpu_seconds: float):
-        """Appends a row to the curve's file."""
-        hits: dict[str, list[bool]] = {}
-        for start in range(0, len(self.talks), 8):
-            some = self.talks[start : start + 8]
-            for kind, right in exact(self.speaker, some, self.tokens_of):
-                hits.setdefault(kind, []).append(right)
-        rates = {kind: round(sum(r) / len(r), 3) for kind, r in sorted(hits.items())}
-        row = {"step": step, "cpu_seconds": round(cpu_seconds), "time": round(time.time()), **rates}
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-@torch.no_grad()
-def exact(speaker, some: list[chat_data.Talk], tokens_of):
-    """Yields the kind of every learned answer and whether greedy decoding would give it; `tokens_of` makes
-    the tokens of pictures."""
-    encoded = [speaker.encoder.talk(talk) for talk in some]
-    pictures = [p for _, _, drawn in encoded for p in drawn]
-    with autocast():
-        tokens = tokens_of(pictures)
-        x = torch.full((len(some), max(len(ids) for ids, _, _ in encoded)), speaker.pad)
-        for row, (ids, _, _) in enumerate(encoded):
-            x[row, : len(ids)] = torch.tensor(ids)
-        e = speaker.text.embed_tokens(x)
-        e = e.masked_scatter((x == speaker.picture)[..., None], tokens.to(e.dtype))
-        out = read(speaker.text, e)
-    for row, (talk, (ids, learned, _)) in enumerate(zip(some, encoded, strict=True)):
-        answers = iter(spans(learned))
-        for turn in talk.turns:
-            if turn.learned:
-                start, end = next(answers)
-                logits = F.linear(out[row, start - 1 : end - 1].float(), speaker.text.embed_tokens.weight)
-                yield turn.kind, logits.argmax(-1).tolist() == ids[start:end]
-
-
 def spans(learned: list[bool]):
     """First and one past the last place of every run of learned tokens."""
     start = 0
@@ -244,10 +181,8 @@ def spans(learned: list[bool]):
         start = end
 
 
-PARTS = {"scene": 36, "sign": 5, "chart": 7}  # of a batch
-REFINED = {"scene": 24, "sign": 18, "chart": 6}
-HEADS_ALONE = 200  # steps of the refinement in which only the heads learn, which were not shipped
-LOOK = 100  # steps between two looks for newly drawn pictures
+PARTS = {"scene": 24, "sign": 18, "chart": 6}  # of a batch
+EVERY = 40  # steps of a stage for each shard of pictures that it learns from
 NONE = {"object": 0.25, "colour": 0.25, "letter": 0.25}  # weight of the last class, "none"
 WEIGHT = {"kind": 0.1, "background": 0.5, "style": 0.3, "extreme": 0.5, "other_colour": 0.7}
 WEIGHT |= {side: 0.3 for side in ("x0", "y0", "x1", "y1")}
@@ -288,67 +223,33 @@ def pixels_of(arrays) -> torch.Tensor:
     return torch.from_numpy(arrays).to(device()).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
-def batch(
-    pool: Pool, rng: random.Random, longest: int = LONGEST, parts: dict[str, int] | None = None
-) -> list[int]:
+def batch(pool: Pool, rng: random.Random, longest: int) -> list[int]:
     """Places of pictures; words on signs have at most `longest` letters."""
-    parts = PARTS if parts is None else parts
-    places = [p for p, _ in rng.choices(pool.index["scene"], k=parts["scene"])]
-    while len(places) < parts["scene"] + parts["sign"]:
+    places = [p for p, _ in rng.choices(pool.index["scene"], k=PARTS["scene"])]
+    while len(places) < PARTS["scene"] + PARTS["sign"]:
         place, word = rng.choice(pool.index["sign"])
         if len(word) <= longest:
             places.append(place)
-    return places + [p for p, _ in rng.choices(pool.index["chart"], k=parts["chart"])]
+    return places + [p for p, _ in rng.choices(pool.index["chart"], k=PARTS["chart"])]
 
 
-def tower_train(steps: int = 3400):
+def train_tower(steps: int = 6900):
     """Trains the tower and leaves it in the stage's checkpoint."""
     torch.manual_seed(0)
     model = Tower(build(tokenizer()).model.vision_model).to(device())
-    plan = Plan(steps, lr=1e-3, warmup=40, decay=0.6, weight_decay=0.02, betas=(0.9, 0.98), ema=0.99, sync=5)
+    plan = Plan(steps, lr=1e-3, warmup=40, decay=0.6, weight_decay=0.02, betas=(0.9, 0.98), ema=0.99)
     run, pool = Run("ask_tower", model, plan), Pool()
 
     def loss(rng):
-        if run.step % LOOK == 0:
-            pool.look()
+        pool.grow(grown(run.step, EVERY, SHARDS))
         done = run.step / (EASY * steps)
         places = batch(pool, rng, longest=min(LONGEST, 1 + int(LONGEST * done)))
         labels = torch.from_numpy(pool.labels_of(places)).long().to(device())
         with autocast():
-            total, right = model.losses(
-                see(model.tower, pixels_of(pool.pixels_of(places)), run.step < KEPT), labels
-            )
-        return total, right
-
-    run.train(loss, log_every=20, save_every=40)
-
-
-def tower_refine(steps: int = 3500):
-    """Goes on with the shipped tower: more signs, whose letters it read worst."""
-    torch.manual_seed(0)
-    keep_shipped()
-    model = Tower(shipped().model.vision_model).to(device())
-    plan = Plan(
-        steps, lr=7e-4, warmup=300, decay=0.8, weight_decay=0.02, betas=(0.9, 0.98), ema=0.995, sync=5
-    )
-    run, pool = Run("ask_tower_refine", model, plan), Pool()
-
-    def loss(rng):
-        if run.step % LOOK == 0:
-            pool.look()
-        places = batch(pool, rng, parts=REFINED)
-        labels = torch.from_numpy(pool.labels_of(places)).long().to(device())
-        with autocast():
-            with torch.set_grad_enabled(run.step >= HEADS_ALONE):
-                seen = see(model.tower, pixels_of(pool.pixels_of(places)))
+            seen = see(model.tower, pixels_of(pool.pixels_of(places)), run.step < KEPT)
             return model.losses(seen, labels)
 
-    run.train(loss, log_every=50, save_every=100)
-
-
-def shipped(folder: Path = MODELS / "ask") -> SmolVLMForConditionalGeneration:
-    """Returns the chat model of the pack, in float32."""
-    return SmolVLMForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    run.train(loss, log_every=20, save_every=40)
 
 
 def load_average(model: nn.Module, stage: str) -> nn.Module:
@@ -362,7 +263,8 @@ def load_average(model: nn.Module, stage: str) -> nn.Module:
     return model
 
 
-CURVE_EVERY = 300  # steps
+TOKENS = 1800  # of a batch, about
+BEGUN = 9  # a ninth as many steps go to told pictures
 NOISE = 0.03  # on the tokens of told pictures
 RIDGE = 1e-4
 ADAM = {"weight_decay": 0.02, "betas": (0.9, 0.98)}
@@ -489,26 +391,19 @@ def parts_told(everything: Everything) -> nn.Module:
     return nn.ModuleList([everything.speaker.text, everything.told])
 
 
-def train_told(steps: int = 1100, tokens: int = 1800):
+def _train_told(steps: int, pool: Pool, tokens: int):
     """Trains the language model on told pictures, while nothing sees."""
     torch.manual_seed(0)
     everything = Everything()
     begin(everything.speaker.text, everything.encoder)
     parts = parts_told(everything).to(device())
-    plan = Plan(steps, lr=2e-3, warmup=60, decay=0.3, ema=0.99, sync=5, **ADAM)
-    run, source = Run("ask_told", parts, plan), Pooled(Pool())
-
-    def tokens_of(pictures):
-        return everything.tell(np.stack([picture.labels for picture in pictures]))
-
-    curve = Curve("ask_told", everything.speaker, tokens_of) if run.rank == 0 else None
+    run = Run("ask_told", parts, Plan(steps, lr=2e-3, warmup=60, decay=0.3, ema=0.99, **ADAM))
+    source = Pooled(pool)
 
     def eyes(places):
-        return everything.tell(source.pool.labels_of(places), NOISE)
+        return everything.tell(pool.labels_of(places), NOISE)
 
     def loss(rng):
-        if curve and run.step % CURVE_EVERY == 0:
-            curve.measure(run.step, run.cpu_seconds)
         encoded = some_talks(source, rng, tokens, everything.encoder, TOLD, run.step / steps)
         return gathered(everything.speaker, eyes, encoded)
 
@@ -533,82 +428,31 @@ def fit(everything: Everything, pool: Pool, pictures: int = 4000):
     connector.modality_projection.proj.weight.copy_(torch.linalg.solve(inner, outer).T)
 
 
-def train(steps: int = 3200, tokens: int = 1800, folder: Path = MODELS / "ask"):
-    """Trains connector and language model on pictures that are seen; the tower keeps still."""
+def train(steps: int = 9900, tokens: int = TOKENS):
+    """Trains the language model on told pictures, then with the connector on pictures that are seen; the
+    tower keeps still. Writes the chat model as any transformers model is saved, in float16."""
+    pool = Pool(grown(steps, EVERY, SHARDS))
+    _train_told(steps // BEGUN + 1, pool, tokens)
     torch.manual_seed(0)
-    everything, pool = Everything(), Pool()
+    everything = Everything()
     if not (WORK / "ask.pt").exists():
         load_average(parts_told(everything), "ask_told")
         load_average(everything.tower, "ask_tower")
         fit(everything, pool)
     everything.tower.requires_grad_(False)
     everything.to(device())
-    plan = Plan(steps, lr=1.5e-3, warmup=60, decay=0.8, ema=0.99, sync=5, **ADAM)
-    run, source = Run("ask", everything, plan), Pooled(pool)
-
-    def tokens_of(pictures):
-        return everything.look(np.stack([picture.pixels for picture in pictures]))
-
-    curve = Curve("ask", everything.speaker, tokens_of) if run.rank == 0 else None
+    run = Run("ask", everything, Plan(steps, lr=1.5e-3, warmup=60, decay=0.9, ema=0.995, **ADAM))
+    source = Pooled(pool)
 
     def eyes(places):
         return everything.look(pool.pixels_of(places))
 
     def loss(rng):
-        if curve and run.step % CURVE_EVERY == 0:
-            curve.measure(run.step, run.cpu_seconds)
-        encoded = some_talks(source, rng, tokens, everything.encoder)
+        encoded = some_talks(source, rng, tokens, everything.encoder, LESSONS, run.step / steps)
         return gathered(everything.speaker, eyes, encoded)
 
     run.train(loss, log_every=20, save_every=100)
-    if run.rank == 0:
-        export(finished().speaker.model, folder)
-
-
-def refine(steps: int = 8600, tokens: int = 1800, folder: Path = MODELS / "ask"):
-    """Goes on with the shipped chat model, with most of the time for what it was weak at."""
-    torch.manual_seed(0)
-    keep_shipped()
-    speaker, pool = Speaker(shipped(), Encoder(tokenizer())), Pool()
-    vision = speaker.model.model.vision_model
-    if (WORK / "ask_tower_refine.pt").exists():
-        load_average(Tower(vision), "ask_tower_refine")
-    vision.requires_grad_(False)
-    speaker.to(device())
-    plan = Plan(steps, lr=1.2e-3, warmup=200, decay=0.9, ema=0.995, sync=5, **ADAM)
-    run, source = Run("ask_refine", speaker, plan), Pooled(pool)
-
-    def look(pixels):
-        with torch.no_grad():
-            seen = see(vision, pixels_of(pixels))
-        return connect(speaker.model, seen)
-
-    def tokens_of(pictures):
-        return look(np.stack([picture.pixels for picture in pictures]))
-
-    curve = Curve("ask_refine", speaker, tokens_of) if run.rank == 0 else None
-
-    def loss(rng):
-        if curve and run.step % (4 * CURVE_EVERY) == 0:
-            curve.measure(run.step, run.cpu_seconds)
-        encoded = some_talks(source, rng, tokens, speaker.encoder, LESSONS_REFINED, run.step / steps)
-        return gathered(speaker, lambda places: look(pool.pixels_of(places)), encoded)
-
-    run.train(loss, log_every=50, save_every=250)
-    if run.rank == 0:
-        run.use_average()
-        export(speaker.model, folder)
-
-
-def finished() -> Everything:
-    """Returns all parts as the last stage left them."""
-    everything = Everything()
-    everything.tower.requires_grad_(False)
-    return load_average(everything, "ask")
-
-
-def export(model: nn.Module, folder: Path = MODELS / "ask"):
-    """Saves the chat model as any transformers model is saved, in float16."""
-    ship(model, folder)
-    processor().save_pretrained(folder)
-    (folder / "atelier.json").write_text(json.dumps(CARD, indent=1) + "\n")
+    run.use_average()
+    ship(everything.speaker.model, FOLDER)
+    processor().save_pretrained(FOLDER)
+    (FOLDER / "atelier.json").write_text(json.dumps(CARD, indent=1) + "\n")

@@ -1,15 +1,15 @@
 """The loop that every training stage runs in: seeded by step, resumable, with a progress bar, an average of
 the weights and a count of CPU seconds. It knows nothing of what is trained.
 
-Also writes `demo/models/examples.json`: what the demo models can draw, for hints, autocomplete and default
-labels.
+Stages write into PACK and read there what stages before them made. `copy` puts a finished pack into
+`demo/models`, with `examples.json`: what the models can draw, for hints, autocomplete and default labels.
 """
 
 import json
 import logging
-import os
 import random
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from tqdm import tqdm
 
-from demo.world import COLOURS, OBJECTS, PLACES, STYLES
+from demo.world import COLOURS, OBJECTS, PLACES, STYLES, compact
 
 logger = logging.getLogger(__name__)
 
-WORK = Path("data/demo-training")  # checkpoints and logs; safe to delete once the pack is made
+WORK = Path("data/demo-training")  # checkpoints, logs and what is drawn; safe to delete once the pack is made
+PACK = WORK / "models"  # what the stages make, laid out as MODELS
+JUDGE = WORK / "judge.safetensors"
 MODELS = Path(__file__).parent.parent / "models"
 
 
@@ -82,7 +83,6 @@ class Plan:
     betas: tuple[float, float] = (0.9, 0.99)
     ema: float = 0.998  # weight of the old average in each step
     clip: float = 1.0  # largest norm of the gradient
-    sync: int = 25  # steps between two averagings when several processes train together
 
     def rate(self, step: int) -> float:
         left = (self.steps - step) / self.steps
@@ -101,25 +101,22 @@ def ship(model, folder: Path, matrices: torch.dtype = torch.float16):
     path.write_text(re.sub(r'"(dtype|torch_dtype)": "float\w+"', r'"\1": "float32"', path.read_text()))
 
 
-def trained_weights(stage: str, shipped: Callable[[], torch.nn.Module]) -> list[torch.Tensor]:
-    """What a finished stage ended with, in the order of its model's parameters; without its checkpoint, the
-    shipped weights."""
-    path = WORK / f"{stage}.pt"
-    if path.exists():
-        return torch.load(path, map_location=device(), weights_only=True)["average"]
-    return [parameter.detach().to(device()) for parameter in shipped().parameters()]
+def shard(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of a file, which `make` draws where there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **make())
+        part.replace(path)
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
-@torch.no_grad()
-def put_weights(model: torch.nn.Module, weights: list[torch.Tensor]):
-    """Gives a model's parameters, in their order, those weights."""
-    for parameter, weight in zip(model.parameters(), weights, strict=True):
-        parameter.copy_(weight)
-
-
-def workers() -> tuple[int, int]:
-    """Rank and number of the processes that train together (RANK and WORLD_SIZE, as torchrun sets them)."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+def grown(step: int, every: int, most: int) -> int:
+    """How many shards a stage learns from at a step: one more every so many steps, up to `most`. What comes
+    later need not be drawn before the first step, and steps alone say what a stage has seen."""
+    return min(most, 1 + step // every)
 
 
 class Run:
@@ -127,7 +124,6 @@ class Run:
 
     def __init__(self, name: str, model: torch.nn.Module, plan: Plan):
         self.name, self.model, self.plan = name, model, plan
-        self.rank, self.world = workers()
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=plan.lr, betas=plan.betas, weight_decay=plan.weight_decay, fused=True
@@ -138,8 +134,6 @@ class Run:
         WORK.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._load()
-        if self.world > 1 and not dist.is_initialized():
-            dist.init_process_group("gloo")
 
     def _load(self):
         state = torch.load(self.path, map_location=device(), weights_only=True)
@@ -150,8 +144,6 @@ class Run:
         logger.info("%s: goes on at step %d", self.name, self.step)
 
     def save(self):
-        if self.rank:
-            return
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -178,27 +170,20 @@ class Run:
             for parameter, average in zip(self.parameters, self.average, strict=True):
                 parameter.copy_(average)
 
-    def _share(self):
-        """Averages the weights of all processes (local SGD: Stich, 2019, arXiv:1805.09767)."""
-        for parameter in self.parameters:
-            dist.all_reduce(parameter.data)
-            parameter.data /= self.world
-
     def train(
         self,
         loss: Callable[[random.Random], tuple[torch.Tensor, dict[str, float]]],
         log_every: int = 50,
         save_every: int = 200,
-        seed: int = 0,
     ):
         """Runs `loss` and a step of AdamW until the plan's steps are done. `loss` draws its batch from the
         generator; of a batch in pieces it may pass all but the last backward itself."""
         plan = self.plan
-        bar = tqdm(total=plan.steps, initial=self.step, desc=self.name, mininterval=5, disable=self.rank > 0)
+        bar = tqdm(total=plan.steps, initial=self.step, desc=self.name, mininterval=5)
         log = WORK / f"{self.name}.jsonl"
         sums, count, started = {}, 0, time.process_time()
         while self.step < plan.steps:
-            rng = random.Random(f"{self.name} {seed} {self.rank} {self.step}")
+            rng = random.Random(f"{self.name} {self.step}")
             torch.manual_seed(rng.randrange(1 << 30))
             for group in self.optimizer.param_groups:
                 group["lr"] = plan.rate(self.step)
@@ -209,8 +194,6 @@ class Run:
             self.optimizer.step()
             self.step += 1
             bar.update()
-            if self.world > 1 and self.step % plan.sync == 0:
-                self._share()
             with torch.no_grad():
                 keep = min(plan.ema, (1 + self.step) / (10 + self.step))
                 torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - keep)
@@ -222,9 +205,8 @@ class Run:
                 started = time.process_time()
                 means = {key: round(total / count, 4) for key, total in sums.items()}
                 row = {"step": self.step, "cpu_seconds": round(self.cpu_seconds), **means}
-                if self.rank == 0:
-                    with log.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                with log.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
                 bar.set_postfix(means)
                 sums, count = {}, 0
             if self.step % save_every == 0 or self.step == plan.steps:
@@ -261,7 +243,19 @@ PROMPTS = (
 )
 
 
-def main():
+FOLDERS = ("stable-diffusion", "edit", "clip", "captioner", "vit", "segmenter", "photograph", "ask")
+
+
+def copy(pack: Path = PACK, judge: Path = JUDGE, models: Path = MODELS):
+    """Puts a whole pack, its judge and what it can draw in place of `models`. Raises SystemExit."""
+    missing = [str(path) for path in (*(pack / name for name in FOLDERS), judge) if not path.exists()]
+    if missing:
+        raise SystemExit(f"not made yet: {', '.join(missing)}; run `python -m demo.train all` first")
+    compact(pack)
+    for name in FOLDERS:
+        shutil.rmtree(models / name, ignore_errors=True)
+        shutil.copytree(pack / name, models / name)
+    shutil.copyfile(judge, models.parent / judge.name)
     content = {
         "objects": OBJECTS,
         "colours": COLOURS,
@@ -270,8 +264,4 @@ def main():
         "prompts": PROMPTS,
         "default_labels": OBJECTS,
     }
-    (MODELS / "examples.json").write_text(json.dumps(content, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    (models / "examples.json").write_text(json.dumps(content, indent=1) + "\n")

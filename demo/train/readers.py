@@ -41,9 +41,9 @@ from transformers import (
 )
 
 from demo.drawing import Placed, draw, draw_apart, layout, patches
-from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device, ship, to_pictures, trained_weights
-from demo.train.unet import WIDTH as TEXT_WIDTH
-from demo.train.unet import tokenizer_folder
+from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, shard, ship, to_pictures
+from demo.train.text import CAPTIONED, tokenizer_folder
+from demo.train.text import WIDTH as TEXT_WIDTH
 from demo.world import (
     BACKGROUNDS,
     COLOUR_WORDS,
@@ -219,8 +219,7 @@ LENGTH = 40  # tokens
 CANONICAL = 0.6  # share of canonical sentences: enough for greedy decoding to give one
 PREFIXES = ("", "a picture of", "an illustration of", "a drawing of")  # how a caption may be asked to begin
 ADAM = {"weight_decay": 0.02, "betas": (0.9, 0.98)}
-REFINE = {"large": 0.2, "single": 0.52, "several": 0.1, "pair": 0.16, "empty": 0.02}
-MIX = {"large": 0.15, "single": 0.42, "several": 0.14, "pair": 0.26, "empty": 0.03}
+MIX = {"large": 0.2, "single": 0.52, "several": 0.1, "pair": 0.16, "empty": 0.02}
 
 
 def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
@@ -286,38 +285,17 @@ def sentence(scene: Scene, rng: random.Random) -> str:
     return canonical(scene) if rng.random() < CANONICAL else describe(scene, rng, noise=0, drop=0).text
 
 
-def train(steps: int = 1100):
+def train(steps: int = 2700):
+    """Trains the captioner, whose tower begins as that of `vision_train`."""
     torch.manual_seed(0)
-    tokenizer = build_bert(MODELS / "captioner")
-    model = build(tokenizer)
+    tokenizer = build_bert(PACK / "captioner")
+    model = build(tokenizer).train()
     model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()))
-    _train(Run("captioner", model, Plan(steps, lr=1e-3, ema=0.99, decay=0.6, **ADAM)), tokenizer, MIX)
-
-
-def refine(steps: int = 1500):
-    """Goes on from the end of `train` with more single objects; where its checkpoint is gone, from the
-    shipped pack."""
-    tokenizer = build_bert(MODELS / "captioner")
-    model = build(tokenizer)
-    run = Run("captioner_refine", model, Plan(steps, lr=5e-4, ema=0.995, decay=0.8, **ADAM))
-    if run.step == 0:
-        run.start_from(
-            trained_weights(
-                "captioner",
-                partial(
-                    BlipForConditionalGeneration.from_pretrained, MODELS / "captioner", dtype=torch.float32
-                ),
-            )
-        )
-    _train(run, tokenizer, REFINE)
-
-
-def _train(run: Run, tokenizer: BertTokenizer, mix: dict[str, float]):
+    run = Run("captioner", model, Plan(steps, lr=1e-3, ema=0.995, decay=0.7, **ADAM))
     start = tokenizer.convert_tokens_to_ids(DECODE)
-    model = run.model.train()
 
     def loss(rng):
-        scenes = [training_scene(rng, mix, held_pairs=True) for _ in range(BATCH)]
+        scenes = [training_scene(rng, MIX, held_pairs=True) for _ in range(BATCH)]
         texts = [sentence(scene, rng) for scene in scenes]
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").to(
             device()
@@ -341,7 +319,7 @@ def _train(run: Run, tokenizer: BertTokenizer, mix: dict[str, float]):
 
 
 def export(model: BlipForConditionalGeneration, tokenizer: BertTokenizer):
-    folder = MODELS / "captioner"
+    folder = PACK / "captioner"
     ship(model, folder)
     (folder / "atelier.json").write_text(
         json.dumps({"prefixes": PREFIXES, "max_new_tokens": LENGTH}, indent=1) + "\n"
@@ -369,7 +347,7 @@ TEMPLATES = (
 
 
 def clip_build() -> CLIPModel:
-    text = CLIPTextModel.from_pretrained(WORK / "text_encoder").float()
+    text = CLIPTextModel.from_pretrained(CAPTIONED).float()
     vision = CLIPVisionModel.from_pretrained(WORK / "vision").float()
     model = CLIPModel(
         CLIPConfig(
@@ -501,7 +479,7 @@ def clip_train(steps: int = 900):
 
 
 def clip_export(model: CLIPModel):
-    folder = MODELS / "clip"
+    folder = PACK / "clip"
     ship(model, folder, torch.float8_e4m3fn)
     card = {"labels": OBJECTS, "templates": ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")}
     (folder / "atelier.json").write_text(json.dumps(card, indent=1) + "\n")
@@ -584,7 +562,7 @@ def vit_train(steps: int = 500):
 
     run.train(loss)
     run.use_average()
-    folder = MODELS / "vit"
+    folder = PACK / "vit"
     ship(model, folder, torch.float8_e4m3fn)
     ViTImageProcessor(
         size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)
@@ -596,7 +574,8 @@ FINE = 64  # cells along a side of what its head answers; it enlarges them to SI
 DRAWN = (256, 256, 512)  # px, at one of which a scene is drawn and a part of it is cut out
 CODED_SIZE = 128  # px, the native size of the image model
 SEGMENTER_BATCH = 24
-PICTURES, CODED = 3000, 20  # scenes that go through the autoencoder, and how many at a time
+CODED, SHARDS = 20, 150  # scenes of a shard that goes through the autoencoder
+EVERY = 7  # steps between two new shards
 SEGMENTER_MIX = {"large": 0.15, "single": 0.35, "several": 0.2, "pair": 0.25, "empty": 0.05}
 STYLE_MIX = (0.4, 0.2, 0.2, 0.2)  # of STYLES; line drawings and washes are harder than their share
 GROUND = len(OBJECTS)  # the class of what is no thing
@@ -641,22 +620,16 @@ def drawn(rng: random.Random, side: int) -> tuple[Image.Image, np.ndarray]:
 
 
 @torch.no_grad()
-def make_pictures():
-    """Writes what the autoencoder makes of drawn scenes, with noise on their latents: as soft and uneven as
-    the pictures that the image model draws."""
-    torch.manual_seed(0)
-    vae = AutoencoderTiny.from_pretrained(MODELS / "stable-diffusion" / "vae", torch_dtype=torch.float32)
-    vae, rng = vae.to(device()), random.Random("segmenter pictures")
-    pictures, classes = [], []
-    while len(pictures) < PICTURES:
-        some = [drawn(rng, min(DRAWN)) for _ in range(CODED)]
-        small = [np.asarray(picture.resize((CODED_SIZE, CODED_SIZE), Image.BOX)) for picture, _ in some]
-        latents = vae.encode(pixels(small)).latents
-        noise = torch.rand(CODED, 1, 1, 1, device=device()) * 0.3
-        pictures += list(to_pictures(vae.decode(latents + noise * torch.randn_like(latents)).sample))
-        classes += [each for _, each in some]
-    WORK.mkdir(parents=True, exist_ok=True)
-    np.savez(WORK / "segmenter_pictures.npz", pictures=np.stack(pictures), classes=np.stack(classes))
+def _coded(index: int, vae: AutoencoderTiny) -> dict[str, np.ndarray]:
+    """What the autoencoder makes of drawn scenes, with noise on their latents: as soft and uneven as the
+    pictures that the image model draws. Their `pictures` and `classes`."""
+    rng, lot = random.Random(f"segmenter pictures {index}"), torch.Generator().manual_seed(index)
+    some = [drawn(rng, min(DRAWN)) for _ in range(CODED)]
+    small = [np.asarray(picture.resize((CODED_SIZE, CODED_SIZE), Image.BOX)) for picture, _ in some]
+    latents = vae.encode(pixels(small)).latents
+    noise = torch.randn(latents.shape, generator=lot) * torch.rand(CODED, 1, 1, 1, generator=lot) * 0.3
+    pictures = to_pictures(vae.decode(latents + noise.to(device())).sample)
+    return {"pictures": pictures, "classes": np.stack([each for _, each in some])}
 
 
 def part_of(classes: np.ndarray, rng: random.Random) -> tuple[float, float, float, float]:
@@ -675,12 +648,12 @@ def part_of(classes: np.ndarray, rng: random.Random) -> tuple[float, float, floa
     return (left, top, left + reach, top + reach)
 
 
-def sample(rng: random.Random, made: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def sample(rng: random.Random, made: list[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """What the network sees, (SIZE, SIZE, 3) uint8, and the share of each class in each cell of its answer,
-    (classes, FINE, FINE) float32. made: the pictures of `make_pictures` with their classes."""
+    (classes, FINE, FINE) float32. made: shards of `_coded`."""
     if rng.random() < 0.4:
-        index = rng.randrange(len(made[0]))
-        picture, classes = Image.fromarray(made[0][index]), made[1][index]
+        coded, index = rng.choice(made), rng.randrange(CODED)
+        picture, classes = Image.fromarray(coded["pictures"][index]), coded["classes"][index]
     else:
         picture, classes = drawn(rng, rng.choice(DRAWN))
         if rng.random() < 0.3:
@@ -701,14 +674,16 @@ def sample(rng: random.Random, made: tuple[np.ndarray, np.ndarray]) -> tuple[np.
 
 def train_segmenter(steps: int = 1100):
     torch.manual_seed(0)
-    stored = np.load(WORK / "segmenter_pictures.npz")
-    made = stored["pictures"], stored["classes"]
+    vae = AutoencoderTiny.from_pretrained(WORK / "vae", torch_dtype=torch.float32).to(device())
+    made: list[dict[str, np.ndarray]] = []
     model = UperNetForSemanticSegmentation(segmenter_config()).to(device())
     plan = Plan(steps, lr=2e-3, warmup=50, decay=0.5, weight_decay=0.01, betas=(0.9, 0.99), ema=0.99)
     run = Run("segmenter", model, plan)
     model.train()
 
     def loss(rng):
+        for index in range(len(made), grown(run.step, EVERY, SHARDS)):
+            made.append(shard(WORK / "segmenter" / f"{index:04d}.npz", partial(_coded, index, vae)))
         seen, shares = zip(*(sample(rng, made) for _ in range(SEGMENTER_BATCH)), strict=True)
         truth = torch.from_numpy(np.stack(shares)).to(device())
         with autocast():
@@ -726,7 +701,7 @@ def train_segmenter(steps: int = 1100):
 
     run.train(loss)
     run.use_average()
-    folder = MODELS / "segmenter"
+    folder = PACK / "segmenter"
     ship(model, folder)
     SegformerImageProcessor(
         size={"height": SEGMENTER_SIZE, "width": SEGMENTER_SIZE},

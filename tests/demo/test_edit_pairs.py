@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,16 +125,3 @@ def test_a_change_beside_the_box_is_counted_and_one_inside_is_not():
     assert choose.change_outside([], before, before.point(lambda value: max(0, value - 5))) == pytest.approx(
         5, abs=1
     )
-
-
-@pytest.mark.slow
-def test_the_text_encoder_learns_by_the_loss_of_a_frozen_unet(tmp_path, monkeypatch):
-    for name, value in {"FOLDER": tmp_path, "SHARD": 16, "SHARDS": 1, "BATCH": 4}.items():
-        monkeypatch.setattr(editor, name, value)
-    words = editor.reader().train()
-    unet = editor.shipped_editor().requires_grad_(False)
-    value, figures = editor._Loss(SimpleNamespace(step=0), unet, words)(random.Random(0))
-    value.backward()
-    assert all(parameter.grad is None for parameter in unet.parameters())
-    assert words.get_input_embeddings().weight.grad.any()
-    assert 0 < figures["stays"] < figures["changes"] < 1

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from demo.train.unet import TEXT_MIX, is_as_settled, settled
+from demo.train.text import TEXT_MIX, is_as_settled, settled
 from demo.world import Caption, Group, Scene, Word, describe, training_scene
 
 pytestmark = pytest.mark.training

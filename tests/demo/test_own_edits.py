@@ -1,7 +1,6 @@
-"""Edits that the editor made itself, what each should have been, and a LoRA that learns it."""
+"""Edits that the editor made itself, and what each should have been."""
 
 import random
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from demo.drawing import SIZE, Placed  # noqa: E402
-from demo.train import (  # noqa: E402
-    editor,
-    lora,
-    unet,
-)
+from demo.train import corrections, editor  # noqa: E402
 from demo.train.edit_words import (  # noqa: E402
     KINDS,
     Edit,
@@ -36,7 +31,9 @@ def an_addition(x=0.7, y=0.3, half=0.2):
 
 def shown(*things):
     """What shows these things, (name, x, y, half as shares)."""
-    masks = [lora.silhouette(name, (SIZE * x, SIZE * y, SIZE * half), False) for name, x, y, half in things]
+    masks = [
+        corrections.silhouette(name, (SIZE * x, SIZE * y, SIZE * half), False) for name, x, y, half in things
+    ]
     return np.max([np.zeros((SIZE, SIZE), np.float32), *masks], 0)
 
 
@@ -70,46 +67,6 @@ def test_an_addition_that_is_not_recognised_teaches_nothing():
 def test_the_answer_to_other_edits_is_the_drawn_one():
     edit = Edit("remove", an_addition().after, an_addition().before, ((THERE,), ()), 1, "seed")
     assert editor.meant(edit, shown()) is edit
-
-
-def test_a_shard_holds_pictures_before_as_made_and_as_meant(monkeypatch):
-    monkeypatch.setattr(editor, "OWN_SHARD", 4)
-    monkeypatch.setattr(editor, "AT_ONCE", 4)
-    monkeypatch.setitem(editor.DRAFT, "num_inference_steps", 3)
-    found = editor._shard(1, editor._editor(), lora.segmenter())
-    count = len(found["words"])
-    assert 1 <= count <= 4
-    assert {found[name].shape for name in ("before", "drawn", "after")} == {(count, 4, 16, 16)}
-    before, drawn, after = (found[name].astype(np.float32) for name in ("before", "drawn", "after"))
-    changed = np.abs(after - before).max(1) > 0.5  # (N, 16, 16)
-    assert 0 < changed.mean() < 1
-    stays = ~changed[:, None].repeat(4, 1)
-    assert np.abs(drawn - before)[stays].mean() < np.abs(before)[stays].mean()
-
-
-def test_the_lora_learns_from_own_edits_and_drawn_ones(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    latents = {name: rng.normal(size=(3, 4, 16, 16)) for name in ("before", "drawn", "after")}
-    np.savez(tmp_path / "0000.npz", words=np.array(["make it red"] * 3), **latents)
-    monkeypatch.setattr(editor, "OWN_FOLDER", tmp_path)
-    monkeypatch.setattr(editor, "Pairs", DrawnPairs)
-    network = editor._network()
-    model = lora.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
-    value, figures = editor._OwnLoss(SimpleNamespace(step=0), model)(random.Random(0))
-    value.backward()
-    assert set(figures) == {"fit", "drawings"} and value.isfinite()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    assert all(parameter.grad is None for parameter in network.parameters())
-
-
-class DrawnPairs:
-    def grow(self, shards):
-        pass
-
-    def sample(self, rng, count, square_share):
-        assert square_share == 1.0
-        edits = [editor.own_edit(random.Random(seed)) for seed in range(count)]
-        return edits, torch.randn(count, 4, 16, 16), torch.randn(count, 4, 16, 16)
 
 
 def test_own_edits_always_have_their_words_and_pictures():

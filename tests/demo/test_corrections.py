@@ -1,8 +1,6 @@
-"""What a picture drawn from words alone should have been, and a LoRA that learns it."""
+"""What a picture drawn from words alone should have been, and what is learned from it."""
 
 import random
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +12,7 @@ from diffusers import AutoencoderTiny  # noqa: E402
 from transformers import UperNetForSemanticSegmentation  # noqa: E402
 
 from demo.drawing import FLOATING, SIZE, Placed, draw, draw_apart  # noqa: E402
-from demo.train import (  # noqa: E402
-    loop,
-    lora,
-    unet,
-)
+from demo.train import corrections  # noqa: E402
 from demo.train.loop import MODELS, to_tensor  # noqa: E402
 from demo.world import OBJECTS, Group, Scene  # noqa: E402
 
@@ -39,8 +33,8 @@ def drawn(scene, x=0.4, y=0.55, half=0.25):
 @pytest.mark.parametrize("outline", [False, True])
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_thing_is_found_where_it_was_drawn(name, outline):
-    mask = lora.silhouette(name, (70.5, 60.0, 31.0), outline)
-    place, overlap = lora.fit(mask, name, outline)
+    mask = corrections.silhouette(name, (70.5, 60.0, 31.0), outline)
+    place, overlap = corrections.fit(mask, name, outline)
     assert place == pytest.approx((70.5, 60.0, 31.0), abs=1.0)
     assert overlap > 0.93
 
@@ -50,7 +44,7 @@ def test_a_thing_is_found_where_it_was_drawn(name, outline):
 def test_what_was_drawn_well_stays_as_it_is(name, style):
     scene = a_scene(name, style)
     picture, mask = drawn(scene)
-    target, painted = lora.meant(picture, mask, scene)
+    target, painted = corrections.meant(picture, mask, scene)
     assert np.array_equal(target[~painted], picture[~painted])
     apart = np.abs(target.astype(int) - picture).mean()
     without = np.abs(
@@ -66,7 +60,7 @@ def test_a_blunt_thing_gets_its_points_and_the_ground_its_own_colours():
     blunt = (
         np.asarray(Image.fromarray((255 * mask).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))) / 255
     )
-    target, painted = lora.meant(np.asarray(soft), (blunt > 0.5).astype(np.float32), scene)
+    target, painted = corrections.meant(np.asarray(soft), (blunt > 0.5).astype(np.float32), scene)
     assert np.array_equal(target[~painted], np.asarray(soft)[~painted])
     before, after = (np.abs(np.asarray(p).astype(int) - picture)[painted].mean() for p in (soft, target))
     assert after < 0.6 * before
@@ -77,16 +71,16 @@ def test_the_ground_goes_on_behind_a_thing_row_by_row():
     hidden = np.zeros((SIZE, SIZE), bool)
     hidden[30:60, 20:90] = True
     spoilt = np.where(hidden[..., None], 255.0, rows).astype(np.float32)
-    np.testing.assert_allclose(lora.ground_without(spoilt, hidden), rows)
+    np.testing.assert_allclose(corrections.ground_without(spoilt, hidden), rows)
     hidden[40] = True  # a row that shows nothing of the ground
-    assert np.isfinite(lora.ground_without(spoilt, hidden)).all()
+    assert np.isfinite(corrections.ground_without(spoilt, hidden)).all()
 
 
 @pytest.mark.parametrize("name", ["boat", "star"])
 def test_a_shadow_is_painted_where_the_world_draws_one(name):
     scene = a_scene(name)
     picture, mask = drawn(scene, half=0.3)
-    target, _ = lora.meant(picture, mask, scene)
+    target, _ = corrections.meant(picture, mask, scene)
     y, x = int((0.55 + 0.3 * 0.98) * SIZE), int(0.4 * SIZE)
     assert np.abs(target[y, x].astype(int) - picture[y, x]).max() <= 12
     is_dark = target[y, x].sum() < target[y, 2].sum() - 40
@@ -96,17 +90,17 @@ def test_a_shadow_is_painted_where_the_world_draws_one(name):
 @pytest.mark.parametrize("mask", [np.zeros((SIZE, SIZE), np.float32), np.eye(SIZE, dtype=np.float32)])
 def test_what_is_not_recognised_teaches_nothing(mask):
     picture, _ = drawn(a_scene())
-    assert lora.meant(picture, mask, a_scene()) is None
+    assert corrections.meant(picture, mask, a_scene()) is None
 
 
 def test_only_styles_that_come_out_badly_are_drawn():
-    styles = {lora.single_scene(random.Random(seed)).style for seed in range(200)}
-    assert styles == set(lora.STYLES)
-    assert all(len(lora.single_scene(random.Random(seed)).groups) == 1 for seed in range(50))
+    styles = {corrections.single_scene(random.Random(seed)).style for seed in range(200)}
+    assert styles == set(corrections.STYLES)
+    assert all(len(corrections.single_scene(random.Random(seed)).groups) == 1 for seed in range(50))
 
 
-def test_things_that_come_out_badly_are_drawn_again_more_often():
-    things = [lora.single_scene(random.Random(seed), again=True).groups[0].object for seed in range(400)]
+def test_things_that_come_out_badly_are_drawn_more_often():
+    things = [corrections.single_scene(random.Random(seed)).groups[0].object for seed in range(400)]
     assert things.count("flower") > 1.5 * things.count("ball")
 
 
@@ -120,7 +114,7 @@ def shard():
     pictures.append(np.asarray(draw(Scene((), "any", "orange", "flat"), random.Random(1))))
     with torch.no_grad():
         latents = vae.encoder(to_tensor(np.stack(pictures)))
-    return latents, lora.pairs(latents, scenes, ["heart", "house", "star"], vae, segmenter.eval())
+    return latents, corrections.pairs(latents, scenes, ["heart", "house", "star"], vae, segmenter.eval())
 
 
 def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
@@ -131,28 +125,58 @@ def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
     assert apart[found["things"]].mean() < 0.4 and apart[~found["things"]].mean() < 0.1
 
 
-def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
-    _, found = shard
-    np.savez(tmp_path / "0000.npz", **found)
-    monkeypatch.setattr(lora, "FOLDER", tmp_path)
-    pool = SimpleNamespace(sample=ordinary, refresh=lambda: None)
-    monkeypatch.setattr(unet, "Pool", lambda emphasis: pool)
-    network = unet.build()
-    model = lora.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
-    loss = lora._Loss(SimpleNamespace(step=0), model)
-    value, figures = loss(random.Random(0))
-    value.backward()
-    assert set(figures) == {"fit", "own"} and value.isfinite()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    assert all(parameter.grad is None for parameter in network.parameters())
+def own(folder, counts):
+    """Shards of so many pictures each, whose latents and words are the shard's number; and those made."""
+    made = []
+
+    def make(index):
+        made.append(index)
+        cells = np.full((counts[index], 4, 16, 16), index, np.float16)
+        return {"drawn": cells, "words": np.array([f"{index}"] * counts[index], str)}
+
+    return corrections.Own(folder, make), made
 
 
-def ordinary(rng, mix, count, square_share):
-    scenes = [replace(a_scene(), place="center") for _ in range(count)]
-    return scenes, torch.randn(count, 4, 16, 16), torch.ones(count, 1, 16, 16)
+def test_a_shard_is_made_every_so_many_steps_and_once(tmp_path):
+    pictures, made = own(tmp_path, [0, 2, 3])
+    for step in range(2 * corrections.EVERY + 1):
+        pictures.look(step)
+    assert made == [0, 1, 2]
+    again, made = own(tmp_path, [0, 2, 3])
+    again.look(2 * corrections.EVERY)
+    assert made == []  # a training that goes on learns from what was made before
+    for each in (pictures, again):
+        [drawn], words = each.sample(random.Random(0), 50, ("drawn",))
+        assert drawn.shape == (50, 4, 16, 16) and {*words} == {"1", "2"}
+        assert [float(word) for word in words] == drawn[:, 0, 0, 0].tolist()
 
 
-def test_a_lora_without_what_it_begins_at_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "WORK", tmp_path)
-    with pytest.raises(FileNotFoundError, match="isn't trained"):
-        lora._changes()
+def test_shards_of_long_ago_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(corrections, "KEPT", 2)
+    pictures, _ = own(tmp_path, [1] * 4)
+    for step in range(0, 4 * corrections.EVERY, corrections.EVERY):
+        pictures.look(step)
+    assert {*pictures.sample(random.Random(0), 50, ("drawn",))[1]} == {"2", "3"}
+
+
+def test_nothing_is_learned_from_where_nothing_is_known(tmp_path):
+    pictures, _ = own(tmp_path, [0])
+    pictures.look(0)
+    assert pictures.sample(random.Random(0), 16, ("drawn",)) == ([], [])
+
+
+def test_own_pictures_come_at_all_times_at_which_they_are_seen():
+    times = corrections.times(16)
+    assert times.shape == (16,) and not times.is_floating_point()
+    assert corrections.FIRST <= times.min() < 200 and 850 < times.max() < corrections.LAST
+
+
+def test_the_error_is_that_of_the_latents_without_noise():
+    clean, meant, noise = torch.randn(3, 2, 4, 16, 16)
+    alpha = torch.tensor([0.9, 0.2]).view(2, 1, 1, 1)
+    noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+    v = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+    weight = torch.zeros(2, 1, 16, 16)
+    weight[:, :, :4] = 3
+    expected = (clean - meant)[:, :, :4].square().mean()
+    torch.testing.assert_close(corrections.error(v, noisy, alpha, meant, weight), expected)
