@@ -23,8 +23,13 @@ DRAWN = {  # name of the architecture → px of a picture's side, GB of weights 
 }
 
 
+QUICK = ("stable-diffusion-1.5", "flux2-klein-4b")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in DRAWN]
+)
 def test_a_model_of_full_size_draws_a_picture_at_its_native_size(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ from vision.diffusion import vae as decoders
 from vision.weights import memory
 
 NEEDS = json.loads(memory.NEEDS.read_text(encoding="utf-8"))
+QUICK = ("stable-diffusion-1.5", "stable-diffusion-xl")  # the others take minutes of a processor each
+ALL = [pytest.param(family, marks=() if family in QUICK else pytest.mark.long) for family in NEEDS]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_a_decoder_takes_what_was_noted(family: str, channels: int, side: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", NEEDS)
+@pytest.mark.parametrize("family", ALL)
 def test_each_model_needs_what_was_noted(family: str, tmp_path: Path) -> None:
     full_size.write_model(family, tmp_path / family)
     found = memory_needs.measure(family, tmp_path / family)
@@ -67,7 +69,7 @@ def test_the_page_has_what_plans_ask_today(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", NEEDS)
+@pytest.mark.parametrize("family", ALL)
 def test_a_plan_asks_for_what_is_taken_and_a_tenth_more_at_most(family: str, tmp_path: Path) -> None:
     full_size.write_model(family, tmp_path / family)
     for way, asked, taken in memory_needs.plans(family, tmp_path / family):

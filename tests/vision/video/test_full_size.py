@@ -36,7 +36,7 @@ def draw(model: VideoModel) -> int:
     return sum(map(len, pieces))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_card_with_less_than_the_decoder_needs_decodes_in_tiles_and_the_next_video_whole(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
