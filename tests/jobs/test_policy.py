@@ -541,3 +541,19 @@ def test_turns_of_long_ago_are_forgotten_and_the_latest_kept() -> None:
     waitlist.note_start(job(6), 0.0)
     waitlist.know(MEMBERS_KEPT + 6, MEMBERS_KEPT + 7, 0.0)
     assert [waitlist.had(user) for user in (5, 6, 7, 8)] == [0, 1, 0, 8]
+
+
+def test_a_turn_that_was_not_had_is_given_back_alone() -> None:
+    first, second = job(1), job(1)
+    waitlist = listed(first, second)
+    waitlist.remove(first.job_id, 0.0)
+    begun = waitlist.had(1)
+    turn = waitlist.note_start(first, 0.0)
+    waitlist.take_back(first, turn, 0.0)
+    assert waitlist.had(1) == begun
+    turn = waitlist.note_start(first, 0.0)
+    after_one = waitlist.had(1)
+    waitlist.remove(second.job_id, 0.0)
+    waitlist.note_start(second, 0.0)
+    waitlist.take_back(first, turn, 0.0)  # it has had the other's since
+    assert begun < waitlist.had(1) == after_one

@@ -56,3 +56,25 @@ def test_nobody_sees_channel_0_which_is_no_place() -> None:
     asked = authority_cells.subjects()[0].job
     rights = Authority(CurrentDirectory(), {authority_cells.HOST})
     assert not rights.allows(by_the_web, Action.SHOW, asked, [Place(None, 0)])
+
+
+async def test_what_a_connection_knows_is_asked_of_it_and_nothing_without_one() -> None:
+    asked: list[Place] = []
+
+    class Connection(CurrentDirectory):
+        def age_restricted(self, place: Place) -> bool | None:
+            return {1: True, 2: False}.get(place.channel_id)
+
+        async def adult(self, place: Place) -> bool | None:
+            asked.append(place)
+            return True
+
+        def role_names(self, guild_id: int) -> dict[int, str]:
+            return {guild_id: "crew"}
+
+    directory, known, other, unknown = CurrentDirectory(), Place(7, 1), Place(7, 2), Place(7, 3)
+    assert await directory.adult(known) is None and directory.role_names(7) == {}
+    with directory.connected(Connection()):
+        assert [await directory.adult(place) for place in (known, other, unknown)] == [True, False, True]
+        assert asked == [unknown] and directory.role_names(7) == {7: "crew"}
+    assert directory.role_names(7) == {}
