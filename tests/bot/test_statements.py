@@ -26,7 +26,7 @@ def _statements(studio: Studio):
     """What is sent to the database, in order, and each ``TRIP`` that takes it there."""
     sent: list[str] = []
     new: dict[int, list[int]] = {}  # connection that was opened meanwhile → its places in ``sent`` until used
-    known = {id(thread) for thread in gc.get_objects() if isinstance(thread, aiosqlite.Connection)}
+    known = {id(one) for one in gc.get_objects() if issubclass(type(one), aiosqlite.Connection)}
     execute = aiosqlite.Connection._execute
 
     async def travel(connection: aiosqlite.Connection, *arguments: Any, **named: Any) -> Any:
