@@ -40,7 +40,7 @@ from studio.requests.chat import Talking
 from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import caption_prompt, offered
+from studio.texts import caption_prompt, job_name, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
@@ -298,7 +298,7 @@ class Requests:
             result = await self.rights.result(actor, follows, Action.ASK_MORE)
             before, asked = result.job, result.job.request
             if not isinstance(asked, AskRequest) or result.answer is None:
-                raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
+                raise ImageError(f"Job `{before.id}` is no answer: it is “{job_name(asked)}”.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
         found = await self._talking.material(actor, given)
         form = form or "free"
