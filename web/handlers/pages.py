@@ -11,8 +11,8 @@ from core.requests.base import Answer as Kind
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.new_job import picture_of
-from studio.requests.prompts import remix_text
 from studio.studio import Studio
+from studio.texts import job_name
 from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
@@ -174,11 +174,8 @@ async def _words(call: Call) -> str:
 
 
 def _link(job: Job, index: int) -> dict[str, Any]:
-    files = f"/files/{job.id}/{index + 1}"
-    label = remix_text(job) or job.request.kind
-    video = job.request.answer is Kind.VIDEOS
-    href, thumb = f"/pictures/{job.id}/{index + 1}", f"{files}/256.webp"
-    return {"href": href, "thumb": thumb, "label": label, "video": video}
+    href, thumb = f"/pictures/{job.id}/{index + 1}", f"/files/{job.id}/{index + 1}/256.webp"
+    return {"href": href, "thumb": thumb, "video": job.request.answer is Kind.VIDEOS}
 
 
 def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str, str]]:
@@ -189,6 +186,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
     took = (job.rendered_at - job.started_at).total_seconds() if job.rendered_at and job.started_at else None
     size = f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB"
     facts = {
+        "Made by": job_name(job.request),
         "Model": used.get("model"),
         "Seed": stored.seed,
         "Size": size if clip is None else f"{stored.width} × {stored.height} px, {clip.size / 2**20:.1f} MB",

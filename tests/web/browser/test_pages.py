@@ -222,7 +222,7 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
 
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
     await page.goto(f"{opened.web.url}/in#a-capability")
-    button = page.get_by_role("button", name="Sign in as you")
+    button = page.get_by_role("button", name="Continue as you")
     await button.wait_for()
     assert [cookie["name"] for cookie in await page.context.cookies()] == ["zone"]
     assert page.url == f"{opened.web.url}/in"

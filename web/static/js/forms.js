@@ -156,9 +156,9 @@ function offerSignIn(name, token) {
       refuseSignIn(error);
     }
   };
-  showPanel(html`<h1>Sign in as ${name}</h1>
+  showPanel(html`<h1>Continue as ${name}</h1>
     <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
-    <button class="button" type="button" @click=${spend}>Sign in as ${name}</button>
+    <button class="button" type="button" @click=${spend}>Continue as ${name}</button>
     <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
 }
 

@@ -26,6 +26,7 @@
  * @typedef {object} Job
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
  * @property {Status} status
  * @property {boolean} over
@@ -87,6 +88,7 @@
  * @typedef {object} QueuedJob  of a queue that the reader manages
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  empty when it is private
  * @property {boolean} private
  * @property {string} who

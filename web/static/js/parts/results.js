@@ -3,7 +3,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { cancelJob, deleteJob, keepHere, keptHere, keepTrail, pressJob, Problem, readJob, sendJob, sendJson, sendOnce } from "../core/api.js";
 import { Jobs, stepOf, waitingOf } from "../core/jobs.js";
 import { icon, oncePerFrame, Rows } from "../core/page.js";
-import { announce, capitalized, countOf, plainText, showError, splitPrompt, timeAgo } from "../core/text.js";
+import { announce, countOf, plainText, showError, splitPrompt, timeAgo } from "../core/text.js";
 import { reading } from "./job-card.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
@@ -62,7 +62,7 @@ export class Results {
     }
     const done = this.jobs.all.filter(({ id, over }) => over && this.live.has(id));
     this.live = new Set(this.jobs.all.filter(({ over }) => !over).map(({ id }) => id));
-    for (const one of done) announce(`${nameOf(one)}: ${one.error ?? (one.pictures.length ? `${countOf(one.pictures.length, "picture")} ready` : saidBy(one))}`);
+    for (const one of done) announce(`${one.name}: ${one.error ?? (one.pictures.length ? `${countOf(one.pictures.length, "picture")} ready` : saidBy(one))}`);
   }
 
   /** @param {News} news */
@@ -152,7 +152,7 @@ export class Results {
   /** @param {LiveJob | Wish} item */
   #tile(item) {
     if (!("status" in item)) return tile(item.name, "", problemOr(item.error, "Asking"), wishTools(item, () => this.#forget(item.id)), !item.error);
-    const name = nameOf(item);
+    const { name } = item;
     const words = splitPrompt(item.prompt).words;
     const title = words && words !== splitPrompt(this.job.prompt).words ? `${name}: ${words}` : name;
     return tile(name, title, boxOf(item), this.#state(item), !item.over);
@@ -160,7 +160,7 @@ export class Results {
 
   /** @param {LiveJob} one */
   #state(one) {
-    if (!one.over) return html`<span class="muted">${one.status === "queued" ? "Waiting" : stepOf(one)[0]}</span><button class="text-button" type="button" aria-label="Stop: ${nameOf(one)}" @click=${() => this.#stop(one)}>Stop</button>`;
+    if (!one.over) return html`<span class="muted">${one.status === "queued" ? "Waiting" : stepOf(one)[0]}</span><button class="text-button" type="button" aria-label="Stop: ${one.name}" @click=${() => this.#stop(one)}>Stop</button>`;
     if (one.pictures.length) return html`<span class="muted">${timeAgo(one.created)}</span>`;
     const again = one.actions.find(({ action }) => action === "again");
     return html`${again ? html`<button class="text-button" type="button" @click=${() => this.press(one, 1, again, {})}>Try again</button>` : nothing}<button class="text-button" type="button" @click=${() => this.#remove(one)}>Remove</button>`;
@@ -182,7 +182,7 @@ export class Results {
       ${item.over || item.answer ? nothing : awaited(item)}
       ${item.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
       ${item.over && (item.talk || why) ? html`<p class="job-actions">${item.talk ? html`<a class="button quiet small" href=${item.talk}>Ask more</a>` : nothing}${why ? html`<button class="button quiet small" type="button" @click=${() => this.press(item, 1, why, {})}>Why?</button>` : nothing}</p>` : nothing}`;
-    return answer(item.talk ? (item.question ?? "") : nameOf(item), tools, body, !item.over);
+    return answer(item.talk ? (item.question ?? "") : item.name, tools, body, !item.over);
   }
 }
 
@@ -205,9 +205,6 @@ class List {
     this.place?.classList.toggle("nothing", !items.length);
   }
 }
-
-/** @param {LiveJob} job */
-const nameOf = (job) => capitalized(job.kind);
 
 /** What an answer says, to be read out. @param {LiveJob} job */
 const saidBy = (job) => job.answer || job.captions[0] || job.text || job.scores.map(([label]) => label)[0] || "done";
@@ -237,7 +234,7 @@ const wishTools = (wish, forget) =>
  */
 const tile = (name, title, box, state, busy) => html`<article class="result" aria-label=${title || name} aria-busy=${busy}>
   <div class="result-box ${busy ? "busy" : ""}">${box}</div>
-  <p class="result-name" title=${title || name}>${name}</p>
+  <p class="result-name" title=${title || name}>${title || name}</p>
   <div class="result-state">${state}</div>
 </article>`;
 
