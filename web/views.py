@@ -183,6 +183,7 @@ def describe_job(
     return {
         "id": row.id,
         "kind": row.request.kind,
+        "answers": row.request.answer.value,
         "prompt": remix_text(row),
         "status": row.status.value,
         "over": row.status.over,

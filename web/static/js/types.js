@@ -27,6 +27,7 @@
  * @property {string} id
  * @property {string} kind
  * @property {string} prompt  as typed, with flags
+ * @property {string} [answers]  what it is answered with, such as "pictures" or "videos"
  * @property {Status} status
  * @property {boolean} over
  * @property {string} created  ISO 8601
