@@ -28,15 +28,15 @@ CHANNELS = "https://discord.com/channels"
 # Of a result's parameters: shown in another way, or to nobody, such as an address inside the host's network
 HIDDEN = ("notes", "prompt", "kind", "image", "model", "box", "server")
 
-TABS = {  # pages that every page leads to
+TABS = {  # pages that every page leads to, the first five beside it, the others under More
     "/": "Create",
     "/pictures": "Pictures",
     "/explore": "Explore",
     "/ask": "Ask",
-    "/examples": "Examples",
     "/projects": "Custom models",
     "/folders": "Folders",
     "/documents": "Documents",
+    "/examples": "Examples",
     "/queue": "Queue",
     "/trash": "Trash",
     "/shares": "Shares",

@@ -372,7 +372,7 @@ export const uploadVideo = async (file, name) => /** @type {{video: string, fram
 export const saveSettings = (values) => sendJson("PATCH", "/api/settings", values);
 
 /** @param {string} token */
-export const readSignIn = async (token) => /** @type {{name: string}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
+export const readSignIn = async (token) => /** @type {{name: string, local: boolean}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
 
 /** @param {{token?: string, who?: string}} how */
 export const signIn = (how) => sendJson("POST", "/api/session", how);
