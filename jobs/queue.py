@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from core.errors import LimitError, StorageError
 from core.events import Cancelled, ChatAnswer, Event, Failed, Loading, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
-from core.requests import Request, check_texts
+from core.requests import ImagineRequest, Request, check_texts
 from core.results import TextLine
 from core.traces import UNTRACED, Tracing
 from jobs.admission import Admission, Limits
 from jobs.dispatcher import Dispatcher, note_asked
 from jobs.executors.base import Device, Executor
+from jobs.eta import A_PICTURE
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
 from jobs.waitlist import Waiting
 from storage import job_queries, people, privacy
@@ -519,6 +520,11 @@ class Queue:
         """Return what was told of a job last."""
         feed = self.dispatcher.feeds.get(job_id)
         return None if feed is None else feed.latest
+
+    @property
+    def picture_seconds(self) -> float | None:
+        """How long an /imagine of the studio's image model takes here, None while none was measured."""
+        return self.dispatcher.estimate.medians.get(A_PICTURE + ImagineRequest.role)
 
     @property
     def unfinished(self) -> int:

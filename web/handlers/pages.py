@@ -24,6 +24,14 @@ from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
 EXAMPLES = 6
+SCENES = (  # prompts for models of which nothing else is known
+    "a lighthouse on a cliff at dawn, oil painting",
+    "a fox asleep in fresh snow, soft light",
+    "a small library in a hollow tree, storybook illustration",
+    "a bowl of lemons on a blue table, still life",
+    "a night market in the rain, neon reflections",
+    "a hot-air balloon over green hills, watercolor",
+)
 CHANNELS = "https://discord.com/channels"
 # Of a result's parameters: shown in another way, or to nobody, such as an address inside the host's network
 HIDDEN = ("notes", "prompt", "kind", "image", "model", "box", "server")
@@ -84,10 +92,17 @@ async def create_page(call: Call) -> Answer:
     """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
+    known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
+    promise = "The first four take longer: the model is loaded for them."
+    if seconds is not None:
+        takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+        promise = f"Four pictures take about {takes} here."
     values = {
         "jobs": await jobs.list_stream(call),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        "hints": list(call.studio.hints.prompts[:EXAMPLES]),
+        "hints": list(known or SCENES),
+        "drawn": bool(known),
+        "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
 

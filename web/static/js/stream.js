@@ -35,6 +35,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) document.title = title;
 });
 
+const DRAWN = new URL("../drawn", import.meta.url).pathname; // what the demo model made of its hints
 const MINUTE = 60_000; // ms
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 
@@ -216,16 +217,17 @@ function aboutJob({ who, kind, position, percent, eta, device }) {
 }
 
 function startCreate() {
-  const { jobs, hints } = /** @type {{jobs: Job[], hints: string[]}} */ (pageData());
+  const { jobs, hints, drawn, promise } = /** @type {{jobs: Job[], hints: string[], drawn: boolean, promise: string}} */ (pageData());
+  const draw = (/** @type {Event} */ event, /** @type {string} */ hint) => {
+    event.preventDefault();
+    bar.put(hint);
+    bar.form.requestSubmit();
+  };
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
-  const empty = () =>
-    emptyState(
-      "create",
-      "Describe a picture",
-      "Write what you want to see and press Enter. Four pictures come back in a few seconds.",
-      html`<div class="hints">${hints.map((hint) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => { event.preventDefault(); bar.put(hint); }}>${hint}</a>`)}</div>`,
-    );
+  const empty = () => html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
+    ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it anew.</p>` : nothing}
+    <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
   const stream = new Stream(jobs, bar, empty);
   for (const key of Object.keys(ARROWS)) addShortcuts({ [key]: moveTo });
   addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#ask`) });
