@@ -23,8 +23,8 @@ from core.results import TextLine
 from core.traces import UNTRACED, Tracing
 from jobs.admission import Admission, Limits
 from jobs.dispatcher import Dispatcher, note_asked
-from jobs.executors.base import Device, Executor
 from jobs.eta import A_PICTURE
+from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
 from jobs.waitlist import Waiting
 from storage import job_queries, people, privacy
@@ -241,7 +241,8 @@ class Result:
 @dataclass(frozen=True)
 class JobView:
     """A live job. ``since``: asked or started. ``eta``: seconds until it starts, or ends if it is running.
-    ``why``: what it waits for besides its turn. ``loading``: the model that is fetched or loaded for it."""
+    ``why``: what it waits for besides its turn. ``loading``: the model that is fetched or loaded for it.
+    ``starting``: no worker is ready yet."""
 
     job: Job
     since: datetime
@@ -251,6 +252,7 @@ class JobView:
     device: str | None = None
     why: str = ""
     loading: Loading | None = None
+    starting: bool = False
 
 
 @dataclass(frozen=True)
@@ -495,7 +497,8 @@ class Queue:
                 told = latest if isinstance(latest, Queued) else Queued(1, 0.0)
                 place, eta = (queued.position, queued.eta) if queued else (1, told.eta)
                 why = "" if queued else told.why
-                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta, why=why))
+                starting, job = queued is not None and queued.starting, jobs[job_id]
+                views.append(JobView(job, job.created_at, place, eta, why=why, starting=starting))
         return Snapshot(
             paused=dispatcher.waitlist.paused,
             draining=self.admission.draining,

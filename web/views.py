@@ -231,6 +231,7 @@ def _awaited(view: JobView | None) -> dict[str, Any]:
     if view is not None and view.loading is not None:
         model, fraction, fetching, left = astuple(view.loading)
         found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
+    found |= {"starting": view is not None and view.starting}
     return found | ({"why": view.why} if view is not None and view.why else {})
 
 
@@ -300,8 +301,9 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     """Return what happened to a job, for the live socket."""
     found: dict[str, Any] = {"id": job_id}
     match happened:
-        case Queued(position, eta, held, why):
+        case Queued(position, eta, held, why, starting):
             found |= {"state": "queued", "position": position, "eta": eta, "held": held}
+            found |= {"starting": True} if starting else {}
             return found | ({"why": why} if why else {})
         case Loading(model, fraction, fetching, left):
             found |= {"state": "loading", "model": model, "fraction": fraction}

@@ -290,9 +290,11 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         if answer.later:
             log.warning("job %s waits: %s", run.job_id, answer.message)
         else:
-            by_user = answer.fault is Fault.USER
-            level = logging.INFO if by_user else logging.ERROR
-            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
+            level = logging.INFO if answer.fault is Fault.USER else logging.ERROR
+            if isinstance(error, ModelError):  # its sentence says all that a host needs
+                log.log(level, "job %s: %s: %s", run.job_id, answer.fault, answer.message)
+            else:
+                log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=level == logging.ERROR)
     return answer
 
 

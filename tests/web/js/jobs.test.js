@@ -33,6 +33,12 @@ export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
 }
 
+export function who_waits_before_a_worker_is_ready_reads_what_for() {
+  const waits = withState(QUEUED, { id: "a", state: "queued", position: 1, starting: true });
+  equal(waitingOf(waits), "The studio is getting ready; this starts first");
+  equal(waitingOf(withState(waits, { id: "a", state: "queued", position: 2 })), "Place 2 in the queue");
+}
+
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {
   equal([0, 1, 2].map((tries) => pauseBefore(tries, 0.5)), [500, 1000, 2000]);
   holds(pauseBefore(50, 1) <= 20_000 && pauseBefore(0, 0) >= 300, "out of bounds");

@@ -39,6 +39,7 @@
  * @property {number | null} position
  * @property {number | null} eta  seconds
  * @property {boolean} held
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} step
  * @property {number | null} total
  * @property {string} doing  what was done last, of a training
@@ -110,6 +111,7 @@
  * @property {number | null} [eta]
  * @property {boolean} [held]
  * @property {string} [why]  what it waits for besides its turn
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} [step]
  * @property {number | null} [total]
  * @property {string | null} [preview]
