@@ -21,6 +21,7 @@ from studio.moderation.rules import Visibility
 from studio.requests import actions
 from studio.requests.actions import RIGHTS
 from studio.requests.prompts import remix_text
+from studio.texts import job_name, reader_text
 
 LONGEST_ALT = 200  # characters
 
@@ -114,7 +115,7 @@ def alt_text(job: Job, number: int | None = None) -> str:
         words = prompt_of(job.request).text
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
-    named = words or f"A picture of /{job.request.kind}"
+    named = words or job_name(job.request)
     what = "video" if job.request.answer is Answer.VIDEOS else "picture"
     return named if number is None else f"{named} ({what} {number})"
 
@@ -184,6 +185,7 @@ def describe_job(
         "id": row.id,
         "kind": row.request.kind,
         "answers": row.request.answer.value,
+        "name": job_name(row.request),
         "prompt": remix_text(row),
         "status": row.status.value,
         "over": row.status.over,
@@ -249,9 +251,8 @@ def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
-    knows = parameters.get("knows")
-    reader = [f"By {parameters.get('model')}, which knows {knows}."] if knows else []
-    return [*reader, *parameters.get("notes", ())]
+    reader = reader_text(parameters)
+    return [*([f"{reader}."] if reader else []), *parameters.get("notes", ())]
 
 
 def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:

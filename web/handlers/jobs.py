@@ -13,6 +13,7 @@ from studio.new_job import NewJob
 from studio.requests.actions import OF_VIDEOS, RIGHTS
 from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
+from studio.texts import job_name
 from web import views as shapes
 from web.call import DONE, Answer, Call, Gone, Json, Refused
 from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
@@ -216,6 +217,7 @@ def _row(view: JobView, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.request.kind,
+        "name": job_name(job.request),
         "prompt": "" if job.origin.private else remix_text(job),
         "private": job.origin.private,
         "who": "The studio itself" if user_id == NOBODY else names.get(user_id, f"Member {user_id}"),

@@ -15,6 +15,7 @@ from studio.library.gallery import Lineage
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
 from studio.studio import Studio
+from studio.texts import job_name
 from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
@@ -207,7 +208,7 @@ def _link(job: Job, index: int) -> dict[str, Any]:
     return {
         "href": f"/pictures/{job.id}/{number}",
         "thumb": f"/files/{job.id}/{number}/256.webp" if drawn and job.status.over else None,
-        "label": remix_text(job) or job.request.kind,
+        "label": remix_text(job) or job_name(job.request),
     }
 
 
@@ -228,7 +229,7 @@ def _facts(result: Result, stored: StoredPicture) -> list[dict[str, str]]:
     job, used = result.job, result.parameters
     facts = {
         "Prompt": remix_text(job),
-        "Made by": f"/{job.request.kind}",
+        "Made by": job_name(job.request),
         "Model": str(used.get("model", "")),
         "Seed": "" if stored.seed is None else str(stored.seed),
         "Size": f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB",

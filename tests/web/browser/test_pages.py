@@ -223,7 +223,7 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
     link = await opened.opened.services.web.new(YOU, "you")
     await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
-    button = page.get_by_role("button", name="Sign in as you")
+    button = page.get_by_role("button", name="Continue as you")
     await button.wait_for()
     assert [cookie["name"] for cookie in await page.context.cookies()] == ["zone"]
     assert page.url == f"{opened.web.url}/in"

@@ -7,7 +7,7 @@ const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;
 const nothing = () => {};
 const TOOLS = { act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
 const JOB = {
-  id: "abc", kind: "imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
+  id: "abc", kind: "imagine", name: "Imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
   error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], text: "", notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
 };
 

@@ -159,9 +159,9 @@ async function spendLink(token) {
 
 /** @param {string} name @param {string} token */
 function offerSignIn(name, token) {
-  showPanel(html`<h1>Sign in as ${name}</h1>
+  showPanel(html`<h1>Continue as ${name}</h1>
     <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
-    <button class="button" type="button" @click=${() => spendLink(token)}>Sign in as ${name}</button>
+    <button class="button" type="button" @click=${() => spendLink(token)}>Continue as ${name}</button>
     <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
 }
 

@@ -3,7 +3,7 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepTrail, readQueues } from "./core/api.js";
 import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
-import { announce, capitalized, countOf, durationOf, showError, showToast } from "./core/text.js";
+import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
 
@@ -19,7 +19,7 @@ let live = new Set();
 function tellDone(jobs) {
   const done = jobs.filter(({ id, over }) => over && live.has(id));
   live = new Set(jobs.filter(({ over }) => !over).map(({ id }) => id));
-  for (const job of done) announce(`${job.prompt || job.kind}: ${outcome(job)}`);
+  for (const job of done) announce(`${job.prompt || job.name}: ${outcome(job)}`);
   if (document.hidden && done.length) document.title = `✓ ${title}`;
 }
 
@@ -196,7 +196,7 @@ class Managed {
 
   /** @param {QueuedJob} job */
   #row(job) {
-    const words = job.private ? html`${icon("lock")}Private` : job.prompt || capitalized(job.kind);
+    const words = job.private ? html`${icon("lock")}Private` : job.prompt || job.name;
     return html`<li class="row">
       <div><p class="managed-words">${words}</p><p class="muted small">${aboutJob(job)}</p></div>
       <button class="button quiet small" type="button" aria-label="Cancel the job of ${job.who}" @click=${() => this.#cancel(job)}>Cancel</button>
@@ -211,9 +211,9 @@ class Managed {
 }
 
 /** @param {QueuedJob} job */
-function aboutJob({ who, kind, position, percent, eta, device }) {
+function aboutJob({ who, name, position, percent, eta, device }) {
   const state = position ? `place ${position}` : percent === null ? "starting" : `${percent} %`;
-  return [who, capitalized(kind), state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
+  return [who, name, state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
 function startCreate() {

@@ -26,6 +26,7 @@
  * @typedef {object} Job
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
  * @property {string} [answers]  what it is answered with, such as "pictures" or "videos"
  * @property {Status} status
@@ -89,6 +90,7 @@
  * @typedef {object} QueuedJob  of a queue that the reader manages
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  empty when it is private
  * @property {boolean} private
  * @property {string} who

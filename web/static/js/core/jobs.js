@@ -1,6 +1,6 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
 import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
-import { capitalized, countOf, durationOf, showError, showToast } from "./text.js";
+import { countOf, durationOf, showError, showToast } from "./text.js";
 
 /** @import {Action, Job, News, Picture, State} from "../types.js" */
 /** @import {Named} from "./api.js" */
@@ -453,7 +453,7 @@ export class Announcer {
       const job = await untilAnswered(() => readJob(id));
       if (!job.over || !this.waiting.delete(id)) continue;
       if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: "Show" } });
-      else showToast(`${capitalized(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
+      else showToast(`${job.name} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
     }
   }
 }

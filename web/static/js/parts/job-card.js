@@ -2,7 +2,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { videoLength, icon } from "../core/page.js";
-import { capitalized, plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
+import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Picture} from "../types.js" */
@@ -132,7 +132,7 @@ export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
   const read = READ.includes(job.kind) ? job.kind : "";
-  return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || capitalized(job.kind)} aria-busy=${!job.over}>
+  return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || job.name} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : read ? aboutPicture(job) : nothing}
     <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)}</div>
     <div class="job-foot">
@@ -149,7 +149,7 @@ export function jobCard(job, tools) {
 function promptWords(job, tools) {
   if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = splitPrompt(job.prompt);
-  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capitalized(job.kind)}</span> `}${words}</p>
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${job.name}</span> `}${words}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
       : nothing}`;
