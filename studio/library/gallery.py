@@ -131,8 +131,8 @@ class Gallery:
         """Return the actor's newest jobs that are over, whatever came of them; a conversation is its last
         question. before: only older ones than this job. kinds: only these, None = all."""
         await self._rights.check(actor, Action.MINE)
-        wanted = {"limit": limit, "before": before, "kinds": kinds}
-        made = await self._database.read(partial(rows.newest_jobs, user_id=actor.user_id, **wanted))
+        newest = partial(rows.newest_jobs, user_id=actor.user_id, limit=limit, before=before, kinds=kinds)
+        made = await self._database.read(newest)
         return await self._looked(actor, made)
 
     async def look(self, actor: Actor, job_id: str) -> Looked:
