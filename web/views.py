@@ -40,25 +40,26 @@ NARROWED = ("pictures", "edits", "videos", "answers", "models")  # what Create c
 @dataclass(frozen=True)
 class Label:
     """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another
-    video) or "cut" (from when to when)."""
+    video) or "cut" (from when to when). first: its word where only what is asked for most stands."""
 
     text: str
     words: bool = False
     form: str = ""
+    first: str = ""
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
 VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
-    "up2s": Label("2× subtle"),
+    "up2s": Label("2× subtle", first="Upscale"),
     "up2c": Label("2× creative"),
     "up4s": Label("4× subtle"),
     "up4c": Label("4× creative"),
     "hd": Label("Run as HD"),
     "subtle": Label("Subtle"),
-    "strong": Label("Strong"),
+    "strong": Label("Strong", first="Vary"),
     "remix": Label("Remix", words=True),
-    "edit": Label("Edit by words", words=True),
+    "edit": Label("Edit by words", words=True, first="Edit"),
     "again": Label("Try again"),
     "zoom20": Label("Zoom out 2×"),
     "zoom15": Label("Zoom out 1.5×"),
@@ -72,15 +73,15 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "classify": Label("Classify"),
     "read": Label("Read text"),
     "why": Label("Why?"),
-    "anihigh": Label("High motion"),
+    "anihigh": Label("High motion", first="Animate"),
     "anilow": Label("Low motion"),
-    "exthigh": Label("Extend, high motion"),
+    "exthigh": Label("Extend, high motion", first="Extend"),
     "extlow": Label("Extend, low motion"),
     "extback": Label("Extend back"),
-    "loop": Label("Loop"),
-    "vremix": Label("Remix", words=True),
+    "loop": Label("Loop", first="Loop"),
+    "vremix": Label("Remix", words=True, first="Remix"),
     "vblend": Label("Blend", form="blend"),
-    "cut": Label("Cut", form="cut"),
+    "cut": Label("Cut", form="cut", first="Cut"),
     "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
@@ -116,7 +117,7 @@ def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
     shape = {"action": action, "label": label.text, "group": group}
-    return {**shape, "words": label.words, "form": label.form}
+    return {**shape, "words": label.words, "form": label.form, "first": label.first}
 
 
 def alt_text(job: Job, number: int | None = None) -> str:

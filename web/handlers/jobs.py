@@ -130,6 +130,22 @@ async def list_stream(call: Call) -> dict[str, Any]:
     return {"jobs": jobs, "more": len(newest) == NEWEST}
 
 
+async def describe_looked(call: Call, seen: Sequence[Looked]) -> list[dict[str, Any]]:
+    """Return jobs that the person looks at as they see them, the live ones with how far they are."""
+    live, reader = await call.studio.own.jobs(call.actor), call.actor.user_id
+    views = {view.job.id: view for view in live.jobs}
+    return [
+        shapes.describe_job(
+            one,
+            reader,
+            views.get(one.job.id),
+            held=live.paused,
+            may=shapes.EVERY if one.job.origin.user_id == reader else (),
+        )
+        for one in seen
+    ]
+
+
 def describe_waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
     """Return the jobs of a person's own queue as they see them, the newest first."""
     reader = call.actor.user_id

@@ -92,13 +92,13 @@ function pictureCell(job, picture, index, tools) {
 
 /**
  * @param {LiveJob} job
- * @param {{use: (prompt: string) => void}} tools
+ * @param {{use: (prompt: string) => void, useWord?: string}} tools
  */
 export function reading(job, tools) {
   if (!job.captions.length && !job.scores.length && !job.text) return nothing;
   return html`<div class="reading">
     ${job.captions.length
-      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>${tools.useWord ?? "Use it"}</button></li>`)}</ol>`
       : nothing}
     ${job.scores.length
       ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
