@@ -309,7 +309,7 @@ function startCreate() {
     }
   });
   for (const key of Object.keys(ARROWS)) addShortcuts({ [key]: moveTo });
-  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#ask`) });
+  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#question`) });
   if (location.search) history.replaceState(null, "", location.pathname + (show ? `?show=${show}` : "") + location.hash); // a reload begins anew
 }
 
