@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
+from core.requests import AskRequest
 from storage import job_queries
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
@@ -305,13 +306,33 @@ class Made:
     trashed: frozenset[int] = frozenset()
 
 
-def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
-    """Return the person's newest jobs that are over, but those whose pictures are all in the trash."""
+def newest_jobs(
+    connection: sa.Connection,
+    user_id: int,
+    limit: int,
+    before: str | None = None,
+    kinds: Collection[str] | None = None,
+) -> list[Made]:
+    """Return the person's newest jobs that are over, but those whose pictures are all in the trash; of a
+    conversation the questions that no later one of theirs follows. before: only older ones than this job.
+    kinds: only these, None = all."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~_is_away())
-    return _made(
-        connection, user_id, connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit)).all()
+    later = jobs.alias("later")
+    followed = sa.exists().where(
+        later.c.parent_id == jobs.c.id,
+        later.c.parent_id.is_not(None),
+        later.c.kind == AskRequest.kind,
+        later.c.user_id == user_id,
     )
+    ends = sa.or_(jobs.c.kind != AskRequest.kind, ~followed)
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~_is_away(), ends)
+    if before is not None:
+        begins = sa.select(jobs.c.seq).where(jobs.c.id == before, jobs.c.user_id == user_id).scalar_subquery()
+        statement = statement.where(jobs.c.seq < begins)
+    if kinds is not None:
+        statement = statement.where(jobs.c.kind.in_(kinds))
+    statement = statement.order_by(jobs.c.seq.desc())
+    return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
 
 
 def _is_away() -> sa.ColumnElement[bool]:

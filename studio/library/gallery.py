@@ -2,7 +2,7 @@
 each and their newest jobs, and the public pictures of the channels that they read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import partial
@@ -121,10 +121,18 @@ class Gallery:
         self._months[actor.user_id, str(zone)] = news.at, found
         return found
 
-    async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
-        """Return the actor's newest jobs that are over, whatever came of them."""
+    async def newest(
+        self,
+        actor: Actor,
+        limit: int = 20,
+        before: str | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> list[Looked]:
+        """Return the actor's newest jobs that are over, whatever came of them; a conversation is its last
+        question. before: only older ones than this job. kinds: only these, None = all."""
         await self._rights.check(actor, Action.MINE)
-        made = await self._database.read(partial(rows.newest_jobs, user_id=actor.user_id, limit=limit))
+        newest = partial(rows.newest_jobs, user_id=actor.user_id, limit=limit, before=before, kinds=kinds)
+        made = await self._database.read(newest)
         return await self._looked(actor, made)
 
     async def look(self, actor: Actor, job_id: str) -> Looked:

@@ -28,7 +28,11 @@
  * @property {string} kind
  * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
- * @property {string} [answers]  what it is answered with, such as "pictures" or "videos"
+ * @property {string} [group]  what Create can be narrowed to, such as "pictures" or "videos"
+ * @property {string} [about]  what it is about, where it has no words
+ * @property {string | null} [set]  the same for all jobs of one prompt
+ * @property {string | null} [follows]  the question that it follows on from
+ * @property {string | null} [finished]  ISO 8601
  * @property {Status} status
  * @property {boolean} over
  * @property {string} created  ISO 8601

@@ -1,7 +1,7 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
 import { showError } from "./text.js";
 
-/** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
+/** @import {Job, Month, Queue, Suggestion, Tile, Turn} from "../types.js" */
 
 const MOST_IN_TRAIL = 600; // pictures
 
@@ -265,8 +265,15 @@ const jobsOf = ({ body, at }) => /** @type {{jobs: Job[]}} */ (body).jobs.map((j
 /** A new name for a wish, so that the server sees when it comes a second time. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
-/** @returns {Promise<Job[]>} live ones first */
-export const readJobs = async () => jobsOf(await fetchAt("/api/jobs", {}));
+/**
+ * The newest jobs of the reader's: those of `show` only, and before a job what is older.
+ * @param {{show?: string, before?: string}} [which]
+ * @returns {Promise<Job[]>}
+ */
+export const readJobs = async (which = {}) => jobsOf(await fetchAt(`/api/jobs?${new URLSearchParams(which)}`, {}));
+
+/** The questions of a conversation before one, with their answers, the first one first. @param {string} id @returns {Promise<Turn[]>} */
+export const readTurns = async (id) => /** @type {{turns: Turn[]}} */ (await fetchJson(`/api/talk/${id}`, {})).turns.slice(0, -1);
 
 /** @param {string} id */
 export async function readJob(id) {

@@ -331,7 +331,7 @@ export function startPage(pages = {}) {
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
-  if (location.hash === "#ask") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
+  if (location.hash === "#question") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
   document.body.dataset.started = "";
   dispatchEvent(new Event("started")); // what was sent before goes now
 }
