@@ -6,7 +6,6 @@ not see."""
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -92,6 +91,9 @@ class Filter:
     def is_of_jobs(self) -> bool:
         """Whether all pictures of a job fit or none, but for those in the trash."""
         return not (self.favourite or self.folder or self.ratio) and self.seed is None
+
+
+_ANY = Filter()
 
 
 def tiles(
@@ -246,22 +248,44 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-    """Return ("2026-11", untrashed pictures that were asked for then in that zone), the newest first."""
+@dataclass(frozen=True)
+class Day:
+    """A day's pictures, the newest job first. shapes: width / height in per cent, and how many pictures
+    after one another have it."""
+
+    day: str
+    shapes: tuple[tuple[int, int], ...]
+
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        return sum(count for _, count in self.shapes)
+
+
+def days(
+    connection: sa.Connection, user_id: int, wanted: Filter = _ANY, zone: tzinfo = UTC
+) -> tuple[Day, ...]:
+    """Return the days of that zone on which the person asked for pictures that a filter lets through, the
+    newest first, in the order of ``tiles``: by them a gallery knows where each picture lies before it has
+    read one."""
     day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
-
-    def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
-        columns: tuple[Any, ...] = (day.label("day"), counted.label("made"))
-        mine = (jobs.c.user_id == user_id, table.c.position > GRID)
-        rows = sa.select(*columns).select_from(table.join(jobs, jobs.c.id == table.c.job_id)).where(*mine)
-        return rows.group_by(sa.text("day"))
-
-    # the few in the trash are taken off: to look for each picture whether it is there takes longer
-    both = sa.union_all(per_day(sa.func.count(), pictures), per_day(-sa.func.count(), trash))
-    counted = Counter[str]()
-    for row in connection.execute(both):
-        counted[datetime.fromtimestamp(row.day * 86_400, UTC).strftime("%Y-%m")] += row.made
-    return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+    if wanted.favourite:
+        joined = joined.join(favourites, kept_by(user_id))
+    shape = (jobs.c.seq, pictures.c.width, pictures.c.height)
+    first, made = sa.func.min(pictures.c.position), sa.func.count()
+    statement = sa.select(day.label("day"), *shape, made.label("made")).select_from(joined)
+    statement = statement.where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for at, _, width, height, count in connection.execute(
+        statement.group_by(*shape).order_by(jobs.c.seq.desc(), first)
+    ):
+        shapes, ratio = found.setdefault(at, []), max(1, round(100 * width / max(1, height)))
+        if shapes and shapes[-1][0] == ratio:
+            count += shapes.pop()[1]
+        shapes.append((ratio, count))
+    named = ((datetime.fromtimestamp(at * 86_400, UTC).strftime("%Y-%m-%d"), found[at]) for at in found)
+    return tuple(Day(name, tuple(shapes)) for name, shapes in named)
 
 
 def _local(time: sa.ColumnElement[datetime], zone: tzinfo) -> sa.ColumnElement[int]:

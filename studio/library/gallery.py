@@ -2,6 +2,7 @@
 each and their newest jobs, and the public pictures of the channels that they read."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
@@ -21,7 +22,7 @@ from storage import gallery as rows
 from storage import people
 from storage.collections import first_shown
 from storage.database import Database
-from storage.gallery import Cursor, Filter, Made, Tile
+from storage.gallery import Cursor, Day, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
 from storage.videos import StoredVideo, videos_of_jobs
@@ -33,7 +34,8 @@ from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
 HIDDEN = "A rule of this place hides what was found in the picture."
-COUNTED = 1000  # people whose months are known
+COUNTED = 1000  # people whose days are known
+ANY = Filter()
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Gallery:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
         self._judged = TTLCache[tuple[str, str, Place], Visibility](KEPT, KEPT_FOR, monotonic)
-        self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._days = LRUCache[tuple[int, str], tuple[int, tuple[Day, ...]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -109,17 +111,28 @@ class Gallery:
         found = await self._database.read(partial(videos_of_jobs, job_ids=jobs), once=True) if jobs else {}
         return {(job_id, video.index): video for job_id, several in found.items() for video in several}
 
-    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
-        whose months."""
+    async def days(self, actor: Actor, wanted: Filter = ANY, zone: tzinfo = UTC) -> tuple[Day, ...]:
+        """Return the days of the actor's pictures that a filter lets through, the newest first. zone: whose
+        days. Those of all pictures are read again only after something has changed."""
         await self._rights.check(actor, Action.MINE)
-        known = self._months.get((actor.user_id, str(zone)))
+        work = partial(rows.days, user_id=actor.user_id, wanted=wanted, zone=zone)
+        if wanted != ANY:
+            return await self._database.read(work, once=True)
+        known = self._days.get((actor.user_id, str(zone)))
         news = self._queue.news(actor.user_id, known[0] if known else 0)
         if known is not None and news.complete and not news.changed:
             return known[1]
-        found = await self._database.read(partial(rows.months, user_id=actor.user_id, zone=zone), once=True)
-        self._months[actor.user_id, str(zone)] = news.at, found
+        found = await self._database.read(work, once=True)
+        self._days[actor.user_id, str(zone)] = news.at, found
         return found
+
+    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
+        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
+        whose months."""
+        counted = Counter[str]()
+        for day in await self.days(actor, zone=zone):
+            counted[day.day[:7]] += day.pictures
+        return list(counted.items())
 
     async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
         """Return the actor's newest jobs that are over, whatever came of them."""
