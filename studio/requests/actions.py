@@ -437,7 +437,8 @@ def outpaint(
             f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
-    given = _fields(source, words, seed) | sides
+    across, down = (round(length, 2) for length in (width / source.width, height / source.height))
+    given = _fields(source, words, seed) | sides | {"zoom": across if across == down else 0.0}
     return _job(OutpaintRequest(**given, image=source.sha256), source, words)
 
 

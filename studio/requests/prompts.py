@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from core.convert import (
     Preferences,
@@ -24,7 +24,7 @@ from core.job import Job, new_seed
 from core.limits import MAX_PROMPT
 from core.profiles import DEMO
 from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
-from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_prompt
+from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.video import VideoRequest
@@ -40,7 +40,7 @@ from studio.requests.chat import Talking
 from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import caption_prompt, offered
+from studio.texts import caption_prompt, job_name, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
@@ -226,9 +226,15 @@ class Requests:
         attached: pictures that come along, ``<1>`` and so on. came_from: the job and number that the words
         come from; what comes from a private one is private. Raises PromptError.
         """
-        prompts = [with_attached(prompt, attached) for prompt in await self._read(actor, text, chosen)]
+        faults: list[str] = []
+        read = await self._read(actor, text, chosen, faults=faults)
+        prompts = [with_attached(prompt, attached) for prompt in read]
         for prompt in prompts:
-            check_imagine(prompt)
+            try:
+                check_imagine(prompt)
+            except PromptError as error:
+                faults.append(str(error))
+        raise_faults(faults)
         if came_from is not None and came_from[0].origin.private:
             prompts = [replace(prompt, private=True) for prompt in prompts]
         return TypedPrompts(self, actor, prompts, came_from)
@@ -298,7 +304,7 @@ class Requests:
             result = await self.rights.result(actor, follows, Action.ASK_MORE)
             before, asked = result.job, result.job.request
             if not isinstance(asked, AskRequest) or result.answer is None:
-                raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
+                raise ImageError(f"Job `{before.id}` is no answer: it is “{job_name(asked)}”.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
         found = await self._talking.material(actor, given)
         form = form or "free"
@@ -312,17 +318,34 @@ class Requests:
         return new.chosen(chosen.lane, private=chosen.private)
 
     async def _read(
-        self, actor: Actor, text: str, chosen: Preferences | None, *, video: bool = False
+        self,
+        actor: Actor,
+        text: str,
+        chosen: Preferences | None,
+        *,
+        video: bool = False,
+        faults: list[str] | None = None,
     ) -> list[Prompt]:
         """Return every prompt that ``text`` stands for, with the actor's own options and settings. video: all
-        are for videos, whether they say so or not."""
+        are for videos, whether they say so or not. faults: see ``parse_prompt``."""
         own = await self._members.options(actor.user_id) if may_name_options(text) else {}
-        prompts = [replace(prompt, video=prompt.video or video) for prompt in prompts_of(text, own)]
+        wrong: list[str] = [] if faults is None else faults
+        read = prompts_of(text, own, faults=wrong)
+        prompts = [replace(prompt, video=prompt.video or video) for prompt in read]
         if chosen is not None:
             prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
                 prompts = await self._sticky(actor.user_id, prompts)
-        return [self.with_model(prompt) for prompt in prompts]
+        found = []
+        for prompt in prompts:
+            try:
+                found.append(self.with_model(prompt))
+            except PromptError as error:
+                wrong.append(str(error))
+                found.append(prompt)
+        if faults is None:
+            raise_faults(wrong)
+        return found
 
     async def read_prompt(
         self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False
@@ -356,6 +379,7 @@ class Requests:
         ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
         found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
+        ready = [_without_links(prompt, {*found, *left}) for prompt in ready]
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
         if unknown := [name for name in links if name not in found and name not in left]:
             raise ImageError(
@@ -459,10 +483,7 @@ class Requests:
             if len(kept) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
                 kept.append(favourite)
         if not kept:
-            raise PromptError(
-                "`--p` uses the style of your favourites, and you have none yet: press ❤️ under pictures"
-                " that you like."
-            )
+            return replace(prompt, profile=None, unsupported=(*prompt.unsupported, "--p")), {}
         found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
         style = (*prompt.style_references, *((name, 1.0) for name in found))
         return replace(prompt, profile=None, style_references=style), found
@@ -492,6 +513,17 @@ def with_attached(prompt: Prompt, count: int) -> Prompt:
     named = prompt.pictures
     rest = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
     return replace(prompt, images=(*rest, *prompt.images))
+
+
+def _without_links(prompt: Prompt, found: Collection[str]) -> Prompt:
+    """Return a prompt whose references that link to nothing ``found`` are noted as without effect."""
+    for flag in (flag for flag in FLAGS if flag.field in REFERENCES):
+        pairs = getattr(prompt, flag.field)
+        lost = tuple(pair for pair in pairs if pair[0].lower().startswith("http") and pair[0] not in found)
+        if lost:
+            changes: dict[str, Any] = {flag.field: tuple(pair for pair in pairs if pair not in lost)}
+            prompt = replace(prompt, unsupported=(*prompt.unsupported, flag.typed(lost)), **changes)
+    return prompt
 
 
 def check_imagine(prompt: Prompt) -> None:

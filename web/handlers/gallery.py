@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests import PICTURE_KINDS
+from core.requests import PICTURE_NAMES
 from storage.gallery import MOST, Cursor
 from studio import search
 from studio.library.gallery import Page
@@ -36,8 +36,8 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     asked = search.read_query(address.get("q", ""), zone)
     fields: dict[str, Any] = {}
     kind, month = address.get("kind") or None, address.get("month") or None
-    if kind is not None and kind not in PICTURE_KINDS:
-        raise UserError(f"`kind` takes one of {', '.join(PICTURE_KINDS)}.")
+    if kind is not None and kind not in PICTURE_NAMES:
+        raise UserError(f"`kind` takes one of {', '.join(PICTURE_NAMES)}.")
     if kind is not None:
         fields["kind"] = kind
     if month is not None:
@@ -184,7 +184,7 @@ def page_values(call: Call, page: Shown, here: str = "/pictures") -> dict[str, A
         "older": page_address(call.query, here, before=page.older) if page.older else None,
         "newer": page_address(call.query, here) if call.query.get("before") else None,
         "filters": {name: call.query.get(name, "") for name in FIELDS},
-        "kinds": list(PICTURE_KINDS),
+        "kinds": PICTURE_NAMES,
     }
 
 
@@ -210,7 +210,7 @@ async def explore_values(call: Call) -> dict[str, Any]:
         "newer": page_address(chosen, here, server=server) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],
         "filters": chosen,
-        "kinds": list(PICTURE_KINDS),
+        "kinds": PICTURE_NAMES,
         "adult": (await call.studio.own.preferences(call.actor)).adult,
     }
 

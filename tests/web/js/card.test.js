@@ -7,7 +7,7 @@ const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;
 const nothing = () => {};
 const TOOLS = { act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
 const JOB = {
-  id: "abc", kind: "imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
+  id: "abc", kind: "imagine", name: "Imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
   error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], text: "", notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
 };
 
@@ -53,4 +53,19 @@ export async function each_part_fills_its_box_and_nothing_lies_around_it() {
 export function a_command_carries_the_seed_once() {
   equal(commandOf({ prompt: "a boat" }, 7), "/imagine prompt:a boat --seed 7");
   equal(commandOf({ prompt: "a boat --seed 3" }, 7), "/imagine prompt:a boat --seed 3");
+}
+
+export async function frames_of_a_video_run_in_its_first_box() {
+  const strip = Object.assign(document.createElement("canvas"), { width: 640, height: 107 }).toDataURL("image/jpeg");
+  const place = document.body.appendChild(drawn({ kind: "video", answers: "videos", count: 2, status: "running", width: 384, height: 256, shown: strip }));
+  const [film, ...others] = place.querySelectorAll(".previews");
+  await film.decode();
+  await new Promise((done) => setTimeout(done));
+  equal([others.length, film.style.getPropertyValue("--frames")], [0, "4"]);
+  place.remove();
+}
+
+export function an_answer_stands_beside_the_picture_that_it_is_about() {
+  const place = drawn({ kind: "describe", count: 0, over: true, status: "delivered", parent: { job: "def", n: 2 }, captions: ["a boat"] });
+  equal(place.querySelector(".about-picture img").getAttribute("src"), "/files/def/2/256.webp");
 }
