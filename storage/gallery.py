@@ -30,6 +30,7 @@ from storage.schema import (
     picture_places,
     picture_vectors,
     pictures,
+    shares,
     trash,
 )
 
@@ -413,6 +414,40 @@ def shown_tiles(
     joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
     here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
     return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
+
+
+def public_tiles(
+    connection: sa.Connection,
+    user_id: int,
+    wanted: Filter,
+    *,
+    now: datetime,
+    before: Cursor | None = None,
+    limit: int,
+) -> list[Tile]:
+    """Return those of a person's own pictures that they let others see: that a message in a server shows, and
+    that a link shows which hasn't ended."""
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+
+    def is_meant(position: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        return sa.or_(position.is_(None), position == pictures.c.position)
+
+    posted = sa.exists().where(
+        messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None), is_meant(messages.c.position)
+    )
+    live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
+    linked = sa.exists().where(*live, shares.c.job_id == jobs.c.id, is_meant(shares.c.position))
+    folders = sa.select(shares.c.folder_id).where(*live, shares.c.folder_id.is_not(None))
+    statement = _page(joined, user_id, wanted, before, limit).where(
+        jobs.c.user_id == user_id,
+        jobs.c.rendered_at.is_not(None),
+        sa.or_(
+            sa.and_(jobs.c.private == 0, posted),
+            linked,
+            _among(folder_items, folder_items.c.folder_id.in_(folders)),
+        ),
+    )
+    return to_tiles(connection.execute(statement))
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index

@@ -5,7 +5,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import chain, islice
 from time import monotonic
@@ -307,7 +307,8 @@ class Message:
 
 class Explore:
     """Looks around for somebody who came by no channel. What they may not read there isn't here either:
-    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age."""
+    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age. Their
+    own pictures are here as far as others can see them."""
 
     def __init__(self, rights: Rights, database: Database, gallery: Gallery) -> None:
         self._rights, self._database, self._gallery = rights, database, gallery
@@ -326,8 +327,9 @@ class Explore:
         before: Cursor | None = None,
         limit: int = 60,
     ) -> Page:
-        """Return pictures after ``before``, or the newest. server_id: of that server alone. What a filter
-        says of folders and the trash means nothing here: others' are theirs alone."""
+        """Return pictures after ``before``, or the newest: of channels, and the actor's own that others can
+        see. server_id: of that server alone. What a filter says of folders and the trash means nothing here:
+        others' are theirs alone."""
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
@@ -336,8 +338,13 @@ class Explore:
             for guild_id, channels in places.items()
             if channels
         )
-        found = await asyncio.gather(*asked)
-        newest = sorted(chain(*found), key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+        mine = partial(
+            rows.public_tiles, user_id=actor.user_id, wanted=wanted, before=before, limit=limit + 1
+        )
+        own = [self._database.read(partial(mine, now=datetime.now(UTC)), once=True)] if not server_id else []
+        found = await asyncio.gather(*asked, *own)
+        seen = {(tile.cursor.seq, tile.cursor.position): tile for tile in chain(*found)}
+        newest = [seen[place] for place in sorted(seen, key=lambda place: (-place[0], place[1]))]
         return await self._gallery.page(actor, newest, limit)
 
     async def asker(self, actor: Actor, job: Job) -> str:
