@@ -168,7 +168,7 @@ async def test_the_focus_stays_where_a_picture_was_thrown_away_while_the_page_re
 
     await you.goto(opened.web.url + "/pictures")
     await you.locator(".tile a").nth(1).focus()
-    await you.route("**/api/months*", slow)
+    await you.route("**/api/days*", slow)
     await opened.drawn(opened.you, "a blue boat")  # the page reads what is new
     await asyncio.wait_for(asked.wait(), 30)
     async with you.expect_response("**/api/trash"):

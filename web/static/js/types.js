@@ -106,7 +106,7 @@
  */
 
 /** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
-/** @typedef {{month: string, pictures: number}} Month */
+/** @typedef {{day: string, shapes: number[]}} Day  shapes: width / height in per cent and how many pictures after one another have it, in turn */
 /** @typedef {{text: string, label: string}} Suggestion */
 
 /**
