@@ -100,6 +100,7 @@
 /** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
 /** @typedef {{month: string, pictures: number}} Month */
 /** @typedef {{text: string, label: string}} Suggestion */
+/** @typedef {{begin: number, end: number, kind: "word" | "flag" | "fault", text: string, why: string, instead: string[], grows: boolean}} Mark  of a prompt */
 
 /**
  * @typedef {object} State  the newest state of a live job
