@@ -1,7 +1,7 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
 import { showError } from "./text.js";
 
-/** @import {Day, Job, Queue, Suggestion, Tile, Turn} from "../types.js" */
+/** @import {Day, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
 
 const MOST_IN_TRAIL = 600; // pictures
 
@@ -343,7 +343,7 @@ export const readDays = async (query) => /** @type {{days: Day[] | null}} */ (aw
  * @param {AbortSignal} signal
  */
 export const readSuggestions = async (text, signal) =>
-  /** @type {{suggestions: Suggestion[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
+  /** @type {{suggestions: Suggestion[], marks: Mark[], draws: string[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal }));
 
 /**
  * @param {string} path
