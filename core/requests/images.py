@@ -125,7 +125,8 @@ class VariationRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class OutpaintRequest(GenerateRequest):
-    """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add."""
+    """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add. remix: by
+    words of their own, not by those that the picture was drawn from."""
 
     kind: ClassVar[str] = "outpaint"
     starts_from: ClassVar[str] = "picture to extend"
@@ -134,6 +135,7 @@ class OutpaintRequest(GenerateRequest):
     right: int = 0
     bottom: int = 0
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
+    remix: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ from core.job import Job, Lane, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
+from core.prompt.values import is_blank
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -438,7 +439,9 @@ def outpaint(
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
     given = _fields(source, words, seed) | sides
-    return _job(OutpaintRequest(**given, image=source.sha256), source, words)
+    own_words = source.request is None and not is_blank(given["prompt"])
+    request = OutpaintRequest(**given, image=source.sha256, remix=own_words or _remixed(source, words))
+    return _job(request, source, words)
 
 
 def compose(
