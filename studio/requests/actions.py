@@ -11,6 +11,7 @@ from core.job import Job, Lane, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
+from core.prompt.values import is_blank
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -439,7 +440,9 @@ def outpaint(
         )
     across, down = (round(length, 2) for length in (width / source.width, height / source.height))
     given = _fields(source, words, seed) | sides | {"zoom": across if across == down else 0.0}
-    return _job(OutpaintRequest(**given, image=source.sha256), source, words)
+    own_words = source.request is None and not is_blank(given["prompt"])
+    request = OutpaintRequest(**given, image=source.sha256, remix=own_words or _remixed(source, words))
+    return _job(request, source, words)
 
 
 def compose(
