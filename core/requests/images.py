@@ -182,7 +182,7 @@ class RegionRequest(GenerateRequest):
     mask_image: str | None = param(None, value=values.Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
-    remix: bool = False  # with new words: only the message's title differs
+    remix: bool = False  # with new words: they say what is to fill the part
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -305,6 +305,7 @@ class ComposeRequest(GenerateRequest):
     layers: tuple[Layer, ...] = param((), value=Layers(), reach=Reach.JOB, moderated=False)
     mask_image: str | None = param(None, value=values.Picture(), reach=Reach.JOB, moderated=False)
     keep_seam: bool = param(False, reach=Reach.JOB)
+    remix: bool = False  # with new words: they say what is to fill the mask
 
     def size(self) -> str:
         """Return the canvas' size x pictures, and the steps."""

@@ -459,7 +459,8 @@ def compose(
     source: whose words and settings it has, and whose child it is.
     """
     given = _fields(source, words) | {"canvas": canvas, "layers": tuple(layers)}
-    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
+    remix = _remixed(source, words)
+    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam, remix=remix)
     return _job(request, source, words)
 
 
@@ -501,7 +502,7 @@ def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, An
 
 
 def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
-    return words is not None and source.request is not None and differs(words.prompt, source.request)
+    return words is not None and (source.request is None or differs(words.prompt, source.request))
 
 
 def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:

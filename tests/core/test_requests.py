@@ -69,6 +69,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         layers=((SHA, 0, 0, 1, 1, None), (OTHER, -3.5, 7, 0.25, 0.5, THIRD)),
         mask_image=THIRD,
         keep_seam=True,
+        remix=True,
     ),
     VideoRequest(
         **STYLED, **IN_VIDEOS, operation="remix", end_image="6a" * 32, clip=SHA, clip_ends=OTHER, **JOINED
