@@ -50,7 +50,7 @@ def set_up_logs(config: WorkerConfig) -> Redactor:
     added, which libraries like to repeat in warnings."""
     redact = Redactor([config.hf_token])
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", redact))
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
     return redact
 
@@ -295,9 +295,11 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         if answer.later:
             log.warning("job %s waits: %s", run.job_id, answer.message)
         else:
-            by_user = answer.fault is Fault.USER
-            level = logging.INFO if by_user else logging.ERROR
-            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
+            level = logging.INFO if answer.fault is Fault.USER else logging.ERROR
+            if isinstance(error, ModelError):  # its sentence says all that a host needs
+                log.log(level, "job %s: %s: %s", run.job_id, answer.fault, answer.message)
+            else:
+                log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=level == logging.ERROR)
     return answer
 
 

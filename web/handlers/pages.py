@@ -22,6 +22,14 @@ from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
 EXAMPLES = 6
+SCENES = (  # prompts for models of which nothing else is known
+    "a lighthouse on a cliff at dawn, oil painting",
+    "a fox asleep in fresh snow, soft light",
+    "a small library in a hollow tree, storybook illustration",
+    "a bowl of lemons on a blue table, still life",
+    "a night market in the rain, neon reflections",
+    "a hot-air balloon over green hills, watercolor",
+)
 CHANNELS = "https://discord.com/channels"
 FACTS = {  # of a result's parameters that neither its prompt nor its picture tells
     "num_inference_steps": "Steps",
@@ -30,15 +38,15 @@ FACTS = {  # of a result's parameters that neither its prompt nor its picture te
     "sampler": "Sampler",
 }
 
-TABS = {  # pages that every page leads to
+TABS = {  # pages that every page leads to, the first five beside it, the others under More
     "/": "Create",
     "/pictures": "Pictures",
     "/explore": "Explore",
     "/ask": "Ask",
-    "/examples": "Examples",
     "/projects": "Custom models",
     "/folders": "Folders",
     "/documents": "Documents",
+    "/examples": "Examples",
     "/queue": "Queue",
     "/trash": "Trash",
     "/shares": "Shares",
@@ -86,10 +94,21 @@ async def create_page(call: Call) -> Answer:
     """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
+    known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
+    promise = "The first four take longer: the model is loaded for them."
+    if seconds is not None:
+        takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+        promise = f"Four pictures take about {takes} here."
+    stream = await jobs.list_stream(call)
     values = {
-        "jobs": await jobs.list_stream(call),
+        **stream,
+        "rows": jobs.fold_sets(stream["jobs"]),
+        "show": call.query.get("show", ""),
+        "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        "hints": list(call.studio.hints.prompts[:EXAMPLES]),
+        "hints": list(known or SCENES),
+        "drawn": bool(known),
+        "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
 
@@ -102,7 +121,8 @@ async def pictures_page(call: Call) -> Answer:
         {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
         for month, count in months
     ]
-    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
+    values = {**gallery.page_values(call, page), "months": shown, "days": await gallery.find_days(call)}
+    return Html("pictures", values)
 
 
 async def explore_page(call: Call) -> Answer:
@@ -145,8 +165,10 @@ async def picture_page(call: Call) -> Answer:
 async def queue_page(call: Call) -> Answer:
     """The person's jobs that run or wait, and all of servers that they manage."""
     live = await call.studio.own.jobs(call.actor)
+    waiting = jobs.describe_waiting(call, live)
     values = {
-        "jobs": jobs.describe_waiting(call, live),
+        "jobs": waiting,
+        "rows": jobs.fold_sets(waiting),
         "total_waiting": live.total_waiting,
         "paused": live.paused,
         "queues": await jobs.describe_queues(call),

@@ -44,6 +44,7 @@ async def test_results_and_answers_come_where_they_were_asked_for_and_stay(opene
     await you.wait_for_selector("#made .result a >> nth=3")
     assert await you.locator("#answers h2").all_inner_texts() == ["What is it?", "Classify"]
     await you.get_by_role("button", name="Delete this answer").first.click()
+    await you.locator("dialog").get_by_role("button", name="Delete").click()
     await you.wait_for_function("() => document.querySelectorAll('#answers .answer').length === 1")
 
 

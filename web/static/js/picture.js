@@ -194,7 +194,7 @@ function goBack() {
 
 /** Mark the page in the side bar that one comes from. */
 function markOrigin() {
-  const from = document.querySelector(`.side a[href="${CSS.escape(new URL(leave, location.href).pathname)}"]`);
+  const from = document.querySelector(`.side nav a[href="${CSS.escape(new URL(leave, location.href).pathname)}"]`);
   if (!from) return;
   document.querySelector(".side [aria-current]")?.removeAttribute("aria-current");
   from.setAttribute("aria-current", "page");
