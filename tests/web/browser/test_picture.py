@@ -70,8 +70,8 @@ async def test_what_is_refused_says_so_in_its_place(opened: Site, browser) -> No
 
 
 async def test_escape_and_back_lead_to_the_page_as_it_was_left(opened: Site, you) -> None:
-    for _ in range(6):
-        await opened.drawn(opened.you)
+    for colour in ("red", "blue", "green", "white", "black", "pink"):
+        await opened.drawn(opened.you, f"a {colour} house")
     await you.goto(opened.web.url + "/")
     await you.wait_for_selector(".job .cell a")
     await you.evaluate("() => scrollTo(0, 600)")
