@@ -105,16 +105,6 @@ def trashed_files(connection: sa.Connection, job_ids: Iterable[str], reader: int
     return found
 
 
-def first_shown(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, int]:
-    """Return the first picture (from 0) of each of these jobs that isn't in the trash."""
-    statement = (
-        sa.select(pictures.c.job_id, sa.func.min(pictures.c.position).label("first"))
-        .where(pictures.c.job_id.in_(list(job_ids)), pictures.c.position > GRID, ~in_trash())
-        .group_by(pictures.c.job_id)
-    )
-    return {row.job_id: row.first for row in connection.execute(statement)}
-
-
 def in_trash() -> sa.ColumnElement[bool]:
     """Return the condition that a row of ``pictures`` is in the trash."""
     return sa.exists().where(is_trashed()).correlate(pictures)

@@ -308,10 +308,16 @@ class Made:
 def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
     """Return the person's newest jobs that are over, but those whose pictures are all in the trash."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~_is_away())
+    return _made(
+        connection, user_id, connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit)).all()
+    )
+
+
+def _is_away() -> sa.ColumnElement[bool]:
+    """Return the condition that a job has pictures in the trash and no others."""
     left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
-    away = sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~away).order_by(jobs.c.seq.desc())
-    return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
+    return sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
 
 
 def read_made(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
@@ -346,12 +352,17 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
     return found
 
 
-def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
-    """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
-    see, as far as rows tell, in order, at most ``MOST``."""
-    made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
-    statement = sa.select(jobs).where(*made, job_queries.open_to(reader)).order_by(jobs.c.seq).limit(MOST)
-    return [job for row in connection.execute(statement) if (job := job_queries.readable(row))]
+def made_from(
+    connection: sa.Connection, reader: int, job_ids: Collection[str], index: int | None, limit: int
+) -> list[Made]:
+    """Return the newest jobs that were made from picture ``index`` (from 0, None = any) of these jobs and
+    that user ``reader`` may see, as far as rows tell. Those whose pictures are all in the trash aren't there.
+    """
+    made = (sa.text(CHILD), jobs.c.parent_id.in_(job_ids), job_queries.open_to(reader), ~_is_away())
+    statement = sa.select(jobs).where(*made).order_by(jobs.c.seq.desc()).limit(limit)
+    if index is not None:
+        statement = statement.where(sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    return _made(connection, reader, connection.execute(statement).all())
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:

@@ -109,6 +109,11 @@ class Own:
         await self._queue.people.set_user_flag(actor.user_id, _HINT, True)
         return self._hints.text()
 
+    @property
+    def picture_seconds(self) -> float | None:
+        """How long four pictures take here, None while nobody has asked for any."""
+        return self._queue.picture_seconds
+
     # Pictures and jobs
 
     async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:

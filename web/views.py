@@ -29,25 +29,26 @@ LONGEST_ALT = 200  # characters
 @dataclass(frozen=True)
 class Label:
     """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another
-    video) or "cut" (from when to when)."""
+    video) or "cut" (from when to when). first: its word where only what is asked for most stands."""
 
     text: str
     words: bool = False
     form: str = ""
+    first: str = ""
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
 VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
-    "up2s": Label("2× subtle"),
+    "up2s": Label("2× subtle", first="Upscale"),
     "up2c": Label("2× creative"),
     "up4s": Label("4× subtle"),
     "up4c": Label("4× creative"),
     "hd": Label("Run as HD"),
     "subtle": Label("Subtle"),
-    "strong": Label("Strong"),
+    "strong": Label("Strong", first="Vary"),
     "remix": Label("Remix", words=True),
-    "edit": Label("Edit by words", words=True),
+    "edit": Label("Edit by words", words=True, first="Edit"),
     "again": Label("Try again"),
     "zoom20": Label("Zoom out 2×"),
     "zoom15": Label("Zoom out 1.5×"),
@@ -61,15 +62,15 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "classify": Label("Classify"),
     "read": Label("Read text"),
     "why": Label("Why?"),
-    "anihigh": Label("High motion"),
+    "anihigh": Label("High motion", first="Animate"),
     "anilow": Label("Low motion"),
-    "exthigh": Label("Extend, high motion"),
+    "exthigh": Label("Extend, high motion", first="Extend"),
     "extlow": Label("Extend, low motion"),
     "extback": Label("Extend back"),
-    "loop": Label("Loop"),
-    "vremix": Label("Remix", words=True),
+    "loop": Label("Loop", first="Loop"),
+    "vremix": Label("Remix", words=True, first="Remix"),
     "vblend": Label("Blend", form="blend"),
-    "cut": Label("Cut", form="cut"),
+    "cut": Label("Cut", form="cut", first="Cut"),
     "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
@@ -105,7 +106,7 @@ def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
     shape = {"action": action, "label": label.text, "group": group}
-    return {**shape, "words": label.words, "form": label.form}
+    return {**shape, "words": label.words, "form": label.form, "first": label.first}
 
 
 def alt_text(job: Job, number: int | None = None) -> str:
@@ -184,6 +185,7 @@ def describe_job(
     return {
         "id": row.id,
         "kind": row.request.kind,
+        "answers": row.request.answer.value,
         "name": job_name(row.request),
         "prompt": remix_text(row),
         "status": row.status.value,
@@ -232,6 +234,7 @@ def _awaited(view: JobView | None) -> dict[str, Any]:
     if view is not None and view.loading is not None:
         model, fraction, fetching, left = astuple(view.loading)
         found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
+    found |= {"starting": view is not None and view.starting}
     return found | ({"why": view.why} if view is not None and view.why else {})
 
 
@@ -300,8 +303,9 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     """Return what happened to a job, for the live socket."""
     found: dict[str, Any] = {"id": job_id}
     match happened:
-        case Queued(position, eta, held, why):
+        case Queued(position, eta, held, why, starting):
             found |= {"state": "queued", "position": position, "eta": eta, "held": held}
+            found |= {"starting": True} if starting else {}
             return found | ({"why": why} if why else {})
         case Loading(model, fraction, fetching, left):
             found |= {"state": "loading", "model": model, "fraction": fraction}

@@ -110,6 +110,7 @@ def waiting_text(job: Job, queued: Queued) -> str:
         again = f"It is tried again in {duration(queued.eta)}; the job keeps its place."
         return fit_message(f"{title(job)} (Waiting)\n-# {quote(queued.why, 400)} {again}")
     about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
+    about = ": the studio is getting ready" if queued.starting else about
     about = ": an admin has paused the queue" if queued.held else about
     place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
     return fit_message(f"{title(job)} (Waiting to start{place}{about})")

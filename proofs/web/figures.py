@@ -85,7 +85,6 @@ async def page_of(browser: Any, site: Site, **options: Any) -> AsyncIterator[Any
     page = await context.new_page()
     with mock.patch.object(guard.Buckets, "take", lambda *_: None):
         await page.goto(f"{site.web.url}/in#a-capability")
-        await page.get_by_role("button", name="Continue as you").click()
         await page.wait_for_selector("#bar-prompt")
     yield page
     await context.close()

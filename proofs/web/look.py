@@ -18,13 +18,13 @@ STATIC = ROOT / "web" / "static"
 PAGE = ROOT / "docs" / "develop" / "style-of-the-web.md"
 TEXT, CONTROL = 4.5, 3.0  # ratios that WCAG 2.2 asks for, 1.4.3 and 1.4.11
 INKS = ("ink", "muted", "accent", "bad")  # text, on each of the grounds
-GROUNDS = ("bg", "side", "surface", "raised", "well", "hover", "bad-well")
+GROUNDS = ("bg", "side-bg", "surface", "raised", "well", "hover", "bad-well")
 EDGES = ("edge", "accent")  # edges of controls, and the ring around what has the focus
-PLACES = ("bg", "side", "surface", "raised", "well")  # where controls stand
+PLACES = ("bg", "side-bg", "surface", "raised", "well")  # where controls stand
 INVERSE = (("bg", "ink"), ("bg", "bad-strong"), ("film-ink", "film"), ("film-accent", "film"))
 MOVES = {"opacity", "transform", "translate", "scale", "rotate"}  # what moves without a new layout
 HAIR = 3  # px up to which a line is a line, and no space
-LINES = {"1", "1.25", "1.5"}  # heights of a line, of its letters
+LINES = ("1", "1.25", "1.5")  # heights of a line, of its letters
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _FRAMES = re.compile(r"@keyframes ([\w-]+ \{(?:[^{}]*\{[^{}]*\})*)")
 _DECLARED = re.compile(r"(?<![\w-])([\w-]+)\s*:\s*([^;{}]+)")
@@ -59,7 +59,9 @@ def kind_of(prop: str) -> str:
 
 
 def mended(prop: str, value: str) -> str:
-    """Return a value with the nearest token in place of each length."""
+    """Return a value with the nearest token in place of each length, and the nearest height of a line."""
+    if prop == "line-height" and value not in LINES:
+        return min(LINES, key=lambda line: abs(float(line) - float(value)))
     scale = kind_of(prop)
     known = tokens(scale).items()
     sizes = {key: float(size.removesuffix("rem")) for key, size in known if size.endswith("rem")}
@@ -97,9 +99,7 @@ def _wrong(prop: str, value: str) -> str:
     if _RAW.search(re.sub(r"url\([^)]*\)", "", value)):
         return "a colour of its own; app.css has tokens"
     if (better := mended(prop, value)) != value:
-        return f"a length that no scale has; the nearest is {better}"
-    if prop == "line-height" and value not in LINES:
-        return f"a line's height is one of {', '.join(sorted(LINES))}"
+        return f"of no scale; the nearest is {better}"
     if prop in ("transition", "animation") and _TIME.search(value):
         return "a time of its own; --quick, --calm and --pulse are there"
     if prop == "transition" and (moved := {one.split()[0] for one in value.split(",")} - MOVES - {"none"}):

@@ -19,7 +19,6 @@ from core.results import text_of_lines
 from jobs.queue import Queue, Result
 from storage import gallery as rows
 from storage import people
-from storage.collections import first_shown
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
@@ -34,6 +33,7 @@ from studio.rights import Rights
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
 HIDDEN = "A rule of this place hides what was found in the picture."
 COUNTED = 1000  # people whose months are known
+CHILDREN = 60  # newest jobs that were made from a picture
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a picture was made from, and what was made from it: jobs, each with its first picture's index.
-    Only what the person may see, and nothing in the trash."""
+    """What a picture was made from, a job and the picture's index, and what was made from it or said of it,
+    the newest first. Only what the person may see, and nothing in the trash."""
 
     parent: tuple[Job, int] | None
-    children: tuple[tuple[Job, int], ...]
+    children: tuple[Looked, ...]
 
 
 class Gallery:
@@ -153,20 +153,22 @@ class Gallery:
         ]
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
-        """Return where picture ``index`` (from 0) of a job comes from and what was made from it. Raises
-        ImageError or NotAllowedError."""
+        """Return where picture ``index`` (from 0) of a job comes from and what became of it, the reasons of
+        labels that were said of it included. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
-        work = partial(rows.made_from, reader=actor.user_id, job_id=job_id, index=index)
-        made = await self._database.read(work, once=True)
-        first = await self._database.read(
-            partial(first_shown, job_ids=[child.id for child in made]), once=True
-        )
-        drawn, over = (Answer.PICTURES, Answer.VIDEOS), (Status.RENDERED, Status.DELIVERED)
+        work = partial(rows.made_from, reader=actor.user_id, limit=CHILDREN)
+        made = await self._database.read(partial(work, job_ids=[job.id], index=index), once=True)
+        if labelled := [one.job.id for one in made if one.job.request.answer is Answer.LABELS]:
+            made += await self._database.read(partial(work, job_ids=labelled, index=None), once=True)
+        drawn = (Answer.PICTURES, Answer.VIDEOS)
+        made.sort(key=lambda one: one.job.created_at, reverse=True)
         children = []
-        for child in made:
-            is_empty = child.request.answer in drawn and child.status in over and child.id not in first
-            if not is_empty and await self._rights.sees(actor, child):
-                children.append((child, first.get(child.id, 0)))
+        for one in await self._looked(actor, made):
+            child, is_own = one.job, one.job.origin.user_id == actor.user_id
+            shows = one.result is not None and (one.result.pictures or child.request.answer not in drawn)
+            waits = is_own and (not child.status.over or child.status is Status.FAILED)
+            if (shows or waits) and await self._rights.sees(actor, child):
+                children.append(one)
         parent, at = await self._queue.job(job.parent_id) if job.parent_id else None, job.parent_index or 0
         if parent is None or at in await self._queue.trashed(parent.id):
             return Lineage(None, tuple(children))

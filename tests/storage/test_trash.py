@@ -48,8 +48,6 @@ async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
     one = await database.read(lambda c: gallery.read_made(c, ANN, first))
     assert one is not None and one.output is not None and one.trashed == {1}
     assert [p.index for p in one.output.pictures] == [0, 2, 3] and one.output.grid is None
-    shown = await database.read(lambda c: collections.first_shown(c, [first, second]))
-    assert shown == {first: 0, second: 1}
     assert await database.write(lambda c: collections.take_back(c, ANN, [(first, 1), (first, 2)])) == [
         (first, 1)
     ]

@@ -1,5 +1,6 @@
 """Jobs asked on the web: one or several, with pictures, from others, stopped and deleted."""
 
+import json
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -248,7 +249,7 @@ async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) ->
         shape = next(one for one in job["picture_actions"] if one["action"] == "edit")
         assert (shape["label"], shape["group"], shape["words"]) == ("Edit by words", "Vary", True)
         page = await edits.you.page(f"/pictures/{job['id']}/1")
-        assert 'placeholder="make the house blue"' in page
+        assert 'placeholder="make it night"' in page and "Paint in the editor" in page
         asked = f"/api/jobs/{job['id']}/1/edit"
         empty = await edits.you.post(asked, {})
         assert empty.status == 400 and "Say what is to change" in empty.data["detail"]
@@ -267,3 +268,23 @@ async def test_words_too_long_for_an_address_are_found_by_their_job(site) -> Non
     other = await site.person(OTHER)
     for browser, name in ((other, job["id"]), (site.you, "abcd2345efgh"), (site.you, "nonsense")):
         assert "></textarea>" in await browser.page(f"/?from={name}&prompt=")
+
+
+async def test_a_pictures_page_keeps_what_was_made_from_it_and_said_of_it(site) -> None:
+    """Its own jobs alone, newest first; nothing that is in the trash."""
+    job = await site.drawn(site.you)
+    here = f"/api/jobs/{job['id']}/1"
+    varied = await site.made(f"{here}/strong")
+    said = await site.made(f"{here}/classify")
+    why = await site.made(f"/api/jobs/{said['id']}/1/why")
+    asked = (await site.you.post(f"{here}/describe")).data["jobs"][0]["id"]
+    await site.made(f"/api/jobs/{job['id']}/2/strong")  # of another picture
+    page = await site.you.page(f"/pictures/{job['id']}/1")
+    made = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["made"]
+    assert [one["id"] for one in made] == [asked, why["id"], said["id"], varied["id"]]
+    assert len(made[-1]["pictures"]) == 4 and made[2]["scores"] == said["scores"]
+    away = [f"{varied['id']}/{one['n']}" for one in varied["pictures"]]
+    await site.you.post("/api/trash", {"pictures": away})
+    assert varied["id"] not in await site.you.page(f"/pictures/{job['id']}/1")
+    other = await site.person(OTHER)
+    assert (await other.get(f"/pictures/{job['id']}/1")).status == 404

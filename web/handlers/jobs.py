@@ -105,24 +105,46 @@ async def show_job(call: Call) -> Answer:
 
 
 async def show_stream(call: Call) -> Answer:
-    """Return the person's live jobs, then their newest finished ones."""
+    """Return the person's live jobs and their newest finished ones, the newest first."""
     return Json({"jobs": await list_stream(call)})
 
 
 async def list_stream(call: Call) -> list[dict[str, Any]]:
-    """Return the person's live jobs in the order of their turns, then the newest finished ones."""
+    """Return the person's live jobs and the newest finished ones, the newest first: a job keeps its place
+    whatever becomes of it."""
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
     newest = await call.studio.gallery.newest(call.actor, NEWEST)
     reader = call.actor.user_id
     over = [shapes.describe_job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
-    return [*describe_waiting(call, live), *over]
+    return sorted([*describe_waiting(call, live), *over], key=_age, reverse=True)
+
+
+async def describe_looked(call: Call, seen: Sequence[Looked]) -> list[dict[str, Any]]:
+    """Return jobs that the person looks at as they see them, the live ones with how far they are."""
+    live, reader = await call.studio.own.jobs(call.actor), call.actor.user_id
+    views = {view.job.id: view for view in live.jobs}
+    return [
+        shapes.describe_job(
+            one,
+            reader,
+            views.get(one.job.id),
+            held=live.paused,
+            may=shapes.EVERY if one.job.origin.user_id == reader else (),
+        )
+        for one in seen
+    ]
 
 
 def describe_waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
-    """Return the jobs of a person's own queue as they see them."""
+    """Return the jobs of a person's own queue as they see them, the newest first."""
     reader = call.actor.user_id
-    return [shapes.describe_job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
+    found = [shapes.describe_job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
+    return sorted(found, key=_age, reverse=True)
+
+
+def _age(shape: dict[str, Any]) -> tuple[str, str]:
+    return shape["created"], shape["id"]
 
 
 async def find_job(call: Call, job_id: str) -> dict[str, Any]:

@@ -221,13 +221,20 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
 
 
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
-    await page.goto(f"{opened.web.url}/in#a-capability")
+    link = await opened.opened.services.web.new(YOU, "you")
+    await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
     button = page.get_by_role("button", name="Continue as you")
     await button.wait_for()
     assert [cookie["name"] for cookie in await page.context.cookies()] == ["zone"]
     assert page.url == f"{opened.web.url}/in"
     await button.click()
     await page.wait_for_selector("#bar-prompt")
+
+
+async def test_the_address_of_ones_own_machine_opens_signed_in(opened: Site, page) -> None:
+    await page.goto(opened.web.local_address("a-capability"))
+    await page.wait_for_selector("#bar-prompt")
+    assert page.url == f"{opened.web.url}/"
 
 
 async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:

@@ -54,3 +54,18 @@ export function a_command_carries_the_seed_once() {
   equal(commandOf({ prompt: "a boat" }, 7), "/imagine prompt:a boat --seed 7");
   equal(commandOf({ prompt: "a boat --seed 3" }, 7), "/imagine prompt:a boat --seed 3");
 }
+
+export async function frames_of_a_video_run_in_its_first_box() {
+  const strip = Object.assign(document.createElement("canvas"), { width: 640, height: 107 }).toDataURL("image/jpeg");
+  const place = document.body.appendChild(drawn({ kind: "video", answers: "videos", count: 2, status: "running", width: 384, height: 256, shown: strip }));
+  const [film, ...others] = place.querySelectorAll(".previews");
+  await film.decode();
+  await new Promise((done) => setTimeout(done));
+  equal([others.length, film.style.getPropertyValue("--frames")], [0, "4"]);
+  place.remove();
+}
+
+export function an_answer_stands_beside_the_picture_that_it_is_about() {
+  const place = drawn({ kind: "describe", count: 0, over: true, status: "delivered", parent: { job: "def", n: 2 }, captions: ["a boat"] });
+  equal(place.querySelector(".about-picture img").getAttribute("src"), "/files/def/2/256.webp");
+}

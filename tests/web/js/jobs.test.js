@@ -33,6 +33,12 @@ export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
 }
 
+export function who_waits_before_a_worker_is_ready_reads_what_for() {
+  const waits = withState(QUEUED, { id: "a", state: "queued", position: 1, starting: true });
+  equal(waitingOf(waits), "The studio is getting ready; this starts first");
+  equal(waitingOf(withState(waits, { id: "a", state: "queued", position: 2 })), "Place 2 in the queue");
+}
+
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {
   equal([0, 1, 2].map((tries) => pauseBefore(tries, 0.5)), [500, 1000, 2000]);
   holds(pauseBefore(50, 1) <= 20_000 && pauseBefore(0, 0) >= 300, "out of bounds");
@@ -85,7 +91,17 @@ export async function after_a_start_whose_clock_was_set_back_rows_are_believed_a
 
 export function a_page_that_stays_open_for_days_keeps_the_newest_cards_and_all_that_wait() {
   const jobs = new Jobs([{ ...ROW, id: "waits" }], () => {});
-  for (let n = 0; n < 100; n += 1) jobs.add([{ ...ROW, id: `job ${n}`, over: true }]);
+  for (let n = 0; n < 100; n += 1) jobs.add([{ ...ROW, id: `job ${n}`, over: true, created: `2026-11-30T00:01:00.${100 + n}` }]);
   const ids = jobs.all.map(({ id }) => id);
   equal([ids.length, ids[0], ids.includes("job 40"), ids.includes("job 39"), ids.includes("waits")], [61, "job 99", true, false, true]);
+}
+
+export function a_job_keeps_its_place_whatever_becomes_of_it() {
+  const at = (id, minute, over) => ({ ...ROW, id, over, status: over ? "delivered" : "queued", created: `2026-11-30T00:0${minute}:00` });
+  const jobs = new Jobs([at("b", 2, false), at("a", 1, true)], () => {});
+  jobs.add([at("c", 3, false)]);
+  equal(jobs.all.map(({ id }) => id), ["c", "b", "a"]);
+  jobs.add([at("b", 2, true)]);
+  jobs.add([at("old", 0, true)]);
+  equal(jobs.all.map(({ id }) => id), ["c", "b", "a", "old"]);
 }

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepTrail, readQueues } from "./core/api.js";
 import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
-import { elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
+import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
 import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
@@ -35,7 +35,40 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) document.title = title;
 });
 
+const DRAWN = new URL("../drawn", import.meta.url).pathname; // what the demo model made of its hints
 const MINUTE = 60_000; // ms
+const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+
+/** @param {DOMRect} box */
+const middleOf = (box) => [box.left + box.width / 2, box.top + box.height / 2];
+
+/** Move to the nearest picture that way; to the first in sight where none has the focus. @param {KeyboardEvent} event */
+function moveTo(event) {
+  const [right = 0, down = 0] = ARROWS[event.key] ?? [];
+  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".job .cell > a")]);
+  const from = links.find((one) => one === document.activeElement);
+  const boxes = links.map((one) => one.getBoundingClientRect());
+  if (!from) {
+    event.preventDefault();
+    return links.find((_, n) => (boxes[n]?.top ?? 0) > 80)?.focus();
+  }
+  const [x = 0, y = 0] = middleOf(from.getBoundingClientRect());
+  let [best, least] = [from, Infinity];
+  links.forEach((one, n) => {
+    const [otherX = 0, otherY = 0] = middleOf(/** @type {DOMRect} */ (boxes[n]));
+    const [along, across] = right ? [(otherX - x) * right, otherY - y] : [(otherY - y) * down, otherX - x];
+    const far = along + 3 * Math.abs(across);
+    if (along > 4 && far < least && (down || Math.abs(across) < 20)) [best, least] = [one, far];
+  });
+  event.preventDefault();
+  best.focus();
+}
+
+/** @param {(href: string) => string} address  of what is opened, of the picture that has the focus */
+const openFocused = (address) => () => {
+  const href = document.activeElement?.closest(".job .cell")?.querySelector("a")?.getAttribute("href");
+  if (href) location.assign(address(href));
+};
 
 /** Draws the cards of jobs again when the server tells something new. */
 class Stream {
@@ -184,17 +217,20 @@ function aboutJob({ who, name, position, percent, eta, device }) {
 }
 
 function startCreate() {
-  const { jobs, hints } = /** @type {{jobs: Job[], hints: string[]}} */ (pageData());
+  const { jobs, hints, drawn, promise } = /** @type {{jobs: Job[], hints: string[], drawn: boolean, promise: string}} */ (pageData());
+  const draw = (/** @type {Event} */ event, /** @type {string} */ hint) => {
+    event.preventDefault();
+    bar.put(hint);
+    bar.form.requestSubmit();
+  };
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
-  const empty = () =>
-    emptyState(
-      "create",
-      "Describe a picture",
-      "Write what you want to see and press Enter. Four pictures come back in a few seconds.",
-      html`<div class="hints">${hints.map((hint) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => { event.preventDefault(); bar.put(hint); }}>${hint}</a>`)}</div>`,
-    );
+  const empty = () => html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
+    ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it anew.</p>` : nothing}
+    <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
   const stream = new Stream(jobs, bar, empty);
+  for (const key of Object.keys(ARROWS)) addShortcuts({ [key]: moveTo });
+  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#ask`) });
   if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload begins anew
 }
 

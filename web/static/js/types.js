@@ -28,6 +28,7 @@
  * @property {string} kind
  * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
+ * @property {string} [answers]  what it is answered with, such as "pictures" or "videos"
  * @property {Status} status
  * @property {boolean} over
  * @property {string} created  ISO 8601
@@ -39,6 +40,7 @@
  * @property {number | null} position
  * @property {number | null} eta  seconds
  * @property {boolean} held
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} step
  * @property {number | null} total
  * @property {string} doing  what was done last, of a training
@@ -111,6 +113,7 @@
  * @property {number | null} [eta]
  * @property {boolean} [held]
  * @property {string} [why]  what it waits for besides its turn
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} [step]
  * @property {number | null} [total]
  * @property {string | null} [preview]

@@ -77,20 +77,6 @@ export function takeNote(name) {
 export const keepTrail = (hrefs) => leaveNote("trail", JSON.stringify({ hrefs: hrefs.slice(0, MOST_IN_TRAIL), back: location.pathname + location.search + location.hash }));
 
 /**
- * The pictures before and after this one, and the page to go back to. `own`: those of its job, for when the
- * way doesn't lead past here.
- * @param {string} here
- * @param {string[]} own
- * @returns {{before?: string, after?: string, back: string | null}}
- */
-export function readTrail(here, own) {
-  const known = /** @type {{hrefs: string[], back: string} | null} */ (JSON.parse(readKept(() => sessionStorage, "trail") ?? "null"));
-  const hrefs = known?.hrefs.includes(here) ? known.hrefs : own;
-  const at = hrefs.indexOf(here);
-  return { before: hrefs[at - 1], after: at < 0 ? undefined : hrefs[at + 1], back: known?.back ?? null };
-}
-
-/**
  * Let a field show again what was typed into it until that is sent, also after the page was left.
  * @param {HTMLTextAreaElement} field
  * @param {string} name
@@ -372,7 +358,7 @@ export const uploadVideo = async (file, name) => /** @type {{video: string, fram
 export const saveSettings = (values) => sendJson("PATCH", "/api/settings", values);
 
 /** @param {string} token */
-export const readSignIn = async (token) => /** @type {{name: string}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
+export const readSignIn = async (token) => /** @type {{name: string, local: boolean}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
 
 /** @param {{token?: string, who?: string}} how */
 export const signIn = (how) => sendJson("POST", "/api/session", how);

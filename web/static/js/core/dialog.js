@@ -11,7 +11,7 @@ import { plainText, showError, showToast } from "./text.js";
  * Show a form and wait for its answer: the button's value and the form's data, or null when it was left.
  * @param {string} title
  * @param {TemplateResult} content
- * @param {{label: string, bad?: boolean, no?: string}} yes
+ * @param {{label: string, bad?: boolean}} yes
  * @returns {Promise<FormData | null>}
  */
 export function askForm(title, content, yes) {
@@ -23,7 +23,7 @@ export function askForm(title, content, yes) {
       <h2 id="question">${title}</h2>
       ${content}
       <div class="dialog-foot">
-        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? "Back"}</button>
+        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>Cancel</button>
         <button class="button ${yes.bad ? "bad" : ""}" value="yes" ?autofocus=${!yes.bad}>${yes.label}</button>
       </div>
     </form>`,
@@ -43,7 +43,7 @@ export function askForm(title, content, yes) {
  * @param {string} title
  * @param {string} text
  * @param {string} label  of the button that says yes
- * @param {{bad?: boolean, no?: string}} [look]
+ * @param {{bad?: boolean}} [look]
  * @returns {Promise<boolean>}
  */
 export async function askConfirmed(title, text, label, look = {}) {

@@ -112,6 +112,9 @@ function showBanner(text) {
 
 const MOST_OVER = 60; // finished ones that stay, so that a page may be open for days
 
+/** @param {Job} one @param {Job} other */
+const newestFirst = (one, other) => (one.created === other.created ? Number(one.id < other.id) - 0.5 : one.created < other.created ? 1 : -1);
+
 /** @type {Partial<Record<State["state"], Job["status"]>>} */
 const STATUS = { queued: "queued", paused: "queued", rendered: "rendered", failed: "failed", cancelled: "cancelled" };
 
@@ -132,6 +135,7 @@ export function withState(job, state) {
     eta: state.eta ?? null,
     held: state.held ?? false,
     why: state.why ?? "",
+    starting: state.starting ?? false,
     paused: state.state === "paused",
     step: state.step ?? job.step,
     doing: state.doing ?? job.doing,
@@ -155,7 +159,7 @@ export class Jobs {
    */
   constructor(jobs, onChange, belongs = () => true) {
     const at = Number(document.body?.dataset.point ?? 0);
-    /** @type {Map<string, LiveJob>} in the order of the page, newest first */
+    /** @type {Map<string, LiveJob>} */
     this.byId = new Map(jobs.map((job) => [job.id, { at, ...job }]));
     /** @type {Map<string, {state: State, at: number}>} what the socket said last of each that isn't over */
     this.told = new Map();
@@ -166,20 +170,19 @@ export class Jobs {
     for (const job of jobs) this.#decode(job);
   }
 
-  /** @returns {LiveJob[]} */
+  /** Those that the page shows, the newest first: a job keeps its place whatever becomes of it. @returns {LiveJob[]} */
   get all() {
-    return [...this.byId.values()].filter(this.belongs);
+    return [...this.byId.values()].filter(this.belongs).sort(newestFirst);
   }
 
   /**
-   * Put these first, or in place of what is known of them, unless that is newer.
+   * Take these, also in place of what is known of them, unless that is newer.
    * @param {Job[]} jobs
    */
   add(jobs) {
-    const fresh = jobs.filter((job) => !this.byId.has(job.id));
-    if (fresh.length) this.byId = new Map([...fresh.map((job) => /** @type {[string, LiveJob]} */ ([job.id, { ...job, at: 0 }])), ...this.byId]);
+    for (const job of jobs) if (!this.byId.has(job.id)) this.byId.set(job.id, { ...job, at: 0 });
     for (const job of jobs) this.#set(job);
-    const over = [...this.byId.values()].filter((job) => job.over);
+    const over = [...this.byId.values()].filter((job) => job.over).sort(newestFirst);
     for (const { id } of over.slice(MOST_OVER)) this.byId.delete(id);
     this.onChange();
   }
@@ -272,6 +275,7 @@ export function waitingOf(job) {
   if (job.paused) return "The studio restarts; this continues by itself";
   if (job.held) return "On hold: the queue is paused";
   if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
+  if (job.starting) return `The studio is getting ready; this ${(job.position ?? 1) > 1 ? `has place ${job.position}` : "starts first"}`;
   const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }

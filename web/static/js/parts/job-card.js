@@ -21,6 +21,17 @@ const pictureCount = (job) => job.pictures.length || job.count;
  */
 const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} ${height}" aria-hidden="true"></svg>`;
 
+const STRIP_SIDE = 160; // px of a frame's width in a video's preview; of its height, where that is the longer side
+
+/** Let the frames of a video's preview, which lie side by side, run as the video will. @param {Event} event */
+function playStrip({ target }) {
+  const strip = /** @type {HTMLImageElement} */ (target);
+  const { clientWidth = 1, clientHeight = 1 } = strip.parentElement ?? {};
+  const { naturalWidth, naturalHeight } = strip;
+  const frame = naturalHeight === STRIP_SIDE ? (naturalHeight * clientWidth) / clientHeight : STRIP_SIDE; // px
+  strip.style.setProperty("--frames", String(Math.max(1, Math.round(naturalWidth / frame))));
+}
+
 /**
  * The place of a picture on the sheet of previews: two side by side, from three on 2×2.
  * @param {LiveJob} job
@@ -28,6 +39,7 @@ const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} $
  */
 function previewSheet(job, index) {
   if (!job.shown) return nothing;
+  if (job.answers === "videos") return index ? nothing : html`<img class="previews film" src=${job.shown} alt="" @load=${playStrip}>`;
   const count = pictureCount(job);
   const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
   return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
@@ -80,13 +92,13 @@ function pictureCell(job, picture, index, tools) {
 
 /**
  * @param {LiveJob} job
- * @param {{use: (prompt: string) => void}} tools
+ * @param {{use: (prompt: string) => void, useWord?: string}} tools
  */
 export function reading(job, tools) {
   if (!job.captions.length && !job.scores.length && !job.text) return nothing;
   return html`<div class="reading">
     ${job.captions.length
-      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>${tools.useWord ?? "Use it"}</button></li>`)}</ol>`
       : nothing}
     ${job.scores.length
       ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
@@ -119,11 +131,12 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
-  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || job.name} aria-busy=${!job.over}>
-    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
-    <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)} ${stateTold(job, tools)}</div>
+  const read = READ.includes(job.kind) ? job.kind : "";
+  return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || job.name} aria-busy=${!job.over}>
+    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : read ? aboutPicture(job) : nothing}
+    <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)}</div>
     <div class="job-foot">
-      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
+      ${stateTold(job, tools)} ${job.notes.length ? html`<div class="notes" title=${plainText(job.notes.join("\n"))}>${job.notes.map((note) => html`<p>${plainText(note)}</p>`)}</div>` : nothing}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
   </article>`;
@@ -152,6 +165,12 @@ function stateTold(job, tools) {
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
 
+const READ = ["describe", "classify", "why", "read", "ask", "examples", "shorten"]; // kinds that are answered in words
+
+/** The picture that a job was asked about, beside its answer. @param {LiveJob} job */
+const aboutPicture = ({ parent }) =>
+  parent ? html`<a class="about-picture" href="/pictures/${parent.job}/${parent.n}" aria-label="The picture that it is about"><img src="/files/${parent.job}/${parent.n}/256.webp" alt="" loading="lazy"></a>` : nothing;
+
 /** @param {LiveJob} job */
 function progress(job) {
   if (job.status === "queued") return html`<p>${waitingOf(job)}</p>`;
@@ -168,7 +187,7 @@ function meta(job, tools) {
   return html`<div class="meta">
     <time datetime=${job.created}>${timeAgo(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
-    ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
+    ${job.parent && job.count ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
     <button class="icon-button" type="button" title=${job.pictures.length ? "Move to the trash" : "Delete"} aria-label=${job.pictures.length ? "Move to the trash" : "Delete"} @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
