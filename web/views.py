@@ -1,7 +1,7 @@
 """Jobs and pictures as pages and the live socket read them: plain values for JSON and templates."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +9,16 @@ from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import AskRequest, GenerateRequest
-from core.requests.base import Answer
-from core.requests.custom_models import ProjectRequest
+from core.requests.base import Answer, Request
+from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
+from core.requests.images import (
+    ComposeRequest,
+    CutOutRequest,
+    EditRequest,
+    OutpaintRequest,
+    RegionRequest,
+    UpscaleRequest,
+)
 from core.results import text_of_lines
 from jobs.queue import JobView, Result
 from storage.gallery import Tile
@@ -20,10 +28,14 @@ from studio.library.gallery import Looked
 from studio.moderation.rules import Visibility
 from studio.requests import actions
 from studio.requests.actions import RIGHTS
+from studio.requests.completion import Mark
 from studio.requests.prompts import remix_text
 from studio.texts import job_name, reader_text
 
 LONGEST_ALT = 200  # characters
+DRAFT = "draft:"  # begins the key of a request that was asked for with others by one prompt
+EDITS = (RegionRequest, EditRequest, CutOutRequest, ComposeRequest, OutpaintRequest, UpscaleRequest)
+NARROWED = ("pictures", "edits", "videos", "answers", "models")  # what Create can be narrowed to
 
 
 @dataclass(frozen=True)
@@ -182,10 +194,15 @@ def describe_job(
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
     drawn = row.parent_id is not None and not follows
     parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if drawn else None
+    ended = row.rendered_at or row.finished_at
     return {
         "id": row.id,
         "kind": row.request.kind,
-        "answers": row.request.answer.value,
+        "group": group_of(type(row.request)),
+        "about": _about(row.request),
+        "set": _set(row) if row.origin.user_id == reader else None,
+        "follows": row.parent_id if follows else None,
+        "finished": ended.isoformat() if ended else None,
         "name": job_name(row.request),
         "prompt": remix_text(row),
         "status": row.status.value,
@@ -228,6 +245,33 @@ def describe_job(
     }
 
 
+def group_of(asked: type[Request]) -> str:
+    """Return which of ``NARROWED`` a request belongs to."""
+    if asked.answer is Answer.VIDEOS:
+        return "videos"
+    if asked.answer is Answer.PICTURES:
+        return "edits" if issubclass(asked, EDITS) else "pictures"
+    return "models" if issubclass(asked, ProjectRequest) else "answers"
+
+
+def _about(request: Request) -> str:
+    """Return what a request without words is about."""
+    match request:
+        case TrainRequest(count=count) if count:
+            return f"from {count} picture{'s' * (count != 1)}"
+        case InspectRequest(images=images, version=version):
+            return f"{len(images)} picture{'s' * (len(images) != 1)}, by version {version}"
+        case BundleRequest(name=name, version=version):
+            return f"{name}, version {version}".removeprefix(", ")
+    return ""
+
+
+def _set(row: Job) -> str | None:
+    """Return what all jobs of one prompt have in common, None for a job of its own."""
+    key = row.origin.request_key or ""
+    return key.removeprefix(DRAFT).partition(":")[0] if key.startswith(DRAFT) else None
+
+
 def _awaited(view: JobView | None) -> dict[str, Any]:
     """Return which model is fetched or loaded for a job, and what else it waits for."""
     found: dict[str, Any] = {"loading": None}
@@ -236,6 +280,12 @@ def _awaited(view: JobView | None) -> dict[str, Any]:
         found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
     found |= {"starting": view is not None and view.starting}
     return found | ({"why": view.why} if view is not None and view.why else {})
+
+
+def describe_mark(mark: Mark, text: str) -> dict[str, Any]:
+    """Return a mark of a prompt; its places count as a browser counts characters, in UTF-16."""
+    begin, end = (len(text[:place].encode("utf-16-le")) // 2 for place in (mark.begin, mark.end))
+    return {**asdict(mark), "begin": begin, "end": end}
 
 
 def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:

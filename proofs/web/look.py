@@ -23,6 +23,7 @@ EDGES = ("edge", "accent")  # edges of controls, and the ring around what has th
 PLACES = ("bg", "side-bg", "surface", "raised", "well")  # where controls stand
 INVERSE = (("bg", "ink"), ("bg", "bad-strong"), ("film-ink", "film"), ("film-accent", "film"))
 MOVES = {"opacity", "transform", "translate", "scale", "rotate"}  # what moves without a new layout
+MIDDLE = 0.15  # s, between what answers a hand and what comes and goes
 HAIR = 3  # px up to which a line is a line, and no space
 LINES = ("1", "1.25", "1.5")  # heights of a line, of its letters
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -30,6 +31,7 @@ _FRAMES = re.compile(r"@keyframes ([\w-]+ \{(?:[^{}]*\{[^{}]*\})*)")
 _DECLARED = re.compile(r"(?<![\w-])([\w-]+)\s*:\s*([^;{}]+)")
 _LENGTH = re.compile(r"(?<![\w.-])(-?)(\d*\.?\d+)(rem|em|px)\b")
 _RAW = re.compile(r"#[0-9a-fA-F]{3,8}\b|\b(?:rgba?|hsla?|oklch)\(|\b(?:white|black)\b(?!-)")
+_MOVED = re.compile(r"(?<![\w.-])(0?\.[0-3]\d*)s(?: (?:linear|ease[\w-]*|cubic-bezier\([^)]*\)))?")
 _TIME = re.compile(r"(?<![\w.-])\d*\.?\d+m?s\b")
 
 
@@ -59,9 +61,12 @@ def kind_of(prop: str) -> str:
 
 
 def mended(prop: str, value: str) -> str:
-    """Return a value with the nearest token in place of each length, and the nearest height of a line."""
+    """Return a value with the nearest token in place of each length or time, and the nearest height of a
+    line."""
     if prop == "line-height" and value not in LINES:
         return min(LINES, key=lambda line: abs(float(line) - float(value)))
+    if prop in ("transition", "animation"):
+        return _MOVED.sub(lambda found: "var(--quick)" if float(found[1]) < MIDDLE else "var(--calm)", value)
     scale = kind_of(prop)
     known = tokens(scale).items()
     sizes = {key: float(size.removesuffix("rem")) for key, size in known if size.endswith("rem")}

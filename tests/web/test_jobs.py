@@ -197,6 +197,14 @@ async def test_prompts_longer_than_a_choice_of_discords_are_completed(site) -> N
     assert [one["text"] for one in found] == [f"{words} --chaos"]
 
 
+async def test_what_is_marked_in_a_prompt_is_counted_as_a_browser_counts(site) -> None:
+    found = (await site.you.get(f"/api/complete?text={quote('a 🐉 over a castle --ar wide')}")).data
+    dragon, castle, flag = found["marks"]
+    assert (dragon["begin"], dragon["end"], dragon["kind"]) == (2, 4, "word")  # two units of UTF-16
+    assert (castle["begin"], castle["end"], castle["text"]) == (12, 18, "castle")
+    assert flag["kind"] == "fault" and "3:2" in flag["why"] and "house" in found["draws"]
+
+
 async def test_a_button_asks_what_the_right_asks(site) -> None:
     job = await site.drawn(site.you)
     stranger = await site.person(OTHER)
@@ -268,6 +276,37 @@ async def test_words_too_long_for_an_address_are_found_by_their_job(site) -> Non
     other = await site.person(OTHER)
     for browser, name in ((other, job["id"]), (site.you, "abcd2345efgh"), (site.you, "nonsense")):
         assert "></textarea>" in await browser.page(f"/?from={name}&prompt=")
+
+
+async def test_the_stream_is_narrowed_to_a_kind_and_goes_on_before_a_job(site) -> None:
+    first = await site.drawn(site.you, "a first house")
+    described = await site.made(f"/api/jobs/{first['id']}/1/describe")
+    last = await site.drawn(site.you, "a last house")
+
+    async def shown(query: str) -> list[str]:
+        return [job["id"] for job in (await site.you.get(f"/api/jobs{query}")).data["jobs"]]
+
+    assert await shown("") == [last["id"], described["id"], first["id"]]
+    assert await shown("?show=answers") == [described["id"]]
+    assert await shown("?show=pictures") == [last["id"], first["id"]]
+    assert await shown(f"?before={last['id']}") == [described["id"], first["id"]]
+    other = await site.drawn(await site.person(OTHER))
+    assert await shown(f"?before={other['id']}") == [], "somebody else's job says nothing of when it was"
+    refused = await site.you.get("/api/jobs?show=dogs")
+    assert refused.status == 400 and "'dogs'; it takes pictures, edits, videos" in refused.data["detail"]
+
+
+async def test_jobs_of_one_prompt_are_one_row_of_the_page(site) -> None:
+    await site.opened.services.queue.pause(1)
+    asked = await site.you.post("/api/jobs", {"prompt": "a {red, blue, green} house"})
+    queued = (await site.you.post(f"/api/drafts/{asked.data['draft']}")).data["jobs"]
+    assert len({job["set"] for job in queued}) == 1 and queued[0]["set"]
+    for path in ("/", "/queue"):
+        text = await site.you.page(path)
+        assert text.count("<article") == 1 and f'id="job-{queued[0]["id"]}"' in text, path
+        assert "2 more of this prompt" in text, path
+    alone = (await site.you.post("/api/jobs", {"prompt": "a white house"})).data["jobs"][0]
+    assert alone["set"] is None and (await site.you.page("/")).count("<article") == 2
 
 
 async def test_a_pictures_page_keeps_what_was_made_from_it_and_said_of_it(site) -> None:

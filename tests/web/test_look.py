@@ -42,6 +42,9 @@ def test_the_nearest_token_is_written_instead() -> None:
     assert mended("padding", "0 0.8rem") == "0 var(--space-5)"
     assert mended("margin", "-0.25rem auto 1px") == "calc(-1 * var(--space-2)) auto 1px"
     assert mended("border-radius", "0.5rem") == "var(--round-2)"
+    assert (
+        mended("transition", "scale 0.14s ease-out, opacity .2s") == "scale var(--quick), opacity var(--calm)"
+    )
     assert mended("width", "0.8rem") == "0.8rem"
 
 

@@ -50,7 +50,7 @@ def set_up_logs(config: WorkerConfig) -> Redactor:
     added, which libraries like to repeat in warnings."""
     redact = Redactor([config.hf_token])
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", redact))
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
     return redact
 

@@ -99,8 +99,12 @@ async def create_page(call: Call) -> Answer:
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
         promise = f"Four pictures take about {takes} here."
+    stream = await jobs.list_stream(call)
     values = {
-        "jobs": await jobs.list_stream(call),
+        **stream,
+        "rows": jobs.fold_sets(stream["jobs"]),
+        "show": call.query.get("show", ""),
+        "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
         "hints": list(known or SCENES),
         "drawn": bool(known),
@@ -117,7 +121,8 @@ async def pictures_page(call: Call) -> Answer:
         {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
         for month, count in months
     ]
-    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
+    values = {**gallery.page_values(call, page), "months": shown, "days": await gallery.find_days(call)}
+    return Html("pictures", values)
 
 
 async def explore_page(call: Call) -> Answer:
@@ -160,8 +165,10 @@ async def picture_page(call: Call) -> Answer:
 async def queue_page(call: Call) -> Answer:
     """The person's jobs that run or wait, and all of servers that they manage."""
     live = await call.studio.own.jobs(call.actor)
+    waiting = jobs.describe_waiting(call, live)
     values = {
-        "jobs": jobs.describe_waiting(call, live),
+        "jobs": waiting,
+        "rows": jobs.fold_sets(waiting),
         "total_waiting": live.total_waiting,
         "paused": live.paused,
         "queues": await jobs.describe_queues(call),

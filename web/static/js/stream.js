@@ -1,7 +1,7 @@
 // The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { keepTrail, readQueues } from "./core/api.js";
-import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
+import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
+import { copyText, foldedSets, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
 import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
@@ -9,7 +9,7 @@ import { jobCard } from "./parts/job-card.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "./core/jobs.js" */
-/** @import {Action, Job, Picture, Queue, QueuedJob} from "./types.js" */
+/** @import {Action, Job, Picture, Queue, QueuedJob, Turn} from "./types.js" */
 
 const title = document.title;
 /** @type {Set<string>} */
@@ -70,6 +70,42 @@ const openFocused = (address) => () => {
   if (href) location.assign(address(href));
 };
 
+/** What came while nobody looked: marked once, from the last time that this person saw the page in this browser. */
+class Away {
+  constructor() {
+    this.name = `seen.${personId()}`;
+    /** @type {string | null} */
+    this.since = keptForGood(this.name); // when what was seen last had been finished
+    this.newest = this.since ?? "";
+    /** @type {Set<string>} jobs that ended before somebody's eyes */
+    this.watched = new Set();
+    /** @type {Set<string>} */
+    this.live = new Set();
+    addEventListener("pagehide", () => this.#leave());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#leave());
+  }
+
+  /** @param {LiveJob} job */
+  isFresh({ id, finished, error, status }) {
+    return Boolean(this.since !== null && finished && finished > this.since && !error && status !== "cancelled" && !this.watched.has(id));
+  }
+
+  /** @param {LiveJob[]} jobs */
+  note(jobs) {
+    for (const { id, over, finished } of jobs) {
+      if (!over) this.live.add(id);
+      else if (this.live.delete(id) && !document.hidden) this.watched.add(id);
+      if (finished && finished > this.newest) this.newest = finished;
+    }
+    if (this.since === null && !document.hidden) this.since = this.newest; // the first visit: nothing came meanwhile
+    if (!document.hidden) keepForGood(this.name, this.newest);
+  }
+
+  #leave() {
+    this.since = this.newest;
+  }
+}
+
 /** Draws the cards of jobs again when the server tells something new. */
 class Stream {
   /**
@@ -81,6 +117,13 @@ class Stream {
   constructor(jobs, bar, empty, belongs) {
     this.place = elementOf("jobs", HTMLElement);
     this.bar = bar;
+    /** @type {Set<string>} sets whose jobs all stand there */
+    this.unfolded = new Set();
+    /** @type {Map<string, LiveJob[]>} what is folded away behind the first job of a set */
+    this.folded = new Map();
+    /** @type {Map<string, Turn[]>} questions before one, where they are unfolded */
+    this.turns = new Map();
+    this.away = new Away();
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
     this.tools = {
@@ -91,6 +134,10 @@ class Stream {
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
       menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
+      rest: (/** @type {LiveJob} */ job) => this.folded.get(job.id) ?? [],
+      unfold: (/** @type {LiveJob} */ job) => (job.follows ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
+      earlier: (/** @type {LiveJob} */ job) => this.turns.get(job.id),
+      fresh: (/** @type {LiveJob} */ job) => this.away.isFresh(job),
     };
     /** @type {Rows<LiveJob>} */
     this.cards = new Rows(this.place, (job) => job.id, (job) => jobCard(job, this.tools));
@@ -105,8 +152,28 @@ class Stream {
   draw() {
     const jobs = this.jobs.all;
     tellDone(jobs);
-    this.cards.draw(jobs);
+    this.away.note(jobs);
+    const followed = new Set(jobs.map(({ follows }) => follows));
+    this.folded = foldedSets(jobs, this.unfolded);
+    const away = new Set([...this.folded.values()].flat());
+    this.cards.draw(jobs.filter((job) => !followed.has(job.id) && !away.has(job)));
     render(jobs.length ? nothing : this.empty(), this.place, { renderBefore: this.none });
+  }
+
+  /** @param {LiveJob} job */
+  #unfoldSet({ set }) {
+    if (set) this.unfolded.add(set);
+    this.draw();
+  }
+
+  /** @param {LiveJob} job */
+  async #unfoldTalk({ id }) {
+    try {
+      if (!this.turns.delete(id)) this.turns.set(id, await readTurns(id));
+      this.draw();
+    } catch (error) {
+      showError(error);
+    }
   }
 
   /** @param {Job[]} jobs */
@@ -217,7 +284,7 @@ function aboutJob({ who, name, position, percent, eta, device }) {
 }
 
 function startCreate() {
-  const { jobs, hints, drawn, promise } = /** @type {{jobs: Job[], hints: string[], drawn: boolean, promise: string}} */ (pageData());
+  const { jobs, more, show, hints, drawn, promise } = /** @type {{jobs: Job[], more: boolean, show: string, hints: string[], drawn: boolean, promise: string}} */ (pageData());
   const draw = (/** @type {Event} */ event, /** @type {string} */ hint) => {
     event.preventDefault();
     bar.put(hint);
@@ -225,13 +292,25 @@ function startCreate() {
   };
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
-  const empty = () => html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
+  const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
     ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it anew.</p>` : nothing}
     <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
-  const stream = new Stream(jobs, bar, empty);
+  const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show);
+  const older = document.getElementById("older");
+  if (older) older.hidden = !more;
+  older?.addEventListener("click", async () => {
+    try {
+      const before = stream.jobs.all.findLast(({ over }) => over)?.id ?? "";
+      const found = await readJobs({ show, before });
+      stream.jobs.older(found);
+      older.hidden = !found.length;
+    } catch (error) {
+      showError(error);
+    }
+  });
   for (const key of Object.keys(ARROWS)) addShortcuts({ [key]: moveTo });
-  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#ask`) });
-  if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload begins anew
+  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#question`) });
+  if (location.search) history.replaceState(null, "", location.pathname + (show ? `?show=${show}` : "") + location.hash); // a reload begins anew
 }
 
 function startQueue() {

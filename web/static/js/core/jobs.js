@@ -158,6 +158,7 @@ export class Jobs {
    * @param {(job: Job) => boolean} [belongs]  which ones this page shows
    */
   constructor(jobs, onChange, belongs = () => true) {
+    this.most = Math.max(MOST_OVER, jobs.length); // finished ones that stay
     const at = Number(document.body?.dataset.point ?? 0);
     /** @type {Map<string, LiveJob>} */
     this.byId = new Map(jobs.map((job) => [job.id, { at, ...job }]));
@@ -183,8 +184,14 @@ export class Jobs {
     for (const job of jobs) if (!this.byId.has(job.id)) this.byId.set(job.id, { ...job, at: 0 });
     for (const job of jobs) this.#set(job);
     const over = [...this.byId.values()].filter((job) => job.over).sort(newestFirst);
-    for (const { id } of over.slice(MOST_OVER)) this.byId.delete(id);
+    for (const { id } of over.slice(this.most)) this.byId.delete(id);
     this.onChange();
+  }
+
+  /** Take jobs that are older than those that are there. @param {Job[]} jobs */
+  older(jobs) {
+    this.most += jobs.length;
+    this.add(jobs);
   }
 
   /** @param {string} id */
@@ -268,6 +275,17 @@ export class Jobs {
       () => {}, // the next one comes soon
     );
   }
+}
+
+/**
+ * The jobs of each prompt that asked for several, but for its first one, by that one's id. Pure.
+ * @param {LiveJob[]} jobs  newest first
+ * @param {Set<string>} unfolded  sets that aren't folded
+ * @returns {Map<string, LiveJob[]>}
+ */
+export function foldedSets(jobs, unfolded) {
+  const sets = Map.groupBy(jobs.filter(({ set }) => set && !unfolded.has(set)), ({ set }) => set);
+  return new Map([...sets.values()].map((several) => several.toReversed()).flatMap(([first, ...rest]) => (first && rest.length ? [[first.id, rest]] : [])));
 }
 
 /** Where a job waits, in words. @param {LiveJob} job */

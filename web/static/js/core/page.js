@@ -1,7 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
-import { showError, showToast } from "./text.js";
+import { rememberPresses, showError, showToast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -318,6 +318,7 @@ export function askBefore(form, title, text, label) {
  * @param {Record<string, () => void>} [pages]
  */
 export function startPage(pages = {}) {
+  rememberPresses();
   pages[document.body.dataset.page ?? ""]?.();
   if (keptHere("outbox")) outbox(); // what the page before couldn't send
   const said = takeNote("said");
@@ -330,7 +331,7 @@ export function startPage(pages = {}) {
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
-  if (location.hash === "#ask") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
+  if (location.hash === "#question") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
   document.body.dataset.started = "";
   dispatchEvent(new Event("started")); // what was sent before goes now
 }

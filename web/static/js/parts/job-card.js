@@ -5,7 +5,7 @@ import { videoLength, icon } from "../core/page.js";
 import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
-/** @import {Action, Picture} from "../types.js" */
+/** @import {Action, Picture, Turn} from "../types.js" */
 
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 
@@ -39,7 +39,7 @@ function playStrip({ target }) {
  */
 function previewSheet(job, index) {
   if (!job.shown) return nothing;
-  if (job.answers === "videos") return index ? nothing : html`<img class="previews film" src=${job.shown} alt="" @load=${playStrip}>`;
+  if (job.group === "videos") return index ? nothing : html`<img class="previews film" src=${job.shown} alt="" @load=${playStrip}>`;
   const count = pictureCount(job);
   const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
   return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
@@ -121,7 +121,8 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
- * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ * `rest`: the other jobs of its prompt while they are folded away, `unfold` shows them; `earlier`: the questions before it.
+ * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Turn[] | undefined, fresh: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
  */
 
 /**
@@ -131,7 +132,7 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
-  const read = READ.includes(job.kind) ? job.kind : "";
+  const read = job.group === "answers" ? job.kind : "";
   return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || job.name} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : read ? aboutPicture(job) : nothing}
     <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)}</div>
@@ -139,7 +140,25 @@ export function jobCard(job, tools) {
       ${stateTold(job, tools)} ${job.notes.length ? html`<div class="notes" title=${plainText(job.notes.join("\n"))}>${job.notes.map((note) => html`<p>${plainText(note)}</p>`)}</div>` : nothing}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
+    ${restOfSet(job, tools)}
   </article>`;
+}
+
+const MOST_OF_SET = 12; // that are shown small
+
+/** The other jobs of a prompt, small, in a line of one height. @param {LiveJob} job @param {CardTools} tools */
+function restOfSet(job, tools) {
+  const rest = tools.rest(job);
+  if (!rest.length) return nothing;
+  const one = (/** @type {LiveJob} */ other) => html`<span class="set-one" title=${other.prompt}>${other.pictures[0] && other.pictures[0].visibility === "show" ? html`<img src=${other.pictures[0].small} alt="">` : other.shown ? html`<img class="previews of-4" src=${other.shown} alt="">` : nothing}</span>`;
+  const left = rest.filter(({ over }) => !over).length;
+  return html`<button class="set" type="button" @click=${() => tools.unfold(job)}>${rest.slice(0, MOST_OF_SET).map(one)}<span>${rest.length} more of this prompt${left ? `, ${left} to come` : ""}</span></button>`;
+}
+
+/** The questions of a conversation before this one, when they are unfolded. @param {LiveJob} job @param {CardTools} tools */
+function earlierTurns(job, tools) {
+  const turns = tools.earlier(job);
+  return turns ? html`<ol class="turns">${turns.map(({ question, answer }) => html`<li><p>${question}</p><p class="muted">${answer ?? ""}</p></li>`)}</ol>` : nothing;
 }
 
 /**
@@ -147,9 +166,9 @@ export function jobCard(job, tools) {
  * @param {CardTools} tools
  */
 function promptWords(job, tools) {
-  if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
+  if (job.talk) return html`${earlierTurns(job, tools)}<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = splitPrompt(job.prompt);
-  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${job.name}</span> `}${words}</p>
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${job.name}</span> `}${words || job.about || ""}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
       : nothing}`;
@@ -164,8 +183,6 @@ function stateTold(job, tools) {
   if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
-
-const READ = ["describe", "classify", "why", "read", "ask", "examples", "shorten"]; // kinds that are answered in words
 
 /** The picture that a job was asked about, beside its answer. @param {LiveJob} job */
 const aboutPicture = ({ parent }) =>
@@ -185,6 +202,7 @@ function progress(job) {
  */
 function meta(job, tools) {
   return html`<div class="meta">
+    ${tools.fresh(job) ? html`<span class="ready">Ready</span>` : nothing}
     <time datetime=${job.created}>${timeAgo(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.parent && job.count ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
@@ -199,7 +217,8 @@ function meta(job, tools) {
  */
 function actions(job, tools) {
   const [at, label] = job.talk ? [job.talk, "conversation"] : [job.project, "project"];
-  const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>` : nothing;
+  const earlier = job.follows ? button(tools.earlier(job) ? "Fold" : "Earlier questions", () => tools.unfold(job)) : nothing;
+  const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>${earlier}` : nothing;
   if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
     ${talk}
