@@ -181,6 +181,11 @@ async def keys_page(call: Call) -> Answer:
     return Html("keys", {})
 
 
+async def components_page(call: Call) -> Answer:
+    """Every component of the pages, in light and in dark; only without a Discord token."""
+    return Html("components", {})
+
+
 async def _words(call: Call) -> str:
     """Return the words of the job that the address names in ``from``: its answer, its caption ``n``, or its
     prompt; "" for one that isn't there. An address is too short for long words in any alphabet."""
