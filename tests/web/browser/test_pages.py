@@ -91,7 +91,7 @@ async def test_what_is_wrong_is_said_and_the_words_stay(opened: Site, you) -> No
     before = len((await opened.you.get("/api/jobs")).data["jobs"])
     await you.locator("#bar-prompt").fill("a {red, blue} boat")
     await you.locator("#bar-prompt").press("Enter")
-    await you.locator("dialog button", has_text="Back").click()
+    await you.locator("dialog button", has_text="Cancel").click()
     assert await you.locator("#bar-prompt").input_value() == "a {red, blue} boat"
     assert len((await opened.you.get("/api/jobs")).data["jobs"]) == before
 
