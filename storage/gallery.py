@@ -6,7 +6,6 @@ not see."""
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -32,6 +31,7 @@ from storage.schema import (
     picture_places,
     picture_vectors,
     pictures,
+    shares,
     trash,
 )
 
@@ -93,6 +93,9 @@ class Filter:
     def is_of_jobs(self) -> bool:
         """Whether all pictures of a job fit or none, but for those in the trash."""
         return not (self.favourite or self.folder or self.ratio) and self.seed is None
+
+
+_ANY = Filter()
 
 
 def tiles(
@@ -247,22 +250,44 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-    """Return ("2026-11", untrashed pictures that were asked for then in that zone), the newest first."""
+@dataclass(frozen=True)
+class Day:
+    """A day's pictures, the newest job first. shapes: width / height in per cent, and how many pictures
+    after one another have it."""
+
+    day: str
+    shapes: tuple[tuple[int, int], ...]
+
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        return sum(count for _, count in self.shapes)
+
+
+def days(
+    connection: sa.Connection, user_id: int, wanted: Filter = _ANY, zone: tzinfo = UTC
+) -> tuple[Day, ...]:
+    """Return the days of that zone on which the person asked for pictures that a filter lets through, the
+    newest first, in the order of ``tiles``: by them a gallery knows where each picture lies before it has
+    read one."""
     day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
-
-    def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
-        columns: tuple[Any, ...] = (day.label("day"), counted.label("made"))
-        mine = (jobs.c.user_id == user_id, table.c.position > GRID)
-        rows = sa.select(*columns).select_from(table.join(jobs, jobs.c.id == table.c.job_id)).where(*mine)
-        return rows.group_by(sa.text("day"))
-
-    # the few in the trash are taken off: to look for each picture whether it is there takes longer
-    both = sa.union_all(per_day(sa.func.count(), pictures), per_day(-sa.func.count(), trash))
-    counted = Counter[str]()
-    for row in connection.execute(both):
-        counted[datetime.fromtimestamp(row.day * 86_400, UTC).strftime("%Y-%m")] += row.made
-    return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+    if wanted.favourite:
+        joined = joined.join(favourites, kept_by(user_id))
+    shape = (jobs.c.seq, pictures.c.width, pictures.c.height)
+    first, made = sa.func.min(pictures.c.position), sa.func.count()
+    statement = sa.select(day.label("day"), *shape, made.label("made")).select_from(joined)
+    statement = statement.where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for at, _, width, height, count in connection.execute(
+        statement.group_by(*shape).order_by(jobs.c.seq.desc(), first)
+    ):
+        shapes, ratio = found.setdefault(at, []), max(1, round(100 * width / max(1, height)))
+        if shapes and shapes[-1][0] == ratio:
+            count += shapes.pop()[1]
+        shapes.append((ratio, count))
+    named = ((datetime.fromtimestamp(at * 86_400, UTC).strftime("%Y-%m-%d"), found[at]) for at in found)
+    return tuple(Day(name, tuple(shapes)) for name, shapes in named)
 
 
 def _local(time: sa.ColumnElement[datetime], zone: tzinfo) -> sa.ColumnElement[int]:
@@ -410,6 +435,40 @@ def shown_tiles(
     joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
     here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
     return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
+
+
+def public_tiles(
+    connection: sa.Connection,
+    user_id: int,
+    wanted: Filter,
+    *,
+    now: datetime,
+    before: Cursor | None = None,
+    limit: int,
+) -> list[Tile]:
+    """Return those of a person's own pictures that they let others see: that a message in a server shows, and
+    that a link shows which hasn't ended."""
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+
+    def is_meant(position: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        return sa.or_(position.is_(None), position == pictures.c.position)
+
+    posted = sa.exists().where(
+        messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None), is_meant(messages.c.position)
+    )
+    live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
+    linked = sa.exists().where(*live, shares.c.job_id == jobs.c.id, is_meant(shares.c.position))
+    folders = sa.select(shares.c.folder_id).where(*live, shares.c.folder_id.is_not(None))
+    statement = _page(joined, user_id, wanted, before, limit).where(
+        jobs.c.user_id == user_id,
+        jobs.c.rendered_at.is_not(None),
+        sa.or_(
+            sa.and_(jobs.c.private == 0, posted),
+            linked,
+            _among(folder_items, folder_items.c.folder_id.in_(folders)),
+        ),
+    )
+    return to_tiles(connection.execute(statement))
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index

@@ -1,7 +1,7 @@
 """Jobs and pictures as pages and the live socket read them: plain values for JSON and templates."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from studio.library.gallery import Looked
 from studio.moderation.rules import Visibility
 from studio.requests import actions
 from studio.requests.actions import RIGHTS
+from studio.requests.completion import Mark
 from studio.requests.prompts import remix_text
 from studio.texts import job_name, reader_text
 
@@ -279,6 +280,12 @@ def _awaited(view: JobView | None) -> dict[str, Any]:
         found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
     found |= {"starting": view is not None and view.starting}
     return found | ({"why": view.why} if view is not None and view.why else {})
+
+
+def describe_mark(mark: Mark, text: str) -> dict[str, Any]:
+    """Return a mark of a prompt; its places count as a browser counts characters, in UTF-16."""
+    begin, end = (len(text[:place].encode("utf-16-le")) // 2 for place in (mark.begin, mark.end))
+    return {**asdict(mark), "begin": begin, "end": end}
 
 
 def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:

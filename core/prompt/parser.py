@@ -427,6 +427,14 @@ def _words_of(body: str) -> tuple[limits.Weighted, str, limits.Weighted]:
     return tuple(images), positive, () if plainly else parts
 
 
+def blank_marks(body: str) -> str:
+    """Return what stands before the flags with spaces in place of pictures and weights, as long as before."""
+    pictures = re.sub(
+        r"\S+", lambda token: token[0] if values.read_picture(token[0]) is None else " " * len(token[0]), body
+    )
+    return _WEIGHT.sub(lambda weight: " " * len(weight[0]), pictures)
+
+
 def format_prompt(prompt: Prompt) -> str:
     """Return the text that ``parse_prompt`` reads as ``prompt``, with flags in the table's order."""
     written = [values.write_weighted(prompt.images)]

@@ -128,7 +128,8 @@ class VariationRequest(GenerateRequest):
 @dataclass(frozen=True, kw_only=True)
 class OutpaintRequest(GenerateRequest):
     """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add. zoom: how many
-    times as wide and as high it gets, 0 = not alike; only the job's name differs."""
+    times as wide and as high it gets, 0 = not alike; only the job's name differs. remix: by words of their
+    own, not by those that the picture was drawn from."""
 
     kind: ClassVar[str] = "outpaint"
     called: ClassVar[str] = "Zoom out"
@@ -139,6 +140,7 @@ class OutpaintRequest(GenerateRequest):
     bottom: int = 0
     zoom: float = 0.0
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
+    remix: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,7 +182,7 @@ class RegionRequest(GenerateRequest):
     mask_image: str | None = param(None, value=values.Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
-    remix: bool = False  # with new words: only the message's title differs
+    remix: bool = False  # with new words: they say what is to fill the part
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -303,6 +305,7 @@ class ComposeRequest(GenerateRequest):
     layers: tuple[Layer, ...] = param((), value=Layers(), reach=Reach.JOB, moderated=False)
     mask_image: str | None = param(None, value=values.Picture(), reach=Reach.JOB, moderated=False)
     keep_seam: bool = param(False, reach=Reach.JOB)
+    remix: bool = False  # with new words: they say what is to fill the mask
 
     def size(self) -> str:
         """Return the canvas' size x pictures, and the steps."""

@@ -2,9 +2,10 @@
 each and their newest jobs, and the public pictures of the channels that they read."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import chain, islice
 from time import monotonic
@@ -20,7 +21,7 @@ from jobs.queue import Queue, Result
 from storage import gallery as rows
 from storage import people
 from storage.database import Database
-from storage.gallery import Cursor, Filter, Made, Tile
+from storage.gallery import Cursor, Day, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
 from storage.videos import StoredVideo, videos_of_jobs
@@ -32,8 +33,9 @@ from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
 HIDDEN = "A rule of this place hides what was found in the picture."
-COUNTED = 1000  # people whose months are known
+COUNTED = 1000  # people whose days are known
 CHILDREN = 60  # newest jobs that were made from a picture
+ANY = Filter()
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Gallery:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
         self._judged = TTLCache[tuple[str, str, Place], Visibility](KEPT, KEPT_FOR, monotonic)
-        self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._days = LRUCache[tuple[int, str], tuple[int, tuple[Day, ...]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -109,17 +111,28 @@ class Gallery:
         found = await self._database.read(partial(videos_of_jobs, job_ids=jobs), once=True) if jobs else {}
         return {(job_id, video.index): video for job_id, several in found.items() for video in several}
 
-    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
-        whose months."""
+    async def days(self, actor: Actor, wanted: Filter = ANY, zone: tzinfo = UTC) -> tuple[Day, ...]:
+        """Return the days of the actor's pictures that a filter lets through, the newest first. zone: whose
+        days. Those of all pictures are read again only after something has changed."""
         await self._rights.check(actor, Action.MINE)
-        known = self._months.get((actor.user_id, str(zone)))
+        work = partial(rows.days, user_id=actor.user_id, wanted=wanted, zone=zone)
+        if wanted != ANY:
+            return await self._database.read(work, once=True)
+        known = self._days.get((actor.user_id, str(zone)))
         news = self._queue.news(actor.user_id, known[0] if known else 0)
         if known is not None and news.complete and not news.changed:
             return known[1]
-        found = await self._database.read(partial(rows.months, user_id=actor.user_id, zone=zone), once=True)
-        self._months[actor.user_id, str(zone)] = news.at, found
+        found = await self._database.read(work, once=True)
+        self._days[actor.user_id, str(zone)] = news.at, found
         return found
+
+    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
+        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
+        whose months."""
+        counted = Counter[str]()
+        for day in await self.days(actor, zone=zone):
+            counted[day.day[:7]] += day.pictures
+        return list(counted.items())
 
     async def newest(
         self,
@@ -302,7 +315,8 @@ class Message:
 
 class Explore:
     """Looks around for somebody who came by no channel. What they may not read there isn't here either:
-    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age."""
+    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age. Their
+    own pictures are here as far as others can see them."""
 
     def __init__(self, rights: Rights, database: Database, gallery: Gallery) -> None:
         self._rights, self._database, self._gallery = rights, database, gallery
@@ -321,8 +335,9 @@ class Explore:
         before: Cursor | None = None,
         limit: int = 60,
     ) -> Page:
-        """Return pictures after ``before``, or the newest. server_id: of that server alone. What a filter
-        says of folders and the trash means nothing here: others' are theirs alone."""
+        """Return pictures after ``before``, or the newest: of channels, and the actor's own that others can
+        see. server_id: of that server alone. What a filter says of folders and the trash means nothing here:
+        others' are theirs alone."""
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
@@ -331,8 +346,13 @@ class Explore:
             for guild_id, channels in places.items()
             if channels
         )
-        found = await asyncio.gather(*asked)
-        newest = sorted(chain(*found), key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+        mine = partial(
+            rows.public_tiles, user_id=actor.user_id, wanted=wanted, before=before, limit=limit + 1
+        )
+        own = [self._database.read(partial(mine, now=datetime.now(UTC)), once=True)] if not server_id else []
+        found = await asyncio.gather(*asked, *own)
+        seen = {(tile.cursor.seq, tile.cursor.position): tile for tile in chain(*found)}
+        newest = [seen[place] for place in sorted(seen, key=lambda place: (-place[0], place[1]))]
         return await self._gallery.page(actor, newest, limit)
 
     async def asker(self, actor: Actor, job: Job) -> str:

@@ -1,10 +1,8 @@
 """From typed words to jobs, or to a question back: one's options and settings, the host's models, sets in
-braces, and the pictures and masks that come along; and what is offered while a prompt is typed."""
+braces, and the pictures and masks that come along."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +19,10 @@ from core.convert import (
 )
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job, new_seed
-from core.limits import MAX_PROMPT
-from core.profiles import DEMO
-from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
 from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.video import VideoRequest
-from core.settings import Settings
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
@@ -596,105 +590,6 @@ def remix_text(job: Job) -> str:
 def pictures_by_number(job: Job) -> dict[str, str]:
     """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
     return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
-
-
-@dataclass(frozen=True)
-class Hints:
-    """Words of the demo world, from the pack's own ``examples.json``; empty with other models."""
-
-    objects: tuple[str, ...] = ()
-    colours: tuple[str, ...] = ()
-    backgrounds: tuple[str, ...] = ()
-    styles: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, settings: Settings) -> Hints:
-        """Return the hints of the demo pack if the settings name its image model, else empty ones."""
-        path = DEMO / "examples.json"
-        if settings.models["image"] != str(DEMO / "stable-diffusion") or not path.is_file():
-            return cls()
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
-
-    def text(self) -> str:
-        """Return a word about the demo models, with examples to try."""
-        examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
-        return (
-            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
-            f" world:\n**objects** {', '.join(self.objects)}\n**colours**"
-            f" {', '.join(self.colours)}\n**places**"
-            f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
-            f" background\n**styles** {', '.join(self.styles)}\nOther words spoil a picture; its message"
-            f" names them. Try:\n{examples}"
-        )
-
-
-MOST = 25  # suggestions
-Tells = Callable[[Actor], Awaitable[list[str]]]
-SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
-VALUES: dict[str, tuple[str, ...]] = {
-    "ar": SHAPES,
-    "aspect": SHAPES,
-    "sampler": SAMPLERS,
-    "v": VERSIONS[::-1],
-    "version": VERSIONS[::-1],
-    "niji": NIJI[::-1],
-    "style": ("raw",),
-    "q": ("0.25", "0.5", "1", "2", "4"),
-    "quality": ("0.25", "0.5", "1", "2", "4"),
-    "s": ("50", "100", "250", "750"),
-    "stylize": ("50", "100", "250", "750"),
-    "chaos": ("0", "25", "50", "100"),
-    "c": ("0", "25", "50", "100"),
-    "sref": ("random",),
-}
-_END = re.compile(
-    r"(?P<before>.*)(?<!\S)(?:--|—)(?:(?P<flag>[A-Za-z]+) +(?P<value>\S*)|(?P<name>[A-Za-z0-9_-]*))$",
-    re.DOTALL,
-)
-
-
-class Completion:
-    """Suggests whole prompts for the beginning of one. styles: tells which of those that members have made
-    somebody may use."""
-
-    def __init__(self, members: Members, settings: Settings, hints: Hints, styles: Tells) -> None:
-        self._members, self._settings, self._hints = members, settings, hints
-        self._styles = styles
-
-    async def prompts(self, actor: Actor, current: str, longest: int) -> list[str]:
-        """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
-        current = current[:MAX_PROMPT].lstrip()
-        if not current:
-            jobs = await self._members.recent(actor.user_id, limit=15)
-            # without those that name pictures by number: the numbers would name nothing
-            recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
-            texts = list(dict.fromkeys((*recent, *self._hints.prompts)))
-        elif end := _END.match(current):
-            texts = await self._endings(actor, end)
-        else:
-            texts = []
-        if current in texts:
-            return []
-        return [text for text in texts if 0 < len(text) <= longest][:MOST]
-
-    async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
-        before, flag = end["before"], end["flag"]
-        if flag:
-            value = end["value"].lower()
-            match flag.lower():
-                case "model":
-                    settings = self._settings
-                    values = [*(settings.video_choices if "--video" in before else settings.image_models)]
-                case "lora":
-                    values = [*self._settings.loras, *await self._styles(actor)]
-                case name:
-                    values = [*VALUES.get(name, ())]
-            return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
-        own = await self._members.options(actor.user_id)
-        names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
-        return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
 
 
 Kind = Literal["any", "mask"]

@@ -197,6 +197,14 @@ async def test_prompts_longer_than_a_choice_of_discords_are_completed(site) -> N
     assert [one["text"] for one in found] == [f"{words} --chaos"]
 
 
+async def test_what_is_marked_in_a_prompt_is_counted_as_a_browser_counts(site) -> None:
+    found = (await site.you.get(f"/api/complete?text={quote('a 🐉 over a castle --ar wide')}")).data
+    dragon, castle, flag = found["marks"]
+    assert (dragon["begin"], dragon["end"], dragon["kind"]) == (2, 4, "word")  # two units of UTF-16
+    assert (castle["begin"], castle["end"], castle["text"]) == (12, 18, "castle")
+    assert flag["kind"] == "fault" and "3:2" in flag["why"] and "house" in found["draws"]
+
+
 async def test_a_button_asks_what_the_right_asks(site) -> None:
     job = await site.drawn(site.you)
     stranger = await site.person(OTHER)

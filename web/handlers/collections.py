@@ -39,6 +39,7 @@ async def folder_page(call: Call) -> Answer:
     page = await gallery.find_pictures(call, folder=folder.id)
     values = gallery.page_values(call, page, f"/folders/{folder.id}")
     values |= {"folder": _shape(folder), "months": [], "share": share_form(call, folder=folder.id)}
+    values["days"] = await gallery.find_days(call, folder=folder.id)
     return Html("organise/folder", values, tab="/folders")
 
 
@@ -132,7 +133,8 @@ async def trash_page(call: Call) -> Answer:
     values = {
         "pictures": page.pictures,
         "total": await trash.count(call.actor),
-        "days": trash.days,
+        "kept": trash.days,
+        "days": await gallery.find_days(call, trash="1"),
         "older": f"/trash?before={page.older}" if page.older else None,
         "newer": "/trash" if call.query.get("before") else None,
     }

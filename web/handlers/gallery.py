@@ -140,6 +140,21 @@ async def list_months(call: Call) -> Answer:
     return Json({"months": [{"month": month, "pictures": count} for month, count in found]})
 
 
+async def list_days(call: Call) -> Answer:
+    """Return the days of the person's pictures with the shapes of each, None where they are ranked."""
+    return Json({"days": await find_days(call)})
+
+
+async def find_days(call: Call, **named: str) -> list[dict[str, Any]] | None:
+    """Return the days that the address of a call names, None where some pictures fit better than others.
+    named: more of the address."""
+    query = await call.studio.search.within(call.actor, await _asked(call, {**call.query, **named}))
+    if query.is_ranked:
+        return None
+    found = await call.studio.gallery.days(call.actor, query.filter, call.zone)
+    return [{"day": day.day, "shapes": [number for shape in day.shapes for number in shape]} for day in found]
+
+
 async def keep_favourite(call: Call) -> Answer:
     """Make a picture a favourite of the person's."""
     await call.studio.own.keep(call.actor, call.path["job"], number_of(call.path["n"]) - 1)

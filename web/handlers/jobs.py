@@ -200,9 +200,16 @@ async def describe_queued(call: Call, queued: Sequence[Job]) -> list[dict[str, A
 
 
 async def complete(call: Call) -> Answer:
-    """Return whole prompts that go on from what is typed."""
-    found = await call.studio.own.suggestions(call.actor, call.query.get("text", ""))
-    return Json({"suggestions": [{"text": text, "label": text} for text in found]})
+    """Return whole prompts that go on from what is typed, and what in it means nothing or has no effect."""
+    text, own = call.query.get("text", ""), call.studio.own
+    found, marks = await own.suggestions(call.actor, text), await own.marks(call.actor, text)
+    return Json(
+        {
+            "suggestions": [{"text": one, "label": one} for one in found],
+            "marks": [shapes.describe_mark(mark, text) for mark in marks],
+            "draws": list(call.studio.hints.objects),
+        }
+    )
 
 
 async def keep_clip(call: Call) -> Answer:

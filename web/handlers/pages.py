@@ -121,7 +121,8 @@ async def pictures_page(call: Call) -> Answer:
         {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
         for month, count in months
     ]
-    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
+    values = {**gallery.page_values(call, page), "months": shown, "days": await gallery.find_days(call)}
+    return Html("pictures", values)
 
 
 async def explore_page(call: Call) -> Answer:

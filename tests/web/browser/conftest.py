@@ -2,6 +2,7 @@
 REQUIRE_BROWSER."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -166,8 +167,8 @@ async def units():
 
 
 def _is_wrong(message) -> bool:
-    """Whether a message tells of a fault. A 409 is a question that the page answers."""
-    return message.type == "error" and "status of 409" not in message.text
+    """Whether a message tells of a fault. A 409 is a question that the page answers, a 400 a refusal."""
+    return message.type == "error" and not re.search("status of 40[09]", message.text)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

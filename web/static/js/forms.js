@@ -84,8 +84,13 @@ function startSessions() {
   });
 }
 
-/** The page of shares says times as people do. */
+/** The page of shares says times as people do, and copies links. */
 function startShares() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!(button instanceof HTMLElement)) continue;
+    button.hidden = false;
+    button.addEventListener("click", () => import("./core/jobs.js").then(({ copyText }) => copyText(button.dataset.copy ?? "", "Link"), showError));
+  }
   for (const time of document.querySelectorAll("#shares time")) {
     if (!(time instanceof HTMLTimeElement)) continue;
     time.title = time.dateTime;

@@ -1,7 +1,7 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
 import { showError } from "./text.js";
 
-/** @import {Job, Month, Queue, Suggestion, Tile, Turn} from "../types.js" */
+/** @import {Day, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
 
 const MOST_IN_TRAIL = 600; // pictures
 
@@ -335,15 +335,15 @@ export const readShown = async (query, signal) =>
 
 export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await fetchJson("/api/queues", {})).queues;
 
-/** @param {URLSearchParams} query */
-export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await fetchJson(`/api/months?${query}`, {})).months;
+/** The days of one's pictures; null where some fit better than others. @param {URLSearchParams} query */
+export const readDays = async (query) => /** @type {{days: Day[] | null}} */ (await fetchJson(`/api/days?${query}`, {})).days;
 
 /**
  * @param {string} text
  * @param {AbortSignal} signal
  */
 export const readSuggestions = async (text, signal) =>
-  /** @type {{suggestions: Suggestion[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
+  /** @type {{suggestions: Suggestion[], marks: Mark[], draws: string[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal }));
 
 /**
  * @param {string} path
@@ -553,4 +553,4 @@ export const putInFolder = (folder, names) => sendNames(`/api/folders/${folder}/
 export const takeOutOfFolder = (folder, names) => sendNames(`/api/folders/${folder}/items/remove`, names);
 
 /** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
-export const makeShare = async (what) => /** @type {{id: string, link: string}} */ (await sendJson("POST", "/api/shares", what));
+export const makeShare = async (what) => /** @type {{id: string, link: string, expires: string}} */ (await sendJson("POST", "/api/shares", what));

@@ -1,7 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
-import { showError, showToast } from "./text.js";
+import { rememberPresses, showError, showToast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -327,6 +327,7 @@ function letSheetsBeLeft() {
  * @param {Record<string, () => void>} [pages]
  */
 export function startPage(pages = {}) {
+  rememberPresses();
   pages[document.body.dataset.page ?? ""]?.();
   if (keptHere("outbox")) outbox(); // what the page before couldn't send
   const said = takeNote("said");

@@ -127,11 +127,15 @@ const KEEP_CLEAR = "button, .button, input, select, textarea, summary, .side a";
 
 /** @type {{box: DOMRect, at: number} | null} where something was pressed last; it may be gone since */
 let pressed = null;
-for (const kind of ["click", "submit"]) {
-  document.addEventListener(kind, (event) => {
-    const about = event.target instanceof Element && !event.target.closest("#toasts") ? event.target.closest("button, a, input, select, form") : null;
-    if (about) pressed = { box: about.getBoundingClientRect(), at: Date.now() };
-  }, true);
+
+/** Remembers from now on where something is pressed, so that its message appears beside it. */
+export function rememberPresses() {
+  for (const kind of ["click", "submit"]) {
+    document.addEventListener(kind, (event) => {
+      const about = event.target instanceof Element && !event.target.closest("#toasts") ? event.target.closest("button, a, input, select, form") : null;
+      if (about) pressed = { box: about.getBoundingClientRect(), at: Date.now() };
+    }, true);
+  }
 }
 
 /**
