@@ -96,6 +96,7 @@ async def test_axe_finds_nothing_in_menus_and_dialogs(opened: Site, you, axe) ->
     await you.wait_for_selector("#share:popover-open")
     assert await you.evaluate(RUN, RULES) == []
     await you.keyboard.press("Escape")
+    await you.click("#more-button")
     await you.get_by_role("button", name="Delete the job for good").click()
     await you.wait_for_selector("dialog[open]")
     assert await you.evaluate(RUN, RULES) == []
