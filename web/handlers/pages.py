@@ -221,7 +221,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
         "Sound": "yes" if clip and clip.sound else None,
         **{name: used.get(key) for key, name in FACTS.items()},
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
-        "Took": None if took is None else f"{took:.3g} s",
+        "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
         "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {job.device}, {job.lane}",
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",
