@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.events import Queued
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
 from jobs.admission import Limits
@@ -141,3 +142,27 @@ async def test_times_behind_a_video_count_it_and_none_is_told_while_nobody_knows
     assert await told() == [(1, None), (2, None)]
     positions.estimate.add(film(), 50.0)
     assert await told() == [(1, 0.0), (2, 200.0)]
+
+
+class Starting(HandExecutor):
+    """Its devices aren't ready until they are let."""
+
+    state = "starting"
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return [replace(device, state=self.state) for device in super().devices]
+
+
+async def test_who_waits_before_a_worker_is_ready_is_told_so_and_no_time() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Starting({"cpu": 1})
+    estimate, waiting = Estimate(), job()
+    estimate.add(waiting.cost_key, 4.0)
+    positions = Positions(waitlist, {}, feeds, executor, estimate, Limits())
+    waitlist.add(waiting, 0.0)
+    feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, starting=True) == positions.position(waiting.job_id)
+    executor.state = "ready"
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, 0.0)
