@@ -17,7 +17,7 @@ import transformers
 from core.errors import ModelError, first_line
 from vision import devices
 from vision.diffusion import loras
-from vision.diffusion.model import FindLora, ImageModel, no_lora
+from vision.diffusion.model import FindLora, ImageModel, no_lora, visit_in_turn
 from vision.engine import denoiser
 from vision.families import Family
 from vision.images import upscaler
@@ -73,7 +73,7 @@ def place(pipe: Any, device: str, offload: str) -> None:
     """Put the weights of a pipeline where a plan has them. "group": a layer of the denoiser and of the text
     encoders comes to the device while the one before it computes; the decoder stays there."""
     if offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
+        visit_in_turn(pipe, device)
     elif offload == "group":
         modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
         moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
@@ -124,6 +124,9 @@ def load_image_model(
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
+    if dtype is torch.bfloat16 and getattr(pipe.vae.config, "force_upcast", False):
+        # float16 overflows there; diffusers would encode in float32 all the same, with twice the memory
+        pipe.vae.register_to_config(force_upcast=False)
     place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from core.errors import ModelError, UserError, first_line
 from vision.diffusion import load as quantize
-from vision.diffusion.model import FindLora, TextCache, no_lora
+from vision.diffusion.model import FindLora, TextCache, no_lora, visit_in_turn
 from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
 from vision.reporter import Reporter
@@ -90,7 +90,7 @@ class VideoModel:
             self._pipes[name] = pipe
         pipe = self._pipes[name]
         if self.offload == "model" and self._active != name:
-            pipe.enable_model_cpu_offload(device=self.device)  # the last pipeline has the hooks
+            visit_in_turn(pipe, self.device)  # the last pipeline has the hooks
         self._active = name
         return pipe
 
