@@ -46,7 +46,7 @@ def set_up_logs(config: WorkerConfig) -> Redactor:
     added, which libraries like to repeat in warnings."""
     redact = Redactor([config.hf_token])
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", redact))
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
     return redact
 
@@ -290,9 +290,12 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         if answer.later:
             log.warning("job %s waits: %s", run.job_id, answer.message)
         else:
-            by_user = answer.fault is Fault.USER
+            by_user, by_model = answer.fault is Fault.USER, answer.fault is Fault.MODEL
             level = logging.INFO if by_user else logging.ERROR
-            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
+            why = (
+                f": {answer.message}" if by_model else ""
+            )  # that is the whole story: no network, gated, disk
+            log.log(level, "job %s: %s%s", run.job_id, answer.fault, why, exc_info=not (by_user or by_model))
     return answer
 
 
