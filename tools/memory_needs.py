@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.requests.images import EditRequest, ImagineRequest, VariationRequest
 from core.requests.video import VideoRequest
-from tools import full_size, models_page
+from tools import full_size, page_tables
 from tools.hollow_card import HollowCard
 from vision import families, loader
 from vision.capabilities import edit, imagine, variation
@@ -237,7 +237,7 @@ def plans(family: str, folder: Path) -> Iterator[tuple[str, float, float]]:
 def published() -> Shares:
     """Return what the page has."""
     found: Shares = {}
-    for line in models_page.read_table(TABLE).splitlines()[2:]:
+    for line in page_tables.read_table(TABLE).splitlines()[2:]:
         family, *cells = line.strip("| ").split(" | ")
         pairs = (cell.partition(" / ") for cell in cells)
         found[family] = {
@@ -278,7 +278,7 @@ def main() -> None:
                     found[way] = pair[0], pair[1]
                     print("{}, {}: {:.2f} / {:.2f} GiB".format(family, way, *pair), flush=True)
                 if given.write:
-                    models_page.write_table(TABLE, table({**published(), family: found}))
+                    page_tables.write_table(TABLE, table({**published(), family: found}))
                 continue
             known = full_size.read_architectures()[family]
             named = {"repository": known["repository"], "pipeline": known["pipeline"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools import full_size, memory_needs, models_page
+from tools import full_size, memory_needs, page_tables
 from tools.hollow_card import HollowCard
 from tools.memory_needs import DRAWING, GIB, PICTURE, TABLE, WAYS, published
 from vision import devices
@@ -54,7 +54,7 @@ def test_what_plans_are_chosen_doesnt_depend_on_the_machine_that_counts() -> Non
 def test_the_page_has_what_is_asked_and_taken_of_all_models() -> None:
     shown = published()
     assert NEEDS.keys() == shown.keys() == set(DRAWING)
-    assert models_page.read_table(TABLE) == memory_needs.table(shown)
+    assert page_tables.read_table(TABLE) == memory_needs.table(shown)
     for family, ways in shown.items():
         assert ways.keys() >= {"on the card", "part by part", "layer by layer", "int8"}, family
         begins = {way for way in WAYS if way.endswith(PICTURE)}
