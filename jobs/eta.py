@@ -144,13 +144,14 @@ CHUNK = 8  # jobs told between two breaths of the event loop: 0.2 ms, for which 
 @dataclass(frozen=True)
 class Floor:
     """own: the roles that have a device for themselves. devices: how many all other jobs share. left: for
-    each slot of those the seconds until it is free, shortest first. running: jobs by member. until: monotonic
-    seconds for which it is kept."""
+    each slot of those the seconds until it is free, shortest first. running: jobs by member. starting: no
+    device is ready, and one is being started. until: monotonic seconds for which it is kept."""
 
     own: frozenset[str]
     devices: int
     left: Sequence[float]
     running: Mapping[int, list[ActiveJob]]
+    starting: bool
     until: float
 
 
@@ -189,7 +190,9 @@ class Positions:
         left = [0.0] * (slots - len(left)) + left[:slots]
         took = thread_time() - began
         until = monotonic() + took / LOOK_SHARE if took > LOOK_IS_DEAR else 0.0
-        self._looked = Floor(own, len(shared) or 1, left, running, until)
+        states = {device.state for device in devices}
+        starting = "starting" in states and "ready" not in states
+        self._looked = Floor(own, len(shared) or 1, left, running, starting, until)
         return self._looked
 
     def note_moved(self) -> None:
@@ -220,7 +223,8 @@ class Positions:
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
         else:
             place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(waiting, place, floor), self.waitlist.paused)
+        eta, held = self._eta_of(waiting, place, floor), self.waitlist.paused
+        return Queued(place, None if floor.starting else eta, held, starting=floor.starting)
 
     def _eta_of(self, waiting: Waiting, place: int, floor: Floor) -> float | None:
         """Seconds until the job at ``place`` starts. Its member's limits count, too."""
@@ -340,10 +344,13 @@ class _Round:
             lines.append(self._videos[user_id])
         eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
         held = positions.waitlist.paused
-        return Queued(self._places[line], None if seconds is None or held or line else eta, held)
+        unknown = seconds is None or held or bool(line) or floor.starting
+        return Queued(self._places[line], None if unknown else eta, held, starting=floor.starting)
 
 
 def _worth_telling(before: Queued, now: Queued) -> bool:
+    if before.starting != now.starting:
+        return True
     if before.position <= EXACT_POSITIONS or now.position <= EXACT_POSITIONS:
         moved = before.position != now.position
     else:

@@ -84,6 +84,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", "/api/clips", jobs.keep_clip, Body.PICTURE, upload, limit=clip),
         Route("GET", "/api/pictures", gallery.list_pictures, query=ANY),
         Route("GET", "/api/months", gallery.list_months),
+        Route("GET", "/api/days", gallery.list_days, query=(*FILTERS, "trash", "folder")),
         Route("GET", "/api/explore", gallery.list_explored, query=(*gallery.FILTERS, "before", "limit")),
         Route("GET", "/api/queues", jobs.list_queues),
         Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep_favourite, bucket=change),

@@ -35,6 +35,7 @@ class VideoRequest(VideoParameters, GenerateRequest):
     """
 
     kind: ClassVar[str] = "video"
+    called: ClassVar[str] = "Video"
     answer: ClassVar[Answer] = Answer.VIDEOS
     role: ClassVar[str] = "video"
     operation: str = param("new", moderated=False)
@@ -78,6 +79,7 @@ class CutRequest(VideoParameters, GenerateRequest):
     """
 
     kind: ClassVar[str] = "cut"
+    called: ClassVar[str] = "Cut"
     answer: ClassVar[Answer] = Answer.VIDEOS
     role: ClassVar[str] = "video"
     prompt: str = ""
@@ -102,6 +104,7 @@ class FrameRequest(GenerateRequest):
     """The last frame of ``clip`` (required) as a picture; no model draws anything."""
 
     kind: ClassVar[str] = "frame"
+    called: ClassVar[str] = "Last frame"
     role: ClassVar[str] = "video"
     prompt: str = ""
     num_images: int = param(1, value=OneNumberOf((1,)), reach=Reach.JOB)

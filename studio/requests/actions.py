@@ -11,6 +11,7 @@ from core.job import Job, Lane, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
+from core.prompt.values import is_blank
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -437,8 +438,11 @@ def outpaint(
             f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
-    given = _fields(source, words, seed) | sides
-    return _job(OutpaintRequest(**given, image=source.sha256), source, words)
+    across, down = (round(length, 2) for length in (width / source.width, height / source.height))
+    given = _fields(source, words, seed) | sides | {"zoom": across if across == down else 0.0}
+    own_words = source.request is None and not is_blank(given["prompt"])
+    request = OutpaintRequest(**given, image=source.sha256, remix=own_words or _remixed(source, words))
+    return _job(request, source, words)
 
 
 def compose(
@@ -455,7 +459,8 @@ def compose(
     source: whose words and settings it has, and whose child it is.
     """
     given = _fields(source, words) | {"canvas": canvas, "layers": tuple(layers)}
-    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
+    remix = _remixed(source, words)
+    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam, remix=remix)
     return _job(request, source, words)
 
 
@@ -497,7 +502,7 @@ def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, An
 
 
 def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
-    return words is not None and source.request is not None and differs(words.prompt, source.request)
+    return words is not None and (source.request is None or differs(words.prompt, source.request))
 
 
 def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -243,7 +243,7 @@ async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) 
     assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
     assert "🔄" not in labels(studio.last())
     await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
-    assert "Upscaled" in studio.last().content
+    assert "Upscale 2× (Subtle)" in studio.last().content
 
 
 async def test_a_gif_plays_by_itself(studio: Studio) -> None:

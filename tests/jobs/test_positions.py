@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from core.events import Queued
 from jobs.admission import Limits
 from jobs.eta import CHUNK, Estimate, Positions
 from jobs.executors.base import Device
@@ -97,3 +99,27 @@ async def test_what_moves_during_a_round_is_told_where_it_stands_by_the_next() -
         told = positions.told[waiting.job_id].position
         assert told == place if place <= 20 else abs(told - place) * 10 < told
         assert feeds[waiting.job_id].latest == positions.told[waiting.job_id]
+
+
+class Starting(HandExecutor):
+    """Its devices aren't ready until they are let."""
+
+    state = "starting"
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return [replace(device, state=self.state) for device in super().devices]
+
+
+async def test_who_waits_before_a_worker_is_ready_is_told_so_and_no_time() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Starting({"cpu": 1})
+    estimate, waiting = Estimate(), job()
+    estimate.add(waiting.cost_key, 4.0)
+    positions = Positions(waitlist, {}, feeds, executor, estimate, Limits())
+    waitlist.add(waiting, 0.0)
+    feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, starting=True) == positions.position(waiting.job_id)
+    executor.state = "ready"
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, 0.0)

@@ -121,6 +121,7 @@ RULES: dict[str, Rule] = {
     "GET /api/explore": _rule(SIGNED_IN, 200),
     "GET /api/queues": _rule(SIGNED_IN, 200),
     "GET /api/months": _rule(SIGNED_IN, 200),
+    "GET /api/days": _rule(SIGNED_IN, 200),
     "PUT /api/favourites/{job}/{n}": _rule(LOOK, 204, changes=True),
     "DELETE /api/favourites/{job}/{n}": _rule(SIGNED_IN, 204),
     "GET /api/privacy": _rule(SIGNED_IN, 200),

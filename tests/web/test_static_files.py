@@ -81,8 +81,8 @@ def test_every_module_says_first_what_it_is_for() -> None:
 
 
 def test_what_a_page_loads_is_small() -> None:
-    assert sent("js/stream.js", CREATE) <= 65_000
-    assert sent("js/pictures.js", GALLERY) <= 78_000
+    assert sent("js/stream.js", CREATE) <= 75_000
+    assert sent("js/pictures.js", GALLERY) <= 86_000
     assert sent("editor/edit.js", EDITOR) <= 115_000
 
 

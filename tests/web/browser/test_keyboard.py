@@ -30,7 +30,8 @@ async def tab_to(page, selector: str, *, back: bool = False, press: str = "") ->
 
 
 async def test_signing_in(opened: Site, page) -> None:
-    await page.goto(f"{opened.web.url}/in#a-capability")
+    link = await opened.opened.services.web.new(YOU, "you")
+    await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
     await page.wait_for_selector("#sign-in button")
     await tab_to(page, "#sign-in button", press="Enter")
     await page.wait_for_selector("#bar-prompt")
@@ -139,6 +140,7 @@ async def test_changing_a_setting_and_the_theme(opened: Site, you) -> None:
         await you.keyboard.press("Space")
     fields = (await opened.you.get("/api/settings")).data["fields"]
     assert next(field["value"] for field in fields if field["name"] == "remix") is True
+    await tab_to(you, ".more-button", press="Enter")
     await tab_to(you, "#theme", press="Enter")
     assert await you.evaluate("() => document.documentElement.dataset.theme") == "light"
 

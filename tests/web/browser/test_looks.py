@@ -67,7 +67,6 @@ async def test_a_phone_creates_compares_and_never_scrolls_sideways(
     context = await browser.new_context(**device(name), locale="en-GB")
     page = await context.new_page()
     await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").tap()
     await page.locator("#bar-prompt").tap()
     await page.keyboard.type("a red house --ar 3:2")
     await page.get_by_role("button", name="Send").tap()

@@ -168,7 +168,7 @@ async def test_the_focus_stays_where_a_picture_was_thrown_away_while_the_page_re
 
     await you.goto(opened.web.url + "/pictures")
     await you.locator(".tile a").nth(1).focus()
-    await you.route("**/api/months*", slow)
+    await you.route("**/api/days*", slow)
     await opened.drawn(opened.you, "a blue boat")  # the page reads what is new
     await asyncio.wait_for(asked.wait(), 30)
     async with you.expect_response("**/api/trash"):
@@ -221,13 +221,20 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
 
 
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    button = page.get_by_role("button", name="Sign in as you")
+    link = await opened.opened.services.web.new(YOU, "you")
+    await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
+    button = page.get_by_role("button", name="Continue as you")
     await button.wait_for()
     assert [cookie["name"] for cookie in await page.context.cookies()] == ["zone"]
     assert page.url == f"{opened.web.url}/in"
     await button.click()
     await page.wait_for_selector("#bar-prompt")
+
+
+async def test_the_address_of_ones_own_machine_opens_signed_in(opened: Site, page) -> None:
+    await page.goto(opened.web.local_address("a-capability"))
+    await page.wait_for_selector("#bar-prompt")
+    assert page.url == f"{opened.web.url}/"
 
 
 async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
@@ -296,13 +303,15 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
     job = await opened.drawn(opened.you)
     page = opened.web.url + job["pictures"][1]["href"]
     await you.goto(page)
-    await you.get_by_role("button", name="Post", exact=True).click()
+    await you.click("#more-button")
+    await you.get_by_role("button", name="Post to Discord").click()
     await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot may write")
     channels = {number: Channel({YOU}, {YOU}, name=name) for number, name in ((100, "hall"), (101, "art"))}
     servers = Servers({10: Server("Here", channels, {YOU: False})})
     with opened.opened.services.directory.connected(servers):
         await you.goto(page)
-        await you.get_by_role("button", name="Post", exact=True).click()
+        await you.click("#more-button")
+        await you.get_by_role("button", name="Post to Discord").click()
         await you.get_by_label("Channel", exact=True).select_option(label="#art")
         await you.locator("dialog button", has_text="Post").click()
         await you.wait_for_selector(".toast >> text=Posted")
