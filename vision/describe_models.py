@@ -90,6 +90,7 @@ def _family_and_notes(role: str, path: Path, more: Mapping[str, Any]) -> tuple[s
         channels = files.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",), True
     if kind == "video":
+        path = files.gguf_folder(path) or path
         configs = {part.parent.name: files.read_json(part) for part in path.glob("*/config.json")}
         index = files.read_json(path / "model_index.json")
         video = next((one for one in VIDEO_FAMILIES if one.belongs(index, configs)), None)

@@ -191,19 +191,7 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
         return _from_folder(family, path, dtype, config)
     folder = files.gguf_folder(path)
     if folder is not None:
-        files.check_file(path)
-        cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
-        if not hasattr(cls, "from_single_file"):
-            raise ModelError(f"{family.title} can't be loaded from GGUF: diffusers has no way to.")
-        transformer = cls.from_single_file(
-            str(path),
-            config=str(folder),
-            subfolder=files.GGUF_PART,
-            quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
-            dtype=dtype,
-            local_files_only=True,
-        )
-        return _from_folder(family, folder, dtype, config, transformer=transformer)
+        return _from_folder(family, folder, dtype, config, **gguf_part(path, folder, dtype, family.title))
     cls, beside = _class(family, family.text), files.config_folder(path)
     if not hasattr(cls, "from_single_file"):
         raise ModelError(
@@ -211,6 +199,24 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
         )
     given = {"config": None if beside is None else str(beside), "dtype": dtype}
     return cls.from_single_file(str(path), **given, local_files_only=offline or beside is not None)
+
+
+def gguf_part(path: Path, folder: Path, dtype: torch.dtype, title: str) -> dict[str, Any]:
+    """Return the name of the part that the GGUF file ``path`` holds, and the part. folder: the rest of the
+    model. Raises ModelError when it can't be loaded from such a file."""
+    files.check_file(path)
+    cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
+    if not hasattr(cls, "from_single_file"):
+        raise ModelError(f"{title} can't be loaded from GGUF: diffusers has no way to.")
+    part = cls.from_single_file(
+        str(path),
+        config=str(folder),
+        subfolder=files.GGUF_PART,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
+        dtype=dtype,
+        local_files_only=True,
+    )
+    return {files.GGUF_PART: part}
 
 
 def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
