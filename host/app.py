@@ -50,7 +50,13 @@ def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False)
 async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
-    async with services(settings, adopt=adopt) as built:
+    wanted = [
+        ("WEB_PORT", settings.web_host, settings.web_port),
+        ("METRICS_PORT", settings.metrics_bind, settings.metrics_port),
+        ("SANDBOX_PORT", "127.0.0.1", settings.sandbox_port if sandbox else 0),
+    ]
+    ports = [one for one in wanted if one[-1]]
+    async with services(settings, adopt=adopt, ports=ports) as built:
         process.configure_gc()
         keep, queue = built.database.supervisor, built.queue
 
