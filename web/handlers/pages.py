@@ -95,7 +95,7 @@ async def create_page(call: Call) -> Answer:
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
     known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
-    promise = "The first four take longer: the model is loaded for them."
+    promise = "The first four take longer: the model is made ready for them."
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
         promise = f"Four pictures take about {takes} here."
@@ -179,6 +179,11 @@ async def queue_page(call: Call) -> Answer:
 async def keys_page(call: Call) -> Answer:
     """The shortcuts."""
     return Html("keys", {})
+
+
+async def components_page(call: Call) -> Answer:
+    """Every component of the pages, in light and in dark; only without a Discord token."""
+    return Html("components", {})
 
 
 async def _words(call: Call) -> str:
