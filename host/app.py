@@ -127,7 +127,8 @@ async def _serve_sandbox(
             discord.append(url)
             address = opened.local_address(secrets.token_urlsafe(32))
             print(f"\nAtelier's studio: {address}", flush=True)
-            print(f"Ctrl+C stops. Its menu leads to a simulated Discord, the sandbox: {url}\n", flush=True)
+            print(f"Its menu More leads to a simulated Discord, the sandbox: {url}", flush=True)
+            print("Ctrl+C stops.\n", flush=True)
             has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
             if built.settings.open_browser and (sys.platform in ("darwin", "win32") or has_display):
                 webbrowser.open(address)

@@ -60,6 +60,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("GET", "/settings", form.page),
         Route("GET", "/sessions", own.sessions_page),
         Route("GET", "/keys", pages.keys_page),
+        *(() if settings.discord_token else (Route("GET", "/_components", pages.components_page),)),
         Route("GET", f"/edit/{JOB}/{NUMBER}", editor.edit_picture_page),
         Route("GET", f"/edit/d/{DOCUMENT}", editor.edit_document_page),
         Route("GET", "/documents", editor.documents_page),

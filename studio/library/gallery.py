@@ -315,8 +315,8 @@ class Message:
 
 class Explore:
     """Looks around for somebody who came by no channel. What they may not read there isn't here either:
-    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age. Their
-    own pictures are here as far as others can see them."""
+    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age.
+    Their own pictures are here as far as others can see them."""
 
     def __init__(self, rights: Rights, database: Database, gallery: Gallery) -> None:
         self._rights, self._database, self._gallery = rights, database, gallery

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.requests import (
     ClassifyRequest,
@@ -24,6 +25,7 @@ from core.requests import (
     VariationRequest,
     to_json,
 )
+from core.traces import release
 from tests.support import tiny
 from tests.vision.conftest import SHA
 from tests.vision.families.test_families import SAME, apart
@@ -133,6 +135,7 @@ def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running,
     steps = [message for message in heard if isinstance(message, Step)]
     assert [step.step for step in steps] == list(range(1, steps[-1].total + 1))
     assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
+    assert f"Atelier {release()}, torch {torch.__version__}" in answer.output.parameters["versions"]
 
 
 def test_the_first_job_says_which_model_is_loaded(folders, running: Running, tmp_path) -> None:

@@ -87,6 +87,7 @@ RULES: dict[str, Rule] = {
     "GET /sessions": _rule(SIGNED_IN, 200),
     "GET /privacy": _rule(SIGNED_IN, 200),
     "GET /keys": _rule(SIGNED_IN, 200),
+    "GET /_components": _rule(SIGNED_IN, 200),
     "GET /trash": _rule(SIGNED_IN, 200),
     "GET /folders": _rule(SIGNED_IN, 200),
     "GET /folders/{folder}": _rule(AUTHOR_ONLY, 200),

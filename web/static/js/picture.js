@@ -192,6 +192,14 @@ function goBack() {
   else location.assign(leave);
 }
 
+/** Mark the page in the side bar that one comes from. */
+function markOrigin() {
+  const from = document.querySelector(`.side nav a[href="${CSS.escape(new URL(leave, location.href).pathname)}"]`);
+  if (!from) return;
+  document.querySelector(".side [aria-current]")?.removeAttribute("aria-current");
+  from.setAttribute("aria-current", "page");
+}
+
 /** The address of a picture's bytes, from that of its page. */
 const bytesOf = (/** @type {string} */ href) => href.replace(/^\/pictures\//, "/files/");
 
@@ -371,6 +379,7 @@ close.addEventListener("click", (event) => {
 });
 const shown = document.getElementById("picture");
 const player = shown instanceof HTMLVideoElement ? new Player(stage, shown, picture.video?.sound ?? false) : null;
+markOrigin();
 edges();
 copies();
 posting();
