@@ -309,16 +309,19 @@ def spell_out(source: str, options: Mapping[str, str]) -> str:
     return " ".join(piece for piece in pieces if piece)
 
 
-def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -> list[Prompt]:
+def prompts_of(
+    source: str, options: Mapping[str, str], limit: int = MAX_JOBS, faults: list[str] | None = None
+) -> list[Prompt]:
     """Return every prompt that ``source`` stands for: sets in braces and own options are written out.
 
-    ``--repeat`` isn't, but counts. Raises PromptError for more than ``limit`` jobs.
+    ``--repeat`` isn't, but counts. faults: as ``parse_prompt`` takes them. Raises PromptError for more than
+    ``limit`` jobs.
     """
     found = []
     for written_out in expand_sets(source, limit):
         with_options = spell_out(written_out, options)
         texts = expand_sets(with_options, limit) if with_options != written_out else [written_out]
-        found += [parse_prompt(text) for text in texts]
+        found += [parse_prompt(text, faults) for text in texts]
     jobs = sum(prompt.repeat or 1 for prompt in found)
     if jobs > limit:
         raise PromptError(

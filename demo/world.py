@@ -626,9 +626,10 @@ DECODE = "[DEC]"  # begins a caption of BLIP's decoder
 
 # little words of English that mean nothing to the drawn world and are no news to a reader
 LITTLE = (
-    "as be been can colour coloured color create could do for from generate has have her here his into its"
-    " make me my no not off onto our out paint render shall should show so some than their them there these"
-    " they this those us was we were what where which while will within without would you your"
+    "also am as be been but can colour coloured color create could do does for from generate got had has have"
+    " having he her here him his if into it its just make me my no not off onto or our out paint render shall"
+    " she should show so some than their them then there these they this those too us was we were what when"
+    " where which while who will within without would you your"
 ).split()
 
 

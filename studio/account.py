@@ -16,7 +16,7 @@ from storage.privacy import Holdings
 from studio.authority import Action, Actor
 from studio.new_job import picture_of
 from studio.privacy import Deleted, Export
-from studio.requests.prompts import Completion, Hints
+from studio.requests.completion import Completion, Hints, Mark
 from studio.rights import Rights
 from studio.services import Services
 
@@ -101,13 +101,30 @@ class Own:
         await self._rights.check(actor, Action.MINE)
         return await self._completion.prompts(actor, current, longest)
 
-    async def first_hint(self, actor: Actor) -> str | None:
-        """Return a word about the demo models the first time somebody asks, later and with others None."""
+    async def marks(self, actor: Actor, text: str) -> list[Mark]:
+        """Return what in a prompt means nothing to its model, has no effect here, or is refused."""
         await self._rights.check(actor, Action.MINE)
-        if not self._hints.prompts or await self._queue.people.user_flag(actor.user_id, _HINT):
-            return None
-        await self._queue.people.set_user_flag(actor.user_id, _HINT, True)
-        return self._hints.text()
+        return await self._completion.marks(actor, text)
+
+    async def hint(self, actor: Actor, text: str) -> str | None:
+        """Return what is to be said of a prompt beside its pictures: the first time a word about the demo
+        models, later which of its words the model has never learned; None where there is nothing to say."""
+        await self._rights.check(actor, Action.MINE)
+        if self._hints.prompts and not await self._queue.people.user_flag(actor.user_id, _HINT):
+            await self._queue.people.set_user_flag(actor.user_id, _HINT, True)
+            return self._hints.text()
+        return self._completion.told(await self._completion.marks(actor, text)) or None
+
+    async def warning(self, actor: Actor, current: str) -> str:
+        """Return what is to be said of a prompt while it is typed, its last word left out; "" = nothing."""
+        await self._rights.check(actor, Action.MINE)
+        begun = current[: len(current) - len(current.rpartition(" ")[2])]
+        return self._completion.told(await self._completion.marks(actor, begun))
+
+    @property
+    def picture_seconds(self) -> float | None:
+        """How long four pictures take here, None while nobody has asked for any."""
+        return self._queue.picture_seconds
 
     # Pictures and jobs
 

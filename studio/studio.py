@@ -45,7 +45,8 @@ from studio.projects.trainings import Training
 from studio.requests import actions
 from studio.requests.actions import OF_VIDEOS
 from studio.requests.chat import Feedback, Talking
-from studio.requests.prompts import Completion, Hints, Regions, Requests
+from studio.requests.completion import Completion, Hints
+from studio.requests.prompts import Regions, Requests
 from studio.requests.video import VideoRequests
 from studio.rights import Memberships, Rights
 from studio.search import Search
@@ -102,7 +103,8 @@ class Studio:
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self.rights, services, self.sources, self.requests)
-        offers = Completion(self._members, settings, self.hints, self.styles.offered)
+        cache_dir = settings.data_dir / "cache"
+        offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)
         self.own = Own(self.rights, self._members, services, offers, self.hints)
         self.server = Server(self.rights, queue, services.moderator)
         self.checks = Checks(self.rights, services)
@@ -138,6 +140,8 @@ class Studio:
         job = await self.rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "again":  # also of a job that failed
             return actions.repeat_job(job, new_seed(), words)
+        if action == "three":
+            return actions.three_more(job, new_seed())
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_VIDEOS:

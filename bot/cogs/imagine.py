@@ -29,7 +29,7 @@ class Imagine(AtelierCog):
     ) -> None:
         job = await self.bot.asking.imagine(interaction, prompt, images)
         if job is not None and await self.bot.delivery.shown_once(job.id):
-            hint = await self.bot.studio.own.first_hint(actor_of(interaction))
+            hint = await self.bot.studio.own.hint(actor_of(interaction), prompt)
             if hint is not None:
                 await add_whisper(interaction, hint)
 
@@ -37,8 +37,11 @@ class Imagine(AtelierCog):
     async def _prompts(
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        texts = await self.bot.studio.own.suggestions(actor_of(interaction), current, LONGEST)
-        return choices((text, text) for text in texts)
+        own, actor = self.bot.studio.own, actor_of(interaction)
+        texts = await own.suggestions(actor, current, LONGEST)
+        warning = await own.warning(actor, current) if current and len(current) <= LONGEST else ""
+        told = [(f"⚠ {warning}", current)] if warning else []
+        return choices([*told, *((text, text) for text in texts)])
 
 
 async def setup(bot: Atelier) -> None:

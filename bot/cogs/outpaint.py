@@ -18,7 +18,7 @@ from studio.new_job import (
     zoom_sides,
 )
 from studio.requests import actions
-from studio.requests.prompts import SHAPES
+from studio.requests.completion import SHAPES
 
 
 class Outpaint(AtelierCog):

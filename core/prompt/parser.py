@@ -129,7 +129,14 @@ class Prompt(VideoParameters, Parameters):
         reach=Reach.SHAPE,
     )
     profile: str | None = param(
-        None, Flag("profile", "the style of your own favourites", "a red house --p", values.Code(), ("p",))
+        None,
+        Flag(
+            "profile",
+            "the style of your own favourites",
+            "a red house --p",
+            values.Code(),
+            ("p", "personalize"),
+        ),
     )
     repeat: int | None = param(
         None,
@@ -195,7 +202,7 @@ UNSUPPORTED = (
         "sv",
         "which version of --sref to use",
         "a red house --sref 1234 --sv 6",
-        values.Choice(("1", "2", "3", "4", "5", "6")),
+        values.Version(("4", "6", "7")),
         unsupported=_ONE_STYLE,
         field="unsupported",
     ),
@@ -213,6 +220,10 @@ BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
 _ONLY_VIDEOS = "it acts on videos alone, which `/video` and `/imagine` with `--video` make"
 _NO_VIDEO = "not available for videos"
+_NO_FAVOURITES = (
+    "it uses the style of your favourites, and you have none yet; press ❤️ under pictures that you like"
+)
+_NO_PICTURE = "its link leads to no picture that can be used here; attach the picture itself"
 VIDEO_ONLY = (*field_names(VideoParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
 VIDEOS_HAVE = frozenset(  # fields of ``Parameters`` that act on videos, besides those
     "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
@@ -236,7 +247,6 @@ _OTHER_NAMES = {
     "negative": "no",
     "private": "stealth",
     "scale": "cfg",
-    "personalize": "profile",
     "moodboard": "profile",
     "variety": "chaos",
 }  # the last as Midjourney's pages call them
@@ -249,6 +259,10 @@ def why_unsupported(typed: str, *, video: bool = False) -> str:
         return "nothing like it exists here"
     if flag.unsupported:
         return flag.unsupported
+    if flag.field == "profile" and " " not in typed:
+        return _NO_FAVOURITES
+    if flag.field in REFERENCES and "http" in typed.lower():
+        return _NO_PICTURE
     if video and flag.field not in VIDEO_ONLY:
         return _WITHOUT_EFFECT.get(flag.name, _NO_VIDEO)
     if not video and flag.field in (*VIDEO_ONLY, "video"):
@@ -281,35 +295,51 @@ _FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{value
 _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
 
-def parse_prompt(source: str) -> Prompt:
+def parse_prompt(source: str, faults: list[str] | None = None) -> Prompt:
     """Return what a prompt without sets in braces asks for.
 
-    Of repeated flags the first wins, but ``--no``, references and LoRAs add up. Raises PromptError, which
-    names the flag, the value and what is allowed.
+    Of repeated flags the first wins, but ``--no``, references and LoRAs add up. faults: gets a sentence for
+    everything that is wrong, and the rest is returned. Without it, all of them are raised as one PromptError,
+    which names each flag, its value and what is allowed.
     """
     if len(source) > limits.MAX_PROMPT:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {limits.MAX_PROMPT:,}.")
     body, flags = split_flags(source)
     found: dict[str, Any] = {}
-    if wrong := [flag.name for flag in flags if flag.name not in BY_NAME]:
-        raise PromptError(unknown_flags(wrong))
+    wrong: list[str] = [] if faults is None else faults
+    if unknown := [flag.name for flag in flags if flag.name not in BY_NAME]:
+        wrong.append(unknown_flags(unknown))
     for flag in flags:
-        _set_field(found, flag.name, flag.text)
+        try:
+            if flag.name in BY_NAME:
+                _set_field(found, flag.name, flag.text)
+        except PromptError as error:
+            wrong.append(str(error))
     images, words, parts = _words_of(body)
+    if len(parts) > limits.MAX_PARTS:
+        wrong.append(f"The prompt has {len(parts)} parts; it takes up to {limits.MAX_PARTS}.")
     if "size" in found and "aspect_ratio" in found:
-        raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
+        wrong.append("`--size` and `--ar` exclude each other; keep one of them.")
     if any(abs(weight) > limits.MAX_WEIGHT for _, weight in (*parts, *images)):
-        raise PromptError(f"A weight is over {limits.MAX_WEIGHT:g}.")
+        wrong.append(f"A weight is over {limits.MAX_WEIGHT:g}.")
     total = sum(weight for _, weight in parts) - (
         limits.NEGATIVE_WEIGHT if found.get("negative_prompt") else 0
     )
     if parts and total <= 0:
-        raise PromptError(
+        wrong.append(
             f"The weights add up to {values.decimal(round(total, 6))} (`--no` counts"
             f" -{limits.NEGATIVE_WEIGHT:g}); the sum must be over 0. Give what you want to see a higher"
             " weight."
         )
+    if faults is None:
+        raise_faults(wrong)
     return Prompt(text=words, parts=parts, images=images, **found)
+
+
+def raise_faults(faults: Sequence[str]) -> None:
+    """Raise PromptError with each of ``faults`` on a line of its own, if there are any."""
+    if faults:
+        raise PromptError("\n".join(dict.fromkeys(faults)))
 
 
 class TypedFlag(NamedTuple):
@@ -392,11 +422,17 @@ def _words_of(body: str) -> tuple[limits.Weighted, str, limits.Weighted]:
         begin = mark.end()
     found.append((values.unescape(words[begin:]), 1.0))
     parts = tuple((text, weight) for text, weight in found if not values.is_blank(text))
-    if len(parts) > limits.MAX_PARTS:
-        raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {limits.MAX_PARTS}.")
     positive = ", ".join(text for text, weight in parts if weight > 0)
     plainly = not parts or (len(parts) == 1 and parts[0][1] == 1)
     return tuple(images), positive, () if plainly else parts
+
+
+def blank_marks(body: str) -> str:
+    """Return what stands before the flags with spaces in place of pictures and weights, as long as before."""
+    pictures = re.sub(
+        r"\S+", lambda token: token[0] if values.read_picture(token[0]) is None else " " * len(token[0]), body
+    )
+    return _WEIGHT.sub(lambda weight: " " * len(weight[0]), pictures)
 
 
 def format_prompt(prompt: Prompt) -> str:

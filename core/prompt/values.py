@@ -98,6 +98,7 @@ NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:e-?\d+)?"
 _STYLE_CODE = re.compile(
     r"random(-\d+){0,2}|(raw-)?[A-Za-z0-9]*\d[A-Za-z0-9]*(-[A-Za-z0-9]+)*", re.IGNORECASE
 )
+_VERSION = re.compile(r"\d{1,2}(\.\d{1,2})?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 
 
@@ -247,6 +248,22 @@ class Choice(Value):
 
     def write(self, value: str) -> str:
         return value.removeprefix(self.prefix.strip()).strip()
+
+
+@dataclass(frozen=True)
+class Version(Choice):
+    """A version of Midjourney's, also one that came after ``words``, which are those to suggest."""
+
+    def read(self, flag: str, text: str) -> str:
+        """Return the version behind the prefix, without ".0"."""
+        if not _VERSION.fullmatch(text):
+            raise PromptError(
+                f"`--{flag}` is `{short(text)}`; it takes a version such as {', '.join(self.words[-3:])}."
+            )
+        return self.prefix + text.removesuffix(".0")
+
+    def writes(self, value: str | None) -> bool:
+        return bool(value) and str(value).startswith("niji") == bool(self.prefix)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """From typed words to jobs, or to a question back: one's options and settings, the host's models, sets in
-braces, and the pictures and masks that come along; and what is offered while a prompt is typed."""
+braces, and the pictures and masks that come along."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from core.convert import (
     Preferences,
@@ -21,14 +19,11 @@ from core.convert import (
 )
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job, new_seed
-from core.limits import MAX_PROMPT
-from core.profiles import DEMO
-from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
-from core.prompt.parser import FLAGS, MAX_JOBS, Prompt, format_prompt, parse_prompt
+from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.video import VideoRequest
-from core.settings import Settings
+from jobs.executors.base import SEPARATOR
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
@@ -40,7 +35,7 @@ from studio.requests.chat import Talking
 from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import caption_prompt, offered
+from studio.texts import caption_prompt, job_name, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
@@ -226,9 +221,15 @@ class Requests:
         attached: pictures that come along, ``<1>`` and so on. came_from: the job and number that the words
         come from; what comes from a private one is private. Raises PromptError.
         """
-        prompts = [with_attached(prompt, attached) for prompt in await self._read(actor, text, chosen)]
+        faults: list[str] = []
+        read = await self._read(actor, text, chosen, faults=faults)
+        prompts = [with_attached(prompt, attached) for prompt in read]
         for prompt in prompts:
-            check_imagine(prompt)
+            try:
+                check_imagine(prompt)
+            except PromptError as error:
+                faults.append(str(error))
+        raise_faults(faults)
         if came_from is not None and came_from[0].origin.private:
             prompts = [replace(prompt, private=True) for prompt in prompts]
         return TypedPrompts(self, actor, prompts, came_from)
@@ -298,7 +299,7 @@ class Requests:
             result = await self.rights.result(actor, follows, Action.ASK_MORE)
             before, asked = result.job, result.job.request
             if not isinstance(asked, AskRequest) or result.answer is None:
-                raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
+                raise ImageError(f"Job `{before.id}` is no answer: it is “{job_name(asked)}”.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
         found = await self._talking.material(actor, given)
         form = form or "free"
@@ -312,17 +313,34 @@ class Requests:
         return new.chosen(chosen.lane, private=chosen.private)
 
     async def _read(
-        self, actor: Actor, text: str, chosen: Preferences | None, *, video: bool = False
+        self,
+        actor: Actor,
+        text: str,
+        chosen: Preferences | None,
+        *,
+        video: bool = False,
+        faults: list[str] | None = None,
     ) -> list[Prompt]:
         """Return every prompt that ``text`` stands for, with the actor's own options and settings. video: all
-        are for videos, whether they say so or not."""
+        are for videos, whether they say so or not. faults: see ``parse_prompt``."""
         own = await self._members.options(actor.user_id) if may_name_options(text) else {}
-        prompts = [replace(prompt, video=prompt.video or video) for prompt in prompts_of(text, own)]
+        wrong: list[str] = [] if faults is None else faults
+        read = prompts_of(text, own, faults=wrong)
+        prompts = [replace(prompt, video=prompt.video or video) for prompt in read]
         if chosen is not None:
             prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
                 prompts = await self._sticky(actor.user_id, prompts)
-        return [self.with_model(prompt) for prompt in prompts]
+        found = []
+        for prompt in prompts:
+            try:
+                found.append(self.with_model(prompt))
+            except PromptError as error:
+                wrong.append(str(error))
+                found.append(prompt)
+        if faults is None:
+            raise_faults(wrong)
+        return found
 
     async def read_prompt(
         self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False
@@ -356,6 +374,7 @@ class Requests:
         ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
         found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
+        ready = [_without_links(prompt, {*found, *left}) for prompt in ready]
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
         if unknown := [name for name in links if name not in found and name not in left]:
             raise ImageError(
@@ -369,9 +388,17 @@ class Requests:
             name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
         }
 
+    @property
+    def _makes_one_video(self) -> bool:
+        """Whether a job makes one video unless it says more: each takes minutes of a video model, and too
+        long of a processor."""
+        devices = (device for device in self._queue.executor.devices if not device.only)
+        slow = all(device.name.rpartition(SEPARATOR)[2] == "cpu" for device in devices)
+        return slow or "video" in self._settings.models
+
     def with_model(self, prompt: Prompt) -> Prompt:
-        """Return a prompt with its model as the host spells it, and how many videos it makes where a video
-        model draws them, which takes minutes. Raises PromptError if unknown."""
+        """Return a prompt with its model as the host spells it, and with one video where that is usual.
+        Raises PromptError if unknown."""
         settings = self._settings
         models = settings.video_choices if prompt.video else settings.image_models
         model = (
@@ -379,13 +406,13 @@ class Requests:
             if prompt.model
             else model_of_version(prompt.version, models)
         )
-        clips = 1 if prompt.video and "video" in settings.models else None
+        clips = 1 if prompt.video and self._makes_one_video else None
         return replace(prompt, model=model, clips=prompt.clips or clips)
 
     def with_usual_clips(self, new: NewJob, words: PromptWithPictures | None) -> NewJob:
-        """Return a button's job with one video where a video model draws it, unless ``words`` say more."""
+        """Return a button's job with one video where that is usual, unless ``words`` say more."""
         asked = words is not None and words.prompt.clips
-        if not isinstance(new.request, VideoRequest) or asked or "video" not in self._settings.models:
+        if not isinstance(new.request, VideoRequest) or asked or not self._makes_one_video:
             return new
         return replace(new, request=replace(new.request, num_images=1))
 
@@ -459,10 +486,7 @@ class Requests:
             if len(kept) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
                 kept.append(favourite)
         if not kept:
-            raise PromptError(
-                "`--p` uses the style of your favourites, and you have none yet: press ❤️ under pictures"
-                " that you like."
-            )
+            return replace(prompt, profile=None, unsupported=(*prompt.unsupported, "--p")), {}
         found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
         style = (*prompt.style_references, *((name, 1.0) for name in found))
         return replace(prompt, profile=None, style_references=style), found
@@ -492,6 +516,17 @@ def with_attached(prompt: Prompt, count: int) -> Prompt:
     named = prompt.pictures
     rest = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
     return replace(prompt, images=(*rest, *prompt.images))
+
+
+def _without_links(prompt: Prompt, found: Collection[str]) -> Prompt:
+    """Return a prompt whose references that link to nothing ``found`` are noted as without effect."""
+    for flag in (flag for flag in FLAGS if flag.field in REFERENCES):
+        pairs = getattr(prompt, flag.field)
+        lost = tuple(pair for pair in pairs if pair[0].lower().startswith("http") and pair[0] not in found)
+        if lost:
+            changes: dict[str, Any] = {flag.field: tuple(pair for pair in pairs if pair not in lost)}
+            prompt = replace(prompt, unsupported=(*prompt.unsupported, flag.typed(lost)), **changes)
+    return prompt
 
 
 def check_imagine(prompt: Prompt) -> None:
@@ -564,105 +599,6 @@ def remix_text(job: Job) -> str:
 def pictures_by_number(job: Job) -> dict[str, str]:
     """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
     return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
-
-
-@dataclass(frozen=True)
-class Hints:
-    """Words of the demo world, from the pack's own ``examples.json``; empty with other models."""
-
-    objects: tuple[str, ...] = ()
-    colours: tuple[str, ...] = ()
-    backgrounds: tuple[str, ...] = ()
-    styles: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, settings: Settings) -> Hints:
-        """Return the hints of the demo pack if the settings name its image model, else empty ones."""
-        path = DEMO / "examples.json"
-        if settings.models["image"] != str(DEMO / "stable-diffusion") or not path.is_file():
-            return cls()
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
-
-    def text(self) -> str:
-        """Return a word about the demo models, with examples to try."""
-        examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
-        return (
-            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
-            f" world:\n**objects** {', '.join(self.objects)}\n**colours**"
-            f" {', '.join(self.colours)}\n**places**"
-            f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
-            f" background\n**styles** {', '.join(self.styles)}\nOther words spoil a picture; its message"
-            f" names them. Try:\n{examples}"
-        )
-
-
-MOST = 25  # suggestions
-Tells = Callable[[Actor], Awaitable[list[str]]]
-SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
-VALUES: dict[str, tuple[str, ...]] = {
-    "ar": SHAPES,
-    "aspect": SHAPES,
-    "sampler": SAMPLERS,
-    "v": VERSIONS[::-1],
-    "version": VERSIONS[::-1],
-    "niji": NIJI[::-1],
-    "style": ("raw",),
-    "q": ("0.25", "0.5", "1", "2", "4"),
-    "quality": ("0.25", "0.5", "1", "2", "4"),
-    "s": ("50", "100", "250", "750"),
-    "stylize": ("50", "100", "250", "750"),
-    "chaos": ("0", "25", "50", "100"),
-    "c": ("0", "25", "50", "100"),
-    "sref": ("random",),
-}
-_END = re.compile(
-    r"(?P<before>.*)(?<!\S)(?:--|—)(?:(?P<flag>[A-Za-z]+) +(?P<value>\S*)|(?P<name>[A-Za-z0-9_-]*))$",
-    re.DOTALL,
-)
-
-
-class Completion:
-    """Suggests whole prompts for the beginning of one. styles: tells which of those that members have made
-    somebody may use."""
-
-    def __init__(self, members: Members, settings: Settings, hints: Hints, styles: Tells) -> None:
-        self._members, self._settings, self._hints = members, settings, hints
-        self._styles = styles
-
-    async def prompts(self, actor: Actor, current: str, longest: int) -> list[str]:
-        """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
-        current = current[:MAX_PROMPT].lstrip()
-        if not current:
-            jobs = await self._members.recent(actor.user_id, limit=15)
-            # without those that name pictures by number: the numbers would name nothing
-            recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
-            texts = list(dict.fromkeys((*recent, *self._hints.prompts)))
-        elif end := _END.match(current):
-            texts = await self._endings(actor, end)
-        else:
-            texts = []
-        if current in texts:
-            return []
-        return [text for text in texts if 0 < len(text) <= longest][:MOST]
-
-    async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
-        before, flag = end["before"], end["flag"]
-        if flag:
-            value = end["value"].lower()
-            match flag.lower():
-                case "model":
-                    settings = self._settings
-                    values = [*(settings.video_choices if "--video" in before else settings.image_models)]
-                case "lora":
-                    values = [*self._settings.loras, *await self._styles(actor)]
-                case name:
-                    values = [*VALUES.get(name, ())]
-            return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
-        own = await self._members.options(actor.user_id)
-        names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
-        return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
 
 
 Kind = Literal["any", "mask"]

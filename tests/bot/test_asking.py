@@ -264,7 +264,7 @@ async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
 
 @pytest.mark.parametrize(
     ("menu", "words"),
-    [("Describe", "Describe -"), ("Classify", "Classify -"), ("Vary", "Variations (Strong)")],
+    [("Describe", "Describe by"), ("Classify", "Classify by"), ("Vary", "Variations (Strong)")],
 )
 async def test_a_message_menu_works_on_its_picture(studio: Studio, menu: str, words: str) -> None:
     message = await single(studio)
@@ -281,9 +281,8 @@ async def test_other_message_menus(studio: Studio) -> None:
 
 
 async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
-    assert (
-        "none yet" in said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")).content
-    )
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")
+    assert "none yet" in studio.last().content
     await press(studio, await single(studio), "favourite")
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat --p")
     assert len((await job_of(studio, studio.last())).request.style_references) == 1

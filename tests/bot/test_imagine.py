@@ -181,10 +181,10 @@ async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio)
 
 
 async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(studio: Studio, monkeypatch) -> None:
-    async def failing(self: object, actor: object) -> str:
+    async def failing(self: object, actor: object, text: str) -> str:
         raise StorageError("the database failed: locked")
 
-    monkeypatch.setattr("studio.account.Own.first_hint", failing)
+    monkeypatch.setattr("studio.account.Own.hint", failing)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     [shown] = studio.channel.history()
     assert shown.attachments and "job " in shown.content

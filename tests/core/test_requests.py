@@ -57,7 +57,7 @@ JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
-    OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9),
+    OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9, zoom=2.0, remix=True),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
     EditRequest(**STYLED, about="a house"),
     CutOutRequest(**STYLED),

@@ -5,7 +5,7 @@ has a small vocabulary. Loads no torch."""
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,13 @@ class Draft:
 class OutpaintCard:
     """How this model extends a picture. strength: of the inpainting, 0..1. max_area: of the canvas, in native
     areas. band: how much of the old picture is painted again along extended edges, px at the model's scale; 0
-    = native / 24, at least 16."""
+    = native / 24, at least 16. still: unless there are words of their own for it, the picture's ground goes
+    on, and the model draws nothing: for small ones, which draw their words once more around the picture."""
 
     strength: float = 0.92
     max_area: float = 1.5
     band: int = 0
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,35 +209,45 @@ def family_and_card(path: Path, more: Mapping[str, Any] | None = None) -> tuple[
 
 SHOWN = 8  # unknown words that a note names
 LONGEST = 30  # characters of one of them
+_APOSTROPHES = "'\u2019"
 
 
-def vocabulary_words(text: str) -> Iterator[str]:
-    """Yield the words of a text in small letters, in any script, and each emoji on its own."""
-    word = ""
-    for c in unicodedata.normalize("NFC", text).casefold() + " ":
+def vocabulary_words(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the words of a text in small letters, in any script, and each emoji on its own; with each where
+    it begins and ends in the text."""
+    begin = None
+    for end, c in enumerate(text + " "):
         kind = unicodedata.category(c)
-        if kind[0] in "LN" or (word and (kind[0] == "M" or c in "'\u2019")):
-            word += c
+        if kind[0] in "LN" or (begin is not None and (kind[0] == "M" or c in _APOSTROPHES)):
+            begin = end if begin is None else begin
             continue
-        if word:
-            yield word.rstrip("'\u2019").removesuffix("'s").removesuffix("\u2019s")
-        word = ""
+        if begin is not None:
+            word = unicodedata.normalize("NFC", text[begin:end]).casefold().rstrip(_APOSTROPHES)
+            yield word.removesuffix("'s").removesuffix("\u2019s"), begin, end
+        begin = None
         if kind == "So":
-            yield c
+            yield c, end, end + 1
+
+
+def known_words(vocabulary: str) -> frozenset[str]:
+    """Return the words of a card's ``vocabulary``, as texts are compared with them."""
+    return frozenset(word for word, _, _ in vocabulary_words(vocabulary))
 
 
 def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:
     """Return the words of ``texts`` that aren't in ``vocabulary``, each once; none where that is empty."""
-    known = set(vocabulary_words(vocabulary))
-    words = dict.fromkeys(word for text in texts for word in vocabulary_words(text) if word not in known)
-    return list(words) if known else []
+    if not (known := known_words(vocabulary)):
+        return []
+    return list(dict.fromkeys(w for text in texts for w, _, _ in vocabulary_words(text) if w not in known))
 
 
 def notes(texts: Iterable[str], vocabulary: str) -> list[str]:
     """Return the sentence that names the unknown words of ``texts``, if there are any."""
     found = unknown(texts, vocabulary)
-    if not found:
-        return []
-    named = ", ".join(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in found[:SHOWN])
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return [f"This model knows only some words. It doesn't know: {named}{more}."]
+    return [f"This model knows only some words. It doesn't know: {listed(found)}."] if found else []
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return unknown words as a sentence names them: so many, and not all of a long one."""
+    named = ", ".join(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in words[:SHOWN])
+    return named + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")

@@ -2,6 +2,7 @@
 REQUIRE_BROWSER."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -129,7 +130,6 @@ async def look(page, scheme: str, width: int) -> None:
 async def sign_in(site: Site, page, path: str = "") -> None:
     """Sign in, and go on to a page."""
     await page.goto(f"{site.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
     await page.wait_for_selector("#bar-prompt")
     if path:
         await page.goto(site.web.url + path)
@@ -167,8 +167,8 @@ async def units():
 
 
 def _is_wrong(message) -> bool:
-    """Whether a message tells of a fault. A 409 is a question that the page answers."""
-    return message.type == "error" and "status of 409" not in message.text
+    """Whether a message tells of a fault. A 409 is a question that the page answers, a 400 a refusal."""
+    return message.type == "error" and not re.search("status of 40[09]", message.text)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

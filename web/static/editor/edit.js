@@ -41,7 +41,7 @@ const numberField = (label, value, set, { min = -16384, max = 16384, step = 1 } 
 
 /** @param {string} label @param {string} shown @param {number} value @param {number} max @param {(value: number) => void} set @param {number} [step] */
 const rangeField = (label, shown, value, max, set, step = 1) =>
-  html`<label class="range"><span>${label}</span><output>${shown}</output><input type="range" min="0" max=${max} step=${step} .value=${String(value)} @input=${(/** @type {Event} */ event) => set(Number(typed(event)))}></label>`;
+  html`<label class="range"><span>${label}</span><span class="value" aria-hidden="true">${shown}</span><input type="range" aria-label=${label} aria-valuetext=${shown} min="0" max=${max} step=${step} .value=${String(value)} @input=${(/** @type {Event} */ event) => set(Number(typed(event)))}></label>`;
 
 /** @param {Record<string, string>} all @param {string} chosen */
 const choices = (all, chosen) => Object.entries(all).map(([id, label]) => html`<option value=${id} ?selected=${id === chosen}>${label}</option>`);

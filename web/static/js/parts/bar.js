@@ -1,5 +1,5 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
-import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
+import { Problem, keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
 import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../core/page.js";
 import { showError, showToast, withFlag } from "../core/text.js";
@@ -85,7 +85,7 @@ export class Bar {
   async #complete() {
     const { Completion } = await import("./completion.js");
     this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
-    if (this.field.value) this.field.dispatchEvent(new Event("input")); // what was typed meanwhile
+    if (this.field.value) this.completion.look(); // what was typed meanwhile
   }
 
   /** @param {(all: Attachments) => void} work */
@@ -131,6 +131,7 @@ export class Bar {
     this.field.focus({ preventScroll: false });
     this.field.setSelectionRange(prompt.length, prompt.length);
     this.field.scrollTop = this.field.scrollHeight;
+    this.completion?.look();
   }
 
   /**
@@ -160,6 +161,7 @@ export class Bar {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || this.completion?.key(event)) return;
+    if (event.key === "Escape") return this.field.blur(); // then letters and arrows act on the page
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       return this.form.requestSubmit();
@@ -194,7 +196,8 @@ export class Bar {
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };
-      if (this.field.value === typed) showError(error);
+      if (this.field.value === typed && error instanceof Problem && error.status >= 400 && error.status < 500 && this.completion) this.completion.marks.refuse(error.message);
+      else if (this.field.value === typed) showError(error);
       else showToast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
     }
     this.#busy(false);
@@ -214,6 +217,7 @@ export class Bar {
     if (this.field.value === typed) {
       this.field.value = "";
       keepHere("prompt", null);
+      this.completion?.look();
     }
     this.onSent(jobs);
   }

@@ -1,6 +1,7 @@
-// Suggestions under a text field: the field keeps the focus, the list follows its keys.
+// Suggestions under a text field: the field keeps the focus, the list follows its keys. With them comes what is marked in the field.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { readSuggestions } from "../core/api.js";
+import { Marks } from "./marks.js";
 
 /** @import {Suggestion} from "../types.js" */
 
@@ -24,6 +25,7 @@ export class Completion {
     this.asking = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    this.marks = new Marks(field, onTake);
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", list.id);
     field.setAttribute("aria-haspopup", "listbox");
@@ -72,16 +74,28 @@ export class Completion {
     clearTimeout(this.timer);
     this.asking?.abort();
     const { value, selectionEnd } = this.field;
-    if (!value.trim() || selectionEnd !== value.length) return this.#show([]);
-    this.timer = setTimeout(() => this.#ask(value), PAUSE);
+    const isAtEnd = selectionEnd === value.length;
+    if (!value.trim() || !isAtEnd) this.#show([]);
+    if (value.trim()) this.timer = setTimeout(() => this.#ask(value, isAtEnd), PAUSE);
   }
 
-  /** @param {string} text */
-  async #ask(text) {
+  /** Look at what stands in the field, without suggesting anything. */
+  look() {
+    this.close();
+    this.marks.show("", [], []);
+    if (this.field.value.trim()) this.#ask(this.field.value, false);
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} [suggests]
+   */
+  async #ask(text, suggests = true) {
     this.asking = new AbortController();
     try {
-      const found = await readSuggestions(text, this.asking.signal);
-      if (this.field.value === text && document.activeElement === this.field) this.#show(found.filter((one) => one.text !== text));
+      const { suggestions, marks, draws } = await readSuggestions(text, this.asking.signal);
+      if (text) this.marks.show(text, marks, draws);
+      if (suggests && this.field.value === text && document.activeElement === this.field) this.#show(suggestions.filter((one) => one.text !== text));
     } catch {
       // Typing goes on without suggestions.
     }
