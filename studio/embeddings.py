@@ -25,6 +25,14 @@ from vision.weights import files
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
 LONG_PATIENCE = 120.0  # … for a check, which reads pictures and asks a chat model
 KEPT = 500  # vectors of texts that were asked for lately
+UNRELATED = tuple(  # things that hardly any picture shows
+    "accordion abacus antler artichoke bagpipes barometer beehive cactus candelabra catapult centrifuge"
+    " chandelier chisel corkscrew crowbar dumbbell escalator ferret flamingo forklift gargoyle gavel gondola"
+    " gramophone hammock harpoon helicopter hourglass igloo jellyfish kayak lawnmower lobster loom metronome"
+    " microscope nutcracker orchid ostrich padlock parachute porcupine quill raccoon stethoscope submarine"
+    " sundial syringe tambourine telescope thimble toothbrush tractor trombone tuba turbine typewriter walrus"
+    " wheelbarrow wheelchair xylophone yak zeppelin zipper".split()
+)
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +50,7 @@ class Eyes:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._texts = LRUCache[tuple[str, str], bytes](KEPT)
+        self._unrelated = LRUCache[str, tuple[bytes, ...]](2)
 
     async def read(self, model: str, text: str) -> bytes:
         """Return the vector of a text. Raises Blind, Busy."""
@@ -59,13 +68,32 @@ class Eyes:
         question = Embed(_new_id(), files.spec_of(model), paths=tuple(map(str, paths)))
         return await self._ask(question, patience)
 
+    async def unrelated(self, model: str) -> tuple[bytes, ...]:
+        """Return the vectors of texts that hardly any picture shows; none where they take too long, which
+        they do once. Raises Blind."""
+        if model not in self._unrelated:
+            try:
+                question = Embed(_new_id(), files.spec_of(model), texts=UNRELATED)
+                self._unrelated[model] = await self._ask(question, PATIENCE)
+            except Busy:
+                return ()
+        return self._unrelated[model]
+
     async def nearest(
-        self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int, *, clear: bool
+        self,
+        path: Path,
+        wanted: Sequence[bytes],
+        places: str,
+        first: str,
+        most: int,
+        *,
+        clear: bool,
+        unrelated: Sequence[bytes] = (),
     ) -> Neighbours:
         """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
-        ``first``, and others of ``places``. clear: none of these that is clearly less alike than the best.
-        Raises Blind, Busy."""
-        question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
+        ``first``, and others of ``places``. clear, unrelated: see ``Nearest``. Raises Blind, Busy."""
+        known = tuple(wanted), places, first, most, clear, tuple(unrelated)
+        question = Nearest(_new_id(), str(path), *known)
         return Neighbours(*await self._ask(question, PATIENCE))
 
     async def select(

@@ -157,7 +157,8 @@ NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
 MOST = 300  # pictures that one search shows
 WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
-NONE_CLEAR = "No prompt has these words, and no picture stands out by what it shows. The likest come first."
+NONE_SHOWS = "Nothing shows this; these are nearest."
+BY_LOOKS = "No prompt has these words. This looks a little like it:"
 WORDS_FIRST = "Only prompts were searched: what looks at pictures is busy. Search again in a minute."
 NOT_LIKE_NOW = "Pictures can't be compared while what looks at them is busy. Search again in a minute."
 NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
@@ -180,21 +181,23 @@ class Found:
 @dataclass(frozen=True)
 class Ranked:
     """Names of pictures in the order in which they fit. by_words: how many come first since their prompts
-    have the words. none_clear: of the others, none stands out by what it shows."""
+    have the words. none_shows: none of the others shows what is looked for. looks: it was looked for in
+    words, so that others are there for their looks."""
 
     names: tuple[Name, ...]
     by_words: int
-    none_clear: bool = False
+    none_shows: bool = False
+    looks: bool = False
 
     @property
     def order(self) -> str:
-        """A sentence on where those begin that were found by what they show, or that none clearly is."""
-        if self.names and not self.by_words and self.none_clear:
-            return NONE_CLEAR
-        if not 0 < self.by_words < len(self.names):
+        """A sentence on where those begin that were found by what they show, or that none shows it."""
+        if not self.names or not self.looks or self.by_words == len(self.names):
             return ""
+        if not self.by_words:
+            return NONE_SHOWS if self.none_shows else BY_LOOKS
         first = "The first has" if self.by_words == 1 else f"The first {self.by_words} have"
-        return f"{first} these words in the prompt; those that follow show what they say."
+        return f"{first} these words in the prompt; the others look a little like it."
 
 
 class Compared:
@@ -309,9 +312,12 @@ class Search:
         if not given.known.places:
             return Ranked(given.bare, len(given.bare))
         path, places, first = self._indexing.path(model), given.known.places, given.first
-        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=sha256 is None)
+        by_text = sha256 is None
+        unrelated = await self._eyes.unrelated(model) if by_text else ()
+        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=by_text, unrelated=unrelated)
         by_words: tuple[Name, ...] = (*near.first, *given.bare)
-        return Ranked((*by_words, *near.others)[:MOST], len(by_words), near.none_clear)
+        others = () if by_words and near.none_shows else near.others
+        return Ranked((*by_words, *others)[:MOST], len(by_words), near.none_shows, by_text)
 
     # What pictures are compared with
 

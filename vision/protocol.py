@@ -204,7 +204,8 @@ class Nearest:
     """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do. path:
     of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are compared,
     separated by commas. first: of those that come before all others. most: places in the answer, which are
-    Neighbours. clear: leave out of the others what is clearly less alike than the best."""
+    Neighbours. clear: leave out of the others what is clearly less alike than the best. unrelated: vectors of
+    texts that hardly any picture shows, by which it is judged whether any shows what is wanted."""
 
     question_id: str
     path: str
@@ -213,6 +214,7 @@ class Nearest:
     first: str = field(repr=False)
     most: int
     clear: bool = False
+    unrelated: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -239,12 +241,12 @@ class Checked(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Places of vectors: those that come first, then others, the nearest of each before. none_clear: enough
-    were compared to tell, and none stands out."""
+    """Places of vectors: those that come first, then others, the nearest of each before. none_shows: of the
+    others, none is more alike than pictures are to texts that they don't show."""
 
     first: tuple[int, ...]
     others: tuple[int, ...]
-    none_clear: bool = False
+    none_shows: bool = False
 
 
 @dataclass(frozen=True)

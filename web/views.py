@@ -62,6 +62,7 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "remix": Label("Remix", words=True),
     "edit": Label("Edit by words", words=True, first="Edit"),
     "again": Label("Try again"),
+    "three": Label("Three more"),
     "zoom20": Label("Zoom out 2×"),
     "zoom15": Label("Zoom out 1.5×"),
     "square": Label("Make square"),

@@ -1,5 +1,6 @@
 """Requests that make videos: from words, from pictures, or from other videos."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,6 +70,16 @@ class VideoRequest(VideoParameters, GenerateRequest):
         side = f"{self.width or 0}x{self.height or 0}" if self.width else f"r{self.resolution or 0}"
         steps = "draft" if self.draft else self.num_inference_steps or 0
         return f"{side}x{self.num_images}t{self.seconds or 0:g}f{self.fps or 0}s{steps}"
+
+
+_AMOUNT = re.compile(r"x(\d+)t([\d.]+)f")
+USUAL_SECONDS = 3.0  # of a video, where the model chooses
+
+
+def seconds_made(size: str) -> float:
+    """Return the seconds of video that requests of a ``size()`` make in all; 0 for what is no such size."""
+    found = _AMOUNT.search(size)
+    return int(found[1]) * (float(found[2]) or USUAL_SECONDS) if found else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

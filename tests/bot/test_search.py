@@ -43,11 +43,11 @@ def ids(message) -> list[str]:
 
 async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) -> None:
     house, boat = (
-        await draw(studio, studio.alice, "a house --seed 120"),
+        await draw(studio, studio.alice, "a house 40 --seed 120"),
         await draw(studio, studio.alice, "a boat --seed 40"),
     )
     before = len(studio.channel.history())
-    message = await search(studio, words="house")
+    message = await search(studio, words="40")
     assert message.ephemeral and len(studio.channel.history()) == before
     assert "1 to 8" in message.content and message.content.index("a house") < message.content.index("a boat")
     assert {one.rpartition(":")[0] for one in ids(message)[:4]} == {f"se:{house}"}

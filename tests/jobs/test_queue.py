@@ -702,7 +702,7 @@ async def test_whoever_looks_sees_what_is_fetched_and_what_is_waited_for(
 async def test_a_worker_that_ends_while_it_fetches_costs_no_attempt(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.1,))
     job_id = (await ask(queue)).job.id
     for _ in range(5):
         await held(executor, job_id)

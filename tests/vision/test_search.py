@@ -85,6 +85,27 @@ def test_nothing_is_left_out_where_all_show_the_same(count: int) -> None:
     assert nearest.least(np.full(count, 0.3, np.float32)) == -np.inf
 
 
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (0.2, 0.1), (0.7, 0.2)])
+def test_what_no_picture_shows_is_told_in_any_model(tmp_path: Path, shift: float, scale: float) -> None:
+    """Models differ in how alike a text and a picture are at all."""
+    random = np.random.default_rng(0)
+    scores = random.normal(0, 0.1, (200, WIDTH - 1)) * scale + shift
+    scores[3, 0] = 0.8 * scale + shift  # the first text is shown by one picture
+    pictures = np.column_stack((scores, np.ones(200))).astype(np.float32)
+    pictures.tofile(tmp_path / "vectors")
+    texts = [one.astype("<f2").tobytes() for one in np.eye(WIDTH)[: WIDTH - 1]]
+    text = ",".join(map(str, range(200)))
+
+    def nearest_to(aim: bytes, first: str = "") -> object:
+        known = (aim,), text, first, 300, True, tuple(texts)
+        return finder_nearest(Nearest("q", str(tmp_path / "vectors"), *known))
+
+    shown, other = nearest_to(texts[0]), nearest_to(texts[1])
+    assert not shown.none_shows and shown.others[0] == 3
+    assert other.none_shows and len(other.others) == nearest.NEAREST
+    assert nearest_to(texts[1], "7") == ((7,), (), True), "whose prompt has the words stays, alone"
+
+
 def test_like_two_objects_is_like_both(tmp_path: Path, vectors) -> None:
     aims = vectors[[3, 8]]
     scores = (vectors @ aims.T).mean(1)

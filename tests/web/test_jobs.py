@@ -327,3 +327,13 @@ async def test_a_pictures_page_keeps_what_was_made_from_it_and_said_of_it(site) 
     assert varied["id"] not in await site.you.page(f"/pictures/{job['id']}/1")
     other = await site.person(OTHER)
     assert (await other.get(f"/pictures/{job['id']}/1")).status == 404
+
+
+async def test_a_pictures_details_are_in_peoples_words(site) -> None:
+    job = await site.drawn(site.you, "a red house --ar 3:2 --seed 7")
+    page = await site.you.page(f"/pictures/{job['id']}/2")
+    facts = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["facts"]
+    told = {fact["name"]: fact["value"] for fact in facts}
+    assert {"Made by": "Imagine", "Seed": "8", "Job": f"{job['id']} 2"}.items() <= told.items()
+    assert {"Model", "Size", "Asked", "Took", "Cost"} <= told.keys() and "fast" in told["Cost"]
+    assert not [name for name in told if "_" in name or name in ("Num images", "Operation", "Width")]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storage import embeddings as rows
 from storage.schema import picture_places
 from studio.authority import Actor
-from studio.search import WORDS_ONLY
+from studio.search import BY_LOOKS, WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.library.eyes import Seeing
 from tests.web.conftest import OTHER, YOU, Browser, Site, open_site
@@ -54,7 +54,7 @@ async def test_what_is_in_a_picture_is_found_page_by_page(site) -> None:
     whole = await found(site, "q=92")
     assert whole[0] == 92 and len(whole) == 8
     first = (await site.you.get("/api/pictures?q=92&limit=5")).data
-    assert first["older"] == "5" and first["note"] == ""
+    assert first["older"] == "5" and first["note"] == BY_LOOKS
     assert await found(site, "q=92&limit=5&before=5") == whole[5:]
     assert await found(site, "q=92&limit=5&skip=5") == whole[5:]
     assert (await site.you.get("/api/pictures?q=92&before=x")).status == 400

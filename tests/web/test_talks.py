@@ -105,7 +105,7 @@ async def test_a_job_of_the_stream_says_what_was_asked_and_leads_to_its_page(sit
     assert found[second]["question"] == "And now?" and found[second]["talk"] == f"/talk/{second}"
     assert found[second]["answer"].startswith("3 turns") and found[second]["parent"] is None
     page = await site.you.page("/")
-    assert f'href="/talk/{first}"' in page and "And now?" in page
+    assert f'href="/talk/{second}"' in page and "And now?" in page and page.count("<article") == 1
 
 
 async def test_nobody_else_sees_it_or_goes_on(site: Site) -> None:

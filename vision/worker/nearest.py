@@ -17,6 +17,9 @@ CHUNK = 4096  # places that are looked at together
 BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
 FEW = 12  # pictures of which none is left out: they say too little of what is usual
 NEAR = 0.4  # measured: docs/decisions/search.md
+ABOVE = 5.0  # robust standard deviations: measured, docs/decisions/search.md
+SAMPLE = 20_000  # places that texts which no picture shows are compared with at most
+NEAREST = 12  # places that are told where none shows what is wanted
 DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied
 log = logging.getLogger(__name__)
 
@@ -51,12 +54,35 @@ def nearest(question: Nearest) -> Neighbours:
     first, rest = np.flatnonzero(named), np.flatnonzero(others & ~named)
     of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
     before = best(first, of_first, question.most)
-    scores = np.concatenate((of_first, of_rest))
-    bound = least(scores) if question.clear else -np.inf
+    bound = least(np.concatenate((of_first, of_rest))) if question.clear else -np.inf
+    limit = -np.inf
+    if question.unrelated and question.clear:
+        unrelated = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.unrelated])
+        limit = shown_from(vectors, np.flatnonzero(others | named), unrelated)
+    none_shows = bool(len(of_rest)) and float(of_rest.max()) <= limit
+    most = question.most - len(before)
+    if none_shows:  # the nearest alone, unless others have the words
+        return Neighbours(
+            tuple(before), tuple(best(rest, of_rest, 0 if before else min(most, NEAREST))), True
+        )
     alike = of_rest >= bound
-    behind = best(rest[alike], of_rest[alike], question.most - len(before))
-    none_clear = question.clear and len(scores) >= FEW and not np.isfinite(bound)
-    return Neighbours(tuple(before), tuple(behind), bool(none_clear))
+    return Neighbours(tuple(before), tuple(best(rest[alike], of_rest[alike], most)))
+
+
+def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -> float:
+    """Return the score above which some of the vectors (N, D) at ``places`` (P,) show a text, by what the
+    best of them reach for texts (U, D) that hardly any picture shows: ABOVE robust standard deviations
+    (1.4826 times the median of absolute deviations) over the median of these. It is measured on the very
+    pictures and with the very model that are searched, since scores differ from model to model."""
+    import numpy as np
+
+    if not len(places):
+        return -np.inf
+    step = -(-len(places) // SAMPLE)
+    scores = vectors[places[::step]] @ unrelated.T  # (P, U)
+    top = scores.max(0)
+    middle = np.median(top)
+    return float(middle + ABOVE * 1.4826 * np.median(np.abs(top - middle)))
 
 
 def _marked(text: str, count: int) -> np.ndarray:

@@ -95,7 +95,7 @@ async def create_page(call: Call) -> Answer:
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
     known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
-    promise = "The first four take longer: the model is loaded for them."
+    promise = "The first four take longer: the model is made ready for them."
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
         promise = f"Four pictures take about {takes} here."
@@ -221,7 +221,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
         "Sound": "yes" if clip and clip.sound else None,
         **{name: used.get(key) for key, name in FACTS.items()},
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
-        "Took": None if took is None else f"{took:.3g} s",
+        "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
         "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {job.device}, {job.lane}",
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",

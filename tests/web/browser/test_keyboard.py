@@ -63,6 +63,33 @@ async def test_stopping_a_job_that_waits(opened: Site, you) -> None:
     await you.wait_for_selector("text=Stopped before it was done")
 
 
+async def test_moving_among_the_pictures_of_create_and_opening_one(opened: Site, you) -> None:
+    for _ in range(2):
+        job = await opened.drawn(opened.you)
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("body[data-started]")
+    focused = "() => document.activeElement.getAttribute('href')"
+    await you.keyboard.press("/")
+    await you.keyboard.press("Escape")  # out of the prompt
+    await you.keyboard.press("ArrowDown")
+    assert await you.evaluate(focused) == f"/pictures/{job['id']}/1"
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        await you.keyboard.press(key)
+    assert await you.evaluate(focused) == f"/pictures/{job['id']}/2"
+    await you.keyboard.press("e")
+    await you.wait_for_url(f"{opened.web.url}/edit/{job['id']}/2")
+
+
+async def test_older_jobs_follow_when_they_are_asked_for(opened: Site, you) -> None:
+    for number in range(22):
+        await opened.drawn(opened.you, f"house number {number}")
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("body[data-started]")
+    await you.locator("#older").click()
+    await you.wait_for_function("() => document.querySelectorAll('.job').length === 22")
+    assert "house number 0" in await you.locator(".job").last.inner_text()
+
+
 async def test_making_a_variation_from_a_menu(opened: Site, you) -> None:
     await opened.drawn(opened.you)
     await you.goto(opened.web.url)

@@ -91,7 +91,7 @@ async def test_what_is_wrong_is_said_and_the_words_stay(opened: Site, you) -> No
     before = len((await opened.you.get("/api/jobs")).data["jobs"])
     await you.locator("#bar-prompt").fill("a {red, blue} boat")
     await you.locator("#bar-prompt").press("Enter")
-    await you.locator("dialog button", has_text="Back").click()
+    await you.locator("dialog button", has_text="Cancel").click()
     assert await you.locator("#bar-prompt").input_value() == "a {red, blue} boat"
     assert len((await opened.you.get("/api/jobs")).data["jobs"]) == before
 
@@ -261,7 +261,7 @@ async def test_a_folder_is_made_filled_renamed_and_deleted_by_its_forms(opened: 
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.get_by_role("button", name="Add to a folder").click()
     async with you.expect_event("load"), you.expect_response("**/items") as put:
-        await you.locator(":popover-open button").click()
+        await you.get_by_role("button", name="Add", exact=True).click()
     assert (await put.value).status == 200
     await you.goto(here)
     await you.get_by_role("button", name="Rename").click()
@@ -293,7 +293,7 @@ async def test_a_document_is_found_named_opened_and_deleted(opened: Site, you) -
     assert await you.get_by_role("heading", name="Edit The house").count() == 1
     await you.get_by_role("link", name="Leave the editor").click()
     await you.wait_for_url("**/documents")
-    for answer, left in (("Back", 1), ("Delete", 0)):
+    for answer, left in (("Cancel", 1), ("Delete", 0)):
         await you.get_by_role("button", name="Delete The house").click()
         await you.locator("dialog button", has_text=answer).click()
         await you.wait_for_function(f"() => document.querySelectorAll('.folder').length === {left}")

@@ -35,7 +35,7 @@ export function a_held_queue_and_a_restart_are_told() {
 
 export function who_waits_before_a_worker_is_ready_reads_what_for() {
   const waits = withState(QUEUED, { id: "a", state: "queued", position: 1, starting: true });
-  equal(waitingOf(waits), "The studio is getting ready; this starts first");
+  equal(waitingOf(waits), "The studio is getting ready; this is next");
   equal(waitingOf(withState(waits, { id: "a", state: "queued", position: 2 })), "Place 2 in the queue");
 }
 

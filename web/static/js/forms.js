@@ -107,6 +107,23 @@ function startFolders() {
   });
 }
 
+/** The page of projects offers an example where there is none. */
+function startProjects() {
+  const button = document.getElementById("washers");
+  if (!(button instanceof HTMLButtonElement)) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const { makeWashers } = await import("../projects/washers.js");
+      location.assign(await makeWashers());
+    } catch (error) {
+      button.disabled = false;
+      showError(error);
+    }
+  });
+}
+
 /** The page of documents asks before one is deleted. */
 function startDocuments() {
   document.addEventListener("submit", async (event) => {
@@ -177,4 +194,4 @@ function refuseSignIn(error) {
     <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 
-startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "organise/shares": startShares, documents: startDocuments, in: startSignIn });
+startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

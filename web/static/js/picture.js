@@ -192,6 +192,14 @@ function goBack() {
   else location.assign(leave);
 }
 
+/** Mark the page in the side bar that one comes from. */
+function markOrigin() {
+  const from = document.querySelector(`.side nav a[href="${CSS.escape(new URL(leave, location.href).pathname)}"]`);
+  if (!from) return;
+  document.querySelector(".side [aria-current]")?.removeAttribute("aria-current");
+  from.setAttribute("aria-current", "page");
+}
+
 /** The address of a picture's bytes, from that of its page. */
 const bytesOf = (/** @type {string} */ href) => href.replace(/^\/pictures\//, "/files/");
 
@@ -237,12 +245,13 @@ function comparing() {
 function copies() {
   const all = [
     { label: "Prompt", text: job.prompt },
-    { label: "Prompt with its seed", text: job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : "" },
     { label: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
     { label: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
     { label: "Job id", text: job.id },
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
+  const whole = job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : job.prompt;
+  if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, "Prompt")}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
   const place = document.createElement("span");
   elementOf("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
@@ -371,6 +380,7 @@ close.addEventListener("click", (event) => {
 });
 const shown = document.getElementById("picture");
 const player = shown instanceof HTMLVideoElement ? new Player(stage, shown, picture.video?.sound ?? false) : null;
+markOrigin();
 edges();
 copies();
 posting();

@@ -1,6 +1,6 @@
 // What the server's JSON holds, as types for the other modules.
 
-/** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut"}} Action  form: what else it asks for */
+/** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut", first: string}} Action  form: what else it asks for; first: its word in the first row */
 /** @typedef {{src: string, gif: string, seconds: number, fps: number, sound: boolean}} Video  its address, that of a GIF of it, its length */
 /** @typedef {"show" | "spoiler" | "block"} Visibility */
 

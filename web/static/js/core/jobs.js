@@ -293,7 +293,7 @@ export function waitingOf(job) {
   if (job.paused) return "The studio restarts; this continues by itself";
   if (job.held) return "On hold: the queue is paused";
   if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
-  if (job.starting) return `The studio is getting ready; this ${(job.position ?? 1) > 1 ? `has place ${job.position}` : "starts first"}`;
+  if (job.starting) return `The studio is getting ready; ${(job.position ?? 1) > 1 ? `place ${job.position}` : "this is next"}`;
   const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }

@@ -298,6 +298,19 @@ function unveil({ target }) {
   if (picture && target.checked && !picture.src.includes("?")) picture.src += "?plain=1";
 }
 
+/** A video of a list plays while the pointer is on it, without sound, unless less motion is wanted. */
+function playUnderPointer() {
+  if (matchMedia("(prefers-reduced-motion: reduce), (hover: none)").matches) return;
+  document.addEventListener("pointerover", ({ target }) => {
+    const link = target instanceof Element ? target.closest("a:has(> .length):not(.veiled *, :has(video))") : null;
+    const [, name] = /\/pictures(\/\w+\/\d+)$/.exec(link?.getAttribute("href") ?? "") ?? [];
+    if (!link || !name) return;
+    const video = Object.assign(document.createElement("video"), { src: `/files${name}.mp4`, className: "under-pointer", muted: true, loop: true, autoplay: true });
+    link.append(video);
+    link.addEventListener("pointerleave", () => video.remove(), { once: true });
+  });
+}
+
 /**
  * Ask before a form is sent that deletes something.
  * @param {HTMLFormElement} form
@@ -311,6 +324,15 @@ export function askBefore(form, title, text, label) {
     const { askConfirmed } = await import("./dialog.js");
     if (await askConfirmed(title, text, label, { bad: true })) sendForm(form);
   });
+}
+
+/** Sheets that a template has are left as dialogs are, by Cancel. */
+function letSheetsBeLeft() {
+  for (const foot of document.querySelectorAll(".sheet[popover] .dialog-foot")) {
+    const cancel = Object.assign(document.createElement("button"), { type: "button", className: "button quiet", textContent: "Cancel" });
+    Object.assign(cancel, { popoverTargetElement: foot.closest(".sheet"), popoverTargetAction: "hide" });
+    foot.prepend(cancel);
+  }
 }
 
 /**
@@ -328,6 +350,8 @@ export function startPage(pages = {}) {
   document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
+  letSheetsBeLeft();
+  playUnderPointer();
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();

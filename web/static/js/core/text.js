@@ -192,7 +192,8 @@ export function showToast(text, { bad = false, link, press } = {}) {
   box.append(close);
   place.querySelector(".toast")?.remove();
   place.append(box);
-  putClear(place);
+  place.style.opacity = "0";
+  requestAnimationFrame(() => requestAnimationFrame(() => putClear(place))); // once the page has drawn what it is about
   removeLater(box, bad ? 2 * STAYS : STAYS);
 }
 

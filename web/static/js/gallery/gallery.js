@@ -351,6 +351,7 @@ export class Gallery {
   #begin() {
     history.scrollRestoration = "manual";
     elementOf("pager", HTMLElement).hidden = true;
+    this.#sizes();
     this.draw();
     this.#comeBack().catch(showError);
     let settled = 0;
@@ -360,7 +361,6 @@ export class Gallery {
       settled = setTimeout(() => this.#keepPlace(), SETTLED);
     }, { passive: true });
     if (document.getElementById("filters")) this.#watchFilters();
-    this.#sizes();
     if (matchMedia("(any-pointer: coarse)").matches) onLongPress(this.place, (index) => this.#choose(index));
     this.#dragging();
     this.place.addEventListener("keydown", (event) => this.#key(event));
@@ -401,6 +401,7 @@ export class Gallery {
     this.place.classList.toggle("choosing", this.selection.size > 0);
     const empty = this.source.total === 0 && !this.source.isOpen;
     this.place.hidden = empty;
+    elementOf("sizes", HTMLInputElement).hidden = empty;
     const said = document.getElementById("search-note");
     if (said) said.textContent = this.source.note;
     render(empty ? this.kind.empty(this.source.filters) : html``, this.note);

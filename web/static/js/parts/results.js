@@ -81,6 +81,7 @@ export class Results {
     const wish = { id: `wish-${Math.random()}`, name, inWords, error: "", again: () => {} };
     this.wishes.unshift(wish);
     this.draw();
+    (inWords ? this.answers : this.strip).place?.querySelector("article")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     try {
       const jobs = await send();
       for (const { id, parent } of jobs) if (!parent || parent.job !== this.job.id || parent.n !== this.picture.n) this.asked.add(id);
@@ -109,9 +110,10 @@ export class Results {
    * @param {Record<string, string>} filled
    */
   press(job, n, action, filled) {
-    const first = action.label === action.group || action.group === "Job" ? action.label : `${action.group}: ${action.label}`;
+    const { label, group } = action;
+    const name = /^(Upscale|Pan|Animate)$/.test(group) || /^(Subtle|Strong)$/.test(label) ? `${group} ${label.toLowerCase()}` : label;
     const inWords = ANSWERED.includes(action.action) || job.count === 0;
-    return this.ask(first, inWords, () => sendOnce([job.id, n, action.action, filled], (key) => pressJob(job.id, n, action.action, filled, key)));
+    return this.ask(name, inWords, () => sendOnce([job.id, n, action.action, filled], (key) => pressJob(job.id, n, action.action, filled, key)));
   }
 
   /** Ask a question about the picture. @param {Record<string, string>} said  what its form says */
@@ -139,9 +141,12 @@ export class Results {
     await cancelJob(one.id).catch(showError);
   }
 
-  /** Take away what failed, what was stopped, or an answer. @param {LiveJob} one */
+  /** Take away what failed or was stopped; an answer after a question. @param {LiveJob} one */
   async #remove(one) {
     try {
+      const { askConfirmed } = await import("../core/dialog.js");
+      const isAnswer = one.over && !one.error && one.status !== "cancelled";
+      if (isAnswer && !(await askConfirmed("Delete this answer?", "It is deleted for good, here and on Create.", "Delete", { bad: true }))) return;
       await deleteJob(one.id);
       this.jobs.drop(one.id);
     } catch (error) {
@@ -160,6 +165,7 @@ export class Results {
 
   /** @param {LiveJob} one */
   #state(one) {
+    if (!one.mine) return html`<span class="muted">${timeAgo(one.created)}</span>`;
     if (!one.over) return html`<span class="muted">${one.status === "queued" ? "Waiting" : stepOf(one)[0]}</span><button class="text-button" type="button" aria-label="Stop: ${one.name}" @click=${() => this.#stop(one)}>Stop</button>`;
     if (one.pictures.length) return html`<span class="muted">${timeAgo(one.created)}</span>`;
     const again = one.actions.find(({ action }) => action === "again");
@@ -170,9 +176,11 @@ export class Results {
   #answer(item) {
     if (!("status" in item)) return answer(item.name, wishTools(item, () => this.#forget(item.id)), item.error ? trouble(item.error) : html`<p class="muted small">Asking</p>`, !item.error);
     const why = item.over ? item.actions.find(({ action }) => action === "why") : undefined;
-    const tools = item.over
+    const tools = !item.mine
+      ? nothing
+      : item.over
       ? html`<button class="icon-button" type="button" title="Delete" aria-label="Delete this answer" @click=${() => this.#remove(item)}>${icon("close")}</button>`
-      : html`<button class="text-button" type="button" @click=${() => this.#stop(item)}>Stop</button>`;
+      : html`<button class="text-button" type="button" aria-label="Stop: ${item.name}" @click=${() => this.#stop(item)}>Stop</button>`;
     const drawing = item.talk && item.grid && item.grid.visibility !== "block" ? html`<a class="read-picture" href=${item.talk}><img src=${item.grid.thumb} width=${item.grid.width} height=${item.grid.height} alt="What the answer shows on the picture"></a>` : nothing;
     const body = html`
       ${item.answer ? html`<p class="answer-text">${item.answer}</p>` : nothing}${drawing}
@@ -181,7 +189,7 @@ export class Results {
       ${item.status === "cancelled" && !item.answer ? html`<p class="muted small">Stopped before it was done.</p>` : nothing}
       ${item.over || item.answer ? nothing : awaited(item)}
       ${item.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
-      ${item.over && (item.talk || why) ? html`<p class="job-actions">${item.talk ? html`<a class="button quiet small" href=${item.talk}>Ask more</a>` : nothing}${why ? html`<button class="button quiet small" type="button" @click=${() => this.press(item, 1, why, {})}>Why?</button>` : nothing}</p>` : nothing}`;
+      ${item.over && (item.talk || why) && item.mine ? html`<p class="job-actions">${item.talk ? html`<a class="button quiet small" href=${item.talk}>Ask more</a>` : nothing}${why ? html`<button class="button quiet small" type="button" @click=${() => this.press(item, 1, why, {})}>Why?</button>` : nothing}</p>` : nothing}`;
     return answer(item.talk ? (item.question ?? "") : item.name, tools, body, !item.over);
   }
 }
