@@ -52,7 +52,8 @@ async def test_a_picture_that_is_dropped_lies_where_it_was_dropped(desk) -> None
     await until(desk, LAYERED, 2)
     _, layer = (await desk.evaluate(READ))["layers"]
     assert (layer["name"], layer["scale"], list(layer["source"])) == ("kite.png", 1, ["upload"])
-    assert (layer["x"], layer["y"]) == (550, 370)
+    # a drop's place is in whole px of the window
+    assert max(abs(layer["x"] - 550), abs(layer["y"] - 370)) <= 1
     assert (await desk.evaluate(SHOWN, [600, 400]))[:3] == [0, 255, 0]
     assert await desk.locator("#stage.dropping").count() == 0
 
