@@ -22,6 +22,7 @@ from studio.requests import actions
 from studio.requests.actions import RIGHTS
 from studio.requests.completion import Mark
 from studio.requests.prompts import remix_text
+from studio.texts import reader_name
 
 LONGEST_ALT = 200  # characters
 
@@ -254,8 +255,7 @@ def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
-    knows = parameters.get("knows")
-    reader = [f"By {parameters.get('model')}, which knows {knows}."] if knows else []
+    reader = [f"Read by {reader_name(parameters)}."] if parameters.get("knows") else []
     return [*reader, *parameters.get("notes", ())]
 
 

@@ -37,6 +37,7 @@ from studio.texts import (
     ordinal,
     plain,
     prompt_text,
+    reader_name,
     shorter_prompts,
     unsupported_notes,
 )
@@ -339,7 +340,7 @@ def described(
     texts = ("(held back)" if caption is None else f"{quote(caption, 400)}{flag}" for caption in captions)
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     given = parameters or {}
-    reader = f"{_reader(given)} · " if given.get("knows") else ""
+    reader = f"Read by {reader_name(given)} · " if given.get("knows") else ""
     foot = "\n".join([f"-# {reader}job {job.id}", *notes_of(given)])
     return fit_message("\n\n".join([title(job), *lines]) + f"\n{foot}")
 
@@ -348,14 +349,12 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
     """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability).
     parameters: of the result."""
     best, p = scores[0]
-    lines = [title(job), f"**{quote(best, 80)}** {p:.1%}", f"-# {_reader(parameters)} · job {job.id}"]
+    lines = [
+        title(job),
+        f"**{quote(best, 80)}** {p:.1%}",
+        f"-# Read by {quote(reader_name(parameters), 60)} · job {job.id}",
+    ]
     return fit_message("\n".join([*lines, *notes_of(parameters)]))
-
-
-def _reader(parameters: Mapping[str, Any]) -> str:
-    """Return who read a picture, and what it knows where there was a choice: "vit, which knows drawings"."""
-    model, knows = quote(str(parameters.get("model", "")), 60), parameters.get("knows")
-    return f"{model}, which knows {knows}" if knows else model
 
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:

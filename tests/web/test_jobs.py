@@ -150,7 +150,7 @@ async def test_a_cut_out_lies_on_a_pattern_and_a_reading_says_who_read(site) -> 
     for made, clear in ((cut, True), (job, False)):
         assert ('class="stage clear"' in await site.you.page(f"/pictures/{made['id']}/1")) == clear
     notes = views.notes_of({"model": "vit", "knows": "drawings", "notes": ["Hm."]})
-    assert notes == ["By vit, which knows drawings.", "Hm."]
+    assert notes == ["Read by the demo model, which knows drawings.", "Hm."]
     assert views.notes_of({"model": "vit"}) == []
 
 
