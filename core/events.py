@@ -10,12 +10,13 @@ from core.results import Box, Learned, Table, TextLine, Verdict
 class Queued:
     """The job waits. ``position`` 1 runs next; ``eta``: seconds until it starts, None if unknown. ``held``:
     an admin has paused the queue, so nothing starts. ``why``: what it waits for besides its turn, to which it
-    goes back then, in a sentence."""
+    goes back then, in a sentence. ``starting``: no worker is ready yet, the first is being started."""
 
     position: int
     eta: float | None = None
     held: bool = False
     why: str = ""
+    starting: bool = False
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ class Reply:
 @dataclass(frozen=True)
 class Job:
     """One row. Times are UTC and aware. ``parent_id``/``parent_index``: the picture it was made from (index
-    from 0). worded: its words may be told where it is about to be shown; no row says that."""
+    from 0). run_seconds: of the device. worded: its words may be told where it is about to be shown; no row
+    says that."""
 
     id: str
     request: Request
@@ -167,6 +168,7 @@ class Job:
     finished_at: datetime | None = None
     error: str | None = None
     device: str | None = None
+    run_seconds: float | None = None
     reply: Reply = Reply()
     worded: bool = True
 

@@ -20,7 +20,7 @@ import diffusers
 import torch
 import transformers
 
-from core.settings import ROOT
+from tools import page_tables
 from tools.full_size import make_module, read_architectures
 from vision.families import FAMILIES
 from vision.weights import memory
@@ -272,7 +272,7 @@ def on_cards(found: dict[str, Sizes]) -> list[str]:
     return [f"{'16 bits' if plan.quantize == 'off' else plan.quantize}{WAYS[plan.offload]}" for plan in plans]
 
 
-BEGIN, END = "<!-- model sizes -->\n", "<!-- end -->\n"
+TABLE = "model sizes"  # its marks in both pages
 GB = 1e9
 QUANTIZABLE = ("transformer", "transformer_2", "unet", "text_encoder", "text_encoder_3")
 COLUMNS = ("model", "licence", "weights, billions", "disk", "16 bits", "int8", "nf4", "steps")
@@ -327,17 +327,11 @@ def _head(columns: Sequence[str]) -> str:
 
 def main() -> int:
     """Write the tables into their pages; return 0."""
-    _write("models.md", _head(COLUMNS) + "".join(map(row, MODELS)))
+    page_tables.write_table(TABLE, _head(COLUMNS) + "".join(map(row, MODELS)))
     cards = [f"{card} GB" for card in CARDS]
     videos = (row(model, cards=True) for model in VIDEO_MODELS)
-    _write("video.md", _head([*COLUMNS, *cards]) + "".join(videos))
+    page_tables.write_table(TABLE, _head([*COLUMNS, *cards]) + "".join(videos), "video.md")
     return 0
-
-
-def _write(page: str, table: str) -> None:
-    path = ROOT / "docs" / page
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    path.write_text(before + BEGIN + table + END + rest.partition(END)[2], encoding="utf-8")
 
 
 if __name__ == "__main__":

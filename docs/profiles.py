@@ -17,6 +17,7 @@ from typing import Any
 
 from core.profiles import PACKAGED, PROFILES
 from core.settings import ROOT, Settings, load_settings
+from tools import page_tables
 from vision.chat.model import JOINED_LAYERS
 from vision.families import EDITORS, FAMILIES, Family
 from vision.lora_training.config import LARGE, MOST, transformer_memory, usual_settings
@@ -26,8 +27,7 @@ from vision.video.families import Operation
 from vision.weights import card as cards
 from vision.weights import files, memory
 
-PAGE = ROOT / "docs" / "models.md"
-BEGIN, END = "<!-- profiles -->", "<!-- end of profiles -->"
+TABLE = "profiles"  # its marks in the page
 ARCHITECTURES = ROOT / "tools" / "architectures.json"
 YES, PARTLY, NO = "yes", "partly", "no"
 
@@ -240,10 +240,7 @@ def main() -> None:
             counts = {what: sum(found[row][name].what == what for row in kept) for what in (YES, PARTLY, NO)}
             print(f"{name}: of the demo's {len(kept)}", *(f"{what} {n}" for what, n in counts.items()))
         return
-    text = PAGE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")
+    page_tables.write_table(TABLE, table() + "\n")
 
 
 if __name__ == "__main__":

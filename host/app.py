@@ -50,7 +50,13 @@ def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False)
 async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
-    async with services(settings, adopt=adopt) as built:
+    wanted = [
+        ("WEB_PORT", settings.web_host, settings.web_port),
+        ("METRICS_PORT", settings.metrics_bind, settings.metrics_port),
+        ("SANDBOX_PORT", "127.0.0.1", settings.sandbox_port if sandbox else 0),
+    ]
+    ports = [one for one in wanted if one[-1]]
+    async with services(settings, adopt=adopt, ports=ports) as built:
         process.configure_gc()
         keep, queue = built.database.supervisor, built.queue
 
@@ -120,11 +126,9 @@ async def _serve_sandbox(
             people.update(viewers)
             discord.append(url)
             address = opened.local_address(secrets.token_urlsafe(32))
-            print(f"\nAtelier's studio: {address}\nAtelier's sandbox: {url}", flush=True)
-            print(
-                "The first is the studio in your browser, the second a simulated Discord. Ctrl+C stops.\n",
-                flush=True,
-            )
+            print(f"\nAtelier's studio: {address}", flush=True)
+            print(f"Its menu More leads to a simulated Discord, the sandbox: {url}", flush=True)
+            print("Ctrl+C stops.\n", flush=True)
             has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
             if built.settings.open_browser and (sys.platform in ("darwin", "win32") or has_display):
                 webbrowser.open(address)

@@ -109,11 +109,21 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"atelier {release()}")
     commands = parser.add_subparsers(dest="command", metavar="command")
-    run = commands.add_parser(
-        "run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)"
+
+    def add(name: str, what: str, example: str) -> argparse.ArgumentParser:
+        """Add a sub-command that does ``what``; its own help says so, with an example."""
+        told = f"{what[0].upper()}{what[1:]}."
+        return commands.add_parser(name, help=what, description=told, epilog=f"For example: {example}")
+
+    run = add(
+        "run",
+        "start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)",
+        "atelier run",
     )
-    sandbox = commands.add_parser(
-        "sandbox", help="the same bot in a browser page on this machine, no token needed"
+    sandbox = add(
+        "sandbox",
+        "start the same bot in a browser page on this machine, no token needed",
+        "atelier sandbox --dm cat.png",
     )
     sandbox.add_argument(
         "--dm",
@@ -128,42 +138,64 @@ def parser() -> argparse.ArgumentParser:
             help="make one studio of a database, DATA_DIR and pictures that a start has refused, since they"
             " don't belong together; deletes none of what is there",
         )
-    commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
-    commands.add_parser("backup", help="copy the database to BACKUP_DIR now, also while the bot runs")
-    restore = commands.add_parser(
-        "restore", help="put a backup in the place of a damaged database; the bot must be stopped"
+    add(
+        "doctor",
+        "check this machine and the settings; each problem comes with its fix",
+        "MODEL_PROFILE=medium atelier doctor",
+    )
+    add("backup", "copy the database to BACKUP_DIR now, also while the bot runs", "atelier backup")
+    restore = add(
+        "restore",
+        "put a backup in the place of a damaged database; the bot must be stopped",
+        "atelier restore",
     )
     restore.add_argument(
         "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest intact one"
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is fine")
-    migrate = commands.add_parser(
+    migrate = add(
         "migrate",
-        help="bring a PostgreSQL database that has rows to this program's schema; make a backup first",
+        "bring a PostgreSQL database that has rows to this program's schema; make a backup first",
+        "atelier migrate --yes",
     )
     migrate.add_argument("--yes", action="store_true", help="there is a backup, or none is needed")
-    move = commands.add_parser(
+    move = add(
         "move-database",
-        help="move every row of the database to an empty one, and compare them; the bot must be stopped",
+        "move every row of the database to an empty one, and compare them; the bot must be stopped",
+        "atelier move-database postgresql+psycopg://atelier:secret@localhost/atelier",
     )
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
     move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
-    files = commands.add_parser(
-        "move-files", help="copy all pictures and videos to another store, checked by their hashes"
+    files = add(
+        "move-files",
+        "copy all pictures and videos to another store, checked by their hashes",
+        "atelier move-files --to s3://pictures/atelier --dry-run",
     )
     files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
     )
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
-    worker = commands.add_parser(
-        "worker", help="run workers on this machine for a bot on another machine (needs BUS_URL)"
+    worker = add(
+        "worker",
+        "run workers on this machine for a bot on another machine (needs BUS_URL)",
+        "BUS_URL=nats://studio:4222 atelier worker",
     )
     worker.add_argument(
         "--attached", action="store_true", help="stop when standard input closes (for supervisors)"
     )
-    _add_launchers(commands.add_parser("workers", help="run workers on the nodes of a cluster"))
-    bus = commands.add_parser("bus", help="what the bus needs: rights for the bot and each machine")
+    _add_launchers(
+        add(
+            "workers",
+            "run workers on the nodes of a cluster",
+            "atelier workers ray --address head:6379 --max 4",
+        )
+    )
+    bus = add(
+        "bus",
+        "print what the bus needs: rights for the bot and each machine",
+        "atelier bus --print-config gpu-1 gpu-2 > nats.conf",
+    )
     bus.add_argument(
         "--print-config",
         nargs="+",
@@ -181,19 +213,23 @@ def parser() -> argparse.ArgumentParser:
         help="with keys in place of passwords: the file holds no secret, those are written to FOLDER, a file"
         " for each (takes the extra nkeys)",
     )
-    models = commands.add_parser(
-        "models", help="which models are configured, where they lie, whether they load"
+    models = add(
+        "models",
+        "tell which models are configured, where they lie, whether they load",
+        "atelier models --no-load",
     )
     models.add_argument(
         "--pin",
         action="store_true",
         help="print the SHA-256 of each model; add it to the setting as `@sha256:…`",
     )
-    fetch = commands.add_parser(
-        "fetch", help="fetch the readers of photographs now, so that no job waits for them"
+    models.add_argument("--no-load", action="store_true", help="don't try to load them")
+    fetch = add(
+        "fetch",
+        "fetch the readers of photographs now, so that no job waits for them",
+        "atelier fetch --models",
     )
     fetch.add_argument("--models", action="store_true", help="and all models of the hub that are set")
-    models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
 
 

@@ -24,14 +24,15 @@ GIB = 2**30
 
 def doctor(settings: Settings) -> int:
     """Print every check. Return the exit status: 1 if one failed."""
-    failed = False
+    failed = slow = False
     for check in _checks(settings):
         mark = {True: "ok   ", False: "WRONG", None: "look "}[check.ok]
         print(f"{mark} {check.name:<10} {check.found}", flush=True)
         if check.ok is not True and check.fix:
             print(f"      {'':<10} → {check.fix}")
         failed |= check.ok is False
-    print("\nSomething must be fixed first." if failed else "\nReady.")
+        slow |= check.name == "Speed"
+    print("\nSomething must be fixed first." if failed else "\nReady, but slow." if slow else "\nReady.")
     return int(failed)
 
 
@@ -85,12 +86,25 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
         if not known:
             fix = f"choose among {', '.join(sorted(names))}, or auto"
             yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", fix)
-    if settings.model_profile != "demo" and names == {"cpu"}:
-        text = "no GPU found: with any profile but demo, one picture takes minutes"
-        yield Check("Device", None, text, "use MODEL_PROFILE=demo, or a machine with a GPU")
+    if names == {"cpu"} or settings.devices == ("cpu",):
+        yield from _speed(settings, next(entry for entry in found if entry["device"] == "cpu"))
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
         text = "most processors are 25 times slower in float16 than in float32"
         yield Check("Device", None, text, "use DTYPE=auto")
+
+
+def _speed(settings: Settings, processor: dict[str, Any]) -> Iterator[Check]:
+    """Say how long a picture takes without a graphics card, where that isn't seconds."""
+    image = {"image": settings.models["image"]}
+    [info] = describe_models.describe_models(image, settings.data_dir / "cache")
+    work, takes = memory.flops(info.name, info.path), "minutes"
+    if work and "flops" in processor:  # less than it takes, as not all of it is products of matrices
+        minutes = work / processor["flops"] / 60
+        takes = f"{minutes:.0f} min or more" if minutes < 90 else f"{minutes / 60:.0f} h or more"
+    elif settings.model_profile == "demo":
+        return
+    text = f"no graphics card is used: a picture by {info.name} takes {takes}"
+    yield Check("Speed", None, text, "use MODEL_PROFILE=demo, or a machine with a graphics card")
 
 
 def configured(settings: Settings) -> dict[str, str]:
@@ -258,26 +272,38 @@ def sign_in(settings: Settings, application_id: int, redirects: Sequence[str]) -
 
 
 def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
-    """Print the configured models. ``load``: try each in a process of its own. ``pin``: print the SHA-256
-    that pins its contents. Return the exit status: 1 if a model has a problem."""
-    cache = settings.data_dir / "cache"
-    infos = describe_models.describe_models(configured(settings), cache)
-    fetchable = {info.role for info in infos if info.problem and _is_fetched_later(info, settings)}
-    tried, here = {}, {info.role: info.spec for info in infos if load and not info.problem}
-    if here:
-        tried = describe_models.try_models(here, cache, hf_token=settings.hf_token, allow_download=False)
-    wrong = False
-    for info in infos:
-        problem = info.problem or tried.get(info.role, "")
-        state = "loads" if info.role in tried and not problem else problem or "not tried"
-        wrong |= bool(problem) and info.role not in fetchable
-        print(
-            f"{info.role:<8} {info.name}\n         {info.family or '?'} · {info.bytes / 2**20:,.0f} MB ·"
-            f" {info.path or info.kind}"
-        )
-        print(*(f"         {note}" for note in info.notes), f"         {state}", sep="\n")
+    """Print the configured models. ``load``: then try each that is here in a process of its own, and tell
+    which is being looked at. ``pin``: print the SHA-256 that pins its contents. Return the exit status: 1 if
+    a model has a problem."""
+    cache, wrong, here = settings.data_dir / "cache", False, dict[str, str]()
+    for role, spec in configured(settings).items():
+        [info] = describe_models.describe_models({role: spec}, cache)
+        facts = [info.family, f"{info.bytes / 10**6:,.0f} MB" if info.bytes else "", info.path]
+        lines = [" · ".join(filter(None, facts)), *info.notes, info.problem]
+        if info.problem and _is_fetched_later(info, settings):
+            lines[-1] += "; the first job that needs it fetches it"
+        elif info.problem:
+            lines[-1], wrong = f"{info.problem.rstrip('.')}: {_model_fix(info)}", True
+        else:
+            here[role] = spec
         if pin and info.path and info.kind != "hub":
-            print(f"         @sha256:{files.digest(Path(info.path))}")
+            lines.append(f"@sha256:{files.digest(Path(info.path))}")
+        print(
+            f"{role:<10} {info.name}", *(f"{'':<10} {line}" for line in lines if line), sep="\n", flush=True
+        )
+    if not load or not here:
+        return int(wrong)
+    print(
+        f"\nThe {len(here)} that are here are loaded now, one by one; --no-load leaves that out.", flush=True
+    )
+    token, looked_at = settings.hf_token, ""
+    for role, problem in describe_models.try_models(here, cache, hf_token=token, allow_download=False):
+        if problem is None:
+            looked_at = role
+            print(f"{role:<10} …", end=" ", flush=True)
+            continue
+        print(*([] if role == looked_at else [f"{role:<10} …"]), problem or "loads", flush=True)
+        wrong |= bool(problem)
     return int(wrong)
 
 

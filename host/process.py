@@ -21,6 +21,7 @@ until it is asked for (``core.process.give_back``): 7 MB were seen after 700 los
 
 import asyncio
 import atexit
+import errno
 import gc
 import logging
 import logging.handlers
@@ -32,14 +33,16 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
+import psutil
+
 from core import process
-from core.errors import StorageError
+from core.errors import AtelierError, StorageError
 from core.process import Supervisor, of_glibc
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings, known_parts
@@ -195,6 +198,26 @@ def configure_heap() -> bool:
     """
     mallopt = of_glibc("mallopt")
     return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE))
+
+
+def refuse_taken(setting: str, host: str, port: int) -> None:
+    """Raise AtelierError when nobody could listen on ``port`` of ``host`` now, with who does, where the
+    system tells. setting: that names the port."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise AtelierError(f"{setting}={port}: can't be had on {host}: {error.strerror}.") from error
+        holder = ""
+        with suppress(psutil.Error, OSError):  # of other people's processes it needs rights
+            open_ones = psutil.net_connections("tcp")
+            pids = [one.pid for one in open_ones if one.pid and one.laddr and one.laddr.port == port]
+            holder = f" by {psutil.Process(pids[0]).name()} (process {pids[0]})" if pids else ""
+        raise AtelierError(
+            f"{setting}={port}: that port of {host} is taken{holder}. Stop that, or set another."
+        ) from error
 
 
 Lines = queue.SimpleQueue[logging.LogRecord]

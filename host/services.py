@@ -7,7 +7,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from core.errors import AtelierError, SettingsError
 from core.process import Supervisor
 from core.settings import Settings
 from core.traces import Tracing, open_tracing
+from host.process import refuse_taken
 from jobs.admission import Limits, VideoLimits
 from jobs.executors.base import Both, Executor
 from jobs.executors.local import LocalExecutor
@@ -141,13 +142,15 @@ async def services(
     target: str = "vision.worker.main:main",
     executor: Executor | None = None,
     adopt: bool = False,
+    ports: Sequence[tuple[str, str, int]] = (),
 ) -> AsyncIterator[Services]:
     """Open database, files, workers and queue in order, and close them in reverse.
 
     target: what a worker's process runs. executor: what runs jobs; None = a worker for each device of this
     machine, and those that are heard of on the bus. adopt: make one studio of a database, a folder and files
-    that aren't one's. Raises StorageError when the database can't be opened, or these aren't one studio's,
-    AtelierError when no device can be used, BusError when the bus needs what isn't there.
+    that aren't one's. ports: setting, host and port of what listens later, looked at before a worker
+    starts. Raises StorageError when the database can't be opened, or these aren't one studio's,
+    AtelierError when no device can be used or a port is taken, BusError when the bus needs what isn't there.
     """
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -159,6 +162,8 @@ async def services(
         files, directory = open_files(settings), CurrentDirectory()
         identity = Identity(database, files, settings.data_dir)
         await identity.settle(adopt=adopt)
+        for port in ports:
+            refuse_taken(*port)
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)

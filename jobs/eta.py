@@ -6,6 +6,7 @@ queue's length in time comes out right however many jobs a worker runs at once."
 
 import asyncio
 import contextlib
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from time import monotonic, thread_time
 
 from core.events import Queued
 from core.requests import ImagineRequest
+from core.requests.video import seconds_made
 from jobs.admission import Limits, is_video, videos_at_once
 from jobs.executors.base import Executor
 from jobs.feed import ActiveJob, Feeds
-from jobs.waitlist import Takes, Waiting, Waitlist
+from jobs.waitlist import Takes, Waiting, Waitlist, is_long, model_of
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
@@ -26,7 +28,8 @@ A_PICTURE = f"{ImagineRequest.kind}||"  # what others are measured by: an /imagi
 
 
 class Estimate:
-    """Seconds by cost key (``kind|size|model``), else by kind and model, by kind, of anything."""
+    """Seconds by cost key (``kind|size|model``), else by kind and model, by kind, of anything that takes
+    seconds; of a video as many seconds as others are long."""
 
     def __init__(self) -> None:
         self.runs: dict[str, deque[float]] = {}
@@ -34,9 +37,11 @@ class Estimate:
 
     def add(self, cost_key: str, seconds: float) -> None:
         """Note that a job with ``cost_key`` took so many seconds of its device."""
-        for key in _keys(cost_key):
+        amount, rate = _rate(cost_key)
+        taken = dict.fromkeys(_keys(cost_key), seconds) | ({rate: seconds / amount} if amount else {})
+        for key, value in taken.items():
             runs = self.runs.pop(key, None) or deque(maxlen=SAMPLES)
-            runs.append(seconds)
+            runs.append(value)
             self.runs[key] = runs  # the newest key is last
             self.medians[key] = median(runs)
         while len(self.runs) > MAX_KEYS:
@@ -44,7 +49,10 @@ class Estimate:
             del self.runs[oldest], self.medians[oldest]
 
     def seconds(self, cost_key: str) -> float | None:
-        """None while nothing was measured."""
+        """None while nothing was measured, or nothing like what may take minutes."""
+        amount, rate = _rate(cost_key)
+        if amount and cost_key not in self.medians and rate in self.medians:
+            return amount * self.medians[rate]
         return next((self.medians[key] for key in _keys(cost_key) if key in self.medians), None)
 
     def cost(self, cost_key: str) -> int:
@@ -128,7 +136,14 @@ class Line:
 
 def _keys(cost_key: str) -> tuple[str, ...]:
     kind, _, model = cost_key.split("|", 2)
-    return cost_key, f"{kind}||{model}", f"{kind}||", "||"
+    alike = cost_key, f"{kind}||{model}", f"{kind}||"
+    return alike if is_long(cost_key) else (*alike, "||")
+
+
+def _rate(cost_key: str) -> tuple[float, str]:
+    """Return the seconds that videos with this cost key show, and the key of what one of those takes; 0 for
+    what is no video."""
+    return seconds_made(cost_key) if is_video(cost_key) else 0.0, f"second|{model_of(cost_key)}"
 
 
 ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
@@ -144,13 +159,14 @@ CHUNK = 8  # jobs told between two breaths of the event loop: 0.2 ms, for which 
 @dataclass(frozen=True)
 class Floor:
     """own: the roles that have a device for themselves. devices: how many all other jobs share. left: for
-    each slot of those the seconds until it is free, shortest first. running: jobs by member. until: monotonic
-    seconds for which it is kept."""
+    each slot of those the seconds until it is free, shortest first. running: jobs by member. starting: no
+    device is ready, and one is being started. until: monotonic seconds for which it is kept."""
 
     own: frozenset[str]
     devices: int
     left: Sequence[float]
     running: Mapping[int, list[ActiveJob]]
+    starting: bool
     until: float
 
 
@@ -183,13 +199,13 @@ class Positions:
         own = frozenset(device.only for device in devices if device.only)
         shared = [device for device in devices if not device.only] if own else devices
         slots = sum(device.slots for device in shared) or 1
-        left = sorted(
-            self.remaining(live) or 0.0 for live in self.running.values() if live.waiting.model not in own
-        )
+        left = sorted(self._left(live) for live in self.running.values() if live.waiting.model not in own)
         left = [0.0] * (slots - len(left)) + left[:slots]
         took = thread_time() - began
         until = monotonic() + took / LOOK_SHARE if took > LOOK_IS_DEAR else 0.0
-        self._looked = Floor(own, len(shared) or 1, left, running, until)
+        states = {device.state for device in devices}
+        starting = "starting" in states and "ready" not in states
+        self._looked = Floor(own, len(shared) or 1, left, running, starting, until)
         return self._looked
 
     def note_moved(self) -> None:
@@ -220,7 +236,8 @@ class Positions:
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
         else:
             place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(waiting, place, floor), self.waitlist.paused)
+        eta, held = self._eta_of(waiting, place, floor), self.waitlist.paused
+        return Queued(place, None if floor.starting else eta, held, starting=floor.starting)
 
     def _eta_of(self, waiting: Waiting, place: int, floor: Floor) -> float | None:
         """Seconds until the job at ``place`` starts. Its member's limits count, too."""
@@ -237,7 +254,7 @@ class Positions:
             videos = [other for other in before if is_video(other.cost_key)]
             line = self.videos_of(waiting, floor)
             starts.append(line.start_behind(self._costs(videos, average), len(videos) + 1, average))
-        return max(start, *starts)
+        return _told(max(start, *starts))
 
     def _average(self) -> float | None:
         """Seconds of a waiting job of known duration, None when there is none."""
@@ -249,8 +266,13 @@ class Positions:
         return total / known if known else None
 
     def _costs(self, jobs: Iterable[Waiting], average: float) -> list[float]:
-        seconds = (self.estimate.seconds(job.cost_key) for job in jobs)
-        return [average if each is None else each for each in seconds]
+        return [self.expected(job, average) for job in jobs]
+
+    def expected(self, job: Waiting, otherwise: float) -> float:
+        """Return the seconds that a job will take; endless while nothing like it was measured and it may take
+        minutes, else ``otherwise``."""
+        seconds = self.estimate.seconds(job.cost_key)
+        return seconds if seconds is not None else math.inf if is_long(job.cost_key) else otherwise
 
     def line_of(self, waiting: Waiting, floor: Floor) -> Line:
         """The line before the slots that the job's member may have at once."""
@@ -262,13 +284,15 @@ class Positions:
         return self._own_line(waiting, most, floor, lambda job: is_video(job.cost_key))
 
     def _own_line(self, waiting: Waiting, most: int, floor: Floor, alike: Takes) -> Line:
-        left = sorted(
-            self.remaining(live) or 0.0
-            for live in floor.running.get(waiting.user_id, ())
-            if alike(live.waiting)
-        )
+        others = floor.running.get(waiting.user_id, ())
+        left = sorted(self._left(live) for live in others if alike(live.waiting))
         slots = max(1, most)  # 0: rows from before such members were refused
         return Line(([0.0] * (slots - len(left)) + left)[:slots], min(slots, floor.devices))
+
+    def _left(self, live: ActiveJob) -> float:
+        """Return ``remaining``; endless where nobody knows and it may take minutes."""
+        seconds = self.remaining(live)
+        return seconds if seconds is not None else math.inf if is_long(live.waiting.cost_key) else 0.0
 
     def remaining(self, live: ActiveJob) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
@@ -338,12 +362,21 @@ class _Round:
             if user_id not in self._videos:
                 self._videos[user_id] = positions.videos_of(waiting, floor)
             lines.append(self._videos[user_id])
-        eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
+        takes = positions.expected(waiting, 0.0)
+        eta = max((one.next(takes) for one in lines), default=0.0)
         held = positions.waitlist.paused
-        return Queued(self._places[line], None if seconds is None or held or line else eta, held)
+        unknown = seconds is None or held or bool(line) or floor.starting
+        return Queued(self._places[line], None if unknown else _told(eta), held, starting=floor.starting)
+
+
+def _told(eta: float) -> float | None:
+    """Return what is told of it: nothing behind what nobody knows the end of."""
+    return eta if math.isfinite(eta) else None
 
 
 def _worth_telling(before: Queued, now: Queued) -> bool:
+    if before.starting != now.starting:
+        return True
     if before.position <= EXACT_POSITIONS or now.position <= EXACT_POSITIONS:
         moved = before.position != now.position
     else:

@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from core.errors import LimitError, StorageError
 from core.events import Cancelled, ChatAnswer, Event, Failed, Loading, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
-from core.requests import Request, check_texts
+from core.requests import ImagineRequest, Request, check_texts
 from core.results import TextLine
 from core.traces import UNTRACED, Tracing
 from jobs.admission import Admission, Limits
 from jobs.dispatcher import Dispatcher, note_asked
+from jobs.eta import A_PICTURE
 from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
 from jobs.waitlist import Waiting
@@ -240,7 +241,8 @@ class Result:
 @dataclass(frozen=True)
 class JobView:
     """A live job. ``since``: asked or started. ``eta``: seconds until it starts, or ends if it is running.
-    ``why``: what it waits for besides its turn. ``loading``: the model that is fetched or loaded for it."""
+    ``why``: what it waits for besides its turn. ``loading``: the model that is fetched or loaded for it.
+    ``starting``: no worker is ready yet."""
 
     job: Job
     since: datetime
@@ -250,6 +252,7 @@ class JobView:
     device: str | None = None
     why: str = ""
     loading: Loading | None = None
+    starting: bool = False
 
 
 @dataclass(frozen=True)
@@ -494,7 +497,8 @@ class Queue:
                 told = latest if isinstance(latest, Queued) else Queued(1, 0.0)
                 place, eta = (queued.position, queued.eta) if queued else (1, told.eta)
                 why = "" if queued else told.why
-                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta, why=why))
+                starting, job = queued is not None and queued.starting, jobs[job_id]
+                views.append(JobView(job, job.created_at, place, eta, why=why, starting=starting))
         return Snapshot(
             paused=dispatcher.waitlist.paused,
             draining=self.admission.draining,
@@ -519,6 +523,11 @@ class Queue:
         """Return what was told of a job last."""
         feed = self.dispatcher.feeds.get(job_id)
         return None if feed is None else feed.latest
+
+    @property
+    def picture_seconds(self) -> float | None:
+        """How long an /imagine of the studio's image model takes here, None while none was measured."""
+        return self.dispatcher.estimate.medians.get(A_PICTURE + ImagineRequest.role)
 
     @property
     def unfinished(self) -> int:

@@ -214,6 +214,7 @@ NOT_SAVED = "The picture is ready but could not be saved. Please tell the host, 
 LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 FETCH_PAUSES = (15.0, 30.0, 60.0, 120.0, 300.0)  # s until files are asked for again that couldn't be had
 MOST_UNFETCHED = 40  # times in a row: three hours
+NOT_FETCHED = "A model that this needs can't be fetched right now; the host finds why in the studio's log."
 FETCH_LOST = "The worker ended while the model was being fetched; what had come is kept."
 
 
@@ -252,7 +253,7 @@ class Outcomes:
         elif isinstance(outcome, Broke) and outcome.later:
             await self._wait_for_files(live, outcome.message)
         elif isinstance(outcome, Lost) and live.fetches and not self._stopping.is_set():
-            await self._wait_for_files(live, FETCH_LOST, FETCH_PAUSES[0])
+            await self._wait_for_files(live, FETCH_LOST, FETCH_PAUSES[0], told=FETCH_LOST)
         elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
             log.info("job %s failed: %s", job_id, outcome.fault.value)
             await self._failed(live, outcome.message)
@@ -327,16 +328,18 @@ class Outcomes:
         elif status is Status.QUEUED:
             self.back_to_waiting(live)
 
-    async def _wait_for_files(self, live: ActiveJob, message: str, pause: float = 0.0) -> None:
-        """Queue the job again until its model's files can be had, which its watchers are told. It fails with
-        ``message`` in the end. pause: seconds, 0 = longer each time."""
+    async def _wait_for_files(
+        self, live: ActiveJob, message: str, pause: float = 0.0, *, told: str = NOT_FETCHED
+    ) -> None:
+        """Queue the job again until its model's files can be had. It fails in the end. message: why they
+        can't, for the log. pause: seconds, 0 = longer each time. told: the same for those who watch."""
         count = live.waiting.unfetched = live.waiting.unfetched + 1
         if count > MOST_UNFETCHED:
-            return await self._failed(live, message)
+            return await self._failed(live, told)
         pause = pause or FETCH_PAUSES[min(count, len(FETCH_PAUSES)) - 1]
         await self.wait_on(live, message, pause)
         if live.job.id in self.held and (feed := self._feeds.get(live.job.id)) is not None:
-            feed.publish(Queued(0, pause, why=message))
+            feed.publish(Queued(0, pause, why=told))
         return None
 
     async def wait_on(self, live: ActiveJob, reason: str, pause: float = LATER) -> None:

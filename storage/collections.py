@@ -3,7 +3,7 @@ which are links that show something until they end. A job's id and a number from
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from storage.people import from_row
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
 from storage.projects import projects as project_rows
 from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
-from storage.sessions import hash_of, new_token
+from storage.sessions import derived_token, hash_of
 
 Named = tuple[str, int]
 pages = partial(people.pages, size=100)  # the event loop waits while their rows become jobs
@@ -103,16 +103,6 @@ def trashed_files(connection: sa.Connection, job_ids: Iterable[str], reader: int
         these = wanted.where(pictures.c.job_id.in_(page), trash.c.user_id != reader)
         found |= {(row.job_id, row.sha256) for row in connection.execute(these)}
     return found
-
-
-def first_shown(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, int]:
-    """Return the first picture (from 0) of each of these jobs that isn't in the trash."""
-    statement = (
-        sa.select(pictures.c.job_id, sa.func.min(pictures.c.position).label("first"))
-        .where(pictures.c.job_id.in_(list(job_ids)), pictures.c.position > GRID, ~in_trash())
-        .group_by(pictures.c.job_id)
-    )
-    return {row.job_id: row.first for row in connection.execute(statement)}
 
 
 def in_trash() -> sa.ColumnElement[bool]:
@@ -314,7 +304,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Share:
-    """A link, without its secret. id: what its owner ends it by. words: prompts are shown, too."""
+    """A link. id: what its owner ends it by. words: prompts are shown, too. token_hash: of its secret."""
 
     id: str
     user_id: int
@@ -325,6 +315,12 @@ class Share:
     expires_at: datetime
     revoked_at: datetime | None = None
     views: int = 0
+    token_hash: str = field(default="", repr=False)
+
+    def token(self, key: bytes) -> str | None:
+        """Return the secret that the link carries; None where another key has made it, or none."""
+        token = derived_token(key, self.id)
+        return token if hash_of(token) == self.token_hash else None
 
     def ended(self, now: datetime) -> bool:
         """Return whether the link shows nothing any more."""
@@ -341,17 +337,20 @@ def add_share(
     now: datetime,
     expires: datetime,
     most: int,
-) -> tuple[Share, str] | None:
-    """Write a share and return it with its secret; None when the person has ``most`` that haven't ended."""
+    key: bytes,
+) -> Share | None:
+    """Write a share and return it; None when the person has ``most`` that haven't ended. key: of the studio,
+    that tells its secret again, and isn't in the database."""
     live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
     count = sa.select(sa.func.count()).select_from(shares).where(*live)
     if connection.execute(count).scalar_one() >= most:
         return None
-    token, made = new_token(), Share(new_job_id(), user_id, what, title, words, now, expires)
+    made = Share(new_job_id(), user_id, what, title, words, now, expires)
+    made = replace(made, token_hash=hash_of(derived_token(key, made.id)))
     row = {"id": made.id, "user_id": user_id, **vars(what), "title": title, "words": int(words)}
     times = {"created_at": now, "expires_at": expires}
-    connection.execute(sa.insert(shares).values(token_hash=hash_of(token), **row, **times))
-    return made, token
+    connection.execute(sa.insert(shares).values(token_hash=made.token_hash, **row, **times))
+    return made
 
 
 def find_share(connection: sa.Connection, token: str, now: datetime) -> Share | None:

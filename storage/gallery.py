@@ -6,7 +6,6 @@ not see."""
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
+from core.requests import AskRequest
 from storage import job_queries
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
@@ -31,6 +31,7 @@ from storage.schema import (
     picture_places,
     picture_vectors,
     pictures,
+    shares,
     trash,
 )
 
@@ -92,6 +93,9 @@ class Filter:
     def is_of_jobs(self) -> bool:
         """Whether all pictures of a job fit or none, but for those in the trash."""
         return not (self.favourite or self.folder or self.ratio) and self.seed is None
+
+
+_ANY = Filter()
 
 
 def tiles(
@@ -246,22 +250,44 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-    """Return ("2026-11", untrashed pictures that were asked for then in that zone), the newest first."""
+@dataclass(frozen=True)
+class Day:
+    """A day's pictures, the newest job first. shapes: width / height in per cent, and how many pictures
+    after one another have it."""
+
+    day: str
+    shapes: tuple[tuple[int, int], ...]
+
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        return sum(count for _, count in self.shapes)
+
+
+def days(
+    connection: sa.Connection, user_id: int, wanted: Filter = _ANY, zone: tzinfo = UTC
+) -> tuple[Day, ...]:
+    """Return the days of that zone on which the person asked for pictures that a filter lets through, the
+    newest first, in the order of ``tiles``: by them a gallery knows where each picture lies before it has
+    read one."""
     day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
-
-    def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
-        columns: tuple[Any, ...] = (day.label("day"), counted.label("made"))
-        mine = (jobs.c.user_id == user_id, table.c.position > GRID)
-        rows = sa.select(*columns).select_from(table.join(jobs, jobs.c.id == table.c.job_id)).where(*mine)
-        return rows.group_by(sa.text("day"))
-
-    # the few in the trash are taken off: to look for each picture whether it is there takes longer
-    both = sa.union_all(per_day(sa.func.count(), pictures), per_day(-sa.func.count(), trash))
-    counted = Counter[str]()
-    for row in connection.execute(both):
-        counted[datetime.fromtimestamp(row.day * 86_400, UTC).strftime("%Y-%m")] += row.made
-    return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+    if wanted.favourite:
+        joined = joined.join(favourites, kept_by(user_id))
+    shape = (jobs.c.seq, pictures.c.width, pictures.c.height)
+    first, made = sa.func.min(pictures.c.position), sa.func.count()
+    statement = sa.select(day.label("day"), *shape, made.label("made")).select_from(joined)
+    statement = statement.where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for at, _, width, height, count in connection.execute(
+        statement.group_by(*shape).order_by(jobs.c.seq.desc(), first)
+    ):
+        shapes, ratio = found.setdefault(at, []), max(1, round(100 * width / max(1, height)))
+        if shapes and shapes[-1][0] == ratio:
+            count += shapes.pop()[1]
+        shapes.append((ratio, count))
+    named = ((datetime.fromtimestamp(at * 86_400, UTC).strftime("%Y-%m-%d"), found[at]) for at in found)
+    return tuple(Day(name, tuple(shapes)) for name, shapes in named)
 
 
 def _local(time: sa.ColumnElement[datetime], zone: tzinfo) -> sa.ColumnElement[int]:
@@ -305,13 +331,39 @@ class Made:
     trashed: frozenset[int] = frozenset()
 
 
-def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
-    """Return the person's newest jobs that are over, but those whose pictures are all in the trash."""
+def newest_jobs(
+    connection: sa.Connection,
+    user_id: int,
+    limit: int,
+    before: str | None = None,
+    kinds: Collection[str] | None = None,
+) -> list[Made]:
+    """Return the person's newest jobs that are over, but those whose pictures are all in the trash; of a
+    conversation the questions that no later one of theirs follows. before: only older ones than this job.
+    kinds: only these, None = all."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
-    left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
-    away = sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~away).order_by(jobs.c.seq.desc())
+    later = jobs.alias("later")
+    followed = sa.exists().where(
+        later.c.parent_id == jobs.c.id,
+        later.c.parent_id.is_not(None),
+        later.c.kind == AskRequest.kind,
+        later.c.user_id == user_id,
+    )
+    ends = sa.or_(jobs.c.kind != AskRequest.kind, ~followed)
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~_is_away(), ends)
+    if before is not None:
+        begins = sa.select(jobs.c.seq).where(jobs.c.id == before, jobs.c.user_id == user_id).scalar_subquery()
+        statement = statement.where(jobs.c.seq < begins)
+    if kinds is not None:
+        statement = statement.where(jobs.c.kind.in_(kinds))
+    statement = statement.order_by(jobs.c.seq.desc())
     return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
+
+
+def _is_away() -> sa.ColumnElement[bool]:
+    """Return the condition that a job has pictures in the trash and no others."""
+    left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
+    return sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
 
 
 def read_made(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
@@ -346,12 +398,17 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
     return found
 
 
-def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
-    """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
-    see, as far as rows tell, in order, at most ``MOST``."""
-    made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
-    statement = sa.select(jobs).where(*made, job_queries.open_to(reader)).order_by(jobs.c.seq).limit(MOST)
-    return [job for row in connection.execute(statement) if (job := job_queries.readable(row))]
+def made_from(
+    connection: sa.Connection, reader: int, job_ids: Collection[str], index: int | None, limit: int
+) -> list[Made]:
+    """Return the newest jobs that were made from picture ``index`` (from 0, None = any) of these jobs and
+    that user ``reader`` may see, as far as rows tell. Those whose pictures are all in the trash aren't there.
+    """
+    made = (sa.text(CHILD), jobs.c.parent_id.in_(job_ids), job_queries.open_to(reader), ~_is_away())
+    statement = sa.select(jobs).where(*made).order_by(jobs.c.seq.desc()).limit(limit)
+    if index is not None:
+        statement = statement.where(sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    return _made(connection, reader, connection.execute(statement).all())
 
 
 def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
@@ -378,6 +435,40 @@ def shown_tiles(
     joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
     here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
     return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
+
+
+def public_tiles(
+    connection: sa.Connection,
+    user_id: int,
+    wanted: Filter,
+    *,
+    now: datetime,
+    before: Cursor | None = None,
+    limit: int,
+) -> list[Tile]:
+    """Return those of a person's own pictures that they let others see: that a message in a server shows, and
+    that a link shows which hasn't ended."""
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+
+    def is_meant(position: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        return sa.or_(position.is_(None), position == pictures.c.position)
+
+    posted = sa.exists().where(
+        messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None), is_meant(messages.c.position)
+    )
+    live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
+    linked = sa.exists().where(*live, shares.c.job_id == jobs.c.id, is_meant(shares.c.position))
+    folders = sa.select(shares.c.folder_id).where(*live, shares.c.folder_id.is_not(None))
+    statement = _page(joined, user_id, wanted, before, limit).where(
+        jobs.c.user_id == user_id,
+        jobs.c.rendered_at.is_not(None),
+        sa.or_(
+            sa.and_(jobs.c.private == 0, posted),
+            linked,
+            _among(folder_items, folder_items.c.folder_id.in_(folders)),
+        ),
+    )
+    return to_tiles(connection.execute(statement))
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index

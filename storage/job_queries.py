@@ -267,6 +267,7 @@ def to_job(row: sa.Row[Any]) -> Job:
             finished_at=row.finished_at,
             error=row.error,
             device=row.device,
+            run_seconds=row.run_seconds,
         )
     except (AtelierError, ValueError, TypeError) as error:
         raise UnreadableJob(

@@ -1,7 +1,9 @@
 """Rows of who is signed in on the web, and the secrets that people carry in a cookie or a link: a row never
 holds one, only its SHA-256."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,12 @@ def new_token() -> str:
 def hash_of(token: str) -> str:
     """Return what a row keeps of a secret."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def derived_token(key: bytes, name: str) -> str:
+    """Return the secret of ``name``, like ``new_token``, which whoever has the key can tell again."""
+    made = hmac.digest(key, name.encode(), "sha256")
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
 PER_PERSON = 10  # sessions; the oldest ends when another begins

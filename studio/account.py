@@ -121,6 +121,11 @@ class Own:
         begun = current[: len(current) - len(current.rpartition(" ")[2])]
         return self._completion.told(await self._completion.marks(actor, begun))
 
+    @property
+    def picture_seconds(self) -> float | None:
+        """How long four pictures take here, None while nobody has asked for any."""
+        return self._queue.picture_seconds
+
     # Pictures and jobs
 
     async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:

@@ -33,6 +33,7 @@ from studio.moderation.moderator import Moderator
 from studio.new_job import NewJob
 from studio.rights import Rights, Sight
 from studio.services import Services
+from studio.texts import job_name
 from vision.protocol import Turn
 
 LONGEST_CHAIN = 200  # turns back to the first question of a conversation
@@ -313,7 +314,7 @@ class Sets:
         result = await self._rights.result(actor, job_id, Action.ASK_MORE)
         request = result.job.request
         if not isinstance(request, AskRequest):
-            raise ImageError(f"Job `{job_id}` is no answer: it was a /{request.kind}.")
+            raise ImageError(f"Job `{job_id}` is no answer: it is “{job_name(request)}”.")
         label = checked_label(answer, long=True)
         await self._check_words(actor, [label], "taught")
         chain = await self._lessons.chain(actor, result.job)

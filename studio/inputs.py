@@ -14,7 +14,7 @@ from studio.authority import Action, Actor, Pace
 from studio.media.uploads import Intake, Readable
 from studio.new_job import OfJob, Source, source_of
 from studio.rights import Rights
-from studio.texts import duration
+from studio.texts import duration, job_name
 
 UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
@@ -126,7 +126,7 @@ class Sources:
         """
         await self._rights.check(actor, action, job)
         if job.request.answer is not Answer.PICTURES:
-            raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
+            raise ImageError(f"Job `{job.id}` made no picture: it is “{job_name(job.request)}”.")
         result = await self._rights.made(actor, job)
         if result is None or not result.pictures:
             raise ImageError(f"Job `{job.id}` has no picture (it is {job.status}).")

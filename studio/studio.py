@@ -140,6 +140,8 @@ class Studio:
         job = await self.rights.job(actor, job_id, actions.RIGHTS[action])
         if action == "again":  # also of a job that failed
             return actions.repeat_job(job, new_seed(), words)
+        if action == "three":
+            return actions.three_more(job, new_seed())
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_VIDEOS:

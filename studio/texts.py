@@ -18,6 +18,7 @@ from core.prompt.parameters import Reach, parameters
 from core.prompt.parser import SUPPORTED, Prompt, format_prompt, why_unsupported
 from core.prompt.values import decimal, short
 from core.requests import (
+    BlendRequest,
     ComposeRequest,
     CutOutRequest,
     EditRequest,
@@ -28,7 +29,8 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, InspectRequest, ProjectRequest
+from core.requests.video import VideoRequest
 from core.results import Cell, Table
 from jobs.queue import Result
 from storage.videos import StoredVideo
@@ -103,16 +105,6 @@ def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) 
     if isinstance(request, FROM_A_PICTURE) and shape is not None:
         prompt = replace(prompt, aspect_ratio=shape, size=None)
     return format_prompt(prompt)
-
-
-def reader_name(parameters: Mapping[str, Any]) -> str:
-    """Return what people call the model that read a picture: the demo's have no name of their own."""
-    match parameters.get("knows"):
-        case "drawings":
-            return "the demo model, which knows drawings"
-        case "photographs":
-            return "the readers of photographs"
-    return str(parameters.get("model", ""))
 
 
 _NOT_DRAWN = re.compile(
@@ -261,29 +253,52 @@ def differs(prompt: Prompt, request: GenerateRequest) -> bool:
 
 
 SUBTLE, STRONG = 0.45, 0.65  # strengths of a remix up to which, and from which on, it is called so
-_MADE = {
-    "new": "Video",
-    "extend": "Extended",
-    "extend_back": "Extended back",
-    "blend": "Blend of 2",
-    "loop": "Loop",
-}
+_OPERATIONS = {"extend": "Extended", "extend_back": "Extended back", "blend": "Blend of 2", "loop": "Loop"}
+_TASKS = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style", CLASSIFY: "own labels"}
+_ASKED = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
 
 
-def operation_text(request: GenerateRequest) -> str:
-    """Return what a request makes of words, pictures and videos, such as "Remix (Strong)"; "" for others."""
+def job_name(request: Request) -> str:
+    """Return what people call a job, by what was pressed: "Zoom out 2×", "Pan right", "Part redrawn"."""
     match request:
+        case VariationRequest(remix=remix, variation=amount):
+            return f"{'Remix' if remix else request.called} ({amount.title()})"
+        case UpscaleRequest(factor=factor, mode=mode):
+            return f"{request.called} {factor}× ({mode.title()})"
+        case OutpaintRequest(zoom=zoom, left=left, right=right, top=top, bottom=bottom):
+            sides = {"left": left, "right": right, "up": top, "down": bottom}
+            match [side for side, px in sides.items() if px]:
+                case [side]:
+                    return f"Pan {side}"
+                case ["left", "right"]:
+                    return "Made wider"
+                case ["up", "down"]:
+                    return "Made taller"
+            return f"{request.called} {zoom:g}×" if zoom else request.called
+        case BlendRequest(images=images):
+            return f"{request.called} of {len(images)}"
         case VideoRequest(operation="remix", strength=strength):
             if strength is None or SUBTLE < strength < STRONG:
                 return "Remix (Mild)"
             return "Remix (Subtle)" if strength <= SUBTLE else "Remix (Strong)"
         case VideoRequest(operation=operation):
-            return _MADE[operation]
-        case CutRequest():
-            return "Cut"
-        case FrameRequest():
-            return "Last frame"
-    return ""
+            return _OPERATIONS.get(operation, request.called)
+        case InspectRequest(task=task):
+            return _ASKED.get(task, "Own labels asked")
+        case ProjectRequest(task=task):
+            return f"{request.called} of {_TASKS[task]}"
+    return request.called
+
+
+def reader_text(parameters: Mapping[str, Any]) -> str:
+    """Return whose work a result is where the demo's models or those for photographs could do it; "" else.
+
+    parameters: of the result.
+    """
+    did = {UpscaleRequest.kind: "Enlarged", CutOutRequest.kind: "Cut out"}
+    who = {"drawings": "the demo model", "photographs": "the model for photographs"}
+    knows = parameters.get("knows")
+    return f"{did.get(parameters.get('kind', ''), 'Read')} by {who[knows]}" if knows else ""
 
 
 def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None) -> list[str]:
@@ -349,9 +364,9 @@ def growing(text: str) -> str:
     if not rows:
         return text
     sizes = _sizes([[*row, *[""] * (wide - len(row))] for row in rows])
-    operation_text = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
+    drawn = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
     head = lines.index(next(line for line in lines if " | " in line)) + 1
-    return "\n".join([*operation_text[:head], *operation_text[head:][-GROWN:]])
+    return "\n".join([*drawn[:head], *drawn[head:][-GROWN:]])
 
 
 def as_csv(table: Table) -> str:

@@ -40,6 +40,7 @@ class MirrorRequest(GenerateRequest):
     """Draw ``prompt`` as it is seen in ``glass``, with ``motto`` on the frame."""
 
     kind: ClassVar[str] = "mirror"
+    called: ClassVar[str] = "Mirror"
     glass: str | None = param(None, value=Picture(), moderated=False)
     motto: str = ""
 ''',
@@ -169,6 +170,7 @@ class {name}Request(Request):
     """Ask for {answer}."""
 
     kind: ClassVar[str] = "{kind}"
+    called: ClassVar[str] = "{name}"
     answer: ClassVar[Answer] = Answer.{answer}
     role: ClassVar[str] = "caption"
 {fields}'''

@@ -124,6 +124,12 @@ class HollowCard:
                     box[name] = placed[id(value)]
         return module.eval()
 
+    def hollowed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor of the host without its values, or one that is small or hollow as it is."""
+        if isinstance(tensor, _Hollow) or tensor.numel() <= KEPT:
+            return tensor
+        return _Hollow(tensor.detach().to("meta"), self, on_card=False)
+
     def count(self, storage: Any, *, on_card: bool) -> None:
         """Count a storage until it is gone. Raises torch.OutOfMemoryError where the card can't hold it."""
         key = (storage._cdata, on_card)
@@ -223,6 +229,9 @@ class HollowCard:
             self.waited(name)
             if not all(tensor.has_values for tensor in hollow):
                 return self._value(name, hollow)
+        if name == "aten::to":  # of a quantised weight's parts
+            is_there = args[0].device == kwargs["device"] and args[0].dtype == kwargs["dtype"]
+            return args[0] if is_there else self._copy(aten._to_copy.default, args, kwargs)
         if name == "aten::_to_copy":
             return self._copy(function, args, kwargs)
         if name == "aten::copy_" and isinstance(args[1], _Hollow) and not isinstance(args[0], _Hollow):
@@ -395,6 +404,9 @@ class _Functions(TorchFunctionMode):
             given = {name: value for name, value in kwargs.items() if name != "device"}
             made = first if isinstance(first, torch.Tensor) else function(*args, **given)
             return made.to(DEVICE, **({"dtype": given["dtype"]} if given.get("dtype") else {}))
+        if function is torch.tensor and any(isinstance(leaf, _Hollow) for leaf in tree_leaves(first)):
+            values = tree_map(lambda leaf: leaf.item() if isinstance(leaf, _Hollow) else leaf, first)
+            return function(values, *args[1:], **kwargs)
         if function is torch.Tensor.to:  # "cuda" alone would ask CUDA which card is meant
             args, kwargs = tree_map(_with_index, (tuple(args), dict(kwargs)))
         if function is torch.Tensor.pin_memory:  # needs CUDA; all host memory is as good here

@@ -26,36 +26,39 @@ from unittest import mock
 import psutil
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
-from core.requests.images import EditRequest, ImagineRequest
+from core.requests.images import EditRequest, ImagineRequest, VariationRequest
 from core.requests.video import VideoRequest
-from tools import full_size, models_page
+from tools import full_size, page_tables
 from tools.hollow_card import HollowCard
-from vision import loader
-from vision.capabilities import edit, imagine
+from vision import families, loader
+from vision.capabilities import edit, imagine, variation
 from vision.diffusion import model as image_model
-from vision.families import EDITORS, FAMILIES
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.video.families import FAMILIES as VIDEO_FAMILIES
 from vision.video.reader import open_sources
 from vision.video.request import prepare
+from vision.weights import card as identify
 from vision.weights import memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
 TABLE = "memory taken"  # its marks in the page
+PICTURE = " from a picture"  # ends the names of ways in which a picture is begun at
 WAYS = {  # column → how a model is held
     "on the card": memory.Plan("off", "none"),
     "part by part": memory.Plan("off", "model"),
     "layer by layer": memory.Plan("off", "group"),
     "int8": memory.Plan("int8", "none"),
+    f"on the card{PICTURE}": memory.Plan("off", "none"),
+    f"part by part{PICTURE}": memory.Plan("off", "model"),
 }
 Shares = dict[str, dict[str, tuple[float, float]]]  # model → way → GiB that are asked, and taken
 PROMPT, STEPS = "a red house on a hill", 2
 SHA = "a" * 64
-COMPUTED = 6 * 10**9  # bytes of weights up to which they are quantised, which the host computes
 GIB, ROUND = 2**30, 16 * 2**20
 
 
@@ -63,35 +66,49 @@ def measure(family: str, folder: Path) -> dict[str, int]:
     """Return the bytes that the model in ``folder`` needs: weights and those of its vae, as the files have
     them, and over those text, step and decode, each rounded up to whole ROUNDs with what the allocator adds
     to each tensor. A decoder that is held in float32 is larger than in the files, at any time. Of a model
-    that only edits, step has the vae too: when parts visit the card in turn, it has encoded the picture and
-    stays beside the denoiser."""
-    with hollow_card() as card:
-        pipe, draw = load(family, folder, quantize="off", offload="none")
-        sizes = memory.sizes(folder, 2)["off"]
-        weights = sizes.total
-        with watched(card, pipe) as found:
-            draw()
-    over = {what: found[what] - weights + 2**20 for what in ("text", "step", "decode")}
-    if any(one.has_pipeline(full_size.read_architectures()[family]["pipeline"]) for one in EDITORS):
-        over["step"] += sizes.parts["vae"]
+    that draws from words the more is taken of that and of beginning at a picture; and flops are noted: the
+    floating-point operations of all steps that it usually takes, without those of attention between
+    positions, which are few beside them."""
+    sizes, flops = memory.sizes(folder, 2)["off"], dict[str, int]()
+    weights, found = sizes.total, dict.fromkeys(("text", "step", "decode"), 0)
+    for begins in (False, True) if draws_from_words(family) else (False,):
+        with hollow_card() as card:
+            pipe, draw = load(family, folder, begins=begins, quantize="off", offload="none")
+            with watched(card, pipe) as seen, counted(pipe) as passes:
+                draw()
+        found = {what: max(size, seen[what]) for what, size in found.items()}
+        if draws_from_words(family) and not begins:
+            steps = identify.family_and_card(folder)[1].num_inference_steps
+            flops["flops"] = max(1, len(passes) // STEPS) * steps * sum(passes) // len(passes)
+    over = {what: size - weights + 2**20 for what, size in found.items()}
     return {
         "weights": weights,
         "vae": sizes.parts["vae"],
         **{what: -(-size // ROUND) * ROUND for what, size in over.items()},
+        **flops,
     }
 
 
-def peak(family: str, folder: Path, **how: str) -> int:
-    """Return the bytes that are in use at most while the model in ``folder`` is loaded and draws. how:
-    quantize and offload, as in the settings."""
+def draws_from_words(family: str) -> bool:
+    """Return whether a model draws pictures from words, and so at a picture, too."""
+    pipeline = full_size.read_architectures()[family]["pipeline"]
+    return any(pipeline == one.text for one in families.FAMILIES)
+
+
+def peak(family: str, folder: Path, way: str) -> int:
+    """Return the bytes that are in use at most while the model in ``folder`` is loaded and draws. way: one of
+    ``WAYS``."""
+    plan = WAYS[way]
     with hollow_card() as card:
-        _, draw = load(family, folder, **how)
+        how = {"quantize": plan.quantize, "offload": plan.offload}
+        _, draw = load(family, folder, begins=way.endswith(PICTURE), **how)
         draw()
     return card.peak
 
 
-def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]:
-    """Load the model in ``folder``; return its pipeline, and what draws a picture or video of native size."""
+def load(family: str, folder: Path, *, begins: bool = False, **how: Any) -> tuple[Any, Callable[[], Any]]:
+    """Load the model in ``folder``; return its pipeline, and what draws a picture or video of native size.
+    begins: at a picture, of a model that draws from words. how: quantize and offload, as in the settings."""
     name = full_size.read_architectures()[family]["pipeline"]
     data = str(folder.parent / "data")
     if any(name in one.pipelines for one in VIDEO_FAMILIES):
@@ -99,8 +116,15 @@ def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]
         request = VideoRequest(prompt=PROMPT, seed=7, num_inference_steps=STEPS)
         videos = prepare(request, open_sources(request, {}), models, Reporter())
         return models.video(None, Reporter()).pipe, lambda: list(videos.draw(0).chunks)
-    if any(one.has_pipeline(name) for one in FAMILIES):
+    if any(one.has_pipeline(name) for one in families.FAMILIES):
         models = Models(WorkerConfig("cuda:0", {"image": str(folder)}, data, **how))
+        if begins:
+            side = models.image(None).card.native_size
+            other = VariationRequest(
+                prompt=PROMPT, image=SHA, seed=7, num_images=1, num_inference_steps=STEPS
+            )
+            pictures = {SHA: Image.new("RGB", (side, side), "grey")}
+            return models.image(None)._base, lambda: variation.run(other, pictures, models, Reporter())
         picture = ImagineRequest(prompt=PROMPT, seed=7, num_images=1, num_inference_steps=STEPS)
         return models.image(None)._base, lambda: imagine.run(picture, {}, models, Reporter())
     models = Models(WorkerConfig("cuda:0", {"edit": str(folder)}, data, **how))
@@ -111,16 +135,34 @@ def load(family: str, folder: Path, **how: Any) -> tuple[Any, Callable[[], Any]]
 
 @contextlib.contextmanager
 def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
-    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead, and
-    no picture is taken for a black one."""
+    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead,
+    weights are hollow before they become INT8, and no picture is taken for a black one."""
     ample = SimpleNamespace(available=1 << 60, total=1 << 60)
     with (
         HollowCard(capacity) as card,
+        quantizing(card),
         mock.patch.object(psutil, "virtual_memory", lambda: ample),
         mock.patch.object(loader, "_read_ahead", lambda *args: None),
         mock.patch.object(image_model, "_is_blank", lambda decoded: False),
     ):
         yield card
+
+
+@contextlib.contextmanager
+def quantizing(card: HollowCard) -> Iterator[None]:
+    """Have torchao quantise large weights without their values, where it is installed."""
+    if "int8" not in memory.installed("cpu"):
+        yield
+        return
+    from torchao.quantization import quant_api
+
+    quantize = quant_api._int8_weight_only_quantize_tensor
+    with mock.patch.object(
+        quant_api,
+        quantize.__name__,
+        lambda weight, config: quantize(card.hollowed(weight), config),
+    ):
+        yield
 
 
 @contextlib.contextmanager
@@ -153,29 +195,49 @@ def watched(card: HollowCard, pipe: Any) -> Iterator[dict[str, int]]:
         noted("decode")
 
 
-def asked(folder: Path) -> dict[str, int]:
-    """Return, for each way to hold the model in ``folder`` that can be counted, the bytes that plans ask."""
-    known, found = memory.sizes(folder, 2), dict[str, int]()
-    for way, plan in WAYS.items():
-        size = known.get(plan.quantize)
-        is_plain = plan.quantize == "off"
-        if size and (is_plain or (plan.quantize in memory.installed("cpu") and size.total < COMPUTED)):
-            found[way] = size.held(plan.offload) + size.working(plan.offload)
-    return found
+@contextlib.contextmanager
+def counted(pipe: Any) -> Iterator[list[int]]:
+    """Yield a list to which each pass of the pipeline's denoisers adds its floating-point operations."""
+    passes = list[int]()
+
+    def counting(work: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(work)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with FlopCounterMode(display=False) as counter:
+                made = work(*args, **kwargs)
+            passes.append(counter.get_total_flops())
+            return made
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for part in (pipe.components.get(name) for name in memory.DENOISERS):
+            if part is not None:
+                stack.enter_context(mock.patch.object(part, "forward", counting(part.forward)))
+        yield passes
+
+
+def asked(family: str, folder: Path) -> dict[str, int]:
+    """Return, for each way to hold the model in ``folder`` and to draw with it, the bytes that plans ask."""
+    known = memory.sizes(folder, 2)
+    return {
+        way: known[plan.quantize].held(plan.offload) + known[plan.quantize].working(plan.offload)
+        for way, plan in WAYS.items()
+        if (draws_from_words(family) or not way.endswith(PICTURE))
+        and plan.quantize in ("off", *memory.installed("cpu"))
+    }
 
 
 def plans(family: str, folder: Path) -> Iterator[tuple[str, float, float]]:
     """Yield, for each of these ways: its name, what the plan asks and what is taken, in GiB."""
-    for way, size in asked(folder).items():
-        plan = WAYS[way]
-        taken = peak(family, folder, quantize=plan.quantize, offload=plan.offload)
-        yield way, size / GIB, taken / GIB
+    for way, size in asked(family, folder).items():
+        yield way, size / GIB, peak(family, folder, way) / GIB
 
 
 def published() -> Shares:
     """Return what the page has."""
     found: Shares = {}
-    for line in models_page.read_table(TABLE).splitlines()[2:]:
+    for line in page_tables.read_table(TABLE).splitlines()[2:]:
         family, *cells = line.strip("| ").split(" | ")
         pairs = (cell.partition(" / ") for cell in cells)
         found[family] = {
@@ -216,10 +278,11 @@ def main() -> None:
                     found[way] = pair[0], pair[1]
                     print("{}, {}: {:.2f} / {:.2f} GiB".format(family, way, *pair), flush=True)
                 if given.write:
-                    models_page.write_table(TABLE, table({**published(), family: found}))
+                    page_tables.write_table(TABLE, table({**published(), family: found}))
                 continue
-            pipeline = full_size.read_architectures()[family]["pipeline"]
-            needs[family] = {"pipeline": pipeline, **measure(family, folder)}
+            known = full_size.read_architectures()[family]
+            named = {"repository": known["repository"], "pipeline": known["pipeline"]}
+            needs[family] = {**named, **measure(family, folder)}
             print(json.dumps({family: needs[family]}), flush=True)
         if given.write:
             memory.NEEDS.write_text(json.dumps(needs, indent=1) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ import diffusers
 import torch
 from PIL import Image
 
-from tools import models_page
+from tools import page_tables
 from vision.diffusion.model import arguments
 from vision.diffusion.parameters import Generation
 from vision.diffusion.pipeline import call_arguments
@@ -251,7 +251,7 @@ def family_of(name: str) -> Family:
 
 def main() -> None:
     """Write the tables into the page."""
-    models_page.write_table(TABLES, tables())
+    page_tables.write_table(TABLES, tables())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 from core.errors import OutOfMemory
 from core.events import Output
 from core.requests.images import ImagineRequest
-from tools import full_size, memory_needs, models_page
+from tools import full_size, memory_needs, page_tables
 from tools.memory_needs import hollow_card
 from vision import families
 from vision.capabilities import capability
@@ -154,7 +154,7 @@ def cell(card: Card, found: Outcome) -> str:
 
 def published() -> dict[str, dict[str, str]]:
     """Return what the page has: family → title of a card → cell."""
-    head, _, *rows = (line.strip("| ").split(" | ") for line in models_page.read_table(TABLE).splitlines())
+    head, _, *rows = (line.strip("| ").split(" | ") for line in page_tables.read_table(TABLE).splitlines())
     return {family: dict(zip(head[1:], cells, strict=True)) for family, *cells in rows}
 
 
@@ -185,7 +185,7 @@ def main() -> None:
                     flush=True,
                 )
             if given.write:
-                models_page.write_table(TABLE, table({**published(), family: cells}))
+                page_tables.write_table(TABLE, table({**published(), family: cells}))
 
 
 if __name__ == "__main__":

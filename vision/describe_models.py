@@ -2,11 +2,12 @@
 another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
 torch otherwise."""
 
-import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +90,7 @@ def _family_and_notes(role: str, path: Path, more: Mapping[str, Any]) -> tuple[s
         channels = files.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",), True
     if kind == "video":
+        path = files.gguf_folder(path) or path
         configs = {part.parent.name: files.read_json(part) for part in path.glob("*/config.json")}
         index = files.read_json(path / "model_index.json")
         video = next((one for one in VIDEO_FAMILIES if one.belongs(index, configs)), None)
@@ -123,35 +125,44 @@ def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
 
 def try_models(
     models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any
-) -> dict[str, str]:
-    """Load each model in another process and return role → "" when it loaded, else why it didn't. timeout:
-    seconds for all of them. config: further fields of ``WorkerConfig``."""
+) -> Iterator[tuple[str, str | None]]:
+    """Load each model in another process. Yields its role and None as soon as it is looked at, its role and
+    "" when it has loaded, else why it hasn't. timeout: seconds for all of them. config: further fields of
+    ``WorkerConfig``."""
     call = {"models": dict(models), "cache_dir": str(cache_dir), "device": "cpu", **config}
-    lines = _probe(["load", json.dumps(call)], timeout)
-    found = {line["role"]: line["problem"] for line in lines if "role" in line}
-    return {role: found.get(role, ENDED_EARLY) for role in models}
+    missing = dict.fromkeys(models)
+    for line in _probe(["load", json.dumps(call)], timeout):
+        if line["problem"] is not None:
+            missing.pop(line["role"], None)
+        yield line["role"], line["problem"]
+    yield from ((role, ENDED_EARLY) for role in missing)
 
 
 def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
     """Return this machine's devices as torch sees them in another process: [{"device", "name", "memory",
-    "free", "bfloat16"}], memory in bytes; whether it computes in bfloat16. timeout: seconds; [] when it takes
+    "free", "bfloat16"}], memory in bytes; whether it computes in bfloat16; of the processor also "flops", how
+    many it computes a second in float32. timeout: seconds; [] when it takes
     longer, or torch can't be loaded."""
-    return _probe(["devices"], timeout)
+    return list(_probe(["devices"], timeout))
 
 
-def _probe(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
+def _probe(arguments: list[str], timeout: float) -> Iterator[dict[str, Any]]:
+    """Yield what this module prints as a program, as it comes, for ``timeout`` seconds at most."""
     search_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        run = subprocess.run(
-            [sys.executable, "-m", "vision.describe_models", *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=timeout,
-            env={**os.environ, "PYTHONPATH": search_path},
-            check=False,
-        )
-        return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return []
+    with subprocess.Popen(
+        [sys.executable, "-m", "vision.describe_models", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search_path},
+    ) as run:
+        ending = threading.Timer(timeout, run.kill)
+        ending.start()
+        try:
+            assert run.stdout is not None
+            yield from (json.loads(line) for line in run.stdout if line.startswith("{"))
+        finally:
+            ending.cancel()
+            run.kill()
 
 
 def devices() -> list[dict]:
@@ -167,15 +178,33 @@ def devices() -> list[dict]:
     found = []
     for name in names:
         free, total = devices.memory(name)
-        about = {"memory": total, "free": free, "bfloat16": devices.has_bfloat16(name)}
+        about: dict[str, Any] = {"memory": total, "free": free, "bfloat16": devices.has_bfloat16(name)}
+        about |= {"flops": _flops_a_second()} if name == "cpu" else {}
         found.append({"device": name, "name": devices.name(name), **about})
     return found
 
 
-def load(call: dict) -> None:
-    """Load each configured model, and print a line {"role", "problem", "seconds"} as soon as it is known.
-    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``."""
+def _flops_a_second() -> float:
+    """Multiply matrices for a tenth of a second or so, as models mostly do, on one core, and reckon with
+    all. Others' work doesn't count."""
     import time
+
+    import torch
+
+    from vision import devices
+
+    torch.set_num_threads(1)
+    matrix, best = torch.rand(1024, 1024), float("inf")
+    for _ in range(4):
+        begun = time.thread_time()
+        matrix @ matrix
+        best = min(best, time.thread_time() - begun)
+    return 2 * 1024**3 / best * devices.choose_threads(0, devices.SMALL_MODEL)
+
+
+def load(call: dict) -> None:
+    """Load each configured model; print a line {"role", "problem"} when it is looked at, with None, and when
+    its problem is known. call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``."""
     from dataclasses import replace
 
     from core.errors import AtelierError
@@ -191,17 +220,17 @@ def load(call: dict) -> None:
     tiny = {family: config.models[f"tiny {family}"] for kind, _, family in named if kind == "tiny"}
     tried = dict.fromkeys(tiny, "no image model of this family loads, so there is nothing to try it with.")
     for role, spec in config.models.items():
-        start, problem, kind = time.monotonic(), "", role.partition(" ")[0]
+        problem, kind = "", role.partition(" ")[0]
         if kind == "tiny":
             continue
+        print(json.dumps({"role": role, "problem": None}), flush=True)
         models = Models(replace(config, models={kind: spec}, tiny_vaes=tiny))
         try:
             models.get(kind)
         except AtelierError as error:
             problem = str(error)
         tried |= models.loader.tiny_problems
-        seconds = round(time.monotonic() - start, 2)
-        print(json.dumps({"role": role, "problem": problem, "seconds": seconds}), flush=True)
+        print(json.dumps({"role": role, "problem": problem}), flush=True)
     for family, problem in tried.items():
         print(json.dumps({"role": f"tiny {family}", "problem": problem}), flush=True)
 
@@ -216,4 +245,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # what libraries say of themselves; each problem has its line
     main(sys.argv[1:])

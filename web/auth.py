@@ -70,19 +70,20 @@ class Visitors:
         """Let ``capability`` sign in whoever holds it, as any of the local people."""
         self._capability = capability
 
-    def _is_local(self, token: str) -> bool:
+    def is_local(self, token: str) -> bool:
+        """Return whether ``token`` is of the printed address."""
         return self._capability is not None and compare_digest(token.encode(), self._capability.encode())
 
     async def offered(self, token: str) -> list[str]:
         """Return the names that ``token`` can sign in as, none when it is spent. It isn't spent by this."""
-        if self._is_local(token):
+        if self.is_local(token):
             return list(self._local())
         name = await self.sessions.offered(token)
         return [] if name is None else [name or "you"]
 
     async def sign_in(self, token: str, who: str | None, label: str) -> str | None:
         """Return the token of a new session; None when ``token`` is spent or stands for nobody."""
-        if self._is_local(token):
+        if self.is_local(token):
             people = self._local()
             name = who if who in people else next(iter(people), None)
             return None if name is None else await self.sessions.begin(people[name], name, label)

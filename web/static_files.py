@@ -14,6 +14,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
     ".png": "image/png",
+    ".webp": "image/webp",
     ".webmanifest": "application/manifest+json",
 }
 _COMMENT = re.compile(r"/\*\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)  # types, and whole lines

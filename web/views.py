@@ -9,8 +9,16 @@ from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import AskRequest, GenerateRequest
-from core.requests.base import Answer
-from core.requests.custom_models import ProjectRequest
+from core.requests.base import Answer, Request
+from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
+from core.requests.images import (
+    ComposeRequest,
+    CutOutRequest,
+    EditRequest,
+    OutpaintRequest,
+    RegionRequest,
+    UpscaleRequest,
+)
 from core.results import text_of_lines
 from jobs.queue import JobView, Result
 from storage.gallery import Tile
@@ -22,34 +30,39 @@ from studio.requests import actions
 from studio.requests.actions import RIGHTS
 from studio.requests.completion import Mark
 from studio.requests.prompts import remix_text
-from studio.texts import reader_name
+from studio.texts import job_name, reader_text
 
 LONGEST_ALT = 200  # characters
+DRAFT = "draft:"  # begins the key of a request that was asked for with others by one prompt
+EDITS = (RegionRequest, EditRequest, CutOutRequest, ComposeRequest, OutpaintRequest, UpscaleRequest)
+NARROWED = ("pictures", "edits", "videos", "answers", "models")  # what Create can be narrowed to
 
 
 @dataclass(frozen=True)
 class Label:
     """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another
-    video) or "cut" (from when to when)."""
+    video) or "cut" (from when to when). first: its word where only what is asked for most stands."""
 
     text: str
     words: bool = False
     form: str = ""
+    first: str = ""
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
 VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
-    "up2s": Label("2× subtle"),
+    "up2s": Label("2× subtle", first="Upscale"),
     "up2c": Label("2× creative"),
     "up4s": Label("4× subtle"),
     "up4c": Label("4× creative"),
     "hd": Label("Run as HD"),
     "subtle": Label("Subtle"),
-    "strong": Label("Strong"),
+    "strong": Label("Strong", first="Vary"),
     "remix": Label("Remix", words=True),
-    "edit": Label("Edit by words", words=True),
+    "edit": Label("Edit by words", words=True, first="Edit"),
     "again": Label("Try again"),
+    "three": Label("Three more"),
     "zoom20": Label("Zoom out 2×"),
     "zoom15": Label("Zoom out 1.5×"),
     "square": Label("Make square"),
@@ -62,15 +75,15 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "classify": Label("Classify"),
     "read": Label("Read text"),
     "why": Label("Why?"),
-    "anihigh": Label("High motion"),
+    "anihigh": Label("High motion", first="Animate"),
     "anilow": Label("Low motion"),
-    "exthigh": Label("Extend, high motion"),
+    "exthigh": Label("Extend, high motion", first="Extend"),
     "extlow": Label("Extend, low motion"),
     "extback": Label("Extend back"),
-    "loop": Label("Loop"),
-    "vremix": Label("Remix", words=True),
+    "loop": Label("Loop", first="Loop"),
+    "vremix": Label("Remix", words=True, first="Remix"),
     "vblend": Label("Blend", form="blend"),
-    "cut": Label("Cut", form="cut"),
+    "cut": Label("Cut", form="cut", first="Cut"),
     "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
@@ -106,7 +119,7 @@ def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
     shape = {"action": action, "label": label.text, "group": group}
-    return {**shape, "words": label.words, "form": label.form}
+    return {**shape, "words": label.words, "form": label.form, "first": label.first}
 
 
 def alt_text(job: Job, number: int | None = None) -> str:
@@ -116,7 +129,7 @@ def alt_text(job: Job, number: int | None = None) -> str:
         words = prompt_of(job.request).text
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
-    named = words or f"A picture of /{job.request.kind}"
+    named = words or job_name(job.request)
     what = "video" if job.request.answer is Answer.VIDEOS else "picture"
     return named if number is None else f"{named} ({what} {number})"
 
@@ -182,9 +195,16 @@ def describe_job(
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
     drawn = row.parent_id is not None and not follows
     parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if drawn else None
+    ended = row.rendered_at or row.finished_at
     return {
         "id": row.id,
         "kind": row.request.kind,
+        "group": group_of(type(row.request)),
+        "about": _about(row.request),
+        "set": _set(row) if row.origin.user_id == reader else None,
+        "follows": row.parent_id if follows else None,
+        "finished": ended.isoformat() if ended else None,
+        "name": job_name(row.request),
         "prompt": remix_text(row),
         "status": row.status.value,
         "over": row.status.over,
@@ -226,12 +246,40 @@ def describe_job(
     }
 
 
+def group_of(asked: type[Request]) -> str:
+    """Return which of ``NARROWED`` a request belongs to."""
+    if asked.answer is Answer.VIDEOS:
+        return "videos"
+    if asked.answer is Answer.PICTURES:
+        return "edits" if issubclass(asked, EDITS) else "pictures"
+    return "models" if issubclass(asked, ProjectRequest) else "answers"
+
+
+def _about(request: Request) -> str:
+    """Return what a request without words is about."""
+    match request:
+        case TrainRequest(count=count) if count:
+            return f"from {count} picture{'s' * (count != 1)}"
+        case InspectRequest(images=images, version=version):
+            return f"{len(images)} picture{'s' * (len(images) != 1)}, by version {version}"
+        case BundleRequest(name=name, version=version):
+            return f"{name}, version {version}".removeprefix(", ")
+    return ""
+
+
+def _set(row: Job) -> str | None:
+    """Return what all jobs of one prompt have in common, None for a job of its own."""
+    key = row.origin.request_key or ""
+    return key.removeprefix(DRAFT).partition(":")[0] if key.startswith(DRAFT) else None
+
+
 def _awaited(view: JobView | None) -> dict[str, Any]:
     """Return which model is fetched or loaded for a job, and what else it waits for."""
     found: dict[str, Any] = {"loading": None}
     if view is not None and view.loading is not None:
         model, fraction, fetching, left = astuple(view.loading)
         found |= {"loading": model, "fraction": fraction, "fetching": fetching, "left": left}
+    found |= {"starting": view is not None and view.starting}
     return found | ({"why": view.why} if view is not None and view.why else {})
 
 
@@ -255,8 +303,8 @@ def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
-    reader = [f"Read by {reader_name(parameters)}."] if parameters.get("knows") else []
-    return [*reader, *parameters.get("notes", ())]
+    reader = reader_text(parameters)
+    return [*([f"{reader}."] if reader else []), *parameters.get("notes", ())]
 
 
 def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:
@@ -306,8 +354,9 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     """Return what happened to a job, for the live socket."""
     found: dict[str, Any] = {"id": job_id}
     match happened:
-        case Queued(position, eta, held, why):
+        case Queued(position, eta, held, why, starting):
             found |= {"state": "queued", "position": position, "eta": eta, "held": held}
+            found |= {"starting": True} if starting else {}
             return found | ({"why": why} if why else {})
         case Loading(model, fraction, fetching, left):
             found |= {"state": "loading", "model": model, "fraction": fraction}

@@ -15,7 +15,7 @@ from core.job import Job
 from jobs.queue import JobView, Snapshot
 from studio.authority import Actor
 from studio.requests.prompts import remix_text
-from studio.texts import duration, ordinal, plain
+from studio.texts import duration, job_name, ordinal, plain
 
 MAX_ROWS = 15
 MAX_BUTTONS = 25  # of a message, https://discord.com/developers/docs/components/reference#action-row
@@ -69,7 +69,7 @@ def _row(view: JobView, show_user: bool) -> str:
     job: Job = view.job
     words = "" if show_user and job.origin.private else quote(remix_text(job), 80)
     parts = [f"**{words}**"] if words else []
-    parts.append(f"/{job.request.kind}")
+    parts.append(job_name(job.request))
     if show_user:
         parts.append(asker(job.origin.user_id))
     if view.position:
@@ -118,7 +118,7 @@ class QueueCog(
         offered = []
         for job in (view.job for view in found):
             words = "" if job.origin.private else plain(remix_text(job))
-            offered.append((f"{job.id} · {job.status} · /{job.request.kind} {words}".strip(), job.id))
+            offered.append((f"{job.id} · {job.status} · {job_name(job.request)} {words}".strip(), job.id))
         return choices(one for one in offered if current.lower() in one[0].lower())
 
     @app_commands.command(description="Show all jobs that run or wait (Manage Server)")

@@ -20,7 +20,7 @@ from studio.authority import Action
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
 from studio.search import Found
-from studio.texts import plain
+from studio.texts import job_name, plain
 
 PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
 LONGEST = 60  # characters of a picture's prompt
@@ -117,7 +117,7 @@ class Search(AtelierCog):
         )
         lines = [head]
         for number, tile in numbered:
-            words = messages.quote(remix_text(tile.job), LONGEST) or f"/{tile.job.request.kind}"
+            words = messages.quote(remix_text(tile.job), LONGEST) or job_name(tile.job.request)
             lines.append(f"-# {number}: {words}")
         content = "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
         view = view_of(

@@ -195,8 +195,9 @@ class Verdicts:
         result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DETAILS)
         told = {"job": job.id, **result.parameters}
         data = json.dumps(told, indent=2, ensure_ascii=False, default=str).encode()
-        file = Picture(data, f"verdict-{job.id}.json", "")
-        await Post("Everything about it, as JSON:", more=(file,)).answer(interaction)
+        table = await self._studio.inference.table(actor_of(interaction), job.id)
+        files = (Picture(table, f"verdicts-{job.id}.csv", ""), Picture(data, f"verdict-{job.id}.json", ""))
+        await Post("All of it, as a table and as JSON:", more=files).answer(interaction)
 
     async def _project(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not isinstance(job.request, ProjectRequest):

@@ -28,8 +28,7 @@ from storage.projects import projects, versions
 from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
 from studio.authority import Actor
-from studio.projects.inference import table_of
-from studio.projects.trainings import MOVES
+from studio.projects.trainings import MOVES, learned_sentence, promise_of
 from studio.studio import Studio
 from studio.texts import counted
 
@@ -230,11 +229,7 @@ class OwnPosts:
             ProjectButton(project.id, "try", number, label="Try another", row=0),
             JobButton(job.id, "delete", row=0),
         )
-        more: tuple[Picture, ...] = ()
-        if len(said) > 1 or project.task == DETECT:
-            rows_ = await self._database.read(partial(versions.read_verdicts, job_id=job.id))
-            more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
-        return Post(fit_message(content), view=view, more=more)
+        return Post(fit_message(content), view=view)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
@@ -261,9 +256,7 @@ class OwnPosts:
 
 def sentences(version: Version) -> list[str]:
     """Return what there is to say of a version, in the order of its weight."""
-    said = [str(version.metrics.get("sentence", ""))]
-    if version.promise and views.PROMISE not in said[0]:
-        said.append(f"{views.PROMISE} at most about {round(100 * version.promise)} will be stopped.")
+    said = [promise_of(version), learned_sentence(version)]
     return [*(one for one in said if one), *(f"⚠️ {one}" for one in weaknesses(version))]
 
 
@@ -312,5 +305,5 @@ def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
         order.sort(key=lambda pair: not pair[1]["strange"])
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:
-        lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")
+        lines.append(f"-# and {len(said) - MOST_LINES} more; **Details** has them all")
     return lines

@@ -39,7 +39,6 @@ DRAW = (
     " CSV."
 )
 STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
-PROMISE = "Of 100 good parts"  # begins what an inspection promises
 RIGHTS = {
     "use": "ask its model",
     "add": "add pictures",
@@ -199,17 +198,8 @@ def report(project: Project, found: Report) -> str:
         for part, labels in sorted(found.parts.items(), reverse=True)
         if labels
     ]
-    return fit_message("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
-
-
-def _sentences(told: Sequence[str]) -> list[str]:
-    """Return the sentences of a report, what it promises only as it is by now: a training's own words are of
-    the limit that it found."""
-    first, rest = told[0] if told else "", list(told[1:])
-    now = [one for one in rest if one.startswith(PROMISE)]
-    if now and first.startswith(PROMISE):
-        first = first.partition(". ")[2]
-    return [one for one in (*now, first, *(one for one in rest if one not in now)) if one]
+    exact = [f"-# {quote(found.exact, 400)}"] if found.exact else []
+    return fit_message("\n".join([head, *(quote(one, 400) for one in found.sentences), *exact, *parts]))
 
 
 def _state(version: Version) -> str:

@@ -41,6 +41,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "upscale": ButtonStyle("U{n}"),
     "vary": ButtonStyle("V{n}"),
     "again": ButtonStyle(None, "🔄"),
+    "three": ButtonStyle("Three more", "➕"),
     "subtle": ButtonStyle("Vary (Subtle)", "🪄"),
     "strong": ButtonStyle("Vary (Strong)", "🪄"),
     "region": ButtonStyle("Vary (Region)", "🖌️"),

@@ -13,31 +13,16 @@ from core.convert import prompt_of, references
 from core.events import Loading, Queued
 from core.job import NOBODY, Job, Lane
 from core.prompt.parser import format_prompt
-from core.requests import (
-    AskRequest,
-    BlendRequest,
-    ComposeRequest,
-    CutOutRequest,
-    EditRequest,
-    GenerateRequest,
-    OutpaintRequest,
-    RegionRequest,
-    Request,
-    TryRequest,
-    UpscaleRequest,
-    VariationRequest,
-)
-from core.requests.custom_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
-from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.requests import AskRequest, GenerateRequest, ImagineRequest, Request, TryRequest
 from storage.job_queries import StoredPicture
 from studio.texts import (
     code,
     duration,
-    operation_text,
+    job_name,
     ordinal,
     plain,
     prompt_text,
-    reader_name,
+    reader_text,
     shorter_prompts,
     unsupported_notes,
 )
@@ -87,58 +72,24 @@ def asker(user_id: int) -> str:
 Shape = tuple[int, int] | None  # of a picture: its aspect ratio, None for a square
 
 
-def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
-    """Return what was asked and by whom, in Midjourney's words for each kind: "**a house --ar 3:2** -
-    <@1>". ``shape``: of the result. Words that may not be told are left out."""
-    user = asker(job.origin.user_id)
+def title(job: Job, shape: Shape = None) -> str:
+    """Return what was asked and by whom: "**a house --ar 3:2** - Pan left by <@1>". ``shape``: of the result.
+    Words that may not be told are left out."""
+    request, user = job.request, asker(job.origin.user_id)
     if not job.worded:
-        return f"{WITHHELD} - {job.request.kind.title()} by {user}"
-    return _title(job.request, user, done, shape)
-
-
-def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
-    if isinstance(request, AskRequest):
-        return f"**{quote(request.question, 250)}** - Ask by {user}"
-    if isinstance(request, TryRequest):
-        return f"{_bold(request.name)} - Try by {user}"
-    if isinstance(request, ProjectRequest):
-        return f"{_of_project(request)} by {user}"
-    if not isinstance(request, GenerateRequest):
-        prompt = getattr(request, "prompt", "")
-        return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
+        return f"{WITHHELD} - {job_name(request)} by {user}"
     match request:
-        case VariationRequest(remix=remix, variation=amount):
-            kind = f"{'Remix' if remix else 'Variations'} ({amount.title()}) by "
-        case RegionRequest(remix=remix):
-            kind = f"{'Remix' if remix else 'Variations'} (Region) by "
-        case UpscaleRequest(factor=factor, mode=mode):
-            what = "Upscaled" if done else "Upscaling"
-            kind = f"{what} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
-        case EditRequest():
-            kind = "Edit by "
-        case CutOutRequest():
-            kind = "Cut out by "
-        case OutpaintRequest(left=left, right=right, top=top, bottom=bottom):
-            sides = {"Left": left, "Right": right, "Up": top, "Down": bottom}
-            used = [side for side, px in sides.items() if px]
-            kind = f"{f'Pan {used[0]}' if len(used) == 1 else 'Zoom Out'} by "
-        case BlendRequest(images=images):
-            kind = f"Blend of {len(images)} by "
-        case ComposeRequest():
-            kind = "Edited by "
-        case VideoRequest() | CutRequest() | FrameRequest():
-            kind = f"{operation_text(request)} by "
+        case AskRequest(question=question):
+            words = f"**{quote(question, 250)}**"
+        case TryRequest(name=name):
+            words = _bold(name)
+        case GenerateRequest():
+            words = _bold(prompt_text(request, shape))
         case _:
-            kind = ""
-    return f"{_bold(prompt_text(request, shape))} - {kind}{user}"
-
-
-def _of_project(request: ProjectRequest) -> str:
-    what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
-    if isinstance(request, InspectRequest):
-        asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
-        return asked.get(request.task, "Own labels asked")
-    return f"{'Bundle' if isinstance(request, BundleRequest) else 'Training'} of {what}"
+            prompt = getattr(request, "prompt", "")
+            words = _bold(prompt) if prompt else ""
+    named = user if isinstance(request, ImagineRequest) else f"{job_name(request)} by {user}"
+    return f"{words} - {named}" if words else named
 
 
 def _bold(text: str) -> str:
@@ -150,7 +101,7 @@ def _bold(text: str) -> str:
 def placeholder_text(request: Request, user_id: int) -> str:
     """Return the text of a message that stands before there is a job. No rule has read the words yet, so it
     has none."""
-    return f"{request.kind.title()} by {asker(user_id)} (Waiting to start)"
+    return f"{job_name(request)} by {asker(user_id)} (Waiting to start)"
 
 
 def waiting_text(job: Job, queued: Queued) -> str:
@@ -159,6 +110,7 @@ def waiting_text(job: Job, queued: Queued) -> str:
         again = f"It is tried again in {duration(queued.eta)}; the job keeps its place."
         return fit_message(f"{title(job)} (Waiting)\n-# {quote(queued.why, 400)} {again}")
     about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
+    about = ": the studio is getting ready" if queued.starting else about
     about = ": an admin has paused the queue" if queued.held else about
     place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
     return fit_message(f"{title(job)} (Waiting to start{place}{about})")
@@ -207,8 +159,8 @@ def kept(job: Job, address: str = "") -> str:
 def held_back(job: Job) -> str:
     """Return the text of a result that may not be shown; it has nothing of the prompt."""
     return (
-        f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was"
-        f" held back.\n-# job {job.id}"
+        f"{job_name(job.request)} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and"
+        f" was held back.\n-# job {job.id}"
     )
 
 
@@ -231,7 +183,7 @@ def finished(
     seed = [f"seed {job.request.seed}"] if isinstance(job.request, GenerateRequest) else []
     told = [quote(fact, 60) for fact in facts] or seed
     ids = f"-# {' · '.join([*told, f'job {job.id}'])}"
-    lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", ids]
+    lines = [f"{title(job, shape)} ({_speed(job)})", ids]
     typed = unsupported_notes(job.request) if job.worded else ()
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *typed, *notes)]
     return fit_message("\n".join(line for line in lines if line))
@@ -281,7 +233,7 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     if len(marked) > 1000:
         marked = f"{marked[:1000].rpartition(' ')[0]} …"
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
-    head = f"{job.request.kind.title()} - <@{job.origin.user_id}>\n{marked}"
+    head = f"{job_name(job.request)} by <@{job.origin.user_id}>\n{marked}"
     tail = "Press a button to imagine one of them" if lines else "There is nothing to leave out"
     return fit_message("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
 
@@ -301,7 +253,7 @@ def details(
 ) -> list[str]:
     """Return everything about a job, to be copied, as texts that fit a message each. The picture with
     ``index`` (from 0) is marked. more: lines that are told as well."""
-    lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
+    lines = [f"**Job** `{job.id}` · {job_name(job.request)} · {job.status} · {_speed(job)}"]
     if job.parent_id:
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
     if isinstance(job.request, GenerateRequest):
@@ -340,8 +292,8 @@ def described(
     texts = ("(held back)" if caption is None else f"{quote(caption, 400)}{flag}" for caption in captions)
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     given = parameters or {}
-    reader = f"Read by {reader_name(given)} · " if given.get("knows") else ""
-    foot = "\n".join([f"-# {reader}job {job.id}", *notes_of(given)])
+    reader = reader_text(given)
+    foot = "\n".join([f"-# {f'{reader} · ' if reader else ''}job {job.id}", *notes_of(given)])
     return fit_message("\n\n".join([title(job), *lines]) + f"\n{foot}")
 
 
@@ -349,11 +301,8 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
     """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability).
     parameters: of the result."""
     best, p = scores[0]
-    lines = [
-        title(job),
-        f"**{quote(best, 80)}** {p:.1%}",
-        f"-# Read by {quote(reader_name(parameters), 60)} · job {job.id}",
-    ]
+    reader = reader_text(parameters) or quote(str(parameters.get("model", "")), 60)
+    lines = [title(job), f"**{quote(best, 80)}** {p:.1%}", f"-# {reader} · job {job.id}"]
     return fit_message("\n".join([*lines, *notes_of(parameters)]))
 
 

@@ -23,7 +23,7 @@ from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
 from core.job import Job
-from studio.texts import plain, visible
+from studio.texts import job_name, plain, visible
 
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again
@@ -183,7 +183,7 @@ class Picture(NamedTuple):
 def alt_text(job: Job) -> str:
     """Return what a picture of a job is about, for those who don't see it."""
     words: str = getattr(job.request, "prompt", "") if job.worded else ""
-    return plain(words or job.request.kind)
+    return plain(words or job_name(job.request))
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,14 @@ class Answer(enum.Enum):
 class Request:
     """Base of all requests. A changed copy (``dataclasses.replace``) is a new request.
 
-    role: of the configured model that does the work. told: it is handed out with what was said before, a
+    called: what people call such a job (``studio.texts.job_name`` says it of one). role: of the configured
+    model that does the work. told: it is handed out with what was said before, a
     conversation or examples, as the rows have it then. Raises UserError for a value that its author can
     correct, ValueError for a picture that isn't a SHA-256.
     """
 
     kind: ClassVar[str]
+    called: ClassVar[str]
     answer: ClassVar[Answer]
     role: ClassVar[str]
     told: ClassVar[bool] = False

@@ -54,6 +54,7 @@ class AskRequest(Request):
     """
 
     kind: ClassVar[str] = "ask"
+    called: ClassVar[str] = "Ask"
     answer: ClassVar[Answer] = Answer.TEXT
     role: ClassVar[str] = "ask"
     told: ClassVar[bool] = True
@@ -123,6 +124,7 @@ class TryRequest(Request):
     """
 
     kind: ClassVar[str] = "examples"
+    called: ClassVar[str] = "Try"
     answer: ClassVar[Answer] = Answer.LABELS
     role: ClassVar[str] = "clip"
     told: ClassVar[bool] = True
@@ -144,6 +146,7 @@ class ShortenRequest(Request):
     """
 
     kind: ClassVar[str] = "shorten"
+    called: ClassVar[str] = "Shorten"
     answer: ClassVar[Answer] = Answer.WEIGHTS
     role: ClassVar[str] = "clip"
     prompt: str
@@ -162,6 +165,7 @@ class DescribeRequest(Request):
     """Write ``num_captions`` different prompts that could have made ``image``."""
 
     kind: ClassVar[str] = "describe"
+    called: ClassVar[str] = "Describe"
     answer: ClassVar[Answer] = Answer.CAPTIONS
     role: ClassVar[str] = "caption"
     image: str = param(MISSING, value=Picture(), moderated=False)
@@ -177,6 +181,7 @@ class ReadRequest(Request):
     """Read the text in ``image``."""
 
     kind: ClassVar[str] = "read"
+    called: ClassVar[str] = "Read text"
     answer: ClassVar[Answer] = Answer.LINES
     role: ClassVar[str] = "ocr"
     image: str = param(MISSING, value=Picture(), moderated=False)
@@ -187,6 +192,7 @@ class ClassifyRequest(Request):
     """Score how well each label fits ``image``; without labels, the classifier's best ``top_k``."""
 
     kind: ClassVar[str] = "classify"
+    called: ClassVar[str] = "Classify"
     answer: ClassVar[Answer] = Answer.LABELS
     role: ClassVar[str] = "vit"
     image: str = param(MISSING, value=Picture(), moderated=False)
@@ -216,6 +222,7 @@ class WhyRequest(Request):
     """Show where in ``image`` a reader sees ``label``: among ``labels``, or without these among its own."""
 
     kind: ClassVar[str] = "why"
+    called: ClassVar[str] = "Why"
     answer: ClassVar[Answer] = Answer.MAP
     role: ClassVar[str] = "vit"
     image: str = param(MISSING, value=Picture(), moderated=False)

@@ -48,6 +48,7 @@ class TrainRequest(ProjectRequest):
     """
 
     kind: ClassVar[str] = "train"
+    called: ClassVar[str] = "Training"
     answer: ClassVar[Answer] = Answer.MODEL
     writes: ClassVar[int] = 400 * MB
     alike: str = param("auto", moderated=False)
@@ -85,6 +86,7 @@ class InspectRequest(ProjectRequest):
     """
 
     kind: ClassVar[str] = "inspect"
+    called: ClassVar[str] = "Inspection"
     answer: ClassVar[Answer] = Answer.VERDICTS
     version: int = param(MISSING, value=Whole(1, 10**6), moderated=False)
     artefact: str = param(MISSING, moderated=False)
@@ -116,6 +118,7 @@ class BundleRequest(ProjectRequest):
     """
 
     kind: ClassVar[str] = "bundle"
+    called: ClassVar[str] = "Bundle"
     answer: ClassVar[Answer] = Answer.FILES
     writes: ClassVar[int] = 100 * MB
     version: int = param(MISSING, value=Whole(1, 10**6), moderated=False)

@@ -91,6 +91,7 @@ class ImagineRequest(GenerateRequest):
     """Draw pictures from words, or from one. Two image prompts, or one and a style, need no words."""
 
     kind: ClassVar[str] = "imagine"
+    called: ClassVar[str] = "Imagine"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,6 +113,7 @@ class VariationRequest(GenerateRequest):
     keep_structure: other looks for the same shapes, by a ControlNet where there is one that fits."""
 
     kind: ClassVar[str] = "variation"
+    called: ClassVar[str] = "Variations"
     starts_from: ClassVar[str] = "picture to vary"
     variation: str = param("strong", moderated=False)
     remix: bool = False  # with new words: only the message's title differs
@@ -125,15 +127,20 @@ class VariationRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class OutpaintRequest(GenerateRequest):
-    """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add."""
+    """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add. zoom: how many
+    times as wide and as high it gets, 0 = not alike; only the job's name differs. remix: by words of their
+    own, not by those that the picture was drawn from."""
 
     kind: ClassVar[str] = "outpaint"
+    called: ClassVar[str] = "Zoom out"
     starts_from: ClassVar[str] = "picture to extend"
     left: int = 0
     top: int = 0
     right: int = 0
     bottom: int = 0
+    zoom: float = 0.0
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
+    remix: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,6 +154,7 @@ class UpscaleRequest(GenerateRequest):
     """Enlarge ``image`` (required) ``factor`` (2, 4) times. mode: "subtle" keeps it, "creative" redraws."""
 
     kind: ClassVar[str] = "upscale"
+    called: ClassVar[str] = "Upscale"
     starts_from: ClassVar[str] = "picture to enlarge"
     factor: int = 2
     mode: str = param("subtle", moderated=False)
@@ -169,11 +177,12 @@ class RegionRequest(GenerateRequest):
     """
 
     kind: ClassVar[str] = "region"
+    called: ClassVar[str] = "Part redrawn"
     starts_from: ClassVar[str] = "picture to change"
     mask_image: str | None = param(None, value=values.Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
-    remix: bool = False  # with new words: only the message's title differs
+    remix: bool = False  # with new words: they say what is to fill the part
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,6 +208,7 @@ class EditRequest(GenerateRequest):
     about: the words that ``image`` was drawn from, for what is drawn from the result."""
 
     kind: ClassVar[str] = "edit"
+    called: ClassVar[str] = "Edit by words"
     starts_from: ClassVar[str] = "picture to change"
     role: ClassVar[str] = "edit"
     about: str = ""
@@ -220,6 +230,7 @@ class CutOutRequest(GenerateRequest):
     """Cut the object that stands out of ``image`` (required): what lies around it becomes transparent."""
 
     kind: ClassVar[str] = "cutout"
+    called: ClassVar[str] = "Cut out"
     starts_from: ClassVar[str] = "picture to cut from"
     role: ClassVar[str] = "cutout"
     prompt: str = ""
@@ -235,6 +246,7 @@ class BlendRequest(GenerateRequest):
     """Draw pictures between 2 to 5 ``images``, which all weigh the same; no words are needed."""
 
     kind: ClassVar[str] = "blend"
+    called: ClassVar[str] = "Blend"
     images: tuple[str, ...] = param((), value=values.Pictures(), moderated=False)
     prompt: str = ""
 
@@ -288,10 +300,12 @@ class ComposeRequest(GenerateRequest):
     """
 
     kind: ClassVar[str] = "compose"
+    called: ClassVar[str] = "Edited"
     canvas: tuple[int, int] = param((0, 0), value=Canvas(), reach=Reach.JOB, moderated=False)
     layers: tuple[Layer, ...] = param((), value=Layers(), reach=Reach.JOB, moderated=False)
     mask_image: str | None = param(None, value=values.Picture(), reach=Reach.JOB, moderated=False)
     keep_seam: bool = param(False, reach=Reach.JOB)
+    remix: bool = False  # with new words: they say what is to fill the mask
 
     def size(self) -> str:
         """Return the canvas' size x pictures, and the steps."""

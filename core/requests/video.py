@@ -1,5 +1,6 @@
 """Requests that make videos: from words, from pictures, or from other videos."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ class VideoRequest(VideoParameters, GenerateRequest):
     """
 
     kind: ClassVar[str] = "video"
+    called: ClassVar[str] = "Video"
     answer: ClassVar[Answer] = Answer.VIDEOS
     role: ClassVar[str] = "video"
     operation: str = param("new", moderated=False)
@@ -70,6 +72,16 @@ class VideoRequest(VideoParameters, GenerateRequest):
         return f"{side}x{self.num_images}t{self.seconds or 0:g}f{self.fps or 0}s{steps}"
 
 
+_AMOUNT = re.compile(r"x(\d+)t([\d.]+)f")
+USUAL_SECONDS = 3.0  # of a video, where the model chooses
+
+
+def seconds_made(size: str) -> float:
+    """Return the seconds of video that requests of a ``size()`` make in all; 0 for what is no such size."""
+    found = _AMOUNT.search(size)
+    return int(found[1]) * (float(found[2]) or USUAL_SECONDS) if found else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class CutRequest(VideoParameters, GenerateRequest):
     """A part of ``clip`` (required), from second ``start`` to second ``end``; no model draws anything.
@@ -78,6 +90,7 @@ class CutRequest(VideoParameters, GenerateRequest):
     """
 
     kind: ClassVar[str] = "cut"
+    called: ClassVar[str] = "Cut"
     answer: ClassVar[Answer] = Answer.VIDEOS
     role: ClassVar[str] = "video"
     prompt: str = ""
@@ -102,6 +115,7 @@ class FrameRequest(GenerateRequest):
     """The last frame of ``clip`` (required) as a picture; no model draws anything."""
 
     kind: ClassVar[str] = "frame"
+    called: ClassVar[str] = "Last frame"
     role: ClassVar[str] = "video"
     prompt: str = ""
     num_images: int = param(1, value=OneNumberOf((1,)), reach=Reach.JOB)

@@ -346,6 +346,6 @@ def settings() -> dict:
         "max_area": 1.1,
         "output_scale": 4,
         "variation": {"subtle": 0.42, "strong": 0.85},
-        "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
+        "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8, "still": True},
         "vocabulary": " ".join(known_words()),
     }

@@ -15,7 +15,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +155,8 @@ async def check(case: Case, painter: Intake, files: Folder, found: Found, rng: r
     laid = [_laid(read, number, sha256, case, images) for number, sha256 in enumerate(list(images))]
     job = editor.job_of(read, laid, None, painted and painted.count and painted.sha256 or None)
     request = from_json(job.request.kind, to_json(job.request))
+    if isinstance(request, RegionRequest | ComposeRequest):
+        request = replace(request, remix=rng.random() < 0.5)  # as with new words
     if painted is not None:
         images[painted.sha256] = mask_file
     try:
@@ -192,8 +194,8 @@ def _drawn(request: Any, images: Any, marked: np.ndarray, case: Case, rng: rando
             images[request.image],
             inpaint.from_picture(images[request.mask_image], marked.shape[::-1]),
         )
-        layout = inpaint.plan_region(mask, CARD)
-        after = inpaint.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
+        layout = inpaint.plan_region(mask, CARD, near=request.remix)
+        after = inpaint.pasted(_noise(rng, layout.size), image, mask, layout, MODEL)
         return np.asarray(image), np.asarray(after), marked
     if isinstance(request, OutpaintRequest):
         image = images[request.image]

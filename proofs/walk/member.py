@@ -24,9 +24,9 @@ def walk(page: Page, report: Report) -> None:
 def _buttons(page: Page, report: Report) -> None:
     for button, title in (
         ("Vary (Subtle)", r"Variations \(Subtle\) by"),
-        ("Upscale 2x (Subtle)", r"Upscaled \(Subtle\) by"),
-        ("Zoom Out 2x", "Zoom Out by"),
-        ("➡️", "Pan Right by"),
+        ("Upscale 2x (Subtle)", r"Upscale 2× \(Subtle\) by"),
+        ("Zoom Out 2x", "Zoom out 2× by"),
+        ("➡️", "Pan right by"),
     ):
         with report.step("member", f"presses {button}", "the result, and what was done in its title") as step:
             since = page.press(PICTURE, button)
@@ -49,16 +49,16 @@ def _words(page: Page, report: Report) -> None:
         step.saw(text[max(0, text.find("Redrawn")) :])
     with report.step(who, "/edit by words", "the picture with what was asked changed") as step:
         since = page.run("edit", prompt="make the house blue")
-        edited = page.wait_text("make the house blue.* Edit by .*" + DONE, DRAWING, since=since)
+        edited = page.wait_text("make the house blue.* Edit by words by .*" + DONE, DRAWING, since=since)
         step.saw(edited)
     link = re.findall(r"job (\w{12})", edited)[-1] + " 1"
-    for command, answer in (("describe", "Describe - .*1️⃣.*" + DONE), ("classify", r"Classify - .*\d\.\d%")):
+    for command, answer in (("describe", "Describe by .*1️⃣.*" + DONE), ("classify", r"Classify by .*\d\.\d%")):
         with report.step(who, f"/{command} of one of them", "an answer that says what it is") as step:
             since = page.run(command, link=link)
             step.saw(page.wait_text(answer, DRAWING, since=since))
     with report.step(who, "/shorten a sentence", "shorter prompts that are English") as step:
         since = page.run("shorten", prompt="a fox standing in the white snow at night")
-        text = page.wait_text("Shorten - .*1️⃣", DRAWING, since=since)
+        text = page.wait_text("Shorten by .*1️⃣", DRAWING, since=since)
         step.saw(text[text.find("1️⃣") :])
         assert "standing the" not in text
 

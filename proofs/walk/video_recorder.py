@@ -109,7 +109,7 @@ class _VideoRecorder:
             self._buttons("Last frame", {"Upscale 2x (Subtle)"})
         with self._report.step(WHO, "presses Upscale 2x (Subtle) under it", "a larger picture") as step:
             since = page.press("Last frame", "Upscale 2x (Subtle)")
-            step.saw(page.wait_text(f"Upscaled.*{DONE}", RUNNING_VIDEOS, since=since))
+            step.saw(page.wait_text(f"Upscale 2×.*{DONE}", RUNNING_VIDEOS, since=since))
         with self._report.step(WHO, "presses GIF", "the video as a GIF") as step:
             since = page.press("Cut by", "GIF")
             step.saw(page.wait_text("GIF of video", RUNNING_VIDEOS, since=since))

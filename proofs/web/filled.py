@@ -14,6 +14,7 @@ from tests.web.conftest import YOU, Site
 from tests.web.world import encoded
 
 FILES, EACH, MONTHS, BATCH = 48, 4, 36, 2500
+SIDES = (64, 64), (96, 64), (64, 64), (64, 96), (112, 64)  # px of the pictures of a job, as the rows say
 WORDS = ("red", "blue", "old", "small", "quiet"), ("house", "boat", "robot", "garden", "lighthouse", "fox")
 
 
@@ -92,8 +93,8 @@ def _picture(number: int, position: int, names: list[str]) -> dict[str, object]:
         "position": position,
         "sha256": names[(number * EACH + position) % FILES],
         "media_type": "image/png",
-        "width": 64,
-        "height": 64,
+        "width": SIDES[number % 5][0],
+        "height": SIDES[number % 5][1],
         "seed": number,
         "size": 1000,
     }

@@ -122,7 +122,6 @@ async def _first_pictures(browser: Any, address: str, report: Report) -> None:
     page.set_default_timeout(LONG)
     opened = time.monotonic()
     await page.goto(address)
-    await page.get_by_role("button", name="Sign in as you").click()
     await page.locator("#bar-prompt").fill(PROMPT)
     await page.keyboard.press("Enter")
     await _until(page, "[...document.querySelectorAll('.job img')].some((one) => one.naturalWidth)")

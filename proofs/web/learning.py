@@ -71,7 +71,7 @@ async def teach(browser: Any, address: str, shots: Path | None) -> dict[str, flo
             await page.screenshot(path=shots / f"learning-{len(done)}.png", full_page=True)
 
     await page.goto(address)
-    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_selector("#bar-prompt")
     await page.wait_for_selector("#bar-flags", state="visible")
     await page.get_by_role("link", name="Custom models").click()
     await page.get_by_role("button", name="New project").click()

@@ -45,7 +45,7 @@ async def _address(process: asyncio.subprocess.Process) -> str:
 async def made(page: Any, address: str, prompts: Sequence[str]) -> None:
     """Sign in and wait for every prompt's pictures."""
     await page.goto(address)
-    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_selector("#bar-prompt")
     for number, prompt in enumerate(prompts, 1):
         await page.locator("#bar-prompt").fill(prompt)
         await page.locator("#bar-prompt").press("Enter")
@@ -96,7 +96,7 @@ async def take(folder: Path) -> None:
         known.pop("default_browser_type", None)
         phone = await browser.new_page(**known, locale="en-GB")
         await phone.goto(address)
-        await phone.get_by_role("button", name="Sign in as you").tap()
+        await phone.wait_for_selector("#bar-prompt")
         await phone.wait_for_selector(".cell img")
         await _take(phone, "web-phone", "light")
         await browser.close()

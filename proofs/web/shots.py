@@ -43,7 +43,6 @@ async def take(folder: Path, only: str | None) -> None:
                     context = await browser.new_context(locale="en-GB", timezone_id="UTC")
                     page = await context.new_page()
                     await page.goto(f"{site.web.url}/in#a-capability")
-                    await page.get_by_role("button", name="Sign in as you").click()
                     await page.wait_for_selector("#bar-prompt")
                     paths = [*pages_of(site), *await _more(site, state)]
                     chosen = [one for one in paths if only is None or re.search(only, one)]

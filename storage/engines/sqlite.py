@@ -185,7 +185,9 @@ def check_database(database: Path, backup_dir: Path | None) -> None:
     first = find_flaw(database)
     if first:
         last = newest_backup(database, backup_dir)
-        advice = f"The last backup is {last}; `restore` puts it back." if last else "There is no backup."
+        advice = (
+            f"The last backup is {last}; `atelier restore` puts it back." if last else "There is no backup."
+        )
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
 
 

@@ -2,9 +2,10 @@
 each and their newest jobs, and the public pictures of the channels that they read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import chain, islice
 from time import monotonic
@@ -19,9 +20,8 @@ from core.results import text_of_lines
 from jobs.queue import Queue, Result
 from storage import gallery as rows
 from storage import people
-from storage.collections import first_shown
 from storage.database import Database
-from storage.gallery import Cursor, Filter, Made, Tile
+from storage.gallery import Cursor, Day, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
 from storage.videos import StoredVideo, videos_of_jobs
@@ -33,7 +33,9 @@ from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
 HIDDEN = "A rule of this place hides what was found in the picture."
-COUNTED = 1000  # people whose months are known
+COUNTED = 1000  # people whose days are known
+CHILDREN = 60  # newest jobs that were made from a picture
+ANY = Filter()
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a picture was made from, and what was made from it: jobs, each with its first picture's index.
-    Only what the person may see, and nothing in the trash."""
+    """What a picture was made from, a job and the picture's index, and what was made from it or said of it,
+    the newest first. Only what the person may see, and nothing in the trash."""
 
     parent: tuple[Job, int] | None
-    children: tuple[tuple[Job, int], ...]
+    children: tuple[Looked, ...]
 
 
 class Gallery:
@@ -82,7 +84,7 @@ class Gallery:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
         self._judged = TTLCache[tuple[str, str, Place], Visibility](KEPT, KEPT_FOR, monotonic)
-        self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._days = LRUCache[tuple[int, str], tuple[int, tuple[Day, ...]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -109,22 +111,41 @@ class Gallery:
         found = await self._database.read(partial(videos_of_jobs, job_ids=jobs), once=True) if jobs else {}
         return {(job_id, video.index): video for job_id, several in found.items() for video in several}
 
-    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
-        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
-        whose months."""
+    async def days(self, actor: Actor, wanted: Filter = ANY, zone: tzinfo = UTC) -> tuple[Day, ...]:
+        """Return the days of the actor's pictures that a filter lets through, the newest first. zone: whose
+        days. Those of all pictures are read again only after something has changed."""
         await self._rights.check(actor, Action.MINE)
-        known = self._months.get((actor.user_id, str(zone)))
+        work = partial(rows.days, user_id=actor.user_id, wanted=wanted, zone=zone)
+        if wanted != ANY:
+            return await self._database.read(work, once=True)
+        known = self._days.get((actor.user_id, str(zone)))
         news = self._queue.news(actor.user_id, known[0] if known else 0)
         if known is not None and news.complete and not news.changed:
             return known[1]
-        found = await self._database.read(partial(rows.months, user_id=actor.user_id, zone=zone), once=True)
-        self._months[actor.user_id, str(zone)] = news.at, found
+        found = await self._database.read(work, once=True)
+        self._days[actor.user_id, str(zone)] = news.at, found
         return found
 
-    async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
-        """Return the actor's newest jobs that are over, whatever came of them."""
+    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
+        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
+        whose months."""
+        counted = Counter[str]()
+        for day in await self.days(actor, zone=zone):
+            counted[day.day[:7]] += day.pictures
+        return list(counted.items())
+
+    async def newest(
+        self,
+        actor: Actor,
+        limit: int = 20,
+        before: str | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> list[Looked]:
+        """Return the actor's newest jobs that are over, whatever came of them; a conversation is its last
+        question. before: only older ones than this job. kinds: only these, None = all."""
         await self._rights.check(actor, Action.MINE)
-        made = await self._database.read(partial(rows.newest_jobs, user_id=actor.user_id, limit=limit))
+        newest = partial(rows.newest_jobs, user_id=actor.user_id, limit=limit, before=before, kinds=kinds)
+        made = await self._database.read(newest)
         return await self._looked(actor, made)
 
     async def look(self, actor: Actor, job_id: str) -> Looked:
@@ -153,20 +174,22 @@ class Gallery:
         ]
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
-        """Return where picture ``index`` (from 0) of a job comes from and what was made from it. Raises
-        ImageError or NotAllowedError."""
+        """Return where picture ``index`` (from 0) of a job comes from and what became of it, the reasons of
+        labels that were said of it included. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
-        work = partial(rows.made_from, reader=actor.user_id, job_id=job_id, index=index)
-        made = await self._database.read(work, once=True)
-        first = await self._database.read(
-            partial(first_shown, job_ids=[child.id for child in made]), once=True
-        )
-        drawn, over = (Answer.PICTURES, Answer.VIDEOS), (Status.RENDERED, Status.DELIVERED)
+        work = partial(rows.made_from, reader=actor.user_id, limit=CHILDREN)
+        made = await self._database.read(partial(work, job_ids=[job.id], index=index), once=True)
+        if labelled := [one.job.id for one in made if one.job.request.answer is Answer.LABELS]:
+            made += await self._database.read(partial(work, job_ids=labelled, index=None), once=True)
+        drawn = (Answer.PICTURES, Answer.VIDEOS)
+        made.sort(key=lambda one: one.job.created_at, reverse=True)
         children = []
-        for child in made:
-            is_empty = child.request.answer in drawn and child.status in over and child.id not in first
-            if not is_empty and await self._rights.sees(actor, child):
-                children.append((child, first.get(child.id, 0)))
+        for one in await self._looked(actor, made):
+            child, is_own = one.job, one.job.origin.user_id == actor.user_id
+            shows = one.result is not None and (one.result.pictures or child.request.answer not in drawn)
+            waits = is_own and (not child.status.over or child.status is Status.FAILED)
+            if (shows or waits) and await self._rights.sees(actor, child):
+                children.append(one)
         parent, at = await self._queue.job(job.parent_id) if job.parent_id else None, job.parent_index or 0
         if parent is None or at in await self._queue.trashed(parent.id):
             return Lineage(None, tuple(children))
@@ -292,7 +315,8 @@ class Message:
 
 class Explore:
     """Looks around for somebody who came by no channel. What they may not read there isn't here either:
-    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age."""
+    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age.
+    Their own pictures are here as far as others can see them."""
 
     def __init__(self, rights: Rights, database: Database, gallery: Gallery) -> None:
         self._rights, self._database, self._gallery = rights, database, gallery
@@ -311,8 +335,9 @@ class Explore:
         before: Cursor | None = None,
         limit: int = 60,
     ) -> Page:
-        """Return pictures after ``before``, or the newest. server_id: of that server alone. What a filter
-        says of folders and the trash means nothing here: others' are theirs alone."""
+        """Return pictures after ``before``, or the newest: of channels, and the actor's own that others can
+        see. server_id: of that server alone. What a filter says of folders and the trash means nothing here:
+        others' are theirs alone."""
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
@@ -321,8 +346,13 @@ class Explore:
             for guild_id, channels in places.items()
             if channels
         )
-        found = await asyncio.gather(*asked)
-        newest = sorted(chain(*found), key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+        mine = partial(
+            rows.public_tiles, user_id=actor.user_id, wanted=wanted, before=before, limit=limit + 1
+        )
+        own = [self._database.read(partial(mine, now=datetime.now(UTC)), once=True)] if not server_id else []
+        found = await asyncio.gather(*asked, *own)
+        seen = {(tile.cursor.seq, tile.cursor.position): tile for tile in chain(*found)}
+        newest = [seen[place] for place in sorted(seen, key=lambda place: (-place[0], place[1]))]
         return await self._gallery.page(actor, newest, limit)
 
     async def asker(self, actor: Actor, job: Job) -> str:

@@ -6,6 +6,9 @@ what it shows is there, and what moderation says of it."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -33,8 +36,25 @@ MOST_SHARES, MOST_DAYS = 1000, 365
 LONGEST_TITLE = 100  # characters
 PAGE = 60  # pictures of a folder
 PUBLIC = Place(None, 0)  # where whoever has a link looks at it: judged as a direct message is
+KEY = "share.key"  # the file of 32 bytes in DATA_DIR
 OFF = "Sharing is off here. The host turns it on with `SHARE_DAYS`."
 Visible = tuple[Job, StoredPicture]
+
+
+def read_key(path: Path) -> bytes:
+    """Return a secret of the studio's own, made and kept when it is asked for first. Raises StorageError."""
+    try:
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+        except FileExistsError:
+            pass
+        key = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path} can't be used: {error}") from error
+    if len(key) < 32:
+        raise StorageError(f"{path} has {len(key)} bytes instead of 32. Delete it to have another made.")
+    return key
 
 
 @dataclass(frozen=True)
@@ -56,13 +76,15 @@ class Shares:
         self._database, self._queue = services.database, services.queue
         self._showing, self._web = services.showing, services.web
         self.days = services.settings.share_days
+        self._key_file = services.settings.data_dir / KEY
+        self._secret: bytes | None = None
 
     # For their owner
 
     async def create(
         self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
     ) -> tuple[Share, str]:
-        """Return a new share of something of the actor's own, and its link, which nobody can read again.
+        """Return a new share of something of the actor's own, and its link.
         Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         if not self.days:
@@ -79,11 +101,22 @@ class Shares:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         expires = now + timedelta(days=wanted)
         work = partial(collections.add_share, user_id=actor.user_id, what=what, title=title, words=words)
-        made = await self._database.write(partial(work, now=now, expires=expires, most=MOST_SHARES))
-        if made is None:
+        work = partial(work, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
+        if (share := await self._database.write(work)) is None:
             raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. End some first.")
-        share, token = made
-        return share, f"{self._web.address}/s/{token}"
+        return share, await self.link(share) or ""
+
+    async def link(self, share: Share) -> str | None:
+        """Return the link of a share of whoever is asking; None where nobody can tell it again."""
+        token = share.token(await self._key())
+        return token and f"{self._web.address}/s/{token}"
+
+    async def _key(self) -> bytes:
+        """Return what the links' secrets are made of: a file beside the database, so that a copy of the
+        database opens nothing."""
+        if self._secret is None:
+            self._secret = await asyncio.to_thread(read_key, self._key_file)
+        return self._secret
 
     async def all(self, actor: Actor) -> list[Share]:
         """Return the actor's shares, the newest first."""

@@ -61,8 +61,8 @@ def prepare(command: str = "", encoder: str = "", *paths: str) -> Callable[..., 
 
     if command == "paint":
         os.environ["OPENBLAS_NUM_THREADS"] = "1"  # nothing here multiplies matrices
-        importlib.import_module("studio.media.strokes")
-        importlib.import_module("studio.media.masks")
+        for name in ("hashlib", "studio.media.strokes", "studio.media.masks"):
+            importlib.import_module(name)
         return partial(answer_request, command=command)
     from PIL import Image
 

@@ -43,6 +43,7 @@ from studio.projects.projects import GOOD, Access, ProjectLimits, own
 from studio.projects.trainings import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
+from studio.texts import job_name
 from vision.lora_training import config
 from vision.weights import files, hub
 
@@ -132,7 +133,7 @@ class Trying:
         job = await self._rights.job(actor, job_id, Action.RATE)
         request = job.request
         if not isinstance(request, ProjectRequest):
-            raise ImageError(f"Job `{job_id}` has no verdict: it was a /{request.kind}.")
+            raise ImageError(f"Job `{job_id}` has no verdict: it is “{job_name(request)}”.")
         found, one = await self._access.find(actor, request.project, Action.JUDGE)
         said = await self._database.read(partial(versions.read_verdicts, job_id=job_id))
         judged = next((each for each in said if each.position == position), None)

@@ -26,6 +26,7 @@ from studio.moderation.moderator import Moderator
 from studio.rights import Rights
 from studio.services import Services
 from studio.texts import counted
+from vision.custom_models import thresholds as limits
 
 NO_PROJECT = "There is no such project here. `/inspect new` makes one, and the list offers yours."
 RULE = "A rule of this place doesn't allow {what}, so nothing was {done}."
@@ -405,8 +406,9 @@ def advice(card: Card) -> str:
             return f"{said} may stop 1 good part in {good + 1}. {better}"
         if card.version is None:
             return "Train it: there are enough good pictures."
-        if good < 20:
-            return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
+        if good < 20 and (promise := card.version.promise):
+            fewer = round((good + 10) / good / promise)
+            return f"{limits.promise_sentence(promise)[:-1]}: with 10 more, about 1 in {fewer}."
     elif task == DETECT:
         if (marked := there.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
             return few_marked(marked)

@@ -34,7 +34,7 @@ from studio.services import Services
 from vision.custom_models import thresholds as limits
 
 LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 1, 3, 5, 40  # pictures
-_PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
+_PROMISED = re.compile(r"(?:Of 100 good parts|It stops about)[^.]*\.\s*")  # the former in older versions
 MOVES = ("usual", "stricter", "looser", "fewest")
 LEAST_JUDGED, UNLIKELY = 20, 0.01  # verdicts, and the chance of so many strange ones, for a warning
 ROUNDED = 1e-4  # of a score, as its model tells it
@@ -44,12 +44,14 @@ SURE = 0.05  # chance by which two versions are told apart
 @dataclass(frozen=True)
 class Report:
     """What is known of a version. parts: how many pictures of each label it learned from and was tested on,
-    part → label → count. charts: names. sentences: for people, the most important one first."""
+    part → label → count. charts: names. sentences: for people, the most important one first. exact: what is
+    promised, with its interval, for those who ask."""
 
     version: Version
     parts: Mapping[str, Mapping[str, int]]
     charts: tuple[str, ...]
     sentences: tuple[str, ...]
+    exact: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Moved:
         (was_stopped, _), (was_found, _) = self.before
         parts = ["It promises nothing about good parts."]
         if self.promise:
-            parts = [f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."]
+            parts = [limits.promise_sentence(self.promise)]
         if self.stopped[1]:
             parts.append(
                 f"{self.stopped[0]} of {self.stopped[1]} good test pictures are stopped ({was_stopped} now)."
@@ -143,10 +145,13 @@ class Training:
         for one in learned:
             parts.setdefault(one.part, Counter())[one.label] += 1
         tally = await self._database.read(partial(versions.tally, project_id=found.id, number=number))
-        sentences = [learned_sentence(version), *_told(version), drift(tally, version.promise)]
+        sentences = [promise_of(version), learned_sentence(version), *_told(version)]
+        sentences.append(drift(tally, version.promise))
         told = tuple(sentence for sentence in sentences if sentence)
         counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
-        return Report(version, counted, tuple(chart for chart, _, _ in charts), told)
+        good = len(set(version.metrics.get("good_groups", ()))) or len(version.metrics.get("good_scores", ()))
+        exact = limits.exact_promise(version.promise, good) if version.promise and good else ""
+        return Report(version, counted, tuple(chart for chart, _, _ in charts), told, exact)
 
     async def chart(self, actor: Actor, name: str, number: int, chart: str) -> tuple[bytes, str]:
         """Return a picture of a version's report and its media type. Raises ImageError where there is none
@@ -350,11 +355,14 @@ def learned_sentence(version: Version) -> str:
     return _PROMISED.sub("", str(version.metrics.get("sentence", ""))).strip()
 
 
+def promise_of(version: Version) -> str:
+    """Return what a version promises of good parts, "" where it is nothing."""
+    return limits.promise_sentence(version.promise) if version.promise else ""
+
+
 def _told(version: Version) -> list[str]:
     """Return what else there is to say of a version."""
     found = []
-    if version.promise is not None:
-        found.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
     if version.metrics.get("weak"):
         found.append("It is weak on these pictures: check what it lets through before you rely on it.")
     if version.threshold is not None and version.settings.get("task") == DETECT:

@@ -7,10 +7,11 @@ from typing import Any
 
 from core.convert import fields_of, numbered, references, video_fields_of
 from core.errors import ImageError, UserError
-from core.job import Job, Lane, new_seed
+from core.job import Job, Lane, Status, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
+from core.prompt.values import is_blank
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -32,7 +33,7 @@ from core.requests import (
 from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
 from core.requests.images import SAY_WHAT, Layer
-from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_clips
+from core.requests.video import ONE_CLIP, CutRequest, FrameRequest, VideoRequest, usual_clips
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.authority import Action
@@ -193,6 +194,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "region": Action.VARY,
     "edit": Action.VARY,
     "again": Action.REROLL,
+    "three": Action.REROLL,
     "hd": Action.REROLL,
     "remix": Action.REMIX,
     **dict.fromkeys(ZOOMS, Action.ZOOM),
@@ -330,6 +332,22 @@ def repeat_job(job: Job, seed: int, words: PromptWithPictures | None = None) -> 
     return NewJob(request, job.lane, parent, job.origin.private, adds_words(request, job.request))
 
 
+def three_more(job: Job, seed: int) -> NewJob:
+    """Return three other videos of a job that made one. Raises UserError for any other job."""
+    new = repeat_job(job, seed)
+    if not isinstance(new.request, VideoRequest) or not is_one_of_several(job):
+        raise UserError(
+            "Three more are made of a video that was made alone, from words or a picture or as a remix."
+        )
+    return replace(new, request=replace(new.request, num_images=3))
+
+
+def is_one_of_several(job: Job) -> bool:
+    """Return whether a job made one video where several would be a choice."""
+    request = job.request
+    return isinstance(request, VideoRequest) and request.operation not in ONE_CLIP and request.num_images == 1
+
+
 def in_hd(job: Job) -> NewJob:
     """Return the job once more with a second pass over the same pictures: same words, same seed.
 
@@ -437,8 +455,11 @@ def outpaint(
             f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
-    given = _fields(source, words, seed) | sides
-    return _job(OutpaintRequest(**given, image=source.sha256), source, words)
+    across, down = (round(length, 2) for length in (width / source.width, height / source.height))
+    given = _fields(source, words, seed) | sides | {"zoom": across if across == down else 0.0}
+    own_words = source.request is None and not is_blank(given["prompt"])
+    request = OutpaintRequest(**given, image=source.sha256, remix=own_words or _remixed(source, words))
+    return _job(request, source, words)
 
 
 def compose(
@@ -455,7 +476,8 @@ def compose(
     source: whose words and settings it has, and whose child it is.
     """
     given = _fields(source, words) | {"canvas": canvas, "layers": tuple(layers)}
-    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
+    remix = _remixed(source, words)
+    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam, remix=remix)
     return _job(request, source, words)
 
 
@@ -497,7 +519,7 @@ def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, An
 
 
 def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
-    return words is not None and source.request is not None and differs(words.prompt, source.request)
+    return words is not None and (source.request is None or differs(words.prompt, source.request))
 
 
 def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -535,9 +557,10 @@ ANIMATES = ("anihigh", "anilow")  # for a picture, where videos can be made
 def for_video(job: Job) -> tuple[tuple[str, ...], ...]:
     """Return the actions for a video of a job, in groups: go on, change, take from, keep and look."""
     repeat_job = () if isinstance(job.request, CutRequest) else ("again",)
+    others = ("three",) if is_one_of_several(job) else ()
     return (
         ("exthigh", "extlow", "extback", "loop"),
-        ("vremix", "vblend", *repeat_job),
+        ("vremix", "vblend", *repeat_job, *others),
         ("cut", "lastframe", "gif"),
         ("favourite", "details", "dm", "delete"),
     )
@@ -553,4 +576,7 @@ def for_job(job: Job) -> tuple[str, ...]:
     same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
     cut_video = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
     repeat_job = () if answer in same or cut_video else ("again",)
-    return (*repeat_job, *words, *texts, "delete")
+    others = (
+        ("three",) if is_one_of_several(job) and job.status in (Status.RENDERED, Status.DELIVERED) else ()
+    )
+    return (*repeat_job, *others, *words, *texts, "delete")

@@ -35,6 +35,7 @@ from studio.moderation.rules import Visibility
 from studio.new_job import Source
 from studio.rights import Rights, Sight
 from studio.services import Services
+from studio.texts import job_name
 from vision.protocol import Talk, Turn
 
 ONE_VIDEO = "There are {} videos; a question takes one."
@@ -134,7 +135,7 @@ class Talking:
         the place where the actor is."""
         result = await self._rights.result(actor, job_id, action)
         if result.answer is None:
-            raise ImageError(f"Job `{job_id}` is no answer: it was a /{result.job.request.kind}.")
+            raise ImageError(f"Job `{job_id}` is no answer: it is “{job_name(result.job.request)}”.")
         if await self._moderator.captions([result.answer.text], actor.place) == [None]:
             raise ImageError("A rule of this place hides that answer.")
         return result.answer
@@ -153,7 +154,7 @@ class Talking:
         """
         job = await self._rights.job(actor, job_id, Action.SHOW)
         if not isinstance(job.request, AskRequest):
-            raise ImageError(f"Job `{job.id}` is no question: it was a /{job.request.kind}.")
+            raise ImageError(f"Job `{job.id}` is no question: it is “{job_name(job.request)}”.")
         chain = await self._database.read(
             partial(conversations.ancestors, job_id=job.id, limit=self._settings.ask_turns)
         )

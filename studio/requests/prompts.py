@@ -23,6 +23,7 @@ from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_promp
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.video import VideoRequest
+from jobs.executors.base import SEPARATOR
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
@@ -34,7 +35,7 @@ from studio.requests.chat import Talking
 from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import caption_prompt, offered
+from studio.texts import caption_prompt, job_name, offered
 from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
@@ -298,7 +299,7 @@ class Requests:
             result = await self.rights.result(actor, follows, Action.ASK_MORE)
             before, asked = result.job, result.job.request
             if not isinstance(asked, AskRequest) or result.answer is None:
-                raise ImageError(f"Job `{before.id}` is no answer: it was a /{asked.kind}.")
+                raise ImageError(f"Job `{before.id}` is no answer: it is “{job_name(asked)}”.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
         found = await self._talking.material(actor, given)
         form = form or "free"
@@ -387,9 +388,17 @@ class Requests:
             name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
         }
 
+    @property
+    def _makes_one_video(self) -> bool:
+        """Whether a job makes one video unless it says more: each takes minutes of a video model, and too
+        long of a processor."""
+        devices = (device for device in self._queue.executor.devices if not device.only)
+        slow = all(device.name.rpartition(SEPARATOR)[2] == "cpu" for device in devices)
+        return slow or "video" in self._settings.models
+
     def with_model(self, prompt: Prompt) -> Prompt:
-        """Return a prompt with its model as the host spells it, and how many videos it makes where a video
-        model draws them, which takes minutes. Raises PromptError if unknown."""
+        """Return a prompt with its model as the host spells it, and with one video where that is usual.
+        Raises PromptError if unknown."""
         settings = self._settings
         models = settings.video_choices if prompt.video else settings.image_models
         model = (
@@ -397,13 +406,13 @@ class Requests:
             if prompt.model
             else model_of_version(prompt.version, models)
         )
-        clips = 1 if prompt.video and "video" in settings.models else None
+        clips = 1 if prompt.video and self._makes_one_video else None
         return replace(prompt, model=model, clips=prompt.clips or clips)
 
     def with_usual_clips(self, new: NewJob, words: PromptWithPictures | None) -> NewJob:
-        """Return a button's job with one video where a video model draws it, unless ``words`` say more."""
+        """Return a button's job with one video where that is usual, unless ``words`` say more."""
         asked = words is not None and words.prompt.clips
-        if not isinstance(new.request, VideoRequest) or asked or "video" not in self._settings.models:
+        if not isinstance(new.request, VideoRequest) or asked or not self._makes_one_video:
             return new
         return replace(new, request=replace(new.request, num_images=1))
 

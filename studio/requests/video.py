@@ -27,7 +27,7 @@ from studio.new_job import NewJob, PromptWithPictures
 from studio.requests import actions
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import read_seconds
+from studio.texts import job_name, read_seconds
 
 KEPT = "clip:"  # how the name of a video begins that was sent before
 _KEPT = re.compile(r"clip:([a-z2-9]{12})")
@@ -143,7 +143,7 @@ class VideoRequests:
         UserError where it has several and no index is given."""
         await self._rights.check(actor, right, job)
         if job.request.answer is not Answer.VIDEOS:
-            raise ImageError(f"Job `{job.id}` made no video: it was a /{job.request.kind}.")
+            raise ImageError(f"Job `{job.id}` made no video: it is “{job_name(job.request)}”.")
         result = await self._rights.result_of(actor, job)
         if not result.videos:
             raise ImageError(f"Job `{job.id}` has no video (it is {job.status}).")

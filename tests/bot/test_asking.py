@@ -264,7 +264,7 @@ async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
 
 @pytest.mark.parametrize(
     ("menu", "words"),
-    [("Describe", "Describe -"), ("Classify", "Classify -"), ("Vary", "Variations (Strong)")],
+    [("Describe", "Describe by"), ("Classify", "Classify by"), ("Vary", "Variations (Strong)")],
 )
 async def test_a_message_menu_works_on_its_picture(studio: Studio, menu: str, words: str) -> None:
     message = await single(studio)

@@ -66,11 +66,11 @@ async def test_a_result_says_who_read_it(studio: Studio, picture) -> None:
     job = await job_of(studio, studio.last())
     told = {"model": "efficientnet_lite0", "knows": "photographs", "notes": ["*No* network."]}
     text = messages.classified(job, [("cat", 0.5)], told)
-    assert "Read by the readers of photographs · job" in text
+    assert "Read by the model for photographs · job" in text
     assert text.endswith("\n-# \\*No\\* network.")
-    assert "which knows" not in messages.classified(job, [("cat", 0.5)], {"model": "vit"})
+    assert "Read by" not in messages.classified(job, [("cat", 0.5)], {"model": "vit"})
     await studio.alice.slash(studio.channel, "describe", image=picture)
     job = await job_of(studio, studio.last())
     text = messages.described(job, ["a cat"], None, told)
-    assert "the readers of photographs · job" in text and "network" in text
-    assert "which knows" not in messages.described(job, ["a cat"], None, {"model": "captioner"})
+    assert "Read by the model for photographs · job" in text and "network" in text
+    assert "Read by" not in messages.described(job, ["a cat"], None, {"model": "captioner"})

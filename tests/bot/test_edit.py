@@ -33,7 +33,7 @@ async def test_of_an_attached_picture(edits: Studio, picture) -> None:
     assert isinstance(job.request, EditRequest) and job.parent_id is None and job.request.seed == 5
     assert (job.request.prompt, job.request.about) == ("make it blue", "")
     assert job.request.model_or_role() == "edit"
-    assert f"**make it blue** - Edit by <@{edits.alice.id}> (fast)" in message.content
+    assert f"**make it blue** - Edit by words by <@{edits.alice.id}> (fast)" in message.content
     assert provenance.EXTENDED.encode() in await message.attachments[0].read()
 
 

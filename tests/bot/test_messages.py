@@ -77,4 +77,4 @@ def test_what_is_said_before_a_rule_has_read_the_words_has_none_of_them() -> Non
         AskRequest(question="a secret?", images=("a" * 64,)),
         TryRequest(set_id="a" * 12, image="a" * 64, name="a secret"),
     ):
-        assert placeholder_text(request, 7) == f"{request.kind.title()} by <@7> (Waiting to start)"
+        assert placeholder_text(request, 7) == f"{request.called} by <@7> (Waiting to start)"

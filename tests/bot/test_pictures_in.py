@@ -75,7 +75,7 @@ async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(
     assert len(offers) == 2 and all("What would you like to do" in m.content for m in offers)
     for label, words in (
         ("Vary", "a castle"),
-        ("Outpaint", "Zoom Out"),
+        ("Outpaint", "Zoom out 1.5×"),
         ("Describe", "telling number 1"),
         ("Classify", "house"),
     ):

@@ -84,11 +84,11 @@ async def test_each_press_makes_what_its_button_says(studio: Studio) -> None:
     message = await single(studio)
     expected = {
         "subtle": ("Variations (Subtle) by", VariationRequest, {"variation": "subtle", "seed": 105}),
-        "up4c": ("Upscaled (Creative, 4x) by", UpscaleRequest, {"factor": 4, "mode": "creative"}),
-        "up2s": ("Upscaled (Subtle) by", UpscaleRequest, {"factor": 2, "mode": "subtle", "num_images": 1}),
-        "left": ("Pan Left by", OutpaintRequest, {"left": 32, "right": 0}),
-        "down": ("Pan Down by", OutpaintRequest, {"bottom": 32, "top": 0}),
-        "zoom20": ("Zoom Out by", OutpaintRequest, {"left": 32, "bottom": 32}),
+        "up4c": ("Upscale 4× (Creative) by", UpscaleRequest, {"factor": 4, "mode": "creative"}),
+        "up2s": ("Upscale 2× (Subtle) by", UpscaleRequest, {"factor": 2, "mode": "subtle", "num_images": 1}),
+        "left": ("Pan left by", OutpaintRequest, {"left": 32, "right": 0}),
+        "down": ("Pan down by", OutpaintRequest, {"bottom": 32, "top": 0}),
+        "zoom20": ("Zoom out 2× by", OutpaintRequest, {"left": 32, "bottom": 32}),
     }
     for action, (words, kind, values) in expected.items():
         await press(studio, message, action, studio.bob)
@@ -110,7 +110,7 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     assert "square" in buttons_of(wide)
     await press(studio, wide, "square")
     job = await job_of(studio, studio.last())
-    assert "Zoom Out by" in studio.last().content  # as Midjourney calls it
+    assert "Made taller by" in studio.last().content
     assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0)
     assert "square" not in buttons_of(studio.last())
 
@@ -271,7 +271,7 @@ async def test_a_region_by_numbered_fields(studio: Studio) -> None:
     await studio.alice.submit_modal(window, {"prompt": "a red sail"})
     job = await job_of(studio, studio.last())
     assert job.request.boxes == ((0, 0, 16, 16), (16, 16, 32, 32)) and job.request.prompt == "a red sail"
-    assert "Remix (Region) by" in studio.last().content
+    assert "Part redrawn by" in studio.last().content
     result = await studio.built.queue.result(job.id)
     assert len(result.pictures) == 4
 
@@ -284,7 +284,7 @@ async def test_a_region_by_words_and_by_each_kind_of_mask(studio: Studio) -> Non
     await studio.alice.submit_modal(window, {"prompt": "a boat", "region": "the sail"})
     job = await job_of(studio, studio.last())
     assert isinstance(job.request, RegionRequest) and job.request.region == "the sail"
-    assert "Variations (Region) by" in studio.last().content
+    assert "Part redrawn by" in studio.last().content
     original = Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
     for name, file in masks(original).items():
         window = await studio.alice.click(shown, label="By words or with a mask")

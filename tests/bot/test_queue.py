@@ -149,7 +149,7 @@ async def test_own_jobs_can_be_told_apart_by_prompt_and_link_and_cancelled(studi
         await queue.submit(ImagineRequest(prompt=f"boat {n} *bold*"), origin)
     shown = (await studio.alice.slash(studio.channel, "queue mine")).response
     assert "(paused by an admin" in shown.content
-    assert "8. **boat 6 \\*bold\\*** · /imagine" in shown.content
+    assert "8. **boat 6 \\*bold\\*** · Imagine" in shown.content
     link = f"[its message](https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/77)"
     assert shown.content.count("[its message]") == 1 and link in shown.content
     await studio.alice.click(shown, label="Cancel 8")
@@ -170,7 +170,7 @@ async def test_what_the_studio_asks_by_itself_names_nobody(studio: Studio) -> No
     origin = Origin(NOBODY, 0, studio.guild.id, private=True, surface=Surface.WEB)
     await studio.built.queue.submit(ImagineRequest(prompt="a boat"), origin)
     shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
-    assert "/imagine · the studio itself" in shown and "<@0>" not in shown
+    assert "Imagine · the studio itself" in shown and "<@0>" not in shown
 
 
 async def test_members_are_told_of_a_pause_and_of_its_end(studio: Studio) -> None:

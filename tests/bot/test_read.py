@@ -31,7 +31,7 @@ async def test_a_picture_is_read_and_its_text_comes_as_files_too(studio: Studio,
     message = studio.last()
     job = await job_of(studio, message)
     assert isinstance(job.request, ReadRequest)
-    assert f"Read - <@{studio.alice.id}>\n```\nhello world\n```" in message.content
+    assert f"Read text by <@{studio.alice.id}>\n```\nhello world\n```" in message.content
     assert f"1 line · 2 words · pretend · job {job.id}" in message.content
     files = await files_of(message)
     assert set(files) == {"png", "txt", "json"} and files["txt"] == b"hello world\n"
@@ -150,7 +150,7 @@ async def test_after_a_restart_its_buttons_work(studio: Studio, picture) -> None
     await studio.restart()
     result = await studio.bob.click(message, label="Details")
     told = [m.content for m in (result.response, *result.followups) if m and m.ephemeral]
-    assert any("/read" in text for text in told)
+    assert any("Read text" in text for text in told)
 
 
 @pytest.mark.parametrize("text", ["```", "````a`", "``` ```\n```", "`" * 11])

@@ -47,7 +47,7 @@ def labels(message) -> list[str]:
 
 
 async def test_words_make_a_set_in_one_video_with_a_button_for_each(studio: Studio) -> None:
-    message, job = await made(studio, prompt=f"{BOAT} --motion high --seed 7")
+    message, job = await made(studio, prompt=f"{BOAT} --motion high --bs 4 --seed 7")
     assert message.content.startswith(f"**{BOAT} --motion high** - Video by <@{studio.alice.id}> (fast)")
     assert "-# 1.0 s · 64×64 · 8 fps · seed 7 · 4 steps · pretend · job " in message.content
     assert labels(message) == ["U1", "U2", "U3", "U4", "🔄"]
@@ -62,15 +62,25 @@ async def test_one_video_has_its_buttons_within_the_places_there_are(studio: Stu
     message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
     assert labels(message) == [
         *("Extend (High)", "Extend (Low)", "Extend back", "Loop"),
-        *("Remix", "Blend…", "🔄"),
+        *("Remix", "Blend…", "🔄", "Three more"),
         *("Cut", "Last frame", "GIF"),
         *("❤️", "Details", "DM me", "Delete"),
     ]
     assert all(len(row.children) <= buttons.MOST_IN_ROW for row in message.components)
 
 
+async def test_three_more_makes_a_set_and_goes_on_after_a_restart(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --seed 7")
+    assert first.request.num_images == 1, "as is usual on a processor"
+    await studio.restart()
+    await studio.bob.click(message, label="Three more")
+    job = await newest(studio)
+    assert job.request.num_images == 3 and job.request.seed != 7 and job.request.prompt == BOAT
+    assert labels(studio.last()) == ["U1", "U2", "U3", "🔄"]
+
+
 async def test_u_shows_one_video_in_full(studio: Studio) -> None:
-    message, job = await made(studio, prompt=f"{BOAT} --seed 7")
+    message, job = await made(studio, prompt=f"{BOAT} --bs 4 --seed 7")
     await studio.bob.click(message, label="U3")
     single = studio.last()
     assert f"Video #3 <@{studio.bob.id}>" in single.content and "seed 9" in single.content
@@ -133,7 +143,7 @@ async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
     ("options", "words"),
     [
         ({}, "The prompt is empty"),
-        ({"prompt": "a --bs 3"}, "1, 2, 4"),
+        ({"prompt": "a --bs 5"}, "from 1 to 4"),
         ({"end": ("a.png", png())}, "A last picture needs a first one"),
         ({"prompt": "a", "do": "extend"}, "no video to extend"),
         ({"prompt": "a", "do": "cut"}, "no video to cut"),
@@ -243,7 +253,7 @@ async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) 
     assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
     assert "🔄" not in labels(studio.last())
     await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
-    assert "Upscaled" in studio.last().content
+    assert "Upscale 2× (Subtle)" in studio.last().content
 
 
 async def test_a_gif_plays_by_itself(studio: Studio) -> None:

@@ -57,7 +57,7 @@ JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
-    OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9),
+    OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9, zoom=2.0, remix=True),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
     EditRequest(**STYLED, about="a house"),
     CutOutRequest(**STYLED),
@@ -69,6 +69,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         layers=((SHA, 0, 0, 1, 1, None), (OTHER, -3.5, 7, 0.25, 0.5, THIRD)),
         mask_image=THIRD,
         keep_seam=True,
+        remix=True,
     ),
     VideoRequest(
         **STYLED, **IN_VIDEOS, operation="remix", end_image="6a" * 32, clip=SHA, clip_ends=OTHER, **JOINED
@@ -331,7 +332,7 @@ def test_what_is_no_request_is_no_request(kind: str, text: str) -> None:
         ({"prompt": "", "operation": "blend", "clip": SHA}, "there is one"),
         ({"prompt": "", "operation": "melt", "clip": SHA}, "it takes new, extend"),
         ({"prompt": "", "image": SHA, "end_image": OTHER, "loop": True}, "don't go together"),
-        ({"prompt": "a boat", "num_images": 3}, "it takes 1, 2, 4"),
+        ({"prompt": "a boat", "num_images": 5}, "it takes 1, 2, 3, 4"),
         ({"prompt": "a boat", "seconds": 21.0}, "it takes 0.5 to 20"),
         ({"prompt": "a boat", "fps": 60}, "it takes 4 to 30"),
         ({"prompt": "a boat", "resolution": 600}, "it takes 480, 720, 1080"),

@@ -5,6 +5,7 @@ The thresholds lie far under the figures of docs/demo-evaluation.json: they fail
 chance.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -105,6 +106,17 @@ def test_examples_name_the_world():
     assert examples["objects"] == list(OBJECTS) and examples["colours"] == list(COLOURS)
     assert examples["styles"] == list(STYLES) and set(PLACES) <= set(examples["backgrounds"])
     assert len(examples["prompts"]) >= 20 and examples["default_labels"] == list(OBJECTS)
+
+
+def test_the_pictures_of_an_empty_page_were_drawn_by_these_weights():
+    """`python -m tools.first_pictures` draws them anew."""
+    folder = MODELS.parents[1] / "web" / "static" / "drawn"
+    drawn = json.loads((folder / "drawn.json").read_text())
+    weights = MODELS / "stable-diffusion" / "unet" / "diffusion_pytorch_model.safetensors"
+    assert drawn["weights"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert drawn["prompts"] == json.loads((MODELS / "examples.json").read_text())["prompts"][:6]
+    sizes = [(folder / f"{number}.webp").stat().st_size for number in range(1, 7)]
+    assert 6 * 1000 < sum(sizes) <= 150_000
 
 
 def test_the_settings_hold_what_the_bot_asks_for():

@@ -1,6 +1,8 @@
-"""Sub-commands that a host types: backup and restore."""
+"""Sub-commands that a host types: what they say of themselves, models, backup and restore."""
 
 import os
+import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from core.settings import ROOT, load_settings
 from host import app, cli
 from storage.database import open_database
+from vision import describe_models
 
 
 def _atelier(data_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -85,6 +88,51 @@ def test_a_backup_lies_where_the_host_wants_backups(tmp_path: Path) -> None:
     made = _atelier(tmp_path, "backup", BACKUP_DIR=str(tmp_path / "other disk"))
     assert made.returncode == 0 and not (tmp_path / "backups").exists()
     assert len(list((tmp_path / "other disk").iterdir())) == 1
+
+
+def test_each_command_says_in_its_help_what_it_does_and_how_it_is_typed(capsys) -> None:
+    parser = cli.parser()
+    names = re.findall(r"^    ([\w-]+)", parser.format_help(), re.MULTILINE)
+    assert {"run", "doctor", "models", "restore", "workers"} <= set(names)
+    for name in names:
+        with pytest.raises(SystemExit):
+            parser.parse_args([name, "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        example = told.partition("For example: ")[2].partition(" > ")[0]
+        assert re.search(r" [A-Z][^\[\]]+\. (positional|options)", told), told
+        words = [word for word in example.split() if "=" not in word]
+        assert words[:2] == ["atelier", name] and parser.parse_args(words[1:]).command == name, example
+
+
+def test_a_port_that_somebody_has_stops_the_start_before_a_worker_begins(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for name in ("WEB_PORT", "METRICS_PORT", "SANDBOX_PORT"):
+            run = _atelier(tmp_path, "sandbox", **{name: port})
+            assert run.returncode == 1 and "worker for" not in run.stderr, run.stderr
+            told = f"{name}={port}: that port of 127.0.0.1 is taken by"
+            assert told in run.stderr and f"(process {os.getpid()})" in run.stderr
+
+
+def test_models_are_told_before_any_is_loaded(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PHOTO_READERS", "off")
+    monkeypatch.setenv("VIT_MODEL", "owner/name")
+    seen = list[str]()
+
+    def tried(models, cache, **how):
+        for role in models:
+            seen.append(capsys.readouterr().out)
+            yield role, None
+            seen.append(capsys.readouterr().out)
+            yield role, "it is cut off" if role == "clip" else ""
+
+    monkeypatch.setattr(describe_models, "try_models", tried)
+    assert cli.main(["models"]) == 1
+    assert "image      stable-diffusion\n" in seen[0] and "are loaded now" in seen[0]
+    assert "vit        owner/name\n           isn't downloaded yet; the first job" in seen[0]
+    assert " 0 MB" not in seen[0] and "?" not in seen[0]
+    assert seen[1] == "image      … " and "it is cut off\n" in seen[4]
 
 
 def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:

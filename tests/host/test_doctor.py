@@ -41,9 +41,14 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     if find_spec("torch") is None:
         pytest.skip("torch isn't installed")
 
-    def examined(cards: int = 0, bfloat16: bool = True, **environment: str) -> tuple[int, str]:
+    def examined(
+        cards: int = 0, bfloat16: bool = True, flops: float = 1e11, **environment: str
+    ) -> tuple[int, str]:
         found = [
-            {"device": name, "name": name, "memory": 2**34, "free": 2**33, "bfloat16": bfloat16}
+            {
+                **{"device": name, "name": name, "memory": 2**34, "free": 2**33, "bfloat16": bfloat16},
+                **({"flops": flops} if name == "cpu" else {}),
+            }
             for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))
         ]
         monkeypatch.setattr(describe_models, "probe_devices", lambda: found)
@@ -115,6 +120,16 @@ def test_pythons_with_known_trouble_are_named(examine, monkeypatch, version, sta
     monkeypatch.setattr("sys.version_info", version)
     found, text = examine()
     assert found == status and words in text
+
+
+@pytest.mark.parametrize(("flops", "told"), [(1e10, "68 min or more"), (1e9, "11 h or more")])
+def test_how_long_a_picture_takes_without_a_card_is_told(examine, flops: float, told: str) -> None:
+    model = {"IMAGE_MODEL": "stable-diffusion-v1-5/stable-diffusion-v1-5"}
+    status, text = examine(flops=flops, **model)
+    assert status == 0 and f"{model['IMAGE_MODEL']} takes {told}" in text
+    assert text.rstrip().endswith("Ready, but slow.")
+    assert "Speed" not in examine(cards=1, flops=flops, **model)[1]
+    assert "takes minutes" in examine(flops=flops, MODEL_PROFILE="small", IMAGE_MODEL="owner/unknown")[1]
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are(examine) -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from core.events import Queued
+from core.requests import ImagineRequest
+from core.requests.video import VideoRequest
 from jobs.admission import Limits
 from jobs.eta import CHUNK, Estimate, Positions
 from jobs.executors.base import Device
 from jobs.feed import Feeds
-from jobs.waitlist import Waitlist
+from jobs.waitlist import Waitlist, cost_key
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.test_policy import job
 
@@ -97,3 +101,68 @@ async def test_what_moves_during_a_round_is_told_where_it_stands_by_the_next() -
         told = positions.told[waiting.job_id].position
         assert told == place if place <= 20 else abs(told - place) * 10 < told
         assert feeds[waiting.job_id].latest == positions.told[waiting.job_id]
+
+
+PICTURE = cost_key(ImagineRequest(prompt="a boat"))
+
+
+def film(count: int = 1, seconds: float | None = None) -> str:
+    """Return the cost key of so many videos of words."""
+    return cost_key(VideoRequest(prompt="a boat", num_images=count, seconds=seconds))
+
+
+def test_a_video_is_estimated_by_videos_and_by_its_length_and_never_by_pictures() -> None:
+    estimate = Estimate()
+    estimate.add(PICTURE, 1.0)
+    assert estimate.seconds(film()) is None, "nobody knows"
+    estimate.add(film(), 60.0)
+    assert (estimate.seconds(film()), estimate.seconds(film(4))) == (60.0, 240.0)
+    assert estimate.seconds(film(1, 6.0)) == 120.0
+    assert estimate.seconds(PICTURE) == 1.0
+    estimate.add(film(4), 200.0)
+    assert estimate.seconds(film(4)) == 200.0, "what was measured itself"
+
+
+async def test_times_behind_a_video_count_it_and_none_is_told_while_nobody_knows() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), HandExecutor({"cpu": 1})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
+    positions.estimate.add(PICTURE, 1.0)
+    video, picture = replace(job(user=1), cost_key=film(4)), replace(job(user=2), cost_key=PICTURE)
+    for waiting in (video, picture):
+        waitlist.add(waiting, 0.0)
+        feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+
+    async def told() -> list[tuple[int, float | None]]:
+        await positions.announce_all()
+        events = [positions.told[waiting.job_id] for waiting in waitlist.order(0.0)]
+        assert positions.position(picture.job_id) == events[1], "the same when one asks"
+        return [(event.position, event.eta) for event in events]
+
+    assert next(iter(waitlist.order(0.0))) is video
+    assert await told() == [(1, None), (2, None)]
+    positions.estimate.add(film(), 50.0)
+    assert await told() == [(1, 0.0), (2, 200.0)]
+
+
+class Starting(HandExecutor):
+    """Its devices aren't ready until they are let."""
+
+    state = "starting"
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return [replace(device, state=self.state) for device in super().devices]
+
+
+async def test_who_waits_before_a_worker_is_ready_is_told_so_and_no_time() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Starting({"cpu": 1})
+    estimate, waiting = Estimate(), job()
+    estimate.add(waiting.cost_key, 4.0)
+    positions = Positions(waitlist, {}, feeds, executor, estimate, Limits())
+    waitlist.add(waiting, 0.0)
+    feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, starting=True) == positions.position(waiting.job_id)
+    executor.state = "ready"
+    await positions.announce_all()
+    assert feeds[waiting.job_id].latest == Queued(1, 0.0)

@@ -667,7 +667,7 @@ async def test_a_job_whose_model_cannot_be_fetched_keeps_its_place_and_no_attemp
         await held(executor, first)
         executor.end(Broke(first, Fault.MODEL, NO_NETWORK, later=True))
         async for event in watch:
-            if event == Queued(0, 0.01, why=NO_NETWORK):
+            if event == Queued(0, 0.01, why=runs.NOT_FETCHED):
                 break
         assert (await queue.job(first)).attempts == 0
         await held(executor, second)  # it stands in nobody's way
@@ -692,7 +692,7 @@ async def test_whoever_looks_sees_what_is_fetched_and_what_is_waited_for(
     executor.end(Broke(job_id, Fault.MODEL, NO_NETWORK, later=True))
     await until(lambda: job_id in queue.dispatcher.held)
     (view,) = (await queue.mine(1)).waiting
-    assert (view.why, view.eta) == (NO_NETWORK, runs.FETCH_PAUSES[0])
+    assert (view.why, view.eta) == (runs.NOT_FETCHED, runs.FETCH_PAUSES[0])
     assert [one.job.id for one in (await queue.snapshot()).waiting] == [job_id]
     assert await queue.cancel(job_id)
     assert (await queue.mine(1)).jobs == ()
@@ -702,7 +702,7 @@ async def test_whoever_looks_sees_what_is_fetched_and_what_is_waited_for(
 async def test_a_worker_that_ends_while_it_fetches_costs_no_attempt(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.01,))
+    monkeypatch.setattr(runs, "FETCH_PAUSES", (0.1,))
     job_id = (await ask(queue)).job.id
     for _ in range(5):
         await held(executor, job_id)
@@ -728,7 +728,7 @@ async def test_a_model_that_can_never_be_fetched_ends_the_job_with_the_reason(
     for count in range(3):
         await until(lambda count=count: executor.started.count(job_id) > count)
         executor.end(Broke(job_id, Fault.MODEL, NO_NETWORK, later=True))
-    assert await ends(queue, job_id) == Failed(NO_NETWORK)
+    assert await ends(queue, job_id) == Failed(runs.NOT_FETCHED)
 
 
 async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(

@@ -201,7 +201,7 @@ def test_an_unmeasured_job_counts_as_one_picture() -> None:
     assert estimate.cost("video||video") == 1, "no picture was measured"
     estimate.add("imagine|1|image", 4.0)
     assert estimate.cost("video||video") == 15 and estimate.cost("imagine|1|image") == 1
-    assert estimate.cost("describe|3|caption") == 8, "of what was never seen, all there is"
+    assert estimate.cost("describe|3|caption") == 1, "of what was never seen, all short ones"
     assert estimate.pictures(6.0) == 1.5
 
 

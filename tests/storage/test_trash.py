@@ -44,19 +44,17 @@ async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
     await put(database, (first, 1), (second, 0))
     assert await names(database) == [*((second, n) for n in (1, 2, 3)), *((first, n) for n in (0, 2, 3))]
     assert await names(database, trash=True) == [(second, 0), (first, 1)]
-    assert await database.read(lambda c: gallery.months(c, ANN)) == [("2026-01", 6)]
+    assert [day.pictures for day in await database.read(lambda c: gallery.days(c, ANN))] == [6]
     one = await database.read(lambda c: gallery.read_made(c, ANN, first))
     assert one is not None and one.output is not None and one.trashed == {1}
     assert [p.index for p in one.output.pictures] == [0, 2, 3] and one.output.grid is None
-    shown = await database.read(lambda c: collections.first_shown(c, [first, second]))
-    assert shown == {first: 0, second: 1}
     assert await database.write(lambda c: collections.take_back(c, ANN, [(first, 1), (first, 2)])) == [
         (first, 1)
     ]
     assert await names(database, trash=True) == [(second, 0)] and len(await names(database)) == 7
 
 
-async def test_months_are_those_of_a_time_zone(database: Database) -> None:
+async def test_days_are_those_of_a_time_zone(database: Database) -> None:
     times = (
         "2026-03-01T04:30",
         "2026-03-29T00:59",
@@ -70,23 +68,24 @@ async def test_months_are_those_of_a_time_zone(database: Database) -> None:
         change = sa.update(jobs).where(jobs.c.id == job).values(created_at=at)
         await database.write(lambda c, change=change: c.execute(change))
 
-    async def months(zone) -> list[tuple[str, int]]:
-        return await database.read(lambda c: gallery.months(c, ANN, zone))
+    async def days(zone) -> list[tuple[str, int]]:
+        found = await database.read(lambda c: gallery.days(c, ANN, zone=zone))
+        return [(day.day, day.pictures) for day in found]
 
     def expected(zone) -> list[tuple[str, int]]:
         found = (datetime.fromisoformat(f"{time}+00:00").astimezone(zone) for time in times)
-        return sorted(Counter(f"{one:%Y-%m}" for one in found).items(), reverse=True)
+        return sorted(Counter(f"{one:%Y-%m-%d}" for one in found).items(), reverse=True)
 
     zones = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati")
     for zone in map(ZoneInfo, zones):
-        assert await months(zone) == expected(zone), zone
+        assert await days(zone) == expected(zone), zone
     assert len({str(expected(ZoneInfo(zone))) for zone in zones}) >= 3
 
 
-async def test_a_month_whose_pictures_are_all_away_has_none(database: Database) -> None:
+async def test_a_day_whose_pictures_are_all_away_has_none(database: Database) -> None:
     job = await made(database, count=2)
     await put(database, (job, 0), (job, 1))
-    assert await database.read(lambda c: gallery.months(c, ANN)) == []
+    assert await database.read(lambda c: gallery.days(c, ANN)) == ()
 
 
 async def test_putting_away_twice_keeps_the_first_end(database: Database) -> None:

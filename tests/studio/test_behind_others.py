@@ -66,8 +66,8 @@ async def test_what_was_made_from_a_picture_is_there_beside_others_private_ones(
     shown, posted = a_job(user=2, parent=(first.id, 0)), a_job(user=2, parent=(first.id, 0), guild_id=None)
     await put(opened, first, *hidden, shown, posted)
     await opened.services.queue.add_view(posted.id, 5, 2, 3)
-    found = await opened.services.database.read(lambda c: gallery.made_from(c, 1, first.id, 0))
-    assert [job.id for job in found] == [shown.id, posted.id]
+    found = await opened.services.database.read(lambda c: gallery.made_from(c, 1, [first.id], 0, 60))
+    assert [made.job.id for made in found] == [posted.id, shown.id]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ KEPT_BY_THE_BANNED = _named(
     " let_go sign_out",
     Editor="mask",
     Documents="all one create save extend rename delete",  # `create` up to a bound
-    Gallery="pictures months newest sent is_own visible page",  # the last two of tiles that they have
+    Gallery="pictures days months newest sent is_own visible page",  # the last two of tiles that they have
     Explore="servers pictures channels",  # of no server where they are barred
     Server="queues cancellable",  # `cancellable` tells only of what the actor may cancel
     Search="find within sheet keep kept",  # `sheet` of what was found

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools import full_size, memory_needs, models_page
+from tools import full_size, memory_needs, page_tables
 from tools.hollow_card import HollowCard
-from tools.memory_needs import DRAWING, GIB, TABLE, published
+from tools.memory_needs import DRAWING, GIB, PICTURE, TABLE, WAYS, published
 from vision import devices
 from vision.diffusion import vae as decoders
 from vision.weights import memory
@@ -54,9 +54,11 @@ def test_what_plans_are_chosen_doesnt_depend_on_the_machine_that_counts() -> Non
 def test_the_page_has_what_is_asked_and_taken_of_all_models() -> None:
     shown = published()
     assert NEEDS.keys() == shown.keys() == set(DRAWING)
-    assert models_page.read_table(TABLE) == memory_needs.table(shown)
+    assert page_tables.read_table(TABLE) == memory_needs.table(shown)
     for family, ways in shown.items():
-        assert ways.keys() >= {"on the card", "part by part", "layer by layer"}, family
+        assert ways.keys() >= {"on the card", "part by part", "layer by layer", "int8"}, family
+        begins = {way for way in WAYS if way.endswith(PICTURE)}
+        assert ways.keys() & begins == (begins if memory_needs.draws_from_words(family) else set()), family
         for asked, taken in ways.values():
             assert taken <= asked <= 1.1 * taken, family
 
@@ -64,7 +66,7 @@ def test_the_page_has_what_is_asked_and_taken_of_all_models() -> None:
 @pytest.mark.parametrize("family", ["stable-diffusion-1.5", "stable-diffusion-xl"])
 def test_the_page_has_what_plans_ask_today(family: str, tmp_path: Path) -> None:
     full_size.write_model(family, tmp_path / family)
-    for way, size in memory_needs.asked(tmp_path / family).items():
+    for way, size in memory_needs.asked(family, tmp_path / family).items():
         assert published()[family][way][0] == pytest.approx(size / GIB, abs=0.006), way
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools import model_calls, models_page
+from tools import model_calls, page_tables
 from tools.model_calls import ModelCard
 from vision.weights.card import make_card
 
@@ -33,6 +33,6 @@ def test_a_models_defaults_are_those_of_its_card(card: ModelCard) -> None:
 
 
 def test_the_page_has_the_tables_as_they_are_made() -> None:
-    assert models_page.read_table(model_calls.TABLES) == model_calls.tables(), (
+    assert page_tables.read_table(model_calls.TABLES) == model_calls.tables(), (
         "run `python -m tools.model_calls`"
     )

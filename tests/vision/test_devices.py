@@ -11,12 +11,18 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import ModelError
+from core.requests import VariationRequest
+from tests.support import tiny
+from tests.vision.conftest import SHA
+from tools import memory_needs
 from tools.hollow_card import HollowCard
 from vision import devices
+from vision.capabilities import variation
 from vision.engine.engine import AHEAD, Stopwatch
 from vision.families import Mode
 from vision.loader import ModelLoader
 from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights import memory
 
@@ -180,6 +186,37 @@ def test_a_model_that_has_room_in_no_dtype_it_can_be_drawn_in_is_refused_before_
         assert card.live == card.peak == 0
         slow = models_on(card, folders["z-image"], tmp_path, offload="group").image(None)
         assert slow.pipeline(Mode.TEXT).dtype is torch.float32
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion-xl", "z-image"])
+def test_a_part_that_visits_a_card_is_there_alone_in_every_job(
+    name: str, folders, tmp_path, monkeypatch
+) -> None:
+    request = VariationRequest(prompt="a", image=SHA, num_images=1, num_inference_steps=4)
+    with memory_needs.hollow_card() as card:
+        models = models_on(card, folders[name], tmp_path, offload="model")
+        pipe = models.image(None).pipeline(Mode.IMAGE)
+        parts = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+        denoiser = "unet" if "unet" in parts else "transformer"
+        forward, there = parts[denoiser].forward, list[set[str]]()
+
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            made = forward(*args, **kwargs)  # to which it comes
+            on_card = (name for name, part in parts.items() if next(part.parameters()).device.type == "cuda")
+            there.append(set(on_card))
+            return made
+
+        monkeypatch.setattr(parts[denoiser], "forward", watching)
+        for _ in range(2):
+            variation.run(request, {SHA: tiny.picture()}, models, Reporter())
+    assert len(there) >= 3 and all(found == {denoiser} for found in there), there
+
+
+def test_a_picture_is_encoded_in_float32_only_where_16_bits_are_too_few(folders, tmp_path) -> None:
+    for bfloat16 in (True, False):
+        with HollowCard(bfloat16=bfloat16) as card:
+            pipe = models_on(card, folders["stable-diffusion-xl"], tmp_path).image(None).pipeline(Mode.IMAGE)
+            assert pipe.vae.config.force_upcast is not bfloat16
 
 
 @pytest.mark.parametrize("role", ["image", "video"])

@@ -125,3 +125,44 @@ def test_a_model_that_cannot_paint_into_a_mask_says_so(models_of, monkeypatch) -
     )
     assert "can't paint into a mask" in output.parameters["notes"][0]
     assert output.pictures[0].width == 96
+
+
+def scene() -> tuple[Image.Image, Image.Image]:
+    """Return a red ball half out of the bottom of a sky over a sea, and its mask."""
+    pixels = np.zeros((128, 128, 3), np.uint8)
+    pixels[:64], pixels[64:] = (120, 180, 240), (20, 60, 140)
+    ys, xs = np.mgrid[:128, :128]
+    ball = (xs - 64) ** 2 + (ys - 122) ** 2 < 20**2
+    pixels[ball] = (200, 30, 30)
+    return Image.fromarray(pixels), Image.fromarray(ball.astype(np.uint8) * 255)
+
+
+def test_a_still_ground_goes_on_with_its_own_bands_and_without_its_object() -> None:
+    picture, ball = scene()
+    layout = outpaint.CanvasLayout(128, 128, 64, 64, 64, 64, (128, 128), 8)
+    got = np.asarray(outpaint.extended(picture, ball, layout), int)
+    assert got.shape == (256, 256, 3)
+    inner = slice(64 + 4, 192 - 4)
+    assert (got[inner, inner] == np.asarray(picture)[4:-4, 4:-4]).all()
+    for beside in (slice(0, 64), slice(192, 256)):
+        assert np.abs(got[64:126, beside] - (120, 180, 240)).max() <= 4, "the sky goes on"
+        assert np.abs(got[130:192, beside] - (20, 60, 140)).max() <= 4, (
+            "the sea goes on, and no horizon moves"
+        )
+    assert np.abs(got[:64, 70:186] - (120, 180, 240)).max() <= 12
+    red = got[..., 0] - got[..., 2] > 60
+    assert red[192:195, 122:134].all() and not red[192 + 10 :].any(), "the ball ends soon behind the border"
+    assert not red[:, :64].any() and not red[:, 192:].any()
+
+
+@pytest.mark.parametrize("remix", [False, True])
+def test_a_small_model_draws_beyond_the_border_only_what_words_of_their_own_say(
+    remix: bool, folders, tmp_path
+) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, outpaint={"still": True})
+    source = Image.new("RGB", (96, 64), (40, 160, 220))
+    output = ask(models, OutpaintRequest(prompt="a", image=SHA, left=32, remix=remix), source)
+    got = np.asarray(Image.open(io.BytesIO(output.pictures[0].data)), int)
+    assert ("num_inference_steps" in output.parameters) == remix
+    assert any("the ground went on" in note for note in output.parameters["notes"]) != remix
+    assert (np.abs(got[:, :24] - (40, 160, 220)).max() > 2) == remix

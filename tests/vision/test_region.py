@@ -3,6 +3,8 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from vision.store import Models
 from vision.weights.card import Card, Draft
 
 CARD = Card(64, 8, 4, 3.0, Draft(2, 1.0), "prompt", "any")
+MODEL: Any = SimpleNamespace(enlarged=lambda image: image)
 REQUEST = RegionRequest(
     prompt="a cat", image=SHA, boxes=((20, 10, 70, 50),), num_inference_steps=3, num_images=2
 )
@@ -92,9 +95,40 @@ def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int
         assert 1 / 2.3 <= (right - left) / (bottom - top) <= 2.3
 
 
+@pytest.mark.parametrize(
+    "box", [(0, 0, 90, 90), (400, 300, 512, 384), (200, 100, 330, 180), (0, 190, 60, 192)]
+)
+def test_a_new_thing_s_crop_is_close_with_the_mask_in_its_middle(box: tuple[int, int, int, int]) -> None:
+    image, mask = tiny.picture(512, 384), inpaint.from_boxes((box,), (512, 384))
+    layout = inpaint.plan_region(mask, CARD, near=True)
+    left, top, right, bottom = layout.box
+    assert abs(left + right - box[0] - box[2]) <= 2 and abs(top + bottom - box[1] - box[3]) <= 2
+    side = max(box[2] - box[0], box[3] - box[1])
+    assert 1.2 * side <= max(right - left, bottom - top) <= 1.4 * side
+    crop, marked = inpaint.crop_region(image, mask, layout, CARD)
+    assert crop.size == marked.size == layout.size
+    assert np.asarray(crop)[0].std() > 1  # beyond the picture is its mirror image, not black
+    result = np.asarray(inpaint.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, MODEL))
+    changed = (result != np.asarray(image)).any(-1)
+    assert changed[np.asarray(mask) > 0].mean() > 0.9 and not changed[np.asarray(mask) == 0].any()
+
+
+def test_the_ground_around_a_thing_takes_the_tone_of_the_picture() -> None:
+    image, mask = (
+        Image.new("RGB", (256, 256), (90, 120, 200)),
+        inpaint.from_boxes(((100, 60, 200, 160),), (256, 256)),
+    )
+    layout = inpaint.plan_region(mask, CARD, near=True)
+    drawn = Image.new("RGB", layout.size, (105, 110, 190))
+    drawn.paste((250, 220, 20), (24, 24, 40, 40))  # the thing itself
+    result = np.asarray(inpaint.pasted(drawn, image, mask, layout, MODEL), int)
+    ground = np.abs(result - (90, 120, 200)).max(-1)
+    assert ground[60:160, 100:120].max() <= 1 and ground[110, 150] > 100
+
+
 def test_a_thin_line_is_painted_too() -> None:
     image, mask = tiny.picture(512, 512), inpaint.from_boxes(((100, 100, 300, 101),), (512, 512))
     layout = inpaint.plan_region(mask, CARD)
-    result = inpaint.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, CARD)
+    result = inpaint.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, MODEL)
     assert (np.asarray(result)[100, 100:300] == 255).all()
     assert (np.asarray(result) != np.asarray(image)).any(-1).sum() <= 200

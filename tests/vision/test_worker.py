@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.requests import (
     ClassifyRequest,
@@ -24,6 +25,7 @@ from core.requests import (
     VariationRequest,
     to_json,
 )
+from core.traces import release
 from tests.support import tiny
 from tests.vision.conftest import SHA
 from tests.vision.families.test_families import SAME, apart
@@ -41,6 +43,8 @@ from vision.protocol import (
     Stopped,
     WorkerConfig,
 )
+from vision.reporter import Reporter
+from vision.store import Models
 from vision.worker import main as worker
 
 PATIENCE = 60  # seconds until a silent worker fails the test
@@ -131,6 +135,7 @@ def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running,
     steps = [message for message in heard if isinstance(message, Step)]
     assert [step.step for step in steps] == list(range(1, steps[-1].total + 1))
     assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
+    assert f"Atelier {release()}, torch {torch.__version__}" in answer.output.parameters["versions"]
 
 
 def test_the_first_job_says_which_model_is_loaded(folders, running: Running, tmp_path) -> None:
@@ -217,6 +222,18 @@ def test_a_missing_model_breaks_its_own_job_only(running: Running) -> None:
     assert "at-all" in answer.message and "/nowhere" not in answer.message
     running.ask("fine", ImagineRequest(prompt="a", num_images=1))
     assert isinstance(running.answer()[1], Done)
+
+
+def test_what_the_host_has_to_mend_is_one_line_of_the_log(tmp_path: Path, caplog) -> None:
+    (tmp_path / "empty").mkdir()
+    models = Models(WorkerConfig("cpu", {"image": str(tmp_path / "empty")}, str(tmp_path)))
+    for request in (ImagineRequest(prompt="a"), VariationRequest(prompt="a", image=SHA)):  # which isn't here
+        run = Run("job", request.kind, to_json(request), {})
+        answer = worker.answer_run(run, models, Reporter())
+        record = caplog.records[-1]
+        assert isinstance(answer, Broke) and record.levelname == "ERROR"
+        assert (not record.exc_info) is (answer.fault is Fault.MODEL) is (request.kind == "imagine")
+        assert record.exc_info or record.getMessage() == f"job job: {answer.fault}: {answer.message}"
 
 
 def test_a_request_that_cannot_be_honoured_is_the_users_to_mend(running: Running) -> None:

@@ -41,6 +41,26 @@ async def test_a_video_plays_whole_and_in_parts_before_all_of_it_is_there(videos
     assert gif.body.startswith(b"GIF8") and gif.headers["Content-Type"] == "image/gif"
 
 
+async def test_a_processor_makes_one_video_and_three_more_when_asked(videos: Site) -> None:
+    job = await videos.drawn(videos.you, "a red boat --video --seed 7")
+    assert len(job["pictures"]) == 1
+    assert "three" in [action["action"] for action in job["actions"]]
+    assert "three" in [action["action"] for action in job["picture_actions"]]
+    asked = await videos.you.post(f"/api/jobs/{job['id']}/1/three", {})
+    assert asked.status == 202, asked.body
+    [more] = asked.data["jobs"]
+    await videos.finished(more["id"])
+    seen = (await videos.you.get(f"/api/jobs/{more['id']}")).data
+    assert len(seen["pictures"]) == 3 and "three" not in [action["action"] for action in seen["actions"]]
+    refused = await videos.you.post(f"/api/jobs/{more['id']}/1/three", {})
+    assert refused.status in (400, 422) and "that was made alone" in refused.data["detail"]
+
+
+async def test_a_card_makes_four_videos(tmp_path: Path) -> None:
+    async with open_site(tmp_path, VideosAtOnce({"cuda:0": 1})) as site:
+        assert len((await site.drawn(site.you, "a red boat --video"))["pictures"]) == 4
+
+
 async def test_a_strangers_video_is_as_one_that_never_was(videos: Site) -> None:
     job = await videos.drawn(videos.you, BOAT)
     src = job["pictures"][0]["video"]["src"]

@@ -71,8 +71,31 @@ async def test_what_can_be_read_on_discord_is_shown_and_nothing_else(site, serve
     assert await explored(site.you) == [first.id]
     assert await explored(await site.person(OTHER)) == []
     page = await site.you.page("/explore")
-    assert page.count('<li class="tile') == 4 and "No server in common" not in page
-    assert "No server in common" in await (await site.person(OTHER)).page("/explore")
+    assert page.count('<li class="tile') == 4 and "Nothing is shown to others yet" not in page
+    nobody = await (await site.person(OTHER)).page("/explore")
+    assert "No Discord server of yours is connected" in nobody and "Choose a picture of yours" in nobody
+
+
+async def test_ones_own_pictures_are_shown_once_others_can_see_them(site, servers) -> None:
+    [kept, linked, sorted_, posted, secret] = [await site.drawn(site.you, f"a house {n}") for n in range(5)]
+    queue = site.opened.services.queue
+    assert await explored(site.you) == []
+    share = (await site.you.post("/api/shares", {"job": linked["id"], "n": 2})).data
+    folder = (await site.you.post("/api/folders", {"name": "Shown"})).data["id"]
+    await site.you.post(f"/api/folders/{folder}/items", {"pictures": [f"{sorted_['id']}/3"]})
+    await site.you.post("/api/shares", {"folder": folder})
+    await queue.add_view(posted["id"], 1, HALL, HERE, index=0)
+    await queue.add_view(secret["id"], 2, 77, None)
+    tiles = (await site.you.get("/api/explore?limit=200")).data["pictures"]
+    shown = [(tile["job"], tile["n"]) for tile in tiles]
+    assert shown == [(posted["id"], 1), (sorted_["id"], 3), (linked["id"], 2)]
+    page = (await site.you.get("/api/explore?limit=2")).data
+    rest = (await site.you.get(f"/api/explore?limit=2&before={page['older']}")).data
+    assert [(tile["job"], tile["n"]) for tile in page["pictures"] + rest["pictures"]] == shown
+    assert await explored(site.you, f"&server={HERE}") == []
+    assert await explored(await site.person(AUTHOR)) == [], "to others no more is shown than before"
+    await site.you.ask("DELETE", f"/api/shares/{share['id']}")
+    assert linked["id"] not in await explored(site.you) and kept["id"] not in await explored(site.you)
 
 
 async def test_age_restricted_channels_show_up_for_who_says_to_be_of_age(site, servers) -> None:

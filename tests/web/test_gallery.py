@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from storage import gallery as rows
-from storage.schema import jobs
+from storage.schema import jobs, pictures
 from tests.web.conftest import COOKIE, OTHER, Browser
 
 
@@ -129,15 +129,47 @@ async def test_settings_are_those_of_discord(site) -> None:
         assert (await site.you.ask("PATCH", "/api/settings", json=body)).status == 400, body
 
 
-async def test_months_are_counted_again_only_after_something_changed(site, monkeypatch) -> None:
+async def test_shapes_stand_in_the_order_of_the_pictures_that_are_shown(site) -> None:
+    made = [await site.drawn(site.you, words) for words in ("a boat", "a house", "a fox", "a tree")]
+    wide, square, *others = (job["id"] for job in made)
+    sizes = {wide: (96, 64), **dict.fromkeys(others, (64, 96))}
+
+    def stretch(connection: sa.Connection) -> None:
+        for job, (width, height) in sizes.items():
+            change = sa.update(pictures).where(pictures.c.job_id == job)
+            connection.execute(change.values(width=width, height=height))
+
+    await site.opened.services.database.write(stretch)
+    await site.you.post("/api/trash", {"pictures": [f"{square}/1"]})
+    await site.you.ask("PUT", f"/api/favourites/{wide}/3")
+
+    async def shapes(query: str) -> list[int]:
+        [day] = (await site.you.get(f"/api/days?{query}")).data["days"]
+        tiles = (await site.you.get(f"/api/pictures?{query}")).data["pictures"]
+        ratios = [
+            ratio
+            for ratio, count in zip(day["shapes"][::2], day["shapes"][1::2], strict=True)
+            for _ in range(count)
+        ]
+        assert ratios == [round(100 * tile["width"] / tile["height"]) for tile in tiles], query
+        assert day["day"] == made[0]["created"][:10]
+        return day["shapes"]
+
+    assert await shapes("") == [67, 8, 100, 3, 150, 4] and await shapes("favourite=1") == [150, 1]
+    assert await shapes("trash=1") == [100, 1]
+    assert (await site.you.get("/api/days?q=house")).data == {"days": None}, "some fit better than others"
+    assert (await (await site.person(OTHER)).get("/api/days")).data == {"days": []}
+
+
+async def test_days_are_counted_again_only_after_something_changed(site, monkeypatch) -> None:
     job = await site.drawn(site.you)
-    counted, count = [], rows.months
+    counted, count = [], rows.days
 
-    def counting(connection, user_id, zone):
+    def counting(connection, user_id, wanted, zone):
         counted.append(user_id)
-        return count(connection, user_id, zone)
+        return count(connection, user_id, wanted, zone)
 
-    monkeypatch.setattr(rows, "months", counting)
+    monkeypatch.setattr(rows, "days", counting)
     for _ in range(3):
         assert (await site.you.get("/api/months")).data["months"][0]["pictures"] == 4
     assert len(counted) <= 1

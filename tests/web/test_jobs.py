@@ -1,5 +1,6 @@
 """Jobs asked on the web: one or several, with pictures, from others, stopped and deleted."""
 
+import json
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -150,7 +151,7 @@ async def test_a_cut_out_lies_on_a_pattern_and_a_reading_says_who_read(site) -> 
     for made, clear in ((cut, True), (job, False)):
         assert ('class="stage clear"' in await site.you.page(f"/pictures/{made['id']}/1")) == clear
     notes = views.notes_of({"model": "vit", "knows": "drawings", "notes": ["Hm."]})
-    assert notes == ["Read by the demo model, which knows drawings.", "Hm."]
+    assert notes == ["Read by the demo model.", "Hm."]
     assert views.notes_of({"model": "vit"}) == []
 
 
@@ -256,7 +257,7 @@ async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) ->
         shape = next(one for one in job["picture_actions"] if one["action"] == "edit")
         assert (shape["label"], shape["group"], shape["words"]) == ("Edit by words", "Vary", True)
         page = await edits.you.page(f"/pictures/{job['id']}/1")
-        assert 'placeholder="make the house blue"' in page
+        assert 'placeholder="make it night"' in page and "Paint in the editor" in page
         asked = f"/api/jobs/{job['id']}/1/edit"
         empty = await edits.you.post(asked, {})
         assert empty.status == 400 and "Say what is to change" in empty.data["detail"]
@@ -275,3 +276,64 @@ async def test_words_too_long_for_an_address_are_found_by_their_job(site) -> Non
     other = await site.person(OTHER)
     for browser, name in ((other, job["id"]), (site.you, "abcd2345efgh"), (site.you, "nonsense")):
         assert "></textarea>" in await browser.page(f"/?from={name}&prompt=")
+
+
+async def test_the_stream_is_narrowed_to_a_kind_and_goes_on_before_a_job(site) -> None:
+    first = await site.drawn(site.you, "a first house")
+    described = await site.made(f"/api/jobs/{first['id']}/1/describe")
+    last = await site.drawn(site.you, "a last house")
+
+    async def shown(query: str) -> list[str]:
+        return [job["id"] for job in (await site.you.get(f"/api/jobs{query}")).data["jobs"]]
+
+    assert await shown("") == [last["id"], described["id"], first["id"]]
+    assert await shown("?show=answers") == [described["id"]]
+    assert await shown("?show=pictures") == [last["id"], first["id"]]
+    assert await shown(f"?before={last['id']}") == [described["id"], first["id"]]
+    other = await site.drawn(await site.person(OTHER))
+    assert await shown(f"?before={other['id']}") == [], "somebody else's job says nothing of when it was"
+    refused = await site.you.get("/api/jobs?show=dogs")
+    assert refused.status == 400 and "'dogs'; it takes pictures, edits, videos" in refused.data["detail"]
+
+
+async def test_jobs_of_one_prompt_are_one_row_of_the_page(site) -> None:
+    await site.opened.services.queue.pause(1)
+    asked = await site.you.post("/api/jobs", {"prompt": "a {red, blue, green} house"})
+    queued = (await site.you.post(f"/api/drafts/{asked.data['draft']}")).data["jobs"]
+    assert len({job["set"] for job in queued}) == 1 and queued[0]["set"]
+    for path in ("/", "/queue"):
+        text = await site.you.page(path)
+        assert text.count("<article") == 1 and f'id="job-{queued[0]["id"]}"' in text, path
+        assert "2 more of this prompt" in text, path
+    alone = (await site.you.post("/api/jobs", {"prompt": "a white house"})).data["jobs"][0]
+    assert alone["set"] is None and (await site.you.page("/")).count("<article") == 2
+
+
+async def test_a_pictures_page_keeps_what_was_made_from_it_and_said_of_it(site) -> None:
+    """Its own jobs alone, newest first; nothing that is in the trash."""
+    job = await site.drawn(site.you)
+    here = f"/api/jobs/{job['id']}/1"
+    varied = await site.made(f"{here}/strong")
+    said = await site.made(f"{here}/classify")
+    why = await site.made(f"/api/jobs/{said['id']}/1/why")
+    asked = (await site.you.post(f"{here}/describe")).data["jobs"][0]["id"]
+    await site.made(f"/api/jobs/{job['id']}/2/strong")  # of another picture
+    page = await site.you.page(f"/pictures/{job['id']}/1")
+    made = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["made"]
+    assert [one["id"] for one in made] == [asked, why["id"], said["id"], varied["id"]]
+    assert len(made[-1]["pictures"]) == 4 and made[2]["scores"] == said["scores"]
+    away = [f"{varied['id']}/{one['n']}" for one in varied["pictures"]]
+    await site.you.post("/api/trash", {"pictures": away})
+    assert varied["id"] not in await site.you.page(f"/pictures/{job['id']}/1")
+    other = await site.person(OTHER)
+    assert (await other.get(f"/pictures/{job['id']}/1")).status == 404
+
+
+async def test_a_pictures_details_are_in_peoples_words(site) -> None:
+    job = await site.drawn(site.you, "a red house --ar 3:2 --seed 7")
+    page = await site.you.page(f"/pictures/{job['id']}/2")
+    facts = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["facts"]
+    told = {fact["name"]: fact["value"] for fact in facts}
+    assert {"Made by": "Imagine", "Seed": "8", "Job": f"{job['id']} 2"}.items() <= told.items()
+    assert {"Model", "Size", "Asked", "Took", "Cost"} <= told.keys() and "fast" in told["Cost"]
+    assert not [name for name in told if "_" in name or name in ("Num images", "Operation", "Width")]

@@ -200,11 +200,11 @@ async def test_a_threshold_shows_what_would_change_before_it_is_kept(site: Site)
     here = f"/projects/{project_id}"
     before = await trained(site, project_id)
     shown = await site.you.page(f"{here}/report?version=1&move=stricter")
-    assert "Of 100 good parts at most about" in shown and "Keep it" in shown
+    assert "It stops about" in shown and "Keep it" in shown
     now = (await site.you.get(f"/api{here}/versions")).data["versions"][0]
     assert now["threshold"] == before["threshold"]
     kept = await site.you.post(f"/api{here}/versions/1/threshold", {"move": "stricter"})
-    assert "Of 100 good parts at most about" in kept.data["sentence"]
+    assert "It stops about" in kept.data["sentence"]
     after = (await site.you.get(f"/api{here}/versions")).data["versions"][0]
     assert after["threshold"] < before["threshold"]
     told = await site.you.page(f"{here}/report?version=1&move=fewest")

@@ -34,13 +34,13 @@ async def test_a_picture_is_read_and_its_page_shows_the_text(site) -> None:
     job = await site.drawn(site.you)
     assert "read" in {action["action"] for action in job["picture_actions"]}
     before = await site.you.page(f"/pictures/{job['id']}/1")
-    assert 'id="text-title"' not in before
+    assert 'class="answer"' not in before
     made = await read(site, job)
     assert made["text"] == "OPEN 24 H" and made["pictures"] == [] and made["grid"]
     assert [action["action"] for action in made["actions"]] == ["delete"]
     page = await site.you.page(f"/pictures/{job['id']}/1")
-    assert "Text in it" in page and ">OPEN 24 H</pre>" in page
-    assert f"/pictures/{made['id']}/" not in page, "it has no page of its own"
+    assert 'class="answer"' in page and ">OPEN 24 H</pre>" in page
+    assert f'href="/pictures/{made["id"]}/' not in page, "it has no page of its own"
     newest = await site.you.page("/")
     assert ">OPEN 24 H</pre>" in newest and made["grid"]["thumb"] in newest
     assert (await site.you.get(made["grid"]["thumb"])).status == 200
@@ -69,7 +69,7 @@ async def test_text_that_breaks_a_rule_is_not_shown(tmp_path) -> None:
         made = await read(site, job)
         assert made["text"] == "" and made["notes"] == [HIDDEN]
         page = await site.you.page(f"/pictures/{job['id']}/1")
-        assert "nude" not in page and 'id="text-title"' not in page
+        assert "nude" not in page and "read-text" not in page
 
 
 class Describes(AtOnce):

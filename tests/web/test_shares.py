@@ -11,16 +11,20 @@ import sqlalchemy as sa
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from core.errors import StorageError
 from core.job import Surface
 from storage import moderation
 from storage.schema import shares
+from storage.sessions import hash_of
 from studio.authority import Actor
+from studio.library.shares import KEY, read_key
 from tests.web.conftest import OTHER, YOU, Site
 from tests.web.test_folders import make
 from tests.web.test_trash import named, put
 
 WORDS = "a secretive red house"
 HOST, GUILD = 99, 10
+OLD = "made-by-another-key".ljust(43, "x")
 
 
 async def share(browser, **what) -> dict:
@@ -61,6 +65,39 @@ async def linked(site: Site, kind: str, guild: int | None = None) -> Linked:
     await site.you.post(f"/api/folders/{folder}/items", {"pictures": named(job, 2)})
     what = {"picture": {"job": job["id"], "n": 2}, "job": {"job": job["id"]}, "folder": {"folder": folder}}
     return Linked(site, job, await share(site.you, **what[kind]), folder)
+
+
+async def test_a_link_is_told_again_to_its_owner_alone_and_stands_in_no_copy_of_the_database(site) -> None:
+    one = await linked(site, "picture")
+    [told] = (await site.you.get("/api/shares")).data["shares"]
+    assert told["link"] == one.share["link"] and one.share["link"] in await site.you.page("/shares")
+    other = await site.person(OTHER)
+    assert (await other.get("/api/shares")).data == {"shares": []}
+    assert one.share["link"] not in await other.page("/shares")
+    rows = await site.opened.services.database.read(lambda c: c.execute(sa.select(shares)).all())
+    assert path_of(site, one.share).removeprefix("/s/") not in repr(rows)
+    key = site.opened.services.settings.data_dir / KEY
+    assert (key.stat().st_size, key.stat().st_mode & 0o077) == (32, 0)
+    other_key = sa.update(shares).values(token_hash=hash_of(OLD))
+    await site.opened.services.database.write(lambda c: c.execute(other_key) and None)
+    [told] = (await site.you.get("/api/shares")).data["shares"]
+    assert told["link"] is None and "Copy link" not in await site.you.page("/shares")
+    assert (await site.stranger().get(f"/s/{OLD}")).status == 200, "it works as before"
+
+
+async def test_a_link_that_has_ended_is_told_to_nobody(site) -> None:
+    one = await linked(site, "job")
+    await _revoke(one)
+    [told] = (await site.you.get("/api/shares")).data["shares"]
+    assert told["ended"] and told["link"] is None
+
+
+@pytest.mark.parametrize(("data", "said"), [(b"short", "5 bytes instead of 32"), (None, "can't be used")])
+def test_a_key_that_cant_be_one_is_named(tmp_path, data, said) -> None:
+    key = tmp_path / KEY
+    key.mkdir() if data is None else key.write_bytes(data)
+    with pytest.raises(StorageError, match=said):
+        read_key(key)
 
 
 async def _revoke(one: Linked) -> None:
@@ -250,7 +287,7 @@ async def test_visits_are_counted_but_for_ones_own(site) -> None:
         assert (await visitor.get(page)).status == 200
     await site.stranger().get(one.addresses[1])
     [listed] = (await site.you.get("/api/shares")).data["shares"]
-    assert (listed["views"], listed["ended"], listed["n"]) == (3, False, 2) and "link" not in listed
+    assert (listed["views"], listed["ended"], listed["n"]) == (3, False, 2)
     assert (await (await site.person(OTHER)).get("/api/shares")).data == {"shares": []}
 
 

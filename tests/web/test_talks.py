@@ -105,7 +105,7 @@ async def test_a_job_of_the_stream_says_what_was_asked_and_leads_to_its_page(sit
     assert found[second]["question"] == "And now?" and found[second]["talk"] == f"/talk/{second}"
     assert found[second]["answer"].startswith("3 turns") and found[second]["parent"] is None
     page = await site.you.page("/")
-    assert f'href="/talk/{first}"' in page and "And now?" in page
+    assert f'href="/talk/{second}"' in page and "And now?" in page and page.count("<article") == 1
 
 
 async def test_nobody_else_sees_it_or_goes_on(site: Site) -> None:
@@ -265,3 +265,14 @@ async def test_an_answer_that_breaks_a_rule_stands_nowhere(site: Site) -> None:
     assert (await site.you.get(f"/api/jobs/{job}")).data["answer"] == HIDDEN
     for path in ("/", f"/talk/{job}", f"/?from={job}"):
         assert "1 turns" not in await site.you.page(path), path
+
+
+async def test_a_conversation_is_one_row_of_the_stream(site: Site) -> None:
+    first = await begun(site)
+    await site.finished(first)
+    second = (await site.you.post(f"/api/talk/{first}", {"question": "And now?"})).data["job"]
+    await site.finished(second)
+    [row] = (await site.you.get("/api/jobs")).data["jobs"]
+    assert (row["id"], row["follows"]) == (second, first)
+    await site.you.ask("DELETE", f"/api/jobs/{second}")
+    assert [job["id"] for job in (await site.you.get("/api/jobs")).data["jobs"]] == [first]

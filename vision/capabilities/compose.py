@@ -23,8 +23,6 @@ from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights.card import Card
 
-ROWS = 256  # pasted at a time: sums take four bytes a colour
-
 
 @dataclass(frozen=True)
 class Composed:
@@ -100,14 +98,12 @@ class Plan:
     @property
     def crop(self) -> Image.Image:
         """The composed picture under the crop."""
-        left, top, right, bottom = self.layout.box
-        return Image.fromarray(self.composed.colour[top:bottom, left:right])
+        return Image.fromarray(ops.part(self.composed.colour, self.layout.box))
 
     @property
     def covered(self) -> ops.Flags:
         """What of the crop some layer covers."""
-        left, top, right, bottom = self.layout.box
-        return self.composed.covered[top:bottom, left:right]
+        return ops.part(self.composed.covered, self.layout.box)
 
 
 def run(request: ComposeRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
@@ -136,11 +132,11 @@ def plan_canvas(request: ComposeRequest, images: encode.Pictures, card: Card) ->
         raise UserError(
             "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
         )
-    layout = inpaint.plan_region(_marks(touched), card)
-    left, top, right, bottom = layout.box
-    inside = slice(top, bottom), slice(left, right)
-    edge = max(1, min(right - left, bottom - top) // 64)
-    return Plan(composed, layout, ops.alpha(marked[inside], uncovered[inside], request.seam, edge))
+    # what no layer covers continues the picture; only what is painted over all of it is a thing of its own
+    layout = inpaint.plan_region(_marks(touched), card, near=request.remix and not uncovered.any())
+    inside, gaps = (np.asarray(_marks(one).crop(layout.box)) > 0 for one in (marked, uncovered))
+    edge = max(1, min(inside.shape) // 64)
+    return Plan(composed, layout, ops.alpha(inside, gaps, request.seam, edge))
 
 
 def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> drawing.Task:
@@ -160,21 +156,13 @@ def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> drawing.T
 
 def pasted(painted: Image.Image, plan: Plan, model: ImageModel) -> Image.Image:
     """Return the composed picture with ``painted`` in its place."""
-    left, top, right, bottom = plan.layout.box
-    size = right - left, bottom - top
-    kept = np.asarray(encode.resize(_marks(plan.alpha == 0), painted.size)) == 255
-    drift = ops.drift(
-        encode.resize(plan.crop, painted.size), painted, kept, max(2.0, min(painted.size) / 16)
-    ).resize(size, Image.Resampling.BICUBIC)
-    large = model.enlarged(painted).resize(size, Image.Resampling.LANCZOS)
-    new, added, result = np.asarray(large), np.asarray(drift), plan.composed.colour.copy()
-    for row in range(0, size[1], ROWS):
-        part = slice(row, row + ROWS)
-        share = plan.alpha[part][..., None]
-        old = result[top:bottom, left:right][part]
-        mixed = (new[part] + (added[part] - np.float32(128))) * share + old * (1 - share)
-        np.copyto(old, mixed.round().clip(0, 255).astype(np.uint8), where=share > 0)
-    return Image.fromarray(result)
+    if plan.covered.all():
+        added = ops.tone(plan.crop, painted, plan.alpha > 0)
+    else:
+        kept = np.asarray(encode.resize(_marks(plan.alpha == 0), painted.size)) == 255
+        blur = max(2.0, min(painted.size) / 16)
+        added = ops.drift(encode.resize(plan.crop, painted.size), painted, kept, blur)
+    return inpaint.paste(plan.composed.colour, model.enlarged(painted), added, plan.alpha, plan.layout)
 
 
 def _marks(flags: ops.Flags) -> Image.Image:

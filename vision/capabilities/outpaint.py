@@ -3,10 +3,17 @@
 The new area is the picture mirrored and blurred, with noise. A mask with a soft edge reaches a band into the
 old picture, and the model paints there. Near the seam its colours are drawn to the old picture's. Then the
 old pixels are pasted over it, fading only within the band and only at edges that were extended.
+
+A small model draws its words once more around the picture, a house around a house. Where its card says so and
+nobody gave words of their own, the picture's still ground goes on instead: each row and column with its own
+colours and the mirrored grain, without the objects that stand there; one that the border cuts off is rounded
+off behind it.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -18,12 +25,18 @@ from core.requests import OutpaintRequest
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
 from vision.images import encode, ops
+from vision.images.ops import Real
 from vision.reporter import Reporter
 from vision.store import Models
+from vision.video.cutout.compose import SHADOW, filled, find_object_mask
 from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
+STILL = (
+    "{} can't draw on at a picture's border, so the ground went on there. To have something drawn, say what."
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ def run(request: OutpaintRequest, images: encode.Pictures, models: Models, repor
     image = images[request.image]
     layout = plan_canvas(request, image.size, model.card)
     task = prepare(request, image, layout, model)
+    if model.card.outpaint.still and not request.remix:
+        objects = find_object_mask(image, "", models, reporter)
+        return reporter.in_thread(lambda: _still_output(task, model.name, image, objects, layout))
     task = drawing.with_references(task, request, images, model, models, reporter)
     reporter.place((0, 0, *layout.canvas))
     drawn = generate(model, task.generation, reporter)
@@ -85,6 +101,18 @@ def prepare(
     sides = {name: getattr(request, name) for name in ("left", "top", "right", "bottom")}
     own = {**sides, "width": width, "height": height, "seam": max(layout.seam())}
     return replace(task, parameters=task.parameters | own)
+
+
+def _still_output(
+    task: drawing.Task, name: str, image: Image.Image, objects: Image.Image | None, layout: CanvasLayout
+) -> Output:
+    """Return the output of a task for which the ground goes on; its pictures are all the same."""
+    made = extended(image, objects, layout)
+    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
+    parameters = {key: value for key, value in task.parameters.items() if key not in unused}
+    still = replace(task, parameters=parameters | {"seam": _rim(image)}, notes=(STILL.format(name),))
+    pictures = (made,) * len(task.generation.seeds)
+    return drawing.output(still, Drawn(pictures), pictures)
 
 
 def plan_canvas(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
@@ -185,3 +213,108 @@ def _fade(layout: CanvasLayout) -> np.ndarray:
         ramp(layout.height, down, layout.top > 0, layout.bottom > 0),
         ramp(layout.width, across, layout.left > 0, layout.right > 0),
     )
+
+
+RIM = (
+    1 / 40
+)  # of a side: decoders darken and lighten the edges of their pictures, which nobody wants to go on
+TREND = 1 / 16  # of the height: what changes more slowly up and down goes on as it is at the border
+GRAIN = 12.0  # of 255: what differs much more from that isn't grain but a horizon
+STRIP = 1 / 4  # of the height, whose grain goes on above and below
+EVEN = 1 / 8  # of a side, over which what lies along the border becomes even, so that it draws no streaks
+JOIN = 1 / 32  # of a side, over which what the ground lacks at the border fades
+ROUND = 1 / 16  # of a side: so far at most an object that the border cut off goes on
+
+
+def _rim(image: Image.Image) -> int:
+    return max(1, round(max(image.size) * RIM))
+
+
+def extended(image: Image.Image, objects: Image.Image | None, layout: CanvasLayout) -> Image.Image:
+    """Return the canvas in finished px with the picture's ground around it. Old pixels stay exactly as they
+    were, but for ``_rim`` px along extended edges. objects: "L" at its size, 255 = none of the ground."""
+    rim, longer, (width, height) = _rim(image), max(image.size), image.size
+    added = np.array((layout.left, layout.top, layout.right, layout.bottom))
+    cut = np.where(added > 0, np.minimum(rim, np.array((width, height, width, height)) // 4), 0)
+    box = (int(cut[0]), int(cut[1]), width - int(cut[2]), height - int(cut[3]))
+    left, top, right, bottom = (int(each) for each in added + cut)
+    colours = np.asarray(image.convert("RGB").crop(box), np.float32)
+    inside = np.zeros(colours.shape[:2], bool) if objects is None else np.asarray(objects.crop(box)) > 127
+    inside = ops.dilated(inside, max(1, longer // 256))  # with the soft edge
+    hole = ops.dilated(inside, round(SHADOW * longer / 2))
+    ground = colours if hole.all() else filled(colours, hole)
+    wide = _continued(ground, colours, inside, left, right, partial(_mirrored, most=ground.shape[1]))
+    beside = ((0, 0), (left, right))
+    there, middle = np.pad(inside, beside), slice(left, left + colours.shape[1])
+    ground, behind = wide.copy(), ground
+    ground[:, middle] = behind
+    across = np.swapaxes(ground, 0, 1), np.swapaxes(wide, 0, 1), there.T
+    full = _continued(*across, top, bottom, _bands)
+    return Image.fromarray(np.swapaxes(full, 0, 1).round().clip(0, 255).astype(np.uint8))
+
+
+def _continued(
+    ground: Real,
+    colours: Real,
+    inside: ops.Flags,
+    before: int,
+    behind: int,
+    beyond: Callable[[Real, int], Real],
+) -> Real:
+    """Return ``colours`` (h, w, 3) with ``before`` and ``behind`` columns beside them. inside: what of
+    them is an object (h, w). beyond: so many columns that go on before the first of the ground."""
+    parts = [colours]
+    for count, way in ((before, slice(None)), (behind, slice(None, None, -1))):
+        if not count:
+            continue
+        new, line, objects = beyond(ground[:, way], count), colours[:, way][:, 0], inside[:, way][:, 0]
+        missing = np.where(objects[:, None], 0, line - new[:, 0])
+        fading = np.exp(-np.arange(count) / (JOIN * ground.shape[1]))
+        new = new + missing[:, None] * fading[None, :, None]
+        _round_off(new, line, objects, round(ROUND * ground.shape[1]))
+        parts = [new[:, ::-1], *parts] if way.step is None else [*parts, new]
+    return np.concatenate(parts, 1)
+
+
+def _mirrored(ground: Real, count: int, most: int) -> Real:
+    """Return ``count`` columns that go on before the first: the mirror image of the ``most`` first ones,
+    there and back."""
+    away = np.arange(count) % (2 * most)
+    return ground[:, np.where(away < most, away, 2 * most - 1 - away)]
+
+
+def _bands(ground: Real, count: int) -> Real:
+    """Return ``count`` columns that go on before the first, in its colours and with the grain near it: skies
+    and grounds go on without what lies at the other side of a horizon."""
+    width = ground.shape[1]
+    soft = _softened(ground, max(1, round(TREND * width)))
+    grain = ground - soft
+    grain = grain * np.exp(-((grain / GRAIN) ** 2))
+    border, even = soft[:, :1], _softened(soft[:, 0][None], max(1, round(EVEN * len(ground))))[0][:, None]
+    fading = np.exp(-np.arange(count) / (EVEN * width))[None, :, None]
+    return even + (border - even) * fading + _mirrored(grain, count, max(1, round(STRIP * width)))
+
+
+def _softened(values: Real, reach: int) -> Real:
+    """Return the values (h, w, 3), each the soft mean of those ``reach`` columns around it."""
+    for _ in range(3):
+        padded = np.pad(values, ((0, 0), (reach + 1, reach), (0, 0)), mode="edge")
+        sums = np.cumsum(padded, axis=1, dtype=np.float64)
+        values = ((sums[:, 2 * reach + 1 :] - sums[:, : -2 * reach - 1]) / (2 * reach + 1)).astype(np.float32)
+    return values
+
+
+def _round_off(new: Real, line: Real, inside: ops.Flags, most: int) -> None:
+    """Let objects that the border cuts off end in ``new`` (h, w, 3), whose first column lies beside ``line``
+    (h, 3): each as half an ellipse, in the colours that it has along the line. inside: of the line."""
+    ends = np.flatnonzero(np.diff(inside.astype(np.int8), prepend=0, append=0))
+    places = np.arange(len(line)) + 0.5
+    for begin, end in zip(ends[::2], ends[1::2], strict=True):
+        half, middle = (end - begin) / 2, (begin + end) / 2
+        depth = min(most, math.ceil(half), new.shape[1])
+        for away in range(depth):
+            wide = half * math.sqrt(1 - ((away + 0.5) / max(depth, 1)) ** 2)
+            share = np.clip(wide - np.abs(places - middle) + 0.5, 0, 1)[:, None]
+            source = begin + (places - middle + wide) / (2 * wide) * (end - begin)
+            colours = line[source.clip(begin, end - 1).astype(int)]
+            new[:, away] = new[:, away] * (1 - share) + colours * share

@@ -25,15 +25,14 @@ def run(request: RegionRequest, images: Pictures, models: Models, reporter: Repo
     image = images[request.image]
     mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
-    layout = inpaint.plan_region(mask, model.card)
+    layout = inpaint.plan_region(mask, model.card, near=request.remix)
     task = prepare(request, image, mask, layout, model)
     task = drawing.with_references(task, request, images, model, models, reporter)
     reporter.place(layout.box)
     drawn = generate(model, task.generation, reporter)
 
     def finish() -> Output:
-        large = [model.enlarged(painted) for painted in drawn.images]
-        pasted = [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
+        pasted = [inpaint.pasted(painted, image, mask, layout, model) for painted in drawn.images]
         return drawing.output(task, drawn, pasted)
 
     return reporter.in_thread(finish)

@@ -5,6 +5,7 @@ the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et a
 need no second set: each good part is scored by all others. Of several pictures of one part the strangest
 stands for it, so that the promise holds for each."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,8 @@ from typing import Any
 from core.errors import UserError
 
 LOOSER = 1.1  # times the largest, where ranks end
+FEW = 1 / 3  # up to here a share is told as 1 in so many
+SURE = 0.95  # certainty of an interval
 GUESS = 2.5  # times the largest score of copies of the only good part, which promises nothing
 
 
@@ -32,10 +35,42 @@ class Limit:
         return Fraction(self.above + 1, self.good + 1)
 
     def sentence(self) -> str:
-        """Say the promise, of a hundred good parts."""
+        """Say the promise."""
         if self.promise == 1:
             return "From one good part nothing can be promised: the limit is a guess."
-        return f"Of 100 good parts about {round(100 * self.promise)} will be stopped at most."
+        return promise_sentence(float(self.promise))
+
+
+def promise_sentence(promise: float) -> str:
+    """Say how many good parts are stopped by mistake, so that nobody has to know what a promise is."""
+    many = f"{round(10 * promise)} good parts in 10"
+    parts = f"1 good part in {round(1 / promise)}" if promise <= FEW else many
+    return f"It stops about {parts}; show it more good ones to lower that."
+
+
+def exact_promise(promise: float, good: int) -> str:
+    """Say the same with its interval. good: held-out parts that the limit is from. Which share of new good
+    parts lies above the k-th largest of n held-out scores is spread as Beta(k, n - k + 1) over trainings."""
+    above = min(max(1, round(promise * (good + 1))), good)
+    low, high = (100 * _quantile(above, good, share) for share in ((1 - SURE) / 2, (1 + SURE) / 2))
+    return (
+        f"Exactly: on average over trainings at most {100 * promise:.1f} % of new good parts, while camera"
+        f" and light stay the same. From {good} good parts, a single training may stop {low:.1f} to"
+        f" {high:.1f} % with {SURE:.0%} certainty."
+    )
+
+
+def _quantile(above: int, good: int, share: float) -> float:
+    """Return the quantile of Beta(above, good - above + 1): where so many of ``good`` draws lie below it with
+    that chance, by halving."""
+    parts = [math.lgamma(good + 1) - math.lgamma(k + 1) - math.lgamma(good - k + 1) for k in range(above)]
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        one, none = math.log(middle), math.log1p(-middle)
+        fewer = math.fsum(math.exp(part + k * one + (good - k) * none) for k, part in enumerate(parts))
+        low, high = (low, middle) if 1 - fewer > share else (middle, high)
+    return (low + high) / 2
 
 
 def from_good(scores: Sequence[float], above: int = 0) -> Limit:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageFilter
 
 from core.errors import ModelError, UserError
-from vision.images import encode
-from vision.images.ops import eroded
+from vision.diffusion.model import ImageModel
+from vision.images import encode, ops
 from vision.readers import attribution
 from vision.readers.segmentation import ObjectSegmenter, PointSegmenter, meant
 from vision.readers.segmentation import widened as with_rim
@@ -22,13 +22,16 @@ from vision.store import Models
 from vision.weights.card import Card
 
 MARGIN = 0.5  # of the part's longer side that is cut out around it
+NEAR = 0.12  # the same where a new thing is asked for
 WHOLE = 0.6  # of the picture's area: a larger crop becomes the whole picture
 MAX_ASPECT = 2.0  # of a crop
+ROWS = 256  # pasted at a time: sums take four bytes a colour
 
 
 @dataclass(frozen=True)
 class RegionLayout:
-    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) of it there."""
+    """What the model gets. box: (left, top, right, bottom), px of the picture, which it may reach beyond.
+    size: (w, h) of it there."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
@@ -125,20 +128,29 @@ def checked(mask: Image.Image) -> Image.Image:
     return mask
 
 
-def plan_region(mask: Image.Image, card: Card) -> RegionLayout:
+def plan_region(mask: Image.Image, card: Card, *, near: bool = False) -> RegionLayout:
     """Lay out a crop of the mask and some of its surroundings, at about the model's native area, so that
-    small parts get its full detail."""
+    small parts get its full detail.
+
+    near: a new thing is to fill the mask. Models draw a thing in the middle of what they see, and most of it
+    full, so the crop is close around the mask and the mask in its middle, beyond the picture's border too.
+    """
     marked = mask.getbbox()
     if marked is None:
         raise ValueError("nothing is marked in the mask")
     left, top, right, bottom = marked
     side = max(right - left, bottom - top)
-    wide, high = (length + 2 * MARGIN * side for length in (right - left, bottom - top))
-    shortest = card.native_size * card.output_scale / 2  # below, a crop would be enlarged more than twice
+    wide, high = (length + 2 * (NEAR if near else MARGIN) * side for length in (right - left, bottom - top))
+    # below, a crop would be enlarged more than eight times, or twice
+    shortest = card.native_size * card.output_scale / (8 if near else 2)
     wide, high = max(wide, high / MAX_ASPECT, shortest), max(high, wide / MAX_ASPECT, shortest)
-    box = (*_span(left, right, wide, mask.width), *_span(top, bottom, high, mask.height))
-    box = (box[0], box[2], box[1], box[3])
-    if (box[2] - box[0]) * (box[3] - box[1]) > WHOLE * mask.width * mask.height:
+    if near:
+        x, y = round((left + right - wide) / 2), round((top + bottom - high) / 2)
+        box = (x, y, x + round(wide), y + round(high))
+    else:
+        across, down = _span(left, right, wide, mask.width), _span(top, bottom, high, mask.height)
+        box = (across[0], down[0], across[1], down[1])
+    if (box[2] - box[0]) * (box[3] - box[1]) > (1 if near else WHOLE) * mask.width * mask.height:
         box = (0, 0, *mask.size)
     return RegionLayout(
         box, encode.size_for_area((box[2] - box[0]) / (box[3] - box[1]), card.native_size, card.multiple)
@@ -156,7 +168,7 @@ def crop_region(
     image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
     """Return (picture, mask) for the model, the mask a little wider than what is pasted."""
-    crop = encode.resize(image.crop(layout.box), layout.size)
+    crop = encode.resize(Image.fromarray(ops.part(np.asarray(image), layout.box)), layout.size)
     return crop, widened(mask.crop(layout.box), layout.size, card)
 
 
@@ -167,20 +179,34 @@ def widened(mask: Image.Image, size: tuple[int, int], card: Card) -> Image.Image
 
 
 def pasted(
-    painted: Image.Image, image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
+    painted: Image.Image, image: Image.Image, mask: Image.Image, layout: RegionLayout, model: ImageModel
 ) -> Image.Image:
-    """Return ``image`` with ``painted`` in its masked part. The edge is soft on the inside only."""
-    size = layout.box[2] - layout.box[0], layout.box[3] - layout.box[1]
-    crop, inside = image.crop(layout.box), mask.crop(layout.box)
-    new = painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS)
-    width = max(1, min(size) // 64)
-    core = Image.fromarray(eroded(np.asarray(inside) > 0, width).astype(np.uint8) * 255)
-    soft = core.filter(ImageFilter.GaussianBlur(width))
-    # (h, w, 1), 0 outside of the mask
-    alpha = np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255
-    if not alpha.any():  # thinner than its edge
-        alpha = np.asarray(inside, np.float32)[..., None] / 255
-    merged = np.asarray(new, np.float32) * alpha + np.asarray(crop, np.float32) * (1 - alpha)
-    result = image.copy()
-    result.paste(Image.fromarray(merged.round().clip(0, 255).astype(np.uint8)), layout.box[:2])
-    return result
+    """Return ``image`` with ``painted`` in its masked part, in the tone of what lies around it. The edge is
+    soft on the inside only."""
+    crop, inside = ops.part(np.asarray(image), layout.box), np.asarray(mask.crop(layout.box)) > 0
+    edge = max(1, min(inside.shape) // 64)
+    alpha = ops.alpha(inside, np.zeros_like(inside), 0, edge)
+    tone = ops.tone(Image.fromarray(crop), painted, inside)
+    return paste(np.asarray(image), model.enlarged(painted), tone, alpha, layout)
+
+
+def paste(
+    old: np.ndarray, new: Image.Image, added: Image.Image, alpha: ops.Real, layout: RegionLayout
+) -> Image.Image:
+    """Return the picture ``old`` (h, w, 3) with ``new`` and what is ``added`` to it (128 = nothing) in the
+    layout's box. alpha: of that box, how much of each pixel is new."""
+    left, top, right, bottom = layout.box
+    size = right - left, bottom - top
+    large = np.asarray(new.resize(size, Image.Resampling.LANCZOS))
+    more = np.asarray(added.resize(size, Image.Resampling.BICUBIC))
+    result = old.copy()
+    columns = slice(max(0, -left), min(right, old.shape[1]) - left)  # of the box
+    last = min(bottom, old.shape[0]) - top
+    for row in range(max(0, -top), last, ROWS):
+        rows = slice(row, min(row + ROWS, last))
+        share = alpha[rows, columns][..., None]
+        there = result[rows.start + top : rows.stop + top, columns.start + left : columns.stop + left]
+        shown = large[rows, columns] + (more[rows, columns] - np.float32(128))
+        mixed = shown * share + there * (1 - share)
+        np.copyto(there, mixed.round().clip(0, 255).astype(np.uint8), where=share > 0)
+    return Image.fromarray(result)

@@ -17,7 +17,7 @@ import transformers
 from core.errors import ModelError, first_line
 from vision import devices
 from vision.diffusion import loras
-from vision.diffusion.model import FindLora, ImageModel, no_lora
+from vision.diffusion.model import FindLora, ImageModel, no_lora, visit_in_turn
 from vision.engine import denoiser
 from vision.families import Family
 from vision.images import upscaler
@@ -73,7 +73,7 @@ def place(pipe: Any, device: str, offload: str) -> None:
     """Put the weights of a pipeline where a plan has them. "group": a layer of the denoiser and of the text
     encoders comes to the device while the one before it computes; the decoder stays there."""
     if offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
+        visit_in_turn(pipe, device)
     elif offload == "group":
         modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
         moved = {name for name in modules if "encoder" in name or name in denoiser.ATTRIBUTES}
@@ -124,6 +124,9 @@ def load_image_model(
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
+    if dtype is torch.bfloat16 and getattr(pipe.vae.config, "force_upcast", False):
+        # float16 overflows there; diffusers would encode in float32 all the same, with twice the memory
+        pipe.vae.register_to_config(force_upcast=False)
     place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
@@ -188,19 +191,7 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
         return _from_folder(family, path, dtype, config)
     folder = files.gguf_folder(path)
     if folder is not None:
-        files.check_file(path)
-        cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
-        if not hasattr(cls, "from_single_file"):
-            raise ModelError(f"{family.title} can't be loaded from GGUF: diffusers has no way to.")
-        transformer = cls.from_single_file(
-            str(path),
-            config=str(folder),
-            subfolder=files.GGUF_PART,
-            quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
-            dtype=dtype,
-            local_files_only=True,
-        )
-        return _from_folder(family, folder, dtype, config, transformer=transformer)
+        return _from_folder(family, folder, dtype, config, **gguf_part(path, folder, dtype, family.title))
     cls, beside = _class(family, family.text), files.config_folder(path)
     if not hasattr(cls, "from_single_file"):
         raise ModelError(
@@ -208,6 +199,24 @@ def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline
         )
     given = {"config": None if beside is None else str(beside), "dtype": dtype}
     return cls.from_single_file(str(path), **given, local_files_only=offline or beside is not None)
+
+
+def gguf_part(path: Path, folder: Path, dtype: torch.dtype, title: str) -> dict[str, Any]:
+    """Return the name of the part that the GGUF file ``path`` holds, and the part. folder: the rest of the
+    model. Raises ModelError when it can't be loaded from such a file."""
+    files.check_file(path)
+    cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
+    if not hasattr(cls, "from_single_file"):
+        raise ModelError(f"{title} can't be loaded from GGUF: diffusers has no way to.")
+    part = cls.from_single_file(
+        str(path),
+        config=str(folder),
+        subfolder=files.GGUF_PART,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
+        dtype=dtype,
+        local_files_only=True,
+    )
+    return {files.GGUF_PART: part}
 
 
 def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:

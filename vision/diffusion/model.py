@@ -202,7 +202,7 @@ class ImageModel:
         pipe = self._pipes[mode]
         if self.offload == "model" and self._active is not mode:
             # hooks sit on the shared weights: the last pipeline has them
-            pipe.enable_model_cpu_offload(device=self.device)
+            visit_in_turn(pipe, self.device)
         self._active = mode
         return pipe
 
@@ -291,6 +291,12 @@ class ImageModel:
     def supports_weights(self) -> bool:
         """Whether its texts can have weights, be of any length, and be mixed with noise."""
         return self.family.encode is not None
+
+    @property
+    def supports_chaos(self) -> bool:
+        """Whether its texts can become others from step to step, too."""
+        taken = getattr(type(self._base), "_callback_tensor_inputs", ())
+        return self.supports_weights and self.family.calls_back and "prompt_embeds" in taken
 
     def circular_unet(self) -> Any:
         """Return the copy of the UNet for seamless pictures. All such jobs share it, and so their passes."""
@@ -413,7 +419,7 @@ class ImageModel:
         """Move the weights to the host. The next ``pipeline`` brings each part to the device and back."""
         free, _ = devices.memory(self.device)
         self.offload, self._active = "model", None
-        self._base.enable_model_cpu_offload(device=torch.device(self.device))
+        visit_in_turn(self._base, self.device)
         moved = devices.memory(self.device)[0] - free
         self._moved = max(self._moved, moved)  # less, if some were still off
 
@@ -440,6 +446,25 @@ class ImageModel:
         """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
         if self.offload == "model" and self._active is not None:
             self._pipes[self._active].maybe_free_model_hooks()
+
+
+def visit_in_turn(pipe: Any, device: str) -> None:
+    """Have each part of a pipeline on the device alone, only while it works. By diffusers' own way a part
+    sends away the one before it: a decoder that has encoded a picture would stay beside the denoiser."""
+    type(pipe).enable_model_cpu_offload(pipe, device=torch.device(device))
+    pipe.enable_model_cpu_offload = lambda **_: visit_in_turn(pipe, device)  # as it does after each call
+    order = [getattr(pipe, name, None) for name in pipe.model_cpu_offload_seq.split("->")]
+    hooks = [hook for hook in pipe._all_hooks if any(hook.model is part for part in order)]
+    for one in hooks:
+        others = [other for other in hooks if other is not one]
+        one.hook.pre_forward = partial(_bring, one.hook.pre_forward, others)
+
+
+def _bring(bring: Callable[..., Any], others: list[Any], module: Any, *args: Any, **kwargs: Any) -> Any:
+    for other in others:
+        if next(other.model.parameters()).device.type != "cpu":
+            other.offload()
+    return bring(module, *args, **kwargs)
 
 
 def least_steps(scheduler: Any) -> int:

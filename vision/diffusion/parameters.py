@@ -118,17 +118,27 @@ def style_of_code(code: int) -> str:
 
 
 def model_text(
-    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
+    request: GenerateRequest,
+    card: Card,
+    name: str,
+    *,
+    supports_weights: bool,
+    supports_chaos: bool,
+    guided: bool,
 ) -> ModelText:
     """Return the text for the model ``name``. supports_weights: whether the parts of its texts can have
-    weights. guided: whether it draws with guidance away from a negative prompt. Midjourney's rule: weights
-    count in relation to each other, and ``--no x`` is ``x::-0.5``."""
+    weights. supports_chaos: whether these can become others from step to step. guided: whether it draws with
+    guidance away from a negative prompt. Midjourney's rule: weights count in relation to each other, and
+    ``--no x`` is ``x::-0.5``."""
     wanted, unwanted = _parts(request)
     styled, negative = styles(request, card), ", ".join(text for text, _ in unwanted)
     notes = [
-        *_ignored_notes(request, card, name, supports_weights=supports_weights, guided=guided),
+        *_ignored_notes(request, card, name, guided=guided),
         *(f"`--sref {code}`: {style_of_code(code)}." for code, _ in request.style_codes),
     ]
+    mixed = (("chaos", request.chaos, supports_chaos), ("weird", request.weird, supports_weights))
+    ignored = [flag for flag, given, works in mixed if given and not works]
+    notes += [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
     if unwanted and not guided:
         takes_none = card.negative == "none"
         why = "doesn't take negative prompts" if takes_none else "ignores negative prompts without guidance"
@@ -146,7 +156,7 @@ def model_text(
         _shares(unwanted),
         ratio / NEGATIVE_WEIGHT if unwanted else 1.0,
         styled,
-        (request.chaos or 0) / 100,
+        (request.chaos or 0) / 100 if supports_chaos else 0.0,
         (request.weird or 0) / 3000,
     )
     return ModelText(", ".join(filter(None, (text for text, _ in wanted))), negative, spec, tuple(notes))
@@ -166,15 +176,10 @@ def _shares(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     return tuple((text, weight / total) for text, weight in parts) if len(parts) > 1 else ()
 
 
-def _ignored_notes(
-    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
-) -> list[str]:
-    """A note for each parameter that has no effect on this model."""
-    mixed = [flag for flag, given in (("chaos", request.chaos), ("weird", request.weird)) if given]
-    ignored = [] if supports_weights else mixed
-    notes = [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
+def _ignored_notes(request: GenerateRequest, card: Card, name: str, *, guided: bool) -> list[str]:
+    """A note for each parameter that has no effect on this model, whatever its texts."""
     counted = (("steps", request.num_inference_steps), ("quality", request.quality), ("draft", request.draft))
-    notes += [
+    notes = [
         f"{name} always draws in its makers' {card.num_inference_steps} steps; `--{flag}` had no effect."
         for flag, given in counted
         if given and card.fixed_steps

@@ -291,6 +291,8 @@ def cached_encoder(
     """Return ``encode``, cached, with the generation's LoRAs in the text encoders. name: of the encoder."""
 
     def with_loras(*args: Any, **kwargs: Any) -> Any:
+        if "prompt" in kwargs and kwargs.get("prompt_embeds") is not None:
+            kwargs["prompt"] = [""] * len(kwargs["prompt_embeds"])  # LongCat's counts prompts all the same
         with model.loras.applied([generation.loras]):
             return encode(*args, **kwargs)
 

@@ -226,14 +226,16 @@ def _for_each(
 def _noise(text: Encoded, seeds: Sequence[int], salt: int) -> torch.Tensor:
     """Noise (B, T, D) with the mean and the deviation of a text's tokens, from each picture's seed alone; on
     the CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
-    thousands of times as large (arXiv:2402.17762)."""
+    thousands of times as large (arXiv:2402.17762). Where several layers of it are read, (B, T, L, D), each
+    has its own."""
     generators = [torch.Generator("cpu").manual_seed(seed + salt) for seed in seeds]
     drawn = torch.stack([torch.randn(text.tokens.shape[1:], generator=generator) for generator in generators])
     tokens = text.tokens.float()
     deviation, mean = tokens.std(), tokens.mean()
     if text.mask is not None:
-        words = tokens[text.mask.bool()]  # (N, D)
-        deviation, mean = words.std(1).median(), words.mean(1).median()
+        words = tokens[text.mask.bool()]  # (N, D) or (N, L, D)
+        deviation = words.std(-1, keepdim=True).median(0).values
+        mean = words.mean(-1, keepdim=True).median(0).values
     return (drawn * deviation.cpu() + mean.cpu()).to(text.tokens)
 
 

@@ -99,8 +99,10 @@ def prepare(
         steps, step_notes = least, [f"{model.name} takes {least} steps at least, so it took {least}."]
     if (strength := given.get("strength")) is not None and not model.starts_by_noise(mode):
         given["strength"] = min(1.0, max(strength, 1.0001 / steps))  # which leaves at least one of the steps
-    weights, guided = model.supports_weights, card.guided(guidance)
-    text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
+    is_shown = mode is Mode.EDIT or bool(given.get("references"))
+    weights = model.supports_weights and not (model.family.words_alone and is_shown)
+    can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
+    text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
     generation = Generation(
         mode,
         text.prompt,

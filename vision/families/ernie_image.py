@@ -30,6 +30,12 @@ def pack_ernie(pipe, latents):
     return patched(pipe, latents, EPSILON)
 
 
+def encode_ernie(pipe, words):
+    """Return the language model's tokens, as many as the text has."""
+    [tokens] = pipe.encode_prompt(words, pipe._execution_device)
+    return tokens[None], None, tokens.new_ones(1, len(tokens))
+
+
 FAMILY = Family(
     name="ernie-image",
     title="ERNIE-Image",
@@ -45,6 +51,8 @@ FAMILY = Family(
     adjust=adjust_ernie,
     unpack=unpack_ernie,
     pack=pack_ernie,
+    encode=encode_ernie,
+    text_rows=True,
     extra={"use_pe": False},
     other_rows=(".mlp.", "final_linear"),  # tokens come before pictures there
     unused=("pe", "pe_tokenizer"),

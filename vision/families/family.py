@@ -66,7 +66,8 @@ class Family:
     text that is read to its end, in tokens without what the pipeline puts around it; None = any, or unknown.
     text_multiple: ``encode_prompt`` returns a mask, and texts are filled up to whole multiples of so many
     tokens, so that jobs share passes whatever their prompts. text_rows: calls take embeddings as a list of
-    rows of any length. rescales: calls take ``guidance_rescale``. references: how many pictures the
+    rows of any length. words_alone: its texts can't be weighed where it is shown pictures.
+    rescales: calls take ``guidance_rescale``. references: how many pictures the
     text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
     and a ControlNet may be attached. file_keys: a
     single file with one of these in a tensor's name is of this family.
@@ -99,6 +100,7 @@ class Family:
     text_tokens: int | None = None
     text_multiple: int | None = None
     text_rows: bool = False
+    words_alone: bool = False
     rescales: bool = False
     references: int = 0
     adapts: bool = False

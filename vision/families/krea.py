@@ -21,6 +21,13 @@ def unpack_krea(pipe, latents, height, width):
     return unscale(pipe, frames[:, :, 0], height, width)
 
 
+def encode_krea(pipe, words):
+    """Return the 512 tokens of each layer that is read, (1, 512, L, D), and which are words: the template's
+    end comes behind those that fill up, which are nothing here."""
+    tokens, mask = pipe.encode_prompt(words)
+    return tokens * mask[..., None, None], None, mask
+
+
 FAMILY = Family(
     name="krea-2",
     title="Krea 2",
@@ -35,5 +42,7 @@ FAMILY = Family(
     adjust=adjust_krea,
     unpack=unpack_krea,
     pack=pack,
+    encode=encode_krea,
+    text_tokens=507,  # of 512, with the template's end
     other_rows=("layerwise_blocks", "text_fusion.projector"),  # of all tokens of all pictures
 )

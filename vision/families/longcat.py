@@ -14,6 +14,12 @@ def unpack_edited(pipe, latents, height, width):
     return unpack_latents(pipe, latents, height, width)
 
 
+def encode_longcat(pipe, words):
+    """Return the language model's 512 tokens, which are all seen, also those behind the words."""
+    tokens, _ = pipe.encode_prompt(words)
+    return tokens, None, tokens.new_ones(tokens.shape[:2])
+
+
 FAMILY = Family(
     name="longcat-image",
     title="LongCat-Image",
@@ -27,6 +33,8 @@ FAMILY = Family(
     draft_steps=20,
     unpack=unpack_latents,
     pack=pack,
+    encode=encode_longcat,
+    text_tokens=512,
     extra={"enable_prompt_rewrite": False},
     calls_back=False,
 )

@@ -76,6 +76,12 @@ def adjust_turbo(configs):
     return {**steps, "draft": steps, "fixed_steps": True}
 
 
+def encode_alone(pipe, words):
+    """Return the language model's tokens, as many as the text has."""
+    tokens, _, _ = pipe.encode_prompt(words)
+    return tokens, None, tokens.new_ones(tokens.shape[:2], dtype=int)
+
+
 QWEN_IMAGE_21_FAMILY = Family(
     name="qwen-image-2.1",
     title="Qwen-Image-2.1",
@@ -93,6 +99,8 @@ QWEN_IMAGE_21_FAMILY = Family(
     adjust=adjust_turbo,
     unpack=unpack_latents,
     pack=pack,
+    encode=encode_alone,
+    words_alone=True,
     # what it remembers of words and references from the first step on is a job's own: with it jobs couldn't
     # share steps, nor could a pass have fewer rows
     extra={"use_kv_cache": False},

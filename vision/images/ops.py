@@ -112,6 +112,7 @@ def _thinned(size: Real, across: Real, down: Real) -> Flags:
 
 
 NOISE = 40  # standard deviation of the noise in the gaps, of 255
+MAX_TONE = 40  # of 255: larger differences are other things, not another tone of the ground
 MAX_CORRECTION = 16  # of 255: larger differences are other things, not a drift of colour
 
 
@@ -167,6 +168,16 @@ def eroded(flags: Flags, reach: int) -> Flags:
     return ~dilated(~flags, reach)
 
 
+def part(values: np.ndarray, box: Box) -> np.ndarray:
+    """Return what ``box`` shows of (h, w, ...); beyond the edges that is its mirror image."""
+    left, top, right, bottom = box
+    height, width = values.shape[:2]
+    beyond = (max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width))
+    wide = np.pad(values, (*beyond, *((0, 0),) * (values.ndim - 2)), mode="symmetric")
+    y, x = top + beyond[0][0], left + beyond[1][0]
+    return wide[y : y + bottom - top, x : x + right - left]
+
+
 def filled(colour: Image.Image, known: Image.Image) -> Image.Image:
     """Return the picture with its gaps filled from around them, and noise there that is always the same.
     known: "L", how much of each pixel is known, 0 to 255; ``colour`` is as dark as it is unknown."""
@@ -209,6 +220,26 @@ def drift(old: Image.Image, painted: Image.Image, known: Flags, blur: float) -> 
     near = Image.fromarray(known.astype(np.uint8) * 255).filter(filter_)
     share = np.asarray(near, np.float32)[..., None] / 255  # about 1/2 at an edge, 0 far away
     return Image.fromarray((soft / np.maximum(share, 0.5) + 128).clip(0, 255).round().astype(np.uint8))
+
+
+def tone(old: Image.Image, painted: Image.Image, inside: Flags) -> Image.Image:
+    """Return what has to be added to ``painted``, 128 = nothing, so that its ground has the tone of ``old``:
+    by what they differ along the rim of ``inside``, spread over all of it like a membrane (Pérez, Gangnet and
+    Blake, "Poisson image editing", SIGGRAPH 2003). Where they differ by more than MAX_TONE, a thing was drawn
+    or taken away, and that says nothing of the ground. Of the size of ``painted``; the others are brought to
+    it."""
+    size = painted.size
+    wide = max(2, min(size) // 32)
+    marked = (
+        np.asarray(Image.fromarray(inside.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) == 255
+    )
+    apart = np.asarray(encode.resize(old, size), np.float32) - np.asarray(painted, np.float32)
+    rim = marked & ~eroded(marked, wide) & (np.abs(apart).max(-1) <= MAX_TONE)
+    if not rim.any():
+        return Image.new("RGB", size, (128, 128, 128))
+    share = rim[..., None].astype(np.float32)
+    added = Image.fromarray((_spread(apart * share, share) + 128).clip(0, 255).round().astype(np.uint8))
+    return added.filter(ImageFilter.GaussianBlur(wide / 2))
 
 
 OVERLAP = 0.2  # the least, as a share of a tile's side

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from core.errors import ModelError, UserError, first_line
 from vision.diffusion import load as quantize
-from vision.diffusion.model import FindLora, TextCache, no_lora
+from vision.diffusion.model import FindLora, TextCache, no_lora, visit_in_turn
 from vision.diffusion.vae import LatentMap
 from vision.engine.fiber import PriorityLock
 from vision.reporter import Reporter
@@ -90,7 +90,7 @@ class VideoModel:
             self._pipes[name] = pipe
         pipe = self._pipes[name]
         if self.offload == "model" and self._active != name:
-            pipe.enable_model_cpu_offload(device=self.device)  # the last pipeline has the hooks
+            visit_in_turn(pipe, self.device)  # the last pipeline has the hooks
         self._active = name
         return pipe
 
@@ -117,8 +117,10 @@ class VideoModel:
 def family_and_card(
     folder: Path, more: Mapping[str, Any] | None = None
 ) -> tuple[VideoFamily, cards.VideoCard]:
-    """Return family and card of the video model in ``folder``. more: entries of its card, in place of its
-    own. Raises ModelError when it isn't one that Atelier knows, or when ``atelier.json`` can't be used."""
+    """Return family and card of the video model in ``folder``, or of the GGUF file with a folder beside it.
+    more: entries of its card, in place of its own. Raises ModelError when it isn't one that Atelier knows, or
+    when ``atelier.json`` can't be used."""
+    folder = files.gguf_folder(folder) or folder
     index = files.read_json(folder / "model_index.json")
     configs: Mapping[str, Mapping[str, Any]] = {
         path.parent.name: files.read_json(path)
@@ -161,7 +163,7 @@ def add_loras(pipe: Any, names: Mapping[str, str], find: FindLora, *, merge: boo
 
 
 def load_video_model(
-    folder: Path,
+    path: Path,
     name: str,
     *,
     device: str,
@@ -171,14 +173,21 @@ def load_video_model(
     find_lora: FindLora = no_lora,
     more: Mapping[str, Any] | None = None,
 ) -> VideoModel:
-    """Load the video model in ``folder``. Raises ModelError when its contents don't fit together, or aren't
+    """Load the video model in a folder, or from a GGUF file with its transformer and a folder beside it with
+    the rest. Raises ModelError when its contents don't fit together, or aren't
     to be trusted. plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights
     are read. find_lora: see Loras. more: of its card."""
-    files.check_folder(folder)
-    family, card = family_and_card(folder, more)
-    config = quantize.configuration(folder, plan.quantize, dtype)
+    folder = files.gguf_folder(path)
+    if folder is None:
+        folder = path
+        (files.check_folder if path.is_dir() else files.check_file)(path)
+    family, card = family_and_card(path, more)
+    config = quantize.configuration(path, plan.quantize, dtype)
     cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
+    if path.is_file() and (folder / "transformer_2").is_dir():
+        raise ModelError(f"{name} holds one of two transformers; name the model's folder.")
     try:
+        part = quantize.gguf_part(path, folder, dtype, family.title) if path.is_file() else {}
         pipe = cls.from_pretrained(
             folder,
             dtype=dtype,
@@ -187,6 +196,7 @@ def load_video_model(
             local_files_only=True,
             trust_remote_code=False,
             **({} if config is None else {"quantization_config": config}),
+            **part,
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         if "out of memory" in str(error).lower():
@@ -194,11 +204,11 @@ def load_video_model(
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     family.loaded(pipe)
-    added = add_loras(pipe, card.loras, find_lora, merge=plan.quantize == "off")
+    added = add_loras(pipe, card.loras, find_lora, merge=plan.quantize == "off" and not part)
     if family.float32_decoder:
         pipe.vae.to(torch.float32)
     report(0.9)
     quantize.place(pipe, device, plan.offload)
-    identity = f"{files.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
     identity += "".join(f" {path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in added)
     return VideoModel(name, family, card, pipe, device, plan.offload, identity)

@@ -48,11 +48,13 @@ class Draft:
 class OutpaintCard:
     """How this model extends a picture. strength: of the inpainting, 0..1. max_area: of the canvas, in native
     areas. band: how much of the old picture is painted again along extended edges, px at the model's scale; 0
-    = native / 24, at least 16."""
+    = native / 24, at least 16. still: unless there are words of their own for it, the picture's ground goes
+    on, and the model draws nothing: for small ones, which draw their words once more around the picture."""
 
     strength: float = 0.92
     max_area: float = 1.5
     band: int = 0
+    still: bool = False
 
 
 @dataclass(frozen=True)

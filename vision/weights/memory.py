@@ -16,8 +16,9 @@ from vision.weights import card as cards
 from vision.weights import files
 
 DENOISERS = ("transformer", "transformer_2", "unet")  # folders of a pipeline's denoiser, or its two
-# kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
-QUANTIZED = {"int8": 1.0, "fp8": 1.0, "nf4": 0.5 + 4 / 64}
+# kind → bytes of a quantised weight. Each row, of a thousand and more, has a scale of 2 bytes; each 64 of NF4
+# share one of 4 (QLoRA, arXiv:2305.14314, 2)
+QUANTIZED = {"int8": 1 + 2 / 1024, "fp8": 1 + 2 / 1024, "nf4": 0.5 + 4 / 64}
 # in names of matrices that the libraries leave as they are: they look words up, or come last
 CARDS = ("cuda", "xpu")  # kinds of devices with a memory of their own
 KEPT = ("embed_tokens", "shared", "lm_head", "relative_attention_bias")
@@ -193,6 +194,18 @@ def needs(pipeline: str, weights: int, itemsize: int, vae: int = 0) -> Needs:
     return Needs(
         round(share * found["text"]), round(share * found["step"]), round(itemsize / 2 * found["decode"])
     )
+
+
+def flops(repository: str, path: str = "") -> int:
+    """Return the floating-point operations of a picture by a model of the hub, or by the folder ``path`` of
+    one with the same pipeline and about as many weights; 0 = nobody has counted them."""
+    for one in _measured().values():
+        if "flops" in one and one["repository"] == repository:
+            return int(one["flops"])
+    named = files.read_json(Path(path) / "model_index.json").get("_class_name") if path else None
+    weights = bytes_in_memory(Path(path), 2) if named else 0
+    kin = [one for one in _measured().values() if "flops" in one and one["pipeline"] == named]
+    return next((int(one["flops"]) for one in kin if 0.8 < weights / one["weights"] < 1.25), 0)
 
 
 def bytes_in_memory(path: Path, itemsize: int) -> int:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from core.prompt.parameters import parameters
 from core.prompt.values import Words
 from core.redact import RedactingFormatter, Redactor
 from core.requests.base import Answer
-from core.traces import UNTRACED, Tracing, open_tracing
+from core.traces import UNTRACED, Tracing, open_tracing, release
 from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub, memory
@@ -41,12 +42,15 @@ if TYPE_CHECKING:
     from vision.store import Models
 
 
+LIBRARIES = ("torch", "diffusers", "transformers")  # whose versions a result may depend on
+
+
 def set_up_logs(config: WorkerConfig) -> Redactor:
     """Log to stderr and return what redacts the lines: the host's token, and the words of jobs once they are
     added, which libraries like to repeat in warnings."""
     redact = Redactor([config.hf_token])
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", redact))
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
     return redact
 
@@ -281,7 +285,8 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
     try:
         output = _do(run, models, reporter)
         log.info("job %s (%s) done in %.2f s", run.job_id, run.kind, time.monotonic() - start)
-        return Done(run.job_id, output)
+        made_with = {"versions": versions_text()}
+        return Done(run.job_id, replace(output, parameters={**output.parameters, **made_with}))
     except JobCancelled:
         log.info("job %s stopped", run.job_id)
         return Stopped(run.job_id)
@@ -290,10 +295,20 @@ def answer_run(run: Run, models: Models, reporter: Reporter) -> Done | Stopped |
         if answer.later:
             log.warning("job %s waits: %s", run.job_id, answer.message)
         else:
-            by_user = answer.fault is Fault.USER
-            level = logging.INFO if by_user else logging.ERROR
-            log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=not by_user)
+            level = logging.INFO if answer.fault is Fault.USER else logging.ERROR
+            if isinstance(error, ModelError):  # its sentence says all that a host needs
+                log.log(level, "job %s: %s: %s", run.job_id, answer.fault, answer.message)
+            else:
+                log.log(level, "job %s: %s", run.job_id, answer.fault, exc_info=level == logging.ERROR)
     return answer
+
+
+def versions_text() -> str:
+    """Return what a result was made with: the versions of Atelier and of the libraries that are loaded."""
+    loaded = [name for name in LIBRARIES if name in sys.modules]
+    return ", ".join(
+        [f"Atelier {release()}", *(f"{name} {sys.modules[name].__version__}" for name in loaded)]
+    )
 
 
 def _do(run: Run, models: Models, reporter: Reporter) -> Output:

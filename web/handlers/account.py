@@ -86,10 +86,11 @@ class Account:
 
     async def look(self, call: Call) -> Answer:
         """Say whom a link signs in, without spending it: a chat's preview of the link must not."""
-        names = await self._visitors.offered(read_body(call, schemas.Link).token)
+        token = read_body(call, schemas.Link).token
+        names = await self._visitors.offered(token)
         if not names:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
-        return Json({"name": names[0], "names": names})
+        return Json({"name": names[0], "names": names, "local": self._visitors.is_local(token)})
 
     async def begin(self, call: Call) -> Answer:
         """Spend a link and begin a session; in the sandbox, its people can become each other without one."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
-from core.requests import PICTURE_KINDS
+from core.requests import PICTURE_NAMES
 from storage.collections import Folder, Named
 from storage.gallery import MOST
 from studio.library.downloads import MOST_PICTURES
@@ -29,7 +29,7 @@ async def folders_page(call: Call) -> Answer:
         covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
         folders.append({**_shape(folder), "covers": covers})
     months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
-    values = {"folders": folders, "kinds": list(PICTURE_KINDS), "months": months}
+    values = {"folders": folders, "kinds": PICTURE_NAMES, "months": months}
     return Html("organise/folders", values)
 
 
@@ -39,6 +39,7 @@ async def folder_page(call: Call) -> Answer:
     page = await gallery.find_pictures(call, folder=folder.id)
     values = gallery.page_values(call, page, f"/folders/{folder.id}")
     values |= {"folder": _shape(folder), "months": [], "share": share_form(call, folder=folder.id)}
+    values["days"] = await gallery.find_days(call, folder=folder.id)
     return Html("organise/folder", values, tab="/folders")
 
 
@@ -132,7 +133,8 @@ async def trash_page(call: Call) -> Answer:
     values = {
         "pictures": page.pictures,
         "total": await trash.count(call.actor),
-        "days": trash.days,
+        "kept": trash.days,
+        "days": await gallery.find_days(call, trash="1"),
         "older": f"/trash?before={page.older}" if page.older else None,
         "newer": "/trash" if call.query.get("before") else None,
     }

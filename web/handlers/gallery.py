@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests import PICTURE_KINDS
+from core.requests import PICTURE_NAMES
 from storage.gallery import MOST, Cursor
 from studio import search
 from studio.library.gallery import Page
@@ -36,8 +36,8 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     asked = search.read_query(address.get("q", ""), zone)
     fields: dict[str, Any] = {}
     kind, month = address.get("kind") or None, address.get("month") or None
-    if kind is not None and kind not in PICTURE_KINDS:
-        raise UserError(f"`kind` takes one of {', '.join(PICTURE_KINDS)}.")
+    if kind is not None and kind not in PICTURE_NAMES:
+        raise UserError(f"`kind` takes one of {', '.join(PICTURE_NAMES)}.")
     if kind is not None:
         fields["kind"] = kind
     if month is not None:
@@ -140,6 +140,21 @@ async def list_months(call: Call) -> Answer:
     return Json({"months": [{"month": month, "pictures": count} for month, count in found]})
 
 
+async def list_days(call: Call) -> Answer:
+    """Return the days of the person's pictures with the shapes of each, None where they are ranked."""
+    return Json({"days": await find_days(call)})
+
+
+async def find_days(call: Call, **named: str) -> list[dict[str, Any]] | None:
+    """Return the days that the address of a call names, None where some pictures fit better than others.
+    named: more of the address."""
+    query = await call.studio.search.within(call.actor, await _asked(call, {**call.query, **named}))
+    if query.is_ranked:
+        return None
+    found = await call.studio.gallery.days(call.actor, query.filter, call.zone)
+    return [{"day": day.day, "shapes": [number for shape in day.shapes for number in shape]} for day in found]
+
+
 async def keep_favourite(call: Call) -> Answer:
     """Make a picture a favourite of the person's."""
     await call.studio.own.keep(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
@@ -169,7 +184,7 @@ def page_values(call: Call, page: Shown, here: str = "/pictures") -> dict[str, A
         "older": page_address(call.query, here, before=page.older) if page.older else None,
         "newer": page_address(call.query, here) if call.query.get("before") else None,
         "filters": {name: call.query.get(name, "") for name in FIELDS},
-        "kinds": list(PICTURE_KINDS),
+        "kinds": PICTURE_NAMES,
     }
 
 
@@ -195,7 +210,7 @@ async def explore_values(call: Call) -> dict[str, Any]:
         "newer": page_address(chosen, here, server=server) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],
         "filters": chosen,
-        "kinds": list(PICTURE_KINDS),
+        "kinds": PICTURE_NAMES,
         "adult": (await call.studio.own.preferences(call.actor)).adult,
     }
 

@@ -1,11 +1,13 @@
 """Jobs: asked for, watched, made from others, stopped; and the queues of servers that the person manages."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from core.errors import UserError
 from core.job import NOBODY, Job
+from core.requests import REQUESTS
 from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
 from studio.library.gallery import Looked
@@ -13,11 +15,12 @@ from studio.new_job import NewJob
 from studio.requests.actions import OF_VIDEOS, RIGHTS
 from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
+from studio.texts import job_name
 from web import views as shapes
 from web.call import DONE, Answer, Call, Gone, Json, Refused
 from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
 
-NEWEST = 20  # finished jobs of the stream
+NEWEST = 20  # finished jobs of the stream, and of each part that follows
 
 
 async def ask_jobs(call: Call) -> Answer:
@@ -104,24 +107,63 @@ async def show_job(call: Call) -> Answer:
 
 
 async def show_stream(call: Call) -> Answer:
-    """Return the person's live jobs, then their newest finished ones."""
-    return Json({"jobs": await list_stream(call)})
+    """Return the person's live jobs and their newest finished ones, the newest first, or what is older than
+    one of them."""
+    return Json(await list_stream(call))
 
 
-async def list_stream(call: Call) -> list[dict[str, Any]]:
-    """Return the person's live jobs in the order of their turns, then the newest finished ones."""
+async def list_stream(call: Call) -> dict[str, Any]:
+    """Return the person's live jobs and the newest finished ones, the newest first: a job keeps its place
+    whatever becomes of it. Of ``?show`` only, and ``?before`` a job what is older. Raises UserError."""
+    show, before, reader = call.query.get("show", ""), call.query.get("before") or None, call.actor.user_id
+    if show and show not in shapes.NARROWED:
+        raise UserError(f"`show` is {show[:20]!r}; it takes {', '.join(shapes.NARROWED)}.")
+    kinds = [cls.kind for cls in REQUESTS if shapes.group_of(cls) == show] if show else None
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
-    newest = await call.studio.gallery.newest(call.actor, NEWEST)
-    reader = call.actor.user_id
+    newest = await call.studio.gallery.newest(call.actor, NEWEST, before, kinds)
     over = [shapes.describe_job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
-    return [*describe_waiting(call, live), *over]
+    waiting = [
+        one for one in describe_waiting(call, live) if not before and (not show or one["group"] == show)
+    ]
+    jobs = sorted([*waiting, *over], key=_age, reverse=True)
+    return {"jobs": jobs, "more": len(newest) == NEWEST}
+
+
+async def describe_looked(call: Call, seen: Sequence[Looked]) -> list[dict[str, Any]]:
+    """Return jobs that the person looks at as they see them, the live ones with how far they are."""
+    live, reader = await call.studio.own.jobs(call.actor), call.actor.user_id
+    views = {view.job.id: view for view in live.jobs}
+    return [
+        shapes.describe_job(
+            one,
+            reader,
+            views.get(one.job.id),
+            held=live.paused,
+            may=shapes.EVERY if one.job.origin.user_id == reader else (),
+        )
+        for one in seen
+    ]
 
 
 def describe_waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
-    """Return the jobs of a person's own queue as they see them."""
+    """Return the jobs of a person's own queue as they see them, the newest first."""
     reader = call.actor.user_id
-    return [shapes.describe_job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
+    found = [shapes.describe_job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
+    return sorted(found, key=_age, reverse=True)
+
+
+def fold_sets(jobs: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """Return the rows that jobs, the newest first, make: of several that one prompt asked for the first, and
+    how many others it has."""
+    sets = Counter(job["set"] for job in jobs)
+    firsts = {job["set"]: job["id"] for job in jobs}  # the last that is met is the first that was asked
+    alone = [(job, job["set"]) for job in jobs if not job["set"] or firsts[job["set"]] == job["id"]]
+    return [(job, sets[several] - 1 if several else 0) for job, several in alone]
+
+
+def _age(shape: dict[str, Any]) -> tuple[str, str]:
+    return shape["created"], shape["id"]
 
 
 async def find_job(call: Call, job_id: str) -> dict[str, Any]:
@@ -217,6 +259,7 @@ def _row(view: JobView, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.request.kind,
+        "name": job_name(job.request),
         "prompt": "" if job.origin.private else remix_text(job),
         "private": job.origin.private,
         "who": "The studio itself" if user_id == NOBODY else names.get(user_id, f"Member {user_id}"),

@@ -1,20 +1,18 @@
 """The pages: HTML that shows what there is at once, until its script takes over."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job
-from core.requests import GenerateRequest
 from core.requests.base import Answer as Kind
-from core.results import text_of_lines
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
-from studio.library.gallery import Lineage
 from studio.new_job import picture_of
-from studio.requests.prompts import remix_text
 from studio.studio import Studio
+from studio.texts import job_name
 from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
@@ -24,19 +22,31 @@ from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
 EXAMPLES = 6
+SCENES = (  # prompts for models of which nothing else is known
+    "a lighthouse on a cliff at dawn, oil painting",
+    "a fox asleep in fresh snow, soft light",
+    "a small library in a hollow tree, storybook illustration",
+    "a bowl of lemons on a blue table, still life",
+    "a night market in the rain, neon reflections",
+    "a hot-air balloon over green hills, watercolor",
+)
 CHANNELS = "https://discord.com/channels"
-# Of a result's parameters: shown in another way, or to nobody, such as an address inside the host's network
-HIDDEN = ("notes", "prompt", "kind", "image", "model", "box", "server")
+FACTS = {  # of a result's parameters that neither its prompt nor its picture tells
+    "num_inference_steps": "Steps",
+    "guidance_scale": "Guidance",
+    "strength": "Strength",
+    "sampler": "Sampler",
+}
 
-TABS = {  # pages that every page leads to
+TABS = {  # pages that every page leads to, the first five beside it, the others under More
     "/": "Create",
     "/pictures": "Pictures",
     "/explore": "Explore",
     "/ask": "Ask",
-    "/examples": "Examples",
     "/projects": "Custom models",
     "/folders": "Folders",
     "/documents": "Documents",
+    "/examples": "Examples",
     "/queue": "Queue",
     "/trash": "Trash",
     "/shares": "Shares",
@@ -84,10 +94,21 @@ async def create_page(call: Call) -> Answer:
     """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
+    known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
+    promise = "The first four take longer: the model is made ready for them."
+    if seconds is not None:
+        takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+        promise = f"Four pictures take about {takes} here."
+    stream = await jobs.list_stream(call)
     values = {
-        "jobs": await jobs.list_stream(call),
+        **stream,
+        "rows": jobs.fold_sets(stream["jobs"]),
+        "show": call.query.get("show", ""),
+        "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        "hints": list(call.studio.hints.prompts[:EXAMPLES]),
+        "hints": list(known or SCENES),
+        "drawn": bool(known),
+        "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
 
@@ -100,7 +121,8 @@ async def pictures_page(call: Call) -> Answer:
         {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
         for month, count in months
     ]
-    return Html("pictures", {**gallery.page_values(call, page), "months": shown})
+    values = {**gallery.page_values(call, page), "months": shown, "days": await gallery.find_days(call)}
+    return Html("pictures", values)
 
 
 async def explore_page(call: Call) -> Answer:
@@ -126,10 +148,9 @@ async def picture_page(call: Call) -> Answer:
     values = {
         "job": shape,
         "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-        "facts": [*asked, *_facts(seen.result, stored), *_video(seen.result, index)],
+        "facts": [*asked, *_facts(seen.result, stored, call.zone)],
         "parent": _link(*lineage.parent) if lineage.parent else None,
-        "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
-        "text": await _text(call, lineage),
+        "made": await jobs.describe_looked(call, lineage.children),
         "actions": shape["picture_actions"],
         "may": sorted(may),
         "can_edit": "region" in may,
@@ -144,8 +165,10 @@ async def picture_page(call: Call) -> Answer:
 async def queue_page(call: Call) -> Answer:
     """The person's jobs that run or wait, and all of servers that they manage."""
     live = await call.studio.own.jobs(call.actor)
+    waiting = jobs.describe_waiting(call, live)
     values = {
-        "jobs": jobs.describe_waiting(call, live),
+        "jobs": waiting,
+        "rows": jobs.fold_sets(waiting),
         "total_waiting": live.total_waiting,
         "paused": live.paused,
         "queues": await jobs.describe_queues(call),
@@ -156,6 +179,11 @@ async def queue_page(call: Call) -> Answer:
 async def keys_page(call: Call) -> Answer:
     """The shortcuts."""
     return Html("keys", {})
+
+
+async def components_page(call: Call) -> Answer:
+    """Every component of the pages, in light and in dark; only without a Discord token."""
+    return Html("components", {})
 
 
 async def _words(call: Call) -> str:
@@ -172,58 +200,31 @@ async def _words(call: Call) -> str:
     return str(chosen.get(n) or job["answer"] or job["prompt"])
 
 
-def _is_reading(job: Job) -> bool:
-    return job.request.answer is Kind.LINES
-
-
-async def _text(call: Call, lineage: Lineage) -> str:
-    """Return the text that was last read in a picture, "" where there is none to be shown."""
-    for child, _ in sorted(lineage.children, key=lambda pair: pair[0].created_at, reverse=True):
-        if _is_reading(child) and child.status.over:
-            result = (await call.studio.gallery.look(call.actor, child.id)).result
-            if result is not None and result.lines:
-                return text_of_lines(result.lines)
-    return ""
-
-
 def _link(job: Job, index: int) -> dict[str, Any]:
-    number = index + 1
-    drawn = isinstance(job.request, GenerateRequest)
-    return {
-        "href": f"/pictures/{job.id}/{number}",
-        "thumb": f"/files/{job.id}/{number}/256.webp" if drawn and job.status.over else None,
-        "label": remix_text(job) or job.request.kind,
-    }
+    href, thumb = f"/pictures/{job.id}/{index + 1}", f"/files/{job.id}/{index + 1}/256.webp"
+    return {"href": href, "thumb": thumb, "video": job.request.answer is Kind.VIDEOS}
 
 
-def _video(result: Result, index: int) -> list[dict[str, str]]:
-    """Return what is known of the video whose poster a picture is."""
-    video = next((video for video in result.videos if video.index == index), None)
-    if video is None:
-        return []
+def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str, str]]:
+    """Return what is known of a picture or video, for a list: names and values. What its prompt says isn't
+    said again. zone: whose clock the time of asking is told by."""
+    job, used, asked = result.job, result.parameters, result.job.created_at.astimezone(zone)
+    clip = next((video for video in result.videos if video.index == stored.index), None)
+    took = (job.rendered_at - job.started_at).total_seconds() if job.rendered_at and job.started_at else None
+    size = f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB"
     facts = {
-        "Length": f"{video.seconds:.2f} s, {video.frames} frames at {video.fps:g} a second",
-        "Video": f"{video.size / 2**20:.1f} MB{', with sound' if video.sound else ''}",
-    }
-    return [{"name": name, "value": value} for name, value in facts.items()]
-
-
-def _facts(result: Result, stored: StoredPicture) -> list[dict[str, str]]:
-    """Return what is known of a picture: names and values for a list."""
-    job, used = result.job, result.parameters
-    facts = {
-        "Prompt": remix_text(job),
-        "Made by": f"/{job.request.kind}",
-        "Model": str(used.get("model", "")),
-        "Seed": "" if stored.seed is None else str(stored.seed),
-        "Size": f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB",
+        "Made by": job_name(job.request),
+        "Model": used.get("model"),
+        "Seed": stored.seed,
+        "Size": size if clip is None else f"{stored.width} × {stored.height} px, {clip.size / 2**20:.1f} MB",
+        "Length": clip and f"{clip.seconds:.2f} s, {clip.frames} frames at {clip.fps:g} a second",
+        "Sound": "yes" if clip and clip.sound else None,
+        **{name: used.get(key) for key, name in FACTS.items()},
+        "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
+        "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
+        "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {job.device}, {job.lane}",
+        "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",
-        "Asked": job.created_at.strftime("%d %B %Y, %H:%M UTC"),
-        "Speed": job.lane.value,
     }
-    others = {
-        name.replace("_", " ").capitalize(): str(value)
-        for name, value in used.items()
-        if name not in HIDDEN and value not in (None, "", [], False)
-    }
-    return [{"name": name, "value": value} for name, value in (facts | others).items() if value]
+    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in facts.items()}
+    return [{"name": name, "value": str(value)} for name, value in shown.items() if value not in (None, "")]

@@ -187,6 +187,7 @@ def describe_report(card: Card, report: Report) -> dict[str, Any]:
     return {
         **describe_version(version),
         "sentences": [sentence for sentence in report.sentences if sentence],
+        "exact": report.exact,
         "charts": [
             {
                 "name": name,

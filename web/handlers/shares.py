@@ -25,7 +25,7 @@ LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
 async def shares_page(call: Call) -> Answer:
     """A page of the person's shares."""
     shares, now = call.studio.shares, datetime.now(UTC)
-    found = [_shape(share, now) for share in await shares.all(call.actor)]
+    found = [await _shape(call, share, now) for share in await shares.all(call.actor)]
     names = {folder.id: folder.name for folder in await call.studio.folders.all(call.actor)}
     for one in found:
         one["folder_name"] = names.get(one["folder"] or "")
@@ -43,14 +43,14 @@ async def create_share(call: Call) -> Answer:
     share, link = await call.studio.shares.create(
         call.actor, what, title=given.title, words=given.words, days=given.days
     )
-    return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
+    return Json({**await _shape(call, share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
 
 async def list_shares(call: Call) -> Answer:
     """Return the person's shares."""
     now = datetime.now(UTC)
     found = await call.studio.shares.all(call.actor)
-    return Json({"shares": [_shape(share, now) for share in found]})
+    return Json({"shares": [await _shape(call, share, now) for share in found]})
 
 
 async def revoke_share(call: Call) -> Answer:
@@ -92,12 +92,13 @@ def _named(call: Call) -> tuple[str, int]:
     return call.path["job"], number_of(call.path["n"]) - 1
 
 
-def _shape(share: Share, now: datetime) -> dict[str, Any]:
-    """Return a share as its owner reads it."""
+async def _shape(call: Call, share: Share, now: datetime) -> dict[str, Any]:
+    """Return a share as its owner reads it. link: None of one that has ended, or that can't be told again."""
     what = share.what
     first = None if what.job_id is None else f"{what.job_id}/{(what.position or 0) + 1}"
     return {
         "id": share.id,
+        "link": None if share.ended(now) else await call.studio.shares.link(share),
         "title": share.title,
         "job": what.job_id,
         "n": None if what.position is None else what.position + 1,

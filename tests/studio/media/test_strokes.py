@@ -3,13 +3,17 @@
 import base64
 import json
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from core.errors import ImageError
+from core.settings import ROOT
 from storage.blobs.local import Folder
 from studio.media import masks, media_process, strokes
+from studio.media.confinement import LENGTHS
 from studio.media.uploads import Intake
 from tests.studio.editor import reference
 from tests.studio.editor.test_reference import MASKS, base_of
@@ -24,6 +28,16 @@ def _replayed(width: int, height: int, base: bytes | None, painted: list) -> np.
 def test_each_shared_vector_comes_out(vector) -> None:
     found = _replayed(vector["width"], vector["height"], base_of(vector), vector["strokes"])
     assert (int(found.sum()), reference.digest(found.tobytes())) == (vector["painted"], vector["sha256"])
+
+
+def test_a_process_of_its_own_has_all_it_needs_before_its_files_are_shut() -> None:
+    sent = json.dumps([{"tool": "rect", "value": 1, "box": [4, 4, 20, 12]}]).encode()
+    line = json.dumps({"width": 64, "height": 64, "length": len(sent)}).encode()
+    asked = LENGTHS.pack(len(line), len(sent)) + line + sent
+    command = [sys.executable, "-m", "studio.media.media_process", "paint"]
+    answer = subprocess.run(command, input=asked, capture_output=True, cwd=ROOT, check=True).stdout
+    told, _ = LENGTHS.unpack_from(answer)
+    assert json.loads(answer[LENGTHS.size : LENGTHS.size + told])["painted"] == 128
 
 
 def test_random_strokes_are_those_of_the_reference() -> None:

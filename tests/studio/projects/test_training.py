@@ -132,7 +132,7 @@ async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_t
     tried = await world.training.threshold(ALICE, "boards", "stricter")
     assert (tried.threshold, tried.promise) == (1.2, pytest.approx(2 / 5)) and not tried.kept
     assert tried.stopped[1] + tried.found[1] == 3
-    assert tried.sentence.startswith("Of 100 good parts at most about 40")
+    assert tried.sentence.startswith("It stops about 4 good parts in 10;")
     assert (await world.training.versions(ALICE, "boards"))[0].threshold == LIMIT
     await world.training.threshold(ALICE, "boards", "stricter", keep=True)
     assert (await world.training.versions(ALICE, "boards"))[0].threshold == 1.2
@@ -196,7 +196,10 @@ async def test_a_report_has_its_charts_and_says_when_it_is_weak(world: World, bo
     report = await world.training.report(BOB, "boards")
     assert sum(report.parts["train"].values()) == 5 and sum(report.parts["test"].values()) == 2
     assert report.charts == ("scores", "report")
-    assert report.sentences[0] == "It has learned." and any("weak" in one for one in report.sentences)
+    promised, learned, *_ = report.sentences
+    assert promised == "It stops about 1 good part in 5; show it more good ones to lower that."
+    assert learned == "It has learned." and any("weak" in one for one in report.sentences)
+    assert report.exact.startswith("Exactly: on average over trainings at most 20.0 % of new good parts")
     data, media_type = await world.training.chart(BOB, "boards", 1, "report")
     assert data and media_type.startswith("image/")
     with pytest.raises(ImageError, match="no chart 'secret'"):

@@ -329,9 +329,19 @@ def test_limits_follow_the_ranks_of_good_scores() -> None:
     assert thresholds.from_good(scores, above=2).value == 2.0
     assert str(thresholds.from_good(scores, above=2).promise) == "3/5"
     assert thresholds.looser(scores).value > 4.0
-    assert "about 20 will be stopped" in thresholds.from_good(scores).sentence()
+    assert (
+        "It stops about 1 good part in 5; show it more good ones" in thresholds.from_good(scores).sentence()
+    )
     with pytest.raises(ValueError, match="0 to 3, not 4"):
         thresholds.from_good(scores, above=4)
+
+
+@pytest.mark.parametrize(("above", "good"), [(1, 1), (1, 5), (2, 20), (7, 40), (3, 5000)])
+def test_the_interval_of_a_promise_is_that_of_its_beta_distribution(above: int, good: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    low, high = (100 * stats.beta.ppf(share, above, good - above + 1) for share in (0.025, 0.975))
+    said = thresholds.exact_promise(above / (good + 1), good)
+    assert f"may stop {low:.1f} to {high:.1f} % with 95% certainty" in said
 
 
 def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:

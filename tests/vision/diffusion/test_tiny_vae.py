@@ -209,7 +209,7 @@ def test_the_list_of_models_shows_and_tries_them(
 
     monkeypatch.setattr(describe_models, "_probe", probed)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    tried = describe_models.try_models(configured, tmp_path)
+    tried = dict(describe_models.try_models(configured, tmp_path))
     assert tried.keys() == configured.keys()
     assert [tried[role] for role in ("image", "image xl", "tiny stable-diffusion")] == ["", "", ""]
     assert "16 channels" in tried["tiny stable-diffusion-xl"]

@@ -30,7 +30,8 @@ async def tab_to(page, selector: str, *, back: bool = False, press: str = "") ->
 
 
 async def test_signing_in(opened: Site, page) -> None:
-    await page.goto(f"{opened.web.url}/in#a-capability")
+    link = await opened.opened.services.web.new(YOU, "you")
+    await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
     await page.wait_for_selector("#sign-in button")
     await tab_to(page, "#sign-in button", press="Enter")
     await page.wait_for_selector("#bar-prompt")
@@ -60,6 +61,33 @@ async def test_stopping_a_job_that_waits(opened: Site, you) -> None:
     await you.wait_for_selector(".job .status")
     await tab_to(you, ".job .job-actions button", press="Enter")
     await you.wait_for_selector("text=Stopped before it was done")
+
+
+async def test_moving_among_the_pictures_of_create_and_opening_one(opened: Site, you) -> None:
+    for _ in range(2):
+        job = await opened.drawn(opened.you)
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("body[data-started]")
+    focused = "() => document.activeElement.getAttribute('href')"
+    await you.keyboard.press("/")
+    await you.keyboard.press("Escape")  # out of the prompt
+    await you.keyboard.press("ArrowDown")
+    assert await you.evaluate(focused) == f"/pictures/{job['id']}/1"
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        await you.keyboard.press(key)
+    assert await you.evaluate(focused) == f"/pictures/{job['id']}/2"
+    await you.keyboard.press("e")
+    await you.wait_for_url(f"{opened.web.url}/edit/{job['id']}/2")
+
+
+async def test_older_jobs_follow_when_they_are_asked_for(opened: Site, you) -> None:
+    for number in range(22):
+        await opened.drawn(opened.you, f"house number {number}")
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("body[data-started]")
+    await you.locator("#older").click()
+    await you.wait_for_function("() => document.querySelectorAll('.job').length === 22")
+    assert "house number 0" in await you.locator(".job").last.inner_text()
 
 
 async def test_making_a_variation_from_a_menu(opened: Site, you) -> None:
@@ -139,6 +167,7 @@ async def test_changing_a_setting_and_the_theme(opened: Site, you) -> None:
         await you.keyboard.press("Space")
     fields = (await opened.you.get("/api/settings")).data["fields"]
     assert next(field["value"] for field in fields if field["name"] == "remix") is True
+    await tab_to(you, ".more-button", press="Enter")
     await tab_to(you, "#theme", press="Enter")
     assert await you.evaluate("() => document.documentElement.dataset.theme") == "light"
 

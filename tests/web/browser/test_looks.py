@@ -16,6 +16,9 @@ SMALL = """() => [...document.querySelectorAll('a, button, input, select, textar
 BARE = """() => [...document.querySelectorAll('.button, .switch, .chip')]
     .filter((one) => one.checkVisibility() && getComputedStyle(one).borderTopWidth === '0px')
     .map((one) => one.outerHTML.slice(0, 80))"""
+SAME = """() => [...document.querySelectorAll('[aria-pressed=true], .toggle:has(:checked), [aria-current]')]
+    .filter((one) => one.checkVisibility() && getComputedStyle(one).outlineStyle === 'none')
+    .map((one) => one.outerHTML.slice(0, 80))"""  # chosen, and not to be told from what isn't
 SHOWN = """() => {
   const one = document.activeElement, box = one.getBoundingClientRect();
   if (one === document.body) return true;
@@ -39,9 +42,10 @@ async def test_with_less_motion_nothing_moves(opened: Site, you) -> None:
 async def test_with_colours_of_ones_own_everything_has_an_edge(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
     await you.emulate_media(forced_colors="active")
-    for path in ("/", "/pictures", job["pictures"][0]["href"], "/settings"):
+    for path in (*pages_of(opened), job["pictures"][0]["href"]):
         await you.goto(opened.web.url + path)
         assert await you.evaluate(BARE) == [], path
+        assert await you.evaluate(SAME) == [], path
         await you.keyboard.press("Tab")
         assert await you.evaluate(OUTLINE) >= 1, path
 
@@ -67,7 +71,6 @@ async def test_a_phone_creates_compares_and_never_scrolls_sideways(
     context = await browser.new_context(**device(name), locale="en-GB")
     page = await context.new_page()
     await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").tap()
     await page.locator("#bar-prompt").tap()
     await page.keyboard.type("a red house --ar 3:2")
     await page.get_by_role("button", name="Send").tap()

@@ -91,7 +91,7 @@ async def test_what_is_wrong_is_said_and_the_words_stay(opened: Site, you) -> No
     before = len((await opened.you.get("/api/jobs")).data["jobs"])
     await you.locator("#bar-prompt").fill("a {red, blue} boat")
     await you.locator("#bar-prompt").press("Enter")
-    await you.locator("dialog button", has_text="Back").click()
+    await you.locator("dialog button", has_text="Cancel").click()
     assert await you.locator("#bar-prompt").input_value() == "a {red, blue} boat"
     assert len((await opened.you.get("/api/jobs")).data["jobs"]) == before
 
@@ -168,7 +168,7 @@ async def test_the_focus_stays_where_a_picture_was_thrown_away_while_the_page_re
 
     await you.goto(opened.web.url + "/pictures")
     await you.locator(".tile a").nth(1).focus()
-    await you.route("**/api/months*", slow)
+    await you.route("**/api/days*", slow)
     await opened.drawn(opened.you, "a blue boat")  # the page reads what is new
     await asyncio.wait_for(asked.wait(), 30)
     async with you.expect_response("**/api/trash"):
@@ -221,13 +221,20 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
 
 
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    button = page.get_by_role("button", name="Sign in as you")
+    link = await opened.opened.services.web.new(YOU, "you")
+    await page.goto(f"{opened.web.url}/in#{link.partition('#')[2]}")
+    button = page.get_by_role("button", name="Continue as you")
     await button.wait_for()
     assert [cookie["name"] for cookie in await page.context.cookies()] == ["zone"]
     assert page.url == f"{opened.web.url}/in"
     await button.click()
     await page.wait_for_selector("#bar-prompt")
+
+
+async def test_the_address_of_ones_own_machine_opens_signed_in(opened: Site, page) -> None:
+    await page.goto(opened.web.local_address("a-capability"))
+    await page.wait_for_selector("#bar-prompt")
+    assert page.url == f"{opened.web.url}/"
 
 
 async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
@@ -254,7 +261,7 @@ async def test_a_folder_is_made_filled_renamed_and_deleted_by_its_forms(opened: 
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.get_by_role("button", name="Add to a folder").click()
     async with you.expect_event("load"), you.expect_response("**/items") as put:
-        await you.locator(":popover-open button").click()
+        await you.get_by_role("button", name="Add", exact=True).click()
     assert (await put.value).status == 200
     await you.goto(here)
     await you.get_by_role("button", name="Rename").click()
@@ -286,7 +293,7 @@ async def test_a_document_is_found_named_opened_and_deleted(opened: Site, you) -
     assert await you.get_by_role("heading", name="Edit The house").count() == 1
     await you.get_by_role("link", name="Leave the editor").click()
     await you.wait_for_url("**/documents")
-    for answer, left in (("Back", 1), ("Delete", 0)):
+    for answer, left in (("Cancel", 1), ("Delete", 0)):
         await you.get_by_role("button", name="Delete The house").click()
         await you.locator("dialog button", has_text=answer).click()
         await you.wait_for_function(f"() => document.querySelectorAll('.folder').length === {left}")
@@ -296,13 +303,15 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
     job = await opened.drawn(opened.you)
     page = opened.web.url + job["pictures"][1]["href"]
     await you.goto(page)
-    await you.get_by_role("button", name="Post", exact=True).click()
+    await you.click("#more-button")
+    await you.get_by_role("button", name="Post to Discord").click()
     await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot may write")
     channels = {number: Channel({YOU}, {YOU}, name=name) for number, name in ((100, "hall"), (101, "art"))}
     servers = Servers({10: Server("Here", channels, {YOU: False})})
     with opened.opened.services.directory.connected(servers):
         await you.goto(page)
-        await you.get_by_role("button", name="Post", exact=True).click()
+        await you.click("#more-button")
+        await you.get_by_role("button", name="Post to Discord").click()
         await you.get_by_label("Channel", exact=True).select_option(label="#art")
         await you.locator("dialog button", has_text="Post").click()
         await you.wait_for_selector(".toast >> text=Posted")

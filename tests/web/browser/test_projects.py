@@ -243,7 +243,7 @@ async def test_a_project_is_forgotten_only_when_that_is_meant(site: Site, page) 
     project_id = await project(site, good=1, bad=0)
     await sign_in(site, page, f"/projects/{project_id}/settings")
     await page.get_by_role("button", name="Forget it").click()
-    await page.get_by_role("button", name="Back").click()
+    await page.locator("dialog").get_by_role("button", name="Cancel").click()
     assert (await site.you.get(f"/api/projects/{project_id}")).status == 200
     await page.get_by_role("button", name="Forget it").click()
     await page.locator("dialog").get_by_role("button", name="Forget it").click()

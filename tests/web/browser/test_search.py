@@ -26,7 +26,8 @@ async def test_what_is_typed_or_chosen_is_found_the_likest_first(opened: Site, y
     await you.locator('input[name="seed"]').press("Tab")
     await you.wait_for_selector(f'.tile:first-child a[href="/pictures/{near["id"]}/3"]')
     assert await you.locator("#search-box").input_value() == "1 seed:92"
-    await you.locator(".tile:first-child").hover()
-    await you.get_by_role("button", name="More like:").first.click()
+    await first.focus()
+    await you.keyboard.press("Space")
+    await you.get_by_role("button", name="More like this").click()
     await you.wait_for_url(f"**/pictures?q=like:{near['id']}/3")
     await you.wait_for_selector(f'.tile:first-child a[href^="/pictures/{near["id"]}/"]')

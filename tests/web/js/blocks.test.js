@@ -1,30 +1,38 @@
-import { anchorOf, blocksOf, findPlace, indexOf, totalOf } from "/static/js/gallery/source.js";
-import { scaleLabels } from "/static/js/gallery/gallery.js";
+import { dateMarks } from "/static/js/gallery/gallery.js";
+import { dayName } from "/static/js/gallery/grid.js";
+import { anchorOf, groupAt, indexOf, spread } from "/static/js/gallery/source.js";
 import { equal, holds } from "./assert.js";
 
-const MONTHS = [{ month: "2026-11", pictures: 812 }, { month: "2026-10", pictures: 3 }, { month: "2025-12", pictures: 90 }];
+const DAYS = [{ day: "2026-11-26", shapes: [150, 800, 100, 12] }, { day: "2026-11-02", shapes: [100, 3] }, { day: "2025-12-31", shapes: [67, 90] }];
 
 export function a_place_is_found_again_by_its_address() {
-  const blocks = blocksOf(MONTHS, 0);
-  equal(totalOf(blocks), 905);
-  for (const index of [1, 811, 812, 814, 815, 904]) equal(indexOf(blocks, anchorOf(blocks, index)), index);
-  equal(anchorOf(blocks, 813), "2026-10.1");
-  equal(anchorOf(blocks, 0), "");
+  const { groups, ratios } = spread(DAYS);
+  equal([ratios.length, ratios[799], ratios[800], ratios.at(-1)], [905, 1.5, 1, 0.67]);
+  for (const index of [1, 811, 812, 814, 815, 904]) equal(indexOf(groups, anchorOf(groups, index)), index);
+  equal([anchorOf(groups, 813), anchorOf(groups, 0), groupAt(groups, 814)], ["2026-11-02.1", "", 1]);
+  equal([indexOf(groups, "2026-11"), indexOf(groups, "2025-12.4"), indexOf(groups, "2026-11-02")], [0, 819, 812]);
 }
 
 export function a_place_stays_right_when_pictures_come_above() {
-  const later = blocksOf([{ month: "2026-11", pictures: 900 }, ...MONTHS.slice(1)], 0);
-  equal(indexOf(later, anchorOf(blocksOf(MONTHS, 0), 820)), 908);
+  const { groups: later } = spread([{ day: "2026-11-26", shapes: [150, 900] }, ...DAYS.slice(1)]);
+  equal(indexOf(later, anchorOf(spread(DAYS).groups, 820)), 908);
 }
 
 export function an_address_that_means_nothing_is_the_top() {
-  const blocks = blocksOf(MONTHS, 0);
-  equal(["1999-01.5", "nonsense", "", "2026-10.99"].map((anchor) => indexOf(blocks, anchor)), [0, 0, 0, 814]);
-  equal(findPlace(blocksOf([], 0), 5), { number: 0, offset: 5 });
+  const { groups } = spread(DAYS);
+  equal(["1999-01.5", "nonsense", "", "2026-11-02.99"].map((anchor) => indexOf(groups, anchor)), [0, 0, 0, 814]);
+  equal([anchorOf([], 5), indexOf([], "7"), groupAt([], 3)], ["5", 7, 0]);
 }
 
-export function labels_of_months_never_lie_over_each_other() {
-  const months = Array.from({ length: 120 }, (_, k) => ({ month: `${2026 - Math.floor(k / 12)}-${String(12 - (k % 12)).padStart(2, "0")}`, pictures: 1 + ((k * 37) % 900) }));
-  const tops = scaleLabels(blocksOf(months, 0), 700).map(({ top }) => top);
-  holds(tops.length > 5 && tops.every((top, k) => k === 0 || top - tops[k - 1] >= 24), "labels overlap");
+export function labels_of_dates_never_lie_over_each_other() {
+  const days = Array.from({ length: 900 }, (_, k) => ({ day: new Date(Date.UTC(2026, 10, 28) - k * 86_400_000).toISOString().slice(0, 10), top: (k / 900) * 700 }));
+  const marks = dateMarks(days);
+  holds(marks.length > 15 && marks.every(({ top }, k) => k === 0 || top - marks[k - 1].top >= 24), "labels overlap");
+  equal(marks.filter(({ weight }) => weight === 0).map(({ label }) => label), ["2026", "2025", "2024"]);
+  equal(dateMarks(days.slice(0, 5).map((one, k) => ({ ...one, top: k * 100 }))).map(({ label }) => label), ["2026", "27", "26", "25", "24"]);
+}
+
+export function days_are_named_as_people_say_them() {
+  const now = new Date(2026, 10, 28, 0, 30);
+  equal(["2026-11-28", "2026-11-27", "2026-11-02", "2025-12-31"].map((day) => dayName(day, now)), ["Today", "Yesterday", "Monday 2 November", "Wed, 31 December 2025"]);
 }

@@ -5,9 +5,9 @@ import { equal, holds } from "./assert.js";
 
 const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;
 const nothing = () => {};
-const TOOLS = { act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
+const TOOLS = { rest: () => [], unfold: nothing, earlier: nothing, fresh: () => false, act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
 const JOB = {
-  id: "abc", kind: "imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
+  id: "abc", kind: "imagine", name: "Imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
   error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], text: "", notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
 };
 
@@ -53,4 +53,33 @@ export async function each_part_fills_its_box_and_nothing_lies_around_it() {
 export function a_command_carries_the_seed_once() {
   equal(commandOf({ prompt: "a boat" }, 7), "/imagine prompt:a boat --seed 7");
   equal(commandOf({ prompt: "a boat --seed 3" }, 7), "/imagine prompt:a boat --seed 3");
+}
+
+export async function frames_of_a_video_run_in_its_first_box() {
+  const strip = Object.assign(document.createElement("canvas"), { width: 640, height: 107 }).toDataURL("image/jpeg");
+  const place = document.body.appendChild(drawn({ kind: "video", group: "videos", count: 2, status: "running", width: 384, height: 256, shown: strip }));
+  const [film, ...others] = place.querySelectorAll(".previews");
+  await film.decode();
+  await new Promise((done) => setTimeout(done));
+  equal([others.length, film.style.getPropertyValue("--frames")], [0, "4"]);
+  place.remove();
+}
+
+export function an_answer_stands_beside_the_picture_that_it_is_about() {
+  const place = drawn({ kind: "describe", group: "answers", count: 0, over: true, status: "delivered", parent: { job: "def", n: 2 }, captions: ["a boat"] });
+  equal(place.querySelector(".about-picture img").getAttribute("src"), "/files/def/2/256.webp");
+}
+
+export function other_jobs_of_a_prompt_are_a_line_under_the_first() {
+  const place = document.createElement("div");
+  const rest = [{ ...JOB, id: "b", over: true, pictures: [{ small: "data:,", visibility: "show" }] }, { ...JOB, id: "c" }, { ...JOB, id: "d", over: true, pictures: [{ small: "data:,", visibility: "spoiler" }] }];
+  render(jobCard(JOB, { ...TOOLS, rest: () => rest }), place);
+  equal([place.querySelector(".set").textContent, place.querySelectorAll(".set img").length], ["3 more of this prompt, 1 to come", 1]);
+}
+
+export function earlier_questions_stand_before_the_last_one() {
+  const asked = { ...JOB, kind: "ask", group: "answers", count: 0, talk: "/talk/abc", question: "And now?", answer: "no", follows: "x", over: true, status: "delivered" };
+  const place = document.createElement("div");
+  render(jobCard(asked, { ...TOOLS, earlier: () => [{ question: HOSTILE, answer: "yes" }] }), place);
+  equal([place.querySelectorAll(".turns li").length, place.querySelectorAll(".turns img").length], [1, 0]);
 }

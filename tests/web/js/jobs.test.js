@@ -1,5 +1,5 @@
 import { pauseBefore } from "/static/js/core/api.js";
-import { Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
+import { foldedSets, Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
 import { equal, holds } from "./assert.js";
 
 const QUEUED = { id: "a", status: "queued", over: false, position: 3, eta: 40, held: false, step: null, total: null, preview: null, loading: null, error: null };
@@ -31,6 +31,12 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
   equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
+}
+
+export function who_waits_before_a_worker_is_ready_reads_what_for() {
+  const waits = withState(QUEUED, { id: "a", state: "queued", position: 1, starting: true });
+  equal(waitingOf(waits), "The studio is getting ready; this is next");
+  equal(waitingOf(withState(waits, { id: "a", state: "queued", position: 2 })), "Place 2 in the queue");
 }
 
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {
@@ -85,7 +91,25 @@ export async function after_a_start_whose_clock_was_set_back_rows_are_believed_a
 
 export function a_page_that_stays_open_for_days_keeps_the_newest_cards_and_all_that_wait() {
   const jobs = new Jobs([{ ...ROW, id: "waits" }], () => {});
-  for (let n = 0; n < 100; n += 1) jobs.add([{ ...ROW, id: `job ${n}`, over: true }]);
+  for (let n = 0; n < 100; n += 1) jobs.add([{ ...ROW, id: `job ${n}`, over: true, created: `2026-11-30T00:01:00.${100 + n}` }]);
   const ids = jobs.all.map(({ id }) => id);
   equal([ids.length, ids[0], ids.includes("job 40"), ids.includes("job 39"), ids.includes("waits")], [61, "job 99", true, false, true]);
+}
+
+export function a_job_keeps_its_place_whatever_becomes_of_it() {
+  const at = (id, minute, over) => ({ ...ROW, id, over, status: over ? "delivered" : "queued", created: `2026-11-30T00:0${minute}:00` });
+  const jobs = new Jobs([at("b", 2, false), at("a", 1, true)], () => {});
+  jobs.add([at("c", 3, false)]);
+  equal(jobs.all.map(({ id }) => id), ["c", "b", "a"]);
+  jobs.add([at("b", 2, true)]);
+  jobs.add([at("old", 0, true)]);
+  equal(jobs.all.map(({ id }) => id), ["c", "b", "a", "old"]);
+}
+
+export function a_prompt_of_several_jobs_is_one_row_until_it_is_unfolded() {
+  const of = (id, set) => ({ ...ROW, id, set });
+  const jobs = [of("e", null), of("d", "x"), of("c", "x"), of("b", "x"), of("a", "y")];
+  const folded = foldedSets(jobs, new Set());
+  equal([...folded].map(([id, rest]) => [id, rest.map((one) => one.id)]), [["b", ["c", "d"]]]);
+  equal(foldedSets(jobs, new Set(["x"])).size, 0);
 }

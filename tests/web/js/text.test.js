@@ -1,4 +1,4 @@
-import { durationOf, flagValue, monthName, plainText, shapeOf, splitPrompt, timeAgo, timeLeft, withFlag } from "/static/js/core/text.js";
+import { clearPlace, durationOf, flagValue, monthName, plainText, shapeOf, splitPrompt, timeAgo, timeLeft, withFlag } from "/static/js/core/text.js";
 import { equal } from "./assert.js";
 
 export function a_prompt_is_split_into_words_and_flags() {
@@ -45,4 +45,21 @@ export function what_is_left_is_counted_in_begun_days() {
   equal(timeLeft("2026-12-26T11:59:59Z", now), "30 days");
   equal(timeLeft("2026-11-26T12:00:01Z", now), "1 day");
   equal(timeLeft("2026-11-26T12:00:00Z", now), "today");
+}
+
+export function a_message_covers_no_button_and_lies_beside_what_was_pressed() {
+  const size = { width: 300, height: 40 };
+  const view = { width: 1000, height: 700 };
+  equal(clearPlace(size, view, null, []), { left: 684, top: 644 });
+  const button = new DOMRect(600, 300, 80, 30);
+  const below = new DOMRect(500, 335, 400, 300);
+  const { left, top } = clearPlace(size, view, button, [button, below]);
+  const apart = (/** @type {DOMRect} */ one) => left >= one.right || left + 300 <= one.left || top >= one.bottom || top + 40 <= one.top;
+  equal([apart(button), apart(below), Math.hypot(left - 490, top - 295) < 120], [true, true, true]);
+}
+
+export function a_page_full_of_buttons_gets_the_message_where_it_covers_least() {
+  const whole = new DOMRect(0, 0, 400, 500);
+  const { left, top } = clearPlace({ width: 200, height: 40 }, { width: 400, height: 500 }, null, [whole, new DOMRect(0, 0, 400, 450)]);
+  equal([left > 0, top >= 440], [true, true]);
 }

@@ -84,8 +84,13 @@ function startSessions() {
   });
 }
 
-/** The page of shares says times as people do. */
+/** The page of shares says times as people do, and copies links. */
 function startShares() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!(button instanceof HTMLElement)) continue;
+    button.hidden = false;
+    button.addEventListener("click", () => import("./core/jobs.js").then(({ copyText }) => copyText(button.dataset.copy ?? "", "Link"), showError));
+  }
   for (const time of document.querySelectorAll("#shares time")) {
     if (!(time instanceof HTMLTimeElement)) continue;
     time.title = time.dateTime;
@@ -99,6 +104,23 @@ function startFolders() {
     event.preventDefault();
     const { name = "", ...filters } = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(/** @type {HTMLFormElement} */ (event.target))));
     makeFolder(name, new URLSearchParams(filters).toString()).then(({ href }) => location.assign(href), showError);
+  });
+}
+
+/** The page of projects offers an example where there is none. */
+function startProjects() {
+  const button = document.getElementById("washers");
+  if (!(button instanceof HTMLButtonElement)) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const { makeWashers } = await import("../projects/washers.js");
+      location.assign(await makeWashers());
+    } catch (error) {
+      button.disabled = false;
+      showError(error);
+    }
   });
 }
 
@@ -117,14 +139,15 @@ function startDocuments() {
   });
 }
 
-// Signing in by a link: says whose it is first, and spends it only when the button is pressed
+// Signing in by a link: says whose it is first, and spends it only when the button is pressed; the address that the
+// studio prints on its own machine stands for whoever sits there, and opens it at once
 
 function startSignIn() {
   const token = location.hash.slice(1);
   if (token) {
     history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
     showPanel(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
-    readSignIn(token).then(({ name }) => offerSignIn(name, token), refuseSignIn);
+    readSignIn(token).then(({ name, local }) => (local ? spendLink(token) : offerSignIn(name, token)), refuseSignIn); // of one's own machine nobody asks
   }
   addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
 }
@@ -146,19 +169,21 @@ function showPanel(content) {
   render(content, place);
 }
 
+/** @param {string} token */
+async function spendLink(token) {
+  try {
+    await signIn({ token });
+    location.replace(nextPage());
+  } catch (error) {
+    refuseSignIn(error);
+  }
+}
+
 /** @param {string} name @param {string} token */
 function offerSignIn(name, token) {
-  const spend = async () => {
-    try {
-      await signIn({ token });
-      location.replace(nextPage());
-    } catch (error) {
-      refuseSignIn(error);
-    }
-  };
-  showPanel(html`<h1>Sign in as ${name}</h1>
+  showPanel(html`<h1>Continue as ${name}</h1>
     <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
-    <button class="button" type="button" @click=${spend}>Sign in as ${name}</button>
+    <button class="button" type="button" @click=${() => spendLink(token)}>Continue as ${name}</button>
     <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
 }
 
@@ -169,4 +194,4 @@ function refuseSignIn(error) {
     <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 
-startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "organise/shares": startShares, documents: startDocuments, in: startSignIn });
+startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

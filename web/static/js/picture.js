@@ -1,11 +1,12 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { readTrail } from "./core/api.js";
+import { leaveNote, readPictures, takeNote } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
-import { Announcer, copyText, deleteJobForGood, followNews, offerShare, pressAction, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
+import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
 import { addShortcuts, elementOf, icon, pageData, startPage } from "./core/page.js";
 import { commandOf, showError } from "./core/text.js";
 import { openMenu } from "./parts/menu.js";
+import { Results } from "./parts/results.js";
 
 /** @import {Action, Job, Picture} from "./types.js" */
 
@@ -93,21 +94,120 @@ class Compare {
   }
 }
 
-/** @typedef {{href: string, thumb: string, label: string}} Kin */
+/** A video with the few things that it needs: play, a line to move along, the time, its sound if it has any, the whole screen. */
+class Player {
+  /**
+   * @param {HTMLElement} stage
+   * @param {HTMLVideoElement} video
+   * @param {boolean} hasSound
+   */
+  constructor(stage, video, hasSound) {
+    this.stage = stage;
+    this.video = video;
+    this.hasSound = hasSound;
+    this.place = document.createElement("div");
+    this.place.className = "player";
+    stage.append(this.place);
+    for (const event of ["play", "pause", "volumechange", "loadedmetadata", "seeked"]) video.addEventListener(event, () => this.draw());
+    video.addEventListener("click", () => this.toggle());
+    stage.addEventListener("fullscreenchange", () => this.draw());
+    this.draw();
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {}); // a browser that won't leaves it to the button
+    const follow = () => {
+      if (!video.paused) this.#move();
+      requestAnimationFrame(follow);
+    };
+    follow();
+  }
 
-const { job, picture, parent, actions } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[]}} */ (pageData());
+  toggle() {
+    if (this.video.paused) this.video.play().catch(showError);
+    else this.video.pause();
+  }
+
+  #move() {
+    const line = this.place.querySelector("input");
+    const time = this.place.querySelector("output");
+    if (line) line.value = String(this.video.currentTime);
+    const text = `${clock(this.video.currentTime)} / ${clock(this.length)}`;
+    if (time && time.value !== text) time.value = text;
+  }
+
+  get length() {
+    return Number.isFinite(this.video.duration) ? this.video.duration : (picture.video?.seconds ?? 0);
+  }
+
+  draw() {
+    const { paused, muted } = this.video;
+    const whole = document.fullscreenElement === this.stage;
+    const sound = () => (this.video.muted = !this.video.muted);
+    const screen = () => (whole ? document.exitFullscreen() : this.stage.requestFullscreen()).catch(showError);
+    const press = (/** @type {string} */ label, /** @type {string} */ name, /** @type {() => unknown} */ work) =>
+      html`<button class="icon-button" type="button" aria-label=${label} title=${label} @click=${work}>${icon(name)}</button>`;
+    render(
+      html`${press(paused ? "Play" : "Pause", paused ? "play" : "pause", () => this.toggle())}
+        <input type="range" min="0" max=${this.length} step="0.01" aria-label="Time" @input=${(/** @type {Event} */ event) => { this.video.currentTime = Number(/** @type {HTMLInputElement} */ (event.target).value); }}>
+        <output></output>
+        ${this.hasSound ? press(muted ? "Sound on" : "Sound off", muted ? "muted" : "sound", sound) : nothing}
+        ${press(whole ? "Leave the full screen" : "Full screen", "fit", screen)}`,
+      this.place,
+    );
+    this.place.classList.toggle("paused", paused);
+    this.#move();
+  }
+}
+
+/** "0:03". @param {number} seconds */
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+/** @typedef {{href: string, thumb: string, label: string, video: boolean}} Kin */
+
+const { job, picture, parent, actions, made } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[], made: Job[]}} */ (pageData());
 const stage = elementOf("stage", HTMLElement);
-const announcer = new Announcer();
-const { before, after, back } = readTrail(location.pathname, job.pictures.map(({ href }) => href));
+const { before, after, back } = readTrail(job.pictures.map(({ href }) => href));
 const leave = back ?? (job.mine ? "/pictures" : "/explore");
-const sink = { added: (/** @type {Job[]} */ jobs) => announcer.added(jobs), gone: () => location.replace(leave) };
+const results = new Results(job, picture, made);
+
+/**
+ * The pictures before and after this one, and the page to go back to. `own`: those of its job, for when the way
+ * doesn't lead past here. A page that is come back to finds the way that led to it, not the last one.
+ * @param {string[]} own
+ * @returns {{before?: string, after?: string, back: string | null}}
+ */
+function readTrail(own) {
+  const kept = /** @type {{trail?: string} | null} */ (history.state)?.trail ?? takeNote("trail") ?? "null";
+  history.replaceState({ ...history.state, trail: kept }, "");
+  leaveNote("trail", kept);
+  const known = /** @type {{hrefs: string[], back: string} | null} */ (JSON.parse(kept));
+  const hrefs = known?.hrefs.includes(location.pathname) ? known.hrefs : own;
+  const at = hrefs.indexOf(location.pathname);
+  return { before: hrefs[at - 1], after: at < 0 ? undefined : hrefs[at + 1], back: known?.back ?? null };
+}
+
+/** Go back to the page before, as it was left, its scroll included; to where the way began, if that is none of ours. */
+function goBack() {
+  const { navigation } = /** @type {{navigation?: {currentEntry: {index: number} | null, entries: () => {url: string | null}[]}}} */ (/** @type {unknown} */ (window));
+  const entry = navigation?.entries()[(navigation.currentEntry?.index ?? 0) - 1]?.url; // of our own origin, or none
+  if (entry && !/^\/in\b/.test(new URL(entry).pathname)) history.back();
+  else location.assign(leave);
+}
+
+/** Mark the page in the side bar that one comes from. */
+function markOrigin() {
+  const from = document.querySelector(`.side nav a[href="${CSS.escape(new URL(leave, location.href).pathname)}"]`);
+  if (!from) return;
+  document.querySelector(".side [aria-current]")?.removeAttribute("aria-current");
+  from.setAttribute("aria-current", "page");
+}
 
 /** The address of a picture's bytes, from that of its page. */
 const bytesOf = (/** @type {string} */ href) => href.replace(/^\/pictures\//, "/files/");
 
 /** @param {string | undefined} href */
 function go(href) {
-  if (href) location.replace(href); // so that Back leads to where the way began
+  if (!href) return;
+  leaveNote("trail", String(/** @type {{trail?: string} | null} */ (history.state)?.trail));
+  location.replace(href); // so that Back leads to where the way began
 }
 
 function edges() {
@@ -150,6 +250,8 @@ function copies() {
     { label: "Job id", text: job.id },
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
+  const whole = job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : job.prompt;
+  if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, "Prompt")}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
   const place = document.createElement("span");
   elementOf("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
@@ -159,8 +261,8 @@ function copies() {
 function posting() {
   if (!job.mine || picture.visibility === "block") return;
   const place = document.createElement("span");
-  elementOf("copies", HTMLElement).append(place);
-  render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => postPicture(job.id, picture.n)}>${icon("send")}Post</button>`, place);
+  elementOf("keeps", HTMLElement).prepend(place);
+  render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => postPicture(job.id, picture.n)}>Post to Discord</button>`, place);
 }
 
 async function trash() {
@@ -174,22 +276,94 @@ function onAction(event) {
   const to = form.dataset.send ?? "";
   if (to.startsWith("DELETE")) {
     event.preventDefault();
-    return void deleteJobForGood(job, sink);
+    return void deleteJobForGood(job, { gone: () => location.replace(leave) });
   }
   const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(to) ?? [];
   const action = actions.find((one) => one.action === name);
   if (!action) return;
   event.preventDefault();
   const filled = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
-  form.closest("details")?.removeAttribute("open");
-  pressAction(job, Number(n), action, sink, filled);
+  results.press(job, Number(n), action, filled);
+  const opened = form.closest(".first-form");
+  if (opened) openForm(opened.id, false);
 }
 
-function play() {
-  const video = document.getElementById("picture");
-  if (!(video instanceof HTMLVideoElement)) return;
-  if (video.paused) video.play().catch(showError);
-  else video.pause();
+/** @param {string} id @param {boolean} on */
+function openForm(id, on) {
+  const form = elementOf(id, HTMLElement);
+  form.hidden = !on;
+  for (const button of document.querySelectorAll(`[data-opens="${id}"]`)) button.setAttribute("aria-expanded", String(on));
+  if (on) form.querySelector(/** @type {"textarea"} */ ("textarea, input"))?.focus();
+}
+
+/** What opens below the first row, one at a time; what stands behind More lies over the rest. */
+function openings() {
+  for (const form of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".first-form"))) {
+    const buttons = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-opens="${form.id}"]`));
+    const press = () => {
+      const on = Boolean(form.hidden);
+      document.getElementById("more-actions")?.hidePopover();
+      for (const other of document.querySelectorAll(".first-form")) openForm(other.id, other === form && on);
+    };
+    for (const button of buttons) button.addEventListener("click", press);
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      openForm(form.id, false);
+      [...buttons].find((one) => one.checkVisibility())?.focus();
+    });
+  }
+  const more = document.getElementById("more-actions");
+  const button = document.getElementById("more-button");
+  if (!more || !button) return;
+  more.addEventListener("beforetoggle", () => {
+    const { right, bottom } = button.getBoundingClientRect();
+    more.style.cssText = `right: ${document.documentElement.clientWidth - right - scrollX}px; top: ${bottom + scrollY + 4}px`;
+  });
+  more.addEventListener("submit", () => more.hidePopover());
+  if (location.hash === "#actions") more.showPopover();
+}
+
+/** The videos that this one may be blended with: one's own, read when they are asked for. */
+function chooseVideo() {
+  const place = document.getElementById("choose-video");
+  if (!place) return;
+  document.querySelector('[data-opens="first-vblend"]')?.addEventListener("click", async () => {
+    if (place.childElementCount) return;
+    try {
+      const { pictures } = await readPictures(new URLSearchParams({ kind: "video", limit: "60" }));
+      const others = pictures.filter((one) => one.visibility === "show" && one.seconds !== null && (one.job !== job.id || one.n !== picture.n));
+      render(
+        others.length
+          ? html`<fieldset><legend>Video that it leads to</legend><div class="videos" tabindex="0">${others.map(
+              (one, at) => html`<label><input type="radio" name="source" value="${one.job} ${one.n}" required ?checked=${at === 0}><img src=${one.small} alt=${one.alt} loading="lazy" width="256" height="256"></label>`,
+            )}</div></fieldset>`
+          : html`<p class="muted small">You have no other video yet.</p>`,
+        place,
+      );
+    } catch (error) {
+      showError(error);
+    }
+  });
+}
+
+function asking() {
+  const form = document.getElementById("ask");
+  if (!(form instanceof HTMLFormElement)) return;
+  const field = /** @type {HTMLTextAreaElement} */ (form.elements.namedItem("question"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const said = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
+    field.value = "";
+    results.question(said).then((sent) => {
+      if (!sent && !field.value) field.value = said.question ?? "";
+    });
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
 }
 
 function download() {
@@ -199,17 +373,28 @@ function download() {
 
 const close = elementOf("close", HTMLAnchorElement);
 close.href = leave;
+close.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  goBack();
+});
+const shown = document.getElementById("picture");
+const player = shown instanceof HTMLVideoElement ? new Player(stage, shown, picture.video?.sound ?? false) : null;
+markOrigin();
 edges();
 copies();
 posting();
+openings();
+chooseVideo();
+asking();
 const like = hearts();
 const compare = comparing();
-elementOf("actions", HTMLElement).addEventListener("submit", onAction);
+document.getElementById("actions")?.addEventListener("submit", onAction);
 document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();
 });
-followNews((news) => announcer.take(news).catch(showError));
+followNews((news) => results.take(news).catch(showError));
 startPage();
 offerShare();
 tellAway(() => {});
@@ -220,7 +405,7 @@ addShortcuts({
   c: () => compare?.toggle(),
   d: () => download(),
   p: () => copyText(job.prompt, "Prompt"),
-  k: () => play(),
+  k: () => player?.toggle(),
   Delete: trash,
-  Escape: () => (compare?.on ? compare.toggle() : location.assign(leave)),
+  Escape: () => (compare?.on ? compare.toggle() : goBack()),
 });

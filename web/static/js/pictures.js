@@ -1,18 +1,19 @@
 // The pages of pictures in one long grid: one's own, a folder, the trash, and what channels that the reader can read have made.
 import { html } from "../vendor/lit-html/lit-html.js";
-import { deletePictures, emptyTrash, keepTrail, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
-import { Announcer, followNews, offerShare, tellAway, toggleFavourite } from "./core/jobs.js";
+import { deletePictures, emptyTrash, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
+import { Announcer, offerShare, tellAway } from "./core/jobs.js";
 import { addShortcuts, askBefore, elementOf, emptyState, pageData, startPage } from "./core/page.js";
 import { countOf, showError, showToast } from "./core/text.js";
 import { Gallery, joinSearchFields } from "./gallery/gallery.js";
-import { Grid } from "./gallery/grid.js";
-import { keyOf, PAGE, pageQuery, queryOf, Selection, Source } from "./gallery/source.js";
+import { pageQuery } from "./gallery/source.js";
 import { Bar } from "./parts/bar.js";
 
 /** @import {Folder} from "./core/api.js" */
 /** @import {Tool} from "./gallery/gallery.js" */
 /** @import {Filters} from "./gallery/source.js" */
-/** @import {Month, Tile} from "./types.js" */
+/** @import {Day, Tile} from "./types.js" */
+
+/** @typedef {{pictures: Tile[], days: Day[] | null, filters: Filters, newer: string | null, older: string | null, note?: string}} Data */
 
 const LOOK_EVERY = 20_000; // ms: nobody tells what others make
 const chosen = () => import("./parts/chosen.js");
@@ -21,13 +22,19 @@ const questions = () => import("./core/dialog.js");
 /** @param {Tile[]} tiles */
 const liked = (tiles) => tiles.every(({ favourite }) => favourite);
 
+/** @param {Gallery} gallery @returns {Tool[]} */
+const lookTools = (gallery) => [
+  { icon: "heart", label: (tiles) => (liked(tiles) ? "Remove from favourites" : "Favourite"), look: (tiles) => (liked(tiles) ? "liked" : ""), work: async (tiles) => (await chosen()).likeTiles(tiles, !liked(tiles), gallery) },
+  { icon: "similar", fits: ({ length }) => length === 1, label: () => "More like this", work: ([tile]) => tile && location.assign(`/pictures?q=like:${pictureName(tile)}`) },
+];
+
 /**
  * The tools for chosen pictures.
  * @param {Gallery} gallery
  * @returns {Tool[]}
  */
 const pictureTools = (gallery) => [
-  { icon: "heart", label: (tiles) => (liked(tiles) ? "Remove from favourites" : "Favourite"), look: (tiles) => (liked(tiles) ? "liked" : ""), work: async (tiles) => (await chosen()).likeTiles(tiles, !liked(tiles), gallery) },
+  ...lookTools(gallery),
   { icon: "folder-add", label: () => "Add to a folder", work: async (tiles) => (await chosen()).chooseFolder(tiles) },
   { icon: "download", label: () => "Download", work: async (tiles) => (await chosen()).downloadTiles(tiles) },
   { icon: "trash", label: () => "Move to the trash", work: async (tiles) => (await chosen()).trashTiles(tiles, gallery) },
@@ -37,11 +44,17 @@ const pictureTools = (gallery) => [
  * Let keys do the same with the pictures that are meant.
  * @param {Gallery} gallery
  */
-function listenForPictures(gallery) {
+const listenForLooks = (gallery) =>
   addShortcuts({
     l: async () => gallery.meant.length && (await chosen()).likeTiles(gallery.meant, !liked(gallery.meant), gallery),
-    Delete: async () => gallery.meant.length && (await chosen()).trashTiles(gallery.meant, gallery),
     Escape: () => gallery.bulk.clear(),
+  });
+
+/** @param {Gallery} gallery */
+function listenForPictures(gallery) {
+  listenForLooks(gallery);
+  addShortcuts({
+    Delete: async () => gallery.meant.length && (await chosen()).trashTiles(gallery.meant, gallery),
   });
 }
 
@@ -68,60 +81,54 @@ function announcingBar(announcer) {
   if (location.hash !== "#prompt") bar.field.blur();
 }
 
+/** "More" closes by Escape, and by a press beside it. */
+function closeMore() {
+  const more = elementOf("more-filters", HTMLDetailsElement);
+  more.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !more.open) return;
+    event.preventDefault();
+    more.open = false;
+    more.querySelector("summary")?.focus();
+  });
+  document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && (more.open = false));
+  document.addEventListener("pointerdown", ({ target }) => target instanceof Node && !more.contains(target) && (more.open = false));
+}
+
 function startPictures() {
-  const data = /** @type {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} */ (pageData());
-  const empty = (/** @type {Filters} */ { q, kind, favourite }) =>
-    q || kind || favourite
+  const data = /** @type {Data} */ (pageData());
+  const empty = (/** @type {Filters} */ { q, kind, favourite, month }) =>
+    q || kind || favourite || month
       ? emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/pictures">Show all pictures</a>`)
       : emptyState("pictures", "No pictures yet", "What you make here and in Discord is kept here.", html`<a class="button" href="/">Make the first one</a>`);
   const announcer = new Announcer();
   announcingBar(announcer);
   data.filters.q = joinSearchFields();
+  closeMore();
   const filtered = offerSmartFolder(elementOf("save", HTMLElement), data.filters);
-  const gallery = new Gallery(data, announcer, { fixed: {}, counted: null, tools: pictureTools, empty, filtered });
+  const gallery = new Gallery(data, announcer, { fixed: {}, tools: pictureTools, empty, filtered });
   listenForPictures(gallery);
   tellAway(() => gallery.renew());
 }
 
 function startExplore() {
-  const { pictures, newer, filters } = /** @type {{pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
-  const place = elementOf("gallery", HTMLElement);
+  const data = /** @type {Data & {about: string}} */ (pageData());
   const announcer = new Announcer();
   announcingBar(announcer);
-  const form = elementOf("filters", HTMLFormElement);
-  elementOf("apply", HTMLElement).hidden = true;
-  form.addEventListener("change", () => form.requestSubmit());
-  followNews((news) => announcer.take(news).catch(showError));
-  if (!pictures.length) return;
-  const sourceOf = (/** @type {Tile[]} */ first) => new Source(filters, null, () => grid.draw(), first, readShown);
-  const press = (/** @type {number} */ index) => {
-    history.replaceState(null, "", `${location.pathname}${location.search}${grid.first ? `#${grid.first}` : ""}`);
-    keepTrail(grid.source.hrefsAround(index));
-  };
-  const like = (/** @type {number} */ index) => {
-    const tile = grid.source.at(index);
-    if (tile) toggleFavourite(tile.job, tile, () => grid.draw());
-  };
+  const nothing = document.querySelector("#gallery .empty");
+  const empty = (/** @type {Filters} */ { q, kind, server }) =>
+    q || kind || server
+      ? emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/explore">Show all</a>`)
+      : html`${nothing}`;
+  const gallery = new Gallery({ ...data, days: null }, announcer, { fixed: {}, read: readShown, tools: lookTools, empty });
+  listenForLooks(gallery);
   const look = async () => { // show what is new, to somebody who is at the top
-    if (document.hidden || scrollY > innerHeight / 2) return;
-    const query = queryOf(filters);
-    query.set("limit", String(PAGE));
-    const found = await readShown(query);
-    const [newest] = found.pictures;
-    const known = grid.source.at(0);
-    if (newest && known && keyOf(newest) !== keyOf(known)) grid.show(sourceOf(found.pictures));
+    if (!document.hidden && scrollY < innerHeight / 2) await gallery.look([]);
   };
-  const grid = new Grid(place, sourceOf(newer ? [] : pictures), new Selection(), { press: (_, index) => press(index), mark: null, like });
-  history.scrollRestoration = "manual";
-  elementOf("pager", HTMLElement).hidden = true;
-  place.classList.add("live", "plain");
-  grid.scrollTo(Number(location.hash.slice(1)) || 0);
-  addShortcuts({ l: () => like(grid.current) });
   setInterval(() => look().catch(() => {}), LOOK_EVERY); // a failed look is tried again
 }
 
 function startFolder() {
-  const data = /** @type {{folder: Folder, pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
+  const data = /** @type {Data & {folder: Folder}} */ (pageData());
   const { folder } = data;
   const empty = (/** @type {Filters} */ { q, kind, favourite }) => {
     const all = html`<a class="button quiet" href=${folder.href}>Show all pictures</a>`;
@@ -140,10 +147,12 @@ function startFolder() {
       showError(error);
     }
   };
-  if (document.getElementById("more-filters")) data.filters.q = joinSearchFields();
-  const gallery = new Gallery({ ...data, months: [] }, new Announcer(), {
+  if (document.getElementById("more-filters")) {
+    data.filters.q = joinSearchFields();
+    closeMore();
+  }
+  const gallery = new Gallery(data, new Announcer(), {
     fixed: { folder: folder.id },
-    counted: folder.pictures,
     empty,
     tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Take out of this folder", work: takeOut }] : [])],
   });
@@ -154,7 +163,7 @@ function startFolder() {
 }
 
 function startTrash() {
-  const { pictures, newer, total, days } = /** @type {{pictures: Tile[], newer: string | null, total: number, days: number}} */ (pageData());
+  const { kept, ...data } = /** @type {Data & {kept: number}} */ (pageData());
   const clear = elementOf("empty", HTMLFormElement);
   const restore = async (/** @type {Tile[]} */ tiles) => {
     try {
@@ -179,12 +188,11 @@ function startTrash() {
   };
   const empty = () => {
     clear.hidden = true;
-    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${countOf(days, "day")}.`;
+    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${countOf(kept, "day")}.`;
     return emptyState("trash", "The trash is empty", text, html`<a class="button quiet" href="/pictures">Pictures</a>`);
   };
-  const gallery = new Gallery({ pictures, months: [], filters: {}, newer }, new Announcer(), {
+  const gallery = new Gallery({ ...data, filters: {} }, new Announcer(), {
     fixed: { trash: true },
-    counted: total,
     empty,
     tools: () => [
       { icon: "restore", label: () => "Restore", work: restore },

@@ -1,15 +1,15 @@
 // The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { keepTrail, readQueues } from "./core/api.js";
-import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
-import { elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
-import { announce, capitalized, countOf, durationOf, showError, showToast } from "./core/text.js";
+import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
+import { copyText, foldedSets, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
+import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
+import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "./core/jobs.js" */
-/** @import {Action, Job, Picture, Queue, QueuedJob} from "./types.js" */
+/** @import {Action, Job, Picture, Queue, QueuedJob, Turn} from "./types.js" */
 
 const title = document.title;
 /** @type {Set<string>} */
@@ -19,7 +19,7 @@ let live = new Set();
 function tellDone(jobs) {
   const done = jobs.filter(({ id, over }) => over && live.has(id));
   live = new Set(jobs.filter(({ over }) => !over).map(({ id }) => id));
-  for (const job of done) announce(`${job.prompt || job.kind}: ${outcome(job)}`);
+  for (const job of done) announce(`${job.prompt || job.name}: ${outcome(job)}`);
   if (document.hidden && done.length) document.title = `✓ ${title}`;
 }
 
@@ -35,7 +35,76 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) document.title = title;
 });
 
+const DRAWN = new URL("../drawn", import.meta.url).pathname; // what the demo model made of its hints
 const MINUTE = 60_000; // ms
+const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+
+/** @param {DOMRect} box */
+const middleOf = (box) => [box.left + box.width / 2, box.top + box.height / 2];
+
+/** Move to the nearest picture that way; to the first in sight where none has the focus. @param {KeyboardEvent} event */
+function moveTo(event) {
+  const [right = 0, down = 0] = ARROWS[event.key] ?? [];
+  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".job .cell > a")]);
+  const from = links.find((one) => one === document.activeElement);
+  const boxes = links.map((one) => one.getBoundingClientRect());
+  if (!from) {
+    event.preventDefault();
+    return links.find((_, n) => (boxes[n]?.top ?? 0) > 80)?.focus();
+  }
+  const [x = 0, y = 0] = middleOf(from.getBoundingClientRect());
+  let [best, least] = [from, Infinity];
+  links.forEach((one, n) => {
+    const [otherX = 0, otherY = 0] = middleOf(/** @type {DOMRect} */ (boxes[n]));
+    const [along, across] = right ? [(otherX - x) * right, otherY - y] : [(otherY - y) * down, otherX - x];
+    const far = along + 3 * Math.abs(across);
+    if (along > 4 && far < least && (down || Math.abs(across) < 20)) [best, least] = [one, far];
+  });
+  event.preventDefault();
+  best.focus();
+}
+
+/** @param {(href: string) => string} address  of what is opened, of the picture that has the focus */
+const openFocused = (address) => () => {
+  const href = document.activeElement?.closest(".job .cell")?.querySelector("a")?.getAttribute("href");
+  if (href) location.assign(address(href));
+};
+
+/** What came while nobody looked: marked once, from the last time that this person saw the page in this browser. */
+class Away {
+  constructor() {
+    this.name = `seen.${personId()}`;
+    /** @type {string | null} */
+    this.since = keptForGood(this.name); // when what was seen last had been finished
+    this.newest = this.since ?? "";
+    /** @type {Set<string>} jobs that ended before somebody's eyes */
+    this.watched = new Set();
+    /** @type {Set<string>} */
+    this.live = new Set();
+    addEventListener("pagehide", () => this.#leave());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#leave());
+  }
+
+  /** @param {LiveJob} job */
+  isFresh({ id, finished, error, status }) {
+    return Boolean(this.since !== null && finished && finished > this.since && !error && status !== "cancelled" && !this.watched.has(id));
+  }
+
+  /** @param {LiveJob[]} jobs */
+  note(jobs) {
+    for (const { id, over, finished } of jobs) {
+      if (!over) this.live.add(id);
+      else if (this.live.delete(id) && !document.hidden) this.watched.add(id);
+      if (finished && finished > this.newest) this.newest = finished;
+    }
+    if (this.since === null && !document.hidden) this.since = this.newest; // the first visit: nothing came meanwhile
+    if (!document.hidden) keepForGood(this.name, this.newest);
+  }
+
+  #leave() {
+    this.since = this.newest;
+  }
+}
 
 /** Draws the cards of jobs again when the server tells something new. */
 class Stream {
@@ -48,6 +117,13 @@ class Stream {
   constructor(jobs, bar, empty, belongs) {
     this.place = elementOf("jobs", HTMLElement);
     this.bar = bar;
+    /** @type {Set<string>} sets whose jobs all stand there */
+    this.unfolded = new Set();
+    /** @type {Map<string, LiveJob[]>} what is folded away behind the first job of a set */
+    this.folded = new Map();
+    /** @type {Map<string, Turn[]>} questions before one, where they are unfolded */
+    this.turns = new Map();
+    this.away = new Away();
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
     this.tools = {
@@ -58,6 +134,10 @@ class Stream {
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
       menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
+      rest: (/** @type {LiveJob} */ job) => this.folded.get(job.id) ?? [],
+      unfold: (/** @type {LiveJob} */ job) => (job.follows ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
+      earlier: (/** @type {LiveJob} */ job) => this.turns.get(job.id),
+      fresh: (/** @type {LiveJob} */ job) => this.away.isFresh(job),
     };
     /** @type {Rows<LiveJob>} */
     this.cards = new Rows(this.place, (job) => job.id, (job) => jobCard(job, this.tools));
@@ -72,8 +152,28 @@ class Stream {
   draw() {
     const jobs = this.jobs.all;
     tellDone(jobs);
-    this.cards.draw(jobs);
+    this.away.note(jobs);
+    const followed = new Set(jobs.map(({ follows }) => follows));
+    this.folded = foldedSets(jobs, this.unfolded);
+    const away = new Set([...this.folded.values()].flat());
+    this.cards.draw(jobs.filter((job) => !followed.has(job.id) && !away.has(job)));
     render(jobs.length ? nothing : this.empty(), this.place, { renderBefore: this.none });
+  }
+
+  /** @param {LiveJob} job */
+  #unfoldSet({ set }) {
+    if (set) this.unfolded.add(set);
+    this.draw();
+  }
+
+  /** @param {LiveJob} job */
+  async #unfoldTalk({ id }) {
+    try {
+      if (!this.turns.delete(id)) this.turns.set(id, await readTurns(id));
+      this.draw();
+    } catch (error) {
+      showError(error);
+    }
   }
 
   /** @param {Job[]} jobs */
@@ -163,7 +263,7 @@ class Managed {
 
   /** @param {QueuedJob} job */
   #row(job) {
-    const words = job.private ? html`${icon("lock")}Private` : job.prompt || capitalized(job.kind);
+    const words = job.private ? html`${icon("lock")}Private` : job.prompt || job.name;
     return html`<li class="row">
       <div><p class="managed-words">${words}</p><p class="muted small">${aboutJob(job)}</p></div>
       <button class="button quiet small" type="button" aria-label="Cancel the job of ${job.who}" @click=${() => this.#cancel(job)}>Cancel</button>
@@ -178,24 +278,39 @@ class Managed {
 }
 
 /** @param {QueuedJob} job */
-function aboutJob({ who, kind, position, percent, eta, device }) {
+function aboutJob({ who, name, position, percent, eta, device }) {
   const state = position ? `place ${position}` : percent === null ? "starting" : `${percent} %`;
-  return [who, capitalized(kind), state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
+  return [who, name, state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
 function startCreate() {
-  const { jobs, hints } = /** @type {{jobs: Job[], hints: string[]}} */ (pageData());
+  const { jobs, more, show, hints, drawn, promise } = /** @type {{jobs: Job[], more: boolean, show: string, hints: string[], drawn: boolean, promise: string}} */ (pageData());
+  const draw = (/** @type {Event} */ event, /** @type {string} */ hint) => {
+    event.preventDefault();
+    bar.put(hint);
+    bar.form.requestSubmit();
+  };
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
-  const empty = () =>
-    emptyState(
-      "create",
-      "Describe a picture",
-      "Write what you want to see and press Enter. Four pictures come back in a few seconds.",
-      html`<div class="hints">${hints.map((hint) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => { event.preventDefault(); bar.put(hint); }}>${hint}</a>`)}</div>`,
-    );
-  const stream = new Stream(jobs, bar, empty);
-  if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload begins anew
+  const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
+    ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it anew.</p>` : nothing}
+    <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
+  const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show);
+  const older = document.getElementById("older");
+  if (older) older.hidden = !more;
+  older?.addEventListener("click", async () => {
+    try {
+      const before = stream.jobs.all.findLast(({ over }) => over)?.id ?? "";
+      const found = await readJobs({ show, before });
+      stream.jobs.older(found);
+      older.hidden = !found.length;
+    } catch (error) {
+      showError(error);
+    }
+  });
+  for (const key of Object.keys(ARROWS)) addShortcuts({ [key]: moveTo });
+  addShortcuts({ e: openFocused((href) => href.replace("/pictures/", "/edit/")), a: openFocused((href) => `${href}#question`) });
+  if (location.search) history.replaceState(null, "", location.pathname + (show ? `?show=${show}` : "") + location.hash); // a reload begins anew
 }
 
 function startQueue() {

@@ -1,6 +1,6 @@
 // What the server's JSON holds, as types for the other modules.
 
-/** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut"}} Action  form: what else it asks for */
+/** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut", first: string}} Action  form: what else it asks for; first: its word in the first row */
 /** @typedef {{src: string, gif: string, seconds: number, fps: number, sound: boolean}} Video  its address, that of a GIF of it, its length */
 /** @typedef {"show" | "spoiler" | "block"} Visibility */
 
@@ -26,7 +26,13 @@
  * @typedef {object} Job
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
+ * @property {string} [group]  what Create can be narrowed to, such as "pictures" or "videos"
+ * @property {string} [about]  what it is about, where it has no words
+ * @property {string | null} [set]  the same for all jobs of one prompt
+ * @property {string | null} [follows]  the question that it follows on from
+ * @property {string | null} [finished]  ISO 8601
  * @property {Status} status
  * @property {boolean} over
  * @property {string} created  ISO 8601
@@ -38,6 +44,7 @@
  * @property {number | null} position
  * @property {number | null} eta  seconds
  * @property {boolean} held
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} step
  * @property {number | null} total
  * @property {string} doing  what was done last, of a training
@@ -87,6 +94,7 @@
  * @typedef {object} QueuedJob  of a queue that the reader manages
  * @property {string} id
  * @property {string} kind
+ * @property {string} name  what people call it
  * @property {string} prompt  empty when it is private
  * @property {boolean} private
  * @property {string} who
@@ -98,7 +106,7 @@
  */
 
 /** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
-/** @typedef {{month: string, pictures: number}} Month */
+/** @typedef {{day: string, shapes: number[]}} Day  shapes: width / height in per cent and how many pictures after one another have it, in turn */
 /** @typedef {{text: string, label: string}} Suggestion */
 /** @typedef {{begin: number, end: number, kind: "word" | "flag" | "fault", text: string, why: string, instead: string[], grows: boolean}} Mark  of a prompt */
 
@@ -110,6 +118,7 @@
  * @property {number | null} [eta]
  * @property {boolean} [held]
  * @property {string} [why]  what it waits for besides its turn
+ * @property {boolean} [starting]  no worker is ready yet
  * @property {number | null} [step]
  * @property {number | null} [total]
  * @property {string | null} [preview]

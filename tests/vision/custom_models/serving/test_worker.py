@@ -70,7 +70,7 @@ def test_a_training_tells_what_it_learned_from_and_how_good_it_is(
     )
     assert learned.threshold == pytest.approx(max(learned.metrics["good_scores"]), abs=1e-5)
     assert learned.promise == pytest.approx(1 / 7)
-    assert "Of 100 good parts about 14 will be stopped at most." in learned.sentence
+    assert "It stops about 1 good part in 7;" in learned.sentence
     assert len(learned.metrics["test"]) == 3
     assert learned.metrics["found"] == [1, 1]
     assert learned.metrics["labels"]["missing"]["recall"] == [1, 1]

@@ -1,7 +1,7 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
 import { showError } from "./text.js";
 
-/** @import {Job, Mark, Month, Queue, Suggestion, Tile} from "../types.js" */
+/** @import {Day, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
 
 const MOST_IN_TRAIL = 600; // pictures
 
@@ -75,20 +75,6 @@ export function takeNote(name) {
  * @param {string[]} hrefs  as they stand on the page
  */
 export const keepTrail = (hrefs) => leaveNote("trail", JSON.stringify({ hrefs: hrefs.slice(0, MOST_IN_TRAIL), back: location.pathname + location.search + location.hash }));
-
-/**
- * The pictures before and after this one, and the page to go back to. `own`: those of its job, for when the
- * way doesn't lead past here.
- * @param {string} here
- * @param {string[]} own
- * @returns {{before?: string, after?: string, back: string | null}}
- */
-export function readTrail(here, own) {
-  const known = /** @type {{hrefs: string[], back: string} | null} */ (JSON.parse(readKept(() => sessionStorage, "trail") ?? "null"));
-  const hrefs = known?.hrefs.includes(here) ? known.hrefs : own;
-  const at = hrefs.indexOf(here);
-  return { before: hrefs[at - 1], after: at < 0 ? undefined : hrefs[at + 1], back: known?.back ?? null };
-}
 
 /**
  * Let a field show again what was typed into it until that is sent, also after the page was left.
@@ -279,8 +265,15 @@ const jobsOf = ({ body, at }) => /** @type {{jobs: Job[]}} */ (body).jobs.map((j
 /** A new name for a wish, so that the server sees when it comes a second time. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
-/** @returns {Promise<Job[]>} live ones first */
-export const readJobs = async () => jobsOf(await fetchAt("/api/jobs", {}));
+/**
+ * The newest jobs of the reader's: those of `show` only, and before a job what is older.
+ * @param {{show?: string, before?: string}} [which]
+ * @returns {Promise<Job[]>}
+ */
+export const readJobs = async (which = {}) => jobsOf(await fetchAt(`/api/jobs?${new URLSearchParams(which)}`, {}));
+
+/** The questions of a conversation before one, with their answers, the first one first. @param {string} id @returns {Promise<Turn[]>} */
+export const readTurns = async (id) => /** @type {{turns: Turn[]}} */ (await fetchJson(`/api/talk/${id}`, {})).turns.slice(0, -1);
 
 /** @param {string} id */
 export async function readJob(id) {
@@ -342,8 +335,8 @@ export const readShown = async (query, signal) =>
 
 export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await fetchJson("/api/queues", {})).queues;
 
-/** @param {URLSearchParams} query */
-export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await fetchJson(`/api/months?${query}`, {})).months;
+/** The days of one's pictures; null where some fit better than others. @param {URLSearchParams} query */
+export const readDays = async (query) => /** @type {{days: Day[] | null}} */ (await fetchJson(`/api/days?${query}`, {})).days;
 
 /**
  * @param {string} text
@@ -372,7 +365,7 @@ export const uploadVideo = async (file, name) => /** @type {{video: string, fram
 export const saveSettings = (values) => sendJson("PATCH", "/api/settings", values);
 
 /** @param {string} token */
-export const readSignIn = async (token) => /** @type {{name: string}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
+export const readSignIn = async (token) => /** @type {{name: string, local: boolean}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
 
 /** @param {{token?: string, who?: string}} how */
 export const signIn = (how) => sendJson("POST", "/api/session", how);
@@ -560,4 +553,4 @@ export const putInFolder = (folder, names) => sendNames(`/api/folders/${folder}/
 export const takeOutOfFolder = (folder, names) => sendNames(`/api/folders/${folder}/items/remove`, names);
 
 /** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
-export const makeShare = async (what) => /** @type {{id: string, link: string}} */ (await sendJson("POST", "/api/shares", what));
+export const makeShare = async (what) => /** @type {{id: string, link: string, expires: string}} */ (await sendJson("POST", "/api/shares", what));

@@ -23,7 +23,7 @@ export function askForm(title, content, yes) {
       <h2 id="question">${title}</h2>
       ${content}
       <div class="dialog-foot">
-        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? "Back"}</button>
+        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? "Cancel"}</button>
         <button class="button ${yes.bad ? "bad" : ""}" value="yes" ?autofocus=${!yes.bad}>${yes.label}</button>
       </div>
     </form>`,
@@ -43,7 +43,7 @@ export function askForm(title, content, yes) {
  * @param {string} title
  * @param {string} text
  * @param {string} label  of the button that says yes
- * @param {{bad?: boolean, no?: string}} [look]
+ * @param {{bad?: boolean}} [look]
  * @returns {Promise<boolean>}
  */
 export async function askConfirmed(title, text, label, look = {}) {
@@ -124,14 +124,16 @@ export async function makeLink(form) {
   const n = Number(text("n"));
   const what = data.has("folder") ? { folder: text("folder") } : { job: text("job"), ...(n ? { n } : {}) };
   try {
-    const { link } = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
+    const { link, expires } = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
     const sheet = form.closest("[popover]");
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
-    const note = local ? "Only this machine can open it: the studio has no address that others know." : "It is shown only now. Take it back under Shares at any time.";
+    const until = new Date(expires).toLocaleDateString("en-GB", { day: "numeric", month: "long" });
+    const who = local ? "Only this machine can open it: the studio has no address that others know." : `Whoever has it sees ${data.has("folder") ? "the folder" : "what you shared"} until ${until}, ${data.has("words") ? "with" : "without"} the prompt, and needn't sign in.`;
+    const note = html`${who} Copy it again, or take it back, under <a href="/shares">Shares</a>.`;
     const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
       <p class="muted">${note}</p>`;
-    return (await askForm("Your link", field, { label: "Copy" })) && link;
+    return (await askForm("Your link", field, { label: "Copy", no: "Done" })) && link;
   } catch (error) {
     showError(error);
     return null;

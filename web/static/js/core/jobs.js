@@ -1,6 +1,6 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
 import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
-import { capitalized, countOf, durationOf, showError, showToast } from "./text.js";
+import { countOf, durationOf, showError, showToast } from "./text.js";
 
 /** @import {Action, Job, News, Picture, State} from "../types.js" */
 /** @import {Named} from "./api.js" */
@@ -112,6 +112,9 @@ function showBanner(text) {
 
 const MOST_OVER = 60; // finished ones that stay, so that a page may be open for days
 
+/** @param {Job} one @param {Job} other */
+const newestFirst = (one, other) => (one.created === other.created ? Number(one.id < other.id) - 0.5 : one.created < other.created ? 1 : -1);
+
 /** @type {Partial<Record<State["state"], Job["status"]>>} */
 const STATUS = { queued: "queued", paused: "queued", rendered: "rendered", failed: "failed", cancelled: "cancelled" };
 
@@ -132,6 +135,7 @@ export function withState(job, state) {
     eta: state.eta ?? null,
     held: state.held ?? false,
     why: state.why ?? "",
+    starting: state.starting ?? false,
     paused: state.state === "paused",
     step: state.step ?? job.step,
     doing: state.doing ?? job.doing,
@@ -154,8 +158,9 @@ export class Jobs {
    * @param {(job: Job) => boolean} [belongs]  which ones this page shows
    */
   constructor(jobs, onChange, belongs = () => true) {
+    this.most = Math.max(MOST_OVER, jobs.length); // finished ones that stay
     const at = Number(document.body?.dataset.point ?? 0);
-    /** @type {Map<string, LiveJob>} in the order of the page, newest first */
+    /** @type {Map<string, LiveJob>} */
     this.byId = new Map(jobs.map((job) => [job.id, { at, ...job }]));
     /** @type {Map<string, {state: State, at: number}>} what the socket said last of each that isn't over */
     this.told = new Map();
@@ -166,22 +171,27 @@ export class Jobs {
     for (const job of jobs) this.#decode(job);
   }
 
-  /** @returns {LiveJob[]} */
+  /** Those that the page shows, the newest first: a job keeps its place whatever becomes of it. @returns {LiveJob[]} */
   get all() {
-    return [...this.byId.values()].filter(this.belongs);
+    return [...this.byId.values()].filter(this.belongs).sort(newestFirst);
   }
 
   /**
-   * Put these first, or in place of what is known of them, unless that is newer.
+   * Take these, also in place of what is known of them, unless that is newer.
    * @param {Job[]} jobs
    */
   add(jobs) {
-    const fresh = jobs.filter((job) => !this.byId.has(job.id));
-    if (fresh.length) this.byId = new Map([...fresh.map((job) => /** @type {[string, LiveJob]} */ ([job.id, { ...job, at: 0 }])), ...this.byId]);
+    for (const job of jobs) if (!this.byId.has(job.id)) this.byId.set(job.id, { ...job, at: 0 });
     for (const job of jobs) this.#set(job);
-    const over = [...this.byId.values()].filter((job) => job.over);
-    for (const { id } of over.slice(MOST_OVER)) this.byId.delete(id);
+    const over = [...this.byId.values()].filter((job) => job.over).sort(newestFirst);
+    for (const { id } of over.slice(this.most)) this.byId.delete(id);
     this.onChange();
+  }
+
+  /** Take jobs that are older than those that are there. @param {Job[]} jobs */
+  older(jobs) {
+    this.most += jobs.length;
+    this.add(jobs);
   }
 
   /** @param {string} id */
@@ -267,11 +277,23 @@ export class Jobs {
   }
 }
 
+/**
+ * The jobs of each prompt that asked for several, but for its first one, by that one's id. Pure.
+ * @param {LiveJob[]} jobs  newest first
+ * @param {Set<string>} unfolded  sets that aren't folded
+ * @returns {Map<string, LiveJob[]>}
+ */
+export function foldedSets(jobs, unfolded) {
+  const sets = Map.groupBy(jobs.filter(({ set }) => set && !unfolded.has(set)), ({ set }) => set);
+  return new Map([...sets.values()].map((several) => several.toReversed()).flatMap(([first, ...rest]) => (first && rest.length ? [[first.id, rest]] : [])));
+}
+
 /** Where a job waits, in words. @param {LiveJob} job */
 export function waitingOf(job) {
   if (job.paused) return "The studio restarts; this continues by itself";
   if (job.held) return "On hold: the queue is paused";
   if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
+  if (job.starting) return `The studio is getting ready; ${(job.position ?? 1) > 1 ? `place ${job.position}` : "this is next"}`;
   const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }
@@ -449,7 +471,7 @@ export class Announcer {
       const job = await untilAnswered(() => readJob(id));
       if (!job.over || !this.waiting.delete(id)) continue;
       if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: "Show" } });
-      else showToast(`${capitalized(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
+      else showToast(`${job.name} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
     }
   }
 }

@@ -1,7 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
-import { showError, showToast } from "./text.js";
+import { rememberPresses, showError, showToast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -155,6 +155,7 @@ export function addShortcuts(keys) {
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
+  if (event.key === "Escape" && !event.defaultPrevented) closeDetails(event);
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return;
   if (document.querySelector("dialog[open], [popover]:popover-open")) return;
   const isLetter = event.key.length === 1;
@@ -164,6 +165,15 @@ function onKey(event) {
   [before, at] = [event.key, Date.now()];
   if (!work) return;
   work(event);
+}
+
+/** Close the box that opened over the page, or the one that has the focus. @param {KeyboardEvent} event */
+function closeDetails(event) {
+  const open = document.activeElement?.closest("details[open]") ?? document.querySelector(".more-filters[open]");
+  if (!(open instanceof HTMLDetailsElement) || document.querySelector("dialog[open], [popover]:popover-open")) return;
+  event.preventDefault();
+  open.open = false;
+  open.querySelector("summary")?.focus();
 }
 
 document.addEventListener("keydown", onKey);
@@ -288,6 +298,19 @@ function unveil({ target }) {
   if (picture && target.checked && !picture.src.includes("?")) picture.src += "?plain=1";
 }
 
+/** A video of a list plays while the pointer is on it, without sound, unless less motion is wanted. */
+function playUnderPointer() {
+  if (matchMedia("(prefers-reduced-motion: reduce), (hover: none)").matches) return;
+  document.addEventListener("pointerover", ({ target }) => {
+    const link = target instanceof Element ? target.closest("a:has(> .length):not(.veiled *, :has(video))") : null;
+    const [, name] = /\/pictures(\/\w+\/\d+)$/.exec(link?.getAttribute("href") ?? "") ?? [];
+    if (!link || !name) return;
+    const video = Object.assign(document.createElement("video"), { src: `/files${name}.mp4`, className: "under-pointer", muted: true, loop: true, autoplay: true });
+    link.append(video);
+    link.addEventListener("pointerleave", () => video.remove(), { once: true });
+  });
+}
+
 /**
  * Ask before a form is sent that deletes something.
  * @param {HTMLFormElement} form
@@ -303,11 +326,21 @@ export function askBefore(form, title, text, label) {
   });
 }
 
+/** Sheets that a template has are left as dialogs are, by Cancel. */
+function letSheetsBeLeft() {
+  for (const foot of document.querySelectorAll(".sheet[popover] .dialog-foot")) {
+    const cancel = Object.assign(document.createElement("button"), { type: "button", className: "button quiet", textContent: "Cancel" });
+    Object.assign(cancel, { popoverTargetElement: foot.closest(".sheet"), popoverTargetAction: "hide" });
+    foot.prepend(cancel);
+  }
+}
+
 /**
  * Start what a page has of its own, by its name, then what every page has.
  * @param {Record<string, () => void>} [pages]
  */
 export function startPage(pages = {}) {
+  rememberPresses();
   pages[document.body.dataset.page ?? ""]?.();
   if (keptHere("outbox")) outbox(); // what the page before couldn't send
   const said = takeNote("said");
@@ -317,9 +350,12 @@ export function startPage(pages = {}) {
   document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
+  letSheetsBeLeft();
+  playUnderPointer();
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
+  if (location.hash === "#question") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
   document.body.dataset.started = "";
   dispatchEvent(new Event("started")); // what was sent before goes now
 }

@@ -118,10 +118,60 @@ export const plainText = (text) => text.replaceAll("`", "");
 /** @param {string} word */
 export const capitalized = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
-// Messages. Their place has role=status, so they are read out too.
+// Messages, one at a time, beside what was pressed last. Their place has role=status, so they are read out too.
 
 const STAYS = 6000; // ms
-const MOST = 3;
+const BESIDE = 10_000; // ms after a press for which a message belongs to it
+const GAP = 8; // px
+const KEEP_CLEAR = "button, .button, input, select, textarea, summary, .side a"; // what no message may cover
+
+/** @type {{box: DOMRect, at: number} | null} where something was pressed last; it may be gone since */
+let pressed = null;
+
+/** Remembers from now on where something is pressed, so that its message appears beside it. */
+export function rememberPresses() {
+  for (const kind of ["click", "submit"]) {
+    document.addEventListener(kind, (event) => {
+      const about = event.target instanceof Element && !event.target.closest("#toasts") ? event.target.closest("button, a, input, select, form") : null;
+      if (about) pressed = { box: about.getBoundingClientRect(), at: Date.now() };
+    }, true);
+  }
+}
+
+/**
+ * The place of a message: the nearest to what was pressed, or else to the lower right corner, that covers nothing that
+ * can be pressed; where each covers something, the one that covers least. Pure.
+ * @param {{width: number, height: number}} size
+ * @param {{width: number, height: number}} view
+ * @param {DOMRect | null} near
+ * @param {Pick<DOMRect, "left" | "top" | "right" | "bottom">[]} taken
+ * @returns {{left: number, top: number}}
+ */
+export function clearPlace({ width, height }, view, near, taken) {
+  const [right, bottom] = [view.width - width - 2 * GAP, view.height - height - 2 * GAP];
+  const steps = Array.from({ length: 13 }, (_, n) => n / 12);
+  const all = steps.flatMap((x) => steps.map((y) => ({ left: 2 * GAP + x * (right - 2 * GAP), top: 2 * GAP + y * (bottom - 2 * GAP) })));
+  const beside = near
+    ? [near.bottom + GAP, near.top - height - GAP, near.top].flatMap((top) => [near.left, near.right - width, near.right + GAP, near.left - width - GAP].map((left) => ({ left, top })))
+    : [];
+  const [x, y] = near ? [(near.left + near.right - width) / 2, (near.top + near.bottom - height) / 2] : [right, bottom];
+  const far = (/** @type {{left: number, top: number}} */ { left, top }) => Math.hypot(left - x, top - y);
+  const covered = (/** @type {{left: number, top: number}} */ { left, top }) =>
+    taken.reduce((sum, one) => sum + Math.max(0, Math.min(one.right, left + width) - Math.max(one.left, left)) * Math.max(0, Math.min(one.bottom, top + height) - Math.max(one.top, top)), 0);
+  const inside = [...beside, ...all].filter(({ left, top }) => left >= GAP && top >= GAP && left + width <= view.width - GAP && top + height <= view.height - GAP).sort((one, other) => far(one) - far(other));
+  let [best = { left: GAP, top: GAP }] = inside;
+  for (const one of inside) if (covered(one) < covered(best)) best = one;
+  return best;
+}
+
+/** @param {HTMLElement} place  of messages */
+function putClear(place) {
+  const taken = [...document.querySelectorAll(KEEP_CLEAR)].filter((one) => !place.contains(one) && one.checkVisibility()).map((one) => one.getBoundingClientRect());
+  const near = pressed && Date.now() - pressed.at < BESIDE ? pressed.box : null;
+  place.removeAttribute("style");
+  const { left, top } = clearPlace(place.getBoundingClientRect(), { width: document.documentElement.clientWidth, height: innerHeight }, near, taken);
+  Object.assign(place.style, { inset: "auto", left: `${left}px`, top: `${top}px` });
+}
 
 /**
  * @param {string} text
@@ -140,8 +190,10 @@ export function showToast(text, { bad = false, link, press } = {}) {
   const close = button("×", () => box.remove());
   close.setAttribute("aria-label", "Close");
   box.append(close);
-  while (place.querySelectorAll(".toast").length >= MOST) place.querySelector(".toast")?.remove();
+  place.querySelector(".toast")?.remove();
   place.append(box);
+  place.style.opacity = "0";
+  requestAnimationFrame(() => requestAnimationFrame(() => putClear(place))); // once the page has drawn what it is about
   removeLater(box, bad ? 2 * STAYS : STAYS);
 }
 

@@ -1,68 +1,67 @@
-// The pictures of a gallery: their order in blocks, those that are chosen, and all of them, read in pages when somebody looks at that place.
+// The pictures of a gallery: the days they lie in, those that are chosen, and all of them, read in pages when somebody looks at that place.
 import { Problem, readJob, readPictures } from "../core/api.js";
 import { plainText, showError } from "../core/text.js";
 
-/** @import {Month, Tile} from "../types.js" */
+/** @import {Day, Tile} from "../types.js" */
 
-// The order of all pictures as blocks: a month each with its count, or one of unknown length when there is a filter. Pure.
+// The order of all pictures: days with the shape of each, where the server counts them. Pure.
 
-/** `open`: there may be more than `count`. */
-/** @typedef {{month: string | null, count: number, open: boolean}} Block */
+/** Pictures that belong together, from `start` on. `day`: "2026-11-26", "" where there are no days. */
+/** @typedef {{day: string, start: number, count: number}} Group */
 
 /**
- * @param {Month[] | null} months  newest first; null = nobody has counted
- * @param {number} guess  of what isn't counted
- * @returns {Block[]}
+ * @param {Day[]} days
+ * @returns {{groups: Group[], ratios: number[]}}  width / height of each picture
  */
-export const blocksOf = (months, guess) =>
-  months ? months.map(({ month, pictures }) => ({ month, count: pictures, open: false })) : [{ month: null, count: guess, open: true }];
-
-/** @param {Block[]} blocks */
-export const totalOf = (blocks) => blocks.reduce((sum, { count }) => sum + count, 0);
+export function spread(days) {
+  /** @type {number[]} */
+  const ratios = [];
+  const groups = days.map(({ day, shapes }) => {
+    const start = ratios.length;
+    for (let at = 0; at < shapes.length; at += 2) {
+      for (let n = shapes[at + 1] ?? 0; n > 0; n -= 1) ratios.push((shapes[at] ?? 100) / 100);
+    }
+    return { day, start, count: ratios.length - start };
+  });
+  return { groups, ratios };
+}
 
 /**
- * The block of a place, and the place within it.
- * @param {Block[]} blocks
+ * The group of a place, as its number.
+ * @param {Pick<Group, "start">[]} groups
  * @param {number} index
  */
-export function findPlace(blocks, index) {
-  let start = 0;
-  for (const [number, block] of blocks.entries()) {
-    if (index < start + block.count) return { number, offset: index - start };
-    start += block.count;
+export function groupAt(groups, index) {
+  let [low, high] = [0, groups.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if ((groups[middle]?.start ?? 0) <= index) low = middle;
+    else high = middle;
   }
-  return { number: Math.max(0, blocks.length - 1), offset: Math.max(0, index - start + (blocks.at(-1)?.count ?? 0)) };
+  return low;
 }
 
 /**
- * Where a block begins.
- * @param {Block[]} blocks
- * @param {number} number
- */
-export const startOf = (blocks, number) => totalOf(blocks.slice(0, number));
-
-/**
- * A place as it stands in the address: "2026-11.120" or "120". Counted within the month, it stays right when
+ * A place as it stands in the address: "2026-11-26.12" or "120". Counted within the day, it stays right when
  * pictures come above.
- * @param {Block[]} blocks
+ * @param {Group[]} groups
  * @param {number} index
  */
-export function anchorOf(blocks, index) {
-  const { number, offset } = findPlace(blocks, index);
-  const month = blocks[number]?.month;
-  return index === 0 ? "" : month ? `${month}.${offset}` : String(offset);
+export function anchorOf(groups, index) {
+  const { day = "", start = 0 } = groups[groupAt(groups, index)] ?? {};
+  return index === 0 ? "" : day ? `${day}.${index - start}` : String(index);
 }
 
 /**
- * @param {Block[]} blocks
+ * The place that an address means: of a day or a month, of a picture there, or of a picture in all.
+ * @param {Group[]} groups
  * @param {string} anchor
  */
-export function indexOf(blocks, anchor) {
-  const [, month, offset] = /^(?:(\d{4}-\d\d)\.?)?(\d*)$/.exec(anchor) ?? [];
-  const number = month ? blocks.findIndex((block) => block.month === month) : 0;
-  if (number < 0) return 0;
-  const within = Math.min(Number(offset ?? 0), Math.max(0, (blocks[number]?.count ?? 1) - 1));
-  return startOf(blocks, number) + within;
+export function indexOf(groups, anchor) {
+  const [, date, offset] = /^(?:(\d{4}-\d\d(?:-\d\d)?)\.?)?(\d*)$/.exec(anchor) ?? [];
+  const group = date ? groups.find(({ day }) => day.startsWith(date)) : { start: 0, count: Infinity };
+  if (!group) return 0;
+  return group.start + Math.min(Number(offset ?? 0), Math.max(0, group.count - 1));
 }
 
 // Which pictures are chosen: by job and number, so that scrolling and new pictures change nothing. Pure.
@@ -96,9 +95,9 @@ export class Selection {
     this.anchor = index;
   }
 
-  /** @param {Tile[]} tiles */
-  add(tiles) {
-    for (const tile of tiles) this.chosen.set(keyOf(tile), tile);
+  /** @param {Tile[]} tiles @param {boolean} [on] */
+  set(tiles, on = true) {
+    for (const tile of tiles) on ? this.chosen.set(keyOf(tile), tile) : this.chosen.delete(keyOf(tile));
   }
 
   clear() {
@@ -110,8 +109,9 @@ export class Selection {
 /** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null, trash?: boolean, folder?: string}} Filters */
 
 export const PAGE = 100; // tiles a request
-const KEPT = 150; // pages
+const KEPT = 15_000; // tiles
 const AROUND = 300; // pictures that the viewer knows on each side
+const SOON = 40; // pictures before the end of an open list when more are read
 const AT_ONCE = 2; // requests
 const RETRY = 5000; // ms
 
@@ -132,38 +132,43 @@ export function queryOf({ q, kind, favourite, month, server, trash, folder }) {
 export class Source {
   /**
    * @param {Filters} filters
-   * @param {Month[] | null} months
+   * @param {Day[] | null} days  null = nobody has counted: the pictures follow one another as far as they are read
    * @param {() => void} onChange
-   * @param {Tile[]} [first]  what the page came with
-   * @param {typeof readPictures} [readPage]
+   * @param {{first?: Tile[], older?: string | null, read?: typeof readPictures, onStale?: () => void}} [more]
+   *   first: what is read already. older: where an uncounted list goes on, null = nowhere. onStale: there are
+   *   other pictures than were counted
    */
-  constructor(filters, months, onChange, first = [], readPage = readPictures) {
+  constructor(filters, days, onChange, { first = [], older = "", read = readPictures, onStale = () => {} } = {}) {
     this.filters = filters;
-    this.readPage = readPage;
-    this.blocks = blocksOf(months, first.length || PAGE);
     this.onChange = onChange;
-    this.first = first;
-    /** @type {Map<string, Tile[]>} by "block:page", the ones used last at the end */
-    this.pages = new Map();
-    /** @type {Map<string, string>} where a page begins, for those that follow a known one */
-    this.cursors = new Map();
-    /** @type {Map<string, Promise<void>>} */
+    this.onStale = onStale;
+    this.read = read;
+    /** @type {(Tile | undefined)[]} */
+    this.tiles = [...first];
+    /** Where the next page of an uncounted list begins; null at its end, and where all are counted. @type {string | null} */
+    this.older = days ? null : older;
+    const { groups, ratios } = days ? spread(days) : { groups: [{ day: "", start: 0, count: first.length }], ratios: first.map(ratioOf) };
+    this.groups = groups;
+    this.ratios = ratios;
+    this.known = first.length; // tiles, about
+    /** Rises whenever pictures lie elsewhere than before. */
+    this.version = 0;
+    /** @type {Map<number, Promise<void>>} pages on their way, by their first place */
     this.loading = new Map();
-    /** @type {string[]} */
+    /** @type {number[]} */
     this.wanted = [];
     this.failed = false;
     /** What the server says of the search: what wasn't searched, or what is wrong with it. */
     this.note = "";
-    /** The server doesn't skip: far pages are reached one after the other. */
-    this.walks = false;
   }
 
   get total() {
-    return totalOf(this.blocks);
+    return this.ratios.length;
   }
 
+  /** Whether there may be more than `total`. */
   get isOpen() {
-    return this.blocks.some(({ open }) => open);
+    return this.older !== null;
   }
 
   /**
@@ -171,16 +176,12 @@ export class Source {
    * @returns {Tile | undefined}  undefined = not read yet
    */
   at(index) {
-    const { number, offset } = findPlace(this.blocks, index);
-    const page = this.pages.get(`${number}:${Math.floor(offset / PAGE)}`);
-    return page ? page[offset % PAGE] : this.first[index];
+    return this.tiles[index];
   }
 
   /** The pages of the pictures around a place, as many as the viewer knows. @param {number} index */
   hrefsAround(index) {
-    const hrefs = [];
-    for (let at = Math.max(0, index - AROUND); at < index + AROUND; at += 1) hrefs.push(this.at(at)?.href ?? "");
-    return hrefs.filter(Boolean);
+    return this.tiles.slice(Math.max(0, index - AROUND), index + AROUND).flatMap((tile) => tile?.href ?? []);
   }
 
   /**
@@ -189,14 +190,12 @@ export class Source {
    * @param {number} end
    */
   want(begin, end) {
-    const keys = new Set(end > begin ? [this.#key(Math.floor((begin + end) / 2))] : []);
-    for (let index = begin; index < end; index += PAGE) keys.add(this.#key(index));
-    if (end > begin) keys.add(this.#key(end - 1));
-    for (const key of keys) {
-      const page = this.pages.get(key);
-      if (page && this.pages.delete(key)) this.pages.set(key, page); // used last: dropped last
-    }
-    this.wanted = [...keys].filter((key) => !this.pages.has(key));
+    const missing = [];
+    for (let index = begin; index < end; index += 1) if (!this.tiles[index]) missing.push(this.#pageOf(index));
+    const middle = this.#pageOf((begin + end) >> 1);
+    this.wanted = [...new Set(missing)].sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
+    if (this.isOpen && end > this.total - SOON) this.wanted.push(this.total);
+    this.#trim(begin, end);
     this.#next();
   }
 
@@ -207,7 +206,8 @@ export class Source {
    */
   async ensure(begin, end) {
     for (let index = begin; index < end; index += 1) {
-      if (!this.at(index)) await this.#load(this.#key(index));
+      while (this.isOpen && index >= this.total) await this.#load(this.total);
+      if (index < this.total && !this.tiles[index]) await this.#load(this.#pageOf(index));
     }
   }
 
@@ -216,34 +216,53 @@ export class Source {
    * @param {string[]} jobs
    */
   of(jobs) {
-    return [...this.first, ...[...this.pages.values()].flat()].filter(({ job }) => jobs.includes(job));
+    return this.tiles.filter((tile) => tile !== undefined && jobs.includes(tile.job)).map((tile) => /** @type {Tile} */ (tile));
   }
 
   /** @param {Pick<Tile, "job" | "n">[]} gone  that are here no longer */
   forget(gone) {
     const keys = new Set(gone.map(keyOf));
-    for (const [key, tiles] of this.pages) {
-      const kept = tiles.filter((tile) => !keys.has(keyOf(tile)));
-      const block = this.blocks[Number(key.split(":")[0])];
-      if (block) block.count -= tiles.length - kept.length;
-    }
-    this.first = [];
-    this.pages.clear();
-    this.cursors.clear();
+    const stays = Array.from(this.ratios, (_, index) => !this.tiles[index] || !keys.delete(keyOf(/** @type {Tile} */ (this.tiles[index]))));
+    const kept = stays.flatMap((stay, index) => (stay ? [index] : []));
+    this.tiles = kept.map((index) => this.tiles[index]);
+    this.ratios = kept.map((index) => this.ratios[index] ?? 1);
+    let start = 0;
+    this.groups = this.groups.flatMap(({ day, start: from, count: before }) => {
+      const count = stays.slice(from, from + before).filter(Boolean).length;
+      const group = { day, start, count };
+      start += count;
+      return count ? [group] : [];
+    });
+    this.version += 1;
+    this.loading = new Map(); // what is on its way is counted as before
+    if (keys.size) this.onStale();
     this.onChange();
   }
 
+  /** Where the month of a place begins: the server finds that at once, and walks from there. @param {number} index */
+  #monthAt(index) {
+    const number = groupAt(this.groups, index);
+    const month = this.groups[number]?.day.slice(0, 7) ?? "";
+    const isPlain = month && !this.filters.q && !this.filters.folder; // others have bounds of their own
+    if (!isPlain) return { month: "", start: 0, end: this.total };
+    let [first, last] = [number, number];
+    while (this.groups[first - 1]?.day.startsWith(month)) first -= 1;
+    while (this.groups[last + 1]?.day.startsWith(month)) last += 1;
+    return { month, start: this.groups[first]?.start ?? 0, end: (this.groups[last]?.start ?? 0) + (this.groups[last]?.count ?? 0) };
+  }
+
   /** @param {number} index */
-  #key(index) {
-    const { number, offset } = findPlace(this.blocks, index);
-    return `${number}:${Math.floor(offset / PAGE)}`;
+  #pageOf(index) {
+    const { start } = this.#monthAt(index);
+    return start + Math.floor((index - start) / PAGE) * PAGE;
   }
 
   #next() {
     while (this.loading.size < AT_ONCE) {
-      const key = this.wanted.find((one) => !this.loading.has(one) && !this.pages.has(one));
-      if (key === undefined) return;
-      this.#load(key).then(
+      const page = this.wanted.find((one) => !this.loading.has(one));
+      if (page === undefined) return;
+      this.wanted = this.wanted.filter((one) => one !== page);
+      this.#load(page).then(
         () => this.#next(),
         (error) => this.#failed(error),
       );
@@ -265,84 +284,66 @@ export class Source {
   /** @param {string} why */
   #refused(why) {
     this.note = plainText(why);
-    for (const block of this.blocks) [block.count, block.open] = [0, false];
+    [this.tiles, this.ratios, this.groups, this.older] = [[], [], [], null];
+    this.version += 1;
     this.onChange();
   }
 
-  /** @param {string} key */
-  #load(key) {
-    const running = this.loading.get(key);
+  /** @param {number} page */
+  #load(page) {
+    const running = this.loading.get(page);
     if (running) return running;
-    const load = this.#read(key).finally(() => this.loading.delete(key));
-    this.loading.set(key, load);
+    const { loading } = this;
+    const load = (this.isOpen ? this.#readOn() : this.#readPage(page)).finally(() => loading.delete(page));
+    loading.set(page, load);
     return load;
   }
 
-  /** @param {string} key */
-  async #read(key) {
-    const [number = 0, page = 0] = key.split(":").map(Number);
+  /** @param {number} page */
+  async #readPage(page) {
+    const { version } = this;
+    const { month, start, end } = this.#monthAt(page);
+    const count = Math.min(PAGE, end - page);
     const query = queryOf(this.filters);
-    const block = this.blocks[number];
-    const cursor = this.cursors.get(key);
-    const far = page > 0 && !cursor;
-    if (far && this.walks) return this.#walk(number, page);
-    if (block?.month) query.set("month", block.month);
-    if (cursor) query.set("before", cursor);
-    else if (far) query.set("skip", String(page * PAGE));
-    query.set("limit", String(PAGE));
-    const { pictures, older, skipped, note = "" } = await this.readPage(query);
+    const last = this.tiles[page - 1];
+    if (month) query.set("month", month);
+    if (page > start && last) query.set("before", `${last.seq}-${last.n - 1}`);
+    else if (page > start) query.set("skip", String(page - start));
+    query.set("limit", String(count));
+    const { pictures, note = "" } = await this.read(query);
+    if (this.version !== version) return;
     this.note = note;
-    if (far && skipped !== page * PAGE) {
-      this.walks = true;
-      return this.#walk(number, page);
-    }
-    this.pages.set(key, pictures);
-    if (older) this.cursors.set(`${number}:${page + 1}`, older);
-    this.#measure(number, page, pictures.length, older !== null);
-    this.#trim();
+    for (const [number, tile] of pictures.entries()) this.tiles[page + number] = tile;
+    this.known += pictures.length;
+    if (pictures.length !== count) this.onStale();
     this.onChange();
   }
 
-  /**
-   * Reach a page by those before it, as long as somebody wants it.
-   * @param {number} number
-   * @param {number} page
-   */
-  async #walk(number, page) {
-    let at = page;
-    while (at > 0 && !this.cursors.has(`${number}:${at}`)) at -= 1;
-    for (; at < page; at += 1) {
-      const key = `${number}:${page}`;
-      const ends = (this.blocks[number]?.count ?? 0) <= at * PAGE;
-      if (ends) this.wanted = this.wanted.filter((one) => one !== key);
-      if (ends || !this.wanted.includes(key)) return;
-      await this.#load(`${number}:${at}`);
-    }
-    await this.#read(`${number}:${page}`);
+  /** Read the next page of a list that nobody has counted. */
+  async #readOn() {
+    const query = queryOf(this.filters);
+    if (this.older) query.set("before", this.older);
+    query.set("limit", String(PAGE));
+    const { pictures, older, note = "" } = await this.read(query);
+    this.note = note;
+    this.older = older;
+    this.tiles.push(...pictures);
+    this.ratios.push(...pictures.map(ratioOf));
+    for (const group of this.groups) group.count = this.ratios.length;
+    this.version += 1;
+    this.onChange();
   }
 
-  /**
-   * Correct a block's count by what was really there.
-   * @param {number} number
-   * @param {number} page
-   * @param {number} read
-   * @param {boolean} more
-   */
-  #measure(number, page, read, more) {
-    const block = this.blocks[number];
-    if (!block) return;
-    const end = page * PAGE + read;
-    if (!more || read < PAGE) [block.count, block.open] = [end, false];
-    else if (block.open) block.count = Math.max(block.count, end + PAGE);
-  }
-
-  #trim() {
-    for (const key of this.pages.keys()) {
-      if (this.pages.size <= KEPT) return;
-      this.pages.delete(key);
-    }
+  /** @param {number} begin @param {number} end */
+  #trim(begin, end) {
+    if (this.isOpen || this.known <= KEPT) return;
+    this.tiles = this.tiles.map((tile, index) => (index < begin - KEPT / 4 || index > end + KEPT / 4 ? undefined : tile));
+    this.known = this.tiles.filter(Boolean).length;
   }
 }
+
+/** @param {Pick<Tile, "width" | "height">} tile */
+const ratioOf = ({ width, height }) => width / height;
 
 // What a gallery shows, compared with what the server has now
 

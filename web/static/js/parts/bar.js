@@ -161,6 +161,7 @@ export class Bar {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || this.completion?.key(event)) return;
+    if (event.key === "Escape") return this.field.blur(); // then letters and arrows act on the page
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       return this.form.requestSubmit();

@@ -2,10 +2,10 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { videoLength, icon } from "../core/page.js";
-import { capitalized, plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
+import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
-/** @import {Action, Picture} from "../types.js" */
+/** @import {Action, Picture, Turn} from "../types.js" */
 
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 
@@ -21,6 +21,17 @@ const pictureCount = (job) => job.pictures.length || job.count;
  */
 const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} ${height}" aria-hidden="true"></svg>`;
 
+const STRIP_SIDE = 160; // px of a frame's width in a video's preview; of its height, where that is the longer side
+
+/** Let the frames of a video's preview, which lie side by side, run as the video will. @param {Event} event */
+function playStrip({ target }) {
+  const strip = /** @type {HTMLImageElement} */ (target);
+  const { clientWidth = 1, clientHeight = 1 } = strip.parentElement ?? {};
+  const { naturalWidth, naturalHeight } = strip;
+  const frame = naturalHeight === STRIP_SIDE ? (naturalHeight * clientWidth) / clientHeight : STRIP_SIDE; // px
+  strip.style.setProperty("--frames", String(Math.max(1, Math.round(naturalWidth / frame))));
+}
+
 /**
  * The place of a picture on the sheet of previews: two side by side, from three on 2×2.
  * @param {LiveJob} job
@@ -28,6 +39,7 @@ const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} $
  */
 function previewSheet(job, index) {
   if (!job.shown) return nothing;
+  if (job.group === "videos") return index ? nothing : html`<img class="previews film" src=${job.shown} alt="" @load=${playStrip}>`;
   const count = pictureCount(job);
   const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
   return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
@@ -80,13 +92,13 @@ function pictureCell(job, picture, index, tools) {
 
 /**
  * @param {LiveJob} job
- * @param {{use: (prompt: string) => void}} tools
+ * @param {{use: (prompt: string) => void, useWord?: string}} tools
  */
 export function reading(job, tools) {
   if (!job.captions.length && !job.scores.length && !job.text) return nothing;
   return html`<div class="reading">
     ${job.captions.length
-      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>${tools.useWord ?? "Use it"}</button></li>`)}</ol>`
       : nothing}
     ${job.scores.length
       ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
@@ -109,7 +121,8 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
- * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ * `rest`: the other jobs of its prompt while they are folded away, `unfold` shows them; `earlier`: the questions before it.
+ * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Turn[] | undefined, fresh: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
  */
 
 /**
@@ -119,14 +132,33 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
-  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capitalized(job.kind)} aria-busy=${!job.over}>
-    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
-    <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)} ${stateTold(job, tools)}</div>
+  const read = job.group === "answers" ? job.kind : "";
+  return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || job.name} aria-busy=${!job.over}>
+    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : read ? aboutPicture(job) : nothing}
+    <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)}</div>
     <div class="job-foot">
-      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
+      ${stateTold(job, tools)} ${job.notes.length ? html`<div class="notes" title=${plainText(job.notes.join("\n"))}>${job.notes.map((note) => html`<p>${plainText(note)}</p>`)}</div>` : nothing}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
+    ${restOfSet(job, tools)}
   </article>`;
+}
+
+const MOST_OF_SET = 12; // that are shown small
+
+/** The other jobs of a prompt, small, in a line of one height. @param {LiveJob} job @param {CardTools} tools */
+function restOfSet(job, tools) {
+  const rest = tools.rest(job);
+  if (!rest.length) return nothing;
+  const one = (/** @type {LiveJob} */ other) => html`<span class="set-one" title=${other.prompt}>${other.pictures[0] && other.pictures[0].visibility === "show" ? html`<img src=${other.pictures[0].small} alt="">` : other.shown ? html`<img class="previews of-4" src=${other.shown} alt="">` : nothing}</span>`;
+  const left = rest.filter(({ over }) => !over).length;
+  return html`<button class="set" type="button" @click=${() => tools.unfold(job)}>${rest.slice(0, MOST_OF_SET).map(one)}<span>${rest.length} more of this prompt${left ? `, ${left} to come` : ""}</span></button>`;
+}
+
+/** The questions of a conversation before this one, when they are unfolded. @param {LiveJob} job @param {CardTools} tools */
+function earlierTurns(job, tools) {
+  const turns = tools.earlier(job);
+  return turns ? html`<ol class="turns">${turns.map(({ question, answer }) => html`<li><p>${question}</p><p class="muted">${answer ?? ""}</p></li>`)}</ol>` : nothing;
 }
 
 /**
@@ -134,9 +166,9 @@ export function jobCard(job, tools) {
  * @param {CardTools} tools
  */
 function promptWords(job, tools) {
-  if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
+  if (job.talk) return html`${earlierTurns(job, tools)}<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = splitPrompt(job.prompt);
-  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capitalized(job.kind)}</span> `}${words}</p>
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${job.name}</span> `}${words || job.about || ""}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
       : nothing}`;
@@ -152,6 +184,10 @@ function stateTold(job, tools) {
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
 
+/** The picture that a job was asked about, beside its answer. @param {LiveJob} job */
+const aboutPicture = ({ parent }) =>
+  parent ? html`<a class="about-picture" href="/pictures/${parent.job}/${parent.n}" aria-label="The picture that it is about"><img src="/files/${parent.job}/${parent.n}/256.webp" alt="" loading="lazy"></a>` : nothing;
+
 /** @param {LiveJob} job */
 function progress(job) {
   if (job.status === "queued") return html`<p>${waitingOf(job)}</p>`;
@@ -166,9 +202,10 @@ function progress(job) {
  */
 function meta(job, tools) {
   return html`<div class="meta">
+    ${tools.fresh(job) ? html`<span class="ready">Ready</span>` : nothing}
     <time datetime=${job.created}>${timeAgo(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
-    ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
+    ${job.parent && job.count ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
     <button class="icon-button" type="button" title=${job.pictures.length ? "Move to the trash" : "Delete"} aria-label=${job.pictures.length ? "Move to the trash" : "Delete"} @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
@@ -180,7 +217,8 @@ function meta(job, tools) {
  */
 function actions(job, tools) {
   const [at, label] = job.talk ? [job.talk, "conversation"] : [job.project, "project"];
-  const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>` : nothing;
+  const earlier = job.follows ? button(tools.earlier(job) ? "Fold" : "Earlier questions", () => tools.unfold(job)) : nothing;
+  const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>${earlier}` : nothing;
   if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
     ${talk}

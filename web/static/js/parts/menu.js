@@ -168,7 +168,7 @@ function controls(prompt, set) {
         const typed = Number(/** @type {HTMLInputElement} */ (event.target).value);
         set(names, typed === usual ? null : String(typed));
       };
-      return html`<label class="range"><span>${label}</span><output>${value}</output><input type="range" min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
+      return html`<label class="range"><span>${label}</span><span class="value" aria-hidden="true">${value}</span><input type="range" aria-label=${label} min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
     })}
     <div class="chips">${[...SWITCHES, ...(document.getElementById("bar-do") ? OF_VIDEOS : [])].map((one) => {
       const on = flagValue(prompt, [...one.names]) !== null;
