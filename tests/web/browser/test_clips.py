@@ -28,7 +28,7 @@ async def until(work: Callable[[], Awaitable[object]]) -> None:
 
 @pytest.mark.parametrize("width", [360, 1440])
 async def test_a_video_plays_and_axe_finds_nothing(opened: Site, you, axe: str, width: int) -> None:
-    job = await opened.drawn(opened.you, BOAT)
+    job = await opened.drawn(opened.you, f"{BOAT} --bs 4")
     await opened.drawn(opened.you, "a red house")
     await look(you, "light", width)
     for name, path in (("create", "/"), ("pictures", "/pictures"), ("video", f"/pictures/{job['id']}/2")):
