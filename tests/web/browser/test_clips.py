@@ -35,12 +35,50 @@ async def test_a_video_plays_and_axe_finds_nothing(opened: Site, you, axe: str, 
         assert await faults(you, axe, opened.web.url + path) == [], path
         await shot(you, f"{name}-{width}")
     await until(lambda: you.evaluate("document.querySelector('video').readyState >= 2"))
-    await you.keyboard.press("k")
     await until(lambda: you.evaluate("document.querySelector('video').currentTime > 0.2"))
+    siblings = await you.locator(".strip img").evaluate_all("all => all.map(({ alt }) => alt)")
+    assert siblings == ["Video 1", "Video 2", "Video 3", "Video 4"]
     await you.keyboard.press("k")
     assert await you.evaluate("document.querySelector('video').paused")
+    assert await you.evaluate(
+        "(({ muted, loop, controls }) => [muted, loop, controls])(document.querySelector('video'))"
+    ) == [True, True, False]
+    await you.locator(".player").get_by_role("button", name="Play", exact=True).wait_for()
     assert await you.evaluate("document.querySelector('video').duration") == pytest.approx(1, abs=0.05)
     assert await you.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_video_waits_where_less_motion_is_wanted_and_plays_in_a_list_under_the_pointer(
+    opened: Site, you
+) -> None:
+    job = await opened.drawn(opened.you, f"{BOAT} --bs 1")
+    await you.goto(f"{opened.web.url}/pictures")
+    await you.locator(".tile a").first.hover()
+    await until(lambda: you.evaluate("document.querySelector('video.under-pointer')?.currentTime > 0.1"))
+    await you.mouse.move(0, 0)
+    assert await you.locator("video").count() == 0
+    await you.emulate_media(reduced_motion="reduce")
+    await you.goto(f"{opened.web.url}/pictures/{job['id']}/1")
+    play = you.locator(".player").get_by_role("button", name="Play", exact=True)
+    await until(lambda: you.evaluate("document.querySelector('video').readyState >= 1"))
+    assert await you.evaluate("document.querySelector('video').paused")
+    await play.click()
+    await until(lambda: you.evaluate("document.querySelector('video').currentTime > 0.1"))
+
+
+async def test_the_video_to_blend_with_is_chosen_among_ones_own(opened: Site, you) -> None:
+    other = await opened.drawn(opened.you, f"{BOAT} --bs 1")
+    job = await opened.drawn(opened.you, "a blue boat --video --bs 1")
+    await you.goto(f"{opened.web.url}/pictures/{job['id']}/1")
+    await you.click("#more-button")
+    await you.get_by_role("button", name="Blend …").click()
+    chosen = you.locator("#choose-video input")
+    await chosen.wait_for()
+    assert await chosen.input_value() == f"{other['id']} 1"
+    await you.locator("form[data-send$='/vblend'] button").click()
+    await you.wait_for_selector("#made .result:not([aria-busy=true]) a")
+    [made] = (await opened.you.get("/api/jobs")).data["jobs"][:1]
+    assert made["name"] == "Blend of 2"
 
 
 async def test_a_part_is_cut_and_the_last_frame_taken(opened: Site, you) -> None:
@@ -50,6 +88,7 @@ async def test_a_part_is_cut_and_the_last_frame_taken(opened: Site, you) -> None
     await you.get_by_label("From, seconds").fill("0.25")
     await shot(you, "cut")
     await you.locator("form[data-send$='/cut'] button").click()
+    await you.click("#more-button")
     await you.get_by_role("button", name="Last frame").click()
 
     async def are_there() -> bool:

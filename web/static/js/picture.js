@@ -245,12 +245,13 @@ function comparing() {
 function copies() {
   const all = [
     { label: "Prompt", text: job.prompt },
-    { label: "Prompt with its seed", text: job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : "" },
     { label: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
     { label: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
     { label: "Job id", text: job.id },
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
+  const whole = job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : job.prompt;
+  if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, "Prompt")}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
   const place = document.createElement("span");
   elementOf("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);

@@ -9,10 +9,10 @@ import { reading } from "./job-card.js";
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Job, News, Picture} from "../types.js" */
 
-/** What was asked for and has no job yet, or was refused. @typedef {{id: string, name: string, inWords: boolean, error: string, again: () => void}} Wish */
+/** What was asked for and has no job yet, or was refused. @typedef {{id: string, name: string, kind: string, inWords: boolean, error: string, again: () => void}} Wish */
 
 const ANSWERED = ["describe", "classify", "read", "why"]; // actions whose results are words
-const LINES = /** @type {Record<string, number>} */ ({ describe: 4, classify: 5 }); // of an answer that is awaited, so that nothing moves when it is there
+const LINES = /** @type {Record<string, number>} */ ({ describe: 4, classify: 5 }); // of an answer that is awaited; the style sheet keeps its height free
 const MINUTE = 60_000; // ms
 const REMEMBERED = 30; // jobs that were asked for on a page and weren't made from its picture
 
@@ -73,12 +73,13 @@ export class Results {
   /**
    * Ask for something: it stands in its place at once, with what the studio says of it.
    * @param {string} name
-   * @param {boolean} inWords
+   * @param {string} kind  of the answer, "" for pictures
    * @param {() => Promise<Job[]>} send
    */
-  async ask(name, inWords, send) {
+  async ask(name, kind, send) {
+    const inWords = kind !== "";
     /** @type {Wish} */
-    const wish = { id: `wish-${Math.random()}`, name, inWords, error: "", again: () => {} };
+    const wish = { id: `wish-${Math.random()}`, name, kind, inWords, error: "", again: () => {} };
     this.wishes.unshift(wish);
     this.draw();
     (inWords ? this.answers : this.strip).place?.querySelector("article")?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -95,7 +96,7 @@ export class Results {
       wish.error = error instanceof Error ? error.message : String(error);
       wish.again = () => {
         this.#forget(wish.id);
-        this.ask(name, inWords, send);
+        this.ask(name, kind, send);
       };
       announce(`${name}: ${plainText(wish.error)}`);
       this.draw();
@@ -112,13 +113,13 @@ export class Results {
   press(job, n, action, filled) {
     const { label, group } = action;
     const name = /^(Upscale|Pan|Animate)$/.test(group) || /^(Subtle|Strong)$/.test(label) ? `${group} ${label.toLowerCase()}` : label;
-    const inWords = ANSWERED.includes(action.action) || job.count === 0;
-    return this.ask(name, inWords, () => sendOnce([job.id, n, action.action, filled], (key) => pressJob(job.id, n, action.action, filled, key)));
+    const kind = ANSWERED.includes(action.action) ? action.action : job.count === 0 ? job.kind : "";
+    return this.ask(name, kind, () => sendOnce([job.id, n, action.action, filled], (key) => pressJob(job.id, n, action.action, filled, key)));
   }
 
   /** Ask a question about the picture. @param {Record<string, string>} said  what its form says */
   question({ pictures = "", question = "", answer = "" }) {
-    return this.ask(question, true, async () => {
+    return this.ask(question, "ask", async () => {
       const body = { pictures: [pictures], question, answer };
       const { job } = /** @type {{job: string}} */ (await sendOnce(["talk", body], (key) => sendJson("POST", "/api/talk", { ...body, key })));
       return [await readJob(job)];
@@ -127,7 +128,7 @@ export class Results {
 
   /** Draw what a caption says. @param {string} caption */
   #drawn(caption) {
-    return this.ask(caption, false, () => sendOnce([caption, [], ""], (key) => sendJob(caption, [], key)));
+    return this.ask(caption, "", () => sendOnce([caption, [], ""], (key) => sendJob(caption, [], key)));
   }
 
   /** @param {string} id */
@@ -174,7 +175,7 @@ export class Results {
 
   /** @param {LiveJob | Wish} item */
   #answer(item) {
-    if (!("status" in item)) return answer(item.name, wishTools(item, () => this.#forget(item.id)), item.error ? trouble(item.error) : html`<p class="muted small">Asking</p>`, !item.error);
+    if (!("status" in item)) return answer(item, item.name, wishTools(item, () => this.#forget(item.id)), item.error ? trouble(item.error) : awaited(item.kind, "Asking"), !item.error);
     const why = item.over ? item.actions.find(({ action }) => action === "why") : undefined;
     const tools = !item.mine
       ? nothing
@@ -187,10 +188,10 @@ export class Results {
       ${reading(item, { use: (caption) => this.#drawn(caption), useWord: "Draw it" })}
       ${item.error ? trouble(item.error) : nothing}
       ${item.status === "cancelled" && !item.answer ? html`<p class="muted small">Stopped before it was done.</p>` : nothing}
-      ${item.over || item.answer ? nothing : awaited(item)}
+      ${item.over || item.answer ? nothing : awaited(item.kind, item.status === "queued" ? waitingOf(item) : stepOf(item)[0])}
       ${item.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
       ${item.over && (item.talk || why) && item.mine ? html`<p class="job-actions">${item.talk ? html`<a class="button quiet small" href=${item.talk}>Ask more</a>` : nothing}${why ? html`<button class="button quiet small" type="button" @click=${() => this.press(item, 1, why, {})}>Why?</button>` : nothing}</p>` : nothing}`;
-    return answer(item.talk ? (item.question ?? "") : item.name, tools, body, !item.over);
+    return answer(item, item.talk ? (item.question ?? "") : item.name, tools, body, !item.over);
   }
 }
 
@@ -264,16 +265,17 @@ function boxOf(job) {
 }
 
 /**
+ * @param {{kind: string}} item
  * @param {string} title
  * @param {unknown} tools
  * @param {unknown} body
  * @param {boolean} busy
  */
-const answer = (title, tools, body, busy) => html`<article class="answer" aria-label=${title} aria-busy=${busy}>
+const answer = ({ kind }, title, tools, body, busy) => html`<article class="answer" data-kind=${kind} aria-label=${title} aria-busy=${busy}>
   <div class="answer-head"><h2>${title}</h2>${tools}</div>
   ${body}
 </article>`;
 
-/** Where an answer will stand. @param {LiveJob} job */
-const awaited = (job) => html`<p class="muted small">${job.status === "queued" ? waitingOf(job) : stepOf(job)[0]}</p>
-  ${Array.from({ length: LINES[job.kind] ?? 2 }, () => html`<span class="awaited" aria-hidden="true"></span>`)}`;
+/** Where an answer will stand. @param {string} kind @param {string} words */
+const awaited = (kind, words) => html`<p class="muted small">${words}</p>
+  ${Array.from({ length: LINES[kind] ?? 2 }, () => html`<span class="awaited" aria-hidden="true"></span>`)}`;
