@@ -332,7 +332,7 @@ def test_what_is_no_request_is_no_request(kind: str, text: str) -> None:
         ({"prompt": "", "operation": "blend", "clip": SHA}, "there is one"),
         ({"prompt": "", "operation": "melt", "clip": SHA}, "it takes new, extend"),
         ({"prompt": "", "image": SHA, "end_image": OTHER, "loop": True}, "don't go together"),
-        ({"prompt": "a boat", "num_images": 3}, "it takes 1, 2, 4"),
+        ({"prompt": "a boat", "num_images": 5}, "it takes 1, 2, 3, 4"),
         ({"prompt": "a boat", "seconds": 21.0}, "it takes 0.5 to 20"),
         ({"prompt": "a boat", "fps": 60}, "it takes 4 to 30"),
         ({"prompt": "a boat", "resolution": 600}, "it takes 480, 720, 1080"),

@@ -332,7 +332,7 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
         ("a --lora ink:3", ["--lora", "ink:3", "2"]),
         ("a --model a/b", ["--model", "a/b"]),
         ("a --motion fast", ["--motion", "low, high"]),
-        ("a --video --bs 3", ["--bs", "1, 2, 4"]),
+        ("a --video --bs 5", ["--bs", "from 1 to 4"]),
         ("a --video --res 500", ["--res", "480, 720, 1080"]),
         ("a --video --seconds 21", ["--seconds", "0.5", "20"]),
         ("a --video --fps 60", ["--fps", "4", "30"]),

@@ -17,10 +17,10 @@ from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
 from tests.vision.test_imagine import with_card
-from vision.diffusion import parameters, prompt_embeddings
+from vision.diffusion import parameters, prompt_embeddings, task
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
-from vision.families import FAMILIES
+from vision.families import FAMILIES, Mode
 from vision.families.stable_diffusion import pieces
 from vision.store import Models
 
@@ -115,6 +115,18 @@ def test_equal_weights_draw_what_the_words_draw_alone(name: str, models_of) -> N
         ask(models_of(image=name), plain).pictures, ask(models_of(image=name), halves).pictures, strict=True
     )
     assert max(apart(one, other) for one, other in drawn) <= SAME
+
+
+def test_words_read_together_with_pictures_have_no_weights_and_that_is_told(models_of) -> None:
+    request = ImagineRequest(prompt="a house", prompt_parts=PARTS[:2], weird=50, chaos=9, num_images=1)
+    for name, read_together in (("qwen-image-2.1", True), ("flux2-klein", False)):
+        model = models_of(image=name).get("image")
+        for shown in ((), (tiny.picture(),)):
+            made = task.prepare(request, model, Mode.TEXT, (64, 64), references=shown)
+            without = read_together and bool(shown)
+            told = " ".join(made.notes)
+            assert all((what in told) is without for what in ("not weights", "`--weird`", "`--chaos`")), told
+            assert (made.generation.text_spec == TextSpec()) is without
 
 
 CHANGES = {

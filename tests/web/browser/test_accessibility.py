@@ -140,3 +140,6 @@ async def test_everything_has_a_name_and_fits_at_200_percent(opened: Site, you) 
         assert await nameless(you) == [], path
         assert await you.evaluate(SIDEWAYS) <= 0, path
         assert await you.evaluate(CUT) == [], path
+    await you.goto(opened.web.url)
+    await you.locator(".more-button").click()  # at the foot of a side bar that is higher than the window
+    assert await you.get_by_role("link", name="Settings").is_visible()

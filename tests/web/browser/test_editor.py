@@ -206,6 +206,9 @@ async def test_a_job_is_shown_while_it_is_drawn_and_can_be_stopped(browser, scen
             await page.wait_for_selector(".strip.running progress")
             await drag(page, (100, 100), (150, 100))  # the stage is still to be used
             assert (await painted(page))["past"] == 2
+            await page.wait_for_timeout(1300)  # what is a second old is kept
+            await ready(page, page.url)
+            await page.wait_for_selector(".strip.running progress")
             await page.get_by_role("button", name="Cancel").click()
             executor.gate.set()
             await page.wait_for_selector(".strip >> text=/Stopped|Before/")
@@ -225,6 +228,30 @@ async def test_a_reload_brings_everything_back_before_and_after_it_was_sent(desk
     await ready(desk, desk.url)
     assert await desk.evaluate(DIGEST) == digest
     assert (await desk.evaluate(READ))["words"] == "a blue door"
+    assert (await desk.evaluate(READ))["past"] == 2
+    for _ in range(2):
+        await desk.locator("#stage").press("Control+z")
+    seen = await desk.evaluate(READ)
+    assert (seen["words"], seen["count"], seen["past"]) == ("", 0, 0), "undone after a reload"
+    await desk.locator("#stage").press("Control+Shift+z")
+    assert await desk.evaluate(DIGEST) == digest
+
+
+async def test_results_come_back_after_a_reload_and_nothing_moves_meanwhile(desk) -> None:
+    before = await desk.evaluate(READ)
+    await drag(desk, (300, 200), (400, 300))
+    await desk.get_by_role("button", name="Draw").click()
+    await desk.wait_for_selector(".candidate img")
+    await ready(desk, desk.url)
+    await desk.wait_for_selector(".candidate[aria-pressed=true][aria-label='Picture 1']")
+    now = await desk.evaluate(READ)
+    assert [now[at] for at in ("scale", "left", "top")] == [before[at] for at in ("scale", "left", "top")]
+    await desk.get_by_role("button", name="Keep", exact=True).click()
+    assert (await desk.evaluate(READ))["count"] == 0
+    await desk.locator("#stage").press("Control+z")
+    assert (await desk.evaluate(READ))["count"] > 0
+    await ready(desk, desk.url)
+    await desk.wait_for_selector(".results >> text=comes here")
 
 
 async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:

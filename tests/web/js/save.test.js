@@ -1,5 +1,6 @@
 import { copyKey, forgetKept, keepHere, keptHere, withCopies } from "/static/js/core/api.js";
-import { documentText, newDocument, Saving } from "/static/editor/document.js";
+import { documentText, History, newDocument, Saving, withBase } from "/static/editor/document.js";
+import { Mask } from "/static/editor/mask.js";
 import { equal } from "./assert.js";
 
 const START = newDocument({ job: "abcd2345efgh", n: 1 }, 64, 64);
@@ -34,7 +35,7 @@ function server() {
 function editing(id = "x") {
   const told = [];
   const now = { state: { ...START, words: "one" } };
-  const saving = new Saving(id, () => now.state, () => {}, (said) => told.push(said));
+  const saving = new Saving(id, () => now.state, () => ({ ...new History(now.state).kept, run: null }), () => {}, (said) => told.push(said));
   Object.assign(saving, { id, version: 3, sent: START });
   return { saving, told, now };
 }
@@ -124,4 +125,39 @@ export async function who_signs_out_leaves_nothing_behind() {
   await withCopies("readwrite", (all) => all.put({ text: "{}" }, copyKey("x")));
   await forgetKept();
   equal([keptHere("prompt"), await withCopies("readonly", (all) => all.count())], [null, 0]);
+}
+
+export async function what_can_be_undone_and_what_is_drawn_come_back_with_their_masks() {
+  const { saving } = editing("worked");
+  const history = new History(START);
+  const mask = new Mask(64, 64);
+  mask.rect([8, 8, 24, 24], 1);
+  history.found(mask.bits);
+  history.change({ ...history.present, words: "a star" });
+  const run = { id: "abcd2345efgh", state: history.present, said: "", seam: 0 };
+  saving.work = () => ({ ...history.kept, run });
+  saving.keepWork();
+  await until(() => saving.listed === "worked");
+  const found = await saving.lastWork();
+  equal([found.past.length, found.run.id, found.run.state === found.present], [2, run.id, true]);
+  const again = new History(found.present);
+  again.resume(found, true);
+  equal(again.mask.count, 256);
+  again.undo();
+  equal([again.mask.count, again.present.words], [256, ""]);
+  again.undo();
+  equal(again.mask.count, 0);
+  again.redo();
+  equal(again.mask.count, 256);
+}
+
+export function a_browser_keeps_no_more_steps_than_their_masks_have_room() {
+  const history = new History(START, { steps: 200, room: 2 ** 20, clips: 2 ** 20, strokes: 500, kept: 2000 });
+  for (let n = 0; n < 9; n += 1) {
+    const mask = new Mask(64, 64);
+    mask.rect([n, 0, n + 9, 9], 1);
+    history.clipped(withBase(START, mask), 0);
+  }
+  const { past, present } = history.kept;
+  equal([past.length < 9, present === history.present, past.at(-1)?.state === history.past.at(-1)?.state], [true, true, true]);
 }

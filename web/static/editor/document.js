@@ -131,11 +131,15 @@ const isLong = ({ strokes }, most = MOST_STROKES) => strokes.length > most || st
 
 // Undo and redo over everything, 200 steps: states are kept whole, of the mask the squares that changed. Pure.
 
-/** `room`: bytes of squares; older steps are painted anew instead. `clips`: bytes of theirs; older steps are forgotten. `strokes`: before the older half becomes a base. */
-const LIMITS = { steps: 200, room: 64 * 2 ** 20, clips: 64 * 2 ** 20, strokes: MOST_STROKES };
+/** `room`: bytes of squares; older steps are painted anew instead. `clips`: bytes of theirs; older steps are forgotten. `strokes`: before the older half becomes a base. `kept`: bytes of masks and clips of all steps that a browser keeps. */
+const LIMITS = { steps: 200, room: 64 * 2 ** 20, clips: 64 * 2 ** 20, strokes: MOST_STROKES, kept: 8 * 2 ** 20 };
+const KEPT_STEPS = 100; // that a browser keeps, back and forth each
 
 /** `tiles`: what the mask was before this step (after it, once it is undone); null = painted anew. `clips`: bytes of what the step changed of clips, which aren't painted anew. */
 /** @typedef {{state: State, tiles: Tiles | null, kind: string, clips: number}} Step */
+/** @typedef {{past: Step[], present: State, future: Step[]}} Past */
+/** What was sent: the job, the document as it was then, what was said, px of its seam. @typedef {{id: string, state: State, said: string, seam: number | null}} Run */
+/** How a document is worked on: what can be undone, and what is drawn. `v`: of this form. @typedef {Past & {run: Run | null, v: number}} Work */
 
 export class History {
   /** @param {State} state */
@@ -202,6 +206,27 @@ export class History {
       this.mask.bits.set(row.subarray(Math.max(0, -left), Math.max(0, state.width - left)), y * state.width + Math.max(0, left));
     }
     this.#push(withBase(state, this.mask), snapshotTiles(before), "");
+  }
+
+  /** As a browser keeps it: the last steps, without what was under them. @returns {Past} */
+  get kept() {
+    let { kept: room } = this.limits;
+    const seen = new Set(filesOf(this.present).values());
+    const last = (/** @type {Step[]} */ steps) => {
+      const found = steps.slice(-KEPT_STEPS);
+      const from = found.findLastIndex(({ state }) => {
+        for (const base of filesOf(state).values()) if (!seen.has(base)) room -= seen.add(base) && base.tiles.bytes;
+        return room < 0;
+      });
+      return found.slice(from + 1).map((step) => ({ ...step, tiles: null }));
+    };
+    return { past: last(this.past), present: this.present, future: last(this.future) };
+  }
+
+  /** Go on from how it was left. @param {Past} past @param {boolean} isSame  nobody has changed it since */
+  resume({ past, present, future }, isSame) {
+    this.past = isSame ? past : [...past, { state: present, tiles: null, kind: "", clips: 0 }];
+    this.future = isSame ? future : [];
   }
 
   /** @returns {Box | null} what changed of the mask; null = there is nothing to undo */
@@ -490,6 +515,8 @@ export function stepsOf({ past, present, future }) {
 const SOON = 1000; // ms until it is in this browser
 const QUIET = 10_000; // ms without a change until it is on the server
 const MOST_TRIED = 5;
+const MOST_WORK = 10; // documents of which a browser keeps how they are worked on
+const WORK = 1; // the form of that
 const TAIL = 60_000; // bytes that a browser sends on after its page is gone
 
 /** @type {WeakMap<Base, Promise<Blob>>} */
@@ -535,6 +562,12 @@ export async function readDocument(id) {
   return { ...stored, state: fromDocument(stored.document, new Map(await Promise.all(found))) };
 }
 
+/** The key of how a document is worked on. @param {string} key */
+const workKey = (key) => copyKey(`${key} work`);
+
+/** Whether two states are the same document. @param {State} one @param {State} other */
+export const isSameDocument = (one, other) => JSON.stringify(writeDocument(one, null)) === JSON.stringify(writeDocument(other, null));
+
 /** A state as it is sent. @param {State} state */
 export const documentText = (state) => JSON.stringify(writeDocument(state));
 
@@ -542,12 +575,14 @@ export class Saving {
   /**
    * @param {string} key  of what is edited, until the server has given it an id
    * @param {() => State} now
+   * @param {() => Past & {run: Run | null}} work
    * @param {(state: State) => void} onTheirs  take the state of another tab or device
    * @param {(said: string, isBad: boolean) => void} tell
    */
-  constructor(key, now, onTheirs, tell) {
+  constructor(key, now, work, onTheirs, tell) {
     this.key = key;
     this.now = now;
+    this.work = work;
     this.onTheirs = onTheirs;
     this.tell = tell;
     /** @type {string | null} */
@@ -563,6 +598,7 @@ export class Saving {
     this.tried = [];
     this.isSaving = false; // something is on its way, and nothing else may be
     this.isShutOff = false; // this browser keeps nothing, so that leaving may lose something
+    this.listed = ""; // the key under which it is one of the last documents
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
@@ -594,8 +630,34 @@ export class Saving {
     return `edit ${this.key}`;
   }
 
+  /** Keep how it is worked on, for this page's next time. */
+  keepWork() {
+    const { key, listed } = this;
+    const work = /** @type {Work} */ ({ ...this.work(), v: WORK });
+    withCopies("readwrite", (all) => all.put(work, workKey(key))).then(() => (key === listed ? undefined : this.#list(key))).catch(() => {}); // a convenience
+  }
+
+  /** @param {string} key */
+  async #list(key) {
+    this.listed = key;
+    const before = /** @type {string[] | undefined} */ (await withCopies("readonly", (all) => all.get(copyKey("work"))));
+    const last = [key, ...(before ?? []).filter((other) => other !== key)];
+    for (const old of last.splice(MOST_WORK)) await withCopies("readwrite", (all) => all.delete(workKey(old)));
+    await withCopies("readwrite", (all) => all.put(last, copyKey("work")));
+  }
+
+  /** How it was worked on in this browser. @returns {Promise<Work | null>} */
+  async lastWork() {
+    const work = /** @type {Work | undefined} */ (await withCopies("readonly", (all) => all.get(workKey(this.key))).catch(() => undefined));
+    if (work?.v !== WORK) return null;
+    const states = [work.present, ...[...work.past, ...work.future].map(({ state }) => state), ...(work.run ? [work.run.state] : [])];
+    for (const state of states) for (const { tiles } of filesOf(state).values()) Object.setPrototypeOf(tiles, Tiles.prototype);
+    return work;
+  }
+
   async #keep() {
     this.soon = undefined;
+    this.keepWork();
     const state = this.now();
     if (state === this.sent) return this.#forget();
     const all = [...filesOf(state)].map(async ([at, base]) => /** @type {[string, Blob]} */ ([at, await fileOf(base)]));
@@ -676,6 +738,7 @@ export class Saving {
     if (this.id === null) {
       const made = /** @type {Stored} */ (await sendJson("POST", "/api/documents", body));
       await this.#forget();
+      await withCopies("readwrite", (all) => all.delete(workKey(this.key))).catch(() => {});
       [this.id, this.version, this.key] = [made.id, made.version, made.id];
       history.replaceState(null, "", `/edit/d/${made.id}`);
     } else this.version = /** @type {Stored} */ (await putDocument(this.id, this.version, JSON.stringify(body))).version;

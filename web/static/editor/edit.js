@@ -3,7 +3,7 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { fetchJson, sendJson, upload } from "../js/core/api.js";
 import { elementOf, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
 import { announce, countOf, plainText, showError, showToast } from "../js/core/text.js";
-import { documentText, MOST_SIDE, newDocument, readDocument, Saving, sendFiles, smallOf, stepsOf, withLayer, withRaised, writeDocument } from "./document.js";
+import { documentText, isSameDocument, MOST_SIDE, newDocument, readDocument, Saving, sendFiles, smallOf, stepsOf, withLayer, withRaised, writeDocument } from "./document.js";
 import { Editor, FIELDS, HOW, MARKS, PAINTS, TOOLS, WAYS } from "./editor.js";
 import { Asking, Results } from "./results.js";
 import { bandOf } from "./screen.js";
@@ -99,7 +99,7 @@ function wordsPanel({ editor, said, wrong, isSending, send, intake }) {
   const { state } = editor;
   const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...editor.state, ...part }, kind);
   return html`<form class="words-form" @submit=${(/** @type {Event} */ event) => (event.preventDefault(), send())}>
-    <label class="stacked"><span>Words</span><textarea class="field" id="words" rows="3" maxlength="4000" placeholder="What should be there? Empty: the picture's own words" .value=${state.words} @input=${(/** @type {Event} */ event) => change({ words: typed(event) }, "words")} @change=${() => editor.settle()}></textarea></label>
+    <label class="stacked"><span>Words</span><textarea class="field" id="words" rows="3" maxlength="4000" placeholder="What should be there? Empty: the picture's own words" .value=${state.words} @input=${(/** @type {Event} */ event) => change({ words: typed(event) }, "words")} @change=${() => editor.settle()} @keydown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !event.isComposing && editor.parts.stage.focus()}></textarea></label>
     ${referenceList(state, change)}
     ${smallButton("Add a reference picture", () => intake.choose("reference"))}
     <div class="send-row"><button class="button" ?disabled=${isSending} title="Ctrl+Enter">${isSending ? "Sending" : "Draw"}</button>
@@ -487,32 +487,42 @@ let covered = 0;
 
 /** What there is to edit: as this browser has it, if that is newer, else as the server has it. */
 async function opened() {
-  const saving = new Saving("id" in data ? data.id : location.pathname, () => editor.state, (state) => editor.open(state), (said, isBad) => {
+  const saving = new Saving("id" in data ? data.id : location.pathname, () => editor.state, () => ({ ...editor.history.kept, run: results.run }), (state) => editor.open(state), (said, isBad) => {
     place("saved").textContent = said;
     place("saved").classList.toggle("bad", isBad);
   });
+  const { state, isBack = false } = await found(saving);
+  const work = await saving.lastWork();
+  const isSame = work !== null && isSameDocument(work.present, state);
+  if (isSame && saving.sent === state) saving.sent = work.present;
+  return { saving, state: isSame ? work.present : state, isBack, work, isSame };
+}
+
+/** @param {Saving} saving @returns {Promise<{state: State, isBack?: boolean}>} */
+async function found(saving) {
   const stored = "id" in data ? await readDocument(data.id) : null;
   const kept = await saving.kept();
   if (stored) Object.assign(saving, { id: stored.id, version: stored.version, sent: stored.state });
   const own = "n" in data ? newDocument({ job: data.job, n: data.n }, data.width, data.height) : null;
-  if (!kept) return { saving, state: stored?.state ?? /** @type {State} */ (own) };
+  if (!kept) return { state: stored?.state ?? /** @type {State} */ (own) };
   const theirs = stored && documentText(stored.state);
-  if (theirs === kept.text && stored) return { saving, state: stored.state };
+  if (theirs === kept.text && stored) return { state: stored.state };
   saving.tried = kept.tried;
   if (theirs && !saving.tried.includes(theirs)) saving.version = kept.version; // somebody else's, then
   if (!stored) showToast("Your last changes are back", { press: { label: "Start again", work: () => own && editor.open(own) } });
-  return { saving, state: kept.state, isBack: true };
+  return { state: kept.state, isBack: true };
 }
 
 /** @type {Asking | null} only where the studio answers questions */
 let asking = null;
-const { saving, state, isBack = false } = await opened();
+const { saving, state, isBack, work, isSame } = await opened();
 const parts = { stage: place("stage"), picture: elementOf("picture", HTMLCanvasElement), overlay: elementOf("overlay", HTMLCanvasElement), marks: elementOf("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
+if (work) editor.history.resume(work, isSame);
 const intake = new Intake(editor, elementOf("file", HTMLInputElement));
 if (isBack) saving.changed();
 const naming = new Naming(elementOf("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
-const results = new Results(editor, place("results"), () => draw());
+const results = new Results(editor, place("results"), () => draw(), () => saving.keepWork());
 const rows = layerRows(editor);
 const draw = oncePerFrame(() => {
   const desk = { editor, ...looked, isSending: results.isSending, send: () => results.send(), intake, covered, rows };
@@ -608,4 +618,5 @@ listenToKeys(editor, {
 startPage();
 changed();
 editor.load().catch(showError);
+if (work?.run) results.resume(work.run).catch(showError);
 if (data.asks) results.other = asking = new Asking(editor, place("asking"));

@@ -6,7 +6,7 @@ import { oncePerFrame } from "../js/core/page.js";
 import { announce, countOf, plainText, showError } from "../js/core/text.js";
 import { addressOf, Brushing, Clips, commonMask, freeId, History, LEAST_SIDE, MOST_LAYERS, MOST_SIDE, newLayer, ontoCanvas, withCanvas, withCutOut, withLayer } from "./document.js";
 import { decodePng, eighthsOf, floodFill, lassoStroke, Mask, radiusOf } from "./mask.js";
-import { fieldOf, Overlay, Pictures, Thumbs, View } from "./screen.js";
+import { edgePixel, fieldOf, outlinedPixel, Overlay, Pictures, Thumbs, View } from "./screen.js";
 
 /** @import {Base, Layer, Source, State} from "./document.js" */
 /** @import {Box, Spot, Stroke} from "./mask.js" */
@@ -650,7 +650,7 @@ const SETTLED = 120; // ms without a move until the view stands still
 
 /** @typedef {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} Parts */
 /** What is shown instead of the document. `split`: % of it, from the right. `beside`: all of these, each in a field of its own. @typedef {{state: State, mask: Mask | null, split: number, beside?: readonly Named[]}} Instead */
-/** A preview where it belongs. `part`: of the image, as shares. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number]}} Preview */
+/** A preview where it belongs. `part`: of the image, as shares. `mask`: where it is drawn. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number], mask: Mask}} Preview */
 /** A rectangle or a lasso that isn't done. @typedef {{tool: "rect" | "lasso", value: 0 | 1, points: Point[], end: Point | null}} Shape */
 export class Editor {
   /**
@@ -1048,6 +1048,7 @@ export class Editor {
       else if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);
     }
+    this.overlay.paint = this.half.paint = this.preview && !instead ? edgePixel : outlinedPixel; // what comes is seen in its own colours
     if (this.stale && mask && this.moving) this.#coarse(mask);
     else if (this.stale && mask) this.overlay.draw(mask, this.view, this.stale === "all" ? null : this.stale);
     else if (this.stale) this.overlay.clear();

@@ -1,17 +1,17 @@
 // What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { cancelJob, fetchJson, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
+import { cancelJob, fetchJson, Problem, readJob, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, stopJob, waitingOf } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { announce, countOf, plainText, showError } from "../js/core/text.js";
 import { addressOf, freeId, newDocument, newLayer, sendFiles, writeDocument } from "./document.js";
-import { differenceOf } from "./screen.js";
+import { differenceOf, drawnOf } from "./screen.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job, News, Turn} from "../js/types.js" */
-/** @import {Source, State} from "./document.js" */
+/** @import {Run, Source, State} from "./document.js" */
 /** @import {Editor} from "./editor.js" */
-/** @import {Box} from "./mask.js" */
+/** @import {Box, Mask} from "./mask.js" */
 /** @import {Middle} from "./screen.js" */
 
 const BLINK = 700; // ms of each, when the original and a candidate take turns
@@ -23,14 +23,17 @@ function quarterOf(count, at) {
 }
 
 export class Results {
-  /** @param {Editor} editor @param {HTMLElement} place @param {() => void} onChange */
-  constructor(editor, place, onChange) {
+  /** @param {Editor} editor @param {HTMLElement} place @param {() => void} onChange @param {() => void} onRun  something else is drawn, or nothing any more */
+  constructor(editor, place, onChange, onRun) {
     this.editor = editor;
     this.place = place;
     this.onChange = onChange;
+    this.onRun = onRun;
     this.isSending = false;
-    /** @type {{id: string, state: State, seam: number | null} | null} */
+    /** @type {Run | null} */
     this.run = null;
+    /** @type {{of: Run, mask: Mask} | null} where it is drawn */
+    this.drawn = null;
     /** @type {number | null} the candidate that is shown, from 1 */
     this.shown = null;
     this.split = 100; // % of it that is shown, from the right
@@ -48,6 +51,7 @@ export class Results {
       this.jobs.take(news).catch(showError);
       this.other?.take(news);
     });
+    this.draw();
   }
 
   /** @returns {LiveJob | undefined} */
@@ -67,9 +71,11 @@ export class Results {
       const document = writeDocument(state);
       const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await sendOnce(document, (key) => sendJson("POST", "/api/edits", { document, painted, key })));
       const [first] = jobs;
-      if (first) this.run = { id: first.id, state, seam };
-      this.show(null);
       this.said = plainText(said);
+      if (first) this.run = { id: first.id, state, said: this.said, seam };
+      this.onRun();
+      this.show(null);
+      this.editor.parts.stage.scrollIntoView({ block: "nearest" }); // on phones the words are below it
       this.jobs.add(jobs);
       announce(this.said);
     } catch (error) {
@@ -77,6 +83,18 @@ export class Results {
     }
     this.isSending = false;
     this.onChange();
+  }
+
+  /** Go on with what was sent before the page was left. @param {Run} run */
+  async resume(run) {
+    [this.run, this.said] = [run, run.said];
+    this.draw();
+    try {
+      this.jobs.add([await untilAnswered(() => readJob(run.id))]);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      this.close(); // deleted meanwhile
+    }
   }
 
   #news() {
@@ -96,11 +114,15 @@ export class Results {
 
   /** @param {string} address @param {[number, number, number, number]} box @param {number} count */
   #inPlace(address, box, count) {
+    const { run, editor } = this;
+    if (!run || run.state.width !== editor.state.width || run.state.height !== editor.state.height) return; // the canvas is another by now
+    if (this.drawn?.of !== run) this.drawn = { of: run, mask: drawnOf(editor, run.state) };
+    const { mask } = this.drawn;
     const image = new Image();
     image.src = address; // decoded by now
     const put = () => {
-      this.editor.preview = { image, part: quarterOf(count, 0), box };
-      this.editor.look();
+      editor.preview = { image, part: quarterOf(count, 0), box, mask };
+      editor.look();
     };
     if (image.complete) put();
     else image.onload = put;
@@ -189,6 +211,7 @@ export class Results {
   /** Go back to the document; the pictures stay in the gallery. */
   close() {
     this.run = null;
+    this.onRun();
     this.show(null);
     this.onChange();
   }
@@ -200,7 +223,7 @@ export class Results {
   }
 
   draw() {
-    render(this.run ? this.#strip(this.run.id) : nothing, this.place);
+    render(this.run ? this.#strip(this.run.id) : html`<p class="muted small">What you draw comes here, to compare and keep.</p>`, this.place);
   }
 
   /** @param {string} id */
@@ -218,10 +241,10 @@ export class Results {
         ${pick(null, html`<span>Before</span>`, "Before")}
         ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
         ${button(this.isBeside, html`<span>All</span>`, "All beside each other", () => this.beside())}
-        ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
-      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
+      ${close}
+      <div class="strip-notes">${this.shown !== null && this.isDifference ? html`<p class="small" role="status">${this.said}</p>` : nothing}${job.notes.map((note) => html`<p class="small">${plainText(note)}</p>`)}</div>
     </div>`;
   }
 
@@ -260,8 +283,7 @@ export class Results {
         <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(showError)}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
-      </div>
-      ${this.isDifference ? html`<p class="muted small" role="status">${this.said}</p>` : nothing}`;
+      </div>`;
   }
 }
 

@@ -194,12 +194,18 @@ export class Overlay {
  * @param {number} to
  * @param {number} width
  */
-function outlinedPixel(above, now, below, pixels, to, width) {
+export function outlinedPixel(above, now, below, pixels, to, width) {
   for (let x = 1; x <= width; x++) {
     const near = (above[x] ?? 0) + (below[x] ?? 0) + (now[x - 1] ?? 0) + (now[x + 1] ?? 0);
     if (now[x]) pixels[to + x - 1] = near < 4 ? EDGE_LIGHT : TINT;
     else if (near) pixels[to + x - 1] = EDGE_DARK;
   }
+}
+
+/** One row of the screen, the edge alone. @type {typeof outlinedPixel} */
+export function edgePixel(above, now, below, pixels, to, width) {
+  outlinedPixel(above, now, below, pixels, to, width);
+  for (let x = to; x < to + width; x++) if (pixels[x] === TINT) pixels[x] = 0;
 }
 
 /** One row of the screen, opaque where the mask is. @type {typeof outlinedPixel} */
@@ -341,12 +347,14 @@ export class Pictures {
     this.context.drawImage(picture, view.left, view.top, width * view.scale, height * view.scale);
   }
 
-  /** @param {Preview} preview @param {View} view */
-  preview({ image, part: [x, y, w, h], box: [left, top, right, bottom] }, view) {
+  /** Only where something is drawn: what a model sees of what lies around it stays as it is. @param {Preview} preview @param {View} view */
+  preview({ image, part: [x, y, w, h], box: [left, top, right, bottom], mask }, view) {
     const [u, v] = view.toScreen(left, top);
     const { naturalWidth: width, naturalHeight: height } = image;
-    this.context.imageSmoothingEnabled = true;
-    this.context.drawImage(image, x * width, y * height, w * width, h * height, u, v, (right - left) * view.scale, (bottom - top) * view.scale);
+    const context = this.#cut(mask, view);
+    context.imageSmoothingEnabled = true;
+    context.drawImage(image, x * width, y * height, w * width, h * height, u, v, (right - left) * view.scale, (bottom - top) * view.scale);
+    this.context.drawImage(this.aside.canvas, 0, 0);
   }
 
   /** What no layer covers: a chequer that is neither dark nor light. @param {View} view */
@@ -541,6 +549,15 @@ export function differenceOf(editor, before, after, seam) {
   return { mask, changed, outside };
 }
 
+/** Where a state is drawn anew: what is painted and what no layer covers; everywhere if there is neither. @param {Editor} editor @param {State} state */
+export function drawnOf({ sizeOf, clips }, state) {
+  const mask = replayedMask(state);
+  const covered = coverOf({ state, sizeOf, clips }, state.width, state.height, 1);
+  for (let at = 0; at < covered.length; at++) if (!covered[at]) mask.bits[at] = 1;
+  if (!mask.bounds) mask.bits.fill(1);
+  return mask;
+}
+
 /** How many steps down and across the nearest pixel is that no layer covers; 0 = it is one. @param {(at: number) => boolean} isCovered @param {number} width @param {number} height */
 function stepsToEdge(isCovered, width, height) {
   const far = new Uint16Array(width * height).fill(65535);
@@ -582,7 +599,7 @@ export function bandOf(editor, seam) {
   return { of: state, canvas };
 }
 
-/** Which places a layer covers: 1. @param {Editor} editor @param {number} width @param {number} height @param {number} finest */
+/** Which places a layer covers: 1. @param {Pick<Editor, "state" | "sizeOf" | "clips">} editor @param {number} width @param {number} height @param {number} finest */
 function coverOf(editor, width, height, finest) {
   const covered = new Uint8Array(width * height);
   for (const layer of editor.state.layers) {
