@@ -275,14 +275,14 @@ export class Results {
       this.show(this.shown);
     };
     return html`<div class="candidate-tools">
+        <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
+        <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <label class="slide"><span class="sr">How much of the new picture is shown</span><input type="range" min="0" max="100" .value=${String(this.split)} @input=${slide}></label>
         <button class="button quiet small" type="button" @pointerdown=${hold(true)} @pointerup=${hold(false)} @pointerleave=${hold(false)} @keydown=${keyed(hold(true))} @keyup=${keyed(hold(false))}>Hold: before</button>
         <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
         <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(showError)}>Post</button>
-        <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
-        <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>`;
   }
 }
