@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.job import Job
 from core.requests import PICTURE_NAMES
 from storage.collections import Folder, Named
 from storage.gallery import MOST
@@ -82,18 +81,6 @@ async def take_out_of_folder(call: Call) -> Answer:
     folders, folder_id = call.studio.folders, call.path["folder"]
     count = await folders.take_out(call.actor, folder_id, _chosen(call))
     return Json({"count": there(count)})
-
-
-async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
-    """Return the folders that a picture can be put into: the author's own that aren't smart."""
-    if job.origin.user_id != call.actor.user_id:
-        return []
-    found = await call.studio.folders.all(call.actor)
-    return [
-        {"id": folder.id, "name": folder.name, "links": folder.links}
-        for folder in found
-        if folder.query is None
-    ]
 
 
 def _query(text: str) -> str:

@@ -17,7 +17,6 @@ from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
 from web.handlers import gallery, jobs
-from web.handlers.collections import folders_for
 from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
@@ -156,7 +155,6 @@ async def picture_page(call: Call) -> Answer:
         "can_edit": "region" in may,
         "can_ask": "question" in may and studio.talking.is_possible,
         "message": message and f"{CHANNELS}/{message.guild_id or '@me'}/{message.channel_id}/{message.id}",
-        "folders": await folders_for(call, seen.job),
         "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
     }
     return Html("picture", values, tab="/pictures" if shape["mine"] else "/explore")

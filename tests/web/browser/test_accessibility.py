@@ -88,7 +88,7 @@ OPENED = {  # what is open → of which page, and what is pressed for it
     "a smart folder": ("/folders", "button:text-is('New smart folder')"),
     "a set": ("/examples", "button:text-is('New set')"),
     "a link": ("{picture}", "[popovertarget=share]"),
-    "where to keep it": ("{picture}", "[popovertarget=to-folder]"),
+    "where to keep it": ("{picture}", "#to-folder"),
     "its actions": ("{picture}", "#more-button"),
     "new words": ("{picture}", "#more-button", "#more-actions [data-opens=first-remix]"),
     "two beside each other": ("{picture}", "#tools button"),

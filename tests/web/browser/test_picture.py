@@ -48,6 +48,17 @@ async def test_results_and_answers_come_where_they_were_asked_for_and_stay(opene
     await you.wait_for_function("() => document.querySelectorAll('#answers .answer').length === 1")
 
 
+async def test_the_first_folder_is_made_from_a_pictures_page(opened: Site, you) -> None:
+    job = await begun(opened, you)
+    await you.get_by_role("button", name="Add to a folder").click()
+    await you.get_by_role("textbox", name="New folder").fill("houses")
+    await you.keyboard.press("Enter")
+    await you.get_by_text("1 picture added to houses").wait_for()
+    [folder] = (await opened.you.get("/api/folders")).data["folders"]
+    shown = (await opened.you.get(f"/api/pictures?folder={folder['id']}")).data["pictures"]
+    assert [(one["job"], one["n"]) for one in shown] == [(job["id"], 1)]
+
+
 async def test_what_is_refused_says_so_in_its_place(opened: Site, browser) -> None:
     context = await browser.new_context()  # of its own: a refusal reaches the console
     await context.add_cookies(opened.you.jar)

@@ -394,6 +394,10 @@ document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();
 });
+document.getElementById("to-folder")?.addEventListener("click", async () => {
+  const { chooseFolder } = await import("./parts/chosen.js"); // with the first picture that is kept
+  await chooseFolder([{ job: job.id, n: picture.n }]);
+});
 followNews((news) => results.take(news).catch(showError));
 startPage();
 offerShare();

@@ -476,8 +476,9 @@ export class Grid {
   /** @param {FocusEvent} event */
   #focused({ target }) {
     const cell = target instanceof Element ? target.closest("[data-index]") : null;
-    if (!cell) return;
-    this.current = Number(cell.getAttribute("data-index"));
+    const index = Number(cell?.getAttribute("data-index") ?? this.current);
+    if (index === this.current) return; // a key that leads here has drawn it
+    this.current = index;
     this.draw();
   }
 

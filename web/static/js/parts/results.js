@@ -68,7 +68,7 @@ export class Results {
     }
     const done = this.jobs.all.filter(({ id, over }) => over && this.live.has(id));
     this.live = new Set(this.jobs.all.filter(({ over }) => !over).map(({ id }) => id));
-    for (const one of done) announce(`${one.name}: ${one.error ?? (one.pictures.length ? `${countOf(one.pictures.length, "picture")} ready` : saidBy(one))}`);
+    for (const one of done) announce(`${one.name}: ${one.error ?? (one.pictures.length ? `${countOf(one.pictures.length, one.pictures[0]?.video ? "video" : "picture")} ready` : saidBy(one))}`);
   }
 
   /** @param {News} news */
@@ -266,7 +266,7 @@ function boxOf(job) {
   if (job.over) return html`<p class="result-words">There is no picture</p>`;
   if (job.status === "queued") return html`<p class="result-words">${waitingOf(job)}</p>`;
   const share = stepOf(job)[1];
-  return html`${job.shown ? html`<img class="result-preview ${job.group === "videos" ? "previews film" : ""}" src=${job.shown} alt="" @load=${job.group === "videos" ? playStrip : null}>` : html`<p class="result-words">${stepOf(job)[0]}</p>`}
+  return html`${job.shown ? html`<img class="result-preview ${job.group === "videos" ? "previews film" : ""}" src=${job.shown} alt="" @load=${job.group === "videos" ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
 }
 
