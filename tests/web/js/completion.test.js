@@ -10,7 +10,7 @@ async function opened() {
   const list = document.body.appendChild(Object.assign(document.createElement("ul"), { id: "list" }));
   const taken = [];
   const completion = new Completion(field, list, (text) => taken.push(text));
-  window.fetch = async () => new Response(JSON.stringify({ suggestions: FOUND }), { headers: { "Content-Type": "application/json" } });
+  window.fetch = async () => new Response(JSON.stringify({ suggestions: FOUND, marks: [], draws: [] }), { headers: { "Content-Type": "application/json" } });
   field.focus();
   field.value = "a house --";
   field.dispatchEvent(new InputEvent("input"));
