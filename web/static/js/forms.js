@@ -114,11 +114,13 @@ function startProjects() {
   button.hidden = false;
   button.addEventListener("click", async () => {
     button.disabled = true;
+    button.textContent = "Drawing them; stay on this page";
     try {
       const { makeWashers } = await import("../projects/washers.js");
       location.assign(await makeWashers());
     } catch (error) {
       button.disabled = false;
+      button.textContent = "Begin with washers";
       showError(error);
     }
   });
