@@ -266,7 +266,8 @@ function boxOf(job) {
   if (job.over) return html`<p class="result-words">There is no picture</p>`;
   if (job.status === "queued") return html`<p class="result-words">${waitingOf(job)}</p>`;
   const share = stepOf(job)[1];
-  return html`${job.shown ? html`<img class="result-preview ${job.group === "videos" ? "previews film" : ""}" src=${job.shown} alt="" @load=${job.group === "videos" ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
+  const plays = job.group === "videos" && (job.width ?? 1) >= (job.height ?? 1); // frames as wide as the box
+  return html`${job.shown ? html`<img class="result-preview ${plays ? "previews film" : ""}" src=${job.shown} alt="" @load=${plays ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
 }
 
