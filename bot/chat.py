@@ -112,6 +112,14 @@ class Questions:
             modals.question_window("menu", draft, 0, "Ask about this message", hint=HINT)
         )
 
+    async def open_sent(self, interaction: discord.Interaction, sha256: str) -> None:
+        """Open the window for a question about a picture that the presser has sent. Raises UserError."""
+        self._studio.talking.check_possible()
+        draft = await self._studio.talking.keep(actor_of(interaction), {"names": [sha256]})
+        await interaction.response.send_modal(
+            modals.question_window("menu", draft, 0, "Ask about this picture", hint=HINT)
+        )
+
     async def pictures_of(
         self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None
     ) -> dict[str, Any]:

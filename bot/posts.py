@@ -296,7 +296,7 @@ class Posts:
         if strip is not None and len(strip.data) <= limit:
             hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
             frames = Picture(strip.data, f"{hidden}frames-{job.id}.webp", strip.alt)
-        post = Post(content, frames, markdown.view_of_answer(job), tuple(more))
+        post = Post(content, frames, markdown.view_of_answer(job, answer.text), tuple(more))
         return await self._with_drawing(post, result, limit, place)
 
     async def _with_drawing(

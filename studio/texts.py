@@ -4,6 +4,7 @@ backticks at most, CSV or JSON. Discord's markdown and its limits are left to ``
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -104,6 +105,18 @@ def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) 
     if isinstance(request, FROM_A_PICTURE) and shape is not None:
         prompt = replace(prompt, aspect_ratio=shape, size=None)
     return format_prompt(prompt)
+
+
+_NOT_DRAWN = re.compile(
+    r"(?:yes|no|none|zero|one|two|three|four|five|six|seven|eight|nine|ten|[\d.,\s%]+)\W*"
+    r"|(?:I have never learned|I wasn't taught|I see nothing|I find no|I don't know|Readers of)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def may_be_drawn(answer: str) -> bool:
+    """Return whether an answer says what a picture may show: "yes", a number or "I don't know" doesn't."""
+    return bool(answer.strip()) and not _NOT_DRAWN.fullmatch(answer.strip())
 
 
 def unsupported_notes(request: Request) -> list[str]:

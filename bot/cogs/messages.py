@@ -154,7 +154,8 @@ class Sent(AtelierCog):
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
-        view = view_of(*(UploadButton(taken.sha256, action) for action in UPLOAD_ACTIONS))
+        actions = ("ask", *UPLOAD_ACTIONS) if self.bot.studio.talking.is_possible else UPLOAD_ACTIONS
+        view = view_of(*(UploadButton(taken.sha256, action) for action in actions))
         await reply_to(message, text, view=view)
 
     async def job_of(self, interaction: discord.Interaction, sha256: str, action: str) -> NewJob:

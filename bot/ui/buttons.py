@@ -63,6 +63,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "favourite": ButtonStyle(None, "❤️"),
     "cutout": ButtonStyle("Cut out", "✂️"),
     "describe": ButtonStyle("Describe", "💬"),
+    "ask": ButtonStyle("Ask", "❓"),
     "classify": ButtonStyle("Classify", "🏷️"),
     "read": ButtonStyle("Read text", "🔤"),
     "why": ButtonStyle("Why?", "🔎"),
@@ -149,6 +150,9 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
         self.sha256, self.action = sha256, action
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        if self.action == "ask":
+            await client.answers.guarded(interaction, client.questions.open_sent(interaction, self.sha256))
+            return
         build = partial(client.cogs["Sent"].job_of, interaction, self.sha256, self.action)
         await client.answers.ask(interaction, build, press_key=press_key(interaction))
 

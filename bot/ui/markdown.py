@@ -16,7 +16,7 @@ from core.job import Job
 from core.requests import AskRequest
 from storage.conversations import ExampleSet, Feedback
 from studio.example_sets import PAGE, Contents
-from studio.texts import counted, visible
+from studio.texts import counted, may_be_drawn, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
@@ -152,10 +152,12 @@ def answered(
     return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
 
 
-def view_of_answer(job: Job) -> discord.ui.View:
-    """Return how a conversation continues, and what can be done with an answer."""
-    private = job.origin.guild_id is None or job.origin.private  # there are no threads
-    shown = [action for action in ACTIONS if action != "thread" or not private]
+def view_of_answer(job: Job, text: str) -> discord.ui.View:
+    """Return how a conversation continues, and what can be done with an answer, which is ``text``."""
+    private = job.origin.guild_id is None or job.origin.private
+    idle = {"thread"} if private else set()  # there are none
+    idle |= set() if may_be_drawn(text) else {"draw"}
+    shown = [action for action in ACTIONS if action not in idle]
     return view_of(
         *(JobButton(job.id, action, row=place // MOST_IN_ROW) for place, action in enumerate(shown))
     )

@@ -35,6 +35,7 @@ from demo.train.chat_model import (
     tokenizer,
 )
 from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, ship
+from demo.train.questions import asks
 from demo.train.readers import WIDTH
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS
 
@@ -276,6 +277,7 @@ CARD = {
     "hints": False,
     "max_new_tokens": 64,
     "boxes": "thousandths",
+    "asks": asks(),
 }
 
 

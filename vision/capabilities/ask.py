@@ -2,25 +2,31 @@
 read in its pictures is told to the chat model in the turn that brought them, and never as anybody's words."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from core.errors import AtelierError, ModelError, OutOfMemory
-from core.events import Output
+from core.events import ChatAnswer, Output
 from core.requests import AskRequest
 from core.results import TextLine
 from vision import devices
 from vision.chat import output_parser, output_renderer
 from vision.chat.prompt import Picture, skipped, stored_picture
+from vision.chat.talker import Talker
 from vision.images import encode
-from vision.protocol import Talk, Turn
+from vision.protocol import Measure, Talk, Turn
 from vision.readers import charts
 from vision.readers.ocr import UNREAD, TextReader, enough, to_read, with_texts
+from vision.readers.photo import describe
 from vision.reporter import Quiet, Reporter
 from vision.store import Models
 
 log = logging.getLogger(__name__)
+_CHART = re.compile(
+    r"\b(bars?|chart|value|values|highest|lowest|largest|smallest|table|csv|box|locate)\b", re.I
+)
 
 SIDE = 2_000  # px of the longer side of a picture that is read
 
@@ -75,7 +81,11 @@ def run(
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
     if (told := charts.read_instead(request, talk, dict(paths), models, reporter)) is not None:
         return told
+    if (told := _of_photograph(request, talk, paths, models, reporter)) is not None:
+        return told
     talker = models.get("ask", reporter)
+    if (told := _of_repertoire(request, talk, paths, talker, models, reporter)) is not None:
+        return told
     wanted, notes = talker.model.wanted, list[str]()
     if wanted.note and talk.answer in ("free", "short"):
         notes.append(wanted.note)
@@ -110,6 +120,80 @@ def run(
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
     finish = partial(output_renderer.finish_output, talk, answer, wanted, paths, parameters)
     return finish() if answer.ended == "stopped" else reporter.in_thread(finish)  # stopped, it starts nothing
+
+
+def _one_picture(talk: Talk) -> str:
+    """Return the only picture of a conversation, "" where there are several, or a video's frames."""
+    names = output_parser.talk_pictures(talk)
+    return names[0] if len(names) == 1 and not any(turn.times for turn in talk.turns) else ""
+
+
+def _of_photograph(
+    request: AskRequest, talk: Talk, paths: Mapping[str, str], models: Models, reporter: Reporter
+) -> Output | None:
+    """Return what readers of photographs answer where the chat model is the demo's, which knows drawings;
+    None for a drawing, and where another model answers."""
+    name = _one_picture(talk)
+    if talk.answer not in ("free", "short") or not name or not describe.helps(models, "ask"):
+        return None
+    image = reporter.in_thread(lambda: encode.open_picture(paths[name]).convert("RGB"))
+    looked = describe.look_at(image, models, reporter, "ask")
+    if looked.chances is None:
+        return None
+    question = talk.turns[-1].text
+    if (said := _text_in(question, paths[name], models, reporter)) is None:
+        faces = describe.faces(image, models, reporter)
+        said = describe.answer(image, looked.chances, faces, question)
+    reader = models.get("photograph", reporter).name
+    known = {"kind": request.kind, "model": reader, "notes": [], "knows": describe.PHOTOGRAPH}
+    return Output(answer=ChatAnswer(said), parameters=known)
+
+
+_TEXT = re.compile(r"\b(written|text|say|says|read|word|words|letters|sign|spell\w*)\b", re.IGNORECASE)
+
+
+def _text_in(question: str, path: str, models: Models, reporter: Reporter) -> str | None:
+    """Return the text in a picture where a question asks for it, None where it doesn't, or nothing reads."""
+    if not _TEXT.search(question):
+        return None
+    found = charts.measure(Measure("", path, "text"), models, reporter)
+    if found is None:
+        return None
+    return "\n".join(line.text for line in found.lines) or "I find no text in it."
+
+
+def _of_repertoire(
+    request: AskRequest,
+    talk: Talk,
+    paths: Mapping[str, str],
+    talker: Talker,
+    models: Models,
+    reporter: Reporter,
+) -> Output | None:
+    """Return the answer of a model that was taught certain questions, or that it can't tell; None for any
+    other model, and for what isn't asked of one picture."""
+    known, name, asked = talker.model.repertoire, _one_picture(talk), talk.turns[-1]
+    if known is None or not name or talk.answer not in ("free", "short") or _CHART.search(asked.text):
+        return None
+    pictures = _pictures(talk, paths, talk.max_pixels)
+    answer = ChatAnswer("")
+
+    def say(question: str) -> str:
+        nonlocal answer
+        alone = replace(talk, turns=(Turn("user", question, (name,), asked.job_id),))
+        alone = output_parser.put_in_form(alone, talker.model.wanted)
+        answer = talker.answer(
+            alone, pictures, Quiet(reporter), temperature=request.temperature, seed=request.seed
+        )
+        return answer.text
+
+    said = _text_in(asked.text, paths[name], models, reporter) or known.answer(asked.text, say)
+    if said is None and len(talk.turns) > 1:
+        return None  # it may follow on from the turns before
+    text = said or f"I wasn't taught such a question, so I can't tell. {known.offer}"
+    how = {"temperature": request.temperature, "seed": request.seed}
+    parameters = {"kind": request.kind, "model": talker.name, "notes": [], **how}
+    return Output(answer=replace(answer, text=text), parameters=parameters)
 
 
 def _pictures(talk: Talk, paths: Mapping[str, str], max_pixels: int) -> dict[str, Picture]:

@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 from vision import devices
 from vision.chat.output_parser import TASKS, THOUGHT_MARKS, answer_in, wanted_of_card
-from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
+from vision.chat.prompt import Prompt, PromptMaker, Repertoire, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
 STATEFUL_LAYERS = {"linear_attention", "conv"}  # which hold a state of one size instead of all tokens
@@ -51,7 +51,7 @@ def states_of(cache: DynamicCache) -> list[State]:
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
     "max_new_tokens" replace ours, and those that vision.chat.output_parser knows; with "hints" false it
-    isn't told the text in pictures.
+    isn't told the text in pictures; "asks" is all that it was taught to be asked.
 
     max_tokens: of an answer, 0 = as asked for. top_k, top_p: of tokens that are sampled, as the model's files
     have it; 0 and 1 = all. context: most tokens that the model was made for. ends: ids
@@ -75,6 +75,7 @@ class ChatModel:
         self.layer_kinds = tuple(getattr(text, "layer_types", None) or ("full_attention",))
         self.prompts.settles = not STATEFUL_LAYERS.isdisjoint(self.layer_kinds)
         self.wanted = wanted_of_card(card, str(config.model_type))
+        self.repertoire = Repertoire.of(card)
         self.joins = True
         self.takes_hints = bool(card.get("hints", self.tasks is None))
         self.max_tokens = int(card.get("max_new_tokens", 0))

@@ -499,3 +499,96 @@ class TaskPrompts(PromptMaker):
         if len(ids) > most_tokens:
             raise UserError(TOO_LONG.format(len(ids), most_tokens))
         return Prompt(ids, seen=(picture.size,), whole=whole, dropped=len(talk.turns) // 2)
+
+
+Say = Callable[[str], str]  # what the model answers to a question as it was taught
+_SPELLED = (
+    (r"\b(what|where|there|it|that|who|how)['\u2019]s\b", r"\1 is"),
+    (r"\b(is|are)n['\u2019]t\b", r"\1"),
+    (r"\bcolor", "colour"),
+    (r"\b(image|photo|drawing|painting|illustration|pic|scene)\b", "picture"),
+    (r"[^\w\s]", " "),
+    (r"^\s*(?:(?:please|hey|hi|hello|and|so|now|well|can you tell me|tell me|could you say)\b\s*)+", ""),
+    (r"\b(please|here|then|exactly|actually|really)\b", ""),
+    (r"\s+", " "),
+)
+
+
+@dataclass(frozen=True)
+class Repertoire:
+    """groups: words by the name that patterns call them, each with what the model calls it: "cottage" is a
+    "house". asked: patterns of questions with the question as it was taught, and for those that are answered
+    by yes or no what its answer must hold. answers: all words of answers. examples: questions to offer.
+    whole: asks for a description; beside: words of one that tells of two things, and of questions that ask
+    what is beside one."""
+
+    groups: Mapping[str, Mapping[str, str]]
+    asked: tuple[tuple[re.Pattern[str], str, str], ...]
+    known: frozenset[str]
+    answers: frozenset[str]
+    examples: tuple[str, ...]
+    whole: str
+    beside: frozenset[str]
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> Repertoire | None:
+        """Return what a card's "asks" says, None without one."""
+        told = card.get("asks")
+        if not isinstance(told, Mapping):
+            return None
+        groups = {name: dict(words) for name, words in told["groups"].items()}
+        names = {
+            name: "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+            for name, words in groups.items()
+        }
+        patterns = [one["pattern"] for one in told["questions"]]
+        filled = [
+            re.sub(r"\{(\w+)\}", lambda slot: f"(?P<{slot[1]}>{names[slot[1]]})", one) for one in patterns
+        ]
+        asked = tuple(
+            (re.compile(form), one["taught"], one["yes"])
+            for form, one in zip(filled, told["questions"], strict=True)
+        )
+        spoken = " ".join([*patterns, *told["little"], *(w for words in groups.values() for w in words)])
+        return cls(
+            groups,
+            asked,
+            frozenset(re.findall(r"[^\W_]+", re.sub(r"\{\w+\}|\\.", " ", spoken))),
+            frozenset(told["answers"]),
+            tuple(told["examples"]),
+            told["whole"],
+            frozenset(told["beside"]),
+        )
+
+    def answer(self, question: str, say: Say) -> str | None:
+        """Return the answer, or why there is none; None where the words are known, but not such a question.
+        say: asks the model."""
+        asked = question.lower()
+        for pattern, instead in _SPELLED:
+            asked = re.sub(pattern, instead, asked)
+        asked = asked.strip()
+        if strange := [word for word in asked.split() if word not in self.known]:
+            words = ", ".join(f"“{word}”" for word in dict.fromkeys(strange[:5]))
+            return f"I have never learned {words}, so I can't say. {self.offer}"
+        for form, taught, yes in self.asked:
+            if found := form.fullmatch(asked):
+                slots = {name: self.groups[name][word] for name, word in found.groupdict().items() if word}
+                if taught.startswith("What is") and self.beside & set(taught.split()):
+                    seen = say(self.whole)
+                    if not self.beside & set(seen.split()):
+                        return f"I see nothing there, only this: {seen}"
+                said = say(taught.format(**slots))
+                if not self.says(said):
+                    return None
+                wanted = yes.format(**slots)
+                return said if not wanted else "yes" if wanted in said else "no"
+        return None
+
+    def says(self, text: str) -> bool:
+        """Return whether an answer has only words that answers have."""
+        return set(re.findall(r"[^\W\d_]+", text.lower())) <= self.answers
+
+    @property
+    def offer(self) -> str:
+        """A sentence with questions that it is good at."""
+        return "Ask me, for example: " + " ".join(self.examples)

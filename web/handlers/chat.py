@@ -15,6 +15,7 @@ from studio import texts
 from studio.example_sets import Summary
 from studio.moderation.rules import Visibility
 from studio.requests.chat import NO_MODEL
+from studio.texts import may_be_drawn
 from web import schemas, views
 from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, bytes_of
 from web.schemas import NewTalk, key_of, number_of, read_body, sent_picture, whole_number
@@ -155,6 +156,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
         if drawn and drawn[1] is not Visibility.BLOCK
         else None,
         "answer": answer.text if answer else (view.progress.text if view and view.progress else ""),
+        "draws": answer is not None and may_be_drawn(answer.text),
         "ended": answer.ended if answer else None,
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,

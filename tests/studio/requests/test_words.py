@@ -3,7 +3,7 @@
 import pytest
 
 from core.requests import ImagineRequest, VariationRequest
-from studio.texts import prompt_text, shorter_prompts
+from studio.texts import may_be_drawn, prompt_text, shorter_prompts
 
 
 def scored(prompt: str, *weak: str) -> list[tuple[str, float]]:
@@ -38,3 +38,8 @@ def test_a_title_tells_the_shape_that_a_picture_gave() -> None:
     variation = VariationRequest(prompt="a fox", image="0" * 64, variation="subtle")
     assert prompt_text(variation, (3, 2)) == "a fox --ar 3:2" and prompt_text(variation) == "a fox"
     assert prompt_text(ImagineRequest(prompt="a fox", aspect_ratio=(2, 3)), (3, 2)) == "a fox --ar 2:3"
+
+
+@pytest.mark.parametrize("answer", ["yes", "No.", "none", "4", "three", "", "I have never learned “dragon”."])
+def test_an_answer_that_shows_nothing_is_not_offered_as_a_prompt(answer: str) -> None:
+    assert not may_be_drawn(answer) and may_be_drawn("a red house") and may_be_drawn("no cat but a house")

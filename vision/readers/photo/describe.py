@@ -298,3 +298,45 @@ def shape_of(image: Image.Image) -> str:
     """Return a word for the shape of a picture."""
     ratio = image.width / image.height
     return "wide format" if ratio > 1.15 else "upright format" if ratio < 0.87 else "square format"
+
+
+THERE = 0.15  # probability of a thing from which it is said to be there
+CANT = (
+    "Readers of photographs look at this one: they tell what it shows, whether a thing is there, how many"
+    " people's faces, its colours and its text. They can't answer that."
+)
+_WHAT = re.compile(
+    r"(what|which).*\b(is|are|see|shown?s?|seen)\b.*\b(this|that|it|here|there|picture|photo\w*|image|see|table)\b"
+    r"|what.?s (this|that|in|on)\b.*|describe\b.*|what do you see.*"
+)
+_THERE = re.compile(
+    r"(?:is there|are there|do you see|can you see|is this|is that|is it|does it show)\s+"
+    r"(?:(?:a|an|any|some|the)\s+)?(.+?)"
+    r"(?: (?:in|on) (?:this|the) (?:picture|photo|photograph|image)| here| there)?"
+)
+
+
+def answer(image: Image.Image, chances: np.ndarray, faces: Sequence[object], question: str) -> str:
+    """Return the answer to a question about a photograph. chances: of ImageNet's classes (1000,). faces: in
+    it."""
+    asked = re.sub(r"[?!.,]", "", question.lower()).strip()
+    if re.search(r"\bhow many (people|persons|faces|men|women|humans)\b", asked):
+        return str(len(faces)) if faces else "I find no face."
+    if re.search(r"\b(colour|color)s?\b", asked):
+        return f"Mostly {' and '.join(colours_of(image))}."
+    if re.search(r"\b(dark|bright|light|night|day)\b", asked):
+        return f"It is {light_of(image)}."
+    if found := _THERE.fullmatch(asked):
+        thing = found[1]
+        if means_people(thing):
+            return "Yes, I find a face." if faces else "I find no face, so I can't be sure."
+        if not (classes := classes_of(thing)):
+            return f"I don't know what “{thing}” is. {CANT}"
+        chance = float(chances[list(classes)].sum())
+        return f"{'Yes' if chance >= THERE else 'I see none'} ({chance:.0%} sure that it is there)."
+    if _WHAT.fullmatch(asked):
+        likely = [with_article(name) for name, chance in best(chances, 3) if chance >= THERE]
+        people = "a person" if len(faces) == 1 else f"{len(faces)} people"
+        seen = [*([people] if faces else []), *likely]
+        return f"A photograph of {' or '.join(seen)}." if seen else "A photograph of something I don't know."
+    return CANT

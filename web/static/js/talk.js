@@ -132,7 +132,7 @@ function actions(turn, here) {
   if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancelJob(turn.id).catch(showError)}>Stop</button></div>`;
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
-    ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
+    ${turn.draws ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
     ${turn.id === here ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Continue from here</a>`}
   </div>`;
 }

@@ -137,6 +137,7 @@
  * @property {string} id
  * @property {string} question
  * @property {(string | null)[]} pictures  addresses, null where there is none to show
+ * @property {boolean} [draws]  the answer says what a picture may show
  * @property {{src: string, label: string, named: boolean}[]} frames  of its video, and whether its answer names them
  * @property {{text: string, href: string | null}[]} said  its answer in pieces, where that is about a video
  * @property {"free" | "short" | "table" | "boxes" | "text"} form

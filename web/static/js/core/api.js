@@ -74,7 +74,10 @@ export function takeNote(name) {
  * Keep the way through the pictures: the page that is left has an order, so that the viewer knows what comes next.
  * @param {string[]} hrefs  as they stand on the page
  */
-export const keepTrail = (hrefs) => leaveNote("trail", JSON.stringify({ hrefs: hrefs.slice(0, MOST_IN_TRAIL), back: location.pathname + location.search + location.hash }));
+export function keepTrail(hrefs) {
+  leaveNote("trail", JSON.stringify({ hrefs: hrefs.slice(0, MOST_IN_TRAIL), back: location.pathname + location.search + location.hash }));
+  history.replaceState({ ...history.state, scroll: scrollY }, ""); // the browser forgets it where the page is drawn late
+}
 
 /**
  * Let a field show again what was typed into it until that is sent, also after the page was left.

@@ -43,7 +43,7 @@ export function askForm(title, content, yes) {
  * @param {string} title
  * @param {string} text
  * @param {string} label  of the button that says yes
- * @param {{bad?: boolean}} [look]
+ * @param {{bad?: boolean, no?: string}} [look]
  * @returns {Promise<boolean>}
  */
 export async function askConfirmed(title, text, label, look = {}) {

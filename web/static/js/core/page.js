@@ -354,6 +354,9 @@ export function startPage(pages = {}) {
   playUnderPointer();
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
+  const { scroll = 0 } = /** @type {{scroll?: number}} */ (history.state ?? {});
+  const [way] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  if (scroll && way?.type === "back_forward" && history.scrollRestoration === "auto") scrollTo(0, scroll);
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
   if (location.hash === "#question") /** @type {HTMLElement | null} */ (document.querySelector(".ask textarea"))?.focus();
   document.body.dataset.started = "";

@@ -471,10 +471,11 @@ export class Gallery {
     if (asked !== this.asked) return; // others are looked for by now
     this.source = source;
     this.selection.clear();
-    this.grid.clear();
     this.grid.show(this.source);
     this.grid.scrollTo(0);
-    this.draw();
+    this.draw(); // the scale comes or goes, and with it some of the width
+    this.grid.clear();
+    this.grid.scrollTo(0);
   }
 
   /** @param {string} month */

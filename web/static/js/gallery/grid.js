@@ -338,6 +338,8 @@ export class Grid {
     const share = box && point ? (point.y - box.top) / box.height : 0;
     const y = point && box ? point.y : this.#offset() - scrollY + this.place.getBoundingClientRect().top;
     this.size = size;
+    this.holds ||= this.has(document.activeElement);
+    this.clear(); // drawn anew, none seems to have moved from where another is
     this.#measure();
     const line = this.lines[lineOf(this.lines, index)];
     if (line && (box || this.first)) scrollTo({ top: this.place.getBoundingClientRect().top + scrollY + line.top + share * line.height - y, behavior: "instant" });

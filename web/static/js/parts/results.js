@@ -29,6 +29,8 @@ export class Results {
     this.wishes = [];
     /** @type {Set<string>} jobs that were asked for here without being made from the picture, such as the same words once more */
     this.asked = new Set(/** @type {string[] | null} */ (keptHere(this.#memory)) ?? []);
+    /** @type {Set<string>} jobs that are drawn: the studio may tell of one before it has answered who asked, whose wish stands in its place till then */
+    this.known = new Set();
     /** @type {Set<string>} */
     this.live = new Set();
     this.jobs = new Jobs(made, oncePerFrame(() => this.draw()), (one) => this.#belongs(one));
@@ -58,7 +60,11 @@ export class Results {
 
   draw() {
     for (const [list, inWords] of /** @type {const} */ ([[this.strip, false], [this.answers, true]])) {
-      list.draw([...this.wishes.filter((wish) => wish.inWords === inWords), ...this.#jobs(inWords)]);
+      const wishes = this.wishes.filter((wish) => wish.inWords === inWords);
+      const waits = wishes.some(({ error }) => !error);
+      const shown = this.#jobs(inWords).filter(({ id }) => !waits || this.known.has(id));
+      for (const { id } of shown) this.known.add(id);
+      list.draw([...wishes, ...shown]);
     }
     const done = this.jobs.all.filter(({ id, over }) => over && this.live.has(id));
     this.live = new Set(this.jobs.all.filter(({ over }) => !over).map(({ id }) => id));
@@ -87,9 +93,9 @@ export class Results {
       const jobs = await send();
       for (const { id, parent } of jobs) if (!parent || parent.job !== this.job.id || parent.n !== this.picture.n) this.asked.add(id);
       keepHere(this.#memory, this.asked.size ? [...this.asked].slice(-REMEMBERED) : null);
-      this.#forget(wish.id);
+      for (const { id } of jobs) this.known.add(id);
       this.jobs.add(jobs);
-      this.draw();
+      this.#forget(wish.id);
       return true;
     } catch (error) {
       if (error instanceof Problem && error.status === 401) return false; // the page leads to where people sign in
