@@ -232,7 +232,7 @@ class Tasks:
 
 
 class AtHand(Teacher):
-    """An executor that draws, answers and trains at once."""
+    """An executor that draws and answers at once, and trains until its gate is opened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -254,8 +254,10 @@ async def studio(folder: Path, models: bool) -> AsyncIterator[str]:
             yield address
     else:
         chats = "http://chat.example:9/v1"  # never called: the executor answers
-        async with open_site(folder, AtHand(), VLM_URL=chats) as site:
+        executor = AtHand()
+        async with open_site(folder, executor, VLM_URL=chats) as site:
             yield site.web.local_address("a-capability")
+            executor.gate.set()
 
 
 WAYS: dict[type[Mouse], dict[str, Any]] = {
