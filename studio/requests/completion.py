@@ -200,7 +200,7 @@ class Completion:
         if prompt.model:
             configured("model", prompt.model, models)
         if prompt.version and model_of_version(prompt.version, models) is None:
-            return "isn't installed here; the default model is used"
+            return "not installed here; the default model is used"
         styles = {name: name for name in await self._styles(actor)} if prompt.loras else {}
         for name, _ in prompt.loras:
             configured("LoRA", name, {**self._settings.loras, **styles})

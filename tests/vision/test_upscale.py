@@ -32,6 +32,7 @@ def test_every_family_enlarges_to_exactly_twice_the_side(name: str, mode: str, m
     output = ask(models_of(image=name), replace(REQUEST, mode=mode), source, recorder)
     assert opened(output).size == (180, 128) == (output.parameters["width"], output.parameters["height"])
     assert output.grid is None and recorder.steps[-1][0] == recorder.steps[-1][1]
+    assert not recorder.previews  # its tiles side by side look like nothing
     small = np.asarray(opened(output).resize(source.size, Image.Resampling.BOX), int)
     soft = 16  # px over which colours are kept
     for y in range(0, 64 - soft, soft):

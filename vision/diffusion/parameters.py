@@ -206,7 +206,8 @@ class Generation:
     decoded by the model's tiny decoder, if it has one. edges (IMAGE): a picture of the same size that the
     model's ControlNet keeps to. shape: (w, h) of the middle that the finished picture
     keeps, as small whole numbers; None = the whole picture. frames (IMAGE): the pictures are frames of a
-    video and look at the first of them while they are drawn, where the model is a UNet.
+    video and look at the first of them while they are drawn, where the model is a UNet. is_tiles: the
+    pictures are pieces of larger ones, of which nobody is shown a preview.
     """
 
     mode: Mode
@@ -234,6 +235,7 @@ class Generation:
     edges: Image.Image | None = field(default=None, repr=False)
     shape: tuple[int, int] | None = None
     frames: bool = False
+    is_tiles: bool = False
 
     def finished_size(self, scale: int) -> tuple[int, int]:
         """Return (w, h) in px of the finished picture, which is ``scale`` times as large as the drawn one."""

@@ -110,7 +110,8 @@ class PictureSteps(StepCallback):
         step, steps = self._set_progress(i + 1, total)
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
-        has_preview = latents is not None and self.model.family.unpack is not None
+        can_show = self.model.family.unpack is not None and not self.generation.is_tiles
+        has_preview = latents is not None and can_show
         self.reporter.step(step, steps, (lambda: self._preview(before, latents)) if has_preview else None)
         return values
 

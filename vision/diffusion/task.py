@@ -120,7 +120,8 @@ def prepare(
         draft=request.draft,
         **given,
     )
-    notes = *step_notes, *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text)
+    unknown = _ignored_notes(request, model, text)  # first: what explains the picture
+    notes = *unknown, *step_notes, *guidance_notes, *sampler_notes, *text.notes
     return Task(generation, _reported(request, model, generation), notes)
 
 
@@ -330,6 +331,7 @@ def refine(
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),  # from each picture's on
         at_once=batch,
+        is_tiles=True,
     )
     drawn = generate(model, tiled, reporter).images
     joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]

@@ -17,7 +17,14 @@ RED = ImagineRequest(prompt="red house")
 def told(
     request: ImagineRequest, card: Card = CARD, *, supports_weights: bool = True, guided: bool = True
 ) -> parameters.ModelText:
-    return parameters.model_text(request, card, "dream", supports_weights=supports_weights, guided=guided)
+    return parameters.model_text(
+        request,
+        card,
+        "dream",
+        supports_weights=supports_weights,
+        supports_chaos=supports_weights,
+        guided=guided,
+    )
 
 
 @pytest.mark.parametrize(

@@ -326,15 +326,6 @@ export function askBefore(form, title, text, label) {
   });
 }
 
-/** Sheets that a template has are left as dialogs are, by Cancel. */
-function letSheetsBeLeft() {
-  for (const foot of document.querySelectorAll(".sheet[popover] .dialog-foot")) {
-    const cancel = Object.assign(document.createElement("button"), { type: "button", className: "button quiet", textContent: "Cancel" });
-    Object.assign(cancel, { popoverTargetElement: foot.closest(".sheet"), popoverTargetAction: "hide" });
-    foot.prepend(cancel);
-  }
-}
-
 /**
  * Start what a page has of its own, by its name, then what every page has.
  * @param {Record<string, () => void>} [pages]
@@ -350,7 +341,6 @@ export function startPage(pages = {}) {
   document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
-  letSheetsBeLeft();
   playUnderPointer();
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });

@@ -24,7 +24,7 @@ const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} $
 const STRIP_SIDE = 160; // px of a frame's width in a video's preview; of its height, where that is the longer side
 
 /** Let the frames of a video's preview, which lie side by side, run as the video will. @param {Event} event */
-function playStrip({ target }) {
+export function playStrip({ target }) {
   const strip = /** @type {HTMLImageElement} */ (target);
   const { clientWidth = 1, clientHeight = 1 } = strip.parentElement ?? {};
   const { naturalWidth, naturalHeight } = strip;

@@ -91,7 +91,7 @@ export class Marks {
 
 /** A flag and why it does nothing. @param {Mark} mark */
 function line({ kind, text, why }) {
-  return kind === "fault" ? html`<p class="bad">${plainText(why)}</p>` : html`<p><s>${text}</s> ${plainText(why)}</p>`;
+  return kind === "fault" ? html`<p class="bad">${plainText(why)}</p>` : html`<p><s>${text}</s>: ${plainText(why)}</p>`;
 }
 
 /**

@@ -4,7 +4,7 @@ import { cancelJob, deleteJob, keepHere, keptHere, keepTrail, pressJob, Problem,
 import { Jobs, stepOf, waitingOf } from "../core/jobs.js";
 import { icon, oncePerFrame, Rows } from "../core/page.js";
 import { announce, countOf, plainText, showError, splitPrompt, timeAgo } from "../core/text.js";
-import { reading } from "./job-card.js";
+import { playStrip, reading } from "./job-card.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Job, News, Picture} from "../types.js" */
@@ -266,7 +266,7 @@ function boxOf(job) {
   if (job.over) return html`<p class="result-words">There is no picture</p>`;
   if (job.status === "queued") return html`<p class="result-words">${waitingOf(job)}</p>`;
   const share = stepOf(job)[1];
-  return html`${job.shown ? html`<img class="result-preview" src=${job.shown} alt="">` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
+  return html`${job.shown ? html`<img class="result-preview ${job.group === "videos" ? "previews film" : ""}" src=${job.shown} alt="" @load=${job.group === "videos" ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
 }
 
