@@ -14,6 +14,7 @@ PROOFS = {  # module → arguments of the short form
     "proofs.web.scripts": ("--every", "20"),
     "proofs.web.figures": ("--pictures", "10000", "--seconds", "10"),
     "proofs.web.steadiness": ("--seconds", "40"),
+    "proofs.web.tasks": (),
     "proofs.web.doors": ("--restarts", "50"),
     "proofs.web.kills": ("--kills", "20"),
     "proofs.web.edit_kills": ("--kills", "20"),
