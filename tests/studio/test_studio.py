@@ -20,7 +20,7 @@ from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, PromptWithPictures
 from studio.requests.prompts import Question, Regions, attached
 from studio.studio import Studio
-from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
+from tests.studio.conftest import ALICE, BOB, MIRA, AtOnce, Opened, Sent, open_studio, png
 
 ABROAD = Actor(2, 20, 200)
 LIMIT = 10 * 2**20
@@ -282,11 +282,14 @@ def test_it_draws_where_neither_a_chat_service_nor_a_tensor_library_can_be_impor
     assert run.stdout.strip() == "4 pictures", run.stderr[-2000:]
 
 
-@pytest.mark.parametrize(("settings", "count"), [({}, 4), ({"VIDEO_MODEL": "owner/wan"}, 1)])
-async def test_one_video_is_made_unless_more_are_asked_for_where_a_video_model_draws(
-    tmp_path, settings: dict, count: int
+@pytest.mark.parametrize(
+    ("device", "settings", "count"),
+    [("cuda:0", {}, 4), ("cpu", {}, 1), ("cuda:0", {"VIDEO_MODEL": "owner/wan"}, 1)],
+)
+async def test_a_video_model_and_a_processor_make_one_video_unless_more_are_asked_for(
+    tmp_path, device: str, settings: dict, count: int
 ) -> None:
-    async with open_studio(tmp_path, **settings) as opened:
+    async with open_studio(tmp_path, AtOnce({device: 1}), **settings) as opened:
         studio = opened.studio
         chosen = await studio.own.preferences(ALICE)
 

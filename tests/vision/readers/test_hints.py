@@ -25,7 +25,7 @@ SAID = {(200, 0, 0): "Apples 3 4.50\nBread 1 2.80", (0, 200, 0): "STOP"}
 
 
 class Model:
-    context, wanted = 8192, Wanted()
+    context, wanted, repertoire = 8192, Wanted(), None
 
 
 class PretendTalker:
