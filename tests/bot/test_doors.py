@@ -62,7 +62,8 @@ CAPABILITIES = (
     Capability("folders", web=("/folders", "/api/folders"), alone=ON_A_PAGE),
     Capability("trash", web=("/trash", "/api/trash"), alone=ON_A_PAGE),
     Capability("zip files", web=("/api/zip",), alone=ON_A_PAGE),
-    Capability("months", web=("/api/months",), alone=ON_A_PAGE),
+    Capability("days and months", web=("/api/days", "/api/months"), alone=ON_A_PAGE),
+    Capability("components of the pages", web=("/_components",), alone="it is for who builds the pages"),
     Capability("links for strangers", web=("/shares", "/s", "/api/shares", "/files/s"), alone=ON_A_PAGE),
     Capability(
         "documents of the editor",
