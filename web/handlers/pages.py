@@ -210,6 +210,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
     clip = next((video for video in result.videos if video.index == stored.index), None)
     took = (job.rendered_at - job.started_at).total_seconds() if job.rendered_at and job.started_at else None
     size = f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB"
+    device = "a processor" if "cpu" in (job.device or "") else job.device
     facts = {
         "Made by": job_name(job.request),
         "Model": used.get("model"),
@@ -220,7 +221,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
         **{name: used.get(key) for key, name in FACTS.items()},
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
         "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
-        "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {job.device}, {job.lane}",
+        "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {device}, {job.lane}",
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",
     }
