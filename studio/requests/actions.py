@@ -382,7 +382,8 @@ def variation(
     amount: "subtle" or "strong". seed: None = the source's next one, here and below.
     """
     given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
-    request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
+    remix = source.request is not None and _remixed(source, words)  # what was sent had no words to change
+    request = VariationRequest(**given, image=source.sha256, variation=amount, remix=remix)
     return _job(request, source, words)
 
 
