@@ -108,6 +108,7 @@
 /** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
 /** @typedef {{day: string, shapes: number[]}} Day  shapes: width / height in per cent and how many pictures after one another have it, in turn */
 /** @typedef {{text: string, label: string}} Suggestion */
+/** @typedef {{name: string, usual: boolean, about: string, seconds: number | null}} ImageModel  to choose; seconds: of four pictures */
 /** @typedef {{begin: number, end: number, kind: "word" | "flag" | "fault", text: string, why: string, instead: string[], grows: boolean}} Mark  of a prompt */
 
 /**
