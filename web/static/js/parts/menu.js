@@ -139,6 +139,9 @@ let models;
  */
 export async function togglePanel(button, field) {
   const box = (panel ??= panelFor(button));
+  const closes = "closes" in button.dataset; // the press itself has closed it: it was open when the press began
+  delete button.dataset.closes;
+  if (closes) return;
   const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
     field.value = withFlag(field.value, [...names], value);
     draw();
@@ -163,6 +166,7 @@ function panelFor(button) {
   box.role = "dialog";
   box.setAttribute("aria-label", "Parameters");
   box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
+  button.addEventListener("pointerdown", () => button.toggleAttribute("data-closes", box.matches(":popover-open")));
   document.body.append(box);
   return box;
 }
