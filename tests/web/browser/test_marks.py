@@ -3,7 +3,7 @@
 import pytest
 
 from core.profiles import DEMO
-from tests.web.browser.conftest import faults, look, sign_in
+from tests.web.browser.conftest import FOUR, faults, look, sign_in
 from tests.web.conftest import Site, open_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -57,3 +57,18 @@ async def test_an_only_model_is_told_and_not_chosen(opened: Site, you) -> None:
     await you.locator("#bar-flags").click()
     told = await you.locator(".flag-panel p.model").inner_text()
     assert "4 in about 3 s" in told and not await you.locator("button.model").count()
+    await you.locator("#bar-flags").click()
+    await you.wait_for_selector(".flag-panel", state="hidden")
+    await you.locator("#bar-flags").press("Enter")
+    await you.wait_for_selector(".flag-panel", state="visible")
+
+
+async def test_flags_that_had_no_effect_are_struck_on_their_job_too(opened: Site, you) -> None:
+    await you.locator("#bar-prompt").fill("a red house --v 99 --p --chaos 20")
+    await you.keyboard.press("Enter")
+    await you.wait_for_selector(FOUR)
+    chips = you.locator(".job .chip")
+    assert await chips.locator("s").all_inner_texts() == ["v 99", "p"]
+    assert "chaos 20" in await chips.all_inner_texts()
+    page = await opened.you.page("/")  # for those without scripts
+    assert [one.partition("<")[0] for one in page.split('<s title="No effect here">')[1:]] == ["v 99", "p"]

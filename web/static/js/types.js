@@ -28,6 +28,7 @@
  * @property {string} kind
  * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
+ * @property {string[]} [struck]  those of its flags that have no effect here
  * @property {string} [group]  what Create can be narrowed to, such as "pictures" or "videos"
  * @property {string} [about]  what it is about, where it has no words
  * @property {string | null} [set]  the same for all jobs of one prompt
