@@ -524,10 +524,10 @@ class Queue:
         feed = self.dispatcher.feeds.get(job_id)
         return None if feed is None else feed.latest
 
-    @property
-    def picture_seconds(self) -> float | None:
-        """How long an /imagine of the studio's image model takes here, None while none was measured."""
-        return self.dispatcher.estimate.medians.get(A_PICTURE + ImagineRequest.role)
+    def picture_seconds(self, model: str | None = None) -> float | None:
+        """Return how long an /imagine takes here by an image model that the host has named, None = the
+        studio's usual one; None while none was measured."""
+        return self.dispatcher.estimate.medians.get(A_PICTURE + (model or ImagineRequest.role))
 
     @property
     def unfinished(self) -> int:

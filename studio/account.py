@@ -16,7 +16,7 @@ from storage.privacy import Holdings
 from studio.authority import Action, Actor
 from studio.new_job import picture_of
 from studio.privacy import Deleted, Export
-from studio.requests.completion import Completion, Hints, Mark
+from studio.requests.completion import Completion, Hints, ImageModel, Mark
 from studio.rights import Rights
 from studio.services import Services
 
@@ -124,7 +124,12 @@ class Own:
     @property
     def picture_seconds(self) -> float | None:
         """How long four pictures take here, None while nobody has asked for any."""
-        return self._queue.picture_seconds
+        return self._queue.picture_seconds()
+
+    async def image_models(self, actor: Actor) -> list[ImageModel]:
+        """Return what the actor's prompts may be drawn by, the studio's usual model first."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._completion.image_models(actor, self._queue.picture_seconds)
 
     # Pictures and jobs
 

@@ -119,6 +119,20 @@ def may_be_drawn(answer: str) -> bool:
     return bool(answer.strip()) and not _NOT_DRAWN.fullmatch(answer.strip())
 
 
+def without_effect(request: Request) -> list[str]:
+    """Return the flags, as a prompt has them, that were understood but have no effect here."""
+    if not isinstance(request, GenerateRequest):
+        return []
+    return [flag for flag in (_missing_version(request), *request.unsupported) if flag]
+
+
+def _missing_version(request: GenerateRequest) -> str:
+    """Return the flag for a version of Midjourney's that no model here stands for, "" where there is none."""
+    if not request.version or request.model:
+        return ""
+    return f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
+
+
 def unsupported_notes(request: Request) -> list[str]:
     """Return sentences about what was understood but has no effect here."""
     if not isinstance(request, GenerateRequest):
@@ -127,10 +141,8 @@ def unsupported_notes(request: Request) -> list[str]:
     for flag in request.unsupported:
         video = isinstance(request, VideoRequest)
         reasons.setdefault(why_unsupported(flag, video=video), []).append(code(flag))
-    notes = list[str]()
-    if request.version and not request.model:  # of Midjourney's
-        flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
-        notes.append(f"`{flag}` isn't installed here; the default model was used.")
+    missing = _missing_version(request)
+    notes = [f"`{missing}` isn't installed here; the default model was used."] if missing else []
     for why, flags in reasons.items():
         notes.append(f"{', '.join(flags)}: {why}. Everything else in the prompt was used.")
     highest = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))

@@ -30,7 +30,7 @@ from studio.requests import actions
 from studio.requests.actions import RIGHTS
 from studio.requests.completion import Mark
 from studio.requests.prompts import remix_text
-from studio.texts import job_name, reader_text
+from studio.texts import job_name, reader_text, without_effect
 
 LONGEST_ALT = 200  # characters
 DRAFT = "draft:"  # begins the key of a request that was asked for with others by one prompt
@@ -206,6 +206,7 @@ def describe_job(
         "finished": ended.isoformat() if ended else None,
         "name": job_name(row.request),
         "prompt": remix_text(row),
+        "struck": without_effect(row.request),
         "status": row.status.value,
         "over": row.status.over,
         "created": row.created_at.isoformat(),

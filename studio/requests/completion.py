@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.errors import ModelError, PromptError
 from core.limits import MAX_PROMPT
-from core.profiles import DEMO
+from core.profiles import DEMO, conditions
 from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
 from core.prompt.parser import (
     BY_NAME,
@@ -110,6 +110,18 @@ class Mark:
     grows: bool = False
 
 
+@dataclass(frozen=True)
+class ImageModel:
+    """An image model to choose among. name: what ``--model`` takes. usual: what draws the member's prompts
+    that name none. about: a few words, "" where nothing is known. seconds: how long four pictures take here,
+    None while nobody has asked it for any."""
+
+    name: str
+    usual: bool
+    about: str
+    seconds: float | None
+
+
 class Completion:
     """Suggests whole prompts for the beginning of one, and marks what in one has no effect. styles: tells
     which of those that members have made somebody may use. cache_dir: where models that were fetched lie."""
@@ -153,6 +165,32 @@ class Completion:
         own = await self._members.options(actor.user_id)
         names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
         return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
+
+    async def image_models(
+        self, actor: Actor, seconds: Callable[[str | None], float | None]
+    ) -> list[ImageModel]:
+        """Return what the member's prompts may be drawn by. seconds: how long a named model of the host's
+        takes, or the studio's own (None), which has no name to type: it is left out where the member's
+        settings name another."""
+        named, defaults = (
+            self._settings.image_models,
+            (await self._members.preferences(actor.user_id)).defaults,
+        )
+        usual = defaults.model or model_of_version(defaults.version, named)
+        specs: dict[str | None, str] = {} if usual else {None: self._settings.models["image"]}
+        found = []
+        for name, spec in (specs | {**named}).items():
+            maker, _, model = files.parse(spec).name.rpartition("/")
+            words = len(self._known_to(name))
+            told = (
+                model if name and name.lower() != model.lower() else "",
+                f"by {maker}" if maker else "",
+                f"knows {words} words and no others" if words else "",
+                conditions(f"{maker}/{model}"),
+            )
+            about = ", ".join(part for part in told if part)
+            found.append(ImageModel(name or model, name == usual, about, seconds(name)))
+        return found
 
     async def marks(self, actor: Actor, source: str) -> list[Mark]:
         """Return what in a prompt means nothing to its model, has no effect, or is refused, in its order."""

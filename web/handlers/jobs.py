@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -200,7 +201,8 @@ async def describe_queued(call: Call, queued: Sequence[Job]) -> list[dict[str, A
 
 
 async def complete(call: Call) -> Answer:
-    """Return whole prompts that go on from what is typed, and what in it means nothing or has no effect."""
+    """Return whole prompts that go on from what is typed, and what in it means nothing or has no effect;
+    before anything is typed also the models to choose among."""
     text, own = call.query.get("text", ""), call.studio.own
     found, marks = await own.suggestions(call.actor, text), await own.marks(call.actor, text)
     return Json(
@@ -208,6 +210,7 @@ async def complete(call: Call) -> Answer:
             "suggestions": [{"text": one, "label": one} for one in found],
             "marks": [shapes.describe_mark(mark, text) for mark in marks],
             "draws": list(call.studio.hints.objects),
+            "models": [] if text else [asdict(model) for model in await own.image_models(call.actor)],
         }
     )
 

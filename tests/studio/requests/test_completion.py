@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from core.profiles import DEMO
 from core.settings import load_settings
 from storage.members import Members
 from studio.authority import Actor
-from studio.requests.completion import Completion, Hints, Mark
+from studio.requests.completion import Completion, Hints, ImageModel, Mark
 from tests.studio.conftest import ALICE, Opened
 
 
@@ -84,3 +85,30 @@ async def test_a_model_that_may_know_any_word_has_none_marked(opened: Opened, tm
         members = Members(opened.services.database)
         completion = Completion(members, settings, Hints.of(settings), styles, tmp_path)
         assert [mark.text for mark in await completion.marks(ALICE, "a dragon over a castle")] == told
+
+
+async def test_models_are_told_with_their_times_and_who_made_them(opened: Opened, tmp_path: Path) -> None:
+    async def styles(actor: Actor) -> list[str]:
+        return []
+
+    queue, own, hub_id = opened.services.queue, opened.studio.own, "stabilityai/sdxl-turbo"
+    queue.dispatcher.estimate.add("imagine|0x0x4s0|image", 3.0)
+    [only] = await own.image_models(ALICE)
+    assert (only.name, only.usual, only.seconds) == ("stable-diffusion", True, 3.0)
+    assert only.about.startswith("knows ") and only.about.endswith(" words and no others")
+
+    settings = load_settings({"IMAGE_MODELS": f"fast={hub_id}@0123456, v6={DEMO / 'stable-diffusion'}"})
+    members = Members(opened.services.database)
+    completion = Completion(members, settings, Hints.of(settings), styles, tmp_path)
+    fast = ImageModel(
+        "fast", False, "sdxl-turbo, by stabilityai, free below $1M a year (Stability Community)", None
+    )
+    first, second, third = await completion.image_models(ALICE, queue.picture_seconds)
+    assert (first, second, (third.name, third.usual)) == (only, fast, ("v6", False))
+    for chosen in ({"model": "fast"}, {"model": None, "suffix": "--model fast"}):
+        await own.change(ALICE, **chosen)
+        found = await completion.image_models(ALICE, queue.picture_seconds)
+        assert [(one.name, one.usual) for one in found] == [("fast", True), ("v6", False)], chosen
+    await own.change(ALICE, suffix="--v 6")
+    found = await completion.image_models(ALICE, queue.picture_seconds)
+    assert [(one.name, one.usual) for one in found] == [("fast", False), ("v6", True)]

@@ -28,6 +28,7 @@
  * @property {string} kind
  * @property {string} name  what people call it
  * @property {string} prompt  as typed, with flags
+ * @property {string[]} [struck]  those of its flags that have no effect here
  * @property {string} [group]  what Create can be narrowed to, such as "pictures" or "videos"
  * @property {string} [about]  what it is about, where it has no words
  * @property {string | null} [set]  the same for all jobs of one prompt
@@ -108,6 +109,7 @@
 /** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
 /** @typedef {{day: string, shapes: number[]}} Day  shapes: width / height in per cent and how many pictures after one another have it, in turn */
 /** @typedef {{text: string, label: string}} Suggestion */
+/** @typedef {{name: string, usual: boolean, about: string, seconds: number | null}} ImageModel  to choose; seconds: of four pictures */
 /** @typedef {{begin: number, end: number, kind: "word" | "flag" | "fault", text: string, why: string, instead: string[], grows: boolean}} Mark  of a prompt */
 
 /**

@@ -1,7 +1,7 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
 import { showError } from "./text.js";
 
-/** @import {Day, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
+/** @import {Day, ImageModel, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
 
 const MOST_IN_TRAIL = 600; // pictures
 
@@ -342,11 +342,11 @@ export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await fe
 export const readDays = async (query) => /** @type {{days: Day[] | null}} */ (await fetchJson(`/api/days?${query}`, {})).days;
 
 /**
- * @param {string} text
- * @param {AbortSignal} signal
+ * @param {string} text  "" = also the models to choose among
+ * @param {AbortSignal} [signal]
  */
 export const readSuggestions = async (text, signal) =>
-  /** @type {{suggestions: Suggestion[], marks: Mark[], draws: string[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal }));
+  /** @type {{suggestions: Suggestion[], marks: Mark[], draws: string[], models: ImageModel[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal }));
 
 /**
  * @param {string} path

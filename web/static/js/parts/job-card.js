@@ -170,7 +170,7 @@ function promptWords(job, tools) {
   const { words, flags } = splitPrompt(job.prompt);
   return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${job.name}</span> `}${words || job.about || ""}</p>
     ${flags.length
-      ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
+      ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${job.struck?.includes(`--${flag}`) ? html`<s title="No effect here">${flag}</s>` : flag}</button>`)}</p>`
       : nothing}`;
 }
 

@@ -1,7 +1,10 @@
 // What opens beside a button: one menu for the whole page, and the parameters that are set most.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { readSuggestions } from "../core/api.js";
 import { icon } from "../core/page.js";
-import { flagValue, withFlag } from "../core/text.js";
+import { durationOf, flagValue, withFlag } from "../core/text.js";
+
+/** @import {ImageModel} from "../types.js" */
 
 // The menu: arrow keys, Home and End move in it, Escape closes it
 
@@ -122,21 +125,33 @@ const OF_VIDEOS = /** @type {const} */ ([
   { label: "Loop", names: ["loop"] },
 ]);
 
+const OF_MODELS = ["model", "v", "version", "niji"]; // each names what draws
+
 /** @type {HTMLElement | undefined} */
 let panel;
+/** @type {ImageModel[] | undefined} read when the panel is first opened, and again with each opening: times change */
+let models;
 
 /**
  * Open or close the panel of `button`, which writes into `field`.
  * @param {HTMLElement} button
  * @param {HTMLTextAreaElement} field
  */
-export function togglePanel(button, field) {
+export async function togglePanel(button, field) {
   const box = (panel ??= panelFor(button));
+  const closes = "closes" in button.dataset; // the press itself has closed it: it was open when the press began
+  delete button.dataset.closes;
+  if (closes) return;
   const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
     field.value = withFlag(field.value, [...names], value);
     draw();
   };
   const draw = () => render(controls(field.value, set), box);
+  const reading = readSuggestions("").then((found) => {
+    models = found.models;
+    draw();
+  }, () => undefined); // without a list of models it works as well
+  if (!models) await reading;
   draw();
   box.togglePopover({ source: button });
   placeBeside(box, button);
@@ -151,6 +166,7 @@ function panelFor(button) {
   box.role = "dialog";
   box.setAttribute("aria-label", "Parameters");
   box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
+  button.addEventListener("pointerdown", () => button.toggleAttribute("data-closes", box.matches(":popover-open")));
   document.body.append(box);
   return box;
 }
@@ -162,6 +178,7 @@ function panelFor(button) {
 function controls(prompt, set) {
   const shape = flagValue(prompt, ["ar", "aspect"]) ?? "1:1";
   return html`<fieldset><legend>Shape</legend><div class="shapes">${SHAPES.map((one) => shapeButton(one, one === shape, () => set(["ar", "aspect"], one === "1:1" ? null : one)))}</div></fieldset>
+    ${flagValue(prompt, ["video"]) === null ? modelChoice(prompt, set) : nothing}
     ${RANGES.map(({ label, names, most, usual }) => {
       const value = Number(flagValue(prompt, [...names]) ?? usual);
       const change = (/** @type {Event} */ event) => {
@@ -174,6 +191,27 @@ function controls(prompt, set) {
       const on = flagValue(prompt, [...one.names]) !== null;
       return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(one.names, on ? null : "value" in one ? one.value : "")}>${one.label}</button>`;
     })}</div>`;
+}
+
+/**
+ * The models to draw with: a list to choose from, or the only one, told.
+ * @param {string} prompt
+ * @param {(names: readonly string[], value: string | null) => void} set
+ */
+function modelChoice(prompt, set) {
+  if (!models?.length) return nothing;
+  const [version, niji] = [flagValue(prompt, ["v", "version"]), flagValue(prompt, ["niji"])];
+  const versions = [version && `v${version}`, version && `v${version.split(".", 1)[0]}`, niji !== null && `niji${niji}`, niji !== null && "niji"];
+  const wanted = [flagValue(prompt, ["model"]), ...versions].map((name) => models?.find((one) => name && one.name.toLowerCase() === name.toLowerCase()));
+  const chosen = wanted.find(Boolean) ?? models.find(({ usual }) => usual);
+  const only = models.length === 1;
+  return html`<fieldset><legend>Model</legend><div class="models">${models.map((one) => {
+    const { name, usual, about, seconds } = one;
+    const inside = html`<span>${name}${usual && !only ? html` <span class="muted">(default)</span>` : nothing}</span>
+      ${seconds === null ? nothing : html`<span class="muted">4 in about ${durationOf(seconds)}</span>`}${about ? html`<span class="about muted">${about}</span>` : nothing}`;
+    if (only) return html`<p class="model">${inside}</p>`;
+    return html`<button type="button" class="model" aria-pressed=${one === chosen} @click=${() => set(OF_MODELS, usual ? null : name)}>${inside}</button>`;
+  })}</div></fieldset>`;
 }
 
 /**
