@@ -61,6 +61,10 @@ async def test_an_only_model_is_told_and_not_chosen(opened: Site, you) -> None:
     await you.wait_for_selector(".flag-panel", state="hidden")
     await you.locator("#bar-flags").press("Enter")
     await you.wait_for_selector(".flag-panel", state="visible")
+    await you.locator("#bar-prompt").evaluate("(field) => (field.value = 'a house')")
+    await you.locator(".flag-panel").get_by_role("button", name="Raw").click()
+    await you.reload()
+    assert (await you.locator("#bar-prompt").input_value()).strip() == "a house --raw"
 
 
 async def test_flags_that_had_no_effect_are_struck_on_their_job_too(opened: Site, you) -> None:

@@ -144,6 +144,7 @@ export async function togglePanel(button, field) {
   if (closes) return;
   const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
     field.value = withFlag(field.value, [...names], value);
+    field.dispatchEvent(new Event("input")); // its marks are of other words now, and it is kept for later
     draw();
   };
   const draw = () => render(controls(field.value, set), box);
