@@ -174,7 +174,7 @@ BAND = script("return editor.band !== null;")
 
 
 async def test_the_band_around_a_hole_is_shown_hatched(desk) -> None:
-    places = [(91, 150), (208, 140), (150, 95), (84, 150), (75, 150), (230, 140)]
+    places = [(91, 150), (208, 140), (150, 95), (86, 150), (75, 150), (230, 140)]
     before = [(await desk.evaluate(SHOWN, place))[:3] for place in places]
     await desk.locator("#stage").press("r")
     await drag(desk, (100, 100), (200, 200))

@@ -5,6 +5,12 @@ import pytest
 from proofs.web.filled import fill
 from tests.web.conftest import Site
 
+A_TILE = """() => {  // where the page is, and of a picture in the middle of it: its address, its own middle
+    for (const one of document.querySelectorAll('.window .tile a')) {
+        const { left, right, top, bottom } = one.getBoundingClientRect();
+        const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+        if (y > 250 && y < 600) return [scrollY, one.href, x, y];
+    } }"""
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROWS = """() => {
@@ -82,13 +88,12 @@ async def test_going_back_finds_the_pictures_where_they_were(opened: Site, you) 
     await you.wait_for_selector(".window .tile img")
     await you.evaluate("() => scrollTo(0, 4321)")
     await you.wait_for_function("() => document.querySelectorAll('.window .tile img').length > 3")
-    before = await you.evaluate("() => [scrollY, document.elementFromPoint(500, 500).closest('a').href]")
-    await you.mouse.click(500, 500)
-    await you.wait_for_url(before[1])
+    top, href, x, y = await you.evaluate(A_TILE)
+    await you.mouse.click(x, y)
+    await you.wait_for_url(href)
     await you.go_back()
     await you.wait_for_selector(".window .tile img")
-    print("XX", before, await you.evaluate("() => [scrollY, JSON.stringify(history.state), location.href]"))
-    await you.wait_for_function("(top) => Math.abs(scrollY - top) < 2", arg=before[0])
+    await you.wait_for_function("(top) => Math.abs(scrollY - top) < 2", arg=top)
 
 
 async def test_a_first_model_of_ones_own_is_ready_to_be_trained(opened: Site, you) -> None:

@@ -260,7 +260,7 @@ async def test_a_folder_is_made_filled_renamed_and_deleted_by_its_forms(opened: 
     here = you.url
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.get_by_role("button", name="Add to a folder").click()
-    async with you.expect_event("load"), you.expect_response("**/items") as put:
+    async with you.expect_response("**/items") as put:
         await you.get_by_role("button", name="Add", exact=True).click()
     assert (await put.value).status == 200
     await you.goto(here)
