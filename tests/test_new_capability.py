@@ -136,7 +136,7 @@ READING = {  # toys that answer in words or scores
         "options": "topic: str",
         "made": "RiddleRequest(topic=topic)",
         "asked": {"topic": "a boat"},
-        "shown": ("Riddle - ", "a picture, telling number 2"),
+        "shown": ("Riddle by ", "a picture, telling number 2"),
     },
     "rhythm": {
         "answer": "WEIGHTS",
@@ -144,7 +144,7 @@ READING = {  # toys that answer in words or scores
         "options": "prompt: str",
         "made": "RhythmRequest(prompt=prompt)",
         "asked": {"prompt": "a red house by the sea"},
-        "shown": ("Rhythm - ", "house", "Press a button"),
+        "shown": ("Rhythm by ", "house", "Press a button"),
     },
     "colours": {
         "answer": "LABELS",
@@ -152,7 +152,7 @@ READING = {  # toys that answer in words or scores
         "options": "names: str",
         "made": "ColoursRequest(names=tuple(names.split()))",
         "asked": {"names": "red blue"},
-        "shown": ("Colours - ", "**house** 50.0%"),
+        "shown": ("Colours by ", "**house** 50.0%"),
     },
 }
 REQUEST = '''"""The request of a toy that answers in {answer}."""
