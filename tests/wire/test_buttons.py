@@ -26,7 +26,7 @@ ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
 # What only videos have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings
 # have in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
 # place under pictures to Animate.
-ELSEWHERE = {*OF_VIDEOS, "gif", "classify", "describe", "isright", "iswrong", "verdict", "project"}
+ELSEWHERE = {*OF_VIDEOS, "gif", "three", "classify", "describe", "isright", "iswrong", "verdict", "project"}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
