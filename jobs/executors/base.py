@@ -16,6 +16,11 @@ def host_of(device: str) -> str:
     return device.partition(SEPARATOR)[0]
 
 
+def is_processor(device: str) -> bool:
+    """Whether a device, by its name (``cpu``, ``cpu#2``, ``rack-1/cpu``), is a processor and no card."""
+    return device.rpartition(SEPARATOR)[2].partition("#")[0] == "cpu"
+
+
 @dataclass(frozen=True)
 class Lost:
     """The worker died or hung with the job in hand. ``reason`` is for the log.

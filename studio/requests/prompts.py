@@ -23,7 +23,7 @@ from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_promp
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.video import VideoRequest
-from jobs.executors.base import SEPARATOR
+from jobs.executors.base import is_processor
 from storage.members import Favourite, Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
@@ -393,7 +393,7 @@ class Requests:
         """Whether a job makes one video unless it says more: each takes minutes of a video model, and too
         long of a processor."""
         devices = (device for device in self._queue.executor.devices if not device.only)
-        slow = all(device.name.rpartition(SEPARATOR)[2] == "cpu" for device in devices)
+        slow = all(is_processor(device.name) for device in devices)
         return slow or "video" in self._settings.models
 
     def with_model(self, prompt: Prompt) -> Prompt:

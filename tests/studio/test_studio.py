@@ -284,7 +284,14 @@ def test_it_draws_where_neither_a_chat_service_nor_a_tensor_library_can_be_impor
 
 @pytest.mark.parametrize(
     ("device", "settings", "count"),
-    [("cuda:0", {}, 4), ("cpu", {}, 1), ("cuda:0", {"VIDEO_MODEL": "owner/wan"}, 1)],
+    [
+        ("cuda:0", {}, 4),
+        ("cpu-box/cuda:0", {}, 4),
+        ("cpu", {}, 1),
+        ("cpu#2", {}, 1),
+        ("rack/cpu", {}, 1),
+        ("cuda:0", {"VIDEO_MODEL": "owner/wan"}, 1),
+    ],
 )
 async def test_a_video_model_and_a_processor_make_one_video_unless_more_are_asked_for(
     tmp_path, device: str, settings: dict, count: int

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from core.requests.base import Answer as Kind
+from jobs.executors.base import is_processor
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.new_job import picture_of
@@ -210,7 +211,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
     clip = next((video for video in result.videos if video.index == stored.index), None)
     took = (job.rendered_at - job.started_at).total_seconds() if job.rendered_at and job.started_at else None
     size = f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB"
-    device = "a processor" if "cpu" in (job.device or "") else job.device
+    device = "a processor" if is_processor(job.device or "") else job.device
     facts = {
         "Made by": job_name(job.request),
         "Model": used.get("model"),
