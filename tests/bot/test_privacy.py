@@ -327,7 +327,7 @@ async def test_messages_that_could_not_be_deleted_are_tried_again(studio: Studio
     with monkeypatch.context() as patch:
         patch.setattr(studio.bot, "_delete_message", refuse)
         await studio.built.privacy.delete(studio.alice.id)
-        assert await studio.bot.unpost(5) == 3 and len(refused) == 3
+        assert await studio.bot.unpost(5) == 3 and len(set(refused)) == 3  # twice each, if both tries ran
     assert await studio.bot.unpost(5) == 0
     assert studio.channel.history() == []
 

@@ -265,8 +265,25 @@ async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:
         await desk.locator("#words").fill("mine")
         await desk.locator("#stage").press("Control+s")
         await desk.locator("dialog button", has_text="Keep mine" if keep else "Take theirs").click()
-        await desk.wait_for_selector(".saved >> text='Saved'")
+        await desk.wait_for_selector(".saved >> text=/^Saved/")
         assert (await desk.evaluate(READ))["words"] == wanted
+    await desk.locator("#stage").press("Control+z")
+    assert (await desk.evaluate(READ))["words"] == "mine"
+    await desk.wait_for_selector(".saved >> text='Saved'")
+
+
+async def test_a_page_that_is_left_before_it_is_there_fails_nothing(desk) -> None:
+    wrong: list[str] = []
+    page = await desk.context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await page.add_init_script(
+        "const leave = () => document.dispatchEvent(new Event('visibilitychange'));"
+        "document.addEventListener('readystatechange', leave);"
+        "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})"
+    )
+    await page.goto(desk.url)
+    await page.wait_for_selector("#words")
+    assert wrong == []
 
 
 async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes) -> None:

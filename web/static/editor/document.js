@@ -208,6 +208,12 @@ export class History {
     this.#push(withBase(state, this.mask), snapshotTiles(before), "");
   }
 
+  /** A step to a document that was made elsewhere. @param {State} state */
+  replaced(state) {
+    this.#push(state, null, "");
+    this.mask = replayedMask(state);
+  }
+
   /** As a browser keeps it: the last steps, without what was under them. @returns {Past} */
   get kept() {
     let { kept: room } = this.limits;
@@ -259,7 +265,7 @@ export class History {
     return before;
   }
 
-  /** @param {State} state @param {Tiles} tiles @param {string} kind @param {number} [clips] */
+  /** @param {State} state @param {Tiles | null} tiles @param {string} kind @param {number} [clips] */
   #push(state, tiles, kind, clips = 0) {
     this.past.push({ state: this.present, tiles, kind, clips });
     this.present = state;
@@ -601,6 +607,10 @@ export class Saving {
     this.listed = ""; // the key under which it is one of the last documents
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
+  }
+
+  /** Save what there is whenever the page is left, from now on. */
+  listen() {
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
     beforeSignOut.push(() => this.save());
     addEventListener("beforeunload", (event) => this.isShutOff && this.now() !== this.sent && event.preventDefault());
@@ -751,7 +761,7 @@ export class Saving {
     this.onTheirs(theirs.state);
     this.sent = this.now();
     await this.#keep();
-    this.tell("Saved", false);
+    this.tell("Saved; Undo brings yours back", false);
   }
 
   /** The page may be gone in a moment. */

@@ -518,6 +518,7 @@ let asking = null;
 const { saving, state, isBack, work, isSame } = await opened();
 const parts = { stage: place("stage"), picture: elementOf("picture", HTMLCanvasElement), overlay: elementOf("overlay", HTMLCanvasElement), marks: elementOf("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
+saving.listen();
 if (work) editor.history.resume(work, isSame);
 const intake = new Intake(editor, elementOf("file", HTMLInputElement));
 if (isBack) saving.changed();

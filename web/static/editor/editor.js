@@ -752,9 +752,9 @@ export class Editor {
     this.mark();
   }
 
-  /** Begin anew with a document. @param {State} state */
+  /** Show a document that was made elsewhere; Undo brings back the one before. @param {State} state */
   open(state) {
-    this.history = new History(state);
+    this.history.replaced(state);
     this.selected = state.layers.at(-1)?.id ?? "";
     this.load();
     this.look();
