@@ -1,5 +1,7 @@
 """Ten tasks by keyboard alone, from opening the page on: no click, no focus that a person couldn't give."""
 
+import asyncio
+
 import pytest
 
 from tests.web.browser.conftest import FOUR
@@ -51,6 +53,21 @@ async def test_asking_with_a_suggestion_and_a_parameter(opened: Site, you) -> No
     assert "--chaos 20" in value and "--ar 3:2" in value
     await tab_to(you, "#bar-prompt", back=True, press="Enter")
     await you.wait_for_selector(FOUR)
+
+
+async def test_what_is_typed_before_suggestions_are_read_gets_some(opened: Site, you) -> None:
+    async def late(route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    typed = asyncio.Event()
+    await you.route("**/completion.js*", late)
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("body[data-started]")
+    await tab_to(you, "#bar-prompt")
+    await you.keyboard.type("a red house --chao")
+    typed.set()
+    await you.wait_for_selector("#bar-suggestions:not([hidden]) [role=option]")
 
 
 async def test_stopping_a_job_that_waits(opened: Site, you) -> None:

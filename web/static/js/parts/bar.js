@@ -83,9 +83,11 @@ export class Bar {
   }
 
   async #complete() {
+    const { value } = this.field;
     const { Completion } = await import("./completion.js");
     this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
-    if (this.field.value) this.completion.look(); // what was typed meanwhile
+    if (this.field.value !== value) this.completion.typed(); // meanwhile
+    else if (value) this.completion.look();
   }
 
   /** @param {(all: Attachments) => void} work */

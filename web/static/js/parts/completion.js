@@ -29,7 +29,7 @@ export class Completion {
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", list.id);
     field.setAttribute("aria-haspopup", "listbox");
-    field.addEventListener("input", () => this.#typed());
+    field.addEventListener("input", () => this.typed());
     field.addEventListener("blur", () => this.close());
   }
 
@@ -70,7 +70,8 @@ export class Completion {
     return true;
   }
 
-  #typed() {
+  /** The field has other words than before. */
+  typed() {
     clearTimeout(this.timer);
     this.asking?.abort();
     const { value, selectionEnd } = this.field;
