@@ -280,7 +280,10 @@ class Bus:
     async def flush(self, patience: float = 5.0) -> None:
         """Wait until the server has taken what was sent. Raises BusAway."""
         try:
-            await self._client.flush(timeout=patience)
+            async with asyncio.timeout(patience):
+                while self._client.pending_data_size:  # the client's ping would overtake what isn't written yet
+                    await asyncio.sleep(0.001)
+                await self._client.flush(timeout=patience)
         except Exception as error:
             raise BusAway(f"the bus doesn't answer: {type(error).__name__}") from error
 
