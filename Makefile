@@ -232,7 +232,7 @@ pythons: setup
 delivery-test: setup
 	$(BIN)/python -m proofs.wire.delivery $(ARGS)
 
-# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/benchmarks/. ARGS names rows: ARGS="image_tail preview".
+# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/evidence/benchmarks.md. ARGS names rows: ARGS="image_tail preview".
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
