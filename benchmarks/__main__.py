@@ -29,7 +29,8 @@ this figure, its median, and how far the repeats lie apart.
 `make bench` measures every row in about a quarter of an hour and writes this page; \
 `python -m benchmarks ROW` measures one. Ratios come from pairs that ran interleaved on one machine. *CPU* \
 is the time of the process's threads, which other work on the machine hardly changes; *wall* is the clock on \
-the wall. Each goal was set before the measurement, and goals that were missed stay in the table."""
+the wall. Each goal was set before the measurement, and goals that were missed stay in the table. All \
+repeats are in [results.json](benchmarks/results.json)."""
 
 BROKEN, PROCESSES = 2, 2
 
