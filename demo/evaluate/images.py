@@ -395,7 +395,7 @@ def form_rows(pack: Pack, report: Report, n: int):
 
 def edge_rows(pack: Pack, report: Report, n: int):
     """Width of edges at the product's size: of drawings of that size, and of the pack's pictures enlarged;
-    of the steepest steps, as docs/meaning.md measures them, and along Canny's edges."""
+    of the steepest steps, and along Canny's edges."""
     scale, model = pack.settings["output_scale"], pack.models.image(None)
     scenes, _, pictures = pack.singles(n)
     side = (SIZE * scale, SIZE * scale)

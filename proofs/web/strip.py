@@ -1,5 +1,6 @@
-"""The strip of docs/editor.md: ``python -m proofs.web.strip`` starts the sandbox, has the demo models
-draw a picture, edits it as a person would, and puts what was on the screen meanwhile into one picture."""
+"""The strip of docs/explanation/editor.md: ``python -m proofs.web.strip`` starts the sandbox, has the
+demo models draw a picture, edits it as a person would, and puts what was on the screen meanwhile into one
+picture."""
 
 from __future__ import annotations
 

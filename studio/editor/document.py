@@ -1,7 +1,7 @@
 """What a document of the editor holds, read strictly from JSON.
 
-docs/editor.md says what each field means. What a schema can't tell is checked here too: ids that are unique,
-strokes that stay within bounds, as many radii as points.
+docs/reference/editor-document.md lists the fields. What a schema can't tell is checked here: ids that are
+unique, strokes that stay within bounds, as many radii as points.
 """
 
 import base64
