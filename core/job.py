@@ -77,7 +77,7 @@ MOVES = (
         "it is made; elsewhere than on Discord delivered at once",
     ),
     Move("fail", (Status.RUNNING,), (Status.FAILED,), "it can't be made: another try would end the same"),
-    Move("cancel", (Status.QUEUED, Status.RUNNING), (Status.CANCELLED,), "its asker or an admin stops it"),
+    Move("cancel", (Status.QUEUED, Status.RUNNING), (Status.CANCELLED,), "its author or an admin stops it"),
     Move("cancel_waiting", (Status.QUEUED,), (Status.CANCELLED,), "an admin clears what waits"),
     Move(
         "deliver",

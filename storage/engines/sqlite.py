@@ -186,7 +186,7 @@ def check_database(database: Path, backup_dir: Path | None) -> None:
     if first:
         last = newest_backup(database, backup_dir)
         advice = (
-            f"The last backup is {last}; `atelier restore` puts it back." if last else "There is no backup."
+            f"The last backup is {last}; `atelier restore` restores it." if last else "There is no backup."
         )
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
 
@@ -351,7 +351,7 @@ def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
             finish_restore(database)
         except OSError as error:
             raise StorageError(
-                f"{candidate.name} can't be restored: {error}. The same command goes on from here."
+                f"{candidate.name} can't be restored: {error}. The same command continues from here."
             ) from error
         return candidate
     finally:

@@ -80,8 +80,8 @@ async def test_a_nearly_full_disk_takes_nothing_and_names_its_floor(database: Da
     for request in (ASKED, BlendRequest(images=("a" * 64, "b" * 64))):
         full = await admitting(database, Store(free=499_999_999)).problem_with_files(request)
         assert isinstance(full, LimitError) and str(full) == (
-            "The studio's disk is nearly full (less than 500 MB free). "
-            "Please tell the host; nothing was queued."
+            "The studio's disk is nearly full (less than 500 MB free). Please tell the operator; nothing was"
+            " queued."
         )
     assert await admitting(database, Store(free=500_000_000)).full_disk() is None
 

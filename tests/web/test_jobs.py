@@ -32,8 +32,8 @@ def test_a_page_that_is_opened_while_a_model_is_fetched_says_so() -> None:
     shape = views.describe_job(Looked(job), YOU, JobView(job, now, loading=fetched))
     told = [shape[name] for name in ("loading", "fraction", "fetching", "left")]
     assert told == ["owner/name", 0.34, True, 360.0]
-    waits = views.describe_job(Looked(job), YOU, JobView(job, now, 1, 15.0, why="It can't be fetched."))
-    assert (waits["why"], waits["eta"], waits["loading"]) == ("It can't be fetched.", 15.0, None)
+    waits = views.describe_job(Looked(job), YOU, JobView(job, now, 1, 15.0, why="It can't be downloaded."))
+    assert (waits["why"], waits["eta"], waits["loading"]) == ("It can't be downloaded.", 15.0, None)
     assert "why" not in views.describe_job(Looked(job), YOU, JobView(job, now, 1))
 
 

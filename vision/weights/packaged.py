@@ -144,7 +144,7 @@ def verify(found: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         right = False
     if not right:
-        raise ModelError(f"{model.name} is damaged: delete {found} to have it fetched again.")
+        raise ModelError(f"{model.name} is damaged: delete {found} to download it again.")
 
 
 def installed(model: Packaged) -> Path | None:

@@ -362,7 +362,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
         await page.locator("#words").fill("a blue door")
         await page.get_by_role("button", name="Draw").tap()
         await page.wait_for_selector(".candidate img")
-        await page.get_by_role("button", name="All beside each other").tap()
+        await page.get_by_role("button", name="All side by side").tap()
         assert (await page.evaluate(READ))["shown"]
         await page.get_by_role("button", name="Picture 2", exact=True).tap()
         await page.get_by_label("How much of the new picture is shown").fill("40")

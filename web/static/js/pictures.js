@@ -142,7 +142,7 @@ function startFolder() {
     try {
       await takeOutOfFolder(folder.id, names);
       gallery.forget(tiles);
-      showToast(`${countOf(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
+      showToast(`${countOf(tiles.length, "picture")} removed from ${folder.name}`, { press: { label: "Undo", work: back } });
     } catch (error) {
       showError(error);
     }
@@ -154,7 +154,7 @@ function startFolder() {
   const gallery = new Gallery(data, new Announcer(), {
     fixed: { folder: folder.id },
     empty,
-    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Take out of this folder", work: takeOut }] : [])],
+    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Remove from this folder", work: takeOut }] : [])],
   });
   askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
   listenForPictures(gallery);

