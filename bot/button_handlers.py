@@ -35,7 +35,7 @@ VIDEO_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
     "mild": "Mild: the same video, different details",
     "subtle": "Subtle: nearly the same video",
-    "strong": "Strong: little stays",
+    "strong": "Strong: only a little is kept",
 }
 HELD_BACK = "A rule of this server hides what was found in that picture."
 

@@ -320,8 +320,7 @@ class Admission:
             return Admitted(same)
         if self.draining:
             raise LimitError(
-                "The studio takes no new jobs at the moment; what is waiting will be finished. Try again"
-                " later."
+                "The studio accepts no new jobs right now; waiting jobs will be finished. Try again later."
             )
         if problem is not None:
             raise problem

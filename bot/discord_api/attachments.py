@@ -66,7 +66,7 @@ async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int)
             data += piece
             if len(data) > max_bytes:
                 raise ImageError(
-                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB; that is what is taken."
+                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB, which is the limit."
                 )
         return bytes(data)
 

@@ -174,8 +174,9 @@ COMMANDS: dict[str, str] = {
 
 IN_THE_BROWSER: dict[str, str] = {
     "folders": (
-        "**Folders** are in the studio in your browser (`/web`): select pictures there and put them into one."
-        ' A smart folder keeps a search, and fills itself. `/search folder:"its name"` looks into one.'
+        "**Folders** are in the studio in your browser (`/web`): select pictures there and put them into"
+        ' one. A smart folder saves a search and fills automatically. `/search folder:"its name"` looks'
+        " into one."
     ),
     "shares": (
         "**Shares** are links to a picture, all pictures of a job, or a folder, that open without sign-in."

@@ -142,7 +142,9 @@ def progress_text(job: Job, percent: int | None, detail: str = "") -> str:
 
 def paused(job: Job) -> str:
     """Return the text while the program restarts."""
-    return fit_message(f"{title(job)} (Paused while the studio restarts; this job then continues by itself)")
+    return fit_message(
+        f"{title(job)} (Paused while the studio restarts; this job then continues automatically)"
+    )
 
 
 def failed(job: Job, reason: str) -> str:

@@ -343,8 +343,8 @@ def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
         size, free = candidate.stat().st_size, shutil.disk_usage(database.parent).free
         if free < size + SPARE:
             raise StorageError(
-                f"{candidate.name} can't be restored: it takes {size / 10**6:,.0f} MB beside the database,"
-                f" which stays, and {free / 10**6:,.0f} MB are free in {database.parent}. Free some first."
+                f"{candidate.name} can't be restored: it takes {size / 10**6:,.0f} MB besides the database,"
+                f" and {free / 10**6:,.0f} MB are free in {database.parent}. Free some first."
             )
         try:
             _copy(candidate, _restored(database))

@@ -238,8 +238,8 @@ class Pictures:
             added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
-                f"A project takes {self._limits.pictures:,} pictures, and {found.name} has as many. Take some"
-                " out first."
+                f"A project takes {self._limits.pictures:,} pictures, and {found.name} is full. Remove some"
+                " first."
             )
         why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
         refused += [("A picture", why)] * len(added.over)

@@ -238,7 +238,7 @@ class Shelf:
             raise UserError(f"There is a project called {wanted} already.") from error
         if written is None:
             whose = "This server has" if shared else "You have"
-            raise LimitError(f"{whose} {most} projects, which is the limit. Forget one first.")
+            raise LimitError(f"{whose} {most} projects, which is the limit. Delete one first.")
         return written
 
     async def all(self, actor: Actor) -> list[Project]:

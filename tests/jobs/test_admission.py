@@ -130,7 +130,7 @@ async def test_what_was_asked_before_is_the_same_job_whatever_is_wrong_now(datab
     for again in (a_job(interaction_id=99), a_job(press_key="a press")):
         admitted = await asked.admit(again, UserError("no"))
         assert admitted.job.id == first.id and admitted.row is None
-    with pytest.raises(LimitError, match="takes no new jobs at the moment"):
+    with pytest.raises(LimitError, match="accepts no new jobs right now"):
         await asked.admit(a_job(), UserError("no"))
 
 

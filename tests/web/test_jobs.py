@@ -260,7 +260,7 @@ async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) ->
         assert 'placeholder="make it night"' in page and "Paint in the editor" in page
         asked = f"/api/jobs/{job['id']}/1/edit"
         empty = await edits.you.post(asked, {})
-        assert empty.status == 400 and "Say what is to change" in empty.data["detail"]
+        assert empty.status == 400 and "Say what to change" in empty.data["detail"]
         made = (await edits.you.post(asked, {"words": "make it blue"})).data["jobs"][0]
         assert (made["kind"], made["prompt"]) == ("edit", "make it blue")
         assert made["parent"] == {"job": job["id"], "n": 1}

@@ -120,7 +120,7 @@ MODELS = {
 def folder(name: str, cache_dir: Path) -> Path:
     """Return where a model lies once it is complete. Raises ModelError for a name that isn't known."""
     if name not in MODELS:
-        raise ModelError(f"{name!r} comes in no package; there are {', '.join(MODELS)}.")
+        raise ModelError(f"{name!r} isn't a known package; there are {', '.join(MODELS)}.")
     return cache_dir / FOLDER / name
 
 

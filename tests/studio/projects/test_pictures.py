@@ -146,7 +146,7 @@ async def test_a_project_has_room_for_so_many_pictures(tmp_path: Path) -> None:
         await world.put(made, ALICE, [""] * 9)
         brought = await world.dataset.add(ALICE, "boards", [sent(n) for n in (100, 101)])
         assert len(brought.new) == 1 and "more than the 10 pictures" in brought.sentence
-        with pytest.raises(LimitError, match="takes 10 pictures, and boards has as many"):
+        with pytest.raises(LimitError, match="takes 10 pictures, and boards is full"):
             await world.dataset.add(ALICE, "boards", [sent(102)])
 
 

@@ -251,7 +251,7 @@ async def test_results_come_back_after_a_reload_and_nothing_moves_meanwhile(desk
     await desk.locator("#stage").press("Control+z")
     assert (await desk.evaluate(READ))["count"] > 0
     await ready(desk, desk.url)
-    await desk.wait_for_selector(".results >> text=comes here")
+    await desk.wait_for_selector(".results >> text=Results appear here")
 
 
 async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:

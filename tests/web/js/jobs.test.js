@@ -30,7 +30,7 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 
 export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
-  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues automatically");
 }
 
 export function who_waits_before_a_worker_is_ready_reads_what_for() {

@@ -223,7 +223,7 @@ export class Results {
   }
 
   draw() {
-    render(this.run ? this.#strip(this.run.id) : html`<p class="muted small">What you draw comes here, to compare and keep.</p>`, this.place);
+    render(this.run ? this.#strip(this.run.id) : html`<p class="muted small">Results appear here, to compare and keep.</p>`, this.place);
   }
 
   /** @param {string} id */

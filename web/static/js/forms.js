@@ -133,7 +133,7 @@ function startDocuments() {
     if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
     event.preventDefault();
     const { askConfirmed } = await import("./core/dialog.js");
-    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
+    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document is deleted; pictures made from it are kept.", "Delete", { bad: true })) {
       const [, id = ""] = /\/documents\/(\w+)$/.exec(form.dataset.send ?? "") ?? [];
       await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
       sendForm(form);

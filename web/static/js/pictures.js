@@ -133,7 +133,7 @@ function startFolder() {
   const empty = (/** @type {Filters} */ { q, kind, favourite }) => {
     const all = html`<a class="button quiet" href=${folder.href}>Show all pictures</a>`;
     if (folder.query === null && (q || kind || favourite)) return emptyState("search", "No picture fits", "Try fewer words or another filter.", all);
-    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "Pictures show up here by themselves when they fit.");
+    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "New pictures that match appear here automatically.");
     return emptyState("folder", "This folder is empty", "Select pictures and choose “Add to a folder”.", html`<a class="button" href="/pictures">Pictures</a>`);
   };
   const takeOut = async (/** @type {Tile[]} */ tiles) => {
@@ -156,7 +156,7 @@ function startFolder() {
     empty,
     tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Remove from this folder", work: takeOut }] : [])],
   });
-  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
+  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder is deleted; its pictures are kept.", "Delete");
   listenForPictures(gallery);
   offerShare();
   tellAway(() => gallery.renew());

@@ -149,7 +149,7 @@ class Desk {
   #said() {
     const { length } = this.unsent;
     this.place.ariaBusy = String(length > 0);
-    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent by themselves.` : "";
+    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent automatically.` : "";
   }
 
   /** The server takes it back: the picture comes again. @param {Letter} letter @param {unknown} error */

@@ -129,5 +129,5 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(tmp_path, monkeypa
 
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="comes in no package"):
+    with pytest.raises(ModelError, match="isn't a known package"):
         packaged.find_packaged("../elsewhere", tmp_path)
