@@ -15,7 +15,8 @@ from bot.cogs import EXTENSIONS
 from core.settings import ROOT, Settings
 from host.cli import parser
 from tools import texts
-from tools.texts import BANNED, BANNED_IN_TEXTS, Text
+from tools.plain_words import BANNED, banned_words
+from tools.texts import BANNED_IN_TEXTS, Text
 
 LONGEST = 30  # words of a sentence
 MOST = {"description": 100, "choice": 100, "placeholder": 100, "label": 100}  # characters that Discord takes
@@ -40,7 +41,7 @@ def table() -> list[Text]:
 
 def faults(text: Text) -> Iterator[str]:
     """Yield what is wrong with a text."""
-    yield from texts.banned_words(text.words, BANNED_IN_TEXTS)
+    yield from banned_words(text.words, BANNED_IN_TEXTS)
     if (longest := max(texts.sentence_lengths(text.words))) > LONGEST:
         yield f"a sentence of {longest} words; {LONGEST} are allowed"
     if text.file.startswith("bot/") and len(text.words) > (most := MOST.get(text.kind, 4000)):
@@ -78,7 +79,7 @@ def test_a_fault_is_found(kind: str, words: str, fault: str | None) -> None:
 
 def test_no_banned_word_is_what_another_says_instead() -> None:
     for instead in BANNED.values():
-        assert texts.banned_words(instead, BANNED_IN_TEXTS) == []
+        assert banned_words(instead, BANNED_IN_TEXTS) == []
 
 
 def _commands() -> Iterator[str]:

@@ -1,5 +1,4 @@
-"""Every text that people read in the program, with its kind, file and line (``python -m tools.texts``), and
-the words that none may have.
+"""Every text that people read in the program, with its kind, file and line: ``python -m tools.texts``.
 
 A string counts unless its place says that nobody reads it: docstrings, logs, queries, patterns, programmers'
 errors. So a new command, button or message is in the table without being named here.
@@ -9,12 +8,14 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jinja2
+
+from tools.plain_words import BANNED
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("core", "storage", "vision", "jobs", "studio", "bot", "web", "host")
@@ -61,39 +62,8 @@ WORDS = re.compile(  # two words beside each other, or one that begins a label
     r"[A-Za-z][a-z'’]*[.,:;!?…]? +[`'\"“(*]*[A-Za-z0-9{]|^[A-Z][a-z]{2,}…?$"
 )
 
-# What isn't said, and what is said instead: the field's word, and one word for one thing.
-BANNED = {
-    r"told|tells": "shown, reported, says",
-    r"anew": "again",
-    r"(?:go|goes|went|going) on": "continue",
-    r"films?": "video",
-    r"things?": "object",
-    r"voices?": "vote",
-    r"taught": "trained",
-    r"strange(?:st)?": "unusual",
-    r"likeliest": "most likely",
-    r"mend(?:s|ed)?": "fix",
-    r"asker": "author",
-    r"anybody": "anyone",
-    r"whoever|whomever": "anyone who",
-    r"sound (?:backup|database)s?": "intact",
-    r"piles?": "labelling queue",
-    r"book of labels": "label list",
-    r"be had": "available",
-    r"fetch(?:es|ed|ing)?": "download",
-    r"take[sn]? away|took away": "remove, export",
-    r"tak(?:e|es|ing|en) back": "revoke, undo",
-    r"of age": "adult",
-    r"by lot": "at random",
-    r"rightly": "correctly",
-    r"anyhow": "anywhere",
-    r"by halves": "partly",
-    r"isn't fit": "isn't allowed",
-    r"(?:you|they|I) may not": "can't, don't have permission",
-}
 # The program has one name for the person who runs it.
 BANNED_IN_TEXTS = BANNED | {r"(?:the|its|your) host(?:'s)?(?! name)": "the operator"}
-AS_IT_IS = re.compile(r"`[^`]*`|“[^”]*”|\{\w*\}|--[a-z-]+|\w+://\S+")  # typed, quoted, a value or an address
 
 
 @dataclass(frozen=True, order=True)
@@ -104,16 +74,6 @@ class Text:
     line: int
     kind: str
     words: str
-
-
-def banned_words(words: str, banned: Mapping[str, str] = BANNED) -> list[str]:
-    """Return what a text shouldn't say, each with what to say instead."""
-    plain = AS_IT_IS.sub("", words)
-    return [
-        f"{found[0]!r}: say {instead}"
-        for pattern, instead in banned.items()
-        if (found := re.search(rf"\b(?:{pattern})\b", plain, re.IGNORECASE))
-    ]
 
 
 def sentence_lengths(words: str) -> list[int]:
