@@ -501,7 +501,7 @@ class Settings:
         ip,
     )
     otel_exporter_otlp_endpoint: str = setting(
-        "collector that is told where each job's time goes (OTLP over HTTP), such as http://127.0.0.1:4318;"
+        "collector for traces of each job's time (OTLP over HTTP), such as http://127.0.0.1:4318;"
         " empty = none (needs the extra otel)",
         "",
         server,

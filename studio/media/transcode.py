@@ -101,10 +101,10 @@ def take(
     data = source.read()
     kind = kind_of(data)
     if kind is None:
-        raise ValueError(f"can't be read as a video; {READ} are.")
+        raise ValueError(f"can't be read as a video. Supported: {READ}.")
     video = video_decode.video_of(data, kind)
     if video.whole > seconds + SLACK:
-        raise ValueError(f"lasts {video.whole:.0f} s; clips of up to {seconds:.0f} s are taken.")
+        raise ValueError(f"lasts {video.whole:.0f} s; the limit for clips is {seconds:.0f} s.")
     fps = rate(video.times)
     most = max(1, round(min(video.seconds, keep) * fps))
     shown = _at_even_times(video.frames(), fps, most)
@@ -120,7 +120,7 @@ def take(
     for frame in shown:
         if (frame.width, frame.height) != (first.width, first.height):
             writer.abandon()
-            raise ValueError("changes its size on the way; clips of one size are taken.")
+            raise ValueError("changes its frame size; all frames of a clip must have one size.")
         writer.add(_upright(frame, angle, size))
     writer.finish()
     return video_header(writer) | {"whole": round(video.whole, 3)}, poster
