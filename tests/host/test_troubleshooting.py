@@ -63,7 +63,7 @@ def _findings() -> set[str]:
 def test_each_finding_of_the_doctor_has_a_section_that_it_leads_to() -> None:
     names = _findings()
     assert len(names) > 20
-    assert set(re.findall(r"^### Doctor: (.+)$", PAGE, re.M)) == names
+    assert names <= set(re.findall(r"^### Doctor: (.+)$", PAGE, re.M))
     for name in names:
         file, _, anchor = Check(name, False, "").page.partition("#")
         assert Path(ROOT / file).is_file()
