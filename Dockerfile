@@ -1,5 +1,5 @@
 # Atelier in a container. Build arguments:
-#   TORCH_INDEX  index that torch is taken from; empty: PyPI, whose Linux build for x86-64 runs on NVIDIA cards. See docs/hosting.md.
+#   TORCH_INDEX  index that torch is taken from; empty: PyPI, whose Linux build for x86-64 runs on NVIDIA cards. See docs/host/install.md.
 #   PYTHON       version of Python, 3.11 or newer
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim AS build

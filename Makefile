@@ -21,7 +21,7 @@ endif
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing: 1 to 4 GB on the first run, some minutes. torch for cards is the largest part; docs/hosting.md says how to leave it out …"
+	@echo "Installing: 1 to 4 GB on the first run, some minutes. torch for cards is the largest part; docs/host/install.md says how to leave it out …"
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check --index-url $(TORCH_INDEX) $(TORCH))
 	@PYTHONWARNINGS=ignore $(INSTALL) --editable '.[test,photo,ocr,train$(addprefix $(COMMA),$(EXTRAS))]'
 	@if $(HAS_CARD); then $(INSTALL) --editable '.[quantize]' || echo "Smaller weights can't be had (extra quantize): large models are moved part by part, which is slow."; fi
@@ -125,7 +125,7 @@ scale-sim: setup
 	@$(INSTALL) --editable '.[test,postgres,scale]'
 	$(BIN)/python -m proofs.scale.simulation $(ARGS)
 
-# Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
+# Backups of a PostgreSQL server by the commands of docs/host/postgresql.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: setup
 	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.backups
@@ -224,7 +224,7 @@ image-check: setup
 	@$(INSTALL) --editable '.[browser]'
 	$(BIN)/python -m proofs.image $(ARGS)
 
-# The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
+# The suite's core on each Python from 3.11 to 3.14 that is installed, without torch.
 pythons: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check nox
 	$(BIN)/python -m nox -s core $(ARGS)

@@ -29,7 +29,7 @@ def doctor(settings: Settings) -> int:
         mark = {True: "ok   ", False: "WRONG", None: "note "}[check.ok]
         print(f"{mark} {check.name:<10} {check.found}", flush=True)
         if check.ok is not True and check.fix:
-            print(f"      {'':<10} → {check.fix}")
+            print(f"      {'':<10} → {check.fix}\n      {'':<10}   {check.page}")
         failed |= check.ok is False
         slow |= check.name == "Speed"
     print("\nSomething must be fixed first." if failed else "\nReady, but slow." if slow else "\nReady.")

@@ -59,6 +59,11 @@ class Check:
     found: str
     fix: str = ""
 
+    @property
+    def page(self) -> str:
+        """Where the docs say more."""
+        return f"docs/host/troubleshooting.md#doctor-{self.name.lower().replace(' ', '-')}"
+
 
 def check_python() -> Check:
     """Return whether this Python works with everything."""
@@ -106,7 +111,7 @@ def check_certificate(certificate: Path, key: Path) -> Check:
     try:
         Credentials(certificate, key)
     except AtelierError as error:
-        fix = "set neither to send pictures with the mark alone; docs/security.md says which keys do"
+        fix = "set neither to send pictures with the mark alone; docs/host/hardening.md says which keys do"
         return Check("C2PA", False, str(error), fix)
     return Check("C2PA", True, f"signs by {certificate.name}")
 
@@ -257,7 +262,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
     try:
         await identity.inspect_studio(read, files, settings.data_dir, settings.backups)
     except StorageError as error:
-        return [Check("Studio", False, str(error), "docs/hosting.md, What belongs together")]
+        return [Check("Studio", False, str(error), "docs/host/backup.md, What belongs together")]
     names = await asyncio.to_thread(lambda: list(files.all()))
     known = 0
     for first in range(0, len(names), FILES_AT_ONCE):
@@ -420,7 +425,7 @@ def check_sweep(settings: Settings) -> list[Check]:
         return []
     hours = (time.time() - report.at) / 3600
     done = "; ".join(report.done) or "nothing had to be deleted"
-    fix = "the log says more; docs/reliability.md, What is deleted by itself"
+    fix = "the log says more"
     problems = [Check("Expired", None, problem, fix) for problem in report.problems]
     return [Check("Expired", True, f"checked {hours:,.0f} h ago: {done}"), *problems]
 
