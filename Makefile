@@ -130,7 +130,7 @@ backup-proof: setup
 	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.backups
 
-# The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
+# The same at length, for docs/evidence/questions.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: setup
 	@$(INSTALL) --editable '.[servers]'
 	$(BIN)/python -m proofs.servers.compare
@@ -162,13 +162,13 @@ inspect-test: setup
 	@$(INSTALL) --editable '.[test,train]'
 	$(BIN)/python -m pytest tests/vision/custom_models $(ARGS)
 
-# What own models are worth, for docs/inspect.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
+# What own models are worth, for docs/evidence/own-models.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
 inspect-proof: setup
 	@$(INSTALL) --editable '.[test,train]' 'scikit-image>=0.25'
 	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
 	$(BIN)/python -m proofs.vision.custom_models.proof --python build/bare/bin/python $(ARGS)
 
-# What docs/train.md tells of styles: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
+# What docs/evidence/styles.md shows: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
 style-proof: setup
 	$(BIN)/python -m proofs.vision.lora_training.proof $(ARGS)
 
@@ -194,7 +194,7 @@ quantize-test: setup
 compile-test: setup
 	$(BIN)/python -m pytest tests/vision/diffusion/test_compiled.py -m inductor $(ARGS)
 
-# How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
+# How far quantised pictures are from plain ones, for every family. About 2 minutes.
 quantize-check: quantize-test
 	$(BIN)/python -m proofs.vision.quantized
 

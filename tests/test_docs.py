@@ -1,4 +1,4 @@
-"""The pages name files that are there, link to pages that are there, and list every decision."""
+"""The pages name files and pages that are there, and decisions are dated, short and in the index."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 from core.settings import ROOT
 
 PAGES = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
-DECISIONS = ROOT / "docs" / "decisions"
+DECISIONS = ROOT / "docs" / "develop" / "decisions"
+LONGEST = 120  # words of a decision, its heading and date too
 
 
 def _found(pattern: str) -> list[tuple[Path, str]]:
@@ -31,13 +32,14 @@ def test_the_index_of_pages_names_every_page() -> None:
     assert {page for page in pages if f"({page})" not in index} == set()
 
 
-def test_the_index_of_decisions_names_every_decision() -> None:
-    index = " ".join((DECISIONS / "README.md").read_text(encoding="utf-8").split())
-    missing, subjects = [], sorted(DECISIONS.glob("[a-z]*.md"))
+def test_every_decision_is_dated_short_and_of_a_subject_that_the_index_names() -> None:
+    index = (DECISIONS / "index.md").read_text(encoding="utf-8")
+    subjects = sorted({*DECISIONS.glob("*.md")} - {DECISIONS / "index.md"})
+    assert [subject.name for subject in subjects if f"({subject.name})" not in index] == []
     for subject in subjects:
-        text = " ".join(subject.read_text(encoding="utf-8").split())
-        titles = re.findall(r" - \*\*(.+?)\*\*", text)
-        missing += [title for title in titles if title.rstrip(".") not in index]
-        assert titles
+        entries = re.split(r"^## ", subject.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        dates = [re.findall(r"\n\n(\d{4}-\d\d-\d\d)\. ", entry) for entry in entries]
+        assert all(len(dated) == 1 for dated in dates), subject.name
+        assert dates == sorted(dates, reverse=True), f"{subject.name}: newest first"
+        assert [entry for entry in entries if len(entry.split()) > LONGEST] == []
     assert len(subjects) > 8
-    assert missing == []
