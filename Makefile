@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: docs docs-serve card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. torch is a range in both, so that each processor and card has its build.
@@ -64,6 +64,17 @@ lint: setup
 # The picture of packages and imports in docs/structure.md. ARGS="--figures" prints functions' lengths and docstrings instead.
 structure: setup
 	$(BIN)/python -m docs.structure $(ARGS)
+
+# The site of docs/ in build/site by Zensical; a broken link, picture or rule of the pages fails.
+docs: setup
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/python -m pytest -q tests/test_docs.py
+	NO_COLOR=1 $(BIN)/zensical build --strict
+
+# The same at http://localhost:8000, drawn again while you write.
+docs-serve: setup
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/zensical serve
 
 env-example: setup
 	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example

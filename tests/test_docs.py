@@ -25,12 +25,6 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
     assert {f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()} == set()
 
 
-def test_the_index_of_pages_names_every_page() -> None:
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert {page for page in pages if f"({page})" not in index} == set()
-
-
 def test_the_index_of_decisions_names_every_decision() -> None:
     index = " ".join((DECISIONS / "README.md").read_text(encoding="utf-8").split())
     missing, subjects = [], sorted(DECISIONS.glob("[a-z]*.md"))
