@@ -57,4 +57,5 @@ def fields_of(docstring: str | None, names: Collection[str]) -> dict[str, str]:
 
 def page(title: str, *parts: str) -> str:
     """Return a page of parts with an empty line between them."""
-    return "\n\n".join([f"# {title}", *(part.strip("\n") for part in parts)]) + "\n"
+    mark = "<!-- Written by `python -m tools.docs` from the code. -->"
+    return "\n\n".join([f"# {title}", mark, *(part.strip("\n") for part in parts)]) + "\n"
