@@ -29,6 +29,21 @@ GRAMMAR = f"""\
 A prompt has up to {MAX_PROMPT:,} characters and {MAX_PARTS} parts. An em dash counts as `--`. If you \
 repeat a parameter, the first one counts, except that `--no`, `--sref`, `--cref`, `--oref` and `--lora` \
 add up."""
+ELSEWHERE = {  # what other programs call it → the parameter
+    "negative prompt": "no",
+    "aspect ratio": "ar",
+    "random seed": "seed",
+    "guidance scale, CFG scale": "cfg",
+    "sampling steps": "steps",
+    "scheduler": "sampler",
+    "denoising strength": "strength",
+    "image prompt weight": "iw",
+    "style reference": "sref",
+    "character reference": "cref",
+    "checkpoint": "model",
+    "batch count": "repeat",
+    "seamless pattern, texture": "tile",
+}
 KEPT = {
     Reach.KEPT: "yes",
     Reach.FIRST: "no, first pictures only",
@@ -77,7 +92,8 @@ def parameters_page() -> str:
         for name, why in parser.WITHOUT_EFFECT.items()
         if name in ("style", "profile")
     ]
-    others = [(code(f"--{name}"), code(f"--{meant}")) for name, meant in parser.OTHER_NAMES.items()]
+    others = [(name, code(f"--{meant}")) for name, meant in ELSEWHERE.items()]
+    others += [(code(f"--{name}"), code(f"--{meant}")) for name, meant in parser.OTHER_NAMES.items()]
     return page(
         "Parameters",
         INTRO,
