@@ -24,6 +24,25 @@ studio](../host/web-studio.md).
 `{{job}}` is a job's id, such as `abcd2345efgh`. `{{n}}` is the number of a picture, from 1. A field \
 with `?` can be left out. A call that fails answers with JSON: `status`, `title` and `detail`, a \
 sentence that says why. `{LIVE}` is a WebSocket that reports what changes."""
+EXAMPLE = """\
+## A first call
+
+Start the sandbox with `WEB_PORT=8080 .venv/bin/atelier sandbox`. It prints an address that ends in \
+`/in#` and a token; on a server, `/web` gives you such a link. Sign in with the token, ask for a \
+picture, and download it once its `status` is `delivered`:
+
+```sh
+STUDIO=http://127.0.0.1:8080
+TOKEN=…  # what is behind /in# in the address
+JSON="Content-Type: application/json"
+curl -c jar -H "$JSON" -H "Origin: $STUDIO" -d "{\\"token\\": \\"$TOKEN\\"}" $STUDIO/api/session
+curl -b jar -H "$JSON" -H "Origin: $STUDIO" -d '{"prompt": "a red house in the snow"}' $STUDIO/api/jobs
+curl -b jar $STUDIO/api/jobs/2dxpvnpi6b6y                    # the id that the call before has answered
+curl -b jar -o house.png $STUDIO/files/2dxpvnpi6b6y/1
+```
+
+A session lasts as long as one in a browser (`SESSION_DAYS`). Every call that changes something has to \
+name the studio's own address as `Origin`."""
 BUCKETS = {
     Bucket.READ: "reading",
     Bucket.BYTES: "pictures and videos",
@@ -87,6 +106,7 @@ def http_api_page() -> str:
     return page(
         "HTTP API",
         INTRO,
+        EXAMPLE,
         "## Limits\n\nCalls that a person can make in a minute; more get 429 and `Retry-After`.",
         table(("calls", "in a minute"), paces),
         *parts,

@@ -68,8 +68,7 @@ def _families() -> Iterator[tuple[str, ...]]:
             f"up to {family.references}" if family.references else "IP-Adapter" if family.adapts else ""
         )
         yield (
-            family.title,
-            code(family.name),
+            f"{family.title}<br>{code(family.name)}",
             ", ".join(takes),
             _negative(family),
             "all" if family.samplers == "any" else "its own",
@@ -100,7 +99,7 @@ def _defaults() -> Iterator[tuple[str, ...]]:
 
 def image_models_page() -> str:
     """Return the page."""
-    head = ("family", "name", "starts from", "negative prompt", "samplers", "sees pictures", "one file")
+    head = ("family", "starts from", "negative prompt", "samplers", "sees pictures", "one file")
     short = short_memory.published()
     titles = next(iter(short.values()))
     return page(

@@ -36,8 +36,7 @@ def _family(family: VideoFamily) -> tuple[str, ...]:
     steps = f"{family.num_inference_steps}, {family.guidance_scale:g}"
     side = f"{math.isqrt(family.native_area)}², sides are multiples of {family.multiple}"
     return (
-        family.title,
-        code(family.name),
+        f"{family.title}<br>{code(family.name)}",
         side,
         frames,
         f"{family.fps:g}",
@@ -68,7 +67,6 @@ def video_models_page() -> str:
     """Return the page."""
     head = (
         "family",
-        "name",
         "native px",
         "frames",
         "frames a second",
