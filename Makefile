@@ -83,7 +83,7 @@ walk: setup
 
 # The pictures and animations of README.md and docs/, drawn by the demo models: about ten minutes. ARGS="ask editor" redraws some. Needs a Chromium.
 pictures: setup
-	@$(INSTALL) --editable '.[browser]'
+	@$(INSTALL) --editable '.[browser,train,ocr]'
 	$(BIN)/python -m proofs.pictures $(ARGS)
 
 # Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".

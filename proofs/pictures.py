@@ -185,6 +185,8 @@ class Desk:
         shown = self.bot.message(text)
         whole = "all => all.every(one => one.complete && one.naturalWidth > 0)"
         self.bot.until(lambda: shown.locator("img").evaluate_all(whole), what="its pictures")
+        begun = "all => all.every(one => one.readyState >= 2)"
+        self.bot.until(lambda: shown.locator("video").evaluate_all(begun), what="its video")
         self.bot.tab.wait_for_timeout(500)
         self.bot.tab.set_viewport_size({"width": CHANNEL["width"], "height": 1500})
         shown.scroll_into_view_if_needed()
@@ -210,11 +212,14 @@ class Desk:
         self.web.goto(self.home + path)
         self.web.wait_for_load_state("networkidle")
 
-    def screen(self) -> Image.Image:
-        """Return what the studio's page shows."""
+    def screen(self, height: int = WIDE["height"]) -> Image.Image:
+        """Return what the studio's page shows in a window of that height, px."""
+        self.web.set_viewport_size(WIDE | {"height": height})
         self.web.mouse.move(0, 0)
         self.web.wait_for_timeout(700)
-        return as_image(self.web.screenshot())
+        picture = as_image(self.web.screenshot())
+        self.web.set_viewport_size(WIDE)
+        return picture
 
     def press(self, name: str, **options: Any) -> None:
         """Press a button of the studio's page."""
@@ -358,22 +363,23 @@ def video(desk: Desk) -> None:
     """A video's message with its buttons, and the video itself."""
     words = "a red boat sails to the left at sea"
     since = desk.bot.run("video", prompt=words)
-    job = job_of(desk.bot.wait_text(f"{words} - Video by.*{DONE}", 2 * DRAWING, since=since))
+    job = job_of(desk.bot.wait_text(f"{words}.*{DONE}", 2 * DRAWING, since=since))
     keep("video-buttons", desk.message(job), 600)
     desk.open(f"/pictures/{job}/1")
     source = desk.web.request.get(desk.web.locator("video#picture").evaluate("e => e.src"))
     with VideoReader(io.BytesIO(source.body())) as reader:
         frames = [Image.fromarray(frame) for chunk in reader.chunks() for frame in chunk][::3]
-    frames = [frame.resize((256, 256), Image.Resampling.LANCZOS) for frame in frames]
+    frames = [ImageOps.contain(frame, (320, 320), Image.Resampling.LANCZOS) for frame in frames]
     keep_moving("video", frames, 190, quality=40)
 
 
 def ask(desk: Desk) -> None:
     """An answer in words; a chart read into a table."""
-    question = "How many boats are there?"
-    since = desk.bot.run("ask", question=question, link=f"{desk.drawn(BOATS)} 1")
-    desk.bot.wait_text(f"How many boats.*{DONE}", DRAWING, since=since)
-    keep("ask", desk.message(question), 600)
+    desk.open(f"/pictures/{desk.drawn(BOATS)}/1")
+    desk.web.locator("#ask textarea").fill("How many boats are there?")
+    desk.press("Ask")
+    desk.web.locator("#answers .answer-text").wait_for()
+    keep("ask", desk.screen())
     path, question = desk.files / "chart.png", "Give the values as a table."
     draw_chart(path)
     desk.bot.type_command("ask")
@@ -508,14 +514,13 @@ def find(desk: Desk) -> None:
     """A search for what pictures show."""
     for prompt in (HOUSE, BOAT, MEADOW, "a purple star at night", "a pink heart beside a blue fish", BOATS):
         desk.drawn(prompt)
-    desk.open("/pictures")
-    field = desk.web.get_by_role("searchbox").first
-    field.fill("boat")
-    field.press("Enter")
-    desk.web.wait_for_load_state("networkidle")
-    desk.web.locator("h1").first.click()
-    for _ in range(2):
-        desk.web.keyboard.press("-")
+    tab = desk.web
+    desk.open("/pictures?q=boat")
+    tab.locator("h1").first.click()
+    tab.keyboard.press("-")
+    tab.wait_for_load_state("networkidle")
+    there = "all => all.length && all.every(one => one.naturalWidth > 0)"
+    desk.bot.until(lambda: tab.locator(".tile img").evaluate_all(there), what="the tiles")
     keep("find", desk.screen())
 
 
@@ -571,7 +576,7 @@ def first_inspection(desk: Desk) -> None:
     tab.locator("#add-own").wait_for()
     tab.locator("#add-file").set_input_files(PLATES / "good.zip")
     tab.get_by_text(f"good {GOOD}", exact=True).wait_for()
-    keep("inspection-pictures", desk.screen())
+    keep("inspection-pictures", desk.screen(1000))
     tab.locator("#train button").click()
     tab.get_by_role("heading", name="Version 1").wait_for()
     keep("inspection-report-web", desk.screen())
@@ -579,7 +584,7 @@ def first_inspection(desk: Desk) -> None:
     tab.locator("#try-own").wait_for()
     tab.locator("#try-file").set_input_files(tried)
     tab.locator(".map img").wait_for()
-    keep("inspection-verdicts", desk.screen())
+    keep("inspection-verdicts", desk.screen(1000))
 
 
 SCENES = {
