@@ -35,7 +35,7 @@ STILL, MOVING = 60_000, 1_500_000  # bytes, at most
 WIDE, CHANNEL = {"width": 1100, "height": 720}, {"width": 1000, "height": 860}
 LIST, HEAD = 256, 52  # px of the simulated Discord that no picture shows: its list of messages, its toolbar
 PAPER, INK = "#faf9f7", "#1c1b19"
-PATIENCE = 300_000  # ms for a training on a machine that does other things as well
+PATIENCE = 900_000  # ms for a training on a machine that does other things as well
 TICK = 300  # ms between two frames while something is drawn
 HOUSE = "a red house in the snow"
 BOAT, BOATS = "a red boat at sea", "two red boats at sea"
@@ -478,7 +478,9 @@ def detect(desk: Desk) -> None:
     tab.locator("#add-file").set_input_files(desk.files / "trays.zip")
     tab.get_by_text(f"{TRAYS} pictures", exact=False).first.wait_for()
     project = tab.url.removeprefix(desk.home)
-    desk.open(project + "/label")
+    desk.open(project)
+    tab.locator(".item-draw").first.click()
+    tab.locator(".desk-frame img").wait_for()
     keep("detect-label", desk.screen())
     desk.open(project)
     tab.locator("#train button").click()
