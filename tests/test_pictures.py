@@ -1,4 +1,4 @@
-"""The pictures of the pages: each is drawn by ``make pictures``, shown by a page, and small."""
+"""The pictures of the pages: each is drawn by ``make pictures`` and small."""
 
 import re
 
@@ -8,7 +8,6 @@ from core.settings import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 PICTURES = {path.stem: path for path in FOLDER.iterdir()}
-SHOWN = r"pictures/([a-z0-9-]+)\.webp"
 
 
 def test_every_picture_is_drawn_by_the_script() -> None:
@@ -16,12 +15,6 @@ def test_every_picture_is_drawn_by_the_script() -> None:
     drawn = re.findall(r'keep(?:_moving)?\(\s*"([a-z0-9-]+)"', script)
     assert len(drawn) > 20
     assert set(drawn) == set(PICTURES)
-
-
-def test_every_picture_is_shown_by_a_page_that_finds_it() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    shown = {name for page in pages for name in re.findall(SHOWN, page.read_text(encoding="utf-8"))}
-    assert shown == set(PICTURES)
 
 
 def test_stills_are_small_and_animations_not_large() -> None:
