@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: docs docs-serve card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. torch is a range in both, so that each processor and card has its build.
@@ -92,6 +92,11 @@ demo-test: setup
 walk: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
 	$(BIN)/python -m proofs.walk $(ARGS)
+
+# The pictures and animations of README.md and docs/, drawn by the demo models: about ten minutes. ARGS="ask editor" redraws some. Needs a Chromium.
+pictures: setup
+	@$(INSTALL) --editable '.[browser,train,ocr]'
+	$(BIN)/python -m proofs.pictures $(ARGS)
 
 # Heavier proofs; their last figures are in docs/evidence/reliability.md. ARGS passes options on, such as ARGS="--bug …".
 # With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.
