@@ -158,7 +158,7 @@ def test_every_extra_that_a_message_names_exists_and_the_container_has_it() -> N
         for names in re.findall(r"EXTRAS=(\w+(?:,\w+)*)", text)
         for extra in names.split(",")
     }
-    named |= {extra for text in texts for extra in re.findall(r"needs the extra `?(\w+)", text)}
+    named |= {extra for text in texts for extra in re.findall(r"[Nn]eeds the extra `?(\w+)", text)}
     [brought] = re.findall(
         r"--editable \"\.\[([\w,]+)\]\"", (ROOT / "Dockerfile").read_text(encoding="utf-8")
     )
