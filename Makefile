@@ -42,7 +42,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(EXTRAS_KEPT) && echo "$(EXTRAS)" | tr , '\n' | sort -u - $(EXTRAS_KEPT) -o $(EXTRAS_KEPT)
 	@$(INSTALL) --editable ".[photo$$(sed '/./!d; s/^/,/' $(EXTRAS_KEPT) | tr -d '\n')]"
 	@if $(HAS_CARD); then $(INSTALL) --editable '.[quantize]' || echo "Smaller weights can't be had (extra quantize): large models are moved part by part, which is slow."; fi
-	@$(BIN)/python -m bot fetch || echo "Everything else works without them; \`$(BIN)/atelier fetch\` tries again, and so does the first job that needs one."
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import bot.sandbox, host.app, vision.store; from diffusers import StableDiffusionPipeline'
 	@touch $(STAMP)
 

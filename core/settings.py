@@ -1,7 +1,7 @@
 """Everything a host can set, read once from the environment and ``.env``; nothing else reads either.
 
-A setting is a field of ``Settings``, in the order of the reference; ``make env-example`` writes those that every
-host sets. One thing because each setting has one line: its name, default, words and reader.
+A setting is a field of ``Settings``, in the order of the reference; ``make env-example`` writes those that
+every host sets. One thing because each setting has one line: its name, default, words and reader.
 """
 
 from __future__ import annotations
@@ -786,6 +786,11 @@ SECRETS = tuple(item.name.upper() for item in fields(Settings) if item.metadata[
 KNOWN = (*(item.name.upper() for item in fields(Settings)), *(f"{name}_FILE" for name in SECRETS))
 
 
+def read_value(item: Field[Any], text: str) -> Any:
+    """Return the value of a setting that is written so. Raises ValueError, which says what it takes."""
+    return (item.metadata["read"] or BY_TYPE[str(item.type)])(text)
+
+
 def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
     ``.env`` in the working folder, if there is one). A secret may also stand in a file of its own, as Docker,
@@ -815,7 +820,7 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
             usual = PROFILES.get(str(read.get("model_profile")), {}).get(name, usual)
         raw = (values.get(name) or usual).strip()
         try:
-            read[item.name] = (item.metadata["read"] or BY_TYPE[str(item.type)])(raw)
+            read[item.name] = read_value(item, raw)
         except ValueError as error:
             shown = name if item.metadata["secret"] else f"{name}={raw}"
             problems.append(f"{Redactor()(shown)}: {Redactor()(str(error))}.")
@@ -828,21 +833,35 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
 def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:
     """Return the names and texts of a ``.env`` file, and those with the environment's over them. Raises
     SettingsError for a file that can't be read, or is no text."""
-    file, in_file = env_file if env_file is not None else Path(".env"), dict[str, str]()
-    if file.is_file():
-        from dotenv import dotenv_values  # here: keeps `atelier --help` light
-
-        try:
-            data = file.read_bytes()
-            wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
-            text = StringIO(data.decode("utf-16" if wide else "utf-8-sig"))
-        except OSError as error:
-            raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
-        in_file = {name: value or "" for name, value in dotenv_values(stream=text, interpolate=False).items()}
+    in_file = values_of(env_text(env_file if env_file is not None else Path(".env")))
     return in_file, {**in_file, **(os.environ if environ is None else environ)}
+
+
+def env_text(file: Path) -> str:
+    """Return the text of a ``.env`` file, "" where there is none. Raises SettingsError for one that can't be
+    read, or is no text."""
+    if not file.is_file():
+        return ""
+    try:
+        data = file.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except OSError as error:
+        raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
+
+
+def values_of(text: str) -> dict[str, str]:
+    """Return the settings that the text of a ``.env`` file names, as text."""
+    if not text:
+        return {}
+    from dotenv import dotenv_values  # here: keeps `atelier --help` light
+
+    return {
+        name: value or "" for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items()
+    }
 
 
 def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
