@@ -134,6 +134,23 @@ def test_torch_is_the_processors_build_where_no_card_is(tmp_path) -> None:
     assert "--index-url https://example.org/cu126 torch>=" in chosen[0] and "--no-deps" not in chosen[0]
 
 
+def test_a_bug_is_reported_with_what_the_doctor_says_and_a_hole_by_a_way_that_exists() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    forms = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in folder.glob("*.yml")}
+    asked = {one["attributes"]["label"]: one for one in forms["bug"]["body"] if "id" in one}
+    assert asked["Output of `atelier doctor`"]["validations"]["required"]
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "Report a vulnerability" in policy and "profile" not in policy
+    checker = pytest.importorskip("check_jsonschema", reason=EXTRA)
+    vendor = Path(checker.__file__).parent / "builtin_schemas" / "vendor"
+    for name, form in forms.items():
+        kind = "github-issue-config" if name == "config" else "github-issue-forms"
+        schema = json.loads((vendor / f"{kind}.json").read_text(encoding="utf-8"))
+        jsonschema.validators.validator_for(schema)(schema).validate(form)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validators.validator_for(schema)(schema).validate({"blank_issues_enabled": "perhaps"})
+
+
 def test_the_dockerfile_passes_its_linter() -> None:
     assert _run(_tool("hadolint"), "Dockerfile").strip() == ""
 
