@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from core import profiles
 from core.errors import AtelierError, BusError, FilesAway, SettingsError, StorageError
 from core.settings import BucketAddress, Settings, files_address
 from storage import identity, privacy
@@ -88,6 +89,15 @@ def check_packages() -> Check:
             wrong.append(f"{name} {found} is older than {floor}")
     fix = "run `make setup`, or delete .venv and run it again"
     return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
+
+
+def check_extras(ocr: str) -> Iterator[Check]:
+    """Say what can't be done here until an extra is installed. ocr: the setting OCR."""
+    lacking = {} if profiles.can_train() else {"train": "custom models can't be trained"}
+    if ocr == "rapid" and not profiles.is_installed("rapidocr"):
+        lacking["ocr"] = "text in pictures can't be read"
+    if lacking:
+        yield Check("Extras", None, "; ".join(lacking.values()), f"make setup EXTRAS={','.join(lacking)}")
 
 
 def check_videos(encoder: str, version: str, today: date) -> Check:
