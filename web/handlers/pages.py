@@ -102,7 +102,7 @@ async def create_page(call: Call) -> Answer:
     stream = await jobs.list_stream(call)
     values = {
         **stream,
-        "rows": jobs.fold_sets(stream["jobs"]),
+        "rows": jobs.fold_rows(stream["jobs"]),
         "show": call.query.get("show", ""),
         "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
@@ -167,7 +167,7 @@ async def queue_page(call: Call) -> Answer:
     waiting = jobs.describe_waiting(call, live)
     values = {
         "jobs": waiting,
-        "rows": jobs.fold_sets(waiting),
+        "rows": jobs.fold_rows(waiting),
         "total_waiting": live.total_waiting,
         "paused": live.paused,
         "queues": await jobs.describe_queues(call),
