@@ -223,6 +223,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
         "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
         "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {device}, {job.lane}",
+        "Note": " ".join(views.notes_of(used)).replace("`", ""),
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",
     }
