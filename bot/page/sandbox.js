@@ -1,5 +1,6 @@
 // Added to simcord's page. An edited message gets new elements for its pictures, and a new picture is there only after
 // it was fetched: until then the one before stays in its place. And the page shows the newest message.
+// Enter sends a command where the suggestion is what is typed already, such as one that tells of unknown words.
 
 const LIST = document.getElementById("channel-message-list");
 const TIMELINE = document.getElementById("channel-timeline");
@@ -39,3 +40,12 @@ new MutationObserver((records) => {
     if (record.target === LIST && [...record.addedNodes].some(isNew)) following = true;
   }
 }).observe(LIST, { childList: true, subtree: true });
+
+document.addEventListener(
+  "keydown",
+  ({ key, target }) => {
+    const chosen = document.querySelector('.command-suggestion[aria-selected="true"]');
+    if (key === "Enter" && target instanceof HTMLInputElement && chosen?.dataset.value === target.value) chosen.ariaSelected = "false";
+  },
+  { capture: true },
+);
