@@ -94,7 +94,7 @@ async def create_page(call: Call) -> Answer:
     """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
-    known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
+    seconds = call.studio.own.picture_seconds
     promise = "The first four take longer: the model is made ready for them."
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
@@ -106,11 +106,16 @@ async def create_page(call: Call) -> Answer:
         "show": call.query.get("show", ""),
         "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        "hints": list(known or SCENES),
-        "drawn": bool(known),
+        **_examples(call),
         "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
+
+
+def _examples(call: Call) -> dict[str, Any]:
+    """Return prompts to begin with, and whether there are pictures of them."""
+    known = call.studio.hints.prompts[:EXAMPLES]
+    return {"hints": list(known or SCENES), "drawn": bool(known)}
 
 
 async def pictures_page(call: Call) -> Answer:
@@ -127,7 +132,7 @@ async def pictures_page(call: Call) -> Answer:
 
 async def explore_page(call: Call) -> Answer:
     """A page of what channels that the person reads have made."""
-    return Html("explore", await gallery.explore_values(call))
+    return Html("explore", await gallery.explore_values(call) | _examples(call))
 
 
 async def picture_page(call: Call) -> Answer:
