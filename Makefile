@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: docs docs-serve card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. torch is a range in both, so that each processor and card has its build.
@@ -61,9 +61,21 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The picture of packages and imports in docs/structure.md. ARGS="--figures" prints functions' lengths and docstrings instead.
+# Functions' lengths and docstrings by folder; the pages of docs/reference/ are written by `make docs`.
 structure: setup
-	$(BIN)/python -m docs.structure $(ARGS)
+	$(BIN)/python -m tools.structure
+
+# Writes the pages of docs/reference/ from the code, checks all pages and builds the site in build/site; a broken link or picture fails.
+docs: setup
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/python -m tools.docs
+	$(BIN)/python -m pytest -q tests/test_docs.py
+	NO_COLOR=1 $(BIN)/zensical build --strict
+
+# The same at http://localhost:8000, drawn again while you write.
+docs-serve: setup
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/zensical serve
 
 env-example: setup
 	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example
@@ -202,10 +214,6 @@ quantize-check: quantize-test
 card-check: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
 	$(BIN)/python -m tools.card_check $(ARGS)
-
-# The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
-model-sizes: setup
-	$(BIN)/python -m docs.model_sizes
 
 # A quarter of an hour and more; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
 mutants: setup

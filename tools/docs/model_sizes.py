@@ -1,5 +1,4 @@
-"""How much memory the image and video models of the profiles take: ``python -m docs.model_sizes`` writes the
-tables of models.md and video.md.
+"""How much memory image and video models take: tables of the pages about them.
 
 Nothing is downloaded. Each model is built from its configuration on torch's meta device, where tensors have
 shapes and no contents; the shapes are added up as ``vision.weights.memory`` adds up those of real files.
@@ -10,8 +9,7 @@ holds what their makers say, which the sums are compared with.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +18,7 @@ import diffusers
 import torch
 import transformers
 
-from tools import page_tables
+from tools.docs.markdown import table
 from tools.full_size import make_module, read_architectures
 from vision.families import FAMILIES
 from vision.weights import memory
@@ -272,7 +270,6 @@ def on_cards(found: dict[str, Sizes]) -> list[str]:
     return [f"{'16 bits' if plan.quantize == 'off' else plan.quantize}{WAYS[plan.offload]}" for plan in plans]
 
 
-TABLE = "model sizes"  # its marks in both pages
 GB = 1e9
 QUANTIZABLE = ("transformer", "transformer_2", "unet", "text_encoder", "text_encoder_3")
 COLUMNS = ("model", "licence", "weights, billions", "disk", "16 bits", "int8", "nf4", "steps")
@@ -283,7 +280,7 @@ def parameters(build: Callable[[], torch.nn.Module]) -> list[tuple[str, torch.Si
     with torch.device("meta"):
         module = build()
         if hasattr(module, "tie_weights"):
-            module.tie_weights()
+            module.tie_weights()  # type: ignore[operator]
     return [(name, tensor.shape) for name, tensor in module.named_parameters()]
 
 
@@ -293,8 +290,8 @@ def _tensors(shapes: dict[str, list[tuple[str, torch.Size]]]) -> Iterator[memory
             yield memory.float_tensor(part, name, shape.numel(), len(shape), 2)
 
 
-def row(model: Model, cards: bool = False) -> str:
-    """Return the model's line of the table; cards: with how it is held on each of ``video_models.CARDS``."""
+def row(model: Model) -> list[str]:
+    """Return the cells of a model: those of COLUMNS, then how it is held on each of CARDS."""
     shapes = {part: parameters(build) for part, build in model.parts.items()}
     counts = {part: sum(shape.numel() for _, shape in named) for part, named in shapes.items()}
     for part, count in counts.items():
@@ -314,25 +311,9 @@ def row(model: Model, cards: bool = False) -> str:
         f"{found[kind].total / GB:.1f}, {found[kind].largest / GB:.1f}" if kind in found else ""
         for kind in ("off", "int8", "nf4")
     ]
-    return _line([*cells, model.steps, *(on_cards(found) if cards else ())])
+    return [*cells, model.steps, *(on_cards(found) if model.steps else [""] * len(CARDS))]
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
-
-
-def _head(columns: Sequence[str]) -> str:
-    return _line(columns) + "|---" * len(columns) + "|\n"
-
-
-def main() -> int:
-    """Write the tables into their pages; return 0."""
-    page_tables.write_table(TABLE, _head(COLUMNS) + "".join(map(row, MODELS)))
-    cards = [f"{card} GB" for card in CARDS]
-    videos = (row(model, cards=True) for model in VIDEO_MODELS)
-    page_tables.write_table(TABLE, _head([*COLUMNS, *cards]) + "".join(videos), "video.md")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def sizes_table(models: Iterable[Model]) -> str:
+    """Return the table of these models."""
+    return table((*COLUMNS, *(f"{card} GB" for card in CARDS)), map(row, models))

@@ -1,4 +1,4 @@
-"""What members can do with each profile: ``python -m docs.profiles`` writes the table of models.md.
+"""The page of what members can do with each profile.
 
 Nothing is typed by hand: which family a profile's models belong to follows from their repositories'
 configurations (``tools/architectures.json``) or, of the demo's, from their folders; what a family can, from
@@ -8,7 +8,6 @@ configurations (``tools/architectures.json``) or, of the demo's, from their fold
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any
 
 from core.profiles import PACKAGED, PROFILES
 from core.settings import ROOT, Settings, load_settings
-from tools import page_tables
+from tools.docs.markdown import code, page, table
 from vision.chat.model import JOINED_LAYERS
 from vision.families import EDITORS, FAMILIES, Family
 from vision.lora_training.config import LARGE, MOST, transformer_memory, usual_settings
@@ -27,7 +26,11 @@ from vision.video.families import Operation
 from vision.weights import card as cards
 from vision.weights import files, memory
 
-TABLE = "profiles"  # its marks in the page
+INTRO = """\
+`MODEL_PROFILE` names a set of models for a card. `demo` needs no card; `small` is for 8 GB, `medium` \
+for 12, `large` for 16 and `xlarge` for 24. Each model is pinned to a commit. A setting of your own \
+replaces a part of the profile, and *none* leaves it out. A model is downloaded when it is first needed. \
+[Choose models](../host/choose-models.md) helps to decide."""
 ARCHITECTURES = ROOT / "tools" / "architectures.json"
 YES, PARTLY, NO = "yes", "partly", "no"
 
@@ -223,25 +226,23 @@ def answers() -> dict[str, dict[str, Answer]]:
     return {row: {profile.name: ask(profile) for profile in profiles} for row, ask in ROWS.items()}
 
 
-def table() -> str:
-    """Return the table in Markdown."""
-    lines = [f"| | {' | '.join(f'`{name}`' for name in PROFILES)} |", f"|---{'|---' * len(PROFILES)}|"]
-    for row, found in answers().items():
-        lines.append(f"| {row} | {' | '.join(str(found[name]) for name in PROFILES)} |")
-    return "\n".join(lines)
+def profiles_page() -> str:
+    """Return the page."""
+    settings = list(dict.fromkeys(name for models in PROFILES.values() for name in models))
+    models = [(code(name), *(_shown(PROFILES[one].get(name, "")) for one in PROFILES)) for name in settings]
+    abilities = [(row, *(found[name] for name in PROFILES)) for row, found in answers().items()]
+    names = [code(name) for name in PROFILES]
+    return page(
+        "Profiles",
+        INTRO,
+        "## Models",
+        table(("setting", *names), models),
+        "## What members can do\n\n*Partly* comes with what there is instead.",
+        table(("what", *names), abilities),
+    )
 
 
-def main() -> None:
-    """Write the table into the page; with ``--count``, print how many rows of the demo's each profile has."""
-    if "--count" in sys.argv:
-        found = answers()
-        kept = [row for row in found if found[row]["demo"].what != NO]
-        for name in PROFILES:
-            counts = {what: sum(found[row][name].what == what for row in kept) for what in (YES, PARTLY, NO)}
-            print(f"{name}: of the demo's {len(kept)}", *(f"{what} {n}" for what, n in counts.items()))
-        return
-    page_tables.write_table(TABLE, table() + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def _shown(models: str) -> str:
+    """The models of a setting, without their commits."""
+    names = (files.parse(one.rpartition("=")[2]) for one in models.split(",") if one)
+    return "<br>".join(code(name.path.name if name.path else name.name) for name in names)

@@ -1,136 +1,15 @@
 """Reads the shape of the program from its source: modules, who imports whom, circles, sizes, docstrings.
 
-``python -m docs.structure`` writes docs/structure.md, docs/structure.svg and the modules of docs/glossary.md;
-with ``--check`` it writes nothing and says whether arrows and folders of the committed page are still those
-of the code. ``--figures`` prints one line of figures for each folder.
+``python -m tools.structure`` prints one line of figures for each folder.
 """
 
-import argparse
 import ast
 import re
 import statistics
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
-
-BOX = 560  # width of a package's box, pixels
-CHIP, CHIP_HEIGHT, GAP = 172, 24, 10  # a folder within its box
-HEAD = 30  # height of a box's title
-SPACE = 26  # between two boxes
-LEFT = 20
-REACH = 46  # how far an arc of one step reaches to the right
-COLUMNS = 3
-COLOURS = ("#e8f1fb", "#e6f5ec", "#fdf3e1", "#f3ecfb", "#fde9ec", "#e7f6f7", "#f5f5ee", "#f1f1f1")
-STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#222}.title{font-weight:600;font-size:15px}"
-    ".small{font-size:11px;fill:#555}.arc{fill:none;stroke:#4a6785;opacity:.75}.up{stroke:#c1121f}"
-)
-
-Folder = tuple[str, int, int]  # its path, its modules, its lines
-
-
-def picture(boxes: dict[str, list[Folder]], arrows: dict[tuple[str, str], int]) -> str:
-    """Return an SVG. boxes: each package with its folders, the lowest layer first; arrows: how many imports
-    go from one package to another. An arrow that points up is red."""
-    order = list(reversed(boxes))
-    tops, height = _tops(order, boxes)
-    width = LEFT + BOX + REACH * len(order)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">',
-        f"<title>The packages and their imports</title><style>{STYLE}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
-        'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" fill="#4a6785"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        *(_box(name, boxes[name], tops[name], COLOURS[i % len(COLOURS)]) for i, name in enumerate(order)),
-        *_arcs(order, tops, boxes, arrows),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _height(folders: list[Folder]) -> int:
-    return HEAD + -(-len(folders) // COLUMNS) * (CHIP_HEIGHT + GAP) + 4
-
-
-def _tops(order: list[str], boxes: dict[str, list[Folder]]) -> tuple[dict[str, int], int]:
-    """Return the top of each box, and the height of the whole."""
-    tops, y = {}, SPACE
-    for name in order:
-        tops[name] = y
-        y += _height(boxes[name]) + SPACE
-    return tops, y
-
-
-def _box(name: str, folders: list[Folder], top: int, colour: str) -> str:
-    chips = [_chip(folder, name, i, top) for i, folder in enumerate(folders)]
-    lines = sum(folder[2] for folder in folders)
-    size = f'width="{BOX}" height="{_height(folders)}"'
-    right = LEFT + BOX - 12
-    return "\n".join(
-        [
-            f'<rect x="{LEFT}" y="{top}" {size} rx="6" fill="{colour}" stroke="#999"/>',
-            f'<text class="title" x="{LEFT + 12}" y="{top + 20}">{escape(name)}</text>',
-            f'<text class="small" x="{right}" y="{top + 20}" text-anchor="end">{lines} lines</text>',
-            *chips,
-        ]
-    )
-
-
-def _chip(folder: Folder, package: str, index: int, top: int) -> str:
-    path, modules, _ = folder
-    x = LEFT + 12 + index % COLUMNS * (CHIP + GAP)
-    y = top + HEAD + index // COLUMNS * (CHIP_HEIGHT + GAP)
-    label = "·" if path == package else path.removeprefix(f"{package}/")
-    return (
-        f'<rect x="{x}" y="{y}" width="{CHIP}" height="{CHIP_HEIGHT}" rx="4" fill="#fff" stroke="#bbb"/>'
-        f'<text x="{x + 8}" y="{y + 16}">{escape(label)}</text>'
-        f'<text class="small" x="{x + CHIP - 8}" y="{y + 16}" text-anchor="end">{modules} modules</text>'
-    )
-
-
-def _arcs(
-    order: list[str], tops: dict[str, int], boxes: dict[str, list[Folder]], arrows: dict[tuple[str, str], int]
-) -> list[str]:
-    return [
-        _arc(
-            one,
-            other,
-            count,
-            order,
-            _end(tops, boxes, one, other, leaving=True),
-            _end(tops, boxes, other, one),
-        )
-        for (one, other), count in sorted(arrows.items())
-    ]
-
-
-def _end(
-    tops: dict[str, int], boxes: dict[str, list[Folder]], at: str, far: str, leaving: bool = False
-) -> float:
-    """Return the height at which an arc meets the box ``at``: leaving low and arriving high, spread out by
-    how far the other end is, so that arcs neither share an end nor cross beside the box."""
-    names = sorted(tops, key=tops.__getitem__)
-    steps = abs(names.index(at) - names.index(far)) / len(names)
-    half = _height(boxes[at]) / 2
-    return tops[at] + (half + half * (1 - steps) * 0.9 if leaving else half * steps * 0.9 + 4)
-
-
-def _arc(one: str, other: str, count: int, order: list[str], start: float, end: float) -> str:
-    steps = order.index(other) - order.index(one)
-    x, reach = LEFT + BOX, REACH * abs(steps)
-    far = x + reach
-    kind = "arc" if steps > 0 else "arc up"
-    width = min(1 + count / 20, 4)
-    return (
-        f'<path id="{one}-{other}" class="{kind}" stroke-width="{width:.1f}" marker-end="url(#tip)" '
-        f'd="M{x} {start:.0f}C{far} {start:.0f} {far} {end:.0f} {x + 1} {end:.0f}">'
-        f"<title>{one} imports {other}: {count}</title></path>"
-        f'<text class="small" x="{x + reach * 0.75 + 3:.0f}" y="{(start + end) / 2 + 4:.0f}">{count}</text>'
-    )
-
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
@@ -142,9 +21,6 @@ LAYERS = (
     ("host",),
 )  # the lowest first
 LONG_LINE = 110  # characters
-PAGE = ROOT / "docs" / "structure.md"
-GLOSSARY = ROOT / "docs" / "glossary.md"
-MARK = "<!-- modules -->\n"  # what stands behind it on that page is written from the code
 
 Graph = dict[str, set[str]]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -477,105 +353,6 @@ def folders(modules: dict[str, Module]) -> dict[str, list[Module]]:
     return grouped
 
 
-def _knows(members: list[Module]) -> str:
-    """Return the first sentence that the folder's ``__init__.py`` says about it."""
-    inits = [ast.get_docstring(module.tree) or "" for module in members if module.is_init]
-    sentence = " ".join((inits or [""])[0].split()).partition(". ")[0]
-    return sentence.rstrip(".").replace("|", "\\|")
-
-
-def page(modules: dict[str, Module]) -> str:
-    """Return docs/structure.md."""
-    between = arrows(modules, "folder")
-    rows = [_row(folder, members, between) for folder, members in folders(modules).items()]
-    return "\n".join([PAGE_HEAD, *rows, "", *_sums(modules), ""])
-
-
-PAGE_HEAD = """\
-# Structure
-
-Written by `make structure` from the code; a test holds that arrows and folders are those of the code.
-
-![The packages and their import arrows](structure.svg)
-
-An arrow goes from a package to one that it imports, with the number of imports; types and imports inside
-functions count. Arrows point down only: `core ← storage, vision ← jobs ← studio ← bot, web ← host`.
-
-| folder | what it is | modules | lines | longest | imports |
-|---|---|---|---|---|---|"""
-
-
-def _row(folder: str, members: list[Module], between: dict[tuple[str, str], int]) -> str:
-    of = figures(members)
-    imports = ", ".join(f"`{other}`" for one, other in sorted(between) if one == folder)
-    longest = f"`{of.longest}` {of.longest_lines}"
-    return f"| `{folder}` | {_knows(members)} | {of.modules} | {of.lines} | {longest} | {imports} |"
-
-
-def _sums(modules: dict[str, Module]) -> Iterator[str]:
-    yield "| package | functions | median lines | 90th percentile | lines over 110 | docstrings |"
-    yield "|---|---|---|---|---|---|"
-    for name in packages():
-        of = figures([module for module in modules.values() if module.package == name])
-        share = f"{of.documented} of {of.public}"
-        yield f"| `{name}` | {of.functions} | {of.median:g} | {of.p90:g} | {of.over} | {share} |"
-
-
-def _first_sentence(module: Module) -> str:
-    text = " ".join((ast.get_docstring(module.tree) or "").split())
-    return re.split(r"(?<=\.) ", text)[0].rstrip(".").replace("|", "\\|")
-
-
-def nouns(modules: dict[str, Module]) -> str:
-    """Return the part of docs/glossary.md about the modules, those of seams and entry points left out."""
-    shown = [m for m in modules.values() if not m.is_init and m.path.stem != "__main__"]
-    shown = [m for m in shown if not m.folder.startswith(SEAMS)]
-    rows = [
-        f"| {m.path.stem.replace('_', ' ')} | `{m.folder}` | {_first_sentence(m)} |"
-        for m in sorted(shown, key=lambda m: (m.path.stem, m.folder))
-    ]
-    return "\n".join(["", "| noun | in | what it is |", "|---|---|---|", *rows, ""])
-
-
-def told(text: str) -> set[tuple[str, str]]:
-    """Return what matters of a page: each folder with the folders that it imports."""
-    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `") and line.count("|") == 7]
-    return {(row[1].strip(), row[6].strip()) for row in rows}
-
-
-def is_current(modules: dict[str, Module]) -> bool:
-    """Whether the committed pages and picture show the arrows, folders and modules of the code."""
-    drawn = (ROOT / "docs" / "structure.svg").read_text(encoding="utf-8")
-    shown = all(f'id="{one}-{other}"' in drawn for one, other in arrows(modules))
-    named = GLOSSARY.read_text(encoding="utf-8").partition(MARK)[2]
-    return (
-        told(PAGE.read_text(encoding="utf-8")) == told(page(modules))
-        and shown
-        and _named(named) == _named(nouns(modules))
-    )
-
-
-def _named(text: str) -> list[list[str]]:
-    return [line.split(" | ")[:2] for line in text.splitlines()]
-
-
-def write() -> None:
-    """Write docs/structure.md, docs/structure.svg and the modules of docs/glossary.md."""
-    modules = read(packages())
-    boxes = {name: _folders_of(name, modules) for name in packages()}
-    PAGE.write_text(page(modules), encoding="utf-8")
-    words = GLOSSARY.read_text(encoding="utf-8").partition(MARK)[0]
-    GLOSSARY.write_text(words + MARK + nouns(modules), encoding="utf-8")
-    (ROOT / "docs" / "structure.svg").write_text(picture(boxes, arrows(modules)), encoding="utf-8")
-
-
-def _folders_of(package: str, modules: dict[str, Module]) -> list[tuple[str, int, int]]:
-    """Return a package's folders, each with the number of its modules and its lines."""
-    grouped = folders({name: module for name, module in modules.items() if module.package == package})
-    measured = {folder: figures(members) for folder, members in grouped.items()}
-    return [(folder, of.modules, of.lines) for folder, of in measured.items()]
-
-
 def print_figures() -> None:
     """Print functions' lengths, lines over 110 characters and docstrings, by folder and all together."""
     modules = read(packages())
@@ -586,21 +363,5 @@ def print_figures() -> None:
         print(f"{folder:24} {of.modules:7} {of.lines:6} {of.median:6g} {of.p90:4g} {of.over:4}  {share}")
 
 
-def main() -> None:
-    """Write, check or print, as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true", help="write nothing, fail if the page is old")
-    parser.add_argument("--figures", action="store_true", help="print figures for each folder")
-    args = parser.parse_args()
-    if args.figures:
-        print_figures()
-    elif not args.check:
-        write()
-    elif not is_current(read(packages())):
-        sys.exit("docs/structure.md or docs/structure.svg is old: run `make structure`")
-
-
 if __name__ == "__main__":
-    main()
+    print_figures()

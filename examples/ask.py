@@ -1,4 +1,4 @@
-"""Ask for a picture without any chat: python -m docs.examples.ask "a red house in the snow"
+"""Ask for a picture without any chat: python -m examples.ask "a red house in the snow"
 
 It opens the services, asks by ``Studio`` alone, prints the progress and writes the pictures beside itself.
 """
