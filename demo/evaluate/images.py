@@ -445,7 +445,7 @@ def memory_rows(pack: Pack, report: Report, n: int):
     )
 
 
-SHEET = Path("docs/demo-contact-sheet.png")
+SHEET = Path("docs/evidence/demo-contact-sheet.png")
 KINDS = {"large": 0.3, "single": 0.35, "several": 0.1, "pair": 0.25}
 COLUMNS, COUNT = 8, 64
 SIDE, TEXT, GAP = 192, 46, 8  # px
