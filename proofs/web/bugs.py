@@ -174,7 +174,7 @@ BUGS = (
     Bug("bans of a server aren't looked up", _replaced(Admin, "barred", _no), _on("GET /files/{job}/{n}")),
     Bug(
         "Explore shows channels that aren't read",
-        _replaced(gallery, "_readable", _every_channel),
+        _replaced(gallery, "readable_channels", _every_channel),
         _on("GET /api/explore"),
     ),
     Bug("bans aren't looked up", _replaced(Admin, "barred", _no), _on("PATCH /api/settings")),
