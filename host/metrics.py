@@ -215,7 +215,7 @@ async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncI
         try:
             await web.TCPSite(runner, bind, port).start()
         except OSError as error:
-            raise AtelierError(f"METRICS_PORT={port}: can't be had on {bind}: {error.strerror}.") from error
+            raise AtelierError(f"METRICS_PORT={port}: can't be used on {bind}: {error.strerror}.") from error
         yield
     finally:
         await runner.cleanup()

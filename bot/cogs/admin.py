@@ -107,7 +107,7 @@ class StudioCog(
     )
     @app_commands.describe(
         role="The role that has the limit",
-        per_day="0 = as many as they like; leave it out to remove the role's number",
+        per_day="0 = no limit; leave it out to remove the role's limit",
     )
     @answers_privately
     async def tokens(
@@ -119,7 +119,7 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if per_day is None:
             gone = await server.remove_role_tokens(actor, role.id)
-            said = f"has no number of tokens of its own {'any more' if gone else 'here'}."
+            said = f"has no token limit of its own {'any more' if gone else 'here'}."
         else:
             await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
             said = f"has {_tokens(per_day)} tokens a day."
@@ -237,7 +237,7 @@ class Moderation(
         await whisper(interaction, f"Such pictures: {rules.pictures}.")
 
     @app_commands.command(
-        description=("Give a time-out after this many strikes within this many hours; 0 strikes turns it off")
+        description="Give a time-out after this many strikes within this many hours; 0 strikes turns it off"
     )
     @app_commands.describe(
         strikes="How many strikes, 0 to 100",
@@ -325,7 +325,7 @@ class Moderation(
     @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
         count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
-        await whisper(interaction, f"<@{user.id}> may use Atelier. Forgotten: {counted(count, 'strike')}.")
+        await whisper(interaction, f"<@{user.id}> may use Atelier. Deleted: {counted(count, 'strike')}.")
 
     @app_commands.command(description="Stop a member from using Atelier here for some minutes")
     @app_commands.describe(user="The member", minutes="How long, in minutes; 40320 is four weeks")

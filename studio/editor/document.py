@@ -218,7 +218,7 @@ def read_document(data: Any) -> Document:
     document = _read(data, Document, "document")
     ids = [layer.id for layer in document.layers]
     if len(set(ids)) < len(ids):
-        raise UserError("`layers`: every layer takes an `id` of its own.")
+        raise UserError("`layers`: every layer needs its own `id`.")
     return document
 
 

@@ -14,7 +14,7 @@ _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 async def test_the_page_of_shortcuts_tells_where_objects_are(site) -> None:
     page = await site.you.page("/keys")
     for place in ("/pictures", "/folders", "/documents", "/shares", "/trash"):
-        assert f'<a href="{place}">' in page.partition("Where objects are")[2]
+        assert f'<a href="{place}">' in page.partition("Where to find it")[2]
 
 
 def test_every_key_that_a_page_takes_is_on_the_page_of_shortcuts() -> None:
