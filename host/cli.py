@@ -83,11 +83,18 @@ def main(argv: list[str] | None = None) -> int:
     from core.settings import load_settings, misspelt
 
     try:
+        if arguments.command == "setup":
+            from host.setup import setup
+
+            return setup()
         settings = load_settings()
     except SettingsError as error:
         lines = ["These settings are wrong:", *(f"  - {line}" for line in error.problems)]
         print(*lines, sep="\n", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nNothing was changed.")
+        return 130
     for line in misspelt(os.environ):
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
@@ -119,6 +126,11 @@ def parser() -> argparse.ArgumentParser:
         "run",
         "start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)",
         "atelier run",
+    )
+    add(
+        "setup",
+        "ask for the settings that every host needs, write them into .env, and check them",
+        "atelier setup",
     )
     sandbox = add(
         "sandbox",

@@ -20,6 +20,7 @@ from vision.video import codecs
 from vision.weights import files, hub, memory, packaged
 
 GIB = 2**30
+NVIDIA = Path("/dev/nvidiactl")  # there while a driver is loaded
 
 
 def doctor(settings: Settings) -> int:
@@ -29,7 +30,7 @@ def doctor(settings: Settings) -> int:
         mark = {True: "ok   ", False: "WRONG", None: "note "}[check.ok]
         print(f"{mark} {check.name:<10} {check.found}", flush=True)
         if check.ok is not True and check.fix:
-            print(f"      {'':<10} → {check.fix}")
+            print(f"      {'':<10} → {check.fix}\n      {'':<10}   {check.page}")
         failed |= check.ok is False
         slow |= check.name == "Speed"
     print("\nSomething must be fixed first." if failed else "\nReady, but slow." if slow else "\nReady.")
@@ -39,6 +40,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield doctor_services.check_python()
     yield doctor_services.check_packages()
+    yield from doctor_services.check_extras(settings.ocr)
     yield doctor_services.check_videos(settings.video_encoder, codecs.find_codec(), date.today())
     if settings.c2pa_certificate:
         yield doctor_services.check_certificate(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
@@ -86,6 +88,9 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
         if not known:
             fix = f"choose among {', '.join(sorted(names))}, or auto"
             yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", fix)
+    if names == {"cpu"} and NVIDIA.exists():
+        fix = "if `nvidia-smi` shows it, delete .venv and run `make setup` again"
+        yield Check("Device", None, "an NVIDIA card is here, but torch doesn't see it", fix)
     if names == {"cpu"} or settings.devices == ("cpu",):
         yield from _speed(settings, next(entry for entry in found if entry["device"] == "cpu"))
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):

@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from core import profiles
 from core.errors import AtelierError, BusError, FilesAway, SettingsError, StorageError
 from core.settings import BucketAddress, Settings, files_address
 from storage import identity, privacy
@@ -59,6 +60,11 @@ class Check:
     found: str
     fix: str = ""
 
+    @property
+    def page(self) -> str:
+        """Where the docs say more."""
+        return f"docs/host/troubleshooting.md#doctor-{self.name.lower().replace(' ', '-')}"
+
 
 def check_python() -> Check:
     """Return whether this Python works with everything."""
@@ -85,6 +91,15 @@ def check_packages() -> Check:
     return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
 
 
+def check_extras(ocr: str) -> Iterator[Check]:
+    """Say what can't be done here until an extra is installed. ocr: the setting OCR."""
+    lacking = {} if profiles.can_train() else {"train": "custom models can't be trained"}
+    if ocr == "rapid" and not profiles.is_installed("rapidocr"):
+        lacking["ocr"] = "text in pictures can't be read"
+    if lacking:
+        yield Check("Extras", None, "; ".join(lacking.values()), f"make setup EXTRAS={','.join(lacking)}")
+
+
 def check_videos(encoder: str, version: str, today: date) -> Check:
     """Return whether videos can be made as the setting wants, by a library that isn't old."""
     try:
@@ -106,7 +121,7 @@ def check_certificate(certificate: Path, key: Path) -> Check:
     try:
         Credentials(certificate, key)
     except AtelierError as error:
-        fix = "set neither to send pictures with the mark alone; docs/security.md says which keys do"
+        fix = "set neither to send pictures with the mark alone; docs/host/hardening.md says which keys do"
         return Check("C2PA", False, str(error), fix)
     return Check("C2PA", True, f"signs by {certificate.name}")
 
@@ -257,7 +272,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
     try:
         await identity.inspect_studio(read, files, settings.data_dir, settings.backups)
     except StorageError as error:
-        return [Check("Studio", False, str(error), "docs/hosting.md, What belongs together")]
+        return [Check("Studio", False, str(error), "docs/host/backup.md, What belongs together")]
     names = await asyncio.to_thread(lambda: list(files.all()))
     known = 0
     for first in range(0, len(names), FILES_AT_ONCE):
@@ -420,7 +435,7 @@ def check_sweep(settings: Settings) -> list[Check]:
         return []
     hours = (time.time() - report.at) / 3600
     done = "; ".join(report.done) or "nothing had to be deleted"
-    fix = "the log says more; docs/reliability.md, What is deleted by itself"
+    fix = "the log says more"
     problems = [Check("Expired", None, problem, fix) for problem in report.problems]
     return [Check("Expired", True, f"checked {hours:,.0f} h ago: {done}"), *problems]
 

@@ -2,6 +2,7 @@
 another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
 torch otherwise."""
 
+import contextlib
 import json
 import logging
 import os
@@ -140,9 +141,9 @@ def try_models(
 
 def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
     """Return this machine's devices as torch sees them in another process: [{"device", "name", "memory",
-    "free", "bfloat16"}], memory in bytes; whether it computes in bfloat16; of the processor also "flops", how
-    many it computes a second in float32. timeout: seconds; [] when it takes
-    longer, or torch can't be loaded."""
+    "free", "bfloat16", "flops"}], memory in bytes; whether it computes in bfloat16; how many operations it
+    does in a second, a processor in float32, a card in 16 bits. timeout: seconds; [] when it takes longer, or
+    torch can't be loaded."""
     return list(_probe(["devices"], timeout))
 
 
@@ -179,7 +180,7 @@ def devices() -> list[dict]:
     for name in names:
         free, total = devices.memory(name)
         about: dict[str, Any] = {"memory": total, "free": free, "bfloat16": devices.has_bfloat16(name)}
-        about |= {"flops": _flops_a_second()} if name == "cpu" else {}
+        about |= {"flops": _flops_a_second() if name == "cpu" else card_flops(name)}
         found.append({"device": name, "name": devices.name(name), **about})
     return found
 
@@ -200,6 +201,26 @@ def _flops_a_second() -> float:
         matrix @ matrix
         best = min(best, time.thread_time() - begun)
     return 2 * 1024**3 / best * devices.choose_threads(0, devices.SMALL_MODEL)
+
+
+def card_flops(name: str, side: int = 4096) -> float:
+    """Multiply matrices of ``side`` in 16 bits on a device: how many operations it does in a second at best;
+    0 where it can't."""
+    import time
+
+    import torch
+
+    from vision import devices
+
+    best = float("inf")
+    with contextlib.suppress(RuntimeError):
+        dtype = torch.bfloat16 if devices.has_bfloat16(name) else torch.float16
+        matrix = torch.rand(side, side, device=name).to(dtype)
+        for _ in range(5):
+            begun = time.perf_counter()
+            (matrix @ matrix)[0, 0].item()  # which waits for the device
+            best = min(best, time.perf_counter() - begun)
+    return 2 * side**3 / best
 
 
 def load(call: dict) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.executors.base import Outcome, Report
-from proofs.web.portrait import sandbox
+from proofs.web.process import sandbox
 from tests.studio.talker import Talker
 from tests.web.conftest import open_site
 from tests.web.teacher import Teacher

@@ -1,6 +1,6 @@
 """Masks as files, as runs of pixels and out of polygons, without a picture library.
 
-A file is a PNG of one bit a pixel, white = painted, in the one form that docs/editor.md allows: one chunk of
+A file is a PNG of one bit a pixel, white = painted, in the one form that is taken: one chunk of
 pixels, no palette, no text, no filter (https://www.w3.org/TR/png-3/). Runs go column by column and begin
 with pixels that aren't marked, as in COCO's files; they and their packed form are pycocotools'
 (``common/maskApi.c``)."""

@@ -5,7 +5,8 @@ A clip has the same frames at a constant rate, upright, with square pixels, and 
 stranger's file. To fit one into a limit it is encoded anew with more thrown away, and where that would look
 bad, smaller or with fewer frames. What one number gives is not known before it was tried: each try is aimed
 by those before, and one that gets too large is given up at once. x264's own way, two passes, keeps its notes
-in a file, and this process can open none; aiming fills as much of the limit (docs/video.md has figures).
+in a file, and this process can open none; aiming fills as much of the limit
+(docs/evidence/videos.md has figures).
 """
 
 import io

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
+from core.profiles import NO_TRAINING, can_train
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from core.settings import Settings
 from storage.database import Database
@@ -39,7 +40,7 @@ MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100 
 class ProjectLimits:
     """per_server, per_person: projects. pictures: of a project. trainings: that wait or run at once for a
     server, or for somebody's own projects. seconds: of the device for one of them. versions: whose files are
-    kept."""
+    kept. trains: whether the machine that trains has what that takes, as far as it is known here."""
 
     per_server: int = 20
     per_person: int = 5
@@ -47,6 +48,7 @@ class ProjectLimits:
     trainings: int = 2
     seconds: int = 600
     versions: int = 30
+    trains: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> ProjectLimits:
@@ -58,6 +60,7 @@ class ProjectLimits:
             settings.trainings_waiting,
             settings.training_seconds,
             settings.project_versions,
+            trains=bool(settings.bus_url) or can_train(),
         )
 
     def check_labels(self, names: Collection[str]) -> None:
@@ -264,7 +267,8 @@ class Shelf:
         if found.task == DETECT:
             boxes = await self._database.read(partial(dataset.count_boxes, project_id=found.id))
             card = replace(card, boxes=boxes)
-        return replace(card, advice=advice(card))
+        trains = self._limits.trains or found.task == STYLE
+        return replace(card, advice=advice(card) if trains else NO_TRAINING)
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
         """Call a project something else. Raises UserError for a name that isn't taken, NotAllowedError unless

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
+from core.profiles import NO_TRAINING
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
 from core.results import TEST, LearnedFrom
@@ -102,6 +103,8 @@ class Training:
         are too few pictures, NotAllowedError unless the actor may; how many trainings may wait is asked when
         it is queued."""
         found, _ = await self._access.find(actor, name, Action.TRAIN)
+        if not self._limits.trains and found.task != STYLE:
+            raise UserError(NO_TRAINING)
         counts = await self._database.read(partial(dataset.count_items, project_id=found.id))
         check_enough(found, counts)
         labelled = counts.total if found.task == STYLE else counts.states.get(dataset.LABELLED, 0)

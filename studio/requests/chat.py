@@ -2,7 +2,7 @@
 turns before it, and what people find of answers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -175,6 +175,11 @@ class Talking:
             else Asked(turn.job, replace(turn.answer, text=HIDDEN, table=None, boxes=()))
             for turn, text in zip(turns, judged, strict=True)
         ]
+
+    async def first_questions(self, job_ids: Collection[str]) -> dict[str, Job]:
+        """Return what the conversation of each of these questions began with."""
+        work = partial(conversations.first_questions, job_ids=job_ids)
+        return await self._database.read(work) if job_ids else {}
 
     async def notes(self, job_id: str) -> list[str]:
         """Return what is to be said of an answer besides it; nobody's words are in it."""

@@ -52,6 +52,15 @@ async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
     assert isinstance(job.request, AskRequest) and job.status is Status.DELIVERED
 
 
+async def test_without_a_picture_it_is_about_ones_last(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    drawn = await job_of(studio, studio.last())
+    result = await studio.alice.slash(studio.channel, "ask", question="What is it?")
+    message = await until_it_says(studio, "This is turn 1 with 1 pictures")
+    assert (await job_of(studio, message)).parent_id == drawn.id
+    assert f"your last one: `{drawn.id} 1`" in result.followups[-1].content
+
+
 async def test_without_a_model_it_says_what_the_host_has_to_set(tmp_path: Path) -> None:
     async with open_studio(tmp_path, ASK_MODEL="none") as bare:
         result = await bare.alice.slash(

@@ -8,8 +8,10 @@ import pytest
 from bot.ui.buttons import SettingButton
 from core.errors import StorageError
 from core.profiles import DEMO
+from studio.library.gallery import Looked
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
+from web.views import describe_job
 
 
 def said(result):
@@ -25,6 +27,9 @@ async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
     assert prompts == [
         f"a {colour} {obj} --ar 3:2" for colour in ("blue", "red") for obj in ("boat", "house")
     ]
+    made = await studio.members.recent(studio.alice.id)
+    [row] = {describe_job(Looked(job), studio.alice.id)["set"] for job in made}
+    assert row is not None, "all of them are a row on Create"
 
 
 async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:

@@ -22,6 +22,7 @@ from core import profiles
 from core.errors import ModelError
 from core.settings import ROOT, secret_files
 from core.settings import load_settings as load_settings
+from host import doctor as doctor_module
 from host import doctor_services
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
@@ -136,6 +137,18 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(examine) -> Non
     status, text = examine(cards=1, DEVICES="cuda:1")
     assert status == 1 and "DEVICES names cuda:1, which isn't here" in text and "cpu, cuda:0, or auto" in text
     assert examine(cards=2, DEVICES="cuda:1")[0] == 0
+
+
+def test_what_an_extra_would_bring_is_told_and_a_card_that_torch_doesnt_see(
+    examine, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(doctor_module, "NVIDIA", tmp_path)
+    monkeypatch.setattr(profiles, "is_installed", lambda package: package not in ("rapidocr", "scipy"))
+    status, text = examine()
+    assert status == 0 and "make setup EXTRAS=train,ocr" in text and "torch doesn't see it" in text
+    assert "EXTRAS=train\n" in examine(OCR="off")[1] and "doesn't see" not in examine(cards=1)[1]
+    monkeypatch.setattr(profiles, "is_installed", lambda package: True)
+    assert "Extras" not in examine()[1]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ async def test_what_can_be_read_on_discord_is_shown_and_nothing_else(site, serve
     assert page.count('<li class="tile') == 4 and "Nothing is shown to others yet" not in page
     nobody = await (await site.person(OTHER)).page("/explore")
     assert "No Discord server of yours is connected" in nobody and "Choose a picture of yours" in nobody
+    assert nobody.count('<a href="/?prompt=') == 6
 
 
 async def test_ones_own_pictures_are_shown_once_others_can_see_them(site, servers) -> None:

@@ -2,8 +2,8 @@
 parameters of a request become steps, guidance and the text for the model's encoder. Plain numbers and words;
 no torch.
 
-Each parameter either has an effect or leaves a note for the person who asked. docs/meaning.md has the
-table."""
+Each parameter either has an effect or leaves a note for the person who asked. The table is in
+docs/explanation/what-parameters-do.md."""
 
 import random
 from dataclasses import dataclass, field

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from core import profiles
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.job import Lane, Status
 from core.results import TEST, TRAIN
+from core.settings import load_settings
 from storage.gallery import Filter
 from storage.projects import versions
 from storage.projects.projects import Project
 from storage.projects.versions import Tally
 from studio.authority import Action
+from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import drift, verdict
 from tests.studio.conftest import ALICE, BOB
-from tests.studio.projects.conftest import ALONE, LIMIT, World, painted, sent_mask
+from tests.studio.projects.conftest import ALONE, LIMIT, World, open_world, painted, sent_mask
 
 WORKER = replace(BOB, roles=(77,))
 
@@ -111,6 +114,23 @@ async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> N
     found, version = await world.inference.style(BOB, "ink")
     assert found.id == ink.id and version.job_id == job.id
     assert len(world.learner.snapshots[-1].items) == 5
+
+
+async def test_a_training_that_the_machine_lacks_software_for_is_refused_with_what_to_install(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(profiles, "is_installed", lambda package: package != "onnx")
+    async with open_world(tmp_path) as world:
+        parts = await world.projects.new(ALICE, "parts")
+        await world.put(parts, ALICE, ["good"] * 4)
+        assert (await world.projects.card(ALICE, "parts")).advice == profiles.NO_TRAINING
+        with pytest.raises(UserError, match="make setup EXTRAS=train"):
+            await world.training.train(ALICE, "parts")
+        ink = await world.projects.new(ALICE, "ink", "style")
+        await world.put(ink, ALICE, [""] * 5)
+        assert (await world.training.train(ALICE, "ink")).request.kind == "train"
+    elsewhere = {"BUS_URL": "nats://127.0.0.1:4222"}  # a remote worker may well have it
+    assert ProjectLimits.of(load_settings(elsewhere, tmp_path / "none.env")).trains
 
 
 async def test_a_server_has_two_trainings_waiting_at_most(world: World, boards: Project) -> None:

@@ -151,6 +151,18 @@ async def test_every_tool_paints_what_it_says(desk) -> None:
     assert (seen["width"], seen["height"]) == (300, 200)
 
 
+async def test_tab_stops_at_one_tool_and_arrows_go_on_from_it(desk) -> None:
+    tools = desk.get_by_role("toolbar", name="Tools")
+    await desk.get_by_role("button", name="Brush").focus()
+    for key, name in (("ArrowDown", "Eraser"), ("End", "Hand"), ("ArrowDown", "Brush"), ("ArrowUp", "Hand")):
+        await desk.keyboard.press(key)
+        assert await desk.evaluate("() => document.activeElement.ariaLabel") == name
+    await desk.keyboard.press("Enter")
+    assert await tools.locator("[tabindex='0']").get_attribute("aria-label") == "Hand"
+    await desk.keyboard.press("Tab")
+    assert not await tools.evaluate("(one) => one.contains(document.activeElement)")
+
+
 async def test_a_mask_is_painted_and_sent_by_keyboard_alone(desk, scenes) -> None:
     site, executor, _ = scenes
     for _ in range(40):

@@ -1,5 +1,5 @@
 import { pauseBefore } from "/static/js/core/api.js";
-import { foldedSets, Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
+import { foldedRows, Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
 import { equal, holds } from "./assert.js";
 
 const QUEUED = { id: "a", status: "queued", over: false, position: 3, eta: 40, held: false, step: null, total: null, preview: null, loading: null, error: null };
@@ -109,7 +109,13 @@ export function a_job_keeps_its_place_whatever_becomes_of_it() {
 export function a_prompt_of_several_jobs_is_one_row_until_it_is_unfolded() {
   const of = (id, set) => ({ ...ROW, id, set });
   const jobs = [of("e", null), of("d", "x"), of("c", "x"), of("b", "x"), of("a", "y")];
-  const folded = foldedSets(jobs, new Set());
+  const folded = foldedRows(jobs, new Set());
   equal([...folded].map(([id, rest]) => [id, rest.map((one) => one.id)]), [["b", ["c", "d"]]]);
-  equal(foldedSets(jobs, new Set(["x"])).size, 0);
+  equal(foldedRows(jobs, new Set(["x"])).size, 0);
+}
+
+export function questions_about_a_picture_are_one_row_where_the_last_was_asked() {
+  const of = (id, key) => ({ ...ROW, id, set: null, topic: key && { key, picture: null } });
+  const folded = foldedRows([of("d", "sea"), of("c", null), of("b", "hill"), of("a", "sea")], new Set());
+  equal([...folded].map(([id, rest]) => [id, rest.map((one) => one.id)]), [["d", ["a"]]]);
 }

@@ -50,9 +50,23 @@ const choices = (all, chosen) => Object.entries(all).map(([id, label]) => html`<
 const switchField = (label, isOn, set) =>
   html`<label class="toggle"><span>${label}</span><input class="switch" type="checkbox" role="switch" .checked=${isOn} @change=${(/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).checked)}></label>`;
 
-/** @param {Editor} editor */
+/** Tab stops at the tool in hand, arrows go on from it. @param {Editor} editor */
 const toolsPanel = (editor) =>
-  TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
+  TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" tabindex=${editor.tool === id ? 0 : -1} title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
+
+const STEPS = /** @type {Record<string, number>} */ ({ ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, Home: -TOOLS.length, End: TOOLS.length });
+
+/** @param {KeyboardEvent} event  in the tools */
+function stepAmongTools(event) {
+  const tools = [...document.querySelectorAll("#tools button")];
+  const at = tools.findIndex((one) => one === document.activeElement);
+  const step = STEPS[event.key];
+  if (at < 0 || !step || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  event.stopPropagation(); // of the canvas, which they would move about
+  const to = Math.abs(step) === 1 ? (at + step + tools.length) % tools.length : Math.max(0, Math.min(tools.length - 1, at + step));
+  /** @type {HTMLElement} */ (tools[to]).focus();
+}
 
 /** @param {Editor} editor */
 const headPanel = (editor) => html`${toolButton("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${toolButton("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
@@ -523,6 +537,7 @@ if (work) editor.history.resume(work, isSame);
 const intake = new Intake(editor, elementOf("file", HTMLInputElement));
 if (isBack) saving.changed();
 const naming = new Naming(elementOf("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
+place("tools").addEventListener("keydown", stepAmongTools);
 const results = new Results(editor, place("results"), () => draw(), () => saving.keepWork());
 const rows = layerRows(editor);
 const draw = oncePerFrame(() => {

@@ -252,7 +252,7 @@ export class Jobs {
     if (at < (known?.at ?? 0) || (at === known?.at && (job.read ?? 0) < (known.read ?? 0))) return;
     const told = this.told.get(job.id);
     const now = told && told.at > at ? withState(job, told.state) : job;
-    this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown });
+    this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown, topic: now.topic ?? known?.topic ?? null });
     if (now.preview && now.preview !== known?.preview) this.#decode(now);
   }
 
@@ -278,14 +278,17 @@ export class Jobs {
 }
 
 /**
- * The jobs of each prompt that asked for several, but for its first one, by that one's id. Pure.
+ * What is folded away behind each row: the other jobs of a prompt that asked for several behind its first one, earlier questions
+ * about a picture behind the last. By the id of the row's own job; the newest first, of a prompt the oldest. Pure.
  * @param {LiveJob[]} jobs  newest first
  * @param {Set<string>} unfolded  sets that aren't folded
  * @returns {Map<string, LiveJob[]>}
  */
-export function foldedSets(jobs, unfolded) {
+export function foldedRows(jobs, unfolded) {
   const sets = Map.groupBy(jobs.filter(({ set }) => set && !unfolded.has(set)), ({ set }) => set);
-  return new Map([...sets.values()].map((several) => several.toReversed()).flatMap(([first, ...rest]) => (first && rest.length ? [[first.id, rest]] : [])));
+  const topics = Map.groupBy(jobs.filter(({ topic }) => topic), ({ topic }) => topic?.key);
+  const rows = [...[...sets.values()].map((several) => several.toReversed()), ...topics.values()];
+  return new Map(rows.flatMap(([shown, ...rest]) => (shown && rest.length ? [[shown.id, rest]] : [])));
 }
 
 /** Where a job waits, in words. @param {LiveJob} job */
