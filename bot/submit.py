@@ -36,7 +36,7 @@ from studio.requests.prompts import Build, Question, TypedPrompts, attached
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-FOR_ALL = "The answer comes below, where everybody here sees it."
+FOR_ALL = "The answer is posted below, where everybody here can see it."
 
 
 class Answers:
@@ -173,7 +173,9 @@ class Answers:
         else:
             now = await self._studio.rights.job(actor, job.id, Action.CANCEL)
             gone = now.status is Status.CANCELLED
-            text = f"Job `{job.id}` is cancelled." if gone else "It stops; what there is of it stays."
+            text = (
+                f"Job `{job.id}` is cancelled." if gone else "It stops. What it has written so far is kept."
+            )
         await whisper(interaction, text)
 
 
@@ -209,7 +211,7 @@ class Asking:
         *,
         private: bool = False,
         chosen: Preferences | None = None,
-    ) -> None:
+    ) -> Job | None:
         """Queue what ``build`` makes, in the asker's own lane, for them alone if they or ``private`` say so.
         A button pressed twice is one job. chosen: the asker's settings, where they are known."""
         chosen = chosen or await self.preferences(actor_of(interaction))
@@ -218,7 +220,38 @@ class Asking:
         async def built() -> NewJob:
             return (await build()).chosen(lane, private=private)
 
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+        return await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+
+    async def queue_about(
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None,
+        link: str | None,
+        build: Callable[[Source], NewJob],
+    ) -> None:
+        """Queue what ``build`` makes of an attached picture, of the one that ``link`` leads to or names, or
+        else of the member's last. Raises UserError for both."""
+        if image is not None and link is not None:
+            raise UserError("Give `image` or `link`, not both.")
+        taken: list[Source] = []
+
+        async def built() -> NewJob:
+            taken.append(await self.picture(actor_of(interaction), image, link))
+            return build(taken[0])
+
+        job = await self.queue(interaction, built)
+        if image is None and link is None:
+            await self.tell_last(interaction, job, taken)
+
+    async def tell_last(
+        self, interaction: discord.Interaction, job: Job | None, taken: Sequence[Source]
+    ) -> None:
+        """Say of a job for which no picture was named which one it took."""
+        last = taken[0].job if job is not None and taken else None
+        # said once the job's message says something: the first word would take that message's place
+        if job is not None and last is not None and await self._shown_once(job.id):
+            text = f"No picture was named, so this is your last one: `{last.id} {taken[0].index + 1}`."
+            await add_whisper(interaction, text)
 
     async def imagine(
         self,
@@ -285,15 +318,13 @@ class Asking:
             return await typed.job(source, build, await self._given(actor, typed.pictures))
 
         job = await self._answers.ask(interaction, built, private=typed.private)
-        last = taken[0].job if job is not None and image is None and named is None else None
-        # said once the job's message says something: the first word would take that message's place
-        if job is not None and last is not None and await self._shown_once(job.id):
-            text = f"No picture was named, so this is your last one: `{last.id} {taken[0].index + 1}`."
-            await add_whisper(interaction, text)
+        if image is None and named is None:
+            await self.tell_last(interaction, job, taken)
         return job
 
     async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
-        """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""
+        """Return an attached picture, the one that ``link`` leads to or names, or else the actor's last.
+        Raises UserError."""
         if link and link.strip("<> ").lower().startswith("http"):
             return await self._studio.sources.meant(actor, await self.links.given(actor, link.strip("<> ")))
         [picture] = self.links.attached([image]) if image else [None]

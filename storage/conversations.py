@@ -33,6 +33,7 @@ from storage.schema import (
 from storage.videos import StoredVideo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_TURNS = 1000  # back to where a conversation began
 _IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
 
 
@@ -68,6 +69,20 @@ def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]
             break
         found.append(Asked(job, job_queries.to_answer(row)))
     return found
+
+
+def first_questions(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, Job]:
+    """Return of each of these questions the one that its conversation began with, as far as that is there:
+    itself where it follows on from none."""
+    begins = sa.select(jobs.c.id.label("end"), jobs.c.id, jobs.c.parent_id, sa.literal(1).label("depth"))
+    chain = begins.where(jobs.c.id.in_(job_ids), _IS_ASKED).cte("chain", recursive=True)
+    step = sa.select(chain.c.end, jobs.c.id, jobs.c.parent_id, chain.c.depth + 1).where(
+        jobs.c.id == chain.c.parent_id, _IS_ASKED, chain.c.depth < _MOST_TURNS
+    )
+    chain = chain.union_all(step)
+    turns = sa.select(chain.c.end, jobs).join(jobs, jobs.c.id == chain.c.id).order_by(chain.c.depth)
+    rows = connection.execute(turns)
+    return {row.end: job for row in rows if (job := job_queries.readable(row)) is not None}
 
 
 def read_question(connection: sa.Connection, job_id: str) -> Asked | None:

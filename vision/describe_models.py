@@ -23,7 +23,7 @@ from vision.weights import files, hub, packaged
 
 MISSING = {
     "hub": "isn't downloaded yet",
-    "package": "isn't fetched yet",
+    "package": "isn't downloaded yet",
     "program": "isn't installed",
     "local": "no such file or folder",
 }
@@ -59,7 +59,7 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
         kind, _, family_name = role.partition(" ")
         known = [one.name for one in FAMILIES[:-1]]
         if kind == "tiny" and family_name not in known:
-            raise ModelError(f"there is no family {family_name}; it takes one of: {', '.join(known)}.")
+            raise ModelError(f"There is no family {family_name}; it takes one of: {', '.join(known)}.")
     except ModelError as error:
         return ModelInfo(role, spec, spec, "?", problem=str(error))
     info = ModelInfo(role, spec, source.name, source.kind)
@@ -115,7 +115,7 @@ def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
     if card.base:
         size = sum(file.stat().st_size for file in (path / "transformer").glob("*.safetensors"))
         on = card.base.partition("@")[0]
-        yield f"styles are learned on {on}, of which {size / 1e9:.1f} GB are fetched at the first one"
+        yield f"styles are learned on {on}, of which {size / 1e9:.1f} GB are downloaded for the first one"
     if family is FAMILIES[-1]:
         name = files.read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"

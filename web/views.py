@@ -50,7 +50,7 @@ class Label:
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
+VIDEO_GROUPS = ("Continue", "Change", "Extract", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle", first="Upscale"),
     "up2c": Label("2× creative"),
@@ -203,6 +203,7 @@ def describe_job(
         "about": _about(row.request),
         "set": _set(row) if row.origin.user_id == reader else None,
         "follows": row.parent_id if follows else None,
+        "topic": None,
         "finished": ended.isoformat() if ended else None,
         "name": job_name(row.request),
         "prompt": remix_text(row),
@@ -270,7 +271,7 @@ def _about(request: Request) -> str:
 
 def _set(row: Job) -> str | None:
     """Return what all jobs of one prompt have in common, None for a job of its own."""
-    key = row.origin.request_key or ""
+    key = row.origin.request_key or row.origin.press_key or ""  # of the web, of a press in Discord
     return key.removeprefix(DRAFT).partition(":")[0] if key.startswith(DRAFT) else None
 
 

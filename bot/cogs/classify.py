@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import ClassifyRequest
 from core.requests.custom_models import CLASSIFY
-from studio.new_job import NewJob
+from studio.new_job import NewJob, Source
 
 OWN = "@"  # begins the name of a project whose labels are meant
 
@@ -17,7 +17,7 @@ OWN = "@"  # begins the name of a project whose labels are meant
 class Classify(AtelierCog):
     @app_commands.command(description="Say what a picture shows, best guess first")
     @app_commands.describe(
-        image="The picture",
+        image="The picture; without one it is your last",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
         labels=f"Your own labels, separated by commas, up to {MAX_LABELS}; or @ and the name of a project",
     )
@@ -28,9 +28,9 @@ class Classify(AtelierCog):
         labels: str | None = None,
         link: str | None = None,
     ) -> None:
-        if (image is None) == (link is None):
-            raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         if labels and labels.strip().startswith(OWN):
+            if (image is None) == (link is None):
+                raise UserError("Attach a picture as `image`, or paste a link as `link`.")
             given = await self.bot.projects.cards.given(actor_of(interaction), link)
             files, name = [image] if image else [], labels.strip().removeprefix(OWN)
             await self.bot.projects.jobs.try_on(interaction, name, files, given)
@@ -38,12 +38,11 @@ class Classify(AtelierCog):
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
-        async def build() -> NewJob:
-            source = await self.bot.asking.picture(actor_of(interaction), image, link)
+        def build(source: Source) -> NewJob:
             request = ClassifyRequest(image=source.sha256, labels=asked)
             return NewJob(request, parent=source.parent, private=source.private)
 
-        await self.bot.asking.queue(interaction, build)
+        await self.bot.asking.queue_about(interaction, image, link, build)
 
     @classify.autocomplete("labels")
     async def _own_labels(

@@ -4,17 +4,15 @@ import discord
 from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
-from bot.discord_api.interactions import actor_of
-from core.errors import UserError
 from core.job import new_seed
 from core.requests import DescribeRequest
-from studio.new_job import NewJob
+from studio.new_job import NewJob, Source
 
 
 class Describe(AtelierCog):
     @app_commands.command(description="Suggest four prompts for a picture")
     @app_commands.describe(
-        image="The picture to describe",
+        image="The picture to describe; without one it is your last",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
     )
     async def describe(
@@ -23,15 +21,11 @@ class Describe(AtelierCog):
         image: discord.Attachment | None = None,
         link: str | None = None,
     ) -> None:
-        if (image is None) == (link is None):
-            raise UserError("Attach a picture as `image`, or paste a link as `link`.")
-
-        async def build() -> NewJob:
-            source = await self.bot.asking.picture(actor_of(interaction), image, link)
+        def build(source: Source) -> NewJob:
             request = DescribeRequest(image=source.sha256, seed=new_seed())
             return NewJob(request, parent=source.parent, private=source.private)
 
-        await self.bot.asking.queue(interaction, build)
+        await self.bot.asking.queue_about(interaction, image, link, build)
 
 
 async def setup(bot: Atelier) -> None:

@@ -84,7 +84,8 @@ class Read(AtelierCog):
             async def first() -> NewJob:
                 return (await found())[0]
 
-            return await self.bot.asking.queue(interaction, first, private=private, chosen=chosen)
+            await self.bot.asking.queue(interaction, first, private=private, chosen=chosen)
+            return
         if not await self.bot.answers.acknowledge(interaction, ephemeral=private):
             return
         jobs = await found()

@@ -34,8 +34,8 @@ CREDENTIALS_FORMS = (
     " file with one"
 )
 NEEDS_NKEYS = (
-    "BUS_CREDS holds {what}, which takes the package nkeys: make setup EXTRAS=nkeys. Without it"
-    " BUS_CREDS takes user:password."
+    "BUS_CREDS holds {what}, which needs the package nkeys: make setup EXTRAS=nkeys. Without it BUS_CREDS"
+    " takes user:password."
 )
 
 

@@ -108,6 +108,9 @@ def _words(page: Page, report: Report) -> None:
     with report.step(who, "ends a prompt in a flag's name and presses Enter", "it is sent") as step:
         since = page.imagine("a green tree --draft")
         step.saw(page.wait_text("a green tree --draft.*" + DONE, DRAWING, since=since))
+    with report.step(who, "asks for what it never learned and presses Enter", "it is sent, and told") as step:
+        since = page.imagine("a dragon in the snow --draft")
+        step.saw(page.wait_text("never learned: dragon", DRAWING, since=since))
     with report.step(who, "uses a set in braces", "a question first, then two jobs") as step:
         since = page.imagine("a {red, blue} heart --draft")
         step.saw(page.wait_text("makes 2 jobs", since=since))

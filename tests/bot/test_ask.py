@@ -52,6 +52,15 @@ async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
     assert isinstance(job.request, AskRequest) and job.status is Status.DELIVERED
 
 
+async def test_without_a_picture_it_is_about_ones_last(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    drawn = await job_of(studio, studio.last())
+    result = await studio.alice.slash(studio.channel, "ask", question="What is it?")
+    message = await until_it_says(studio, "This is turn 1 with 1 pictures")
+    assert (await job_of(studio, message)).parent_id == drawn.id
+    assert f"your last one: `{drawn.id} 1`" in result.followups[-1].content
+
+
 async def test_without_a_model_it_says_what_the_host_has_to_set(tmp_path: Path) -> None:
     async with open_studio(tmp_path, ASK_MODEL="none") as bare:
         result = await bare.alice.slash(
@@ -136,7 +145,7 @@ async def test_an_answer_streams_and_is_stopped_with_what_there_is(studio: Studi
     message = studio.last()
     assert labels(message) == ["Stop"] and "(Answering)" in message.content
     result = await studio.alice.click(message, label="Stop")
-    assert "what there is of it stays" in [m.content for m in (result.response, *result.followups) if m][-1]
+    assert "written so far is kept" in [m.content for m in (result.response, *result.followups) if m][-1]
     await asking
     message = await until_it_says(studio, "(Stopped)")
     assert "Paragraph 0" in message.content
@@ -268,7 +277,7 @@ async def test_privacy_says_where_questions_go(served) -> None:
     studio, server = served
     result = await studio.alice.slash(studio.channel, "privacy show")
     told = "\n".join(m.content for m in (result.response, *result.followups) if m)
-    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anybody else" not in told
+    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anyone else" not in told
 
 
 @pytest.mark.parametrize("fault", ["busy for ever", "cut in a chunk", "takes no pictures"])

@@ -8,8 +8,10 @@ import pytest
 from bot.ui.buttons import SettingButton
 from core.errors import StorageError
 from core.profiles import DEMO
+from studio.library.gallery import Looked
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
+from web.views import describe_job
 
 
 def said(result):
@@ -25,6 +27,9 @@ async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
     assert prompts == [
         f"a {colour} {obj} --ar 3:2" for colour in ("blue", "red") for obj in ("boat", "house")
     ]
+    made = await studio.members.recent(studio.alice.id)
+    [row] = {describe_job(Looked(job), studio.alice.id)["set"] for job in made}
+    assert row is not None, "all of them are a row on Create"
 
 
 async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
@@ -179,9 +184,9 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     job = (await studio.members.recent(studio.alice.id))[0]
     assert job.origin.private and shown is not None
     refused = await studio.bob.slash(studio.channel, "show", job=job.id)
-    assert "keeps it private" in said(refused).content
+    assert "is private and belongs to somebody else" in said(refused).content
     refused = await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 1")
-    assert "keeps it private" in said(refused).content
+    assert "is private and belongs to somebody else" in said(refused).content
     back = await studio.alice.slash(studio.channel, "show", job=job.id)
     assert back.ephemeral
     await studio.alice.slash(studio.channel, "public")

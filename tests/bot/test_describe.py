@@ -18,6 +18,19 @@ async def test_four_captions_with_their_buttons(studio: Studio, picture) -> None
     assert labels[:4] == ["1", "2", "3", "4"] and "Imagine all" in labels
 
 
+@pytest.mark.parametrize("command", ["describe", "classify"])
+async def test_without_a_picture_it_is_ones_last_and_says_so(studio: Studio, picture, command: str) -> None:
+    none = await studio.alice.slash(studio.channel, command)
+    assert "You have no picture here yet" in none.followups[-1].content
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    drawn = await job_of(studio, studio.last())
+    taken = await studio.alice.slash(studio.channel, command)
+    assert f"your last one: `{drawn.id} 1`" in taken.followups[-1].content
+    assert (await job_of(studio, studio.last())).parent_id == drawn.id
+    both = await studio.alice.slash(studio.channel, command, image=picture, link=f"{drawn.id} 2")
+    assert "not both" in (both.followups or [both.response])[-1].content
+
+
 async def test_a_number_opens_a_window_with_the_caption_to_edit_and_imagine(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "describe", image=picture)
     shown = await studio.alice.click(studio.last(), label="2")

@@ -229,7 +229,7 @@ def test_a_setting_in_which_a_model_cant_be_drawn_is_refused_before_it_is_loaded
     monkeypatch.setattr(ModelLoader, "load", lambda *args, **kwargs: pytest.fail("it is loaded"))
     specs = {"image": str(folders["z-image"]), "video": str(tmp_path / "ltx")}
     models = Models(WorkerConfig("cpu", {role: specs[role]}, str(tmp_path), dtype="float16"))
-    with pytest.raises(ModelError, match="(z-image|ltx) can't be drawn with DTYPE=float16: .*Set DTYPE=auto"):
+    with pytest.raises(ModelError, match="(z-image|ltx) can't run with DTYPE=float16: .*Set DTYPE=auto"):
         models.get(role)
 
 

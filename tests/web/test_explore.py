@@ -74,6 +74,7 @@ async def test_what_can_be_read_on_discord_is_shown_and_nothing_else(site, serve
     assert page.count('<li class="tile') == 4 and "Nothing is shown to others yet" not in page
     nobody = await (await site.person(OTHER)).page("/explore")
     assert "No Discord server of yours is connected" in nobody and "Choose a picture of yours" in nobody
+    assert nobody.count('<a href="/?prompt=') == 6
 
 
 async def test_ones_own_pictures_are_shown_once_others_can_see_them(site, servers) -> None:
@@ -174,7 +175,7 @@ async def test_a_picture_leads_to_its_message_on_discord(site, servers, monkeypa
     job = await made(site)
     page = await site.you.page(f"/pictures/{job.id}/1")
     assert f"https://discord.com/channels/{HERE}/{HALL}/" in page
-    assert "<dt>Asked by</dt><dd>anna</dd>" in page and 'href="/explore" aria-current="page"' in page
+    assert "<dt>Author</dt><dd>anna</dd>" in page and 'href="/explore" aria-current="page"' in page
     secret = await made(site, words="a house --stealth")
     page = await (await site.person(AUTHOR)).page(f"/pictures/{secret.id}/1")
     assert "a house" in page and "discord.com/channels" not in page

@@ -108,6 +108,24 @@ async def test_a_job_of_the_stream_says_what_was_asked_and_leads_to_its_page(sit
     assert f'href="/talk/{second}"' in page and "And now?" in page and page.count("<article") == 1
 
 
+async def test_questions_about_one_picture_are_one_row_and_say_which_it_is(site: Site) -> None:
+    drawn = await site.drawn(site.you)
+    asked = {"question": "What is it?", "pictures": [f"{drawn['id']} 2"]}
+    first = (await site.made("/api/talk", asked))["id"]
+    alone = (await site.made("/api/talk", asked))["id"]
+    last = (await site.made(f"/api/talk/{first}", {"question": "And now?"}))["id"]
+    other = await begun(site, "What is that?")
+    found = {job["id"]: job["topic"] for job in (await site.you.get("/api/jobs")).data["jobs"]}
+    assert found[last] == found[alone] and found[last]["picture"] == {"job": drawn["id"], "n": 2}
+    assert found[last]["key"] != found[other]["key"] and found[other]["picture"] is None
+    assert (
+        found[drawn["id"]] is None and (await site.you.get(f"/api/jobs/{last}")).data["topic"] == found[last]
+    )
+    page = await site.you.page("/")
+    shown = re.findall(r'<article [^>]*id="job-(\w+)"', page)
+    assert shown == [other, last, drawn["id"]] and page.count('class="about-picture"') == 1
+
+
 async def test_nobody_else_sees_it_or_goes_on(site: Site) -> None:
     job = await begun(site)
     other = await site.person(77)
@@ -255,7 +273,9 @@ async def test_a_video_of_somebody_else_cant_be_asked_about(site: Site) -> None:
 
 
 async def test_what_is_no_video_is_refused(site: Site) -> None:
-    assert "no video; MP4, WebM and GIF are read" in (await video_of(site, png(), "a.png")).body.decode()
+    assert ("isn't a supported video. Use MP4, WebM or GIF") in (
+        await video_of(site, png(), "a.png")
+    ).body.decode()
     assert "`a.mp4` can't be read as a video" in (await video_of(site, b"nothing", "a.mp4")).body.decode()
 
 

@@ -162,8 +162,8 @@ class Budget:
             if self.spent > self.seconds:
                 training.close()
                 raise UserError(
-                    f"The training has taken {self.spent:.0f} s and may take {self.seconds:g} s. Fewer or"
-                    " smaller pictures take less."
+                    f"The training has taken {self.spent:.0f} s; the limit is {self.seconds:g} s. Use fewer"
+                    " or smaller pictures."
                 )
             reporter.doing(taken.words)
             reporter.step(taken.done, taken.total)

@@ -127,8 +127,20 @@ async def list_stream(call: Call) -> dict[str, Any]:
     waiting = [
         one for one in describe_waiting(call, live) if not before and (not show or one["group"] == show)
     ]
-    jobs = sorted([*waiting, *over], key=_age, reverse=True)
+    jobs = await add_topics(call, sorted([*waiting, *over], key=_age, reverse=True))
     return {"jobs": jobs, "more": len(newest) == NEWEST}
+
+
+async def add_topics(call: Call, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Note at each question of the person's own the picture that its conversation is about: ``key``, the same
+    for all questions about it, and where it can be seen, None where that is no picture of a job."""
+    asked = [job for job in jobs if job["talk"] and job["mine"]]
+    firsts = await call.studio.talking.first_questions([job["id"] for job in asked])
+    for job in asked:
+        if first := firsts.get(job["id"]):
+            about = {"job": first.parent_id, "n": (first.parent_index or 0) + 1} if first.parent_id else None
+            job["topic"] = {"key": next(iter(first.request.pictures), first.id), "picture": about}
+    return jobs
 
 
 async def describe_looked(call: Call, seen: Sequence[Looked]) -> list[dict[str, Any]]:
@@ -154,13 +166,19 @@ def describe_waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
     return sorted(found, key=_age, reverse=True)
 
 
-def fold_sets(jobs: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+def fold_rows(jobs: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
     """Return the rows that jobs, the newest first, make: of several that one prompt asked for the first, and
-    how many others it has."""
+    how many others it has; of questions about one picture the last, and 0."""
     sets = Counter(job["set"] for job in jobs)
     firsts = {job["set"]: job["id"] for job in jobs}  # the last that is met is the first that was asked
-    alone = [(job, job["set"]) for job in jobs if not job["set"] or firsts[job["set"]] == job["id"]]
-    return [(job, sets[several] - 1 if several else 0) for job, several in alone]
+    lasts = {job["topic"]["key"]: job["id"] for job in reversed(jobs) if job["topic"]}
+    rows = []
+    for job in jobs:
+        several, topic = job["set"], job["topic"]
+        if topic and lasts[topic["key"]] != job["id"] or several and firsts[several] != job["id"]:
+            continue
+        rows.append((job, sets[several] - 1 if several else 0))
+    return rows
 
 
 def _age(shape: dict[str, Any]) -> tuple[str, str]:
@@ -175,10 +193,12 @@ async def find_job(call: Call, job_id: str) -> dict[str, Any]:
         raise Gone()
     may = await allowed_actions(call, seen.job)
     if seen.job.status.over:
-        return shapes.describe_job(seen, call.actor.user_id, may=may, **made_here(call))
-    live = await call.studio.own.jobs(call.actor)
-    view = next((found for found in live.jobs if found.job.id == job_id), None)
-    return shapes.describe_job(seen, call.actor.user_id, view, held=live.paused, may=may)
+        shape = shapes.describe_job(seen, call.actor.user_id, may=may, **made_here(call))
+    else:
+        live = await call.studio.own.jobs(call.actor)
+        view = next((found for found in live.jobs if found.job.id == job_id), None)
+        shape = shapes.describe_job(seen, call.actor.user_id, view, held=live.paused, may=may)
+    return (await add_topics(call, [shape]))[0]
 
 
 def made_here(call: Call) -> dict[str, Any]:

@@ -94,23 +94,28 @@ async def create_page(call: Call) -> Answer:
     """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
-    known, seconds = call.studio.hints.prompts[:EXAMPLES], call.studio.own.picture_seconds
-    promise = "The first four take longer: the model is made ready for them."
+    seconds = call.studio.own.picture_seconds
+    promise = "The first four take longer while the model loads."
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
         promise = f"Four pictures take about {takes} here."
     stream = await jobs.list_stream(call)
     values = {
         **stream,
-        "rows": jobs.fold_sets(stream["jobs"]),
+        "rows": jobs.fold_rows(stream["jobs"]),
         "show": call.query.get("show", ""),
         "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        "hints": list(known or SCENES),
-        "drawn": bool(known),
+        **_examples(call),
         "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
+
+
+def _examples(call: Call) -> dict[str, Any]:
+    """Return prompts to begin with, and whether there are pictures of them."""
+    known = call.studio.hints.prompts[:EXAMPLES]
+    return {"hints": list(known or SCENES), "drawn": bool(known)}
 
 
 async def pictures_page(call: Call) -> Answer:
@@ -127,7 +132,7 @@ async def pictures_page(call: Call) -> Answer:
 
 async def explore_page(call: Call) -> Answer:
     """A page of what channels that the person reads have made."""
-    return Html("explore", await gallery.explore_values(call))
+    return Html("explore", await gallery.explore_values(call) | _examples(call))
 
 
 async def picture_page(call: Call) -> Answer:
@@ -143,7 +148,7 @@ async def picture_page(call: Call) -> Answer:
     shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
     lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
     asker = None if shape["mine"] else await studio.explore.asker(call.actor, seen.job)
-    asked = [{"name": "Asked by", "value": asker}] if asker else []
+    asked = [{"name": "Author", "value": asker}] if asker else []
     message = await studio.explore.message(call.actor, seen.job)  # on Discord, if it shows the job
     values = {
         "job": shape,
@@ -167,7 +172,7 @@ async def queue_page(call: Call) -> Answer:
     waiting = jobs.describe_waiting(call, live)
     values = {
         "jobs": waiting,
-        "rows": jobs.fold_sets(waiting),
+        "rows": jobs.fold_rows(waiting),
         "total_waiting": live.total_waiting,
         "paused": live.paused,
         "queues": await jobs.describe_queues(call),
@@ -223,6 +228,7 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
         "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
         "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {device}, {job.lane}",
+        "Note": " ".join(views.notes_of(used)).replace("`", ""),
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",
     }

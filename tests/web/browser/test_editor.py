@@ -151,6 +151,18 @@ async def test_every_tool_paints_what_it_says(desk) -> None:
     assert (seen["width"], seen["height"]) == (300, 200)
 
 
+async def test_tab_stops_at_one_tool_and_arrows_go_on_from_it(desk) -> None:
+    tools = desk.get_by_role("toolbar", name="Tools")
+    await desk.get_by_role("button", name="Brush").focus()
+    for key, name in (("ArrowDown", "Eraser"), ("End", "Hand"), ("ArrowDown", "Brush"), ("ArrowUp", "Hand")):
+        await desk.keyboard.press(key)
+        assert await desk.evaluate("() => document.activeElement.ariaLabel") == name
+    await desk.keyboard.press("Enter")
+    assert await tools.locator("[tabindex='0']").get_attribute("aria-label") == "Hand"
+    await desk.keyboard.press("Tab")
+    assert not await tools.evaluate("(one) => one.contains(document.activeElement)")
+
+
 async def test_a_mask_is_painted_and_sent_by_keyboard_alone(desk, scenes) -> None:
     site, executor, _ = scenes
     for _ in range(40):
@@ -251,7 +263,7 @@ async def test_results_come_back_after_a_reload_and_nothing_moves_meanwhile(desk
     await desk.locator("#stage").press("Control+z")
     assert (await desk.evaluate(READ))["count"] > 0
     await ready(desk, desk.url)
-    await desk.wait_for_selector(".results >> text=comes here")
+    await desk.wait_for_selector(".results >> text=Results appear here")
 
 
 async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:
@@ -362,7 +374,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
         await page.locator("#words").fill("a blue door")
         await page.get_by_role("button", name="Draw").tap()
         await page.wait_for_selector(".candidate img")
-        await page.get_by_role("button", name="All beside each other").tap()
+        await page.get_by_role("button", name="All side by side").tap()
         assert (await page.evaluate(READ))["shown"]
         await page.get_by_role("button", name="Picture 2", exact=True).tap()
         await page.get_by_label("How much of the new picture is shown").fill("40")

@@ -5,7 +5,7 @@ import { equal, holds } from "./assert.js";
 
 const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;
 const nothing = () => {};
-const TOOLS = { rest: () => [], unfold: nothing, earlier: nothing, fresh: () => false, act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
+const TOOLS = { rest: () => [], unfold: nothing, earlier: nothing, fresh: () => false, begun: () => false, act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
 const JOB = {
   id: "abc", kind: "imagine", name: "Imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
   error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], text: "", notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
@@ -30,6 +30,16 @@ export function the_boxes_have_their_shape_before_there_is_a_picture() {
   const boxes = [...drawn({}).querySelectorAll(".sizer")].map((box) => box.getAttribute("viewBox"));
   equal(boxes, Array(4).fill("0 0 3 2"));
   equal(drawn({ kind: "upscale", count: 1, width: 1024, height: 768 }).querySelector(".sizer").getAttribute("viewBox"), "0 0 1024 768");
+}
+
+export function a_row_keeps_its_boxes_where_somebody_saw_it_fail() {
+  const failed = { ...JOB, error: "It can't.", over: true, status: "failed" };
+  const boxes = (begun) => {
+    const place = document.createElement("div");
+    render(jobCard(failed, { ...TOOLS, begun: () => begun }), place);
+    return place.querySelectorAll(".cell").length;
+  };
+  equal([boxes(true), boxes(false)], [4, 0]);
 }
 
 export function each_box_shows_its_part_of_the_sheet() {

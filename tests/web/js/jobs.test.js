@@ -1,5 +1,5 @@
 import { pauseBefore } from "/static/js/core/api.js";
-import { foldedSets, Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
+import { foldedRows, Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
 import { equal, holds } from "./assert.js";
 
 const QUEUED = { id: "a", status: "queued", over: false, position: 3, eta: 40, held: false, step: null, total: null, preview: null, loading: null, error: null };
@@ -9,9 +9,9 @@ export function a_job_goes_from_its_place_to_its_steps() {
   const loading = withState(QUEUED, { id: "a", state: "loading", model: "demo", fraction: 0.4 });
   equal([loading.position, stepOf(loading)], [null, ["Loading demo, 40 %", 0.4]]);
   const fetched = withState(QUEUED, { id: "a", state: "loading", model: "owner/name", fraction: 0.349, fetching: true, left: 360 });
-  equal(stepOf(fetched), ["The model owner/name is being fetched, 34 %, about 6 min", 0.349]);
-  const waits = withState(fetched, { id: "a", state: "queued", position: 0, eta: 15, why: "It can't be fetched: no route." });
-  equal([waits.status, waitingOf(waits)], ["queued", "It can't be fetched: no route. It is tried again in 15 s; the job keeps its place."]);
+  equal(stepOf(fetched), ["The model owner/name is being downloaded, 34 %, about 6 min", 0.349]);
+  const waits = withState(fetched, { id: "a", state: "queued", position: 0, eta: 15, why: "It can't be downloaded: no route." });
+  equal([waits.status, waitingOf(waits)], ["queued", "It can't be downloaded: no route. It is tried again in 15 s; the job keeps its place."]);
   equal(withState(waits, { id: "a", state: "queued", position: 2 }).why, "");
   const drawn = withState(loading, { id: "a", state: "progress", step: 6, total: 12, preview: "/p/6" });
   equal([drawn.loading, drawn.preview, stepOf(drawn)], [null, "/p/6", ["50 %", 0.5]]);
@@ -30,7 +30,7 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 
 export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
-  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues automatically");
 }
 
 export function who_waits_before_a_worker_is_ready_reads_what_for() {
@@ -109,7 +109,13 @@ export function a_job_keeps_its_place_whatever_becomes_of_it() {
 export function a_prompt_of_several_jobs_is_one_row_until_it_is_unfolded() {
   const of = (id, set) => ({ ...ROW, id, set });
   const jobs = [of("e", null), of("d", "x"), of("c", "x"), of("b", "x"), of("a", "y")];
-  const folded = foldedSets(jobs, new Set());
+  const folded = foldedRows(jobs, new Set());
   equal([...folded].map(([id, rest]) => [id, rest.map((one) => one.id)]), [["b", ["c", "d"]]]);
-  equal(foldedSets(jobs, new Set(["x"])).size, 0);
+  equal(foldedRows(jobs, new Set(["x"])).size, 0);
+}
+
+export function questions_about_a_picture_are_one_row_where_the_last_was_asked() {
+  const of = (id, key) => ({ ...ROW, id, set: null, topic: key && { key, picture: null } });
+  const folded = foldedRows([of("d", "sea"), of("c", null), of("b", "hill"), of("a", "sea")], new Set());
+  equal([...folded].map(([id, rest]) => [id, rest.map((one) => one.id)]), [["d", ["a"]]]);
 }

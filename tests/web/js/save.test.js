@@ -36,6 +36,7 @@ function editing(id = "x") {
   const told = [];
   const now = { state: { ...START, words: "one" } };
   const saving = new Saving(id, () => now.state, () => ({ ...new History(now.state).kept, run: null }), () => {}, (said) => told.push(said));
+  saving.listen();
   Object.assign(saving, { id, version: 3, sent: START });
   return { saving, told, now };
 }

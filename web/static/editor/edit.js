@@ -50,25 +50,39 @@ const choices = (all, chosen) => Object.entries(all).map(([id, label]) => html`<
 const switchField = (label, isOn, set) =>
   html`<label class="toggle"><span>${label}</span><input class="switch" type="checkbox" role="switch" .checked=${isOn} @change=${(/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).checked)}></label>`;
 
-/** @param {Editor} editor */
+/** Tab stops at the tool in hand, arrows go on from it. @param {Editor} editor */
 const toolsPanel = (editor) =>
-  TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
+  TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" tabindex=${editor.tool === id ? 0 : -1} title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
+
+const STEPS = /** @type {Record<string, number>} */ ({ ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, Home: -TOOLS.length, End: TOOLS.length });
+
+/** @param {KeyboardEvent} event  in the tools */
+function stepAmongTools(event) {
+  const tools = [...document.querySelectorAll("#tools button")];
+  const at = tools.findIndex((one) => one === document.activeElement);
+  const step = STEPS[event.key];
+  if (at < 0 || !step || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  event.stopPropagation(); // of the canvas, which they would move about
+  const to = Math.abs(step) === 1 ? (at + step + tools.length) % tools.length : Math.max(0, Math.min(tools.length - 1, at + step));
+  /** @type {HTMLElement} */ (tools[to]).focus();
+}
 
 /** @param {Editor} editor */
 const headPanel = (editor) => html`${toolButton("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${toolButton("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
   <span class="zooms">${toolButton("Zoom out", "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${toolButton("Zoom in", "plus", () => editor.zoom(1.25), false, "+")}</span>
-  ${toolButton("Show all of it", "fit", () => editor.fit(), false, "F")}`;
+  ${toolButton("Show the whole canvas", "fit", () => editor.fit(), false, "F")}`;
 
 /** The settings of the tool in hand. @param {Editor} editor @returns {TemplateResult} */
 function optionsPanel(editor) {
   const { tool: id } = editor;
   if (id === "pick") return pickingOptions(editor);
   const { help } = TOOLS.find((one) => one.id === id) ?? { help: "" };
-  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? "Bring back" : "Paint", () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? "Rub out" : "Take away", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
+  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? "Restore" : "Paint", () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? "Erase" : "Subtract", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
   const size = rangeField("Size", `${Math.round(editor.size)} px`, Math.log2(editor.size), LARGEST + 3, (exponent) => editor.set({ size: Math.round(2 ** exponent) }), 0.1);
   const tolerance = rangeField("Tolerance", String(editor.tolerance), editor.tolerance, 128, (found) => editor.set({ tolerance: found }));
   return html`${PAINTS.includes(id) ? size : nothing}${id === "wand" ? tolerance : nothing}${MARKS.includes(id) ? value : nothing}
-    ${editor.shape ? html`<span class="segments">${smallButton("Done", () => editor.finish())}${smallButton("Drop it", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
+    ${editor.shape ? html`<span class="segments">${smallButton("Done", () => editor.finish())}${smallButton("Discard", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
 }
 
 /** @param {Editor} editor */
@@ -133,7 +147,7 @@ function maskPanel({ editor, covered }) {
   return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
     <div class="job-actions">${smallButton("Invert", () => editor.paint({ tool: "invert" }))}${smallButton("Grow", () => editor.paint({ tool: "grow", px }))}${smallButton("Shrink", () => editor.paint({ tool: "shrink", px }))}${smallButton("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${smallButton("Clear", () => editor.clear())}</div>
     <div class="job-actions" role="group" aria-label="To a layer of its own">${smallButton("Copy to a layer", () => editor.cutOut(false))}${smallButton("Cut out and fill the hole", () => editor.cutOut(true))}</div>
-    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or take it away">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
+    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or clear it">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
   </section>`;
 }
 
@@ -471,7 +485,7 @@ class Intake {
 
 const SOON = 150; // ms until the mask's pixels are counted
 const LOOK_QUIET = 700; // ms without a change until the server is asked what would be drawn
-const NOTHING = "Paint what to redraw, make the canvas larger, or say what should be different.";
+const NOTHING = "Paint what to redraw, make the canvas larger, or say what to change.";
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());
@@ -523,6 +537,7 @@ if (work) editor.history.resume(work, isSame);
 const intake = new Intake(editor, elementOf("file", HTMLInputElement));
 if (isBack) saving.changed();
 const naming = new Naming(elementOf("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
+place("tools").addEventListener("keydown", stepAmongTools);
 const results = new Results(editor, place("results"), () => draw(), () => saving.keepWork());
 const rows = layerRows(editor);
 const draw = oncePerFrame(() => {

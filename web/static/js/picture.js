@@ -359,11 +359,17 @@ function asking() {
       if (!sent && !field.value) field.value = said.question ?? "";
     });
   });
-  field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
+}
+
+/** Enter sends what is typed, Shift with it begins a line. */
+function sendByEnter() {
+  for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("#ask, .first-form form"))) {
+    form.querySelector("textarea")?.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+  }
 }
 
 function download() {
@@ -387,6 +393,7 @@ posting();
 openings();
 chooseVideo();
 asking();
+sendByEnter();
 const like = hearts();
 const compare = comparing();
 document.getElementById("actions")?.addEventListener("submit", onAction);

@@ -1,7 +1,7 @@
 // The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
-import { copyText, foldedSets, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
+import { copyText, foldedRows, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
 import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
@@ -9,7 +9,8 @@ import { jobCard } from "./parts/job-card.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "./core/jobs.js" */
-/** @import {Action, Job, Picture, Queue, QueuedJob, Turn} from "./types.js" */
+/** @import {Asked} from "./parts/job-card.js" */
+/** @import {Action, Job, Picture, Queue, QueuedJob} from "./types.js" */
 
 const title = document.title;
 /** @type {Set<string>} */
@@ -119,10 +120,12 @@ class Stream {
     this.bar = bar;
     /** @type {Set<string>} sets whose jobs all stand there */
     this.unfolded = new Set();
-    /** @type {Map<string, LiveJob[]>} what is folded away behind the first job of a set */
+    /** @type {Map<string, LiveJob[]>} what is folded away behind a row's job */
     this.folded = new Map();
-    /** @type {Map<string, Turn[]>} questions before one, where they are unfolded */
+    /** @type {Map<string, Asked[]>} questions before one, where they are unfolded */
     this.turns = new Map();
+    /** @type {Set<string>} jobs that were under way while the page was open */
+    this.begun = new Set();
     this.away = new Away();
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
@@ -135,8 +138,9 @@ class Stream {
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
       menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
       rest: (/** @type {LiveJob} */ job) => this.folded.get(job.id) ?? [],
-      unfold: (/** @type {LiveJob} */ job) => (job.follows ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
-      earlier: (/** @type {LiveJob} */ job) => this.turns.get(job.id),
+      unfold: (/** @type {LiveJob} */ job) => (job.talk ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
+      earlier: (/** @type {LiveJob} */ job) => this.turns.get(job.id)?.map((one) => this.jobs.byId.get(one.id) ?? one),
+      begun: (/** @type {LiveJob} */ job) => this.begun.has(job.id),
       fresh: (/** @type {LiveJob} */ job) => this.away.isFresh(job),
     };
     /** @type {Rows<LiveJob>} */
@@ -153,10 +157,12 @@ class Stream {
     const jobs = this.jobs.all;
     tellDone(jobs);
     this.away.note(jobs);
+    for (const { id, over } of jobs) if (!over) this.begun.add(id);
     const followed = new Set(jobs.map(({ follows }) => follows));
-    this.folded = foldedSets(jobs, this.unfolded);
+    const ends = jobs.filter(({ id }) => !followed.has(id));
+    this.folded = foldedRows(ends, this.unfolded);
     const away = new Set([...this.folded.values()].flat());
-    this.cards.draw(jobs.filter((job) => !followed.has(job.id) && !away.has(job)));
+    this.cards.draw(ends.filter((job) => !away.has(job)));
     render(jobs.length ? nothing : this.empty(), this.place, { renderBefore: this.none });
   }
 
@@ -166,10 +172,16 @@ class Stream {
     this.draw();
   }
 
-  /** @param {LiveJob} job */
-  async #unfoldTalk({ id }) {
+  /** Show the questions before one: of its conversation, and others about its picture with theirs. @param {LiveJob} job */
+  async #unfoldTalk(job) {
     try {
-      if (!this.turns.delete(id)) this.turns.set(id, await readTurns(id));
+      if (!this.turns.delete(job.id)) {
+        const ends = [...(this.folded.get(job.id) ?? []).toReversed(), job];
+        const asked = await Promise.all(ends.map(async (end) => [...(end.follows ? await readTurns(end.id) : []), end]));
+        const byId = new Map(asked.flat().map((one) => [one.id, one])); // branches have their first turns in common
+        byId.delete(job.id);
+        this.turns.set(job.id, [...byId.values()]);
+      }
       this.draw();
     } catch (error) {
       showError(error);
@@ -293,7 +305,7 @@ function startCreate() {
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
   const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
-    ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it anew.</p>` : nothing}
+    ${drawn ? html`<p class="muted small">Drawn by the model in use here. Press one to draw it again.</p>` : nothing}
     <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
   const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show);
   const older = document.getElementById("older");

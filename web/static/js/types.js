@@ -33,6 +33,7 @@
  * @property {string} [about]  what it is about, where it has no words
  * @property {string | null} [set]  the same for all jobs of one prompt
  * @property {string | null} [follows]  the question that it follows on from
+ * @property {{key: string, picture: {job: string, n: number} | null} | null} [topic]  the picture that a conversation is about; key: the same for all questions about it
  * @property {string | null} [finished]  ISO 8601
  * @property {Status} status
  * @property {boolean} over

@@ -17,10 +17,10 @@ const KEPT = 6; // connections that a browser keeps to one address
 const GIVEN = 1500; // ms for them to answer
 const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
 const SIGNED_OUT = 4401;
-const AWAY = "The studio doesn't answer. Your jobs continue; this page comes back by itself.";
+const AWAY = "The studio doesn't answer. Your jobs continue; this page reconnects automatically.";
 const WHY = /** @type {Record<number, string>} by code of closing */ ({
-  4429: "Too many tabs are open for this one to stay live. Close some; it comes back by itself.",
-  1013: "Many people are here, so this page doesn't show what is new. It comes back by itself.",
+  4429: "Too many tabs are open for this one to stay live. Close some; it reconnects automatically.",
+  1013: "Many people are here, so this page doesn't show what is new. It reconnects automatically.",
 });
 
 /**
@@ -252,7 +252,7 @@ export class Jobs {
     if (at < (known?.at ?? 0) || (at === known?.at && (job.read ?? 0) < (known.read ?? 0))) return;
     const told = this.told.get(job.id);
     const now = told && told.at > at ? withState(job, told.state) : job;
-    this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown });
+    this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown, topic: now.topic ?? known?.topic ?? null });
     if (now.preview && now.preview !== known?.preview) this.#decode(now);
   }
 
@@ -278,19 +278,22 @@ export class Jobs {
 }
 
 /**
- * The jobs of each prompt that asked for several, but for its first one, by that one's id. Pure.
+ * What is folded away behind each row: the other jobs of a prompt that asked for several behind its first one, earlier questions
+ * about a picture behind the last. By the id of the row's own job; the newest first, of a prompt the oldest. Pure.
  * @param {LiveJob[]} jobs  newest first
  * @param {Set<string>} unfolded  sets that aren't folded
  * @returns {Map<string, LiveJob[]>}
  */
-export function foldedSets(jobs, unfolded) {
+export function foldedRows(jobs, unfolded) {
   const sets = Map.groupBy(jobs.filter(({ set }) => set && !unfolded.has(set)), ({ set }) => set);
-  return new Map([...sets.values()].map((several) => several.toReversed()).flatMap(([first, ...rest]) => (first && rest.length ? [[first.id, rest]] : [])));
+  const topics = Map.groupBy(jobs.filter(({ topic }) => topic), ({ topic }) => topic?.key);
+  const rows = [...[...sets.values()].map((several) => several.toReversed()), ...topics.values()];
+  return new Map(rows.flatMap(([shown, ...rest]) => (shown && rest.length ? [[shown.id, rest]] : [])));
 }
 
 /** Where a job waits, in words. @param {LiveJob} job */
 export function waitingOf(job) {
-  if (job.paused) return "The studio restarts; this continues by itself";
+  if (job.paused) return "The studio restarts; this continues automatically";
   if (job.held) return "On hold: the queue is paused";
   if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
   if (job.starting) return `The studio is getting ready; ${(job.position ?? 1) > 1 ? `place ${job.position}` : "this is next"}`;
@@ -309,7 +312,7 @@ export function stepOf(job) {
     const share = job.fraction ?? null;
     if (job.fetching) {
       const come = share === null ? "" : `, ${Math.floor(share * 100)} %`;
-      return [`The model ${job.loading} is being fetched${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
+      return [`The model ${job.loading} is being downloaded${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
     }
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }

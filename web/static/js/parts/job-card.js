@@ -5,7 +5,7 @@ import { videoLength, icon } from "../core/page.js";
 import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
-/** @import {Action, Picture, Turn} from "../types.js" */
+/** @import {Action, Picture} from "../types.js" */
 
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 
@@ -119,10 +119,13 @@ const textRead = (job) => html`${laidOver(job, "The picture with a box around ea
 
 const OWN = ["cancel", "delete"]; // shown in places of their own
 
+/** A question with its answer, as far as that is there. @typedef {{id: string, question: string | null, answer: string | null}} Asked */
+
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
- * `rest`: the other jobs of its prompt while they are folded away, `unfold` shows them; `earlier`: the questions before it.
- * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Turn[] | undefined, fresh: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ * `rest`: the other jobs of its prompt while they are folded away, `unfold` shows them; `earlier`: the questions before it, where they are unfolded.
+ * `begun`: it was under way before somebody's eyes, so that its row keeps its height whatever becomes of it.
+ * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Asked[] | undefined, fresh: (job: LiveJob) => boolean, begun: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
  */
 
 /**
@@ -130,7 +133,7 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
  * @param {CardTools} tools
  */
 export function jobCard(job, tools) {
-  const waits = !job.over && !job.pictures.length && job.count > 0;
+  const waits = !job.pictures.length && job.count > 0 && (!job.over || tools.begun(job));
   const wordless = !job.pictures.length && !waits;
   const read = job.group === "answers" ? job.kind : "";
   return html`<article class="job ${wordless ? "wordless" : ""} ${read ? `read ${read}` : ""}" id="job-${job.id}" aria-label=${job.prompt || job.question || job.name} aria-busy=${!job.over}>
@@ -149,16 +152,16 @@ const MOST_OF_SET = 12; // that are shown small
 /** The other jobs of a prompt, small, in a line of one height. @param {LiveJob} job @param {CardTools} tools */
 function restOfSet(job, tools) {
   const rest = tools.rest(job);
-  if (!rest.length) return nothing;
+  if (!rest.length || job.talk) return nothing;
   const one = (/** @type {LiveJob} */ other) => html`<span class="set-one" title=${other.prompt}>${other.pictures[0] && other.pictures[0].visibility === "show" ? html`<img src=${other.pictures[0].small} alt="">` : other.shown ? html`<img class="previews of-4" src=${other.shown} alt="">` : nothing}</span>`;
   const left = rest.filter(({ over }) => !over).length;
   return html`<button class="set" type="button" @click=${() => tools.unfold(job)}>${rest.slice(0, MOST_OF_SET).map(one)}<span>${rest.length} more of this prompt${left ? `, ${left} to come` : ""}</span></button>`;
 }
 
-/** The questions of a conversation before this one, when they are unfolded. @param {LiveJob} job @param {CardTools} tools */
+/** The questions before this one, when they are unfolded. @param {LiveJob} job @param {CardTools} tools */
 function earlierTurns(job, tools) {
   const turns = tools.earlier(job);
-  return turns ? html`<ol class="turns">${turns.map(({ question, answer }) => html`<li><p>${question}</p><p class="muted">${answer ?? ""}</p></li>`)}</ol>` : nothing;
+  return turns ? html`<ol class="turns">${turns.map(({ id, question, answer }) => html`<li><p><a href="/talk/${id}">${question}</a></p><p class="muted">${answer ?? ""}</p></li>`)}</ol>` : nothing;
 }
 
 /**
@@ -185,8 +188,10 @@ function stateTold(job, tools) {
 }
 
 /** The picture that a job was asked about, beside its answer. @param {LiveJob} job */
-const aboutPicture = ({ parent }) =>
-  parent ? html`<a class="about-picture" href="/pictures/${parent.job}/${parent.n}" aria-label="The picture that it is about"><img src="/files/${parent.job}/${parent.n}/256.webp" alt="" loading="lazy"></a>` : nothing;
+function aboutPicture({ parent, topic }) {
+  const about = topic ? topic.picture : parent;
+  return about ? html`<a class="about-picture" href="/pictures/${about.job}/${about.n}" aria-label="The picture that it is about"><img src="/files/${about.job}/${about.n}/256.webp" alt="" loading="lazy"></a>` : nothing;
+}
 
 /** @param {LiveJob} job */
 function progress(job) {
@@ -217,7 +222,7 @@ function meta(job, tools) {
  */
 function actions(job, tools) {
   const [at, label] = job.talk ? [job.talk, "conversation"] : [job.project, "project"];
-  const earlier = job.follows ? button(tools.earlier(job) ? "Fold" : "Earlier questions", () => tools.unfold(job)) : nothing;
+  const earlier = job.follows || (job.talk && tools.rest(job).length) ? button(tools.earlier(job) ? "Fold" : "Earlier questions", () => tools.unfold(job)) : nothing;
   const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>${earlier}` : nothing;
   if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">

@@ -163,11 +163,11 @@ export class Results {
 
   /** @param {LiveJob | Wish} item */
   #tile(item) {
-    if (!("status" in item)) return tile(item.name, "", problemOr(item.error, "Asking"), wishTools(item, () => this.#forget(item.id)), !item.error);
+    if (!("status" in item)) return tile(item.name, item.name, problemOr(item.error, "Asking"), wishTools(item, () => this.#forget(item.id)), !item.error);
     const { name } = item;
     const words = splitPrompt(item.prompt).words;
-    const title = words && words !== splitPrompt(this.job.prompt).words ? `${name}: ${words}` : name;
-    return tile(name, title, boxOf(item), this.#state(item), !item.over);
+    const own = words === splitPrompt(this.job.prompt).words ? "" : words; // what was typed says more than how it is called
+    return tile(own || name, own ? `${name}: ${own}` : name, html`${boxOf(item)}${noted(item)}`, this.#state(item), !item.over);
   }
 
   /** @param {LiveJob} one */
@@ -247,9 +247,9 @@ const wishTools = (wish, forget) =>
  * @param {unknown} state
  * @param {boolean} busy
  */
-const tile = (name, title, box, state, busy) => html`<article class="result" aria-label=${title || name} aria-busy=${busy}>
+const tile = (name, title, box, state, busy) => html`<article class="result" aria-label=${title} aria-busy=${busy}>
   <div class="result-box ${busy ? "busy" : ""}">${box}</div>
-  <p class="result-name" title=${title || name}>${title || name}</p>
+  <p class="result-name" title=${title}>${name}</p>
   <div class="result-state">${state}</div>
 </article>`;
 
@@ -270,6 +270,9 @@ function boxOf(job) {
   return html`${job.shown ? html`<img class="result-preview ${plays ? "previews film" : ""}" src=${job.shown} alt="" @load=${plays ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
 }
+
+/** What is to be known of pictures, over their lower edge. @param {LiveJob} job */
+const noted = ({ notes, pictures }) => (notes.length && pictures.length ? html`<p class="result-note" title=${plainText(notes.join("\n"))}>${plainText(notes.join(" "))}</p>` : nothing);
 
 /**
  * @param {{kind: string}} item
